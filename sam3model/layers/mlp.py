@@ -1,0 +1,32 @@
+"""The small ReLU perceptron used by every prediction head."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers `sizes[0] -> ... -> sizes[-1]` with ReLU between them (official name `MLP`, parameters `layers.N`).
+
+    residual: the input is added to the output (first and last size must agree). out_norm: a last layer norm.
+    """
+
+    def __init__(self, *sizes: int, dropout: float = 0.0, residual: bool = False, out_norm: bool = False) -> None:
+        super().__init__()
+        if len(sizes) < 2 or (residual and sizes[0] != sizes[-1]):
+            raise ValueError(f"sizes {sizes} do not make an MLP with residual={residual}")
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.dropout = dropout
+        self.residual = residual
+        self.out_norm = nn.LayerNorm(sizes[-1]) if out_norm else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., sizes[0]) -> (..., sizes[-1])."""
+        out = x
+        for layer in self.layers[:-1]:
+            out = F.relu(layer(out))
+            if self.dropout and self.training:
+                out = F.dropout(out, self.dropout)
+        out = self.layers[-1](out)
+        if self.residual:
+            out = out + x
+        return out if self.out_norm is None else self.out_norm(out)
