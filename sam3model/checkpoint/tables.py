@@ -1,0 +1,218 @@
+"""How tensors are called in the three layouts: ours ("native"), the official `sam3.pt`, and transformers.
+
+A layout is a declarative table of rules. A rule names native tensors by a pattern (`*` stands for a number) and the tensors that hold
+the same values elsewhere; where one of ours is several of theirs (packed query, key and value), or is stored otherwise, it says how.
+Sources: the released key list, and transformers' `Sam3Model` / `Sam3VideoModel` (5.23).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Transform = Literal["copy", "split3", "transpose", "drop_first_row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Native tensors matching `native` are the tensors `foreign` of the other layout."""
+
+    native: str
+    foreign: tuple[str, ...]
+    transform: Transform = "copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One native tensor and where it lives in the other layout."""
+
+    native: str
+    foreign: tuple[str, ...]
+    transform: Transform
+
+
+OFFICIAL_PREFIXES = (
+    ("vision.trunk.", "detector.backbone.vision_backbone.trunk."),
+    ("vision.neck.", "detector.backbone.vision_backbone."),
+    ("text.", "detector.backbone.language_backbone."),
+    ("geometry.", "detector.geometry_encoder."),
+    ("fusion.", "detector.transformer.encoder."),
+    ("decoder.", "detector.transformer.decoder."),
+    ("scoring.", "detector.dot_prod_scoring."),
+    ("segmentation.", "detector.segmentation_head."),
+)
+
+
+def official_name(native: str) -> str:
+    """The official name of a native tensor, with the leading `detector.`."""
+    for ours, theirs in OFFICIAL_PREFIXES:
+        if native.startswith(ours):
+            return theirs + native.removeprefix(ours)
+    raise KeyError(native)
+
+
+def official_entries(native: Iterable[str]) -> list[Entry]:
+    """Where every native tensor lives in the official layout: same leaf names, other prefixes."""
+    return [Entry(name, (official_name(name),), "copy") for name in native]
+
+
+def _module(native: str, foreign: str) -> list[Rule]:
+    return [Rule(f"{native}.{leaf}", (f"{foreign}.{leaf}",)) for leaf in ("weight", "bias")]
+
+
+def _packed(native: str, foreign: str) -> list[Rule]:
+    """A linear layer holding query, key and value on top of each other; theirs are three."""
+    return [
+        Rule(f"{native}{leaf}", tuple(f"{foreign}.{part}_proj.{leaf[1:]}" for part in "qkv"), "split3")
+        for leaf in ("_weight", "_bias")
+    ]
+
+
+def _attention(native: str, foreign: str, out: str = "o_proj") -> list[Rule]:
+    return _packed(f"{native}.in_proj", foreign) + _module(f"{native}.out_proj", f"{foreign}.{out}")
+
+
+def _mlp(native: str, foreign: str, layers: int) -> list[Rule]:
+    return [rule for i in range(layers) for rule in _module(f"{native}.layers.{i}", f"{foreign}.layer{i + 1}")]
+
+
+def _trunk() -> list[Rule]:
+    blocks, theirs = "vision.trunk.blocks.*", "vision_encoder.backbone.layers.*"
+    qkv = [
+        Rule(f"{blocks}.attn.qkv.{leaf}", tuple(f"{theirs}.attention.{p}_proj.{leaf}" for p in "qkv"), "split3")
+        for leaf in ("weight", "bias")
+    ]
+    return [
+        Rule("vision.trunk.pos_embed", ("vision_encoder.backbone.embeddings.position_embeddings",), "drop_first_row"),
+        Rule("vision.trunk.patch_embed.proj.weight", ("vision_encoder.backbone.embeddings.patch_embeddings.projection.weight",)),
+        *_module("vision.trunk.ln_pre", "vision_encoder.backbone.layer_norm"),
+        *_module(f"{blocks}.norm1", f"{theirs}.layer_norm1"),
+        *_module(f"{blocks}.norm2", f"{theirs}.layer_norm2"),
+        *_module(f"{blocks}.attn.proj", f"{theirs}.attention.o_proj"),
+        *_module(f"{blocks}.mlp.fc1", f"{theirs}.mlp.fc1"),
+        *_module(f"{blocks}.mlp.fc2", f"{theirs}.mlp.fc2"),
+        *qkv,
+    ]
+
+
+def _neck(native: str, foreign: str) -> list[Rule]:
+    parts = {
+        "dconv_2x2_0": "scale_layers.0", "dconv_2x2_1": "scale_layers.2", "dconv_2x2": "scale_layers.0",
+        "conv_1x1": "proj1", "conv_3x3": "proj2",
+    }  # fmt: skip
+    return [r for ours, theirs in parts.items() for r in _module(f"{native}.*.{ours}", f"{foreign}.fpn_layers.*.{theirs}")]
+
+
+def _text() -> list[Rule]:
+    block, theirs = "text.encoder.transformer.resblocks.*", "text_encoder.text_model.encoder.layers.*"
+    return [
+        Rule("text.encoder.token_embedding.weight", ("text_encoder.text_model.embeddings.token_embedding.weight",)),
+        Rule("text.encoder.positional_embedding", ("text_encoder.text_model.embeddings.position_embedding.weight",)),
+        Rule("text.encoder.text_projection", ("text_encoder.text_projection.weight",), "transpose"),
+        *_module("text.encoder.ln_final", "text_encoder.text_model.final_layer_norm"),
+        *_module("text.resizer", "text_projection"),
+        *_attention(f"{block}.attn", f"{theirs}.self_attn", out="out_proj"),
+        *_module(f"{block}.ln_1", f"{theirs}.layer_norm1"),
+        *_module(f"{block}.ln_2", f"{theirs}.layer_norm2"),
+        *_module(f"{block}.mlp.c_fc", f"{theirs}.mlp.fc1"),
+        *_module(f"{block}.mlp.c_proj", f"{theirs}.mlp.fc2"),
+    ]
+
+
+def _encoder_layers(native: str, foreign: str) -> list[Rule]:
+    return [
+        *_attention(f"{native}.self_attn", f"{foreign}.self_attn"),
+        *_attention(f"{native}.cross_attn_image", f"{foreign}.cross_attn"),
+        *_module(f"{native}.linear1", f"{foreign}.mlp.fc1"),
+        *_module(f"{native}.linear2", f"{foreign}.mlp.fc2"),
+        *(rule for i in (1, 2, 3) for rule in _module(f"{native}.norm{i}", f"{foreign}.layer_norm{i}")),
+    ]
+
+
+def _geometry() -> list[Rule]:
+    names = {
+        "boxes_direct_project": "boxes_direct_project", "boxes_pool_project": "boxes_pool_project",
+        "boxes_pos_enc_project": "boxes_pos_enc_project", "final_proj": "final_proj", "img_pre_norm": "vision_layer_norm",
+        "norm": "prompt_layer_norm", "encode_norm": "output_layer_norm",
+    }  # fmt: skip
+    return [
+        Rule("geometry.label_embed.weight", ("geometry_encoder.label_embed.weight",)),
+        Rule("geometry.cls_embed.weight", ("geometry_encoder.cls_embed.weight",)),
+        *(rule for ours, theirs in names.items() for rule in _module(f"geometry.{ours}", f"geometry_encoder.{theirs}")),
+        *_encoder_layers("geometry.encode.*", "geometry_encoder.layers.*"),
+    ]
+
+
+def _decoder() -> list[Rule]:
+    ours, theirs = "decoder.layers.*", "detr_decoder.layers.*"
+    tables = ("query_embed", "reference_points", "presence_token")
+    return [
+        *(Rule(f"decoder.{name}.weight", (f"detr_decoder.{name}.weight",)) for name in tables),
+        *_attention(f"{ours}.self_attn", f"{theirs}.self_attn"),
+        *_attention(f"{ours}.ca_text", f"{theirs}.text_cross_attn"),
+        *_attention(f"{ours}.cross_attn", f"{theirs}.vision_cross_attn"),
+        *_module(f"{ours}.norm2", f"{theirs}.self_attn_layer_norm"),
+        *_module(f"{ours}.catext_norm", f"{theirs}.text_cross_attn_layer_norm"),
+        *_module(f"{ours}.norm1", f"{theirs}.vision_cross_attn_layer_norm"),
+        *_module(f"{ours}.norm3", f"{theirs}.mlp_layer_norm"),
+        *_module(f"{ours}.linear1", f"{theirs}.mlp.fc1"),
+        *_module(f"{ours}.linear2", f"{theirs}.mlp.fc2"),
+        *_module("decoder.norm", "detr_decoder.output_layer_norm"),
+        *_module("decoder.presence_token_out_norm", "detr_decoder.presence_layer_norm"),
+        *_mlp("decoder.bbox_embed", "detr_decoder.box_head", 3),
+        *_mlp("decoder.presence_token_head", "detr_decoder.presence_head", 3),
+        *_mlp("decoder.ref_point_head", "detr_decoder.ref_point_head", 2),
+        *_mlp("decoder.boxRPB_embed_x", "detr_decoder.box_rpb_embed_x", 2),
+        *_mlp("decoder.boxRPB_embed_y", "detr_decoder.box_rpb_embed_y", 2),
+    ]
+
+
+def _heads() -> list[Rule]:
+    return [
+        *_mlp("scoring.prompt_mlp", "dot_product_scoring.text_mlp", 2),
+        *_module("scoring.prompt_mlp.out_norm", "dot_product_scoring.text_mlp_out_norm"),
+        *_module("scoring.prompt_proj", "dot_product_scoring.text_proj"),
+        *_module("scoring.hs_proj", "dot_product_scoring.query_proj"),
+        *_module("segmentation.pixel_decoder.conv_layers.*", "mask_decoder.pixel_decoder.conv_layers.*"),
+        *_module("segmentation.pixel_decoder.norms.*", "mask_decoder.pixel_decoder.norms.*"),
+        *_module("segmentation.mask_predictor.mask_embed.layers.*", "mask_decoder.mask_embedder.layers.*"),
+        *_module("segmentation.instance_seg_head", "mask_decoder.instance_projection"),
+        *_module("segmentation.semantic_seg_head", "mask_decoder.semantic_projection"),
+        *_attention("segmentation.cross_attend_prompt", "mask_decoder.prompt_cross_attn"),
+        *_module("segmentation.cross_attn_norm", "mask_decoder.prompt_cross_attn_norm"),
+    ]
+
+
+TRANSFORMERS_RULES: tuple[Rule, ...] = tuple(
+    _trunk()
+    + _neck("vision.neck.convs", "vision_encoder.neck")
+    + _neck("vision.neck.sam2_convs", "tracker_neck")
+    + _text()
+    + _geometry()
+    + _encoder_layers("fusion.layers.*", "detr_encoder.layers.*")
+    + _decoder()
+    + _heads()
+)
+
+EXTRA_PREFIX = "sam3model_extra."
+"""Tensors for which transformers has no place (the point projections) travel under this prefix, so that nothing is lost."""
+
+
+def transformers_entries(native: Iterable[str]) -> list[Entry]:
+    """Where every native tensor lives in transformers' `Sam3Model`; unmatched ones go under `EXTRA_PREFIX`."""
+    compiled = [(re.compile(re.escape(rule.native).replace(r"\*", r"(\d+)")), rule) for rule in TRANSFORMERS_RULES]
+    return [_match(name, compiled) for name in native]
+
+
+def _match(name: str, compiled: list[tuple[re.Pattern[str], Rule]]) -> Entry:
+    for pattern, rule in compiled:
+        if found := pattern.fullmatch(name):
+            numbers = found.groups()
+            return Entry(name, tuple(_fill(foreign, numbers) for foreign in rule.foreign), rule.transform)
+    return Entry(name, (EXTRA_PREFIX + name,), "copy")
+
+
+def _fill(template: str, numbers: tuple[str, ...]) -> str:
+    for number in numbers:
+        template = template.replace("*", number, 1)
+    return template
