@@ -195,7 +195,8 @@ TRANSFORMERS_RULES: tuple[Rule, ...] = tuple(
 )
 
 EXTRA_PREFIX = "sam3model_extra."
-"""Tensors for which transformers has no place (the point projections) travel under this prefix, so that nothing is lost."""
+"""What transformers has no place for (the point projections, the unused class row of the position table) travels under this
+prefix, so that a round trip loses nothing."""
 
 
 def transformers_entries(native: Iterable[str]) -> list[Entry]:

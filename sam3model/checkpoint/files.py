@@ -1,0 +1,142 @@
+"""Reading tensors from disk without holding two copies, and writing them atomically."""
+
+import json
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sam3model.errors import CheckpointError
+
+PICKLE_SUFFIXES = (".pt", ".pth", ".bin")
+
+
+class TensorFile(Mapping[str, Tensor]):
+    """Tensors by name, memory-mapped: each is read when it is asked for.
+
+    `metadata` holds the text fields of a safetensors header (empty for pickles); `location` is the file or folder, for messages.
+    """
+
+    def __init__(self, location: Path, readers: dict[str, Callable[[], Tensor]], metadata: Mapping[str, str]) -> None:
+        self.location = location
+        self.metadata = dict(metadata)
+        self._readers = readers
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._readers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._readers)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+
+def open_tensors(path: Path) -> TensorFile:
+    """Open a `.safetensors` file, a folder with one or several of them, or a pickle of tensors (`.pt`, `.pth`, `.bin`).
+
+    Pickles are loaded with `weights_only=True`: a file that would run code is refused. A training checkpoint that keeps its weights
+    under `model` or `state_dict` is looked into.
+
+    Raises:
+        CheckpointError: nothing there, damaged, or not a file of tensors.
+    """
+    if path.is_dir():
+        parts = [_open_safetensors(part) for part in sorted(path.glob("*.safetensors"))]
+        if not parts:
+            raise CheckpointError(f"{path} holds no .safetensors file: name a weights file or a folder of a saved model")
+        readers = {name: reader for part in parts for name, reader in part._readers.items()}
+        return TensorFile(path, readers, parts[0].metadata)
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}: give 'tiny', a hub name such as facebook/sam3, or the path of a file")
+    if path.suffix == ".safetensors":
+        return _open_safetensors(path)
+    if path.suffix in PICKLE_SUFFIXES:
+        return _open_pickle(path)
+    raise CheckpointError(f"{path} has no known suffix: weights are .safetensors, {', '.join(PICKLE_SUFFIXES)}")
+
+
+def _open_safetensors(path: Path) -> TensorFile:
+    try:
+        file = safe_open(path, framework="pt")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): download or export it again") from error
+    readers = {name: _bind(file.get_tensor, name) for name in file.keys()}  # noqa: SIM118 - a handle, not a dict
+    return TensorFile(path, readers, file.metadata() or {})
+
+
+def _open_pickle(path: Path) -> TensorFile:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is damaged or not a PyTorch file: download or export it again") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and is refused, since loading it could run code: export it as safetensors"
+        ) from error
+    tensors = _find_state(content)
+    if tensors is None:
+        raise CheckpointError(f"{path} holds no table of tensors: expected names to tensors, possibly under 'model'")
+    return TensorFile(path, {name: _bind(tensors.__getitem__, name) for name in tensors}, {})
+
+
+def _find_state(content: Any) -> dict[str, Tensor] | None:
+    if not isinstance(content, dict):
+        return None
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if tensors:
+        return tensors
+    for key in ("model", "state_dict", "module"):
+        if key in content and (found := _find_state(content[key])):
+            return found
+    return None
+
+
+def _bind(function: Callable[[str], Tensor], name: str) -> Callable[[], Tensor]:
+    return lambda: function(name)
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file atomically; the folder is made if absent."""
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(contiguous, temporary, dict(metadata or {})))
+
+
+def write_pickle(path: Path, content: Any) -> None:
+    """Write a PyTorch file atomically; the folder is made if absent."""
+    write_atomically(path, lambda temporary: torch.save(content, temporary))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file atomically; the folder is made if absent."""
+    write_atomically(path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8"))
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place, so that no reader sees half a file.
+
+    Raises:
+        CheckpointError: the folder cannot be made or written to, or the disk is full.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"cannot write {path}: {error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""From a name to a local file: the shipped weights, a path, or a repository on the Hugging Face hub."""
+
+import logging
+import re
+from pathlib import Path
+
+from sam3model.errors import CheckpointError
+from sam3model.resources import TINY_WEIGHTS, asset
+
+TINY = "tiny"
+OFFICIAL_FILE = "sam3.pt"
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_LOGGER = logging.getLogger(__name__)
+
+
+def find_weights(name_or_path: str | Path) -> Path:
+    """Local file or folder for `tiny`, a path, or a hub repository such as `facebook/sam3` (downloaded once, then cached).
+
+    Raises:
+        CheckpointError: nothing of that name, or the hub refuses, cannot be reached, or the repository is gated.
+    """
+    if str(name_or_path) == TINY:
+        return asset(TINY_WEIGHTS)
+    path = Path(name_or_path).expanduser()
+    if path.exists():
+        return path
+    if path.suffix or not _REPOSITORY.fullmatch(str(name_or_path)):
+        raise CheckpointError(
+            f"no weights at {name_or_path}: give 'tiny', a hub name such as facebook/sam3, or the path of a file"
+        )
+    return _download(str(name_or_path))
+
+
+def _download(repository: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    _LOGGER.info("fetching %s from the hub (cached after the first time)", repository)
+    try:
+        try:
+            return Path(hf_hub_download(repository, OFFICIAL_FILE))
+        except LocalEntryNotFoundError:
+            raise
+        except EntryNotFoundError:
+            config = Path(hf_hub_download(repository, "config.json"))
+            hf_hub_download(repository, "model.safetensors")
+            return config.parent
+    except GatedRepoError as error:
+        raise CheckpointError(
+            f"{repository} is gated: accept its licence on https://huggingface.co/{repository}, then run `hf auth login`"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(
+            f"the hub has no {repository}, or it is private: check the name, and `hf auth login` if it is private"
+        ) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise CheckpointError(
+            f"{repository} is not in the local cache and the hub is out of reach: connect once, or give a local path to --weights"
+        ) from error
+    except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"cannot fetch {repository} from the hub ({reason}): give a local path to --weights") from error
