@@ -1,0 +1,1 @@
+"""The state machine: states, decisions, pure transitions, and the loop that drives them."""
