@@ -67,11 +67,13 @@ class QueryOutputs:
 
     logits (P, Q) match of query and prompt, without presence; boxes (P, Q, 4) normalised cxcywh;
     masks (P, Q, H, W) mask logits at the finest pyramid level, None where not made.
+    mask_rows (M,) the prompts that masks were made for, in rising order: masks is then (M, Q, H, W); None: all prompts.
     """
 
     logits: Tensor
     boxes: Tensor
     masks: Tensor | None = None
+    mask_rows: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Detections:
     """Output of a full grounding pass.
 
     main: last decoder layer. presence (P,) logit that the phrase is in the picture at all.
-    queries (P, Q, D) normed output of the last layer. semantic (P, 1, H, W) logits or None.
+    queries (P, Q, D) normed output of the last layer.
+    semantic (P, 1, H, W) logits or None; with `main.mask_rows`, (M, 1, H, W) for those prompts.
     one_to_many: the second half of the queries in training, None otherwise.
     aux, aux_one_to_many, aux_presence: the earlier layers in order, for the auxiliary losses (empty unless training).
     """
