@@ -1,0 +1,149 @@
+"""cgF1 on pictures: COCO-like files with one entry of `images` per (picture, phrase) pair (SA-Co Gold, Silver)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sam3model.errors import MetricError
+from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, best_annotator, count_matches, summarise
+from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
+from sam3model.metrics.overlap import check_kind, geometry_field, iou_matrix
+
+SCORE_THRESHOLD = 0.5
+
+
+class ConceptF1:
+    """cgF1 over pictures and phrases; picklable, shards can be merged.
+
+    iou_type: "segm" (RLE) or "bbox" (xywh). score_threshold: detections below are dropped, an equal score stays.
+
+    >>> metric = ConceptF1("bbox")
+    >>> metric.update("player", [[0, 0, 4, 4]], [[0, 0, 4, 4]], [0.9])
+    >>> metric.update("zebra", [], [], [])
+    >>> round(metric.compute().cgf1, 3)
+    1.0
+    """
+
+    def __init__(self, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD):
+        self.iou_type = check_kind(iou_type)
+        self.score_threshold = score_threshold
+        self.samples: dict[Any, SampleCounts] = {}
+
+    def update(self, key: Any, targets: Sequence[Any], detections: Sequence[Any], scores: Sequence[float]) -> None:
+        """Add one (picture, phrase) pair with one annotator; see `update_annotators`."""
+        self.update_annotators(key, [targets], detections, scores)
+
+    def update_annotators(
+        self,
+        key: Any,
+        annotators: Sequence[Sequence[Any]],
+        detections: Sequence[Any],
+        scores: Sequence[float],
+        crowds: Sequence[Sequence[Any]] | None = None,
+    ) -> None:
+        """Add one (picture, phrase) pair.
+
+        key: hashable, unique. annotators: targets of each annotator, crowds left out. detections and scores: all of the
+        model. crowds: regions per annotator, given only to have COCO's protection: an unmatched detection that lies
+        at least half in a crowd region is dropped instead of counted as false. Official cgF1 has no such protection.
+        Raises MetricError if the key was seen before or the numbers of detections and scores differ.
+        """
+        if key in self.samples:
+            raise MetricError(f"sample {key!r} was added twice")
+        if len(scores) != len(detections):
+            raise MetricError(f"sample {key!r}: {len(detections)} detections but {len(scores)} scores")
+        kept = [d for d, s in zip(detections, scores, strict=True) if s >= self.score_threshold]
+        regions = crowds or [()] * len(annotators)
+        counts = [self._count(t, kept, c) for t, c in zip(annotators, regions, strict=True)]
+        self.samples[key] = best_annotator(counts)
+
+    def _count(self, targets: Sequence[Any], detections: Sequence[Any], crowds: Sequence[Any]) -> SampleCounts:
+        iou = iou_matrix(self.iou_type, targets, detections)
+        if not len(crowds) or not len(detections):
+            return count_matches(iou)
+        inside = iou_matrix(self.iou_type, detections, crowds, [True] * len(crowds)).max(1) >= 0.5
+        on_target = (iou >= 0.5).any(0)
+        return count_matches(iou[:, on_target | ~inside])
+
+    def merge(self, other: "ConceptF1") -> None:
+        """Take over the samples of another shard. Raises MetricError on a sample in both or on other settings."""
+        if (self.iou_type, self.score_threshold) != (other.iou_type, other.score_threshold):
+            raise MetricError("shards of cgF1 with different settings cannot be merged")
+        if shared := self.samples.keys() & other.samples.keys():
+            raise MetricError(f"sample {min(shared, key=str)!r} is in both shards")
+        self.samples |= other.samples
+
+    def compute(self) -> ConceptF1Result:
+        """Return the figures. Raises MetricError if there is no sample."""
+        return summarise(list(self.samples.values()))
+
+
+def evaluate_cgf1(
+    ground_truth: Source | Sequence[Source],
+    predictions: Source,
+    iou_type: str = "segm",
+    score_threshold: float = SCORE_THRESHOLD,
+    protect_crowds: bool = False,
+) -> ConceptF1Result:
+    """cgF1 of a COCO results list against one or several annotators' files (SA-Co order matters only for ties).
+
+    ground_truth, predictions: paths or loaded JSON. A pair is evaluated if `is_instance_exhaustive` in the first file
+    and not marked otherwise in a later one. Detections of unknown pictures or categories are ignored, as officially.
+    protect_crowds: drop detections on crowd regions (COCO's habit) instead of counting them false (official).
+    Raises MetricError if a file is malformed or no pair can be evaluated.
+    """
+    metric = concept_f1_shard(ground_truth, predictions, iou_type, score_threshold, protect_crowds)
+    return metric.compute()
+
+
+def concept_f1_shard(
+    ground_truth: Source | Sequence[Source],
+    predictions: Source,
+    iou_type: str = "segm",
+    score_threshold: float = SCORE_THRESHOLD,
+    protect_crowds: bool = False,
+) -> ConceptF1:
+    """As `evaluate_cgf1`, but return the filled aggregate, to be merged or looked at sample by sample."""
+    several = isinstance(ground_truth, Sequence) and not isinstance(ground_truth, str)
+    sources = ground_truth if several else [ground_truth]
+    files = [load_ground_truth(s) for s in sources]  # type: ignore[arg-type]
+    metric = ConceptF1(iou_type, score_threshold)
+    field = geometry_field(metric.iou_type)
+    categories = {c["id"] for f in files for c in f["categories"]}
+    detections = _group((p for p in load_predictions(predictions) if p.get("category_id") in categories), "score")
+    annotators = [_split(f["annotations"], field) for f in files]
+    seen = [{image["id"] for image in f["images"]} for f in files]
+    for image_id in _evaluable(files):
+        found = detections.get(image_id, ())
+        views = [a.get(image_id, ([], [])) for a, ids in zip(annotators, seen, strict=True) if image_id in ids]
+        metric.update_annotators(
+            image_id,
+            [targets for targets, _ in views],
+            [require(d, field, "prediction") for d in found],
+            [d["score"] for d in found],
+            [crowds for _, crowds in views] if protect_crowds else None,
+        )
+    return metric
+
+
+def _evaluable(files: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Ids of pairs that the first annotator finished and no later one marks unfinished."""
+    unfinished = {i["id"] for f in files[1:] for i in f["images"] if not i.get("is_instance_exhaustive", True)}
+    return [i["id"] for i in files[0]["images"] if i.get("is_instance_exhaustive", True) and i["id"] not in unfinished]
+
+
+def _group(entries: Iterable[Mapping[str, Any]], *required: str) -> dict[Any, list[Mapping[str, Any]]]:
+    groups: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        for name in required:
+            require(entry, name, "prediction")
+        groups[require(entry, "image_id", "prediction")].append(entry)
+    return groups
+
+
+def _split(annotations: Iterable[Mapping[str, Any]], field: str) -> dict[Any, tuple[list[Any], list[Any]]]:
+    """Geometry of targets and of crowd regions per picture; an `ignore` field has no meaning here."""
+    groups: dict[Any, tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
+    for a in annotations:
+        groups[require(a, "image_id", "annotation")][bool(a.get("iscrowd", 0))].append(require(a, field, "annotation"))
+    return groups

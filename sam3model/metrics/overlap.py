@@ -1,0 +1,79 @@
+"""Overlap of masks and boxes: the one place where metrics compute IoU.
+
+Masks are COCO RLE dictionaries (`size` [height, width], `counts` compressed str or bytes) and stay encoded; pycocotools
+intersects their runs in C. Boxes are xywh in any unit, as COCO files store them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pycocotools import mask
+
+from sam3model.errors import MetricError
+
+coco_mask: Any = mask  # its stub does not know numpy boxes
+Rle = Mapping[str, Any]
+FloatArray = NDArray[np.float64]
+
+IOU_THRESHOLDS: FloatArray = np.linspace(0.5, 0.95, 10)
+IOU_THRESHOLDS.setflags(write=False)
+
+
+def rle_iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = None) -> FloatArray:
+    """Pairwise IoU of two lists of masks, (len(a), len(b)).
+
+    crowd: per mask of `b`; against a crowd the denominator is the area of the mask of `a` alone (COCO rule).
+    Two empty masks have IoU 0. Raises MetricError if a mask cannot be read or sizes differ.
+
+    >>> one = coco_mask.encode(np.asfortranarray(np.eye(4, dtype=np.uint8)))
+    >>> rle_iou([one], [one]).tolist()
+    [[1.0]]
+    """
+    if not len(a) or not len(b):
+        return np.zeros((len(a), len(b)))
+    flags = [0] * len(b) if crowd is None else [int(c) for c in crowd]
+    try:
+        height, width = a[0]["size"]
+        for rows, columns in (m["size"] for masks in (a, b) for m in masks):
+            if rows != height or columns != width:
+                raise MetricError(f"masks of {columns} x {rows} and {width} x {height} pixels cannot be compared")
+        return np.asarray(coco_mask.iou(list(a), list(b), flags), np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise MetricError(f"cannot read a mask as COCO RLE: {error}") from error
+
+
+def box_iou_xywh(a: ArrayLike, b: ArrayLike, crowd: Sequence[bool] | None = None) -> FloatArray:
+    """Pairwise IoU of boxes xywh, (N, 4) and (M, 4) -> (N, M); crowd as in `rle_iou`.
+
+    >>> box_iou_xywh([[0, 0, 2, 2]], [[0, 0, 2, 1], [5, 5, 1, 1]]).tolist()
+    [[0.5, 0.0]]
+    """
+    left, right = (np.ascontiguousarray(x, np.float64).reshape(-1, 4) for x in (a, b))
+    if not len(left) or not len(right):
+        return np.zeros((len(left), len(right)))
+    flags = [0] * len(right) if crowd is None else [int(c) for c in crowd]
+    return np.asarray(coco_mask.iou(left, right, flags), np.float64)
+
+
+def iou_matrix(kind: str, a: Sequence[Any], b: Sequence[Any], crowd: Sequence[bool] | None = None) -> FloatArray:
+    """`rle_iou` for kind "segm", `box_iou_xywh` for kind "bbox"."""
+    return (rle_iou if kind == "segm" else box_iou_xywh)(a, b, crowd)
+
+
+def check_kind(kind: str) -> str:
+    """Return `kind` if it is "segm" or "bbox"; raise MetricError otherwise."""
+    if kind not in ("segm", "bbox"):
+        raise MetricError(f'iou_type must be "segm" or "bbox", not {kind!r}')
+    return kind
+
+
+def geometry_field(kind: str) -> str:
+    """Name of the field of a COCO entry that holds the geometry of this kind."""
+    return "segmentation" if kind == "segm" else "bbox"
+
+
+def rle_areas(masks: Sequence[Rle]) -> NDArray[np.int64]:
+    """Pixel counts of a list of masks, (N,)."""
+    return np.asarray(coco_mask.area(list(masks)), np.int64) if len(masks) else np.zeros(0, np.int64)
