@@ -1,0 +1,1 @@
+"""Building blocks that the parts of the model share."""

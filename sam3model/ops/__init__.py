@@ -1,0 +1,1 @@
+"""Functions on boxes, masks, pictures and positions: no parameters, no state."""

@@ -1,0 +1,71 @@
+"""Axial rotary position embedding: the tables and their application to queries and keys."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def axial_angles(
+    height: int, width: int, head_dim: int, *, scale: tuple[float, float] = (1.0, 1.0), theta: float = 1e4
+) -> Tensor:
+    """Angle of every channel pair at every cell of a grid, row-major: (height*width, head_dim/2), float32.
+
+    The first half of the pairs turns with the column index, the second half with the row index; frequency k is
+    theta^(-4k/head_dim). `scale` (rows, columns) multiplies the indices, to squeeze a fine grid.
+    """
+    frequency = theta ** (-torch.arange(0, head_dim, 4, dtype=torch.float32) / head_dim)  # (head_dim/4,)
+    rows = torch.outer(torch.arange(height, dtype=torch.float32) * scale[0], frequency)
+    columns = torch.outer(torch.arange(width, dtype=torch.float32) * scale[1], frequency)
+    columns = columns.expand(height, -1, -1)  # (height, width, head_dim/4)
+    rows = rows[:, None].expand(-1, width, -1)
+    return torch.cat((columns, rows), dim=-1).flatten(0, 1)
+
+
+def window_order(height: int, width: int, window: int) -> Tensor:
+    """Row-major index of every cell, listed window by window: (height*width,) int64."""
+    index = torch.arange(height * width).view(height // window, window, width // window, window)
+    return index.transpose(1, 2).flatten()
+
+
+@lru_cache(maxsize=32)
+def rotary_table(
+    height: int,
+    width: int,
+    window: int,
+    head_dim: int,
+    theta: float,
+    is_global: bool,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The table of a block for tokens in window order, computed once; pass it to `rotate` and do not change it.
+
+    Window blocks use indices inside the window (window^2 tokens), global ones grid indices times window/grid (H*W).
+    """
+    with torch.inference_mode(False):
+        if is_global:
+            angles = axial_angles(height, width, head_dim, scale=(window / height, window / width), theta=theta)
+            angles = angles[window_order(height, width, window)]
+        else:
+            angles = axial_angles(window, window, head_dim, theta=theta)
+        return _table(angles, device, dtype)
+
+
+def _table(angles: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Phases (N, 1, 1, d/2) for float32 on a CPU, fastest there; else cosines and signed sines (2, N, 1, 1, d)."""
+    angles = angles[:, None, None]
+    if device.type == "cpu" and dtype == torch.float32:
+        return torch.polar(torch.ones_like(angles), angles)
+    sines = torch.stack((-angles.sin(), angles.sin()), dim=-1).flatten(-2)
+    return torch.stack((angles.cos().repeat_interleave(2, dim=-1), sines)).to(device, dtype)
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Turn neighbouring channel pairs (2i, 2i+1) of x (..., N, 2, heads, d) by a table; keeps dtype and shape."""
+    if table.is_complex():
+        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))  # (..., N, 2, heads, d/2)
+        return torch.view_as_real(pairs * table).flatten(-2)
+    cosine, sine = table
+    swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    return torch.addcmul(x * cosine, swapped, sine)

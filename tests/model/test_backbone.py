@@ -1,0 +1,161 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sam3model.backbone import VisionBackbone
+from sam3model.backbone.vit import _from_windows
+from sam3model.config import NeckConfig, sam3_tiny
+from sam3model.errors import ConfigError, InputError
+from sam3model.ops.rope import axial_angles
+from tests.model.weight_rule import assert_matches, fill, golden, small_config
+
+GRID = (12, 12)
+
+
+@pytest.fixture(scope="module")
+def backbone() -> VisionBackbone:
+    return fill(VisionBackbone(small_config()), "vision.")
+
+
+@pytest.fixture(scope="module")
+def stages(backbone):
+    """Every intermediate of one pass over the golden pictures, in row-major (B, H, W, C)."""
+    seen = {}
+
+    def keep(name):
+        def hook(module, inputs, output):
+            seen[name] = output
+
+        return hook
+
+    trunk = backbone.trunk
+    handles = [trunk.patch_embed.register_forward_hook(keep("patch_embed"))]
+    handles.append(trunk.ln_pre.register_forward_pre_hook(lambda module, inputs: seen.update(after_pos=inputs[0])))
+    handles.append(trunk.ln_pre.register_forward_hook(keep("ln_pre")))
+    handles += [block.register_forward_hook(keep(f"block{i}")) for i, block in enumerate(trunk.blocks)]
+    with torch.inference_mode():
+        seen["features"] = backbone(golden()["image.pixels"], tracker=True)
+        seen["tracker"] = backbone.tracker_pyramid(seen["features"])
+    for handle in handles:
+        handle.remove()
+    return {k: _from_windows(v, GRID, 4) if isinstance(v, torch.Tensor) and v.ndim == 3 else v for k, v in seen.items()}
+
+
+@pytest.mark.parametrize("stage", ["patch_embed", "after_pos", "ln_pre", "block0", "block1", "block2", "block3"])
+def test_trunk_stage_matches_reference(stages, stage):
+    assert_matches(stages[stage], golden()[f"vit.{stage}"])
+
+
+def test_trunk_output_matches_reference(stages):
+    assert_matches(stages["features"].trunk, golden()["vit.out"])
+
+
+def test_rotary_angles_match_reference():
+    for name, angles in {
+        "window": axial_angles(4, 4, 16),
+        "global": axial_angles(12, 12, 16, scale=(1 / 3, 1 / 3)),
+    }.items():
+        assert_matches(angles.cos(), golden()[f"vit.rope.{name}.real"], 1e-6)
+        assert_matches(angles.sin(), golden()[f"vit.rope.{name}.imag"], 1e-6)
+
+
+def test_detector_pyramid_matches_reference(stages):
+    levels = stages["features"].levels
+    assert len(levels) == 3
+    assert_matches(levels[0][:1], golden()["neck.sam3.0.image0"])
+    assert_matches(levels[1], golden()["neck.sam3.1"])
+    assert_matches(levels[2], golden()["neck.sam3.2"])
+
+
+def test_dropped_level_is_right_when_asked_for(backbone, stages):
+    """Weights of the dropped level are kept, and must be right, although no forward pass reads them."""
+    with torch.inference_mode():
+        for convs, name in ((backbone.neck.convs, "sam3"), (backbone.neck.sam2_convs, "sam2")):
+            assert_matches(convs[3](stages["features"].trunk), golden()[f"neck.{name}.3"])
+
+
+def test_tracker_pyramid_matches_reference(stages):
+    levels = stages["tracker"]
+    assert_matches(levels[0][:1, :16], golden()["neck.sam2.0.image0_ch0to15"])
+    assert_matches(levels[1], golden()["neck.sam2.1"])
+    assert_matches(levels[2], golden()["neck.sam2.2"])
+
+
+def test_position_codes_match_reference(stages):
+    positions = stages["features"].positions
+    assert_matches(positions[0][..., ::6, ::6], golden()["neck.pos.0.stride6"])
+    assert_matches(positions[1][..., ::3, ::3], golden()["neck.pos.1.stride3"])
+    assert_matches(positions[2], golden()["neck.pos.2"])
+
+
+def test_tracker_pyramid_needs_its_neck_and_the_trunk_output():
+    config = small_config()
+    backbone = VisionBackbone(replace(config, neck=NeckConfig(tracker_neck=False))).eval()
+    pixels = torch.zeros(1, 3, 56, 56)
+    with torch.inference_mode():
+        assert backbone(pixels).trunk is None
+        with pytest.raises(InputError, match="tracker=True"):
+            backbone.tracker_pyramid(backbone(pixels))
+        with pytest.raises(ConfigError, match="tracker_neck"):
+            backbone.tracker_pyramid(backbone(pixels, tracker=True))
+
+
+def test_smaller_and_oblong_pictures_fit_and_odd_ones_are_refused(backbone):
+    with torch.inference_mode():
+        assert [tuple(level.shape[-2:]) for level in backbone(torch.zeros(1, 3, 56, 112)).levels] == [
+            (16, 32),
+            (8, 16),
+            (4, 8),
+        ]
+        with pytest.raises(InputError, match="multiples of 56"):
+            backbone(torch.zeros(1, 3, 84, 56))
+
+
+def test_positions_are_tiled_so_window_attention_repeats_with_the_picture():
+    """With window blocks only, a picture made of equal tiles must give equal features in every tile."""
+    config = small_config()
+    trunk = fill(VisionBackbone(config), "vision.").trunk
+    for block in trunk.blocks:
+        block.is_global = False
+    tile = golden()["image.pixels"][:1, :, :56, :56]
+    with torch.inference_mode():
+        out = trunk(tile.repeat(1, 1, 2, 3))
+        assert_matches(out, trunk(tile).repeat(1, 1, 2, 3), 1e-5)
+
+
+def test_checkpointing_changes_memory_not_gradients():
+    backbone = VisionBackbone(sam3_tiny()).train()
+    pixels = torch.randn(1, 3, 128, 128)
+    gradients = []
+    for checkpointing in (False, True):
+        backbone.trunk.checkpointing = checkpointing
+        backbone.zero_grad()
+        backbone(pixels).levels[2].square().mean().backward()
+        gradients.append(backbone.trunk.blocks[0].attn.qkv.weight.grad.clone())
+    assert gradients[0].abs().sum() > 0
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_low_precision_stays_near_float32(backbone):
+    pixels = golden()["image.pixels"]
+    expected = golden()["vit.out"]
+    with torch.inference_mode():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            autocast = backbone(pixels, tracker=True).trunk
+        low = fill(VisionBackbone(small_config()), "vision.").to(torch.bfloat16)
+        pure = low(pixels.to(torch.bfloat16), tracker=True).trunk
+    for actual in (autocast, pure):
+        error = (actual.float() - expected).square().mean().sqrt() / expected.std()
+        assert error < 0.03, error
+
+
+def test_drop_path_drops_whole_pictures_and_keeps_the_mean():
+    from sam3model.layers.drop_path import DropPath
+
+    torch.manual_seed(0)
+    out = DropPath(0.25)(torch.ones(4000, 2, 3))
+    per_sample = out.flatten(1)
+    assert (per_sample.amax(1) == per_sample.amin(1)).all()
+    assert abs(out.mean().item() - 1) < 0.05
+    assert torch.equal(DropPath(0.25).eval()(out), out)
