@@ -1,0 +1,6 @@
+"""Phrases to text tokens: the byte-pair tokenizer and the text encoder."""
+
+from sam3model.text.encoder import VETextEncoder
+from sam3model.text.tokenizer import Tokenizer, trim
+
+__all__ = ["Tokenizer", "VETextEncoder", "trim"]

@@ -1,0 +1,264 @@
+"""Weights in and out: every layout, strictness, and what the hub may answer."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from sam3model import checkpoint
+from sam3model.build import build, config_from_dict, config_to_dict
+from sam3model.checkpoint.layouts import is_recomputed
+from sam3model.checkpoint.tables import EXTRA_PREFIX, official_name, transformers_entries
+from sam3model.config import PRESETS, NeckConfig
+from sam3model.errors import CheckpointError, ConfigError
+from tests.model.weight_rule import GOLDENS, small_config
+
+MANIFEST = GOLDENS / "official_manifest_detector.json"
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return build(small_config()).eval()
+
+
+def same(a, b) -> bool:
+    left, right = a.state_dict(), b.state_dict()
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+def test_every_released_detector_key_is_consumed_with_its_shape():
+    manifest = json.loads(MANIFEST.read_text())
+    with torch.device("meta"):
+        state = build("sam3").state_dict()
+    ours = {official_name(name): list(tensor.shape) for name, tensor in state.items()}
+    released = {name: shape for name, (_, shape) in manifest.items() if not is_recomputed(name)}
+    assert ours == released
+
+
+def test_native_round_trip(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    checkpoint.save_native(model, path, metadata={"record": "{}"})
+    loaded, report = checkpoint.load_with_report(path)
+    assert same(model, loaded)
+    assert report.layout is checkpoint.Layout.NATIVE and report.metadata["record"] == "{}"
+    assert loaded.config == model.config
+
+
+@pytest.mark.parametrize("wrap", ["bare", "model", "no-prefix"])
+def test_official_round_trip_however_it_is_wrapped(model, tmp_path, wrap):
+    path = tmp_path / "sam3.pt"
+    checkpoint.save_official(model, path)
+    state = torch.load(path, weights_only=True)
+    assert sum(name.endswith("freqs_cis") for name in state) == model.config.vit.depth
+    state["tracker.maskmem_tpos_enc"] = torch.zeros(1)
+    if wrap == "no-prefix":
+        state = {name.removeprefix("detector."): tensor for name, tensor in state.items()}
+    torch.save({"model": state, "epoch": 3} if wrap == "model" else state, path)
+    loaded, report = checkpoint.load_with_report(path, config=model.config)
+    assert same(model, loaded)
+    assert report.layout is checkpoint.Layout.OFFICIAL and report.tracker == 1
+
+
+def test_transformers_round_trip_loses_nothing(model, tmp_path):
+    checkpoint.save_transformers(model, tmp_path)
+    loaded, report = checkpoint.load_with_report(tmp_path)
+    assert same(model, loaded)
+    assert report.layout is checkpoint.Layout.TRANSFORMERS and loaded.config.vit == model.config.vit
+
+
+def test_transformers_video_file_and_missing_point_projections(model, tmp_path):
+    checkpoint.save_transformers(model, tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(EXTRA_PREFIX)}
+    video = {n if n.startswith("tracker_neck.") else f"detector_model.{n}": t for n, t in state.items()}
+    video["tracker_model.mask_decoder.x"] = torch.zeros(2)
+    save_file(video, tmp_path / "model.safetensors")
+    loaded, report = checkpoint.load_with_report(tmp_path)
+    assert report.tracker == 1 and all(name.startswith("geometry.points") for name in report.absent)
+    trunk = loaded.state_dict()["vision.trunk.pos_embed"]
+    assert torch.equal(trunk[:, 1:], model.state_dict()["vision.trunk.pos_embed"][:, 1:])
+
+
+def test_transformers_table_covers_all_but_the_points(model):
+    extra = {e.native for e in transformers_entries(model.state_dict()) if e.foreign[0].startswith(EXTRA_PREFIX)}
+    assert extra and all(name.startswith("geometry.points_") for name in extra)
+
+
+def test_dtype_is_cast_and_nothing_requires_a_second_copy(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    checkpoint.save_native(model, path, dtype=torch.float16)
+    loaded = checkpoint.load(path, dtype=torch.bfloat16)
+    assert {p.dtype for p in loaded.parameters()} == {torch.bfloat16}
+    assert not loaded.training
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("missing", "missing text.resizer.weight"),
+        ("unexpected", "unexpected surprise"),
+        ("misshapen", r"text\.resizer\.weight gives a tensor of shape \(1, 1\)"),
+    ],
+)
+def test_strictness_names_the_key(model, tmp_path, damage, says):
+    path = tmp_path / "m.safetensors"
+    checkpoint.save_native(model, path)
+    state = load_file(path)
+    if damage == "missing":
+        del state["text.resizer.weight"]
+    elif damage == "unexpected":
+        state["surprise"] = torch.zeros(1)
+    else:
+        state["text.resizer.weight"] = torch.zeros(1, 1)
+    save_file(state, path, {"config": json.dumps(config_to_dict(model.config))})
+    with pytest.raises(CheckpointError, match=says):
+        checkpoint.load(path)
+
+
+def test_tracker_neck_tensors_are_recognised_when_unused(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    checkpoint.save_native(model, path)
+    from dataclasses import replace
+
+    lean = replace(model.config, neck=NeckConfig(tracker_neck=False))
+    _, report = checkpoint.load_with_report(path, config=lean)
+    assert report.tracker > 0
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("echo owned > owned.txt",))
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda d: d / "absent.pt", "no weights at"),
+        (lambda d: write_bytes(d / "a.safetensors", b"junk"), "not a readable safetensors"),
+        (lambda d: write_bytes(d / "a.pt", b"junk"), "damaged|more than tensors"),
+        (lambda d: write_bytes(d / "a.jpg", b"junk"), "no known suffix"),
+        (lambda d: d, "holds no .safetensors"),
+        (lambda d: (torch.save({"a": Evil()}, d / "e.pt"), d / "e.pt")[1], "refused"),
+        (lambda d: (torch.save({"x": 1}, d / "n.pt"), d / "n.pt")[1], "no table of tensors"),
+        (lambda d: (save_file({"x": torch.zeros(1)}, d / "n.safetensors"), d / "n.safetensors")[1], "no SAM 3 image model"),
+    ],
+)
+def test_bad_files_are_one_line_errors(tmp_path, monkeypatch, make, says):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=says) as caught:
+        checkpoint.load(make(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "owned.txt").exists()
+
+
+def test_a_failed_save_leaves_the_old_file(model, tmp_path, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(b"old")
+    monkeypatch.setattr("sam3model.checkpoint.files.save_file", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(CheckpointError, match="disk full"):
+        checkpoint.save_native(model, path)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_config_round_trip_and_refusal():
+    for preset in PRESETS.values():
+        assert config_from_dict(json.loads(json.dumps(config_to_dict(preset())))) == preset()
+    with pytest.raises(ConfigError, match="decoder.querys"):
+        config_from_dict({"decoder": {"querys": 3}})
+    with pytest.raises(ConfigError, match="heads cannot be 'many'"):
+        config_from_dict({"heads": "many"})
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as one download needs; what it answers depends on the repository's owner."""
+
+    folder: Path
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        _, owner, _, _, _, name = self.path.split("/", 5)
+        if owner == "gated":
+            return self.answer(403, {"X-Error-Code": "GatedRepo"})
+        if owner == "absent":
+            return self.answer(401, {"X-Error-Code": "RepoNotFound"})
+        file = self.folder / name
+        if not file.is_file():
+            return self.answer(404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": "c" * 40})
+        body = file.read_bytes()
+        return self.answer(200, {"X-Repo-Commit": "c" * 40, "ETag": f'"{name}"'}, body)
+
+    def answer(self, status, headers, body=b""):
+        self.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path):
+    Hub.folder = tmp_path / "hub"
+    Hub.folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def fetch(name: str, endpoint: str, home: Path, **extra: str) -> str:
+    """Load in a fresh process, since the hub client reads its settings when imported."""
+    code = (
+        "import sys\nfrom sam3model import checkpoint\nfrom sam3model.errors import CheckpointError\n"
+        "try: print(checkpoint.find_weights(sys.argv[1]))\nexcept CheckpointError as e: print('ERROR', e)"
+    )
+    env = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **extra}
+    run = subprocess.run([sys.executable, "-c", code, name], env=env, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_hub_download_prefers_the_official_file(hub, tmp_path):
+    (Hub.folder / "sam3.pt").write_bytes(b"weights")
+    found = Path(fetch("facebook/sam3", hub, tmp_path / "home"))
+    assert found.name == "sam3.pt" and found.read_bytes() == b"weights"
+    again = fetch("facebook/sam3", "http://127.0.0.1:9", tmp_path / "home")
+    assert Path(again).read_bytes() == b"weights", "a cached file needs no network"
+
+
+def test_hub_download_falls_back_to_transformers(hub, tmp_path):
+    (Hub.folder / "config.json").write_text("{}")
+    (Hub.folder / "model.safetensors").write_bytes(b"w")
+    folder = Path(fetch("someone/sam3", hub, tmp_path / "home"))
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "offline", "says"),
+    [
+        ("gated/sam3", "0", "is gated: accept its licence"),
+        ("absent/sam3", "0", "the hub has no absent/sam3"),
+        ("facebook/sam3", "1", "not in the local cache"),
+    ],
+)
+def test_hub_refusals_say_what_to_do(hub, tmp_path, name, offline, says):
+    answer = fetch(name, hub, tmp_path / "home", HF_HUB_OFFLINE=offline)
+    assert answer.startswith("ERROR") and says in answer and "\n" not in answer
