@@ -25,8 +25,7 @@ def preprocess(image: Picture, size: int) -> Tensor:
 def resize(image: Tensor, height: int, width: int) -> Tensor:
     """Antialiased bilinear resize of 8-bit values (C, H, W) uint8 on a CPU -> (C, height, width) uint8.
 
-    A triangle filter as wide as the shrink factor, in fixed-point weights: first along rows, rounded to 8 bits, then along
-    columns.
+    A triangle filter as wide as the shrink factor, in fixed point: along rows, rounded to 8 bits, then along columns.
     """
     if image.shape[-2:] == (height, width):
         return image
