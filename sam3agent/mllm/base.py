@@ -8,8 +8,8 @@ The loop asks `await backend.decide(request)` and gets one `MLLMReply`. The repl
 - offers `request.tools` OR asks for `request.json_schema`, never both (exactly one of the two is set);
 - retries what time may heal (429, 5xx, a connection cut) with backoff, within `request.timeout_s`;
 - returns truncated, refused or empty replies as they are, with `finish` saying so;
-- raises `MLLMError` and nothing else. Its class attribute `fatal` means that asking again cannot help (unreachable, bad key, unknown
-  model): at the very first call of a question this ends the run as a failure, later it ends it as exhausted.
+- raises `MLLMError` and nothing else. Its class attribute `fatal` means that asking again cannot help (unreachable,
+  bad key, unknown model): at the first call of a question this fails the run, later it ends it as exhausted.
 
 `decide` may be awaited many times concurrently (all candidates are examined at once), on any one event loop at a time.
 """

@@ -12,39 +12,47 @@ class MLLMError(Sam3Error):
     fatal = False
 
 
-class MLLMUnreachable(MLLMError):
-    """No server answers at the address, or the connection breaks each time."""
+class MLLMUnreachableError(MLLMError):
+    """Nothing answers at the address."""
 
     fatal = True
 
 
-class MLLMTimeout(MLLMError):
+class MLLMDisconnectedError(MLLMError):
+    """The connection breaks each time."""
+
+
+class MLLMTimeoutError(MLLMError):
     """The server took longer than it was given, or its reply had no end."""
 
 
-class MLLMBusy(MLLMError):
+class MLLMBusyError(MLLMError):
     """The server keeps answering that it is overloaded or broken (429, 5xx)."""
 
 
-class MLLMKeyRefused(MLLMError):
+class MLLMBadReplyError(MLLMError):
+    """A reply came, and it is no chat completion: not JSON, or not an object."""
+
+
+class MLLMKeyRefusedError(MLLMError):
     """The server does not accept the key."""
 
     fatal = True
 
 
-class MLLMUnknownModel(MLLMError):
+class MLLMUnknownModelError(MLLMError):
     """The server has no model of that name, or there is no such service at the address."""
 
     fatal = True
 
 
-class MLLMContextTooLong(MLLMError):
+class MLLMContextError(MLLMError):
     """The conversation does not fit the model's context."""
 
+    fatal = True
 
-class MLLMRejected(MLLMError):
+
+class MLLMRejectedError(MLLMError):
     """The server understood the request and will not serve it (another 4xx)."""
 
-
-class MLLMBadReply(MLLMError):
-    """A reply came, and it is no chat completion: not JSON, empty, or without choices."""
+    fatal = True

@@ -1,0 +1,219 @@
+"""The `openai` backend: Chat Completions of any compatible server (vLLM, Ollama, LM Studio, llama.cpp, hosted ones)."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sam3agent.mllm.base import Finish, Message, MLLMReply, MLLMRequest, Text, ToolCall, Usage
+from sam3agent.mllm.errors import MLLMBadReplyError, MLLMUnknownModelError
+from sam3agent.mllm.profiles import PROFILES, Profile, profile_for, step_down
+from sam3agent.mllm.tool_text import parse_tool_text
+from sam3agent.mllm.transport import Endpoint, RefusedOptionError, Transport
+from sam3agent.prompts import render
+from sam3model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sam3agent.config import Settings
+
+HOSTED_URL = "https://api.openai.com/v1"
+LOCAL_URL = "http://127.0.0.1:8000/v1"
+
+
+class OpenAIBackend:
+    """Asks an OpenAI-compatible server.
+
+    model: empty to use the only model that the server has. max_tokens: the longest reply.
+    profile: a name in `PROFILES`, by default what the address suggests; it shrinks as the server refuses options.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, model: str = "", *, max_tokens: int = 4096, profile: str | None = None
+    ) -> None:
+        if profile is not None and profile not in PROFILES:
+            raise ConfigError(f"there is no server profile {profile!r}; the profiles are {', '.join(PROFILES)}")
+        self.model = model
+        self.max_tokens = max_tokens
+        self.profile = PROFILES[profile] if profile else profile_for(endpoint.base_url)
+        self._transport = Transport(endpoint)
+
+    @classmethod
+    def from_settings(cls, settings: "Settings", environment: Mapping[str, str] | None = None) -> "OpenAIBackend":
+        """The backend that the settings name; `OPENAI_BASE_URL` and `OPENAI_API_KEY` are what they leave open.
+
+        The key of `OPENAI_API_KEY` is sent to the server of `OPENAI_BASE_URL` or to OpenAI, never to another address.
+        """
+        environment = os.environ if environment is None else environment
+        key = environment.get("OPENAI_API_KEY", "")
+        usual = environment.get("OPENAI_BASE_URL") or (HOSTED_URL if key else LOCAL_URL)
+        url = settings.base_url or usual
+        own = settings.api_key.get_secret_value() if settings.api_key else ""
+        theirs = key if url in (usual, HOSTED_URL) else ""
+        endpoint = Endpoint(url, own or theirs, read_s=settings.timeout, reply_s=settings.timeout)
+        return cls(endpoint, settings.model or "")
+
+    @property
+    def name(self) -> str:
+        """`openai:` and the model, or the server's host while the model is not known."""
+        return f"openai:{self.model or urlsplit(self._transport.endpoint.base_url).netloc}"
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        """One reply to one request; options that the server refuses are dropped and it is asked again.
+
+        Raises: `MLLMError`, and nothing else.
+        """
+        deadline = time.monotonic() + request.timeout_s
+        model = await self._model()
+        while True:
+            profile = self.profile
+            fields = {"model": model, "messages": _messages(request, profile)}
+            fields |= _options(request, profile, self.max_tokens)
+            try:
+                body = await self._transport.post(fields, deadline - time.monotonic())
+            except RefusedOptionError as refusal:
+                lesser = step_down(profile, _sent(request, profile), str(refusal))
+                if lesser is None:
+                    raise
+                self.profile = lesser
+            else:
+                return _reply(body, text_calls=bool(request.tools))
+
+    async def models(self) -> list[str]:
+        """Names of the models that the server offers. Raises: `MLLMError`."""
+        return await self._transport.models()
+
+    async def close(self) -> None:
+        """Close the connections; asking again opens new ones."""
+        await self._transport.close()
+
+    async def _model(self) -> str:
+        if not self.model:
+            offered = await self.models()
+            if len(offered) != 1:
+                has = ", ".join(offered[:20]) or "none"
+                raise MLLMUnknownModelError(
+                    f"Name a model with --model; {self._transport.endpoint.base_url} has {has}."
+                )
+            self.model = offered[0]
+        return self.model
+
+
+def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[str, Any]:
+    """The fields beside model and messages: tools or a schema, never both, and what the profile allows."""
+    fields: dict[str, Any] = {}
+    if request.tools and profile.tools:
+        fields["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)},
+            }
+            for tool in request.tools
+        ]
+        if profile.tool_choice is not None:
+            fields["tool_choice"] = profile.tool_choice
+        if profile.parallel_tool_calls is not None:
+            fields["parallel_tool_calls"] = profile.parallel_tool_calls
+    elif request.json_schema and profile.json_schema:
+        wanted = {"name": request.json_schema.name, "schema": dict(request.json_schema.schema)}
+        fields["response_format"] = {"type": "json_schema", "json_schema": wanted}
+    if profile.temperature is not None:
+        fields["temperature"] = profile.temperature
+    if profile.limit is not None:
+        fields[profile.limit] = max_tokens
+    return fields
+
+
+def _sent(request: MLLMRequest, profile: Profile) -> set[str]:
+    """Names of the profile's options that a request uses."""
+    sent = {"temperature"} if profile.temperature is not None else set[str]()
+    if profile.limit is not None:
+        sent.add("limit")
+    if request.tools and profile.tools:
+        sent.add("tools")
+        sent |= {name for name in ("tool_choice", "parallel_tool_calls") if getattr(profile, name) is not None}
+    elif request.json_schema and profile.json_schema:
+        sent.add("json_schema")
+    return sent
+
+
+def _messages(request: MLLMRequest, profile: Profile) -> list[dict[str, Any]]:
+    """The conversation in the server's terms. What it cannot be told by an option is told in words, at the very end."""
+    messages = [_message(message) for message in request.messages]
+    words = ""
+    if request.tools and not profile.tools:
+        words = render("tools_in_words", tools=request.tools)
+    elif request.json_schema and not profile.json_schema:
+        words = render("schema_in_words", schema=request.json_schema.schema)
+    if words:
+        messages[-1] = {**messages[-1], "content": [*_parts(request.messages[-1]), {"type": "text", "text": words}]}
+    return messages
+
+
+def _message(message: Message) -> dict[str, Any]:
+    """Words alone go as a string, which every server takes; pictures need a list of parts."""
+    if all(isinstance(part, Text) for part in message.parts):
+        return {"role": message.role, "content": "\n".join(p.text for p in message.parts if isinstance(p, Text))}
+    return {"role": message.role, "content": _parts(message)}
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    return [
+        {"type": "text", "text": part.text}
+        if isinstance(part, Text)
+        else {"type": "image_url", "image_url": {"url": part.data_url}}
+        for part in message.parts
+    ]
+
+
+def _reply(body: Mapping[str, Any], *, text_calls: bool) -> MLLMReply:
+    """The reply in a chat completion; whatever is missing or odd in it comes out empty, for the agent to complain of.
+
+    Raises: `MLLMBadReplyError` for an error that came in place of a completion, as some gateways send with status 200.
+    """
+    choices = body.get("choices")
+    if not choices and body.get("error"):
+        raise MLLMBadReplyError(f"The MLLM server reports an error in place of a reply: {str(body['error'])[:300]}")
+    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    message = _mapping(choice.get("message"))
+    refusal = message.get("refusal")
+    text = refusal if isinstance(refusal, str) and refusal else _text(message.get("content"))
+    calls = message.get("tool_calls")
+    tool_calls = tuple(map(_tool_call, calls)) if isinstance(calls, list) else ()
+    if text_calls and not tool_calls:
+        tool_calls = parse_tool_text(text)
+    return MLLMReply(text, tool_calls, _finish(choice.get("finish_reason"), bool(refusal)), _usage(body.get("usage")))
+
+
+def _finish(reason: Any, refused: bool) -> Finish:
+    if refused or reason == "content_filter":
+        return "refusal"
+    return "length" if reason == "length" else "stop"
+
+
+def _tool_call(call: Any) -> ToolCall:
+    """A call as written; some servers send the arguments as an object in place of its JSON text."""
+    function = _mapping(_mapping(call).get("function"))
+    arguments = function.get("arguments", "")
+    return ToolCall(str(function.get("name") or ""), arguments if isinstance(arguments, str) else json.dumps(arguments))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(_text(_mapping(part).get("text")) for part in content)
+    return content if isinstance(content, str) else ""
+
+
+def _usage(usage: Any) -> Usage:
+    counts = _mapping(usage)
+    cached = _mapping(counts.get("prompt_tokens_details")).get("cached_tokens")
+    return Usage(_count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")), _count(cached))
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

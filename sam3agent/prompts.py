@@ -1,0 +1,29 @@
+"""Every word said to a model, from the files in `prompts/` (in a wheel: `sam3agent/_prompts`)."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sam3model.errors import Sam3Error
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FOLDERS = (Path(__file__).parent / "_prompts", Path(__file__).parent.parent / "prompts")
+
+
+def render(name: str, **values: Any) -> str:
+    """The text of `prompts/NAME.md` with values filled in; a value that is missing is an error."""
+    return _environment().get_template(f"{name}.md").render(values).strip()
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    if folder is None:
+        raise Sam3Error("the prompts are missing: reinstall sam3agent, or run from a complete checkout")
+    return Environment(  # noqa: S701 (plain text for a model, not HTML)
+        loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )

@@ -1,0 +1,352 @@
+"""The `openai` backend against a real server that does everything wrong: what comes out is a reply or our own error."""
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+from PIL import Image
+
+from sam3agent.mllm import errors
+from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Picture, Text, ToolCall, ToolSchema
+from sam3agent.mllm.openai import OpenAIBackend
+from sam3agent.mllm.transport import Endpoint
+from tests.mllm.fault_server import (
+    FaultServer,
+    body,
+    completion,
+    cut,
+    endless,
+    error,
+    fault_server,
+    hang_up,
+    late,
+    reply,
+    silent,
+)
+
+T = TypeVar("T")
+TOOL = ToolSchema("segment_phrase", "Find things.", {"type": "object", "properties": {"phrases": {"type": "array"}}})
+SCHEMA = JSONSchema("judgement", {"type": "object", "properties": {"verdict": {"type": "string"}}})
+CALL = ("segment_phrase", {"phrases": ["player"]})
+QUICK = Endpoint(connect_s=1, read_s=0.5, reply_s=0.5, retries=2, backoff_s=0.01, longest_pause_s=0.2)
+
+
+def question(**changes: Any) -> MLLMRequest:
+    picture = Picture("picture", lambda: Image.new("RGB", (8, 6), "red"))
+    messages = (Message("system", (Text("Be brief."),)), Message("user", (picture, Text("leftmost player"))))
+    return replace(MLLMRequest(messages, tools=(TOOL,), timeout_s=5), **changes)
+
+
+def backend(server: FaultServer, **changes: Any) -> OpenAIBackend:
+    profile = changes.pop("profile", "vllm")
+    return OpenAIBackend(replace(QUICK, base_url=server.url, **changes), "test-model", profile=profile)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def ask(server: FaultServer, request: MLLMRequest | None = None, **changes: Any) -> MLLMReply:
+    return run(backend(server, **changes).decide(request or question()))
+
+
+def fails(kind: type[errors.MLLMError], server: FaultServer, **changes: Any) -> str:
+    with pytest.raises(errors.MLLMError) as caught:
+        ask(server, **changes)
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_good_reply_is_read_with_its_calls_and_tokens() -> None:
+    with fault_server(reply(calls=[CALL])) as server:
+        answer = ask(server)
+    assert answer.tool_calls == (ToolCall("segment_phrase", '{"phrases": ["player"]}'),)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.calls) == (11, 7, 1)
+
+
+def test_what_is_sent() -> None:
+    with fault_server() as server:
+        ask(server)
+        ask(server, question(tools=(), json_schema=SCHEMA))
+    tools, verdict = server.requests
+    assert tools["tools"][0]["function"]["name"] == "segment_phrase"
+    assert isinstance(tools["tool_choice"], str)
+    assert "response_format" not in tools
+    assert verdict["response_format"]["json_schema"]["schema"] == SCHEMA.schema
+    assert "tools" not in verdict and "tool_choice" not in verdict
+    assert tools["messages"][0] == {"role": "system", "content": "Be brief."}
+    picture, words = tools["messages"][1]["content"]
+    assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,/9j/")
+    assert words == {"type": "text", "text": "leftmost player"}
+
+
+def test_the_prefix_is_the_same_bytes_at_every_call() -> None:
+    first = question()
+    later = replace(first, messages=(*first.messages, Message("assistant", (Text("looked"),))))
+    with fault_server() as server:
+        asking = backend(server)
+
+        async def both() -> None:
+            await asking.decide(first)
+            await asking.decide(later)
+
+        run(both())
+    before, after = (raw.split(b'"messages":')[1] for raw in server.raw)
+    prefix = before[: before.index(b"leftmost player")]
+    assert after.startswith(prefix)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error(500),
+        error(503),
+        error(429, Retry_After="0.02"),
+        cut(),
+        hang_up(),
+        body(""),
+        body("<html>", 200, "text/html"),
+    ],
+)
+def test_what_time_heals_is_tried_again(fault: Any) -> None:
+    with fault_server(reply("hello"), fault, fault, reply(calls=[CALL])) as server:
+        asking = backend(server)
+
+        async def twice() -> MLLMReply:
+            await asking.decide(question())
+            return await asking.decide(question())
+
+        assert run(twice()).tool_calls
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (error(500), errors.MLLMBusyError),
+        (error(429), errors.MLLMBusyError),
+        (cut(), errors.MLLMDisconnectedError),
+        (hang_up(), errors.MLLMDisconnectedError),
+        (body(""), errors.MLLMBadReplyError),
+        (body("{not json"), errors.MLLMBadReplyError),
+        (body("[1, 2]"), errors.MLLMBadReplyError),
+        (body("[" * 100_000), errors.MLLMBadReplyError),
+        (body(b"\xff\xfe\x00"), errors.MLLMBadReplyError),
+        (body("<html>hello</html>", content_type="text/html"), errors.MLLMBadReplyError),
+    ],
+)
+def test_what_does_not_heal_ends_after_a_bounded_number_of_tries(fault: Any, kind: Any) -> None:
+    with fault_server(default=fault) as server:
+        fails(kind, server)
+    assert len(server.requests) == 1 + QUICK.retries
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "says"),
+    [
+        (error(401, "bad key"), errors.MLLMKeyRefusedError, "SAM3AGENT_API_KEY"),
+        (error(403, "bad key"), errors.MLLMKeyRefusedError, "SAM3AGENT_API_KEY"),
+        (error(404, "The model does not exist"), errors.MLLMUnknownModelError, "--model"),
+        (body("Not Found", 404, "text/plain"), errors.MLLMUnknownModelError, "/v1"),
+        (error(400, "This model's maximum context length is 8192 tokens."), errors.MLLMContextError, "smaller picture"),
+        (error(413), errors.MLLMRejectedError, "413"),
+        (error(400, "I do not like you"), errors.MLLMRejectedError, "I do not like you"),
+    ],
+)
+def test_what_asking_again_cannot_help_is_said_at_once(fault: Any, kind: Any, says: str) -> None:
+    with fault_server(default=fault) as server, pytest.raises(errors.MLLMError) as caught:
+        ask(server)
+    assert isinstance(caught.value, kind)
+    assert caught.value.fatal
+    assert says in str(caught.value)
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_is_not_there() -> None:
+    with fault_server() as server:
+        pass
+    started = time.monotonic()
+    message = fails(errors.MLLMUnreachableError, server)
+    assert server.url in message and "--base-url" in message
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("url", ["", "localhost", "http://", "http://[::1", "ftp://x/v1", "http://nowhere.invalid/v1"])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(errors.MLLMError):
+        run(OpenAIBackend(replace(QUICK, base_url=url), "m").decide(question()))
+
+
+@pytest.mark.parametrize("fault", [endless(), silent(), late(2, reply()), endless(status=400), endless(status=500)])
+def test_a_reply_without_end_is_cut(fault: Any) -> None:
+    with fault_server(default=fault) as server:
+        started = time.monotonic()
+        fails(errors.MLLMTimeoutError, server, reply_s=0.2)
+        assert time.monotonic() - started < 1.5
+
+
+def test_a_reply_without_end_is_cut_by_its_size_too() -> None:
+    with fault_server(default=endless(0, b" " * 65536)) as server:
+        assert "no end" in fails(errors.MLLMTimeoutError, server, reply_s=30, max_reply_bytes=1 << 20)
+
+
+def test_the_time_of_the_request_bounds_all_tries() -> None:
+    with fault_server(default=error(500)) as server:
+        started = time.monotonic()
+        with pytest.raises(errors.MLLMBusyError):
+            ask(server, question(timeout_s=0.3), retries=1000, backoff_s=0.05)
+        assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("pause", ["3600", "Wed, 21 Oct 2099 07:28:00 GMT"])
+def test_a_retry_after_beyond_patience_ends_the_call(pause: str) -> None:
+    with fault_server(default=error(429, Retry_After=pause)) as server:
+        fails(errors.MLLMBusyError, server)
+    assert len(server.requests) == 1
+
+
+def test_a_retry_after_is_waited_for() -> None:
+    with fault_server(error(429, Retry_After="0.15")) as server:
+        started = time.monotonic()
+        ask(server)
+        assert time.monotonic() - started >= 0.15
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "finish"),
+    [
+        (completion("The pla", finish="length"), "The pla", "length"),
+        (completion(refusal="I will not."), "I will not.", "refusal"),
+        (completion("", finish="content_filter"), "", "refusal"),
+        (completion(None), "", "stop"),
+        ({"choices": []}, "", "stop"),
+        ({"choices": None}, "", "stop"),
+        ({"choices": [None]}, "", "stop"),
+        ({"choices": [{"message": None}]}, "", "stop"),
+        ({"choices": [{"message": {"content": [{"type": "text", "text": "parts"}]}}]}, "parts", "stop"),
+        ({"choices": [{"message": {"content": 7, "tool_calls": {"no": "list"}}}], "usage": "many"}, "", "stop"),
+        ({}, "", "stop"),
+    ],
+)
+def test_odd_replies_come_back_as_they_are(answer: dict[str, Any], text: str, finish: str) -> None:
+    with fault_server(body(json.dumps(answer))) as server:
+        came = ask(server)
+    assert (came.text, came.finish, came.tool_calls) == (text, finish, ())
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ({"function": {"name": "f", "arguments": "{broken"}}, ToolCall("f", "{broken")),
+        ({"function": {"name": "f", "arguments": {"a": 1}}}, ToolCall("f", '{"a": 1}')),
+        ({"function": {"name": None}}, ToolCall("", "")),
+        (None, ToolCall("", "")),
+    ],
+)
+def test_odd_tool_calls_come_back_as_they_are(call: Any, expected: ToolCall) -> None:
+    answer = {"choices": [{"message": {"content": None, "tool_calls": [call]}}]}
+    with fault_server(body(json.dumps(answer))) as server:
+        assert ask(server).tool_calls == (expected,)
+
+
+def test_an_error_in_place_of_a_reply() -> None:
+    with fault_server(body('{"error": {"message": "provider is down", "code": 502}}')) as server:
+        assert "provider is down" in fails(errors.MLLMBadReplyError, server)
+
+
+def test_calls_in_text_are_read_only_where_tools_were_offered() -> None:
+    said = '<tool_call>{"name": "segment_phrase", "arguments": {"phrases": ["ball"]}}</tool_call>'
+    with fault_server(default=reply(said)) as server:
+        assert ask(server).tool_calls == (ToolCall("segment_phrase", '{"phrases": ["ball"]}'),)
+        assert ask(server, question(tools=(), json_schema=SCHEMA)).tool_calls == ()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "gone", "kept"),
+    [
+        ("Invalid tool_choice type", "tool_choice", "tools"),
+        ("parallel_tool_calls is not supported", "parallel_tool_calls", "tool_choice"),
+        ('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser', "tools", "temperature"),
+        ("registry.ollama.ai/library/x does not support tools", "tools", "max_tokens"),
+        ("'temperature' does not support 0 with this model", "temperature", "tools"),
+        ("'max_tokens' is too large: the maximum context length is 99", "max_tokens", "tools"),
+    ],
+)
+def test_an_option_that_the_server_refuses_is_dropped_for_good(refusal: str, gone: str, kept: str) -> None:
+    with fault_server(error(400, refusal)) as server:
+        asking = backend(server)
+
+        async def twice() -> None:
+            await asking.decide(question())
+            await asking.decide(question())
+
+        run(twice())
+    first, second, third = server.requests
+    assert gone in first
+    assert gone not in second and kept in second
+    assert gone not in third
+
+
+def test_a_limit_may_have_another_name() -> None:
+    with fault_server(
+        error(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
+    ) as server:
+        ask(server)
+    assert server.requests[1]["max_completion_tokens"] == server.requests[0]["max_tokens"]
+
+
+def test_without_options_the_same_is_said_in_words() -> None:
+    said = '<tool_call>{"name": "segment_phrase", "arguments": {}}</tool_call>'
+    refused = [error(400, "tools are not supported"), reply(said), error(400, "response_format: json_schema unknown")]
+    with fault_server(*refused) as server:
+        asking = backend(server)
+
+        async def both() -> MLLMReply:
+            answer = await asking.decide(question())
+            await asking.decide(question(tools=(), json_schema=SCHEMA))
+            return answer
+
+        assert run(both()).tool_calls[0].name == "segment_phrase"
+    assert "segment_phrase: Find things." in server.requests[1]["messages"][-1]["content"][-1]["text"]
+    assert '"verdict"' in server.requests[3]["messages"][-1]["content"][-1]["text"]
+    assert server.requests[1]["messages"][0] == server.requests[0]["messages"][0]
+
+
+def test_a_server_that_refuses_everything_ends() -> None:
+    complaint = "tools tool_choice parallel_tool_calls temperature max_tokens max_completion_tokens response_format"
+    with fault_server(default=error(400, complaint)) as server, pytest.raises(errors.MLLMRejectedError):
+        ask(server)
+    assert len(server.requests) < 10
+
+
+def test_at_most_so_many_questions_at_once() -> None:
+    with fault_server(default=late(0.03, reply("yes"))) as server:
+        asking = backend(server, concurrency=3)
+
+        async def many() -> list[MLLMReply]:
+            return await asyncio.gather(*(asking.decide(question()) for _ in range(9)))
+
+        assert len(run(many())) == 9
+    assert server.most_at_once == 3
+
+
+def test_the_same_backend_serves_one_event_loop_after_another() -> None:
+    with fault_server() as server:
+        asking = backend(server)
+        assert {run(asking.decide(question())).text for _ in range(2)} == {"that is all"}
+
+
+def test_the_only_model_of_a_server_needs_no_name() -> None:
+    with fault_server() as server:
+        asking = OpenAIBackend(replace(QUICK, base_url=server.url))
+        run(asking.decide(question()))
+        assert asking.name == "openai:test-model"
+        assert server.requests[0]["model"] == "test-model"
+        server.models = ("one", "two")
+        with pytest.raises(errors.MLLMUnknownModelError, match="one, two"):
+            run(OpenAIBackend(replace(QUICK, base_url=server.url)).decide(question()))
