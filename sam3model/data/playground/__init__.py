@@ -1,0 +1,6 @@
+"""The Playground: a seeded generator of annotated pictures with phrases, questions and exact truth."""
+
+from sam3model.data.playground.phrases import PhraseQuery, phrases
+from sam3model.data.playground.scene import Scene, SceneObject, scene
+
+__all__ = ["PhraseQuery", "Scene", "SceneObject", "phrases", "scene"]

@@ -1,0 +1,50 @@
+"""The ten colour words and what they look like, with mild natural variation."""
+
+from sam3model.data.playground.dice import Dice
+
+RGB = tuple[int, int, int]
+
+COLOURS: dict[str, RGB] = {
+    "red": (216, 42, 46),
+    "orange": (244, 134, 34),
+    "yellow": (250, 212, 52),
+    "green": (52, 158, 76),
+    "blue": (42, 100, 218),
+    "purple": (132, 66, 178),
+    "pink": (248, 146, 190),
+    "brown": (124, 78, 46),
+    "black": (40, 40, 46),
+    "white": (246, 246, 243),
+}
+
+SLATE: RGB = (88, 94, 112)
+CREAM: RGB = (252, 248, 238)
+
+
+def mix(a: RGB, b: RGB, share: float) -> RGB:
+    """`share` of b in a."""
+    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # pyright: ignore[reportReturnType]
+
+
+def tone(colour: RGB, factor: float) -> RGB:
+    """Darker by `factor` below one."""
+    return mix((0, 0, 0), colour, factor)
+
+
+def tint(colour: RGB, share: float) -> RGB:
+    """Lighter, by a share of white."""
+    return mix(colour, (255, 255, 255), share)
+
+
+def shade_of(name: str, dice: Dice) -> RGB:
+    """A natural variation of a colour word, never far enough to be another one."""
+    light = dice.uniform(0.94, 1.04) if name != "white" else dice.uniform(0.97, 1.0)
+    red, green, blue = COLOURS[name]
+    spread = 7 if name not in ("white", "black") else 3
+    shifted = [light * value + dice.uniform(-spread, spread) for value in (red, green, blue)]
+    return tuple(max(0, min(255, round(value))) for value in shifted)  # pyright: ignore[reportReturnType]
+
+
+def pattern_ink(name: str) -> RGB:
+    """Ink of stripes and dots: seen clearly on the colour, and never taken for another colour word."""
+    return SLATE if name in ("white", "yellow") else CREAM

@@ -1,0 +1,109 @@
+"""From a kind and a look to a shaded sprite, and from sprites to the picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from sam3model.data.playground.backgrounds import vignette
+from sam3model.data.playground.dice import Dice
+from sam3model.data.playground.kinds import Kind
+from sam3model.data.playground.pen import Look, Pen
+
+RIM = 4
+"""Pixels added around a sprite while its rim is shaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sprite:
+    """A thing drawn alone, cropped to itself: rgb (h, w, 3) float32 in 0..255, alpha (h, w) float32 in 0..1."""
+
+    rgb: np.ndarray
+    alpha: np.ndarray
+    solid: np.ndarray  # (h, w) bool, where alpha is at least a half: the thing's silhouette
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """How a scene is lit: gains of the channels, darkening of the corners, shadows as a share, and their kind."""
+
+    gains: tuple[float, float, float]
+    corners: float
+    shadow: float
+    floating: bool
+
+
+def draw(kind: Kind, look: Look, zoom: float, dice: Dice) -> Sprite:
+    """Draw a thing at `zoom` pixels to the unit, antialiased, leaned, mirrored by chance, and softly shaded."""
+    finer = 3 if zoom < 0.8 else 2
+    pen = Pen(*kind.box, zoom * finer, look, dice)
+    kind.draw(pen)
+    image = pen.finish()
+    image = image.reduce(finer)
+    if kind.tilt:
+        image = image.rotate(dice.uniform(-kind.tilt, kind.tilt), Image.Resampling.BICUBIC, expand=True)
+    if dice.chance(0.5):
+        image = ImageOps.mirror(image)
+    box = image.getchannel("A").point([0] * 128 + [255] * 128).getbbox() or (0, 0, 1, 1)
+    pixels = np.asarray(image.crop((box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1)), np.float32)
+    alpha = pixels[..., 3] * np.float32(1 / 255)
+    return Sprite(pixels[..., :3] * _shading(pixels[..., 3]), alpha, pixels[..., 3] >= 128)
+
+
+def _shading(alpha: np.ndarray) -> np.ndarray:
+    """Light from the upper left and a darker rim: (h, w, 1) factors."""
+    height, width = alpha.shape
+    padded = ImageOps.expand(Image.fromarray(alpha.astype(np.uint8)), RIM)
+    blurred = padded.filter(ImageFilter.BoxBlur(max(1.2, 0.045 * min(alpha.shape))))
+    rim = np.asarray(blurred, np.float32)[RIM:-RIM, RIM:-RIM] * np.float32(0.42 / 255) + np.float32(0.61)
+    x = np.linspace(0.05, -0.06, width, dtype=np.float32)[None, :]
+    y = np.linspace(1.06, 0.92, height, dtype=np.float32)[:, None]
+    return (rim * (x + y))[:, :, None]
+
+
+def paint(picture: np.ndarray, sprite: Sprite, left: int, top: int, light: Light, grounded: bool) -> None:
+    """Lay a sprite, its first pixel at (left, top), and its shadow over the float picture, in place."""
+    if light.shadow and light.floating:
+        _drop_shadow(picture, sprite, left, top, light.shadow)
+    elif light.shadow and grounded:
+        _ground_shadow(picture, sprite, left, top, light.shadow)
+    height, width = sprite.alpha.shape
+    rows, columns = _clip(top, height, picture.shape[0]), _clip(left, width, picture.shape[1])
+    part = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+    patch = picture[rows, columns]
+    patch += (sprite.rgb[part] - patch) * sprite.alpha[part][:, :, None]
+
+
+def _clip(start: int, length: int, limit: int) -> slice:
+    return slice(max(0, start), min(limit, start + length))
+
+
+def _ground_shadow(picture: np.ndarray, sprite: Sprite, left: int, top: int, strength: float) -> None:
+    height, width = sprite.alpha.shape
+    reach, rise = 0.56 * width, 0.09 * width + 0.02 * height
+    x0, y0 = left + width / 2, top + height - 1 - 0.35 * rise
+    rows = slice(max(0, int(y0 - rise)), min(picture.shape[0], int(y0 + rise) + 1))
+    columns = slice(max(0, int(x0 - reach)), min(picture.shape[1], int(x0 + reach) + 1))
+    y = (np.arange(rows.start, rows.stop, dtype=np.float32) - y0) / rise
+    x = (np.arange(columns.start, columns.stop, dtype=np.float32) - x0) / reach
+    dark = np.clip(1 - y[:, None] ** 2 - x[None, :] ** 2, 0, 1) * strength
+    picture[rows, columns] *= 1 - dark[:, :, None]
+
+
+def _drop_shadow(picture: np.ndarray, sprite: Sprite, left: int, top: int, strength: float) -> None:
+    height, width = sprite.alpha.shape
+    blur = max(2, round(0.05 * max(height, width)))
+    alpha = ImageOps.expand(Image.fromarray((sprite.alpha * 255).astype(np.uint8)), 2 * blur)
+    dark = np.asarray(alpha.filter(ImageFilter.BoxBlur(blur)), np.float32) * np.float32(0.6 * strength / 255)
+    left, top = left - blur, top - blur // 2
+    rows, columns = _clip(top, dark.shape[0], picture.shape[0]), _clip(left, dark.shape[1], picture.shape[1])
+    part = dark[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    picture[rows, columns] *= 1 - part[:, :, None]
+
+
+def expose(picture: np.ndarray, light: Light) -> np.ndarray:
+    """The float picture, lit in place, as uint8."""
+    corners = vignette((picture.shape[1], picture.shape[0]))
+    picture *= (1 - np.float32(light.corners) * corners) * np.asarray(light.gains, np.float32)
+    picture += 0.5
+    return np.clip(picture, 0, 255, out=picture).astype(np.uint8)

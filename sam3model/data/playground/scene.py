@@ -1,0 +1,247 @@
+"""A scene: what stands in it, where, and the exact visible mask of each thing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sam3model.data.playground.backgrounds import background
+from sam3model.data.playground.dice import Dice
+from sam3model.data.playground.kinds import KINDS, Kind
+from sam3model.data.playground.palette import COLOURS, pattern_ink, shade_of
+from sam3model.data.playground.pen import Look
+from sam3model.data.playground.render import Light, Sprite, draw, expose, paint
+from sam3model.data.playground.themes import THEMES, Theme
+from sam3model.errors import InputError
+
+Box = tuple[int, int, int, int]
+Size = tuple[int, int]
+
+SIZES: dict[Size, float] = {(320, 256): 5, (288, 256): 2, (256, 256): 2, (352, 256): 2, (256, 288): 1}
+FACTORS = {"small": (0.62, 0.72), "medium": (0.92, 1.1), "large": (1.45, 1.62)}
+GROWN = (0.74, 1.16)
+"""Range of a thing that comes in one size, from the horizon to the front."""
+SMALLEST = 23
+"""Least length in pixels of the shorter side of a small thing's box."""
+MIN_VISIBLE = 0.56
+"""Least share of a thing that is seen."""
+ATTEMPTS = 18
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneObject:
+    """One thing in a scene.
+
+    id: also its depth: 0 is the nearest, and a thing only ever hides things of a larger id.
+    colour: one of the ten colour words, or "" where none names it. pattern: plain, striped or dotted.
+    size: small, medium or large, for its kind. mask (H, W) bool: the pixels where it is seen. box: x0, y0, x1, y1 in pixels
+    around the mask, the last column and row excluded. visible: seen share of its silhouette.
+    hidden_by: ids of the things that cover a clear part (8 %) of it.
+    """
+
+    id: int
+    kind: str
+    colour: str
+    pattern: str
+    size: str
+    mask: np.ndarray
+    box: Box
+    visible: float
+    hidden_by: tuple[int, ...]
+
+    @property
+    def area(self) -> int:
+        """Pixels seen."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Middle of the box."""
+        x0, y0, x1, y1 = self.box
+        return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A picture (H, W, 3) uint8 and the things in it, nearest first; `name` is (split, index), the seed of both."""
+
+    name: tuple[str, int]
+    theme: str
+    image: np.ndarray
+    objects: tuple[SceneObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A thing before it is placed. `y` is where its lowest row should be, as a share of the height."""
+
+    kind: Kind
+    colour: str
+    pattern: str
+    size: str
+    factor: float
+    y: float
+    dice: Dice
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    plan: _Plan
+    sprite: Sprite
+    left: int
+    top: int
+    visible: float
+    hidden_by: tuple[int, ...]
+
+
+def scene(
+    split: str, index: int, *, size: Size | None = None, count: tuple[int, int] | None = None, scale: int = 1
+) -> Scene:
+    """Scene `index` of `split`: always the same picture and truth for the same arguments.
+
+    size: (W, H) of the canvas, by default about 320 x 256. count: least and most things, 1 to 15 by default; a canvas too
+    small for them shows fewer. scale: pixels drawn for each pixel of the canvas.
+    Raises InputError for a canvas under 64 pixels, a count below one or a scale below one.
+    """
+    if (size and min(size) < 64) or (count and not 1 <= count[0] <= count[1]) or scale < 1:
+        raise InputError(f"no Playground scene has size={size}, count={count}, scale={scale}")
+    dice = Dice(split, index)
+    theme = THEMES[dice.weighted({theme.name: theme.weight for theme in THEMES.values()})]
+    width, height = dice.weighted(SIZES)
+    width, height = size or (width, height)
+    low, high = count or (1, 15)
+    number = min(high, low + int((high - low + 1) * dice.random() ** 1.2))
+    plans = _plan(theme, number, min(width, height), dice.child("things"))
+    canvas = (width * scale, height * scale)
+    placed, owners = _place(plans, canvas, scale)
+    image = _render(theme, placed, canvas, dice.child("light"))
+    return Scene((split, index), theme.name, image, tuple(_object(i, owners, item) for i, item in enumerate(placed)))
+
+
+def _plan(theme: Theme, number: int, side: int, dice: Dice) -> list[_Plan]:
+    """Choose the things, from the nearest (lowest) to the farthest."""
+    kinds = _choose_kinds(theme, number, dice)
+    palette = _choose_colours(theme, dice)
+    plans = []
+    for i in range(number):
+        own = dice.child(i)
+        name = dice.weighted(kinds)
+        if name == "referee":
+            kinds = {k: v for k, v in kinds.items() if k != name} or {"player": 1.0}
+        kind = KINDS[name]
+        low = theme.horizon + 0.08 if kind.grounded or theme.name == "pitch" else min(0.3, theme.horizon + 0.3)
+        y = dice.uniform(low, 0.98)
+        size = _choose_size(kind, side, number, dice)
+        depth = (y - theme.horizon) / (1 - theme.horizon) if theme.horizon else dice.random()
+        low, high = FACTORS[size] if kind.sized else GROWN
+        factor = low + (high - low) * max(0.0, min(1.0, depth))
+        plans.append(
+            _Plan(kind, _choose_colour(kind, theme, palette, dice), dice.pick(kind.patterns), size, factor, y, own)
+        )
+    return sorted(plans, key=lambda plan: -plan.y) if theme.horizon else plans
+
+
+def _choose_kinds(theme: Theme, number: int, dice: Dice) -> dict[str, float]:
+    left = dict(theme.kinds)
+    chosen: dict[str, float] = {}
+    if theme.name == "pitch":
+        chosen["player"] = left.pop("player")
+    for _ in range(min(number, dice.pick((1, 2, 2, 3, 3, 4, 5)), len(left))):
+        name = dice.weighted(left)
+        chosen[name] = left.pop(name)
+    if dice.chance(0.15):
+        chosen[dice.pick(tuple(KINDS))] = 1.0
+    return chosen
+
+
+def _choose_colours(theme: Theme, dice: Dice) -> list[str]:
+    palette = dice.some([colour for colour in COLOURS if colour not in theme.avoid], dice.pick((2, 3, 3, 4)))
+    if theme.name == "pitch" and "white" not in palette and dice.chance(0.6):
+        palette[0] = "white"
+    return palette
+
+
+def _choose_colour(kind: Kind, theme: Theme, palette: list[str], dice: Dice) -> str:
+    usual = [colour for colour in palette if colour in kind.colours]
+    if usual and dice.chance(0.85):
+        return dice.pick(usual)
+    clear = [colour for colour in kind.colours if colour not in theme.avoid]
+    options = clear or kind.colours
+    return dice.pick(options) if options else ""
+
+
+def _choose_size(kind: Kind, side: int, number: int, dice: Dice) -> str:
+    shorter = kind.pixels * min(kind.box) / max(kind.box)
+    weights = {"medium": 0.6}
+    if not kind.sized:
+        return "medium"
+    if shorter * FACTORS["small"][0] >= SMALLEST:
+        weights["small"] = 0.2 + 0.02 * number
+    if kind.pixels * FACTORS["large"][1] <= 0.62 * side:
+        weights["large"] = max(0.06, 0.3 - 0.025 * number)
+    return dice.weighted(weights)
+
+
+def _look(plan: _Plan) -> Look:
+    if not plan.colour:
+        return Look((128, 128, 128), (255, 255, 255), "plain")
+    return Look(shade_of(plan.colour, plan.dice), pattern_ink(plan.colour), plan.pattern)
+
+
+def _place(plans: list[_Plan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
+    """Put the things down from the nearest to the farthest; owners (H, W) holds 1 + the index of what is seen there."""
+    owners = np.zeros((canvas[1], canvas[0]), np.uint8)
+    placed: list[_Placed] = []
+    for plan in plans:
+        sprite = draw(plan.kind, _look(plan), plan.factor * scale * plan.kind.pixels / max(plan.kind.box), plan.dice)
+        item = _find_room(plan, sprite, owners, placed)
+        if item is None:
+            continue
+        placed.append(item)
+        height, width = sprite.solid.shape
+        part = owners[item.top : item.top + height, item.left : item.left + width]
+        part[sprite.solid & (part == 0)] = len(placed)
+    return placed, owners
+
+
+def _find_room(plan: _Plan, sprite: Sprite, owners: np.ndarray, placed: list[_Placed]) -> _Placed | None:
+    height, width = sprite.solid.shape
+    spare = owners.shape[1] - width, owners.shape[0] - height
+    if min(spare) < 0:
+        return None
+    total = np.count_nonzero(sprite.solid)
+    tucked = bool(placed) and plan.dice.chance(0.35)
+    for attempt in range(ATTEMPTS):
+        left = round(plan.dice.uniform(0, spare[0]))
+        if tucked and attempt < ATTEMPTS // 2:
+            other = plan.dice.pick(placed)
+            middle = other.left + other.sprite.solid.shape[1] / 2 - width / 2
+            left = round(max(0, min(spare[0], middle + plan.dice.uniform(-0.8, 0.8) * width)))
+        y = plan.y + plan.dice.uniform(-0.012, 0.012) if plan.y < 0.97 else plan.y
+        top = round(max(0, min(spare[1], y * owners.shape[0] - height)))
+        part = owners[top : top + height, left : left + width]
+        covers = np.bincount(part[sprite.solid], minlength=len(placed) + 1)
+        visible = covers[0] / total
+        if visible >= (MIN_VISIBLE if tucked or attempt > 6 else 0.9):
+            hidden_by = tuple(int(i) - 1 for i in np.flatnonzero(covers >= 0.08 * total) if i)
+            return _Placed(plan, sprite, left, top, float(visible), hidden_by)
+    return None
+
+
+def _render(theme: Theme, placed: list[_Placed], canvas: Size, dice: Dice) -> np.ndarray:
+    warm = dice.uniform(-0.035, 0.045)
+    level = dice.uniform(0.94, 1.03)
+    shadow = 0.0 if theme.name == "sky" else dice.uniform(0.26, 0.42)
+    light = Light((level * (1 + warm), level, level * (1 - warm)), dice.uniform(0, 0.15), shadow, not theme.horizon)
+    picture = background(theme.name, canvas, theme.horizon, dice).astype(np.float32)
+    for item in reversed(placed):
+        paint(picture, item.sprite, item.left, item.top, light, item.plan.kind.grounded)
+    return expose(picture, light)
+
+
+def _object(index: int, owners: np.ndarray, item: _Placed) -> SceneObject:
+    mask = owners == index + 1
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    plan = item.plan
+    pattern = plan.pattern if plan.colour else "plain"
+    return SceneObject(index, plan.kind.name, plan.colour, pattern, plan.size, mask, box, item.visible, item.hidden_by)
