@@ -6,14 +6,14 @@ boxes differ only in how their IoU matrix is made, so COCO AP, YTVIS AP and Omni
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam3model.errors import MetricError
+from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.overlap import IOU_THRESHOLDS, FloatArray
 from sam3model.metrics.results import Report, mean_of_defined
 
@@ -131,12 +131,17 @@ class ApResult(Report):
         return dict(self.stats)
 
 
-@dataclass
-class AveragePrecision:
+class AveragePrecision(Aggregate[UnitMatches]):
     """AP over (category, unit) groups; picklable, shards can be merged, the order of updates does not matter."""
 
-    rules: ApRules = ApRules()
-    groups: dict[tuple[Any, Any], UnitMatches] = field(default_factory=dict)
+    def __init__(self, rules: ApRules | None = None):
+        super().__init__()
+        self.rules = rules or ApRules()
+
+    @property
+    def settings(self) -> tuple[ApRules]:
+        """The rules of matching."""
+        return (self.rules,)
 
     def update(
         self,
@@ -154,28 +159,18 @@ class AveragePrecision:
         crowd columns hold intersection over detection area. target_areas: (G,), areas: (D,), pixels; without them the
         area ranges say nothing. Categories and units must sort among themselves. Raises MetricError on a repetition.
         """
-        if (category, unit) in self.groups:
-            raise MetricError(f"category {category!r} of {unit!r} was added twice")
         detections, targets = iou.shape
         flags = np.zeros(targets, bool) if crowd is None else np.asarray(crowd, bool)
         sizes = np.zeros(targets) if target_areas is None else np.asarray(target_areas, np.float64)
         own = np.zeros(detections) if areas is None else np.asarray(areas, np.float64)
         ranked = np.asarray(scores, np.float64)
-        self.groups[category, unit] = match_unit(iou, ranked, sizes, own, flags, self.rules)
-
-    def merge(self, other: "AveragePrecision") -> None:
-        """Take over the groups of another shard. Raises MetricError on a group in both or on other rules."""
-        if self.rules != other.rules:
-            raise MetricError("shards of AP with different rules cannot be merged")
-        if shared := self.groups.keys() & other.groups.keys():
-            raise MetricError(f"group {min(shared, key=str)!r} is in both shards")
-        self.groups |= other.groups
+        self.add((category, unit), match_unit(iou, ranked, sizes, own, flags, self.rules))
 
     def compute(self) -> ApResult:
         """Return the figures; AP of a category without targets is undefined and left out of the mean."""
         by_category: dict[Any, list[UnitMatches]] = defaultdict(list)
-        for category, unit in sorted(self.groups):
-            by_category[category].append(self.groups[category, unit])
+        for category, unit in sorted(self.samples):
+            by_category[category].append(self.samples[category, unit])
         curves = {c: category_curves(units, self.rules) for c, units in by_category.items()}
         defined = {c: v for c, v in curves.items() if v[0][0, 0] > -1}
         return ApResult(

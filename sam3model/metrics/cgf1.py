@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sam3model.errors import MetricError
+from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, best_annotator, count_matches, summarise
 from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
 from sam3model.metrics.overlap import check_kind, geometry_field, iou_matrix
@@ -12,7 +13,7 @@ from sam3model.metrics.overlap import check_kind, geometry_field, iou_matrix
 SCORE_THRESHOLD = 0.5
 
 
-class ConceptF1:
+class ConceptF1(Aggregate[SampleCounts]):
     """cgF1 over pictures and phrases; picklable, shards can be merged.
 
     iou_type: "segm" (RLE) or "bbox" (xywh). score_threshold: detections below are dropped, an equal score stays.
@@ -25,9 +26,14 @@ class ConceptF1:
     """
 
     def __init__(self, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD):
+        super().__init__()
         self.iou_type = check_kind(iou_type)
         self.score_threshold = score_threshold
-        self.samples: dict[Any, SampleCounts] = {}
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """Kind of overlap and score threshold."""
+        return self.iou_type, self.score_threshold
 
     def update(self, key: Any, targets: Sequence[Any], detections: Sequence[Any], scores: Sequence[float]) -> None:
         """Add one (picture, phrase) pair with one annotator; see `update_annotators`."""
@@ -48,14 +54,12 @@ class ConceptF1:
         at least half in a crowd region is dropped instead of counted as false. Official cgF1 has no such protection.
         Raises MetricError if the key was seen before or the numbers of detections and scores differ.
         """
-        if key in self.samples:
-            raise MetricError(f"sample {key!r} was added twice")
         if len(scores) != len(detections):
             raise MetricError(f"sample {key!r}: {len(detections)} detections but {len(scores)} scores")
         kept = [d for d, s in zip(detections, scores, strict=True) if s >= self.score_threshold]
         regions = crowds or [()] * len(annotators)
         counts = [self._count(t, kept, c) for t, c in zip(annotators, regions, strict=True)]
-        self.samples[key] = best_annotator(counts)
+        self.add(key, best_annotator(counts))
 
     def _count(self, targets: Sequence[Any], detections: Sequence[Any], crowds: Sequence[Any]) -> SampleCounts:
         iou = iou_matrix(self.iou_type, targets, detections)
@@ -64,14 +68,6 @@ class ConceptF1:
         inside = iou_matrix(self.iou_type, detections, crowds, [True] * len(crowds)).max(1) >= 0.5
         on_target = (iou >= 0.5).any(0)
         return count_matches(iou[:, on_target | ~inside])
-
-    def merge(self, other: "ConceptF1") -> None:
-        """Take over the samples of another shard. Raises MetricError on a sample in both or on other settings."""
-        if (self.iou_type, self.score_threshold) != (other.iou_type, other.score_threshold):
-            raise MetricError("shards of cgF1 with different settings cannot be merged")
-        if shared := self.samples.keys() & other.samples.keys():
-            raise MetricError(f"sample {min(shared, key=str)!r} is in both shards")
-        self.samples |= other.samples
 
     def compute(self) -> ConceptF1Result:
         """Return the figures. Raises MetricError if there is no sample."""

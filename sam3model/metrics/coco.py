@@ -51,7 +51,7 @@ def coco_shard(
     targets = _group(truth["annotations"], "annotation")
     detections = _group((p for p in found if p.get("category_id") in categories), "prediction")
     by_box = kind == "bbox" or (not mask_areas and bool(found) and bool(found[0].get("bbox")))
-    metric = AveragePrecision(rules or ApRules())
+    metric = AveragePrecision(rules)
     for key in targets.keys() | detections.keys():
         image, category = key
         if image in images and category in categories and not (positive_split and key not in targets):

@@ -77,3 +77,19 @@ def geometry_field(kind: str) -> str:
 def rle_areas(masks: Sequence[Rle]) -> NDArray[np.int64]:
     """Pixel counts of a list of masks, (N,)."""
     return np.asarray(coco_mask.area(list(masks)), np.int64) if len(masks) else np.zeros(0, np.int64)
+
+
+def as_rle(mask: Rle | NDArray[Any]) -> Rle:
+    """Return an RLE as it is, or encode an array (H, W) whose non-zero pixels are the mask."""
+    if isinstance(mask, Mapping):
+        return mask
+    if np.ndim(mask) != 2:
+        raise MetricError(f"a mask must be COCO RLE or an array (height, width), not of shape {np.shape(mask)}")
+    return coco_mask.encode(np.asfortranarray(np.asarray(mask) != 0, np.uint8))
+
+
+def common_area(*masks: Rle) -> int:
+    """Number of pixels that lie in every mask. Raises MetricError if sizes differ."""
+    if len({tuple(m["size"]) for m in masks}) > 1:
+        raise MetricError(f"masks of different sizes cannot be compared: {[list(m['size']) for m in masks]}")
+    return int(coco_mask.area(coco_mask.merge(list(masks), intersect=True)))

@@ -72,7 +72,7 @@ def test_merged_shards_give_the_whole():
     assert joined.compute().summary() == pytest.approx(whole.compute().summary(), abs=1e-12)
     with pytest.raises(MetricError, match="in both shards"):
         joined.merge(right)
-    with pytest.raises(MetricError, match="different settings"):
+    with pytest.raises(MetricError, match="same settings"):
         joined.merge(ConceptF1("bbox"))
 
 

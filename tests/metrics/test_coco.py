@@ -23,8 +23,8 @@ def test_reference_set(kind, positive_split):
 def test_shards_of_pictures_join():
     whole = coco_shard(TRUTH, FOUND)
     left, right = AveragePrecision(), AveragePrecision()
-    for i, (key, group) in enumerate(whole.groups.items()):
-        (left if i % 2 else right).groups[key] = group
+    for i, (key, group) in enumerate(whole.samples.items()):
+        (left if i % 2 else right).samples[key] = group
     left.merge(pickle.loads(pickle.dumps(right)))
     assert left.compute() == whole.compute()
     with pytest.raises(MetricError, match="in both shards"):
