@@ -4,12 +4,14 @@ Legend of shapes, used in every docstring of this package:
     B pictures in the batch          P prompts ("queries to the model"; each names its picture by `image_index`)
     Q object queries                 T text tokens            N prompt elements (boxes, points, class token)
     D model width (`d_model`)        L decoder layers         H, W rows and columns of a map; S side of the model input
-Boxes are float32. Normalised boxes are cxcywh in 0..1 of the picture; "xyxy pixels" are x0, y0, x1, y1 in the original picture.
+Boxes are float32. Normalised boxes are cxcywh in 0..1 of the picture; "xyxy pixels" are x0, y0, x1, y1 in the original
+picture.
 Padding masks are boolean with True = padding (ignored).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 
@@ -51,6 +53,11 @@ class GeometryPrompt:
     point_labels: Tensor
     point_mask: Tensor
     masks: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "GeometryPrompt":
+        """The same prompt on another device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return GeometryPrompt(**{name: None if value is None else value.to(device) for name, value in moved.items()})
 
 
 @dataclass(frozen=True, slots=True)

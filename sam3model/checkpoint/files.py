@@ -22,7 +22,8 @@ PICKLE_SUFFIXES = (".pt", ".pth", ".bin")
 class TensorFile(Mapping[str, Tensor]):
     """Tensors by name, memory-mapped: each is read when it is asked for.
 
-    `metadata` holds the text fields of a safetensors header (empty for pickles); `location` is the file or folder, for messages.
+    `metadata` holds the text fields of a safetensors header (empty for pickles); `location` is the file or folder, for
+    messages.
     """
 
     def __init__(self, location: Path, readers: dict[str, Callable[[], Tensor]], metadata: Mapping[str, str]) -> None:
@@ -43,7 +44,8 @@ class TensorFile(Mapping[str, Tensor]):
 def open_tensors(path: Path) -> TensorFile:
     """Open a `.safetensors` file, a folder with one or several of them, or a pickle of tensors (`.pt`, `.pth`, `.bin`).
 
-    Pickles are loaded with `weights_only=True`: a file that would run code is refused. A training checkpoint that keeps its weights
+    Pickles are loaded with `weights_only=True`: a file that would run code is refused. A training checkpoint that
+    keeps its weights
     under `model` or `state_dict` is looked into.
 
     Raises:
@@ -52,11 +54,15 @@ def open_tensors(path: Path) -> TensorFile:
     if path.is_dir():
         parts = [_open_safetensors(part) for part in sorted(path.glob("*.safetensors"))]
         if not parts:
-            raise CheckpointError(f"{path} holds no .safetensors file: name a weights file or a folder of a saved model")
+            raise CheckpointError(
+                f"{path} holds no .safetensors file: name a weights file or a folder of a saved model"
+            )
         readers = {name: reader for part in parts for name, reader in part._readers.items()}
         return TensorFile(path, readers, parts[0].metadata)
     if not path.is_file():
-        raise CheckpointError(f"no weights at {path}: give 'tiny', a hub name such as facebook/sam3, or the path of a file")
+        raise CheckpointError(
+            f"no weights at {path}: give 'tiny', a hub name such as facebook/sam3, or the path of a file"
+        )
     if path.suffix == ".safetensors":
         return _open_safetensors(path)
     if path.suffix in PICKLE_SUFFIXES:
@@ -68,7 +74,9 @@ def _open_safetensors(path: Path) -> TensorFile:
     try:
         file = safe_open(path, framework="pt")
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): download or export it again") from error
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}): download or export it again"
+        ) from error
     readers = {name: _bind(file.get_tensor, name) for name in file.keys()}  # noqa: SIM118 - a handle, not a dict
     return TensorFile(path, readers, file.metadata() or {})
 
@@ -117,7 +125,9 @@ def write_pickle(path: Path, content: Any) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file atomically; the folder is made if absent."""
-    write_atomically(path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8"))
+    write_atomically(
+        path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    )
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:

@@ -14,7 +14,8 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def find_weights(name_or_path: str | Path) -> Path:
-    """Local file or folder for `tiny`, a path, or a hub repository such as `facebook/sam3` (downloaded once, then cached).
+    """Local file or folder for `tiny`, a path, or a hub repository such as `facebook/sam3` (downloaded once, then
+    cached).
 
     Raises:
         CheckpointError: nothing of that name, or the hub refuses, cannot be reached, or the repository is gated.
@@ -54,7 +55,7 @@ def _download(repository: str) -> Path:
             return config.parent
     except GatedRepoError as error:
         raise CheckpointError(
-            f"{repository} is gated: accept its licence on https://huggingface.co/{repository}, then run `hf auth login`"
+            f"{repository} is gated: accept its licence at https://huggingface.co/{repository}, then `hf auth login`"
         ) from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(
@@ -62,8 +63,10 @@ def _download(repository: str) -> Path:
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise CheckpointError(
-            f"{repository} is not in the local cache and the hub is out of reach: connect once, or give a local path to --weights"
+            f"{repository} is not in the local cache and the hub is out of reach: connect once, or give a local path"
         ) from error
     except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"cannot fetch {repository} from the hub ({reason}): give a local path to --weights") from error
+        raise CheckpointError(
+            f"cannot fetch {repository} from the hub ({reason}): give a local path to --weights"
+        ) from error

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from sam3model.build import config_from_dict
@@ -84,7 +83,9 @@ def _renamed(entry: Entry, old: str, new: str) -> Entry:
 
 def is_recomputed(name: str) -> bool:
     """Buffers that every build computes for itself: the official rotary tables and transformers' position ids."""
-    return name.endswith(("attn.freqs_cis", "rotary_emb.rope_embeddings_cos", "rotary_emb.rope_embeddings_sin", "position_ids"))
+    return name.endswith(
+        ("attn.freqs_cis", "rotary_emb.rope_embeddings_cos", "rotary_emb.rope_embeddings_sin", "position_ids")
+    )
 
 
 def is_tracker(name: str, recognised: Recognised) -> bool:
@@ -102,7 +103,9 @@ def _with_tracker_neck(config: DetectorConfig, tracker: bool) -> DetectorConfig:
 def _native_config(file: TensorFile) -> DetectorConfig:
     text = file.metadata.get("config")
     if text is None:
-        raise CheckpointError(f"{file.location} carries no configuration in its metadata: export it again with sam3agent")
+        raise CheckpointError(
+            f"{file.location} carries no configuration in its metadata: export it again with sam3agent"
+        )
     try:
         return config_from_dict(json.loads(text))
     except (ValueError, ConfigError) as error:
@@ -119,7 +122,9 @@ def _transformers_config(file: TensorFile, names: set[str]) -> DetectorConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
         return _with_tracker_neck(_from_transformers(values.get("detector_config") or values), tracker)
     except (ValueError, KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(f"{path} is not a configuration of SAM 3 ({error!r}): take it from the model's folder") from error
+        raise CheckpointError(
+            f"{path} is not a configuration of SAM 3 ({error!r}): take it from the model's folder"
+        ) from error
 
 
 def _from_transformers(values: Mapping[str, Any]) -> DetectorConfig:
@@ -164,7 +169,12 @@ def _from_transformers(values: Mapping[str, Any]) -> DetectorConfig:
 def transformers_config(config: DetectorConfig) -> dict[str, Any]:
     """The `config.json` that lets transformers build a `Sam3Model` of these sizes."""
     vit, text = config.vit, config.text
-    shared = {"hidden_size": config.d_model, "num_attention_heads": config.heads, "layer_norm_eps": 1e-5}
+    shared = {
+        "hidden_size": config.d_model,
+        "num_attention_heads": config.heads,
+        "layer_norm_eps": 1e-5,
+        "dropout": config.dropout,
+    }
     grid = [vit.grid * 4, vit.grid * 2, vit.grid]
     return {
         "model_type": "sam3",
@@ -200,7 +210,11 @@ def transformers_config(config: DetectorConfig) -> dict[str, Any]:
             "projection_dim": text.projection_dim,
         },
         "geometry_encoder_config": shared
-        | {"num_layers": config.geometry.layers, "intermediate_size": config.geometry.ffn, "roi_size": config.geometry.roi_size},
+        | {
+            "num_layers": config.geometry.layers,
+            "intermediate_size": config.geometry.ffn,
+            "roi_size": config.geometry.roi_size,
+        },
         "detr_encoder_config": shared | {"num_layers": config.fusion.layers, "intermediate_size": config.fusion.ffn},
         "detr_decoder_config": shared
         | {

@@ -24,8 +24,10 @@ _LOGGER = logging.getLogger(__name__)
 class LoadReport:
     """What became of every tensor of a weights file.
 
-    loaded: native tensors filled. tracker: tensors of the video tracker, recognised and not used yet. recomputed: tables that every
-    build computes itself. absent: native tensors that transformers' layout cannot hold, set to zero (`points_*` projections).
+    loaded: native tensors filled. tracker: tensors of the video tracker, recognised and not used yet. recomputed:
+        tables that every
+    build computes itself. absent: native tensors that transformers' layout cannot hold, set to zero (`points_*`
+    projections).
     """
 
     source: str
@@ -112,7 +114,9 @@ def _account(file: TensorFile, recognised: Recognised, entries: list[Entry]) -> 
     unexpected = sorted(left - tracker - recomputed - extra)
     if missing or unexpected:
         faults = [_list("missing", missing), _list("unexpected", unexpected)]
-        raise CheckpointError(f"{file.location} does not fit the model: {'; '.join(fault for fault in faults if fault)}")
+        raise CheckpointError(
+            f"{file.location} does not fit the model: {'; '.join(fault for fault in faults if fault)}"
+        )
     return len(tracker), len(recomputed)
 
 

@@ -14,7 +14,7 @@ from sam3model.checkpoint.load import class_row_name
 from sam3model.checkpoint.tables import Entry
 from sam3model.config import ViTConfig
 from sam3model.detector.model import Sam3ImageModel
-from sam3model.ops.rope import axial_frequencies
+from sam3model.ops.rope import axial_angles
 
 
 def save_native(
@@ -93,5 +93,5 @@ def _rotary_table(vit: ViTConfig, block: int) -> Tensor:
     """Complex (tokens, head_dim / 2) table of a block, as the official checkpoint stores it."""
     windowed = block not in vit.global_blocks
     side, scale = (vit.window, 1.0) if windowed else (vit.grid, vit.window / vit.grid)
-    angles = axial_frequencies(side, side, vit.width // vit.heads, theta=vit.rope_theta, scale=scale)
+    angles = axial_angles(side, side, vit.width // vit.heads, scale=(scale, scale), theta=vit.rope_theta)
     return torch.polar(torch.ones_like(angles), angles)

@@ -1,7 +1,9 @@
 """How tensors are called in the three layouts: ours ("native"), the official `sam3.pt`, and transformers.
 
-A layout is a declarative table of rules. A rule names native tensors by a pattern (`*` stands for a number) and the tensors that hold
-the same values elsewhere; where one of ours is several of theirs (packed query, key and value), or is stored otherwise, it says how.
+A layout is a declarative table of rules. A rule names native tensors by a pattern (`*` stands for a number) and the
+tensors that hold
+the same values elsewhere; where one of ours is several of theirs (packed query, key and value), or is stored
+otherwise, it says how.
 Sources: the released key list, and transformers' `Sam3Model` / `Sam3VideoModel` (5.23).
 """
 
@@ -84,7 +86,10 @@ def _trunk() -> list[Rule]:
     ]
     return [
         Rule("vision.trunk.pos_embed", ("vision_encoder.backbone.embeddings.position_embeddings",), "drop_first_row"),
-        Rule("vision.trunk.patch_embed.proj.weight", ("vision_encoder.backbone.embeddings.patch_embeddings.projection.weight",)),
+        Rule(
+            "vision.trunk.patch_embed.proj.weight",
+            ("vision_encoder.backbone.embeddings.patch_embeddings.projection.weight",),
+        ),
         *_module("vision.trunk.ln_pre", "vision_encoder.backbone.layer_norm"),
         *_module(f"{blocks}.norm1", f"{theirs}.layer_norm1"),
         *_module(f"{blocks}.norm2", f"{theirs}.layer_norm2"),
@@ -100,7 +105,9 @@ def _neck(native: str, foreign: str) -> list[Rule]:
         "dconv_2x2_0": "scale_layers.0", "dconv_2x2_1": "scale_layers.2", "dconv_2x2": "scale_layers.0",
         "conv_1x1": "proj1", "conv_3x3": "proj2",
     }  # fmt: skip
-    return [r for ours, theirs in parts.items() for r in _module(f"{native}.*.{ours}", f"{foreign}.fpn_layers.*.{theirs}")]
+    return [
+        r for ours, theirs in parts.items() for r in _module(f"{native}.*.{ours}", f"{foreign}.fpn_layers.*.{theirs}")
+    ]
 
 
 def _text() -> list[Rule]:
@@ -132,7 +139,8 @@ def _encoder_layers(native: str, foreign: str) -> list[Rule]:
 def _geometry() -> list[Rule]:
     names = {
         "boxes_direct_project": "boxes_direct_project", "boxes_pool_project": "boxes_pool_project",
-        "boxes_pos_enc_project": "boxes_pos_enc_project", "final_proj": "final_proj", "img_pre_norm": "vision_layer_norm",
+        "boxes_pos_enc_project": "boxes_pos_enc_project", "final_proj": "final_proj", "img_pre_norm":
+        "vision_layer_norm",
         "norm": "prompt_layer_norm", "encode_norm": "output_layer_norm",
     }  # fmt: skip
     return [
@@ -195,7 +203,8 @@ TRANSFORMERS_RULES: tuple[Rule, ...] = tuple(
 )
 
 EXTRA_PREFIX = "sam3model_extra."
-"""What transformers has no place for (the point projections, the unused class row of the position table) travels under this
+"""What transformers has no place for (the point projections, the unused class row of the position table) travels under
+this
 prefix, so that a round trip loses nothing."""
 
 

@@ -1,0 +1,279 @@
+"""The image predictor: encode a picture once, then ask with phrases, boxes and points, any number of times."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from PIL import Image
+from torch import Tensor
+
+from sam3model.checkpoint import LoadReport, load_with_report
+from sam3model.compile import CompileMode, compile_model
+from sam3model.detector.model import Grounding, Sam3ImageModel
+from sam3model.devices import resolve_device, resolve_dtype
+from sam3model.errors import InputError
+from sam3model.instances import Instances, no_instances
+from sam3model.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from sam3model.ops.masks import masks_at_size
+from sam3model.ops.resize import preprocess
+from sam3model.structures import GeometryPrompt, ImageFeatures, PromptTokens, TextTokens
+from sam3model.text.tokenizer import Tokenizer
+
+__all__ = ["EncodedImage", "Instances", "Sam3ImagePredictor"]
+
+Picture = Image.Image | np.ndarray | Tensor
+
+VISUAL = "visual"
+"""The phrase that stands for "what the boxes show"."""
+
+PHRASES_AT_ONCE = 8
+CACHED_PHRASES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """Features of one picture and its size (width, height) in pixels."""
+
+    features: ImageFeatures
+    size: tuple[int, int]
+
+
+class Sam3ImagePredictor:
+    """Segments pictures with a loaded model.
+
+    Text is encoded once per phrase and remembered; the pixel decoder runs only for prompts with an instance above the
+    threshold,
+    and full-size masks are made only for these instances.
+    """
+
+    def __init__(self, model: Sam3ImageModel, *, report: LoadReport | None = None) -> None:
+        self.model = model.eval()
+        self.report = report
+        self._tokenizer = Tokenizer(model.config.text.context_length)
+        self._texts: OrderedDict[str, TextTokens] = OrderedDict()
+
+    @classmethod
+    def from_weights(
+        cls,
+        name_or_path: str | Path = "tiny",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        compile_mode: CompileMode | None = None,
+    ) -> "Sam3ImagePredictor":
+        """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, in the best precision it has.
+
+        Raises:
+            CheckpointError: the weights cannot be found or do not fit.
+            InputError: no such device or dtype.
+        """
+        target = resolve_device(device)
+        model, report = load_with_report(name_or_path, device=target, dtype=resolve_dtype(dtype, target))
+        if compile_mode is not None:
+            compile_model(model, mode=compile_mode)
+        return cls(model, report=report)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.decoder.query_embed.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the model's weights; boxes and scores are float32 whatever it is."""
+        return self.model.decoder.query_embed.weight.dtype
+
+    @overload
+    def encode(self, image: Picture) -> EncodedImage: ...
+
+    @overload
+    def encode(self, image: Sequence[Picture]) -> list[EncodedImage]: ...
+
+    @torch.inference_mode()
+    def encode(self, image: Picture | Sequence[Picture]) -> EncodedImage | list[EncodedImage]:
+        """Encode a picture, or a list of pictures in one batch.
+
+        Args:
+            image: PIL picture, array (H, W), (H, W, 3 or 4) uint8, or tensor (3, H, W) uint8 or float in 0..1.
+
+        Raises:
+            InputError: not a picture of one of these forms.
+        """
+        pictures: Sequence[Picture] = image if isinstance(image, list | tuple) else [image]
+        if not pictures:
+            return []
+        side = self.model.config.vit.image_size
+        pixels = torch.stack([preprocess(picture, side) for picture in pictures])
+        features = self.model.encode_image(pixels.to(self.device, self.dtype))
+        encoded = [EncodedImage(_row(features, i), _size(picture)) for i, picture in enumerate(pictures)]
+        return encoded if isinstance(image, list | tuple) else encoded[0]
+
+    def predict(
+        self, encoded: EncodedImage, phrases: Sequence[str], *, threshold: float = 0.5, batch: int = PHRASES_AT_ONCE
+    ) -> list[Instances]:
+        """Every instance of each noun phrase, one `Instances` per phrase, in query order.
+
+        Args:
+            encoded: the picture.
+            phrases: short noun phrases; asked `batch` at a time in one pass.
+            threshold: instances scoring above it are kept (0..1, strict).
+
+        Raises:
+            InputError: an empty phrase, a bare string instead of a list, or a threshold outside 0..1.
+        """
+        if isinstance(phrases, str):
+            raise InputError("phrases must be a list of phrases, not one string")
+        _check_threshold(threshold)
+        found = []
+        for start in range(0, len(phrases), batch):
+            found += self._ask(encoded, phrases[start : start + batch], None, threshold)
+        return found
+
+    def predict_prompt(
+        self,
+        encoded: EncodedImage,
+        *,
+        phrase: str | None = None,
+        boxes: ArrayLike | None = None,
+        box_labels: ArrayLike | None = None,
+        points: ArrayLike | None = None,
+        point_labels: ArrayLike | None = None,
+        threshold: float = 0.5,
+    ) -> Instances:
+        """Every instance of what a phrase, exemplar boxes and points show together.
+
+        Args:
+            encoded: the picture.
+            phrase: a noun phrase; without one the boxes and points speak alone.
+            boxes: (n, 4) xyxy pixels; box_labels (n,) 1 "like this" (default), 0 "not like this".
+            points: (m, 2) xy pixels; point_labels likewise.
+            threshold: instances scoring above it are kept.
+
+        Raises:
+            InputError: nothing was asked, or shapes, labels, boxes or threshold do not fit.
+        """
+        _check_threshold(threshold)
+        box_array, box_signs = _elements(boxes, box_labels, 4, "box")
+        point_array, point_signs = _elements(points, point_labels, 2, "point")
+        if phrase is None and not len(box_array) and not len(point_array):
+            raise InputError("nothing to look for: give a phrase, a box or a point")
+        if len(point_array) and self.report is not None and self.report.absent:
+            raise InputError("these weights carry no point projections: use the official sam3.pt for point prompts")
+        if np.any(box_array[:, 2:] <= box_array[:, :2]):
+            raise InputError("a box must be x0,y0,x1,y1 with x1 > x0 and y1 > y0")
+        prompt = _geometry(box_array, box_signs, point_array, point_signs, encoded.size, self.device)
+        (found,) = self._ask(encoded, [VISUAL if phrase is None else phrase], prompt, threshold)
+        return found if phrase is not None else Instances(found.masks, found.boxes, found.scores)
+
+    @torch.inference_mode()
+    def _ask(
+        self, encoded: EncodedImage, phrases: Sequence[str], prompt: GeometryPrompt | None, threshold: float
+    ) -> list[Instances]:
+        text = self._encode_phrases(phrases)
+        index = torch.zeros(len(phrases), dtype=torch.long, device=self.device)
+        geometry = self.model.encode_geometry(prompt, encoded.features, index)
+        if prompt is None and geometry.tokens.shape[0] != len(phrases):
+            geometry = PromptTokens(
+                geometry.tokens.expand(len(phrases), -1, -1), geometry.mask.expand(len(phrases), -1)
+            )
+        grounding = self.model.fuse_and_decode(encoded.features, text, geometry, index)
+        return self._instances(encoded, phrases, grounding, index, threshold)
+
+    def _instances(
+        self, encoded: EncodedImage, phrases: Sequence[str], grounding: Grounding, index: Tensor, threshold: float
+    ) -> list[Instances]:
+        scores = grounding.logits.float().sigmoid() * grounding.presence.float().sigmoid().unsqueeze(-1)  # (P, Q)
+        select = (scores > threshold).nonzero()  # (K, 2)
+        if not len(select):
+            return [no_instances(encoded.size, phrase) for phrase in phrases]
+        logits = self.model.decode_masks(grounding, encoded.features, index, select)  # (K, h, w)
+        scale = torch.tensor(encoded.size * 2, device=self.device, dtype=torch.float32)
+        boxes = (cxcywh_to_xyxy(grounding.boxes.float()) * scale)[select[:, 0], select[:, 1]].cpu().numpy()
+        kept_scores = scores[select[:, 0], select[:, 1]].cpu().numpy()
+        rows = select[:, 0].cpu().numpy()
+        return [
+            Instances(
+                masks_at_size(logits[torch.from_numpy(rows == row)], encoded.size),
+                boxes[rows == row],
+                kept_scores[rows == row],
+                phrase,
+            )
+            for row, phrase in enumerate(phrases)
+        ]
+
+    def _encode_phrases(self, phrases: Sequence[str]) -> TextTokens:
+        """Text tokens of the phrases, each encoded once and remembered (the last `CACHED_PHRASES`)."""
+        if any(not phrase.strip() for phrase in phrases):
+            raise InputError("a phrase is empty: give a short noun phrase such as 'red ball'")
+        new = list(dict.fromkeys(phrase for phrase in phrases if phrase not in self._texts))
+        if new:
+            encoded = self.model.encode_text(self._tokenizer(new).to(self.device))
+            for i, phrase in enumerate(new):
+                self._texts[phrase] = TextTokens(encoded.tokens[i], encoded.mask[i])
+        chosen = [self._texts[phrase] for phrase in phrases]
+        for phrase in phrases:
+            self._texts.move_to_end(phrase)
+        while len(self._texts) > CACHED_PHRASES:
+            self._texts.popitem(last=False)
+        return TextTokens(torch.stack([text.tokens for text in chosen]), torch.stack([text.mask for text in chosen]))
+
+
+def _row(features: ImageFeatures, index: int) -> ImageFeatures:
+    levels = tuple(level[index : index + 1] for level in features.levels)
+    trunk = None if features.trunk is None else features.trunk[index : index + 1]
+    return ImageFeatures(levels, features.positions, trunk)
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    """Width and height: arrays are (H, W, channels), tensors (channels, H, W)."""
+    if isinstance(picture, Image.Image):
+        return picture.size
+    height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.shape[-2:]
+    return int(width), int(height)
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise InputError(f"the threshold is {threshold}: it must lie between 0 and 1")
+
+
+def _elements(
+    values: ArrayLike | None, labels: ArrayLike | None, width: int, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes or points as (n, width) float32 and their labels as (n,) int64."""
+    try:
+        array = np.asarray([] if values is None else values, dtype=np.float32).reshape(-1, width)
+        signs = np.ones(len(array)) if labels is None else np.asarray(labels)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"each {what} needs {width} numbers, in pixels") from error
+    if signs.shape != (len(array),) or not np.isin(signs, (0, 1)).all():
+        raise InputError(f"each {what} needs one label, 1 for 'like this' or 0 for 'not like this'")
+    if not np.isfinite(array).all():
+        raise InputError(f"a {what} has a coordinate that is not a number")
+    return array, signs.astype(np.int64)
+
+
+def _geometry(
+    boxes: np.ndarray,
+    box_labels: np.ndarray,
+    points: np.ndarray,
+    point_labels: np.ndarray,
+    size: tuple[int, int],
+    device: torch.device,
+) -> GeometryPrompt:
+    """Pixels to a normalised prompt of one row."""
+    scale = torch.tensor(size, dtype=torch.float32)
+    prompt = GeometryPrompt(
+        boxes=xyxy_to_cxcywh(torch.from_numpy(boxes) / scale.repeat(2)).unsqueeze(0),
+        box_labels=torch.from_numpy(box_labels).unsqueeze(0),
+        box_mask=torch.zeros(1, len(boxes), dtype=torch.bool),
+        points=(torch.from_numpy(points) / scale).unsqueeze(0),
+        point_labels=torch.from_numpy(point_labels).unsqueeze(0),
+        point_mask=torch.zeros(1, len(points), dtype=torch.bool),
+    )
+    return prompt.to(device)

@@ -1,0 +1,62 @@
+"""Masks as COCO run-length codes, boxes and areas of masks, and masks at full size from logits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+from torch import Tensor
+
+from sam3model.errors import InputError
+
+CHUNK_PIXELS = 1 << 25
+"""Pixels resized at once: bounds the memory that full-size masks of large pictures take on their way."""
+
+
+def encode_rle(mask: NDArray[Any]) -> dict[str, Any]:
+    """Binary mask (H, W) -> COCO compressed RLE, `{"size": [H, W], "counts": str}`."""
+    rle = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """COCO RLE, compressed (text or bytes) or not (a list of runs) -> mask (H, W) bool.
+
+    Raises:
+        InputError: the code is damaged or does not fill its size.
+    """
+    try:
+        height, width = (int(side) for side in rle["size"])
+        counts = rle["counts"]
+        if isinstance(counts, list):
+            if sum(counts) != height * width or min(counts, default=0) < 0:
+                raise ValueError("the runs do not fill the size")
+            rle = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+        return coco.decode(rle).astype(bool)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"a mask's run-length code cannot be read: {error}") from error
+
+
+def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Tight box x0, y0, x1, y1 (exclusive ends) of a mask (H, W); four zeros for an empty one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def masks_at_size(logits: Tensor, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Mask logits (n, h, w) -> masks (n, H, W) of a picture of `size` (width, height).
+
+    Bilinear without antialiasing, corners not aligned, then probability over one half, as the official processor does.
+    """
+    width, height = size
+    masks = np.zeros((len(logits), height, width), dtype=bool)
+    step = max(1, CHUNK_PIXELS // (height * width))
+    for start in range(0, len(logits), step):
+        part = logits[start : start + step].float().unsqueeze(1)
+        resized = F.interpolate(part, size=(height, width), mode="bilinear", align_corners=False)
+        masks[start : start + step] = (resized.squeeze(1) > 0).cpu().numpy()
+    return masks
