@@ -4,12 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3model.ops.attention import attend
+
 
 class MultiheadAttention(nn.Module):
     """Scaled dot-product attention with `heads` heads over `dim` channels.
 
-    Parameters are `in_proj_weight` (3*dim, dim; query, key, value in this order), `in_proj_bias`, `out_proj.{weight,bias}`.
-    Dropout acts on the attention weights, in training only.
+    Parameters are `in_proj_weight` (3*dim, dim; query, key, value in this order), `in_proj_bias` and
+    `out_proj.{weight,bias}`. Dropout acts on the attention weights, in training only.
     """
 
     def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
@@ -31,19 +33,24 @@ class MultiheadAttention(nn.Module):
         *,
         key_padding_mask: Tensor | None = None,
         bias: Tensor | None = None,
+        key_index: Tensor | None = None,
         causal: bool = False,
     ) -> Tensor:
-        """Attend from `query` (B, Q, D) to `key`, `value` (B or 1, K, D); returns (B, Q, D).
+        """Attend from `query` (B, Q, D) to `key`, `value` (B', K, D); returns (B, Q, D).
 
-        Keys of batch 1 are projected once and shared by the whole batch.
-        key_padding_mask: (B, K) bool, True = ignored. bias: float, added to the scores, broadcastable to (B, heads, Q, K).
+        B' is B, or 1 for keys shared by the whole batch, or any number with `key_index` (B,) naming each query's row of
+        keys: shared keys are projected once.
+        key_padding_mask: (B, K) bool, True = ignored.
+        bias: float, added to the scores, broadcastable to (B, heads, Q, K).
         causal: a query sees no later key; not together with the other two.
         """
         q, k, v = self._project(query, key, value)
+        if k.shape[0] == 1:
+            k, v = k.expand(q.shape[0], -1, -1, -1), v.expand(q.shape[0], -1, -1, -1)
+        elif key_index is not None:
+            k, v = k[key_index], v[key_index]
         mask = _additive_mask(key_padding_mask, bias, q.dtype)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, dropout_p=self.dropout if self.training else 0.0, is_causal=causal
-        )  # (B, heads, Q, D/heads)
+        out = attend(q, k, v, mask, self.dropout if self.training else 0.0, causal)  # (B, heads, Q, D/heads)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # (B, Q, D)
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,16 +68,14 @@ class MultiheadAttention(nn.Module):
             q = F.linear(query, w[:d], b[:d])
             k = F.linear(key, w[d : 2 * d], b[d : 2 * d])
             v = F.linear(value, w[2 * d :], b[2 * d :])
-        batch = query.shape[0]
-        return self._heads(q, batch), self._heads(k, batch), self._heads(v, batch)
+        return self._heads(q), self._heads(k), self._heads(v)
 
-    def _heads(self, x: Tensor, batch: int) -> Tensor:
-        x = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B or 1, heads, K, D/heads)
-        return x.expand(batch, -1, -1, -1)
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, K, D/heads)
 
 
 def _additive_mask(padding: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """One mask for the scores: boolean (True = attend) if there is padding only, else float in the dtype of the queries."""
+    """One mask for the scores: boolean (True = attend) for padding alone, else float in the dtype of the queries."""
     if padding is None:
         return None if bias is None else bias.to(dtype)
     if bias is None:

@@ -1,0 +1,170 @@
+"""Decoder: queries refine their boxes layer by layer, beside a token that says whether the phrase is there at all."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sam3model.config import DetectorConfig
+from sam3model.layers.attention import MultiheadAttention
+from sam3model.layers.init import xavier_
+from sam3model.layers.mlp import MLP
+from sam3model.ops.boxes import inverse_sigmoid
+from sam3model.ops.position import PositionEmbeddingSine
+from sam3model.structures import PromptTokens
+
+PRESENCE = 1  # tokens in front of the queries
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderOutput:
+    """One layer's result for P prompts; in training the second half of Q are the one-to-many queries.
+
+    queries (P, Q, D) normed; references (P, Q, 4) boxes that entered the layer; boxes (P, Q, 4) refined;
+    presence (P,) logit. Boxes are normalised cxcywh in float32.
+    """
+
+    queries: Tensor
+    references: Tensor
+    boxes: Tensor
+    presence: Tensor
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention, attention to the prompt, attention to the image memory, ReLU MLP; each post-norm and residual."""
+
+    def __init__(self, dim: int, heads: int, ffn: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attn = MultiheadAttention(dim, heads, dropout)
+        self.norm2 = nn.LayerNorm(dim)
+        self.ca_text = MultiheadAttention(dim, heads, dropout)
+        self.catext_norm = nn.LayerNorm(dim)
+        self.cross_attn = MultiheadAttention(dim, heads, dropout)
+        self.norm1 = nn.LayerNorm(dim)
+        self.linear1 = nn.Linear(dim, ffn)
+        self.linear2 = nn.Linear(ffn, dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+
+    def forward(
+        self,
+        x: Tensor,
+        position: Tensor,
+        prompt: PromptTokens,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor,
+        attending: int,
+    ) -> Tensor:
+        """x, position (P, K, D); image key, value (P, H*W, D); bias (P, heads, K, H*W); see `_attend_self`."""
+        x = self.norm2(self._attend_self(x, position, attending))
+        text = self.ca_text(x + position, prompt.tokens, prompt.tokens, key_padding_mask=prompt.mask)
+        x = self.catext_norm(x + self.dropout(text))
+        x = self.norm1(x + self.dropout(self.cross_attn(x + position, key, value, bias=bias)))
+        hidden = self.dropout(F.relu(self.linear1(x)))
+        return self.norm3(x + self.dropout(self.linear2(hidden)))
+
+    def _attend_self(self, x: Tensor, position: Tensor, attending: int) -> Tensor:
+        """The one-to-many queries behind the first `attending` tokens neither attend nor are attended to."""
+        talking = x[:, :attending]
+        key = talking + position[:, :attending]
+        talking = talking + self.dropout(self.self_attn(key, key, talking))
+        return talking if attending == x.shape[1] else torch.cat((talking, x[:, attending:]), dim=1)
+
+
+class Decoder(nn.Module):
+    """Official `TransformerDecoder` with box refinement, log box position bias, presence token and DAC queries.
+
+    checkpointing: recompute the layers in the backward pass instead of keeping their activations.
+    """
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        dim, heads, queries = config.d_model, config.heads, config.decoder.queries
+        self.one_to_many = config.decoder.one_to_many
+        self.sine = PositionEmbeddingSine(dim)
+        self.layers = nn.ModuleList(
+            DecoderLayer(dim, heads, config.decoder.ffn, config.dropout) for _ in range(config.decoder.layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.query_embed = nn.Embedding(queries, dim)
+        self.reference_points = nn.Embedding(queries, 4)
+        self.ref_point_head = MLP(2 * dim, dim, dim)
+        self.bbox_embed = MLP(dim, dim, dim, 4)
+        self.boxRPB_embed_x = MLP(2, dim, heads)
+        self.boxRPB_embed_y = MLP(2, dim, heads)
+        self.presence_token = nn.Embedding(1, dim)
+        self.presence_token_head = MLP(dim, dim, dim, 1)
+        self.presence_token_out_norm = nn.LayerNorm(dim)
+        self.checkpointing = False
+        xavier_(self)
+        self._initialise_boxes()
+
+    def forward(self, memory: Tensor, position: Tensor, prompt: PromptTokens) -> tuple[DecoderOutput, ...]:
+        """Image memory (P, H*W, D) with position code (1, D, H, W) and prompt tokens -> one output per layer."""
+        prompts, (height, width) = memory.shape[0], position.shape[-2:]
+        key = memory + position.flatten(2).transpose(1, 2)  # (P, H*W, D)
+        attending = PRESENCE + self.query_embed.num_embeddings
+        x, anchor = self._start(prompts)  # (P, 1+Q, D), (P, Q, 4)
+        reference = anchor
+        outputs = []
+        for layer in self.layers:
+            query_position = F.pad(self.query_position(reference), (0, 0, PRESENCE, 0))  # (P, 1+Q, D)
+            bias = F.pad(self.box_bias(reference, height, width), (0, 0, PRESENCE, 0))  # (P, heads, 1+Q, H*W)
+            arguments = (x, query_position, prompt, key, memory, bias, attending)
+            recompute = self.checkpointing and self.training
+            x = checkpoint(layer, *arguments, use_reentrant=False) if recompute else layer(*arguments)
+            queries = self.norm(x[:, PRESENCE:])
+            delta = self.bbox_embed(queries).float()
+            boxes = _refine(anchor, delta)
+            outputs.append(DecoderOutput(queries, reference, boxes, self._presence(x[:, 0])))
+            # Equal to `boxes` in value. Its gradient reaches this layer's box head from the next layer's boxes alone:
+            # what the next layer looks at is detached.
+            anchor = _refine(reference, delta)
+            reference = anchor.detach()
+        return tuple(outputs)
+
+    def query_position(self, reference: Tensor) -> Tensor:
+        """Position of queries from their boxes, (P, Q, 4) -> (P, Q, D)."""
+        return self.ref_point_head(self.sine.encode_queries(reference).to(self.query_embed.weight.dtype))
+
+    def box_bias(self, reference: Tensor, height: int, width: int) -> Tensor:
+        """Attention bias of every cell from its offsets to the box edges: (P, Q, 4) -> (P, heads, Q, height*width)."""
+        centre, half = reference[..., :2], reference[..., 2:] / 2
+        edges = torch.stack((centre - half, centre + half), dim=-1)  # (P, Q, xy, low/high)
+        dtype = self.query_embed.weight.dtype
+        columns = self.boxRPB_embed_x(_log_offsets(edges[..., 0, :], width).to(dtype))  # (P, Q, W, heads)
+        rows = self.boxRPB_embed_y(_log_offsets(edges[..., 1, :], height).to(dtype))  # (P, Q, H, heads)
+        columns, rows = columns.permute(0, 3, 1, 2), rows.permute(0, 3, 1, 2)
+        return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(3)
+
+    def _start(self, prompts: int) -> tuple[Tensor, Tensor]:
+        """Presence token and queries (P, 1+Q, D), initial boxes (P, Q, 4); queries twice in training."""
+        copies = 2 if self.training and self.one_to_many else 1
+        tokens = torch.cat((self.presence_token.weight, *[self.query_embed.weight] * copies))
+        boxes = self.reference_points.weight.float().sigmoid().repeat(copies, 1)
+        return tokens.expand(prompts, -1, -1), boxes.expand(prompts, -1, -1)
+
+    @torch.no_grad()
+    def _initialise_boxes(self) -> None:
+        """Reference centres all over the picture with sizes around a quarter of it, and no refinement at first."""
+        centres, sizes = self.reference_points.weight[:, :2], self.reference_points.weight[:, 2:]
+        centres.uniform_(0.05, 0.95).logit_()
+        sizes.normal_(mean=-1.0, std=0.5)
+        nn.init.zeros_(self.bbox_embed.layers[-1].weight)
+
+    def _presence(self, token: Tensor) -> Tensor:
+        return self.presence_token_head(self.presence_token_out_norm(token)).squeeze(-1).float()  # (P,)
+
+
+def _refine(boxes: Tensor, delta: Tensor) -> Tensor:
+    return (inverse_sigmoid(boxes) + delta).sigmoid()
+
+
+def _log_offsets(edges: Tensor, cells: int) -> Tensor:
+    """Signed log distance from each cell to both edges, (P, Q, 2) -> (P, Q, cells, 2); a cell is at index/size."""
+    at = torch.arange(cells, device=edges.device, dtype=edges.dtype) / cells
+    offset = 8 * (at.unsqueeze(-1) - edges.unsqueeze(-2))
+    return offset.sign() * (offset.abs() + 1).log2() / 3

@@ -1,0 +1,83 @@
+"""Segmentation head: a pixel decoder over the pyramid, then one mask per query and one semantic map per prompt."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam3model.config import DetectorConfig
+from sam3model.layers.attention import MultiheadAttention
+from sam3model.layers.init import xavier_
+from sam3model.layers.mlp import MLP
+from sam3model.structures import ImageFeatures, PromptTokens
+
+
+class PixelDecoder(nn.Module):
+    """Nearest upsampling, sum with the next finer level, 3x3 convolution, group norm, ReLU; once per level.
+
+    The released weights hold one stage more than there are levels to climb; it is kept for them and never run.
+    """
+
+    def __init__(self, dim: int, stages: int, groups: int) -> None:
+        super().__init__()
+        self.conv_layers = nn.ModuleList(nn.Conv2d(dim, dim, 3, padding=1) for _ in range(stages))
+        self.norms = nn.ModuleList(nn.GroupNorm(groups, dim) for _ in range(stages))
+
+    def forward(self, coarse: Tensor, finer: tuple[Tensor, ...]) -> Tensor:
+        """coarse (P, D, H, W); finer levels, finest first, each (P or 1, D, H_i, W_i) -> (P, D, H_0, W_0)."""
+        x = coarse
+        stages = zip(reversed(finer), self.conv_layers, self.norms, strict=False)
+        for level, conv, norm in stages:
+            x = level + F.interpolate(x, size=level.shape[-2:], mode="nearest")
+            x = F.relu(norm(conv(x)))
+        return x
+
+
+class MaskPredictor(nn.Module):
+    """The MLP that turns queries into mask embeddings."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.mask_embed = MLP(dim, dim, dim, dim)
+
+
+class SegmentationHead(nn.Module):
+    """Official `UniversalSegmentationHead`: instance masks of queries and a semantic mask of the whole prompt."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        dim = config.d_model
+        self.cross_attn_norm = nn.LayerNorm(dim)
+        self.cross_attend_prompt = MultiheadAttention(dim, config.heads)
+        self.pixel_decoder = PixelDecoder(dim, config.segmentation.stages, config.segmentation.groups)
+        self.mask_predictor = MaskPredictor(dim)
+        self.instance_seg_head = nn.Conv2d(dim, dim, 1)
+        self.semantic_seg_head = nn.Conv2d(dim, 1, 1)
+        xavier_(self)
+
+    def pixels(self, memory: Tensor, prompt: PromptTokens, features: ImageFeatures, image_index: Tensor) -> Tensor:
+        """Pixel decoder output (P, D, H_0, W_0) from image memory (P, H*W, D), prompt and finer levels."""
+        attended = self.cross_attend_prompt(
+            self.cross_attn_norm(memory), prompt.tokens, prompt.tokens, key_padding_mask=prompt.mask
+        )
+        height, width = features.levels[-1].shape[-2:]
+        coarse = (memory + attended).transpose(1, 2).unflatten(-1, (height, width))  # (P, D, H, W)
+        finer = features.levels[:-1]
+        if finer[0].shape[0] > 1:
+            finer = tuple(level[image_index] for level in finer)
+        return self.pixel_decoder(coarse, finer)
+
+    def masks(self, queries: Tensor, pixels: Tensor) -> Tensor:
+        """queries (P, Q, D) on pixels (P, D, H, W) -> mask logits (P, Q, H, W).
+
+        The 1x1 convolution `instance_seg_head` is applied to the queries instead of to the pixels: the product is the
+        same and there are far fewer queries.
+        """
+        embedded = self.mask_predictor.mask_embed(queries)  # (P, Q, D)
+        head = self.instance_seg_head
+        kernels = torch.matmul(embedded, head.weight.flatten(1))  # (P, Q, D)
+        offsets = torch.matmul(embedded, head.bias).unsqueeze(-1)  # (P, Q, 1)
+        return (torch.matmul(kernels, pixels.flatten(2)) + offsets).unflatten(-1, pixels.shape[-2:])
+
+    def semantic(self, pixels: Tensor) -> Tensor:
+        """Semantic mask logits of the prompt, (P, D, H, W) -> (P, 1, H, W)."""
+        return self.semantic_seg_head(pixels)
