@@ -5,7 +5,7 @@ import torch
 
 from sam3model.backbone import VisionBackbone
 from sam3model.backbone.vit import _from_windows
-from sam3model.config import NeckConfig, sam3_tiny
+from sam3model.config import NeckConfig
 from sam3model.errors import ConfigError, InputError
 from sam3model.ops.rope import axial_angles
 from tests.model.weight_rule import assert_matches, fill, golden, small_config
@@ -125,8 +125,8 @@ def test_positions_are_tiled_so_window_attention_repeats_with_the_picture():
 
 
 def test_checkpointing_changes_memory_not_gradients():
-    backbone = VisionBackbone(sam3_tiny()).train()
-    pixels = torch.randn(1, 3, 128, 128)
+    backbone = VisionBackbone(small_config()).train()
+    pixels = torch.randn(1, 3, 56, 56)
     gradients = []
     for checkpointing in (False, True):
         backbone.trunk.checkpointing = checkpointing
