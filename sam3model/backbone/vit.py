@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from sam3model.config import ViTConfig
 from sam3model.errors import InputError
 from sam3model.layers.drop_path import DropPath
+from sam3model.ops.attention import attend
 from sam3model.ops.rope import rotary_table, rotate
 
 
@@ -47,7 +48,7 @@ class Attention(nn.Module):
         qkv = qkv.view(-1, group, 3, self.heads, head_dim)  # (B*groups, n, 3, heads, d)
         q, k = rotate(qkv[:, :, :2], table).permute(2, 0, 3, 1, 4)  # (B*groups, heads, n, d)
         v = qkv[:, :, 2].transpose(1, 2)
-        out = F.scaled_dot_product_attention(q, k, v)
+        out = attend(q, k, v)
         return self.proj(out.transpose(1, 2).reshape(x.shape))
 
 
