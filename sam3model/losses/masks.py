@@ -1,0 +1,117 @@
+"""Mask losses of the matched queries: focal and dice, over all pixels or at sampled points."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sam3model.errors import InputError
+from sam3model.losses.focal import dice_loss, sigmoid_focal_loss
+from sam3model.losses.matcher import Matches
+from sam3model.losses.targets import LossTerms, Targets
+from sam3model.structures import QueryOutputs
+
+
+@dataclass(frozen=True, slots=True)
+class PointSampler:
+    """Where masks are compared: mostly where the prediction is unsure (PointRend, arXiv 1912.08193).
+
+    Of num_points * oversample uniform candidates per mask, the int(importance * num_points) with the smallest |logit|
+    are kept, in rising order of |logit|; uniform points fill up to num_points.
+    """
+
+    num_points: int = 12544
+    oversample: int = 3
+    importance: float = 0.75
+
+    @property
+    def uncertain(self) -> int:
+        """Points taken for their uncertainty."""
+        return int(self.importance * self.num_points)
+
+    def draw(self, masks: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Uniform points in the unit square: candidates (M, num_points * oversample, 2), plain ones (M, rest, 2)."""
+        candidates = torch.rand(masks, self.num_points * self.oversample if self.uncertain else 0, 2, device=device)
+        return candidates, torch.rand(masks, self.num_points - self.uncertain, 2, device=device)
+
+    @torch.no_grad()
+    def select(self, logits: Tensor, candidates: Tensor, plain: Tensor) -> Tensor:
+        """Points for mask logits (M, H, W) out of the two draws, as xy in 0..1: (M, num_points, 2)."""
+        if not self.uncertain:
+            return plain
+        doubt = point_sample(logits, candidates).abs()
+        chosen = doubt.argsort(dim=1, stable=True)[:, : self.uncertain]
+        return torch.cat((candidates.gather(1, chosen[..., None].expand(-1, -1, 2)), plain), dim=1)
+
+
+def point_sample(maps: Tensor, points: Tensor) -> Tensor:
+    """Read maps (M, H, W) bilinearly at points (M, K, 2), xy in 0..1 of the map, zero outside: (M, K)."""
+    return F.grid_sample(maps[:, None], 2 * points[:, None] - 1, align_corners=False)[:, 0, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """Focal and dice loss of the matched masks, divided by `num_boxes` (MaskFormer; official `Masks`).
+
+    Targets whose mask is not valid leave the sums, but the divisor stays. Without `sampler`, logits are resized to the
+    size of the targets (bilinear, half-pixel centres); with it, both are read at its points.
+    """
+
+    focal_weight: float = 200.0
+    dice_weight: float = 10.0
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+    sampler: PointSampler | None = None
+
+    def __call__(
+        self,
+        outputs: QueryOutputs,
+        matches: Matches,
+        targets: Targets,
+        num_boxes: float | Tensor,
+        draws: tuple[Tensor, Tensor] | None = None,
+    ) -> LossTerms:
+        """Compare `outputs.masks` with the targets' masks; 0 where either is missing, as in auxiliary layers.
+
+        Only the matched masks are touched, and float32 is made of them alone. `draws` replaces `sampler.draw`.
+        Raises InputError when a prompt with a matched target has no masks (see `QueryOutputs.mask_rows`).
+        """
+        weights = {"loss_mask": self.focal_weight, "loss_dice": self.dice_weight}
+        if outputs.masks is None or targets.masks is None:
+            nothing = outputs.logits.new_zeros((), dtype=torch.float32)
+            return LossTerms.weighted(dict.fromkeys(weights, nothing), weights)
+        logits, truth = _pairs(
+            outputs.masks, outputs.mask_rows, targets.masks, matches, targets
+        )  # (M, H, W), (M, H', W')
+        if not len(logits):  # nothing to resize or to compare: 0, but still in the graph
+            return LossTerms.weighted(dict.fromkeys(weights, logits.sum()), weights)
+        if self.sampler is not None:
+            points = self.sampler.select(logits, *(draws or self.sampler.draw(len(logits), logits.device)))
+            logits, truth = point_sample(logits, points), point_sample(truth.to(logits.dtype), points)
+        elif logits.shape[1:] != truth.shape[1:]:
+            logits = F.interpolate(logits[:, None], truth.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+        logits, truth = logits.flatten(1), truth.flatten(1).to(logits.dtype)  # (M, K)
+        losses = {
+            "loss_mask": sigmoid_focal_loss(logits, truth, num_boxes, self.focal_alpha, self.focal_gamma),
+            "loss_dice": dice_loss(logits, truth, num_boxes),
+        }
+        return LossTerms.weighted(losses, weights)
+
+
+def _pairs(
+    masks: Tensor, mask_rows: Tensor | None, truth: Tensor, matches: Matches, targets: Targets
+) -> tuple[Tensor, Tensor]:
+    """The matched mask logits in float32 (M, H, W) and their valid truths (M, H', W')."""
+    prompt, query, target = matches.prompt, matches.query, matches.target
+    if targets.is_valid_mask is not None:
+        valid = targets.is_valid_mask[target]
+        prompt, query, target = prompt[valid], query[valid], target[valid]
+    row = prompt
+    if mask_rows is not None:
+        row_of = torch.full((targets.prompts,), -1, device=prompt.device)
+        row_of[mask_rows] = torch.arange(len(mask_rows), device=prompt.device)
+        row = row_of[prompt]
+        if (row < 0).any():
+            raise InputError("masks were not predicted for every prompt that has targets: check mask_prompts")
+    return masks[row, query].float(), truth[target]

@@ -1,0 +1,149 @@
+"""The truth of P prompts, packed without padding, and the value that every criterion returns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from sam3model.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The truth of P prompts, one prompt's N_p targets after another's (N = sum of N_p).
+
+    boxes (N, 4) normalised cxcywh. num_boxes (P,) int64, always on the CPU: it steers Python loops, and a copy from the
+    device would stall it. object_ids (N,) int64, negative for a target that does not count as visible.
+    is_exhaustive (P,) bool: every instance of the phrase is annotated. masks (N, H, W) bool or None;
+    is_valid_mask (N,) bool, False where the mask is unknown. semantic_masks (P, H, W) bool or None (then the union of
+    masks).
+    """
+
+    boxes: Tensor
+    num_boxes: Tensor
+    object_ids: Tensor
+    is_exhaustive: Tensor
+    masks: Tensor | None = None
+    is_valid_mask: Tensor | None = None
+    semantic_masks: Tensor | None = None
+
+    @classmethod
+    def from_prompts(
+        cls,
+        boxes: Sequence[Tensor],
+        masks: Sequence[Tensor] | None = None,
+        *,
+        object_ids: Sequence[Tensor] | None = None,
+        is_valid_mask: Sequence[Tensor] | None = None,
+        is_exhaustive: Sequence[bool] | None = None,
+        semantic_masks: Tensor | None = None,
+    ) -> "Targets":
+        """Pack one entry per prompt: boxes (N_p, 4), masks (N_p, H, W), ids (N_p,); N_p = 0 without targets.
+
+        Left out: ids are 0, 1, … within each prompt, every mask is valid, every prompt is exhaustive.
+        Raises InputError when the lists disagree in length.
+        """
+        counts = [len(b) for b in boxes]
+        for name, values in (("masks", masks), ("object_ids", object_ids), ("is_valid_mask", is_valid_mask)):
+            if values is not None and [len(v) for v in values] != counts:
+                raise InputError(f"targets: {name} must have one entry per box: {counts} boxes per prompt")
+        if is_exhaustive is not None and len(is_exhaustive) != len(counts):
+            raise InputError(f"targets: is_exhaustive has {len(is_exhaustive)} entries for {len(counts)} prompts")
+        device = boxes[0].device if boxes else None
+        ids = [torch.arange(n, device=device) for n in counts] if object_ids is None else object_ids
+        packed_masks = None if masks is None else torch.cat(list(masks)).bool()
+        valid = torch.ones(sum(counts), dtype=torch.bool, device=device)
+        return cls(
+            boxes=torch.cat(list(boxes)).float(),
+            num_boxes=torch.tensor(counts, dtype=torch.int64),
+            object_ids=torch.cat(list(ids)),
+            is_exhaustive=torch.tensor(
+                [True] * len(counts) if is_exhaustive is None else list(is_exhaustive), dtype=torch.bool, device=device
+            ),
+            masks=packed_masks,
+            is_valid_mask=None if masks is None else valid if is_valid_mask is None else torch.cat(list(is_valid_mask)),
+            semantic_masks=semantic_masks,
+        )
+
+    def __len__(self) -> int:
+        return self.boxes.shape[0]
+
+    @property
+    def prompts(self) -> int:
+        """P, the number of prompts."""
+        return self.num_boxes.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the boxes lie."""
+        return self.boxes.device
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Targets":
+        """Move everything but the counts to `device`."""
+        moved = {
+            name: value.to(device, non_blocking=non_blocking)
+            for name in ("boxes", "object_ids", "is_exhaustive", "masks", "is_valid_mask", "semantic_masks")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **moved)
+
+    def pin_memory(self) -> "Targets":
+        """A copy in page-locked memory, for asynchronous transfer; data loaders call this."""
+        pinned = {
+            name: value.pin_memory()
+            for name in ("boxes", "object_ids", "is_exhaustive", "masks", "is_valid_mask", "semantic_masks")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **pinned)
+
+    def starts(self) -> Tensor:
+        """Packed index of each prompt's first target, (P,) int64 on the CPU."""
+        return self.num_boxes.cumsum(0) - self.num_boxes
+
+    def prompt_index(self) -> Tensor:
+        """The prompt of every target, (N,) int64."""
+        return torch.repeat_interleave(torch.arange(self.prompts), self.num_boxes).to(self.device)
+
+    def padded(self, values: Tensor, fill: float = 0) -> Tensor:
+        """Packed values (N, ...) as (P, T, ...), T targets in the longest prompt; `fill` stands where there is none."""
+        prompt = torch.repeat_interleave(torch.arange(self.prompts), self.num_boxes)
+        slot = torch.arange(len(self)) - self.starts()[prompt]
+        longest = int(self.num_boxes.max()) if self.prompts else 0
+        out = values.new_full((self.prompts, longest, *values.shape[1:]), fill)
+        out[prompt.to(values.device), slot.to(values.device)] = values
+        return out
+
+    def has_area(self) -> Tensor:
+        """Targets with a width and a height above 0, (N,) bool."""
+        return (self.boxes[:, 2:] > 0).all(-1)
+
+    def present(self) -> Tensor:
+        """Prompts with a visible target (id not negative, positive area), (P,) bool: truth of the presence token."""
+        seen = (self.has_area() & (self.object_ids >= 0)).to(self.boxes.dtype)
+        return (
+            torch.zeros(self.prompts, device=self.device, dtype=seen.dtype).index_add(0, self.prompt_index(), seen) > 0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerms:
+    """What a criterion says.
+
+    total: weighted sum, a scalar with gradient. losses: its parts before weighting, detached. metrics: what is only
+    logged.
+    """
+
+    total: Tensor
+    losses: dict[str, Tensor]
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def weighted(
+        cls, losses: Mapping[str, Tensor], weights: Mapping[str, float], metrics: Mapping[str, Tensor] | None = None
+    ) -> "LossTerms":
+        """Sum `losses` by `weights` of the same names and keep detached copies for the log."""
+        total = torch.stack([value * weights[name] for name, value in losses.items()]).sum()
+        return cls(
+            total, {k: v.detach() for k, v in losses.items()}, {k: v.detach() for k, v in (metrics or {}).items()}
+        )

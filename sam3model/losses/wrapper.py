@@ -1,0 +1,173 @@
+"""The training loss of the image model: every criterion, on every decoder layer, for both sets of queries."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sam3model.errors import ConfigError
+from sam3model.losses.boxes import Boxes
+from sam3model.losses.classification import IABCEMdetr
+from sam3model.losses.masks import Masks
+from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
+from sam3model.losses.semantic import SemanticSegCriterion
+from sam3model.losses.targets import LossTerms, Targets
+from sam3model.structures import Detections, QueryOutputs
+
+NORMALIZATIONS = ("global", "local", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Every number of the training loss; the defaults are those of the published fine-tuning recipe.
+
+    masks, semantic: None trains boxes alone. normalization of box and mask losses by the number of targets: "global"
+    (mean over ranks), "local" (this rank's), "none" (1). normalize_by_valid_object_num counts only targets with an
+    area. scale_by_find_batch_size multiplies by the root of the number of prompts.
+    """
+
+    boxes: Boxes = field(default_factory=Boxes)
+    classification: IABCEMdetr = field(default_factory=IABCEMdetr)
+    masks: Masks | None = field(default_factory=Masks)
+    semantic: SemanticSegCriterion | None = field(default_factory=SemanticSegCriterion)
+    matcher: HungarianMatcher = field(default_factory=HungarianMatcher)
+    o2m_matcher: OneToManyMatcher = field(default_factory=OneToManyMatcher)
+    o2m_weight: float = 2.0
+    use_o2m_matcher_on_o2m_aux: bool = False
+    normalization: Literal["global", "local", "none"] = "local"
+    normalize_by_valid_object_num: bool = False
+    normalize_by_stage_num: bool = False
+    scale_by_find_batch_size: bool = True
+
+    def __post_init__(self) -> None:
+        if self.normalization not in NORMALIZATIONS:
+            raise ConfigError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, not {self.normalization!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the model said of one set of prompts, in one or several steps of interaction, and the truth of them."""
+
+    steps: Sequence[Detections]
+    targets: Targets
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One decoder layer for one set of queries, with its pairs, as it enters the criteria."""
+
+    outputs: QueryOutputs
+    matches: Matches
+    presence: Tensor | None
+    suffix: str
+    weight: float
+
+
+class _Tally:
+    """Sums losses and averages metrics over layers, steps and stages."""
+
+    def __init__(self) -> None:
+        self.totals: list[Tensor] = []
+        self.losses: dict[str, Tensor] = {}
+        self.metrics: defaultdict[str, list[Tensor]] = defaultdict(list)
+
+    def add(self, terms: LossTerms, scale: float, suffix: str = "", weight: float = 1.0) -> None:
+        self.totals.append(terms.total * (scale * weight))
+        for name, value in terms.losses.items():
+            key = name + suffix
+            self.losses[key] = value * weight + self.losses.get(key, 0.0)
+        for name, value in terms.metrics.items():
+            self.metrics[name + suffix].append(value)
+
+    def result(self) -> LossTerms:
+        metrics = {name: torch.stack(values).mean() for name, values in self.metrics.items()}
+        return LossTerms(torch.stack(self.totals).sum(), self.losses, metrics)
+
+
+class Sam3LossWrapper:
+    """All losses of the image model (official `Sam3LossWrapper`).
+
+    Logged names: `loss_bbox`, `loss_ce`, … with suffix `_aux_i` for earlier layers and `_o2m` for the one-to-many
+    queries. Losses are logged as they enter the sum, one-to-many ones times `o2m_weight`, summed over steps and stages.
+    Metrics (F1, accuracy, mIoU) are averaged and never scaled, so that they read as what they are; the official log
+    doubles and sums them.
+    """
+
+    def __init__(self, config: LossConfig | None = None) -> None:
+        self.config = config or LossConfig()
+
+    def __call__(self, outputs: Detections, targets: Targets) -> LossTerms:
+        """Loss of one forward pass: `total` to differentiate, `losses` and `metrics` to log."""
+        return self.over_stages([Stage((outputs,), targets)])
+
+    def over_stages(self, stages: Sequence[Stage]) -> LossTerms:
+        """Loss of several stages, each normalised by its own targets."""
+        tally = _Tally()
+        stage_scale = 1 / len(stages) if self.config.normalize_by_stage_num else 1.0
+        for stage in stages:
+            num_boxes = self.num_boxes(stage.targets)
+            tally.metrics["num_boxes"].append(num_boxes)
+            batch_scale = stage.targets.prompts**0.5 if self.config.scale_by_find_batch_size else 1.0
+            for step in stage.steps:
+                self._add_step(tally, step, stage.targets, num_boxes, stage_scale * batch_scale)
+        return tally.result()
+
+    def num_boxes(self, targets: Targets) -> Tensor:
+        """Divisor of the box and mask losses, a float32 scalar of at least 1."""
+        if self.config.normalization == "none":
+            return torch.ones((), device=targets.device)
+        if self.config.normalize_by_valid_object_num:
+            count = targets.has_area().sum().float()
+        else:
+            count = torch.tensor(float(len(targets)), device=targets.device)
+        if self.config.normalization == "global" and dist.is_available() and dist.is_initialized():
+            dist.all_reduce(count)
+            count = count / dist.get_world_size()
+        return count.clamp(min=1)
+
+    def _add_step(self, tally: _Tally, outputs: Detections, targets: Targets, num_boxes: Tensor, scale: float) -> None:
+        config = self.config
+        with torch.autocast(targets.device.type, enabled=False):
+            for layer in self._layers(outputs, targets):
+                for terms in self._layer_terms(layer, targets, num_boxes):
+                    tally.add(terms, scale, layer.suffix, layer.weight)
+            if config.semantic is not None and outputs.semantic is not None:
+                terms = config.semantic(outputs.semantic, targets, rows=outputs.main.mask_rows)
+                tally.add(terms, scale)
+
+    def _layer_terms(self, layer: _Layer, targets: Targets, num_boxes: Tensor) -> Iterator[LossTerms]:
+        config, outputs = self.config, layer.outputs
+        yield config.boxes(outputs.boxes, layer.matches, targets, num_boxes)
+        yield config.classification(outputs.logits, outputs.boxes, layer.presence, layer.matches, targets)
+        if config.masks is not None and outputs.masks is not None:
+            yield config.masks(outputs, layer.matches, targets, num_boxes)
+
+    def _layers(self, outputs: Detections, targets: Targets) -> list[_Layer]:
+        """Every layer with its pairs; all one-to-one assignments are solved together."""
+        config = self.config
+        one_to_one = (outputs.main, *outputs.aux)
+        presence = (outputs.presence, *outputs.aux_presence)
+        suffixes = ("", *(f"_aux_{i}" for i in range(len(outputs.aux))))
+        many = () if outputs.one_to_many is None else (outputs.one_to_many, *outputs.aux_one_to_many)
+        by_score = many if config.use_o2m_matcher_on_o2m_aux else many[:1]
+        by_cost = config.matcher.match_layers((*one_to_one, *many[len(by_score) :]), targets)
+        many_matches = [config.o2m_matcher(layer.logits, layer.boxes, targets) for layer in by_score]
+        many_matches += by_cost[len(one_to_one) :]
+        layers = [
+            _Layer(*parts, 1.0)
+            for parts in zip(one_to_one, by_cost[: len(one_to_one)], presence, suffixes, strict=True)
+        ]
+        layers += [
+            _Layer(layer, matches, None, f"{suffix}_o2m", config.o2m_weight)
+            for layer, matches, suffix in zip(many, many_matches, suffixes, strict=False)
+        ]
+        return layers
+
+
+def build_loss(config: LossConfig | None = None) -> Sam3LossWrapper:
+    """The loss of a training run; without `config`, that of the published recipe."""
+    return Sam3LossWrapper(config)
