@@ -153,7 +153,8 @@ class Decoder(nn.Module):
         centres, sizes = self.reference_points.weight[:, :2], self.reference_points.weight[:, 2:]
         centres.uniform_(0.05, 0.95).logit_()
         sizes.normal_(mean=-1.0, std=0.5)
-        nn.init.zeros_(self.bbox_embed.layers[-1].weight)
+        for parameter in self.bbox_embed.layers[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def _presence(self, token: Tensor) -> Tensor:
         return self.presence_token_head(self.presence_token_out_norm(token)).squeeze(-1).float()  # (P,)

@@ -1,5 +1,7 @@
 """Fusion encoder: the tokens of a picture attend to each other and to the prompt."""
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -31,21 +33,12 @@ class FusionEncoder(nn.Module):
         """
         x = features.levels[-1].flatten(2).transpose(1, 2)  # (B, H*W, D)
         position = features.positions[-1].flatten(2).transpose(1, 2)  # (1, H*W, D)
-        for i, layer in enumerate(self.layers):
-            step = _first_layer if i == 0 else _layer
-            arguments = (layer, x, position, prompt.tokens, prompt.mask, image_index)
-            recompute = self.checkpointing and self.training
-            x = checkpoint(step, *arguments, use_reentrant=False) if recompute else step(*arguments)
+        rows: Tensor | None = image_index
+        for layer in self.layers:
+            step = partial(layer, position=position, memory_padding=prompt.mask, rows=rows)
+            if self.checkpointing and self.training:
+                x = checkpoint(step, x, prompt.tokens, prompt.tokens, use_reentrant=False)
+            else:
+                x = step(x, prompt.tokens, prompt.tokens)  # (P, H*W, D)
+            rows = None
         return x
-
-
-def _first_layer(
-    layer: EncoderLayer, x: Tensor, position: Tensor, prompt: Tensor, mask: Tensor, index: Tensor
-) -> Tensor:
-    x = layer.attend_self(x, position=position)[index]  # (P, H*W, D)
-    return layer.feed_forward(layer.attend_memory(x, prompt, prompt, padding=mask))
-
-
-def _layer(layer: EncoderLayer, x: Tensor, position: Tensor, prompt: Tensor, mask: Tensor, _index: Tensor) -> Tensor:
-    x = layer.attend_self(x, position=position)
-    return layer.feed_forward(layer.attend_memory(x, prompt, prompt, padding=mask))

@@ -48,8 +48,6 @@ class GeometryEncoder(nn.Module):
         """
         if prompt is None:
             return self._class_token(features, image_index)
-        if prompt.masks is not None and self.mask_encoder is None:
-            raise InputError("this model has no mask encoder: give boxes or points instead of a mask")
         parts = []
         elements = prompt.boxes.shape[1] + prompt.points.shape[1]
         if elements or prompt.masks is None:
@@ -117,12 +115,12 @@ class GeometryEncoder(nn.Module):
         value = features.levels[-1].flatten(2).transpose(1, 2)  # (B, H*W, D)
         key = value + features.positions[-1].flatten(2).transpose(1, 2)
         for layer in self.encode:
-            tokens = layer.attend_self(tokens, padding=padding)
-            tokens = layer.attend_memory(tokens, key, value, key_index=key_index)
-            tokens = layer.feed_forward(tokens)
+            tokens = layer(tokens, key, value, padding=padding, memory_index=key_index)
         return self.encode_norm(tokens)
 
     def _mask_tokens(self, masks: Tensor, features: ImageFeatures, image_index: Tensor) -> PromptTokens:
+        if self.mask_encoder is None:
+            raise InputError("this model has no mask encoder: give boxes or points instead of a mask")
         image = self._normed_image(features, image_index).permute(0, 3, 1, 2)
         tokens = self.mask_encoder(masks, image, features.positions[-1])
         return PromptTokens(tokens, _no_padding(tokens))

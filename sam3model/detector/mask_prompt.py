@@ -26,7 +26,7 @@ class SimpleMaskDownSampler(nn.Module):
         """Masks (P, 1, h, w) of any size -> (P, D, *grid)."""
         size = [side * STRIDE for side in grid]
         masks = F.interpolate(masks.float(), size, mode="bilinear", align_corners=False, antialias=True)
-        return self.encoder(masks.to(self.encoder[0].weight.dtype))
+        return self.encoder(masks.to(next(self.parameters()).dtype))
 
 
 class CXBlock(nn.Module):

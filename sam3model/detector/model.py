@@ -139,9 +139,9 @@ class Sam3ImageModel(nn.Module):
         masks, masks_one_to_many, semantic = self._all_masks(grounding, features, image_index, chosen)
         one_to_many = grounding.one_to_many
         if one_to_many is not None:
-            one_to_many = QueryOutputs(one_to_many.logits, one_to_many.boxes, masks_one_to_many)
+            one_to_many = QueryOutputs(one_to_many.logits, one_to_many.boxes, masks_one_to_many, chosen)
         return Detections(
-            main=QueryOutputs(grounding.logits, grounding.boxes, masks),
+            main=QueryOutputs(grounding.logits, grounding.boxes, masks, chosen),
             presence=grounding.presence,
             queries=grounding.queries,
             semantic=semantic,

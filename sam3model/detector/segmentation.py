@@ -73,9 +73,9 @@ class SegmentationHead(nn.Module):
         same and there are far fewer queries.
         """
         embedded = self.mask_predictor.mask_embed(queries)  # (P, Q, D)
-        head = self.instance_seg_head
-        kernels = torch.matmul(embedded, head.weight.flatten(1))  # (P, Q, D)
-        offsets = torch.matmul(embedded, head.bias).unsqueeze(-1)  # (P, Q, 1)
+        weight, bias = self.instance_seg_head.parameters()
+        kernels = torch.matmul(embedded, weight.flatten(1))  # (P, Q, D)
+        offsets = torch.matmul(embedded, bias).unsqueeze(-1)  # (P, Q, 1)
         return (torch.matmul(kernels, pixels.flatten(2)) + offsets).unflatten(-1, pixels.shape[-2:])
 
     def semantic(self, pixels: Tensor) -> Tensor:

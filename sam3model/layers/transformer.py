@@ -9,7 +9,6 @@ from sam3model.layers.attention import MultiheadAttention
 class EncoderLayer(nn.Module):
     """Self-attention, cross-attention to a memory, ReLU MLP; each pre-norm and residual (`TransformerEncoderLayer`).
 
-    The three steps are methods, because self-attention may run on fewer rows than the rest.
     `cross_attn_image` keeps its official name; in the fusion encoder it attends to the prompt.
     """
 
@@ -24,27 +23,31 @@ class EncoderLayer(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def attend_self(self, x: Tensor, *, position: Tensor | None = None, padding: Tensor | None = None) -> Tensor:
-        """x (P, K, D) with positions (P or 1, K, D) added to queries and keys; padding (P, K)."""
-        value = self.norm1(x)
-        key = value if position is None else value + position
-        return x + self.dropout(self.self_attn(key, key, value, key_padding_mask=padding))
-
-    def attend_memory(
+    def forward(
         self,
         x: Tensor,
         key: Tensor,
         value: Tensor,
         *,
+        position: Tensor | None = None,
         padding: Tensor | None = None,
-        key_index: Tensor | None = None,
+        memory_padding: Tensor | None = None,
+        memory_index: Tensor | None = None,
+        rows: Tensor | None = None,
     ) -> Tensor:
-        """x (P, K, D) to the memory `key`, `value` (P', M, D); padding (P, M). See `MultiheadAttention`."""
-        query = self.norm2(x)
-        attended = self.cross_attn_image(query, key, value, key_padding_mask=padding, key_index=key_index)
-        return x + self.dropout(attended)
+        """Tokens x (P, K, D) look at each other and at a memory `key`, `value` (P', M, D); returns (P, K, D).
 
-    def feed_forward(self, x: Tensor) -> Tensor:
-        """(P, K, D) -> (P, K, D)."""
+        position (P or 1, K, D) is added to queries and keys of self-attention. padding (P, K), memory_padding (P, M).
+        memory_index (P,) names the memory row of each x row. rows (P,): x has fewer rows, which are spread to P rows
+        after self-attention, the last point where they are alike.
+        """
+        talk = self.norm1(x)
+        placed = talk if position is None else talk + position
+        x = x + self.dropout(self.self_attn(placed, placed, talk, key_padding_mask=padding))
+        x = x if rows is None else x[rows]
+        looked = self.cross_attn_image(
+            self.norm2(x), key, value, key_padding_mask=memory_padding, key_index=memory_index
+        )
+        x = x + self.dropout(looked)
         hidden = self.dropout(F.relu(self.linear1(self.norm3(x))))
         return x + self.dropout(self.linear2(hidden))

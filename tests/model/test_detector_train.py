@@ -86,8 +86,8 @@ def test_gradient_norms_match_the_reference() -> None:
     assert parameters.keys() == norms.keys()
     for name, expected in norms.items():
         grad = parameters[name].grad
-        if expected is None:
-            assert grad is None, name
+        if not expected:  # unused here: null, or zero where the reference ran it on nothing
+            assert grad is None or not grad.any(), name
         else:
             assert grad is not None, name
             assert grad.norm().item() == pytest.approx(expected, rel=1e-3, abs=1e-6), name

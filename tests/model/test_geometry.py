@@ -62,9 +62,8 @@ def test_a_mask_without_an_encoder_for_it_is_refused() -> None:
 def test_no_prompt_equals_an_empty_prompt() -> None:
     prompt = geometry_prompt(golden(), "geo.boxes", 2)
     assert prompt is not None
-    empty = replace(
-        prompt, boxes=prompt.boxes[:, :0], box_labels=prompt.box_labels[:, :0], box_mask=prompt.box_mask[:, :0]
-    )
+    boxes, labels, mask = (t[:, :0] for t in (prompt.boxes, prompt.box_labels, prompt.box_mask))
+    empty = replace(prompt, boxes=boxes, box_labels=labels, box_mask=mask)
     index = torch.tensor([1, 0])
     encoder = small_model().geometry
     nothing, none = encoder(empty, small_features(), index), encoder(None, small_features(), index)
