@@ -1,0 +1,1 @@
+"""What training reads: queries about pictures, data sets, and the Playground."""

@@ -1,0 +1,83 @@
+"""A torch dataset of pictures with queries, and an endless stream of batches that any number of workers makes alike."""
+
+import itertools
+import signal
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from sam3model.data.queries import Batch, Sample, Tokenize, collate
+from sam3model.text import Tokenizer, trim
+
+
+class Source(Protocol):
+    """Anything that makes sample `index`, always the same one."""
+
+    def __call__(self, index: int) -> Sample:
+        """The sample of this number; numbers may be arbitrarily large, so that a stream need not repeat."""
+        ...
+
+
+class Sam3ImageDataset(Dataset[Sample]):
+    """Pictures of a source by number. Whatever is drawn at random depends on the number alone, never on the worker."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.source(index)
+
+
+class CachedTokenizer:
+    """Token ids (P, T) of phrases, each phrase encoded once, cut after the longest one of a call."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.known: dict[str, torch.Tensor] = {}
+
+    def __call__(self, phrases: list[str]) -> torch.Tensor:
+        """Ids of the phrases, in order."""
+        fresh = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self.known]
+        if fresh:
+            self.known.update(zip(fresh, self.tokenizer(fresh), strict=True))
+        return trim(torch.stack([self.known[phrase] for phrase in phrases]), self.tokenizer.end_id)
+
+
+def stream(
+    dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, start: int = 0, workers: int = 0, prefetch: int = 4
+) -> Iterator[Batch]:
+    """Batches of pictures start, start + 1, … without end; the next ones are made while the caller computes."""
+    loader = DataLoader(
+        dataset,
+        batch_sampler=_Consecutive(start, batch),
+        collate_fn=partial(collate, tokenize=tokenize),
+        num_workers=workers,
+        prefetch_factor=prefetch if workers else None,
+        worker_init_fn=_quiet_worker,
+    )
+    return iter(loader)
+
+
+def batches(dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, pictures: int) -> Iterator[Batch]:
+    """The first `pictures` pictures, in order, made in this process."""
+    for start in range(0, pictures, batch):
+        yield collate([dataset[index] for index in range(start, min(start + batch, pictures))], tokenize)
+
+
+class _Consecutive(torch.utils.data.Sampler[Sequence[int]]):
+    def __init__(self, start: int, batch: int) -> None:
+        self.start, self.batch = start, batch
+
+    def __iter__(self) -> Iterator[Sequence[int]]:
+        for first in itertools.count(self.start, self.batch):
+            yield range(first, first + self.batch)
+
+
+def _quiet_worker(_: int) -> None:
+    """One thread, and no part in the run's own handling of signals."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

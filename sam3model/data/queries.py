@@ -1,0 +1,145 @@
+"""What a training picture is asked, and how several of them become one frozen batch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sam3model.losses.targets import Targets
+from sam3model.structures import GeometryPrompt
+
+Tokenize = Callable[[list[str]], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class FindQuery:
+    """One prompt about one picture, with its answer.
+
+    boxes (n, 4) float32 normalised cxcywh and masks (n, H, W) bool of every instance; both empty for a negative prompt.
+    exhaustive: nothing that fits was left unannotated.
+    exemplars (m, 4) normalised cxcywh: positive boxes given as prompt.
+    """
+
+    phrase: str
+    boxes: np.ndarray
+    masks: np.ndarray
+    exhaustive: bool = True
+    exemplars: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture (3, S, S) float32 as the model takes it, its queries, and a name for messages."""
+
+    pixels: Tensor
+    queries: tuple[FindQuery, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B pictures (B, 3, S, S) with P prompts: ids (P, T), image_index (P,); geometry is None without exemplars."""
+
+    pixels: Tensor
+    ids: Tensor
+    image_index: Tensor
+    geometry: GeometryPrompt | None
+    targets: Targets
+    names: tuple[str, ...]
+    phrases: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        return replace(
+            self,
+            pixels=self.pixels.to(device, non_blocking=True),
+            ids=self.ids.to(device),
+            image_index=self.image_index.to(device),
+            geometry=self.geometry and _each(self.geometry, lambda part: part.to(device)),
+            targets=self.targets.to(device, non_blocking=True),
+        )
+
+
+def collate(samples: Sequence[Sample], tokenize: Tokenize) -> Batch:
+    """Pack pictures and their queries, prompts in picture order."""
+    queries = [query for sample in samples for query in sample.queries]
+    counts = torch.tensor([len(sample.queries) for sample in samples])
+    phrases = tuple(query.phrase for query in queries)
+    return Batch(
+        pixels=torch.stack([sample.pixels for sample in samples]),
+        ids=tokenize(list(phrases)),
+        image_index=torch.repeat_interleave(torch.arange(len(samples)), counts),
+        geometry=_geometry(queries),
+        targets=_targets(queries),
+        names=tuple(sample.name for sample in samples),
+        phrases=phrases,
+    )
+
+
+def split(batch: Batch, chunks: int) -> list[Batch]:
+    """Cut a batch into `chunks` of whole pictures, for gradient accumulation."""
+    if chunks == 1:
+        return [batch]
+    size = len(batch.pixels) // chunks
+    return [_pictures(batch, start, start + size) for start in range(0, size * chunks, size)]
+
+
+def _pictures(batch: Batch, start: int, stop: int) -> Batch:
+    prompts = (batch.image_index >= start) & (batch.image_index < stop)
+    rows = prompts.repeat_interleave(batch.targets.num_boxes)
+    truth = batch.targets
+    return Batch(
+        pixels=batch.pixels[start:stop],
+        ids=batch.ids[prompts],
+        image_index=batch.image_index[prompts] - start,
+        geometry=batch.geometry and _each(batch.geometry, lambda part: part[prompts]),
+        targets=Targets(
+            boxes=truth.boxes[rows],
+            num_boxes=truth.num_boxes[prompts],
+            object_ids=truth.object_ids[rows],
+            is_exhaustive=truth.is_exhaustive[prompts],
+            masks=None if truth.masks is None else truth.masks[rows],
+            is_valid_mask=None if truth.is_valid_mask is None else truth.is_valid_mask[rows],
+        ),
+        names=batch.names[start:stop],
+        phrases=tuple(phrase for phrase, kept in zip(batch.phrases, prompts.tolist(), strict=True) if kept),
+    )
+
+
+def _targets(queries: Sequence[FindQuery]) -> Targets:
+    """A mask that is empty at its (coarse) resolution says nothing and is marked as unknown."""
+    masks = [torch.from_numpy(query.masks) for query in queries]
+    return Targets.from_prompts(
+        [torch.from_numpy(query.boxes) for query in queries],
+        masks,
+        is_valid_mask=[mask.flatten(1).any(1) for mask in masks],
+        is_exhaustive=[query.exhaustive for query in queries],
+    )
+
+
+def _geometry(queries: Sequence[FindQuery]) -> GeometryPrompt | None:
+    longest = max((len(query.exemplars) for query in queries if query.exemplars is not None), default=0)
+    if not longest:
+        return None
+    boxes = torch.zeros(len(queries), longest, 4)
+    padding = torch.ones(len(queries), longest, dtype=torch.bool)
+    for row, query in enumerate(queries):
+        if query.exemplars is not None:
+            boxes[row, : len(query.exemplars)] = torch.from_numpy(query.exemplars)
+            padding[row, : len(query.exemplars)] = False
+    none = torch.zeros(len(queries), 0, dtype=torch.long)
+    return GeometryPrompt(
+        boxes=boxes,
+        box_labels=torch.ones(len(queries), longest, dtype=torch.long),
+        box_mask=padding,
+        points=torch.zeros(len(queries), 0, 2),
+        point_labels=none,
+        point_mask=none.bool(),
+    )
+
+
+def _each(prompt: GeometryPrompt, change: Callable[[Tensor], Tensor]) -> GeometryPrompt:
+    parts = {item.name: getattr(prompt, item.name) for item in fields(prompt)}
+    return GeometryPrompt(**{name: None if part is None else change(part) for name, part in parts.items()})

@@ -1,0 +1,1 @@
+"""The trainer: configs, optimiser groups, schedules, averages, checkpoints and the loop."""

@@ -1,0 +1,175 @@
+"""Every setting of a run, as frozen dataclasses; `parse` makes them from plain mappings and refuses what is unknown."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any, Literal
+
+from sam3model.config import PRESETS, DetectorConfig
+from sam3model.errors import ConfigError
+from sam3model.losses import LossConfig
+from sam3model.training.parse import merge, nearest, parse
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A preset, with any of its sizes overridden, optionally started from weights."""
+
+    preset: str = "sam3_tiny"
+    overrides: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+
+    def resolve(self) -> DetectorConfig:
+        """The detector's configuration.
+
+        Raises:
+            ConfigError: unknown preset, unknown size, or sizes that do not fit each other.
+        """
+        if self.preset not in PRESETS:
+            raise ConfigError(f"model.preset: {self.preset!r} is unknown{nearest(self.preset, PRESETS)}")
+        return parse(DetectorConfig, merge(asdict(PRESETS[self.preset]()), self.overrides), "model.overrides")
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where pictures come from and how they are asked.
+
+    negatives: share of a picture's phrases that should match nothing.
+    exemplars: share of positive prompts that also get one of their boxes; half of these lose their phrase.
+    """
+
+    source: Literal["playground"] = "playground"
+    workers: int = 1
+    prefetch: int = 4
+    negatives: float = 0.4
+    exemplars: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stretch of the curriculum: `share` of the budget on pictures of `size` pixels, `batch` at a time.
+
+    phrases: at most so many prompts per picture. mask_stride: target masks have the size of the picture over this.
+    lr_scale multiplies every learning rate.
+    """
+
+    share: float = 1.0
+    size: int = 256
+    batch: int = 8
+    phrases: int = 4
+    mask_stride: int = 2
+    lr_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.share <= 0 or self.size <= 0 or self.batch <= 0 or self.phrases <= 0:
+            raise ConfigError("stages: share, size, batch and phrases must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """What ends the run: a number of steps, or minutes (validation and waiting included). Exactly one is given."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ConfigError("budget: give either steps or minutes, and set the other one to null")
+        if (self.steps or self.minutes or 0) <= 0:
+            raise ConfigError("budget: steps or minutes must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class OptimConfig:
+    """AdamW. `rates` gives a part of the model (a name prefix, the longest one wins) its own rate instead of `lr`.
+
+    layer_decay multiplies the rate of trunk block i by layer_decay ** (depth - i); the position table keeps its rate.
+    Biases and LayerNorms are not decayed. accumulate: chunks that each batch is cut into; their gradients are averaged.
+    """
+
+    lr: float = 1e-3
+    rates: dict[str, float] = field(default_factory=dict)
+    layer_decay: float = 1.0
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    clip: float | None = 1.0
+    accumulate: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """Shape of the learning rate; lengths in steps. `final` is where the cosine ends, as a share of its top."""
+
+    kind: Literal["inverse_sqrt", "cosine", "constant"] = "cosine"
+    warmup: int = 100
+    cooldown: int = 0
+    timescale: int = 20
+    final: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class EmaConfig:
+    """Moving average of the weights, updated every `every` steps; `decay` is per step."""
+
+    decay: float = 0.999
+    every: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointConfig:
+    """How often the run's state is written, and how many of them are kept beside the best."""
+
+    every_minutes: float = 10.0
+    keep: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationConfig:
+    """Held-out scenes that the averaged weights are judged on: every so many minutes and at the end."""
+
+    every_minutes: float = 15.0
+    pictures: int = 48
+    batch: int = 8
+    phrases: int = 6
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A whole run. `out/name` receives everything it writes; `max_bad_steps` non-finite steps in a row stop it."""
+
+    name: str = "run"
+    out: str = "runs"
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    resume: bool = True
+    max_bad_steps: int = 5
+    log_every: int = 10
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    stages: tuple[Stage, ...] = (Stage(),)
+    budget: BudgetConfig = field(default_factory=lambda: BudgetConfig(steps=1000))
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    ema: EmaConfig = field(default_factory=EmaConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ConfigError("stages: at least one is needed")
+        for stage in self.stages:
+            if stage.batch % self.optim.accumulate:
+                raise ConfigError(f"optim.accumulate {self.optim.accumulate} does not divide a batch of {stage.batch}")
+
+
+def to_dict(config: Any) -> Any:
+    """A config as plain values that JSON and YAML can hold."""
+    if is_dataclass(config) and not isinstance(config, type):
+        return to_dict(asdict(config))
+    if isinstance(config, Mapping):
+        return {str(key): to_dict(value) for key, value in config.items()}
+    return [to_dict(value) for value in config] if isinstance(config, list | tuple) else config

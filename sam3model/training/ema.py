@@ -1,0 +1,53 @@
+"""Exponential moving average of the weights: what a run is judged by, and what it hands over."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """Averages of all floating-point parameters and buffers of `model`, float32; the others are taken as they are.
+
+    The decay rises as (1 + t) / (10 + t) to `decay`, so that the first steps are forgotten quickly. With `every` k, one
+    update stands for k steps (decay ** k), which costs a k-th of the time and averages the same span.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, every: int) -> None:
+        self.decay = decay
+        self.every = every
+        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after `step` steps; does nothing between the updates."""
+        if step % self.every:
+            return
+        weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** self.every
+        state = model.state_dict()
+        names = [name for name, value in state.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.average[name] for name in names], [state[name] for name in names], weight)
+        for name in state.keys() - set(names):
+            self.average[name].copy_(state[name])
+
+    @contextlib.contextmanager
+    def applied_to(self, model: nn.Module) -> Iterator[nn.Module]:
+        """Lend the averages to `model`, in eval mode, and give its own weights back afterwards."""
+        own = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        training = model.training
+        model.load_state_dict(self.average)
+        try:
+            yield model.eval()
+        finally:
+            model.load_state_dict(own)
+            model.train(training)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averages by parameter name."""
+        return self.average
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from saved averages."""
+        for name, value in state.items():
+            self.average[name].copy_(value)

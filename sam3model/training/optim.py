@@ -1,0 +1,76 @@
+"""AdamW over parameter groups with per-part rates and layer decay, as in the official fine-tuning recipe."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from sam3model.training.config import OptimConfig
+
+_TRUNK = "vision.trunk."
+
+
+def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
+    """Parameters that share a rate and a decay, in order of first appearance.
+
+    Each group has `params`, `names`, `peak_lr`, `lr` (the same until the schedule sets it) and `weight_decay`.
+    """
+    unadorned = _layer_norm_parameters(model)
+    depth = _trunk_depth(name for name, _ in model.named_parameters())
+    groups: dict[tuple[float, float], dict] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decay = 0.0 if "bias" in name or name in unadorned else config.weight_decay
+        rate = base_rate(name, config) * layer_factor(name, depth, config.layer_decay)
+        group = groups.setdefault(
+            (rate, decay), {"params": [], "names": [], "peak_lr": rate, "lr": rate, "weight_decay": decay}
+        )
+        group["params"].append(parameter)
+        group["names"].append(name)
+    return list(groups.values())
+
+
+def base_rate(name: str, config: OptimConfig) -> float:
+    """The rate of the longest prefix in `config.rates` that fits the name, else `config.lr`."""
+    fitting = [prefix for prefix in config.rates if name.startswith(prefix)]
+    return config.rates[max(fitting, key=len)] if fitting else config.lr
+
+
+def layer_factor(name: str, depth: int, decay: float) -> float:
+    """decay ** (depth + 1 - id) inside the vision trunk: id i + 1 for block i, 0 for the patch embedding and the norm
+    before the blocks; 1 for the position table and everything outside the trunk.
+    """
+    if not name.startswith(_TRUNK) or "pos_embed" in name:
+        return 1.0
+    inner = name.removeprefix(_TRUNK)
+    if inner.startswith("blocks.") and "rel_pos" not in inner:
+        return decay ** (depth - int(inner.split(".")[1]))
+    return decay ** (depth + 1) if inner.startswith(("patch_embed", "cls_token", "ln_pre")) else 1.0
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """Fused AdamW: one pass over each parameter, which also makes the large token table cheap."""
+    return torch.optim.AdamW(
+        parameter_groups(model, config), lr=config.lr, betas=config.betas, eps=config.eps, fused=True
+    )
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group to its peak rate times `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+
+
+def _layer_norm_parameters(model: nn.Module) -> set[str]:
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        if isinstance(module, nn.LayerNorm)
+        for name, _ in module.named_parameters(recurse=False)
+    }
+
+
+def _trunk_depth(names: Iterable[str]) -> int:
+    blocks = {name.split(".")[3] for name in names if name.startswith(f"{_TRUNK}blocks.")}
+    return len(blocks)

@@ -1,0 +1,75 @@
+"""Plain mappings to frozen dataclasses: types checked, unknown keys refused with the nearest right name."""
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from sam3model.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """Make the dataclass `cls` (and those inside it) from a mapping as YAML gives it.
+
+    Raises:
+        ConfigError: a key that no field has (the nearest right name is proposed), a value of the wrong type, or a value
+            that the dataclass itself refuses.
+    """
+    refuse_unknown(cls, values, where)
+    try:
+        return TypeAdapter(cls).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(filter(None, [where, *map(str, first["loc"])]))
+        raise ConfigError(f"{place or cls.__name__}: {first['msg']}, got {first['input']!r}") from None
+
+
+def refuse_unknown(cls: type, values: Any, where: str = "") -> None:
+    """Raise ConfigError for the first key of `values`, at any depth, that the dataclass tree `cls` does not have."""
+    if not isinstance(values, Mapping):
+        return
+    hints = get_type_hints(cls)
+    names = [item.name for item in fields(cls)]
+    for key, value in values.items():
+        place = f"{where}.{key}" if where else str(key)
+        if key not in names:
+            raise ConfigError(f"unknown setting {place!r}{nearest(str(key), names)}")
+        inner, many = _dataclass_in(hints[key])
+        if inner is None:
+            continue
+        for index, item in enumerate(value if many and isinstance(value, Iterable) else [value]):
+            refuse_unknown(inner, item, f"{place}.{index}" if many else place)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or the list of known names when none is near."""
+    known = list(known)
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, mapping by mapping."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _dataclass_in(hint: Any) -> tuple[type | None, bool]:
+    """The dataclass that a type hint holds, and whether it holds a sequence of them."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return hint, False
+    many = get_origin(hint) in (tuple, list)
+    if many or get_origin(hint) in (Union, types.UnionType):
+        for part in get_args(hint):
+            inner, _ = _dataclass_in(part)
+            if inner is not None:
+                return inner, many
+    return None, False

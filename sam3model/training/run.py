@@ -1,0 +1,283 @@
+"""A run from its config to its weights: `train` is the loop, `Run` what the loop needs and what survives a kill."""
+
+import json
+import logging
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import torch
+
+from sam3model.build import build
+from sam3model.checkpoint import load, save_native
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
+from sam3model.data.queries import Batch
+from sam3model.data.scenes import PlaygroundSource
+from sam3model.errors import TrainingError
+from sam3model.losses import build_loss
+from sam3model.text import Tokenizer
+from sam3model.training.config import Stage, TrainConfig, to_dict
+from sam3model.training.ema import Ema
+from sam3model.training.optim import build_optimizer, set_rates
+from sam3model.training.report import Report
+from sam3model.training.schedule import factor, stage_at
+from sam3model.training.state import Progress, StateFolder
+from sam3model.training.step import StepReport, train_step
+from sam3model.training.validate import validate
+
+log = logging.getLogger(__name__)
+
+METRIC = "cgF1"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended: `finished`, or `stopped` by a signal; its progress, last validation and weights."""
+
+    status: str
+    progress: Progress
+    metrics: dict[str, float]
+    weights: Path | None
+
+
+def train(config: TrainConfig) -> Result:
+    """Train until the budget is used up or SIGTERM comes, and write the averaged weights.
+
+    A folder that holds states of this run is resumed (unless `config.resume` is off): under a budget of steps the next
+    losses are then the same bit for bit.
+
+    Raises:
+        TrainingError: `max_bad_steps` non-finite steps in a row; everything is saved before.
+    """
+    torch.set_num_threads(config.threads)
+    run = Run(config)
+    with Report(run.folder, run.progress.step) as report, StopSignal() as stop:
+        for batch in run.batches(stop):
+            outcome = run.step(batch)
+            run.tell(report, outcome)
+            if run.progress.bad_in_a_row >= config.max_bad_steps:
+                run.save()
+                raise TrainingError(
+                    f"{config.max_bad_steps} non-finite steps in a row, the last one in the {outcome.bad}; "
+                    f"the state before them is in {run.folder}: lower the learning rate or look at these samples"
+                )
+            if run.due("checkpoint", config.checkpoint.every_minutes):
+                run.save()
+            if run.due("validation", config.validation.every_minutes):
+                run.validate(report)
+        run.save()
+        if stop.received:
+            return Result("stopped", run.progress, {}, None)
+        metrics = run.validate(report)
+        return Result("finished", run.progress, metrics, run.export("final.safetensors", metrics))
+
+
+class Run:
+    """Model, optimiser, averages and progress of a run; new, or as the newest readable state left them."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.folder = Path(config.out) / config.name
+        torch.manual_seed(config.seed)
+        self.detector = config.model.resolve()
+        self.model = load(config.model.weights) if config.model.weights else build(self.detector)
+        self.model.to(config.device).train()
+        self.precision = getattr(torch, config.precision)
+        self.loss = build_loss(config.loss)
+        self.optimizer = build_optimizer(self.model, config.optim)
+        self.ema = Ema(self.model, config.ema.decay, config.ema.every)
+        self.progress = Progress()
+        self.states = StateFolder(self.folder, config.checkpoint.keep)
+        self.waited = self.smooth = 0.0
+        self.tokenize = CachedTokenizer(Tokenizer(self.detector.text.context_length))
+        if config.resume:
+            self._resume()
+        self.started = time.monotonic() - self.progress.seconds
+        self.stage = self.config.stages[stage_at(config.stages, self.done)]
+        self.marks = {"checkpoint": self.progress.seconds, "validation": self.progress.seconds}
+
+    @property
+    def done(self) -> float:
+        """Share of the budget that is used up."""
+        budget = self.config.budget
+        if budget.steps is not None:
+            return self.progress.step / budget.steps
+        return self.progress.seconds / (60 * (budget.minutes or 1.0))
+
+    def batches(self, stop: "StopSignal") -> Iterator[Batch]:
+        """The batches of one stage after another, until the budget is used up or a signal came."""
+        while self.done < 1 and not stop.received:
+            self.stage = self.config.stages[stage_at(self.config.stages, self.done)]
+            log.info("pictures of %d pixels, %d at a time", self.stage.size, self.stage.batch)
+            for batch in self._timed(self._stream(self.stage)):
+                yield batch
+                over = self.done >= 1 or stop.received
+                if over or self.config.stages[stage_at(self.config.stages, self.done)] is not self.stage:
+                    break
+
+    def step(self, batch: Batch) -> StepReport:
+        """Learn from one batch and count it; a non-finite one is reported and changes nothing else."""
+        config, progress = self.config, self.progress
+        set_rates(self.optimizer, self.rate)
+        outcome = train_step(
+            self.model, self.loss, self.optimizer, batch.to(config.device), config.optim, self.precision
+        )
+        progress.step += 1
+        progress.pictures += len(batch.pixels)
+        progress.prompts += len(batch.ids)
+        progress.seconds = time.monotonic() - self.started
+        if outcome.bad is None:
+            progress.bad_in_a_row = 0
+            self.ema.update(self.model, progress.step)
+        else:
+            progress.bad_in_a_row += 1
+            progress.bad_steps += 1
+            log.warning("step %d skipped: non-finite %s", progress.step, outcome.bad)
+        return outcome
+
+    @property
+    def rate(self) -> float:
+        """What all learning rates are multiplied by now."""
+        return self.stage.lr_scale * factor(self.config.schedule, self.progress.step, self.done)
+
+    def tell(self, report: Report, outcome: StepReport) -> None:
+        """Show progress and, every few steps, keep the scalars."""
+        progress = self.progress
+        if outcome.bad is None:
+            self.smooth = outcome.loss if self.smooth == 0 else 0.95 * self.smooth + 0.05 * outcome.loss
+        since, pictures = self.speed_from
+        speed = (progress.pictures - pictures) / max(progress.seconds - since, 1e-9)
+        report.progress(progress.step, self.done, progress.seconds, self.smooth, speed)
+        if progress.step % self.config.log_every == 0 or outcome.bad is not None:
+            values = {
+                "loss": outcome.loss,
+                "grad_norm": outcome.grad_norm,
+                "rate": self.rate,
+                "pictures": progress.pictures,
+                "prompts": progress.prompts,
+                "seconds": round(progress.seconds, 3),
+                "pictures_per_s": round(speed, 3),
+                "waiting": round(self.waited / max(progress.seconds - since, 1e-9), 4),
+                "bad": outcome.bad,
+            }
+            report.scalars(progress.step, values | outcome.parts)
+
+    def due(self, what: str, minutes: float) -> bool:
+        """Whether `minutes` have passed since this was last due."""
+        if self.progress.seconds - self.marks[what] < 60 * minutes:
+            return False
+        self.marks[what] = self.progress.seconds
+        return True
+
+    def validate(self, report: Report) -> dict[str, float]:
+        """Judge the averaged weights on held-out pictures; the best ones so far are written as `best.safetensors`."""
+        settings, stage = self.config.validation, self.config.stages[-1]
+        held_out = PlaygroundSource("val", size=stage.size, phrases=settings.phrases, mask_stride=1)
+        dataset = Sam3ImageDataset(held_out)
+        pictures = batches(dataset, self.tokenize, batch=settings.batch, pictures=settings.pictures)
+        with self.ema.applied_to(self.model) as model:
+            metrics = validate(
+                model, self.loss, pictures,
+                threshold=settings.threshold, precision=self.precision, device=self.config.device,
+            )  # fmt: skip
+            if self.progress.best is None or metrics[METRIC] > self.progress.best:
+                self.progress.best = metrics[METRIC]
+                self._write("best.safetensors", metrics)
+        self.progress.seconds = time.monotonic() - self.started
+        report.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
+        log.info("validation: %s", ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
+        return metrics
+
+    def save(self) -> None:
+        """Write the state of the run."""
+        parts = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state_dict(),
+            "random": torch.get_rng_state(),
+            "config": json.dumps(to_dict(self.config)),
+        }
+        self.states.save(self.progress, parts)
+
+    def export(self, name: str, metrics: dict[str, float]) -> Path:
+        """Write the averaged weights in the native layout, half precision, with config and record in the header."""
+        with self.ema.applied_to(self.model):
+            return self._write(name, metrics)
+
+    def _write(self, name: str, metrics: dict[str, float]) -> Path:
+        path = self.folder / name
+        save_native(self.model, path, metadata={"training": json.dumps(self.record(metrics))}, dtype=torch.float16)
+        return path
+
+    def record(self, metrics: dict[str, float]) -> dict[str, Any]:
+        """The training record: command, settings, progress, metrics and versions."""
+        return {
+            "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+            "settings": to_dict(self.config),
+            "progress": asdict(self.progress),
+            "metrics": metrics,
+            "torch": torch.__version__,
+        }
+
+    def _stream(self, stage: Stage) -> Iterator[Batch]:
+        data = self.config.data
+        source = PlaygroundSource(
+            "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases,
+            negatives=data.negatives, exemplars=data.exemplars, mask_stride=stage.mask_stride,
+        )  # fmt: skip
+        self.waited = 0.0
+        self.speed_from = (self.progress.seconds, self.progress.pictures)
+        return stream(
+            Sam3ImageDataset(source), self.tokenize,
+            batch=stage.batch, start=self.progress.pictures, workers=data.workers, prefetch=data.prefetch,
+        )  # fmt: skip
+
+    def _timed(self, source: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches, with the time spent waiting for them kept in `waited`."""
+        while True:
+            before = time.monotonic()
+            batch = next(source)
+            self.waited += time.monotonic() - before
+            yield batch
+
+    def _resume(self) -> None:
+        found = self.states.load()
+        if found is None:
+            return
+        self.progress, parts = found
+        self.model.load_state_dict(parts["model"])
+        self.optimizer.load_state_dict(parts["optimizer"])
+        self.ema.load_state_dict(parts["ema"])
+        torch.set_rng_state(parts["random"])
+        log.info("resuming at step %d", self.progress.step)
+
+
+class StopSignal:
+    """Turns SIGTERM and the first Ctrl-C into a request: the step in hand ends, the state is saved, the run returns."""
+
+    def __init__(self) -> None:
+        self.received = False
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        except ValueError:
+            log.debug("not in the main thread: signals are left alone")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        log.warning("%s: stopping after this step", signal.Signals(number).name)
+        self.received = True

@@ -1,0 +1,78 @@
+"""The state of a run on disk: written atomically, the newest readable one found again, old ones pruned."""
+
+import contextlib
+import logging
+import os
+import pickle
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+log = logging.getLogger(__name__)
+
+_UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is: steps and pictures done, seconds spent, non-finite steps in a row and in all, best metric."""
+
+    step: int = 0
+    pictures: int = 0
+    prompts: int = 0
+    seconds: float = 0.0
+    bad_in_a_row: int = 0
+    bad_steps: int = 0
+    best: float | None = None
+
+
+class StateFolder:
+    """The checkpoints of one run: `step_N.pt`, the newest `keep` of them."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def save(self, progress: Progress, parts: dict[str, Any]) -> Path | None:
+        """Write a state and prune older ones; a full disk is logged, not fatal, and leaves the older ones in place."""
+        path = self.folder / f"step_{progress.step:08d}.pt"
+        try:
+            with atomic(path) as temporary:
+                torch.save({"progress": asdict(progress), **parts}, temporary)
+        except (OSError, RuntimeError) as error:
+            log.error("could not write the checkpoint %s: %s", path, error)
+            return None
+        for old in self._newest_first()[self.keep :]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def load(self) -> tuple[Progress, dict[str, Any]] | None:
+        """The newest state that can be read, or None; a torn file is named in the log and passed over."""
+        for path in self._newest_first():
+            try:
+                parts = torch.load(path, map_location="cpu", weights_only=True)
+                return Progress(**parts.pop("progress")), parts
+            except _UNREADABLE as error:
+                log.warning("passing over the damaged checkpoint %s: %s", path, str(error).splitlines()[0])
+        return None
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("step_*.pt"), reverse=True)
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""One training step: forward, loss, backward, guard, update."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sam3model.data.queries import Batch, split
+from sam3model.losses.targets import LossTerms, Targets
+from sam3model.structures import Detections
+from sam3model.training.config import OptimConfig
+
+Loss = Callable[[Detections, Targets], LossTerms]
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step says: the loss, its unweighted parts, the gradient's norm before clipping, what was not finite."""
+
+    loss: float
+    parts: dict[str, float]
+    grad_norm: float
+    bad: str | None = None
+
+
+def train_step(
+    model: nn.Module,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: OptimConfig,
+    precision: torch.dtype = torch.float32,
+) -> StepReport:
+    """Learn from a batch in `config.accumulate` chunks. A non-finite loss or gradient leaves the weights as they are.
+
+    The forward pass runs under autocast to `precision`, the loss in float32.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    total, parts = 0.0, {}
+    for chunk in split(batch, config.accumulate):
+        terms = evaluate(model, loss, chunk, precision)[1]
+        value = terms.total.item()
+        total += value / config.accumulate
+        if not math.isfinite(value):
+            return StepReport(total, {}, math.nan, f"loss of {', '.join(chunk.names)} ({'; '.join(chunk.phrases)})")
+        (terms.total / config.accumulate).backward()
+        for name, part in terms.losses.items():
+            parts[name] = parts.get(name, 0.0) + part.item() / config.accumulate
+    norm = clip_gradients(model, config.clip)
+    if not math.isfinite(norm):
+        return StepReport(total, parts, norm, f"gradient of {', '.join(batch.names)} ({'; '.join(batch.phrases)})")
+    optimizer.step()
+    return StepReport(total, parts, norm)
+
+
+def evaluate(model: nn.Module, loss: Loss, batch: Batch, precision: torch.dtype) -> tuple[Detections, LossTerms]:
+    """Detections in float32 and their loss. Only prompts that have something to find are given masks to learn from."""
+    device = batch.pixels.device
+    with torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32):
+        found = (batch.targets.num_boxes > 0).to(device) if model.training else None
+        detections = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, mask_prompts=found)
+    detections = in_float32(detections)
+    return detections, loss(detections, batch.targets)
+
+
+def clip_gradients(model: nn.Module, limit: float | None) -> float:
+    """Scale all gradients down to a joint norm of `limit` (None: leave them) and return the norm before."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if limit is not None:
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), limit, norm)
+    return norm.item()
+
+
+def in_float32(value: object) -> object:
+    """The floating-point tensors of (nested) dataclasses and tuples, as float32."""
+    if isinstance(value, Tensor):
+        return value.float() if value.is_floating_point() else value
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value)(**{item.name: in_float32(getattr(value, item.name)) for item in fields(value)})
+    return tuple(in_float32(item) for item in value) if isinstance(value, tuple) else value
