@@ -24,7 +24,8 @@ class Kind:
     """One kind of thing.
 
     box: width and height of its drawing in units. pixels: length of the longer side at medium size.
-    tilt: most degrees it leans. grounded: stands on the ground, so it casts a shadow there. sized: comes small and large.
+    tilt: most degrees it leans. grounded: stands on the ground, so it casts a shadow there.
+    sized: comes small and large.
     colours: colour words it comes in; empty for a thing with a look of its own, which no colour word names.
     """
 
@@ -44,7 +45,7 @@ class Kind:
 _KINDS = (
     Kind("player", "players", people.player, (64, 100), 74, (("footballer", "footballers"),), sized=False),
     Kind("referee", "referees", people.referee, (64, 100), 76, colours=(), sized=False),
-    Kind("ball", "balls", shapes.ball, (80, 80), 36, patterns=PATTERNED, tilt=180),
+    Kind("ball", "balls", shapes.ball, (80, 80), 40, patterns=PATTERNED, tilt=180),
     Kind("car", "cars", vehicles.car, (100, 51), 76, (("automobile", "automobiles"),)),
     Kind("truck", "trucks", vehicles.truck, (100, 58), 84, (("lorry", "lorries"),)),
     Kind("bus", "buses", vehicles.bus, (100, 52), 88),
@@ -60,7 +61,7 @@ _KINDS = (
     Kind("cactus", "cacti", nature.cactus, (76, 96), 66, colours=("green", "blue", "purple", "pink")),
     Kind("cat", "cats", animals.cat, (82, 92), 56, (("kitten", "kittens"),), colours=FUR),
     Kind("dog", "dogs", animals.dog, (100, 80), 64, (("puppy", "puppies"),), colours=FUR),
-    Kind("fish", "fish", animals.fish, (100, 64), 56, patterns=PATTERNED, tilt=14, grounded=False),
+    Kind("fish", "fish", animals.fish, (100, 64), 56, patterns=PATTERNED, tilt=14),
     Kind("bird", "birds", animals.bird, (100, 74), 54, tilt=10, grounded=False),
     Kind("butterfly", "butterflies", animals.butterfly, (100, 80), 48, tilt=20, grounded=False),
     Kind("turtle", "turtles", animals.turtle, (100, 62), 58),

@@ -1,4 +1,4 @@
-"""Noun phrases for a scene with the things each one names; hard negatives change one word of something that is there."""
+"""Noun phrases for a scene and the things each one names; hard negatives change one word of something that is there."""
 
 from dataclasses import dataclass
 

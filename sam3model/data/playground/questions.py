@@ -1,42 +1,39 @@
-"""Questions about a scene with exact answers: position, order, size, nearness, occlusion, exclusion, union, and no match.
+"""Questions about a scene with exact answers: position, order, size, nearness, occlusion, exclusion, union, no match.
 
-NP is a noun phrase of `phrases`: `[small|large] [colour] [striped|dotted] noun`, or `player in COLOUR` / `COLOUR player`
-(NPs: its plural). X is an object picked out by an NP that holds for exactly one object. SIDE is left, right, top or bottom;
-ORDINAL is first .. fifth; NUMBER is two or three. "of the picture" and a leading "the" are optional variations.
+NP is a noun phrase of `phrases`: `[small|large] [colour] [striped|dotted] noun` (colour and pattern in either order),
+or `player in COLOUR`, `COLOUR player`, `player wearing COLOUR` (NPs: its plural). X is an NP that holds for exactly one
+thing. SIDE is left, right, top or bottom; ORDINAL is first to fifth; NUMBER is two or three. A leading "the" may miss.
 
-Positions are those of the centre of the box of the visible mask; sizes are visible areas; nearness is the distance of the
-two box centres. Every question keeps a margin (`MARGIN` of the picture's side, `AREA_RATIO` between areas), so that two
-viewers agree. A is behind B when B hides part of A, and then A's visible box also ends clearly higher than B's.
+Positions are those of the centre of the box of the visible mask; sizes are visible areas; nearness is the distance of
+the two box centres in pixels of the picture. Every question keeps a margin (`relations`), so that two viewers agree. A
+is behind B when B hides a part of A, and then A's visible box also ends higher than B's.
 """
+
+from dataclasses import dataclass
+
+from sam3model.data.playground.asking import ASKERS, Asker
+from sam3model.data.playground.dice import Dice
+from sam3model.data.playground.refusing import REFUSERS
+from sam3model.data.playground.scene import Scene
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "plain": ("NP", "the NP", "all NPs", "every NP"),
     "extreme": (
-        "leftmost NP",
-        "the leftmost NP",
-        "the rightmost NP",
-        "the topmost NP",
-        "the bottommost NP",
-        "the NP furthest to the left",
-        "the NP furthest to the right",
+        "leftmost NP", "the leftmost NP", "the rightmost NP", "the topmost NP", "the bottommost NP",
+        "the NP furthest to the left", "the NP furthest to the right",
     ),
     "extreme_group": ("the NUMBER leftmost NPs", "the NUMBER rightmost NPs"),
     "size": ("the largest NP", "the biggest NP", "the smallest NP"),
     "size_group": ("the NUMBER largest NPs", "the NUMBER smallest NPs"),
-    "ordinal": ("ORDINAL NP from the left", "the ORDINAL NP from the right", "the ORDINAL NP from the left"),
+    "ordinal": ("ORDINAL NP from the left", "the ORDINAL NP from the left", "the ORDINAL NP from the right"),
     "half": (
-        "all NPs on the left side",
-        "all NPs on the right side",
-        "the NPs in the left half of the picture",
-        "the NPs in the right half of the picture",
-        "all NPs in the top half of the picture",
-        "all NPs in the bottom half of the picture",
+        "all NPs on the left side", "all NPs on the right side", "all NPs in the SIDE half of the picture",
+        "the NPs in the SIDE half of the picture",
     ),
     "except_colour": (
-        "every NOUN except the one in COLOUR",
-        "every NOUN except the COLOUR one",
-        "all NOUNS except the COLOUR ones",
-        "all NOUNS that are not COLOUR",
+        "every NOUN except the COLOUR one", "all NOUNS except the COLOUR ones", "all NOUNS that are not COLOUR",
+        "every player except the one in COLOUR", "all players except the ones in COLOUR",
+        "all players that are not in COLOUR",
     ),
     "except_extreme": ("all NPs except the leftmost one", "every NP but the rightmost one"),
     "behind": ("the NP behind the X",),
@@ -44,15 +41,52 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "nearest": ("the NP closest to the X", "the NP nearest to the X"),
     "farthest": ("the NP farthest from the X",),
     "relation": (
-        "all NPs to the left of the X",
-        "all NPs to the right of the X",
-        "all NPs above the X",
-        "all NPs below the X",
+        "all NPs to the left of the X", "all NPs to the right of the X", "all NPs above the X", "all NPs below the X",
     ),
-    "union": ("the X and the X", "all NPs and all NPs"),
-    "none:colour": ("any position, size or plain template with an NP whose colour is absent",),
-    "none:noun": ("any position, size or plain template with an absent NOUN",),
+    "union": ("the X and the X", "all NPs and the X", "all NPs and all NPs"),
+    "none:colour": ("the NP / all NPs, or an extreme, size or half question, with a colour that no such NOUN has",),
+    "none:noun": ("the same with a NOUN that is not there",),
     "none:ordinal": ("the ORDINAL NP from the left, with fewer NPs than that",),
-    "none:half": ("all NPs on the left side, with none there",),
-    "none:anchor": ("the NP closest to the X, with no X", "the NP behind the X, with no X"),
-}
+    "none:half": ("a half question with none there",),
+    "none:anchor": ("the NP closest to / nearest to / farthest from / behind / in front of the X, with no X",),
+    "none:behind": ("a behind, front or relation question with no NP there",),
+}  # fmt: skip
+"""Every form of question, by its kind; kinds that begin with `none:` have no answer."""
+
+UNANSWERABLE = 0.2
+ATTEMPTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, the ids of the things that answer it (none: no match), and which of `TEMPLATES` it is."""
+
+    text: str
+    ids: tuple[int, ...]
+    kind: str
+
+
+def questions(scene: Scene, count: int = 5) -> list[Question]:
+    """Up to `count` different questions, about a fifth of them unanswerable; always the same ones for a scene."""
+    found: dict[str, Question] = {}
+    for attempt in range(ATTEMPTS):
+        if len(found) == count:
+            break
+        dice = Dice(*scene.name, "questions", len(found), attempt)
+        wanted = Dice(*scene.name, "answerable", len(found)).chance(UNANSWERABLE)
+        question = _refuse(Asker(scene, dice)) if wanted else _ask(Asker(scene, dice))
+        if question and question.text not in found:
+            found[question.text] = question
+    return list(found.values())
+
+
+def _ask(asker: Asker) -> Question | None:
+    kind = asker.dice.pick(tuple(ASKERS))
+    asked = ASKERS[kind](asker)
+    return Question(*asked, kind) if asked else None
+
+
+def _refuse(asker: Asker) -> Question | None:
+    kind = asker.dice.pick(tuple(REFUSERS))
+    text = REFUSERS[kind](asker)
+    return Question(text, (), kind) if text else None

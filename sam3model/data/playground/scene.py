@@ -17,10 +17,10 @@ Box = tuple[int, int, int, int]
 Size = tuple[int, int]
 
 SIZES: dict[Size, float] = {(320, 256): 5, (288, 256): 2, (256, 256): 2, (352, 256): 2, (256, 288): 1}
-FACTORS = {"small": (0.62, 0.72), "medium": (0.92, 1.1), "large": (1.45, 1.62)}
-GROWN = (0.74, 1.16)
+FACTORS = {"small": (0.66, 0.76), "medium": (0.94, 1.1), "large": (1.45, 1.62)}
+GROWN = (0.8, 1.16)
 """Range of a thing that comes in one size, from the horizon to the front."""
-SMALLEST = 23
+SMALLEST = 25
 """Least length in pixels of the shorter side of a small thing's box."""
 MIN_VISIBLE = 0.56
 """Least share of a thing that is seen."""
@@ -33,8 +33,8 @@ class SceneObject:
 
     id: also its depth: 0 is the nearest, and a thing only ever hides things of a larger id.
     colour: one of the ten colour words, or "" where none names it. pattern: plain, striped or dotted.
-    size: small, medium or large, for its kind. mask (H, W) bool: the pixels where it is seen. box: x0, y0, x1, y1 in pixels
-    around the mask, the last column and row excluded. visible: seen share of its silhouette.
+    size: small, medium or large, for its kind. mask (H, W) bool: the pixels where it is seen. box: x0, y0, x1, y1 in
+    pixels around the mask, the last column and row excluded. visible: seen share of its silhouette.
     hidden_by: ids of the things that cover a clear part (8 %) of it.
     """
 
@@ -98,8 +98,8 @@ def scene(
 ) -> Scene:
     """Scene `index` of `split`: always the same picture and truth for the same arguments.
 
-    size: (W, H) of the canvas, by default about 320 x 256. count: least and most things, 1 to 15 by default; a canvas too
-    small for them shows fewer. scale: pixels drawn for each pixel of the canvas.
+    size: (W, H) of the canvas, by default about 320 x 256. count: least and most things, 1 to 15 by default; a canvas
+    too small for them shows fewer. scale: pixels drawn for each pixel of the canvas.
     Raises InputError for a canvas under 64 pixels, a count below one or a scale below one.
     """
     if (size and min(size) < 64) or (count and not 1 <= count[0] <= count[1]) or scale < 1:

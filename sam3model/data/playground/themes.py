@@ -8,7 +8,7 @@ class Theme:
     """One setting.
 
     kinds: likely things with their weights. avoid: colours that would vanish in its background.
-    horizon: where feet may start, as a share of the height; things lower in the picture stand nearer and hide those behind.
+    horizon: where feet may start, as a share of the height; there, things lower in the picture stand nearer.
     """
 
     name: str
@@ -62,7 +62,7 @@ _THEMES = (
     Theme("pitch", 0.20, {"player": 8, "ball": 2, "referee": 1.2}, ("green",), 0.44),
     Theme(
         "street",
-        0.13,
+        0.12,
         {
             "car": 5,
             "truck": 2,
@@ -84,7 +84,7 @@ _THEMES = (
     ),
     Theme(
         "sky",
-        0.12,
+        0.10,
         {
             "balloon": 4,
             "kite": 3,
@@ -98,7 +98,7 @@ _THEMES = (
         },
         ("blue",),
     ),
-    Theme("room", 0.14, dict.fromkeys(_HOME, 1.0), (), 0.5),
+    Theme("room", 0.16, dict.fromkeys(_HOME, 1.0), (), 0.5),
     Theme(
         "meadow",
         0.10,
@@ -138,8 +138,8 @@ _THEMES = (
         ("orange", "brown"),
         0.48,
     ),
-    Theme("studio", 0.10, dict.fromkeys(_STUDIO, 1.0)),
-    Theme("shapes", 0.06, dict.fromkeys(_SHAPES, 1.0)),
+    Theme("studio", 0.12, dict.fromkeys(_STUDIO, 1.0)),
+    Theme("shapes", 0.10, dict.fromkeys(_SHAPES, 1.0)),
 )
 
 THEMES: dict[str, Theme] = {theme.name: theme for theme in _THEMES}
