@@ -76,7 +76,10 @@ def geometry_field(kind: str) -> str:
 
 def rle_areas(masks: Sequence[Rle]) -> NDArray[np.int64]:
     """Pixel counts of a list of masks, (N,)."""
-    return np.asarray(coco_mask.area(list(masks)), np.int64) if len(masks) else np.zeros(0, np.int64)
+    parts = [
+        coco_mask.area(list(masks[i : i + 255])) for i in range(0, len(masks), 255)
+    ]  # more overflow in pycocotools
+    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
 
 
 def as_rle(mask: Rle | NDArray[Any]) -> Rle:

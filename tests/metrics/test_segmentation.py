@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sam3model.errors import MetricError
-from sam3model.metrics.overlap import as_rle
+from sam3model.metrics.overlap import as_rle, rle_areas
 from sam3model.metrics.segmentation import ReasoningIoU, ReferringIoU, mask_overlap
 
 EMPTY = np.zeros((4, 4), bool)
@@ -61,3 +61,7 @@ def test_wrong_input_is_refused():
         mask_overlap(np.zeros(4, bool), EMPTY)
     with pytest.raises(MetricError, match="ReasoningIoU: no sample"):
         ReasoningIoU().compute()
+
+
+def test_areas_of_more_masks_than_pycocotools_takes_at_once():
+    assert rle_areas([as_rle(LEFT)] * 600).tolist() == [8] * 600

@@ -1,0 +1,154 @@
+"""J&F of video object segmentation by the rules of DAVIS, MOSE and SA-V."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sam3model.errors import MetricError
+from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.boundary import boundary_radius, region_and_boundary
+from sam3model.metrics.overlap import FloatArray, Rle, as_rle, coco_mask, rle_iou
+from sam3model.metrics.results import Report
+from sam3model.metrics.runs import decode_runs
+
+Track = Sequence[Rle | None]
+
+
+class TrackQuality(NamedTuple):
+    """J and F of one object per frame, each (T,), 0 to 1; without frames the object has no score."""
+
+    j: FloatArray
+    f: FloatArray
+
+
+def frame_quality(targets: Track, predictions: Track) -> tuple[TrackQuality, FloatArray]:
+    """J and F in every frame, and the mask areas of target and prediction (T, 2); None is an empty mask.
+
+    Raises MetricError if the numbers of frames differ, or masks have different sizes.
+    """
+    if len(targets) != len(predictions):
+        raise MetricError(f"{len(targets)} frames of ground truth but {len(predictions)} of prediction")
+    frames, masks = len(targets), [*targets, *predictions]
+    known = next((m for m in masks if m is not None), None)
+    if known is None:
+        return TrackQuality(np.ones(frames), np.ones(frames)), np.zeros((frames, 2))
+    height, width = known["size"]
+    empty = as_rle(np.zeros((height, width)))
+    runs = decode_runs([m or empty for m in masks], height, width)
+    radius = boundary_radius(height, width)
+    pairs = list(zip(runs[:frames], runs[frames:], strict=True))
+    quality = np.array([region_and_boundary(t, p, height, width, radius) for t, p in pairs]).reshape(-1, 2)
+    return TrackQuality(*quality.T), np.array([(t.area, p.area) for t, p in pairs], np.float64).reshape(-1, 2)
+
+
+def object_quality(targets: Track, predictions: Track, skip_ends: bool = True) -> TrackQuality:
+    """J and F of the frames that count for one object.
+
+    skip_ends: the first and the last frame are not evaluated. Frames before the object is first seen in target or
+    prediction do not count as perfect; they do not count at all. An object without a target pixel has no score.
+    """
+    inner = slice(1, -1) if skip_ends else slice(None)
+    quality, areas = frame_quality(targets[inner], predictions[inner])
+    if not areas[:, 0].any():
+        return TrackQuality(np.zeros(0), np.zeros(0))
+    first = int(areas.any(1).argmax())
+    return TrackQuality(quality.j[first:], quality.f[first:])
+
+
+def without_overlaps(tracks: Sequence[Track]) -> list[list[Rle | None]]:
+    """Make tracks exclusive as in a label map: where masks of one frame overlap, the later track has the pixel."""
+    frames = [_exclusive(list(masks)) for masks in zip(*tracks, strict=True)]
+    return [list(track) for track in zip(*frames, strict=True)]
+
+
+def _exclusive(masks: list[Rle | None]) -> list[Rle | None]:
+    present = [m for m in masks if m is not None]
+    if not np.triu(rle_iou(present, present), 1).any():
+        return masks
+    labels = np.zeros(present[0]["size"], np.int64)
+    for k, mask in enumerate(masks, 1):
+        if mask is not None:
+            labels[coco_mask.decode(mask) > 0] = k
+    return [mask and as_rle(labels == k) for k, mask in enumerate(masks, 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class JFResult(Report):
+    """J&F in percent.
+
+    jf: mean of j and f; j, f: means over objects of means over frames. objects: "video/object" -> (J, F).
+    unscored: objects without a target pixel in the evaluated frames, left out of every mean.
+    """
+
+    jf: float
+    j: float
+    f: float
+    objects: Mapping[str, tuple[float, float]]
+    unscored: tuple[str, ...]
+
+    def summary(self) -> dict[str, float]:
+        """J&F, J, F and the number of objects."""
+        return {"J&F": self.jf, "J": self.j, "F": self.f, "objects": len(self.objects)}
+
+
+class JAndF(Aggregate[TrackQuality]):
+    """J&F over objects of videos; picklable, shards can be merged.
+
+    skip_ends: leave out the first and the last frame (standard of DAVIS, MOSE, SA-V).
+    reference_behaviour: raise on an object without a target pixel in the evaluated frames, as the official evaluator of
+    per-object folders does; the default names it in `unscored`, as the rules of DAVIS ask.
+
+    >>> pixel = as_rle(np.eye(4))
+    >>> metric = JAndF()
+    >>> metric.update("video", "1", [pixel] * 3, [pixel] * 3)
+    >>> metric.compute().jf
+    100.0
+    """
+
+    def __init__(self, skip_ends: bool = True, reference_behaviour: bool = False):
+        super().__init__()
+        self.skip_ends = skip_ends
+        self.reference_behaviour = reference_behaviour
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """Rules about frames and objects."""
+        return self.skip_ends, self.reference_behaviour
+
+    def update(self, video: Any, name: Any, targets: Track, predictions: Track) -> None:
+        """Add one object: a mask (or None) per frame of the whole video, first and last frame included.
+
+        Raises MetricError if lengths or mask sizes differ, or the object was added before.
+        """
+        try:
+            quality = object_quality(targets, predictions, self.skip_ends)
+        except MetricError as error:
+            raise MetricError(f"{video}/{name}: {error}") from error
+        if self.reference_behaviour and not quality.j.size:
+            raise MetricError(f"{video}/{name}: no target pixel in the evaluated frames")
+        self.add((video, name), quality)
+
+    def update_label_maps(self, video: Any, targets: Mapping[Any, Track], predictions: Mapping[Any, Track]) -> None:
+        """Add a video in the format of label maps: later objects hide earlier ones, in target and prediction alike.
+
+        Objects that are only in the prediction have no score, yet they hide others. An object not predicted is empty.
+        """
+        wanted = dict(zip(targets, without_overlaps(list(targets.values())), strict=True))
+        found = dict(zip(predictions, without_overlaps(list(predictions.values())), strict=True))
+        for name, track in wanted.items():
+            self.update(video, name, track, found.get(name) or [None] * len(track))
+
+    def compute(self) -> JFResult:
+        """Return the figures. Raises MetricError if no object has a score."""
+        names = {key: "/".join(map(str, key)) for key in self.samples}
+        means = {n: _percent(q) for k, n in names.items() if (q := self.samples[k]).j.size}
+        if not means:
+            raise MetricError("JAndF: no object has a target pixel in the evaluated frames")
+        j, f = np.mean(list(means.values()), 0).tolist()
+        return JFResult((j + f) / 2, j, f, means, tuple(n for n in names.values() if n not in means))
+
+
+def _percent(quality: TrackQuality) -> tuple[float, float]:
+    return 100 * float(quality.j.mean()), 100 * float(quality.f.mean())
