@@ -35,7 +35,7 @@ class Light:
 
 def draw(kind: Kind, look: Look, zoom: float, dice: Dice) -> Sprite:
     """Draw a thing at `zoom` pixels to the unit, antialiased, leaned, mirrored by chance, and softly shaded."""
-    finer = 3 if zoom < 0.8 else 2
+    finer = 3 if zoom < 0.55 else 2
     pen = Pen(*kind.box, zoom * finer, look, dice)
     kind.draw(pen)
     image = pen.finish()

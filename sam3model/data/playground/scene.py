@@ -6,9 +6,9 @@ import numpy as np
 
 from sam3model.data.playground.backgrounds import background
 from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.kinds import KINDS, Kind
-from sam3model.data.playground.palette import COLOURS, pattern_ink, shade_of
+from sam3model.data.playground.palette import pattern_ink, shade_of
 from sam3model.data.playground.pen import Look
+from sam3model.data.playground.plan import Plan, plan_things
 from sam3model.data.playground.render import Light, Sprite, draw, expose, paint
 from sam3model.data.playground.themes import THEMES, Theme
 from sam3model.errors import InputError
@@ -17,11 +17,6 @@ Box = tuple[int, int, int, int]
 Size = tuple[int, int]
 
 SIZES: dict[Size, float] = {(320, 256): 5, (288, 256): 2, (256, 256): 2, (352, 256): 2, (256, 288): 1}
-FACTORS = {"small": (0.66, 0.76), "medium": (0.94, 1.1), "large": (1.45, 1.62)}
-GROWN = (0.8, 1.16)
-"""Range of a thing that comes in one size, from the horizon to the front."""
-SMALLEST = 25
-"""Least length in pixels of the shorter side of a small thing's box."""
 MIN_VISIBLE = 0.56
 """Least share of a thing that is seen."""
 ATTEMPTS = 18
@@ -71,21 +66,8 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """A thing before it is placed. `y` is where its lowest row should be, as a share of the height."""
-
-    kind: Kind
-    colour: str
-    pattern: str
-    size: str
-    factor: float
-    y: float
-    dice: Dice
-
-
-@dataclass(frozen=True, slots=True)
 class _Placed:
-    plan: _Plan
+    plan: Plan
     sprite: Sprite
     left: int
     top: int
@@ -110,84 +92,20 @@ def scene(
     width, height = size or (width, height)
     low, high = count or (1, 15)
     number = min(high, low + int((high - low + 1) * dice.random() ** 1.2))
-    plans = _plan(theme, number, min(width, height), dice.child("things"))
+    plans = plan_things(theme, number, min(width, height), dice.child("things"))
     canvas = (width * scale, height * scale)
     placed, owners = _place(plans, canvas, scale)
     image = _render(theme, placed, canvas, dice.child("light"))
     return Scene((split, index), theme.name, image, tuple(_object(i, owners, item) for i, item in enumerate(placed)))
 
 
-def _plan(theme: Theme, number: int, side: int, dice: Dice) -> list[_Plan]:
-    """Choose the things, from the nearest (lowest) to the farthest."""
-    kinds = _choose_kinds(theme, number, dice)
-    palette = _choose_colours(theme, dice)
-    plans = []
-    for i in range(number):
-        own = dice.child(i)
-        name = dice.weighted(kinds)
-        if name == "referee":
-            kinds = {k: v for k, v in kinds.items() if k != name} or {"player": 1.0}
-        kind = KINDS[name]
-        low = theme.horizon + 0.08 if kind.grounded or theme.name == "pitch" else min(0.3, theme.horizon + 0.3)
-        y = dice.uniform(low, 0.98)
-        size = _choose_size(kind, side, number, dice)
-        depth = (y - theme.horizon) / (1 - theme.horizon) if theme.horizon else dice.random()
-        low, high = FACTORS[size] if kind.sized else GROWN
-        factor = low + (high - low) * max(0.0, min(1.0, depth))
-        plans.append(
-            _Plan(kind, _choose_colour(kind, theme, palette, dice), dice.pick(kind.patterns), size, factor, y, own)
-        )
-    return sorted(plans, key=lambda plan: -plan.y) if theme.horizon else plans
-
-
-def _choose_kinds(theme: Theme, number: int, dice: Dice) -> dict[str, float]:
-    left = dict(theme.kinds)
-    chosen: dict[str, float] = {}
-    if theme.name == "pitch":
-        chosen["player"] = left.pop("player")
-    for _ in range(min(number, dice.pick((1, 2, 2, 3, 3, 4, 5)), len(left))):
-        name = dice.weighted(left)
-        chosen[name] = left.pop(name)
-    if dice.chance(0.15):
-        chosen[dice.pick(tuple(KINDS))] = 1.0
-    return chosen
-
-
-def _choose_colours(theme: Theme, dice: Dice) -> list[str]:
-    palette = dice.some([colour for colour in COLOURS if colour not in theme.avoid], dice.pick((2, 3, 3, 4)))
-    if theme.name == "pitch" and "white" not in palette and dice.chance(0.6):
-        palette[0] = "white"
-    return palette
-
-
-def _choose_colour(kind: Kind, theme: Theme, palette: list[str], dice: Dice) -> str:
-    usual = [colour for colour in palette if colour in kind.colours]
-    if usual and dice.chance(0.85):
-        return dice.pick(usual)
-    clear = [colour for colour in kind.colours if colour not in theme.avoid]
-    options = clear or kind.colours
-    return dice.pick(options) if options else ""
-
-
-def _choose_size(kind: Kind, side: int, number: int, dice: Dice) -> str:
-    shorter = kind.pixels * min(kind.box) / max(kind.box)
-    weights = {"medium": 0.6}
-    if not kind.sized:
-        return "medium"
-    if shorter * FACTORS["small"][0] >= SMALLEST:
-        weights["small"] = 0.2 + 0.02 * number
-    if kind.pixels * FACTORS["large"][1] <= 0.62 * side:
-        weights["large"] = max(0.06, 0.3 - 0.025 * number)
-    return dice.weighted(weights)
-
-
-def _look(plan: _Plan) -> Look:
+def _look(plan: Plan) -> Look:
     if not plan.colour:
         return Look((128, 128, 128), (255, 255, 255), "plain")
     return Look(shade_of(plan.colour, plan.dice), pattern_ink(plan.colour), plan.pattern)
 
 
-def _place(plans: list[_Plan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
+def _place(plans: list[Plan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
     """Put the things down from the nearest to the farthest; owners (H, W) holds 1 + the index of what is seen there."""
     owners = np.zeros((canvas[1], canvas[0]), np.uint8)
     placed: list[_Placed] = []
@@ -203,7 +121,7 @@ def _place(plans: list[_Plan], canvas: Size, scale: int) -> tuple[list[_Placed],
     return placed, owners
 
 
-def _find_room(plan: _Plan, sprite: Sprite, owners: np.ndarray, placed: list[_Placed]) -> _Placed | None:
+def _find_room(plan: Plan, sprite: Sprite, owners: np.ndarray, placed: list[_Placed]) -> _Placed | None:
     height, width = sprite.solid.shape
     spare = owners.shape[1] - width, owners.shape[0] - height
     if min(spare) < 0:
