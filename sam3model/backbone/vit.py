@@ -42,7 +42,7 @@ class Attention(nn.Module):
         qkv = self.qkv(x)  # (B, N, 3*C)
         head_dim = x.shape[-1] // self.heads
         table = rotary_table(
-            *grid, config.window, head_dim, config.rope_theta, is_global, device=qkv.device, dtype=qkv.dtype
+            grid, config.window, head_dim, config.rope_theta, is_global, device=qkv.device, dtype=qkv.dtype
         )
         group = x.shape[1] if is_global else config.window**2
         qkv = qkv.view(-1, group, 3, self.heads, head_dim)  # (B*groups, n, 3, heads, d)

@@ -30,8 +30,7 @@ def window_order(height: int, width: int, window: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 def rotary_table(
-    height: int,
-    width: int,
+    grid: tuple[int, int],
     window: int,
     head_dim: int,
     theta: float,
@@ -39,26 +38,29 @@ def rotary_table(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Tensor:
-    """The table of a block for tokens in window order, computed once; pass it to `rotate` and do not change it.
+    """The table of a block for tokens in window order, made once; pass it to `rotate` and do not change it.
 
     Window blocks use indices inside the window (window^2 tokens), global ones grid indices times window/grid (H*W).
     """
-    with torch.inference_mode(False):
+    with (
+        torch.inference_mode(False),
+        device,
+    ):  # made on the device: a compiled trunk, which makes it anew, copies nothing
         if is_global:
-            angles = axial_angles(height, width, head_dim, scale=(window / height, window / width), theta=theta)
-            angles = angles[window_order(height, width, window)]
+            angles = axial_angles(*grid, head_dim, scale=(window / grid[0], window / grid[1]), theta=theta)
+            angles = angles[window_order(*grid, window)]
         else:
             angles = axial_angles(window, window, head_dim, theta=theta)
-        return _table(angles, device, dtype)
+        return _table(angles, dtype)
 
 
-def _table(angles: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+def _table(angles: Tensor, dtype: torch.dtype) -> Tensor:
     """Phases (N, 1, 1, d/2) for float32 on a CPU, fastest there; else cosines and signed sines (2, N, 1, 1, d)."""
     angles = angles[:, None, None]
-    if device.type == "cpu" and dtype == torch.float32:
+    if angles.device.type == "cpu" and dtype == torch.float32:
         return torch.polar(torch.ones_like(angles), angles)
     sines = torch.stack((-angles.sin(), angles.sin()), dim=-1).flatten(-2)
-    return torch.stack((angles.cos().repeat_interleave(2, dim=-1), sines)).to(device, dtype)
+    return torch.stack((angles.cos().repeat_interleave(2, dim=-1), sines)).to(dtype)
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
