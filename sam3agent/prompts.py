@@ -24,6 +24,4 @@ def _environment() -> "Environment":
     folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
     if folder is None:
         raise Sam3Error("the prompts are missing: reinstall sam3agent, or run from a complete checkout")
-    return Environment(  # noqa: S701 (plain text for a model, not HTML)
-        loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    return Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -37,7 +37,8 @@ class Mask:
             return None
         band = mask[rows[0] : rows[-1] + 1]
         columns = np.flatnonzero(band.any(0))
-        crop = np.ascontiguousarray(band[:, columns[0] : columns[-1] + 1])
+        # Booleans made by Pillow hold 255 for true; compare bytes so that ours hold 1, which `view(uint8)` relies on.
+        crop = np.ascontiguousarray(band[:, columns[0] : columns[-1] + 1]).view(np.uint8) > 0
         return cls(crop, int(columns[0]), int(rows[0]), mask.shape[1], mask.shape[0])
 
     @property
@@ -141,13 +142,18 @@ class MaskPool:
         return tuple(c for _, c in sorted(found, key=lambda pair: -pair[0]))
 
     def add(self, phrase: str, instances: InstancesLike) -> tuple["MaskPool", tuple[int, ...]]:
-        """The pool with one more result, and the ids that the phrase found: new ones, or old ones found again."""
+        """The pool with one more result, and the ids that the phrase found, best first.
+
+        An object found before keeps its id; a mask that shows the same object as a better one is dropped.
+        """
         alive, next_id, found = list(self.candidates), self.next_id, list[int]()
-        for full, score in zip(instances.masks, instances.scores, strict=True):
-            mask = Mask.from_full(full)
+        for row in np.argsort(-np.asarray(instances.scores), kind="stable"):
+            mask, score = Mask.from_full(instances.masks[row]), instances.scores[row]
             if mask is None:
                 continue
-            index = next((i for i, c in enumerate(alive) if c.id not in found and _same(c, mask)), None)
+            index = next((i for i, c in enumerate(alive) if _same(c, mask)), None)
+            if index is not None and alive[index].id in found:
+                continue
             if index is None:
                 alive.append(Candidate(next_id, mask, ((phrase, float(score)),)))
                 found.append(next_id)

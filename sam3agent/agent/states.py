@@ -25,6 +25,7 @@ class Story:
 
     searches: every search in order; latest: how many of the last ones belong to the latest segment_phrase call.
     rounds: segment_phrase, examine_masks and measure_masks calls done. facts: the table of the last measure_masks.
+    rejected: what was discarded, and why.
     complaint: what was wrong with the last reply, told back with the next request; complaints: bad replies in a row.
     """
 
@@ -34,6 +35,7 @@ class Story:
     latest: int = 0
     rounds: int = 0
     facts: str = ""
+    rejected: tuple["Finding", ...] = ()
     complaint: str = ""
     complaints: int = 0
 

@@ -168,7 +168,11 @@ class MLLMReply:
 
 @runtime_checkable
 class MLLM(Protocol):
-    """A backend. `name` goes into answers and traces, e.g. "rules" or "openai:Qwen3-VL-8B-Instruct"."""
+    """A backend. `name` goes into answers and traces, e.g. "rules" or "openai:Qwen3-VL-8B-Instruct".
+
+    A backend without language may set two class attributes: `needs_messages = False` (none are written for it) and
+    `free = True` (its replies have `calls=0`, and no budget limits how many masks it examines).
+    """
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@
         '''Answer with these masks. …'''
 
 `Tool.schema` is what a model is told (OpenAI), `Tool.arguments` is what an MCP server validates, `Tool.description`
-is the docs. `REGISTRY` (in `sam3agent.tools.masks`) holds all of them. An MCP server keeps one `Workbench` per open picture:
+is the docs. `REGISTRY` (in `sam3agent.tools.masks`) holds all of them. An MCP server keeps one `Workbench` per picture:
 
     tool = REGISTRY["segment_phrase"]
     result = tool.call(bench, {"phrases": ["player"]})      # raises ToolUseError: its text goes to the caller

@@ -1,0 +1,96 @@
+"""The trace: one JSON object a line, written as things happen, with picture files beside it.
+
+Records: `start`, `ask` (texts and pictures sent), `reply`, `complaint`, `tool` (with the masks of a search as COCO RLE),
+`finding`, `state`, `end`. They hold all that `replay` needs to draw or run the question again without any model.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sam3agent.mllm.base import MLLMReply, Picture, ToolCall, Usage
+from sam3model.errors import InputError
+
+FILE_NAME = "trace.jsonl"
+
+
+class Trace:
+    """Writes into a folder, or nowhere if there is none. Every line is flushed, so a broken run leaves its trace."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._written: set[str] = set()
+        self._started = time.monotonic()
+        self._file = (folder / FILE_NAME).open("w", encoding="utf-8") if folder else None
+
+    @property
+    def path(self) -> Path | None:
+        """The trace file."""
+        return self.folder / FILE_NAME if self.folder else None
+
+    def record(self, event: str, **data: Any) -> None:
+        """Append one record."""
+        if self._file is None:
+            return
+        line = {"t": round(time.monotonic() - self._started, 4), "event": event, **data}
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def keep(self, pictures: Iterable[Picture]) -> list[str]:
+        """Write pictures that are not there yet; their file names."""
+        if self.folder is None:
+            return []
+        names = []
+        for picture in pictures:
+            name = "pictures/" + re.sub(r"[^a-z0-9]+", "-", picture.label.lower())[:80] + ".jpg"
+            if name not in self._written:
+                (self.folder / "pictures").mkdir(exist_ok=True)
+                (self.folder / name).write_bytes(picture.data)
+                self._written.add(name)
+            names.append(name)
+        return names
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def reply_record(reply: MLLMReply) -> dict[str, Any]:
+    """A reply as JSON values."""
+    usage = reply.usage
+    return {
+        "text": reply.text,
+        "tool_calls": [{"name": call.name, "arguments": call.arguments} for call in reply.tool_calls],
+        "finish": reply.finish,
+        "calls": reply.calls,
+        "usage": [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens],
+    }
+
+
+def read_reply(record: dict[str, Any]) -> MLLMReply:
+    """The inverse of `reply_record`."""
+    return MLLMReply(
+        text=record["text"],
+        tool_calls=tuple(ToolCall(call["name"], call["arguments"]) for call in record["tool_calls"]),
+        finish=record["finish"],
+        usage=Usage(*record["usage"]),
+        calls=record["calls"],
+    )
+
+
+def read_trace(path: Path) -> list[dict[str, Any]]:
+    """The records of a trace file, or of the folder that holds it; raises `InputError` where it is none."""
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise InputError(f"cannot read the trace {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not a trace of sam3agent: {error}") from error
+    if not records or not isinstance(records[0], dict) or records[0].get("event") != "start":
+        raise InputError(f"{path} is not a trace of sam3agent: it does not begin with a start record")
+    return records

@@ -1,0 +1,30 @@
+"""`sam3agent ask`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sam3agent.api import Agent
+from sam3agent.cli.app import configure_logging
+from sam3agent.cli.screen import Status, output_folder, say_answer, say_json
+from sam3agent.config import load_settings
+from sam3agent.images import open_picture, read_source
+
+
+def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:
+    """Ask, write the files, print the answer."""
+    configure_logging(verbose)
+    settings = load_settings(flags)
+    status = Status(quiet=as_json, verbose=verbose)
+    data = read_source(image)
+    open_picture(data, name="standard input" if image == "-" else image)
+    agent = Agent.from_settings(settings)
+    if settings.backend == "rules":
+        status.tell("no MLLM configured: using the built-in rules (see --mllm, --base-url)")
+    try:
+        answer = agent.ask(image, query, out=output_folder(settings.out, image), tell=status.tell)
+    finally:
+        status.done()
+    if as_json:
+        say_json(answer.to_json())
+    else:
+        say_answer(answer)

@@ -1,0 +1,75 @@
+"""What the user sees: live lines on stderr while work goes on, the result on stdout."""
+
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sam3agent.answer import Answer
+
+
+class Status:
+    """Lines of status on stderr: one line rewritten in a terminal, plain lines elsewhere only with `verbose`."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._live = sys.stderr.isatty() and not quiet and not verbose
+        self._plain = verbose or (not quiet and not self._live)
+        self._started = time.monotonic()
+
+    def tell(self, text: str) -> None:
+        """Show a line."""
+        if self._plain:
+            sys.stderr.write(f"[{time.monotonic() - self._started:6.2f} s] {text}\n")
+        elif self._live:
+            sys.stderr.write(f"\r\x1b[2K{text[:110]}")
+        sys.stderr.flush()
+
+    def done(self) -> None:
+        """Clear the live line."""
+        if self._live:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+def say(text: str) -> None:
+    """A line of the result."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(value: Any) -> None:
+    """One JSON object, and nothing else, on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def say_answer(answer: Answer) -> None:
+    """An answer for people."""
+    count = len(answer.masks)
+    head = {
+        "answered": f"{count} mask{'s' if count != 1 else ''}",
+        "no_match": "no match",
+        "exhausted": f"gave up; the best so far is {count} mask{'s' if count != 1 else ''}",
+    }[answer.status]
+    say(f"{head}: {answer.reason}" if answer.reason else head)
+    for mask in answer.masks:
+        x0, y0, x1, y1 = mask.box
+        say(
+            f'  mask {mask.id}  score {mask.score:.2f}  box {x0},{y0},{x1},{y1}  {mask.stored.area} px  "{mask.phrase}"'
+        )
+    calls = f"{answer.segmenter_calls} searches, {answer.mllm_calls} MLLM calls"
+    tokens = f" ({answer.usage.prompt_tokens + answer.usage.completion_tokens} tokens)" if answer.mllm_calls else ""
+    say(f"{answer.steps} steps, {calls}{tokens}, {answer.elapsed_s:.2f} s, {answer.weights} + {answer.backend}")
+    if answer.overlay_path:
+        say(f"overlay {answer.overlay_path}")
+        say(f"masks   {answer.masks_path}")
+    if answer.trace_path:
+        say(f"trace   {answer.trace_path}")
+
+
+def output_folder(out: Path | None, image: str) -> Path:
+    """The folder asked for, else a fresh one: sam3agent-out/NAME-1, -2, …"""
+    if out is not None:
+        return out
+    stem = "stdin" if image == "-" else Path(image).stem or "picture"
+    return next(p for n in itertools.count(1) if not (p := Path("sam3agent-out") / f"{stem}-{n}").exists())

@@ -1,0 +1,112 @@
+"""The `rules` backend: typed decisions from a grammar, without any model. All it looks at is masks and their pixels."""
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from sam3agent.agent.states import Story
+from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, ToolCall
+from sam3agent.mllm.rules.grammar import parse
+from sam3agent.mllm.rules.plan import NounPhrase, Plan, Target
+from sam3agent.mllm.rules.select import CLEARLY_OF_COLOUR, LEAST_OF_COLOUR, Selector, alternatives
+from sam3agent.tools.workbench import Workbench
+
+MOST_PHRASES = 8
+
+_plan = lru_cache(maxsize=64)(parse)
+
+
+class RulesBackend:
+    """Understands position, order, size, count, colour, exclusion and simple relations; says when it finds nothing."""
+
+    name = "rules"
+    needs_messages = False
+    free = True
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        """The decision that the grammar makes of the state."""
+        if request.state is None or request.bench is None:
+            raise MLLMError("the rules backend needs the agent's state, not messages")
+        story, plan = request.state.story, _plan(request.state.story.query)
+        if request.candidate is not None:
+            return _judge(request.bench, plan, request.candidate)
+        return _next(story, plan, request.bench)
+
+
+def _next(story: Story, plan: Plan, bench: Workbench) -> MLLMReply:
+    """Search, search again with other words, answer, or give up."""
+    if wanted := _unused((what.phrase for what in plan.phrases()), story):
+        return _call("segment_phrase", phrases=wanted[:MOST_PHRASES])
+    selector = Selector(bench)
+    if ids := selector.answer(plan):
+        return _call("select_masks", ids=list(ids), reason=_because(plan, len(ids)))
+    missing = [what for what in plan.phrases() if not selector.find(what)]
+    others = _unused((other.phrase for what in missing for other in alternatives(what)), story)
+    if others:
+        return _call("segment_phrase", phrases=others[:MOST_PHRASES])
+    return _call("report_no_match", reason=_why_not(plan, missing))
+
+
+def _judge(bench: Workbench, plan: Plan, mask_id: int) -> MLLMReply:
+    """Whether a mask has the colours that the phrases which found it name."""
+    candidate = bench.pool.get(mask_id)
+    if candidate is None:
+        return _verdict("unsure", "there is no such mask")
+    wanted = _colours_wanted(plan)
+    claims = [(phrase, *wanted.get(phrase, ((), 0.0))) for phrase, _ in candidate.phrases]
+    if not all(colours for _, colours, _ in claims):
+        return _verdict("accept", "found by a phrase without a colour")
+    selector = Selector(bench)
+    seen = {phrase: selector.colour_share(candidate, colours) for phrase, colours, _ in claims}
+    phrase, colours, least = max(claims, key=lambda claim: seen[claim[0]])
+    said = f"{seen[phrase]:.0%} of its pixels are {' and '.join(colours)}"
+    return _verdict("accept" if seen[phrase] >= least else "reject", said)
+
+
+def _colours_wanted(plan: Plan) -> dict[str, tuple[tuple[str, ...], float]]:
+    """Phrase -> the colours its masks must show, and how much of them."""
+    wanted: dict[str, tuple[tuple[str, ...], float]] = {}
+    for what in plan.phrases():
+        for other in alternatives(what):
+            wanted[other.phrase] = (what.colours, LEAST_OF_COLOUR if other.colours else CLEARLY_OF_COLOUR)
+    return wanted | {what.phrase: (what.colours, LEAST_OF_COLOUR) for what in plan.phrases()}
+
+
+def _unused(phrases: Iterable[str], story: Story) -> list[str]:
+    return [phrase for phrase in dict.fromkeys(phrases) if phrase not in story.used_phrases]
+
+
+def _because(plan: Plan, count: int) -> str:
+    things = " and ".join(_describe(target) for target in plan.targets)
+    return f"{count} found as {things}"
+
+
+def _describe(target: Target) -> str:
+    """A target in the grammar's own words, so that a reader sees what was understood."""
+    said = f'"{target.what.phrase}"'
+    if target.sides:
+        said += f" in the {' '.join(target.sides)} half"
+    if target.relation:
+        said += f" ({target.relation.kind}: {', '.join(_describe(anchor) for anchor in target.relation.anchors)})"
+    if target.ranking:
+        place = "last" if target.ranking.start < 0 else f"number {target.ranking.start}"
+        many = f"{target.ranking.count} starting with {place}" if target.ranking.count > 1 else place
+        said += f" ({many} by {target.ranking.axis})"
+    if target.exceptions:
+        said += f" without {', '.join(_describe(exception) for exception in target.exceptions)}"
+    return said
+
+
+def _why_not(plan: Plan, missing: list[NounPhrase]) -> str:
+    if missing:
+        return f"nothing found for {', '.join(repr(what.phrase) for what in missing)}"
+    return f"nothing fits {' and '.join(_describe(target) for target in plan.targets)}"
+
+
+def _call(name: str, **arguments: Any) -> MLLMReply:
+    return MLLMReply(tool_calls=(ToolCall(name, json.dumps(arguments)),), calls=0)
+
+
+def _verdict(verdict: str, reason: str) -> MLLMReply:
+    return MLLMReply(text=json.dumps({"reason": reason, "verdict": verdict}), calls=0)

@@ -1,0 +1,209 @@
+"""From a question to a plan. Clauses are cut off one after another until a noun phrase remains.
+
+    "every player except the one in blue"         -> player, minus player in blue
+    "the second red ball from the left"           -> red ball, ranked from the left, the second
+    "the two largest cars behind the green tree"  -> car, behind green tree, the two largest
+
+A word that the grammar does not know stays in the noun phrase, for the segmenter to make of it what it can.
+"""
+
+import re
+from dataclasses import replace
+from typing import get_args
+
+from sam3agent.mllm.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, RelationKind, Side, Target
+from sam3agent.mllm.rules.words import (
+    CLAUSE,
+    COLOURS,
+    LEAD_IN,
+    NUMBERS,
+    ORDINALS,
+    TAIL,
+    is_plural,
+    singular,
+)
+
+_AXES: dict[str, Axis] = {
+    "leftmost": "left", "rightmost": "right", "topmost": "top", "uppermost": "top", "highest": "top",
+    "bottommost": "bottom", "lowermost": "bottom", "lowest": "bottom", "largest": "large", "biggest": "large",
+    "smallest": "small", "littlest": "small", "tiniest": "small", "tallest": "tall", "shortest": "short",
+    "widest": "wide", "longest": "wide", "narrowest": "narrow", "thinnest": "narrow", "middle": "middle",
+    "central": "middle", "centremost": "middle",
+}  # fmt: skip
+_SIDES: dict[str, Side] = {
+    "left": "left", "right": "right", "top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom",
+}  # fmt: skip
+_COUNT = rf"(?:\d+|{'|'.join(NUMBERS)})"
+_AXIS = "|".join(_AXES)
+_ORDINAL = "|".join(ORDINALS)
+_SIDE = "left|right|top|bottom"
+
+_EXCEPT = re.compile(
+    r"^(?P<all>.+?),? (?:except(?: for)?|excluding|other than|apart from|besides|but not|but|"
+    r"(?:(?:that|who|which) )?(?:(?:are|is|do|does) )?(?:not|aren't|isn't)) (?P<out>.+)$"
+)
+_RELATIONS: tuple[tuple[RelationKind, str], ...] = (
+    ("behind", r"behind|hidden by|partly hidden by|covered by"),
+    ("front", r"in front of"),
+    ("nearest", r"(?:the )?(?:closest|nearest)(?: one)?(?: to)?|next to|beside|near(?: to)?|close to|by"),
+    ("farthest", r"(?:the )?(?:farthest|furthest)(?: away)?(?: one)? from"),
+    ("left", r"(?:(?:to|on|at) the )?left(?: side)? of|left from"),
+    ("right", r"(?:(?:to|on|at) the )?right(?: side)? of|right from"),
+    ("on", r"on top of"),
+    ("above", r"above|over|higher than"),
+    ("below", r"below|under|beneath|underneath|lower than"),
+    ("between", r"(?:in )?between"),
+)
+_RELATION = re.compile(
+    r"^(?P<what>.+?) (?:" + "|".join(f"(?P<{kind}>{words})" for kind, words in _RELATIONS) + r") (?P<anchor>.+)$"
+)
+_NEAREST_FIRST = re.compile(
+    r"^(?:the )?(?P<count>(?:\d+|[a-z]+) )?(?P<kind>closest|nearest|farthest|furthest) "
+    r"(?P<what>.+?) (?:to|from) (?P<anchor>.+)$"
+)
+_FURTHEST = re.compile(
+    rf"\b(?:the )?(?:furthest|farthest|most|closest|nearest)(?: away)?(?: to(?: the)?| on(?: the)?)? "
+    rf"(?P<side>{_SIDE})(?: edge| side)?\b"
+    r"(?! of (?!the (?:picture|image|photo)))"
+)
+_FROM = re.compile(
+    rf"\b(?:(?P<ordinal>{_ORDINAL}) )(?P<what>.*?)\s*(?:counted |counting )?from (?:the )?(?P<side>{_SIDE})\b"
+)
+_RANKED = re.compile(
+    rf"\b(?:(?P<ordinal>{_ORDINAL}) |(?P<before>{_COUNT}) )?(?P<axis>{_AXIS})(?: (?P<after>{_COUNT})\b)?"
+)
+_PLACE = re.compile(
+    r"\b(?:(?:in|on|at|to|towards?|near) )(?:the )?(?:far |very |extreme )?"
+    r"(?P<first>left|right|top|bottom|upper|lower)(?:[ -](?P<second>left|right))?"
+    r"(?:[ -](?:hand side|hand|side|half|part|edge|corner|third))*"
+    r"(?: of (?:the |this )?(?:picture|image|photo|scene|frame))?\b(?! of)"
+)
+_MIDDLE = re.compile(
+    r"\b(?:in|at|near) the (?:very )?(?:middle|centre)"
+    r"(?: of (?:the |this )?(?:picture|image|photo|scene|frame))?\b(?! of)"
+)
+_DETERMINER = re.compile(
+    r"^(?:of )?(?:(?P<all>all|every|each|any|both)\b ?)?(?:of )?(?:(?:the|a|an|this|that|some|those|these)\b ?)*"
+    rf"(?:(?P<number>{_COUNT})\b ?)?"
+)
+_OF = re.compile(rf"\b(?:{_AXIS}) (?:one )?of\b")
+_COUNTED = re.compile(rf"^(?:the )?(?P<ordinal>{_ORDINAL}) ")
+_ONE = re.compile(r"\b(?:ones?|those|that)\b")
+_POSTFIX = re.compile(r" (?:in|with|wearing|holding|of|on|at|carrying|riding|without|made) ")
+
+
+def parse(query: str) -> Plan:
+    """The plan of a question; anything at all gives some plan."""
+    text = re.sub(r"[^\w\s',-]", " ", query.lower())
+    text = re.sub(r"\b(left|right|top|bottom|upper|lower)[ -]most\b", r"\1most", text)
+    text = re.sub(r"\bcenter\b", "centre", " ".join(text.split()))
+    text = CLAUSE.sub("", LEAD_IN.sub("", text) + " ").strip()
+    return Plan(tuple(_target(part) for part in _split_union(text)))
+
+
+def _split_union(text: str) -> list[str]:
+    """The parts of "the red car and the dog"; parts without a noun of their own borrow the next one's."""
+    if _EXCEPT.match(text) or re.search(r"\bbetween\b", text):
+        return [text]
+    parts = [part for part in re.split(r",? (?:and|or|as well as|plus) |, ", text) if part]
+    if len(parts) == 1 or "black and white" in text:
+        return [text]
+    whole = list[str]()
+    for part in reversed(parts):
+        if whole and all(word in COLOURS or word in ("the", "all", "every") for word in part.split()):
+            words = whole[0].split()
+            noun_at = next((i for i, w in enumerate(words) if w not in COLOURS and w not in ("the", "all", "every")), 0)
+            part = f"{part} {' '.join(words[noun_at:])}"  # noqa: PLW2901
+        whole.insert(0, part)
+    return whole
+
+
+def _target(text: str) -> Target:
+    """A target from one part of a question."""
+    text = text.strip(" ,")
+    if found := _EXCEPT.match(text):
+        base = _target(found["all"])
+        return replace(base, exceptions=(_exception(base.what, found["out"]),))
+    if found := _MIDDLE.search(text):
+        return replace(_target(_cut(text, found)), ranking=Ranking("middle"))
+    if (found := _FURTHEST.search(text)) and found["side"]:
+        return replace(_target(_cut(text, found)), ranking=Ranking(_SIDES[found["side"]]))
+    if found := _PLACE.search(text):
+        sides = tuple(_SIDES[word] for word in (found["first"], found["second"]) if word)
+        base = _target(_cut(text, found))
+        return replace(base, sides=sides + base.sides)
+    if found := _NEAREST_FIRST.match(text):
+        kind = "nearest" if found["kind"] in ("closest", "nearest") else "farthest"
+        return _related(found["what"], kind, found["anchor"], _number((found["count"] or "").strip()) or 1)
+    if found := _RELATION.match(text):
+        kind = next(kind for kind in get_args(RelationKind) if found[kind])
+        return _related(found["what"], kind, found["anchor"], None)
+    return _ranked(text)
+
+
+def _related(what: str, kind: RelationKind, anchor: str, count: int | None) -> Target:
+    base = _target(what)
+    parts = re.split(r" and ", anchor) if kind == "between" else [TAIL.sub("", anchor)]
+    relation = Relation(kind, tuple(_target(part) for part in parts), count or base.number or 1)
+    return replace(base, relation=relation)
+
+
+def _ranked(text: str) -> Target:
+    """A noun phrase with an order: "second player from the left", "two largest balls"."""
+    if found := _FROM.search(text):
+        base = _noun(f"{_cut(text, found)} {found['what']}")
+        return replace(base, ranking=Ranking(_SIDES[found["side"]], start=ORDINALS[found["ordinal"]]))
+    if found := _RANKED.search(text):
+        count = _number(found["before"] or found["after"] or "")
+        start = ORDINALS[found["ordinal"]] if found["ordinal"] else 1
+        base = _noun(_cut(text, found))
+        number = base.number if base.what.plural and not _OF.search(text) else None
+        return replace(base, ranking=Ranking(_AXES[found["axis"]], count or number or 1, start), number=None)
+    if found := _COUNTED.match(text):
+        return replace(_noun(text[found.end() :]), ranking=Ranking("left", start=ORDINALS[found["ordinal"]]))
+    return _noun(text)
+
+
+def _noun(text: str) -> Target:
+    """A bare noun phrase, with its determiner taken off and its head noun in the singular."""
+    text = TAIL.sub("", " ".join(text.split())).strip(" ,")
+    found = _DETERMINER.match(text)
+    everything = bool(found and found["all"])
+    number = _number(found["number"] or "") if found else None
+    rest = (text[found.end() :] if found else text) or "object"
+    rest = re.sub(r"\b(?:things?|everything|items?)\b", "object", rest)
+    cut = _POSTFIX.search(f"{rest} ")
+    front, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
+    words = front.split()
+    head = words[-1] if words else "object"
+    phrase = " ".join([*words[:-1], singular(head)]) + re.sub(r" (?:the|a|an) ", " ", tail)
+    colours = tuple(COLOURS[word] for word in phrase.split() if word in COLOURS)
+    plural = everything or is_plural(head) or (number or 1) > 1
+    return Target(NounPhrase(phrase.strip(), singular(head), colours, plural), number=number)
+
+
+def _exception(base: NounPhrase, text: str) -> Target:
+    """What "except …" leaves out: "one" stands for the noun before it, a bare colour for that noun in that colour."""
+    text = re.sub(r"^(?:wearing|dressed in)\b", "in", text.strip())
+    words = [word for word in text.split() if word not in ("the", "any", "all")]
+    coloured = any(word in COLOURS for word in words)
+    noun = base.bare if coloured else base.phrase
+    if all(word in COLOURS or word in ("in", "or", "and") for word in words):
+        text = f"{noun} {text}" if words and words[0] == "in" else f"{text} {noun}"
+    elif _ONE.search(text):
+        text = _ONE.sub(noun, text)
+    elif set(words) <= {*_AXES, *NUMBERS, *ORDINALS}:
+        text = f"{text} {noun}"
+    target = _target(text)
+    return replace(target, what=replace(target.what, plural=target.ranking is None))
+
+
+def _number(word: str) -> int | None:
+    if word.isdigit():
+        return int(word)
+    return NUMBERS.get(word)
+
+
+def _cut(text: str, found: re.Match[str]) -> str:
+    """The text without what was understood."""
+    return f"{text[: found.start()]} {text[found.end() :]}".strip(" ,")

@@ -1,0 +1,91 @@
+"""The vocabulary of the grammar: numbers, ordinals, plurals, synonyms, colours, and words to pass over."""
+
+import re
+
+COLOURS = {
+    "red": "red", "crimson": "red", "scarlet": "red", "orange": "orange", "yellow": "yellow", "golden": "yellow",
+    "green": "green", "blue": "blue", "navy": "blue", "purple": "purple", "violet": "purple", "pink": "pink",
+    "brown": "brown", "black": "black", "white": "white", "grey": "grey", "gray": "grey",
+}  # fmt: skip
+"""Colour word -> the name that `sam3agent.tools.colours` measures."""
+
+NUMBERS = {
+    word: number
+    for number, word in enumerate(
+        ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), start=1
+    )
+}
+ORDINALS = {
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
+    "tenth": 10, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "6th": 6, "7th": 7, "8th": 8, "9th": 9, "10th": 10,
+    "last": -1,
+}  # fmt: skip
+
+SYNONYMS = (
+    ("player", "footballer", "soccer player"), ("person", "human", "man", "woman"), ("car", "automobile"),
+    ("truck", "lorry"), ("bicycle", "bike"), ("plane", "airplane", "aeroplane"), ("boat", "sailboat"), ("mug", "cup"),
+    ("cat", "kitten"), ("dog", "puppy"), ("mushroom", "toadstool"), ("umbrella", "parasol"), ("bag", "handbag"),
+    ("cake", "cupcake"), ("sofa", "couch"), ("child", "kid"), ("television", "tv"), ("phone", "cell phone"),
+    ("motorcycle", "motorbike"), ("glasses", "spectacles"), ("rabbit", "bunny"), ("ball", "football"),
+)  # fmt: skip
+"""Words for one thing: where one finds nothing, the others are tried."""
+
+_IRREGULAR = {
+    "people": "person", "persons": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse",
+    "geese": "goose", "feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "wolves": "wolf",
+    "loaves": "loaf", "shelves": "shelf", "scarves": "scarf", "cacti": "cactus", "oxen": "ox", "dice": "die",
+}  # fmt: skip
+_BOTH = {
+    "fish",
+    "sheep",
+    "deer",
+    "glasses",
+    "scissors",
+    "trousers",
+    "jeans",
+    "aircraft",
+    "spacecraft",
+    "pants",
+    "shorts",
+}
+_PLURAL = re.compile(r"(?:(?P<y>\w+)ies|(?P<es>\w+(?:ch|sh|ss|x|zz|us|o))es|(?P<s>\w+[^su])s)$")
+_KEEPS_E = {"shoes", "canoes", "hoes", "toes", "axes"}
+_IES = {"movies", "cookies", "zombies", "pies", "ties", "selfies", "hoodies"}
+
+
+def singular(word: str) -> str:
+    """The singular of a noun; a word that is none already comes back as it is."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word in _BOTH or len(word) < 4:
+        return word
+    if word in _KEEPS_E or word in _IES:
+        return word[:-1]
+    found = _PLURAL.match(word)
+    if not found:
+        return word
+    return found["y"] + "y" if found["y"] else found["es"] or found["s"]
+
+
+def is_plural(word: str) -> bool:
+    """Whether a noun is in the plural for sure."""
+    return singular(word) != word
+
+
+def synonyms(noun: str) -> tuple[str, ...]:
+    """Other words for a noun."""
+    return tuple(word for group in SYNONYMS if noun in group for word in group if word != noun)
+
+
+LEAD_IN = re.compile(
+    r"^(?:(?:please|can you|could you|would you|i want(?: to see)?|i need|show(?: me)?|find(?: me)?|segment(?: out)?|"
+    r"select|mark|highlight|outline|pick(?: out)?|locate|point (?:at|to|out)|give me|get(?: me)?|detect|look for|"
+    r"where(?:'s| is| are)|what(?:'s| is| are)|who(?:'s| is| are)|which|mask(?: of)?|a mask (?:of|for)|"
+    r"masks (?:of|for))\s+)+"
+)
+TAIL = re.compile(
+    r"(?:\s+(?:please|in|of|on)?\s*(?:(?:the|this)\s+)?(?:picture|image|photo|photograph|scene|frame)|\s+please)$"
+)
+CLAUSE = re.compile(
+    r"\b(?:(?:that|who|which)\s+(?:is|are)|(?:that|who|which)'(?:s|re)|is|are|located|standing|situated|placed)\s+"
+)

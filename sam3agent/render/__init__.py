@@ -1,0 +1,6 @@
+"""Pictures for eyes and models: numbered overlays, spotlights and zoomed crops; numpy and Pillow, milliseconds."""
+
+from sam3agent.render.marks import Mark, overlay, spotlight
+from sam3agent.render.zoom import fit, locate, zoom
+
+__all__ = ["Mark", "fit", "locate", "overlay", "spotlight", "zoom"]

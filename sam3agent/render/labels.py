@@ -1,0 +1,101 @@
+"""Number plates: where they go, so that they neither overlap nor hide small objects, and how they look."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from sam3agent.agent.pool import Mask
+from sam3agent.render.colours import RGB, ink_on
+
+Rect = tuple[int, int, int, int]
+
+_COARSE = 32
+_SUPERSAMPLING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A label's text and colour."""
+
+    text: str
+    colour: RGB
+
+
+def text_height(size: tuple[int, int]) -> int:
+    """Height of label text in pixels for a picture of (width, height)."""
+    return max(13, round(min(size) / 42))
+
+
+@lru_cache(maxsize=256)
+def plate_image(text: str, colour: RGB, height: int) -> Image.Image:
+    """A rounded plate (RGBA) with a white rim, anti-aliased."""
+    scale = _SUPERSAMPLING
+    font = ImageFont.load_default(height * scale)
+    left, top, right, bottom = font.getbbox(text)
+    tall = round(height * 1.45) * scale
+    wide = max(tall, round(right - left) + round(height * 0.8) * scale)
+    plate = Image.new("RGBA", (wide, tall), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(plate)
+    rim = max(1, round(height / 11)) * scale
+    draw.rounded_rectangle((0, 0, wide - 1, tall - 1), tall // 2, fill=(255, 255, 255, 255))
+    draw.rounded_rectangle((rim, rim, wide - 1 - rim, tall - 1 - rim), tall // 2 - rim, fill=(*colour, 255))
+    draw.text(((wide - left - right) / 2, (tall - top - bottom) / 2), text, font=font, fill=(*ink_on(colour), 255))
+    return plate.resize((wide // scale, tall // scale), Image.Resampling.BOX)
+
+
+def place(masks: list[Mask], sizes: list[tuple[int, int]], frame: tuple[int, int]) -> list[Rect]:
+    """A rectangle for every plate, in the order of the masks: the first free spot of a few, never off the picture."""
+    taken: list[Rect] = []
+    for mask, (wide, tall) in zip(masks, sizes, strict=True):
+        spots = [_clamp(x, y, wide, tall, frame) for x, y in _spots(mask, wide, tall)]
+        free = next((spot for spot in spots if not any(_overlap(spot, other) for other in taken)), None)
+        taken.append(free or min(spots, key=lambda spot: sum(_overlap(spot, other) for other in taken)))
+    return taken
+
+
+def _spots(mask: Mask, wide: int, tall: int) -> list[tuple[int, int]]:
+    """Top left corners to try: the deepest point if the plate hides little there, then around the box."""
+    x0, y0, x1, y1 = mask.box
+    middle = (x0 + x1 - wide) // 2
+    around = [
+        (middle, y0 - tall - 2),
+        (x1 + 2, y0),
+        (x0 - wide - 2, y0),
+        (middle, y1 + 2),
+        (x1 + 2, y1 - tall),
+        (x0 - wide - 2, y1 - tall),
+        (x0, y0 - 2 * tall - 4),
+        (x1 - wide, y1 + tall + 4),
+    ]
+    if wide * tall * 7 > mask.area:
+        return around
+    x, y = _deepest(mask)
+    inside = [(x - wide // 2, y - tall // 2)]
+    return inside + [(x - wide // 2, y - tall // 2 + step * tall) for step in (-1, 1)] + around
+
+
+def _deepest(mask: Mask) -> tuple[int, int]:
+    """A point far from the mask's border, found on a coarse copy by counting erosions."""
+    step = max(1, max(mask.crop.shape) // _COARSE)
+    coarse = np.pad(mask.crop[step // 2 :: step, step // 2 :: step], 1)
+    depth = coarse.astype(np.int16)
+    while coarse.any():
+        inner = coarse[1:-1, 1:-1] & coarse[:-2, 1:-1] & coarse[2:, 1:-1] & coarse[1:-1, :-2] & coarse[1:-1, 2:]
+        coarse = np.pad(inner, 1)
+        depth += coarse
+    rows, columns = np.nonzero(depth == depth.max())
+    nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    row, column = int(rows[nearest]) - 1, int(columns[nearest]) - 1
+    return mask.x + column * step + step // 2, mask.y + row * step + step // 2
+
+
+def _clamp(x: int, y: int, wide: int, tall: int, frame: tuple[int, int]) -> Rect:
+    x, y = max(0, min(x, frame[0] - wide)), max(0, min(y, frame[1] - tall))
+    return x, y, x + wide, y + tall
+
+
+def _overlap(a: Rect, b: Rect) -> int:
+    """Shared pixels of two rectangles."""
+    return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))

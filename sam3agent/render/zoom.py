@@ -1,0 +1,59 @@
+"""One candidate at a time: where it is in the whole picture, and what it looks like from close by."""
+
+import numpy as np
+from PIL import Image
+
+from sam3agent.agent.pool import Mask
+from sam3agent.render.marks import Mark, draw_mask, overlay
+
+WHOLE_SIDE = 1024
+ZOOM_SIDE = 640
+_MARGIN = 0.35
+_LEAST_CONTEXT = 24
+
+
+def fit(image: Image.Image, marks: tuple[Mark, ...], side: int) -> tuple[Image.Image, tuple[Mark, ...]]:
+    """The picture and its masks, made smaller where the longest side exceeds `side` pixels."""
+    scale = side / max(image.size)
+    if scale >= 1:
+        return image, marks
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    small = image.resize(size, Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BICUBIC)
+    return small, tuple(Mark(mark.id, _resized(mark.mask, size), mark.text) for mark in marks)
+
+
+def locate(image: Image.Image, mark: Mark, side: int = WHOLE_SIDE) -> Image.Image:
+    """The whole picture, at most `side` pixels long, with one mask."""
+    small, (mark,) = fit(image, (mark,), side)
+    return overlay(small, [mark])
+
+
+def zoom(image: Image.Image, mark: Mark, side: int = ZOOM_SIDE) -> Image.Image:
+    """A crop around one mask, `side` pixels long, outlined but not tinted, so that colours can be judged."""
+    mask = mark.mask
+    x0, y0, x1, y1 = mask.box
+    margin = max(_LEAST_CONTEXT, round(max(x1 - x0, y1 - y0) * _MARGIN))
+    x0, y0, x1, y1 = (
+        max(0, x0 - margin),
+        max(0, y0 - margin),
+        min(mask.width, x1 + margin),
+        min(mask.height, y1 + margin),
+    )
+    scale = side / max(x1 - x0, y1 - y0)
+    size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+    canvas = image.resize(size, Image.Resampling.BICUBIC, box=(x0, y0, x1, y1))
+    inner = Mask(mask.crop, mask.x - x0, mask.y - y0, x1 - x0, y1 - y0)
+    draw_mask(canvas, Mark(mark.id, _resized(inner, size)), fill=0)
+    return canvas
+
+
+def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+    """The mask in a picture of another (width, height)."""
+    fx, fy = size[0] / mask.width, size[1] / mask.height
+    x0, y0, x1, y1 = mask.box
+    x, y = min(int(x0 * fx), size[0] - 1), min(int(y0 * fy), size[1] - 1)
+    wide = max(1, min(round(x1 * fx), size[0]) - x)
+    tall = max(1, min(round(y1 * fy), size[1]) - y)
+    crop = Image.fromarray(mask.crop.view(np.uint8) * np.uint8(255)).resize((wide, tall), Image.Resampling.BILINEAR)
+    bits = np.asarray(crop) >= 128
+    return Mask(bits if bits.any() else np.ones_like(bits), x, y, size[0], size[1])
