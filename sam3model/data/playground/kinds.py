@@ -43,8 +43,8 @@ class Kind:
 
 
 _KINDS = (
-    Kind("player", "players", people.player, (64, 100), 74, (("footballer", "footballers"),), sized=False),
-    Kind("referee", "referees", people.referee, (64, 100), 76, colours=(), sized=False),
+    Kind("player", "players", people.player, (64, 100), 84, (("footballer", "footballers"),), sized=False),
+    Kind("referee", "referees", people.referee, (64, 100), 84, colours=(), sized=False),
     Kind("ball", "balls", shapes.ball, (80, 80), 40, patterns=PATTERNED, tilt=180),
     Kind("car", "cars", vehicles.car, (100, 51), 76, (("automobile", "automobiles"),)),
     Kind("truck", "trucks", vehicles.truck, (100, 58), 84, (("lorry", "lorries"),)),

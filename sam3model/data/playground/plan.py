@@ -39,8 +39,8 @@ def plan_things(theme: Theme, number: int, side: int, dice: Dice) -> list[Plan]:
         if name == "referee":
             kinds = {k: v for k, v in kinds.items() if k != name} or {"player": 1.0}
         kind = KINDS[name]
-        low = theme.horizon + 0.08 if kind.grounded or theme.name == "pitch" else min(0.3, theme.horizon + 0.3)
-        y = dice.uniform(low, 0.98)
+        on_ground = kind.grounded or theme.name == "pitch"
+        y = dice.uniform(theme.horizon + 0.08 if theme.horizon and on_ground else 0.25, 0.98)
         size = _choose_size(kind, side, number, dice)
         depth = (y - theme.horizon) / (1 - theme.horizon) if theme.horizon else dice.random()
         low, high = FACTORS[size] if kind.sized else GROWN
