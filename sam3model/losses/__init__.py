@@ -1,27 +1,33 @@
 """Matchers and losses. A criterion is a frozen dataclass of its hyper-parameters; calling it gives `LossTerms`."""
 
+from sam3model.losses.association import Det2TrkAssoc, TrackingByDetectionAssoc
 from sam3model.losses.boxes import Boxes
 from sam3model.losses.classification import IABCEMdetr, TrackingScales
 from sam3model.losses.masks import Masks, PointSampler
 from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
 from sam3model.losses.semantic import SemanticSegCriterion
 from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.tracker import MultiStepMultiMasksAndIous, TrackerStep
 from sam3model.losses.wrapper import LossConfig, Sam3LossWrapper, Stage, build_loss
 
 __all__ = [
     "Boxes",
+    "Det2TrkAssoc",
     "HungarianMatcher",
     "IABCEMdetr",
     "LossConfig",
     "LossTerms",
     "Masks",
     "Matches",
+    "MultiStepMultiMasksAndIous",
     "OneToManyMatcher",
     "PointSampler",
     "Sam3LossWrapper",
     "SemanticSegCriterion",
     "Stage",
     "Targets",
+    "TrackerStep",
+    "TrackingByDetectionAssoc",
     "TrackingScales",
     "build_loss",
 ]

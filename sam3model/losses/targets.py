@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from sam3model.errors import InputError
@@ -147,3 +148,12 @@ class LossTerms:
         return cls(
             total, {k: v.detach() for k, v in losses.items()}, {k: v.detach() for k, v in (metrics or {}).items()}
         )
+
+
+def mean_over_ranks(count: Tensor) -> Tensor:
+    """Mean of a scalar over the processes of a distributed run; the value itself in a single process."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return count
+    total = count.clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()

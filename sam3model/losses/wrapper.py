@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from sam3model.errors import ConfigError
@@ -15,7 +14,7 @@ from sam3model.losses.classification import IABCEMdetr
 from sam3model.losses.masks import Masks
 from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
 from sam3model.losses.semantic import SemanticSegCriterion
-from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.targets import LossTerms, Targets, mean_over_ranks
 from sam3model.structures import Detections, QueryOutputs
 
 NORMALIZATIONS = ("global", "local", "none")
@@ -124,9 +123,8 @@ class Sam3LossWrapper:
             count = targets.has_area().sum().float()
         else:
             count = torch.tensor(float(len(targets)), device=targets.device)
-        if self.config.normalization == "global" and dist.is_available() and dist.is_initialized():
-            dist.all_reduce(count)
-            count = count / dist.get_world_size()
+        if self.config.normalization == "global":
+            count = mean_over_ranks(count)
         return count.clamp(min=1)
 
     def _add_step(self, tally: _Tally, outputs: Detections, targets: Targets, num_boxes: Tensor, scale: float) -> None:
