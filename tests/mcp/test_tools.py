@@ -1,0 +1,170 @@
+"""The registry's tools over MCP, through the SDK's own in-memory client."""
+
+import asyncio
+import base64
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult, ImageContent, TextContent
+from PIL import Image
+
+from sam3agent.agent.pool import Mask
+from sam3agent.api import Agent
+from sam3agent.config import Settings
+from sam3agent.mcp_server import SERVED, build_server
+from sam3agent.mllm.scripted import Line, ScriptedBackend
+from sam3agent.tools.masks import REGISTRY
+from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> "Desk":
+    return Desk(tmp_path)
+
+
+class Desk:
+    """A server over a fake segmenter, and a folder with one picture in it."""
+
+    def __init__(self, folder: Path, script: Iterable[Line] = (), judge: dict[int | None, Line] | None = None) -> None:
+        self.folder = folder
+        self.segmenter = FakeSegmenter()
+        drawing().save(folder / "match.png")
+        settings = Settings(out=folder / "out")
+        agent = Agent(self.segmenter, ScriptedBackend(script, judge))
+        self.server = build_server(settings, roots=[folder], agent=agent)
+
+    def calls(self, *calls: tuple[str, dict[str, Any]], mode: str = "auto") -> list[CallToolResult]:
+        async def talk() -> list[CallToolResult]:
+            async with Client(self.server, mode=mode) as client:
+                return [await client.call_tool(name, arguments) for name, arguments in calls]
+
+        return asyncio.run(talk())
+
+    def call(self, name: str, **arguments: Any) -> CallToolResult:
+        return self.calls((name, {"image": "match.png", **arguments}))[0]
+
+    def refusal(self, name: str, **arguments: Any) -> str:
+        result = self.call(name, **arguments)
+        assert result.is_error
+        return text(result)
+
+
+def text(result: CallToolResult) -> str:
+    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+def pictures(result: CallToolResult) -> list[Image.Image]:
+    data = [base64.b64decode(part.data) for part in result.content if isinstance(part, ImageContent)]
+    return [Image.open(io.BytesIO(one)) for one in data]
+
+
+def test_one_definition_is_enough(desk: Desk) -> None:
+    async def listed() -> dict[str, Any]:
+        async with Client(desk.server) as client:
+            return {tool.name: tool for tool in (await client.list_tools()).tools}
+
+    tools = asyncio.run(listed())
+    for name in SERVED:
+        shown, defined = tools[name], REGISTRY[name]
+        assert shown.description == defined.description
+        properties = {
+            key: {k: v for k, v in p.items() if k != "title"} for key, p in shown.input_schema["properties"].items()
+        }
+        assert properties.pop("image")["description"]
+        assert properties == defined.schema.parameters["properties"]
+        assert set(shown.input_schema["required"]) == {"image", *defined.schema.parameters.get("required", ())}
+        assert shown.output_schema["properties"]["image"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_search_look_and_select(desk: Desk, mode: str) -> None:
+    found, seen, measured, chosen = desk.calls(
+        ("segment_phrase", {"image": "match.png", "phrases": ["player in white", "dog"]}),
+        ("examine_masks", {"image": "match.png", "ids": [1]}),
+        ("measure_masks", {"image": "match.png"}),
+        ("select_masks", {"image": "match.png", "ids": [1], "reason": "furthest left"}),
+        mode=mode,
+    )
+    white, dog = found.structured_content["searches"]
+    assert [mask["id"] for mask in white["masks"]] == [1, 2]
+    assert white["masks"][0]["box"] == [8, 20, 20, 50]
+    assert dog == {"phrase": "dog", "masks": []}
+    assert "nothing found" in text(found)
+    assert len(pictures(found)) == 1 and len(pictures(seen)) == 2 and len(pictures(chosen)) == 1
+    assert [mask["rank_from_left"] for mask in measured.structured_content["masks"]] == [1, 2]
+    saved = json.loads(Path(chosen.structured_content["masks_file"]).read_text())
+    mask = Mask.from_rle(saved["annotations"][0]["segmentation"])
+    assert mask is not None and mask.box == (8, 20, 20, 50) and mask.area == 12 * 30
+    assert Path(chosen.structured_content["overlay_file"]).is_file()
+
+
+def test_a_picture_is_encoded_once_and_asked_often(desk: Desk) -> None:
+    for phrase in ("player", "ball", "player in red"):
+        desk.call("segment_phrase", phrases=[phrase])
+    assert desk.segmenter.opened == 1
+
+
+def test_a_changed_picture_is_a_new_one(desk: Desk) -> None:
+    desk.call("segment_phrase", phrases=["player"])
+    drawing().resize((48, 32)).save(desk.folder / "match.png")
+    assert "there is no mask 1" in desk.refusal("examine_masks", ids=[1])
+    assert desk.segmenter.opened == 2
+
+
+def test_the_picture_used_longest_ago_is_closed_first(desk: Desk) -> None:
+    for i in range(5):
+        drawing().save(desk.folder / f"{i}.png")
+        desk.call("segment_phrase", image=f"{i}.png", phrases=["player"])
+    desk.call("segment_phrase", image="4.png", phrases=["player"])
+    assert desk.segmenter.opened == 5
+    desk.call("segment_phrase", image="0.png", phrases=["player"])
+    assert desk.segmenter.opened == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"phrases": []}, "phrases"),
+        ({"phrases": [""]}, "phrases"),
+        ({"phrases": 7}, "phrases"),
+        ({"image": "none.png", "phrases": ["x"]}, "there is no file"),
+        ({"image": "-", "phrases": ["x"]}, "there is no file"),
+        ({"image": "notes.txt", "phrases": ["x"]}, "not a picture"),
+        ({"image": "..", "phrases": ["x"]}, "--root"),
+        ({"image": "/etc/passwd", "phrases": ["x"]}, "--root"),
+        ({"image": "file:///etc/passwd", "phrases": ["x"]}, "--root"),
+        ({"image": "link.png", "phrases": ["x"]}, "--root"),
+        ({"image": "a\0b", "phrases": ["x"]}, "no usable path"),
+    ],
+)
+def test_mistakes_are_answered_with_a_sentence(desk: Desk, arguments: dict[str, Any], says: str) -> None:
+    (desk.folder / "notes.txt").write_text("just words")
+    (desk.folder / "link.png").symlink_to("/etc/passwd")
+    said = desk.refusal("segment_phrase", **arguments)
+    assert says in said and "Traceback" not in said and "\n" not in said
+
+
+def test_masks_that_do_not_exist(desk: Desk) -> None:
+    for name in ("examine_masks", "measure_masks", "select_masks"):
+        assert "there is no mask 9" in desk.refusal(name, ids=[9])
+    assert not (desk.folder / "out").exists()
+
+
+@pytest.mark.parametrize("image", ["match.png", "./match.png", "{folder}/match.png", "file://{folder}/match.png"])
+def test_ways_to_name_a_picture(desk: Desk, image: str) -> None:
+    result = desk.call("segment_phrase", image=image.format(folder=desk.folder), phrases="player")
+    assert not result.is_error
+
+
+def test_a_reply_holds_a_bounded_number_of_pictures(desk: Desk) -> None:
+    boxes = [(x, y, x + 5, y + 5) for x in range(0, 90, 8) for y in range(0, 60, 8)]
+    desk.segmenter.things = {"thing": boxes}
+    desk.call("segment_phrase", phrases=["thing"])
+    seen = desk.call("examine_masks", ids=list(range(1, 31)))
+    assert len(pictures(seen)) == 16
+    assert "only the first 16 of 60" in text(seen)
