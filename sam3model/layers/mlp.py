@@ -1,5 +1,7 @@
 """The small ReLU perceptron used by every prediction head."""
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ class MLP(nn.Module):
         super().__init__()
         if len(sizes) < 2 or (residual and sizes[0] != sizes[-1]):
             raise ValueError(f"sizes {sizes} do not make an MLP with residual={residual}")
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.dropout = dropout
         self.residual = residual
         self.out_norm = nn.LayerNorm(sizes[-1]) if out_norm else None

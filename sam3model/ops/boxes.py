@@ -1,4 +1,4 @@
-"""Box arithmetic: layouts, areas, overlaps. Every function is finite for boxes of zero area, in value and in gradient."""
+"""Box arithmetic: layouts, areas, overlaps; finite for boxes of zero area, in value and in gradient."""
 
 import torch
 from torch import Tensor
@@ -33,7 +33,10 @@ def box_area(boxes: Tensor) -> Tensor:
 
 
 def paired_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of corner boxes, elementwise with broadcasting: (..., 4), (..., 4) -> (...); 0 for an empty union."""
+    """Intersection over union of corner boxes, elementwise with broadcasting: (..., 4), (..., 4) -> (...).
+
+    An empty union gives 0.
+    """
     intersection, union = _intersection_union(a, b)
     return _safe_ratio(intersection, union)
 

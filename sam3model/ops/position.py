@@ -12,7 +12,8 @@ TEMPERATURE = 10000.0
 class PositionEmbeddingSine:
     """Sine codes of `dim` channels (official name): half of them for rows, half for columns.
 
-    A coordinate in 0..1 is multiplied by 2 pi and divided by 10000^(2*floor(j/2)/(dim/2)); even channels j are sines, odd ones cosines.
+    A coordinate in 0..1 is multiplied by 2 pi and divided by 10000^(2*floor(j/2)/(dim/2)); even channels j are sines,
+    odd ones cosines.
     """
 
     def __init__(self, dim: int) -> None:
@@ -21,7 +22,7 @@ class PositionEmbeddingSine:
         self.dim = dim
 
     def map(self, height: int, width: int, *, device: torch.device | None = None) -> Tensor:
-        """Code of a map, (1, dim, height, width), row part first; the same tensor is returned each time: do not change it."""
+        """Code of a map, (1, dim, height, width), row part first; a shared tensor: do not change it."""
         return _map_code(self.dim, height, width, device or torch.device("cpu"))
 
     def encode_points(self, points: Tensor) -> Tensor:
