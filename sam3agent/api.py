@@ -57,7 +57,7 @@ class Agent:
     def from_settings(cls, settings: Settings) -> "Agent":
         """An agent as configured; nothing is loaded or connected before the first question."""
         return cls(
-            segmenter=LocalSegmenter(settings.weights, settings.device, settings.dtype),
+            segmenter=make_segmenter(settings),
             backend=make_backend(settings),
             budget=Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds),
             threshold=settings.threshold,
@@ -104,7 +104,7 @@ class Agent:
         if tell:
             tell(f"encoding the picture ({picture.width}x{picture.height}) with {self.segmenter.name}")
         bench = await asyncio.to_thread(self.open, picture)
-        trace = Trace(_fresh(out))
+        trace = Trace(make_folder(out) if out else None)
         try:
             self._record_start(trace, query, source, picture)
             ledger = Ledger(self.budget)
@@ -166,6 +166,11 @@ def ask(image: "str | Path | bytes | Image.Image", query: str, *, out: Path | No
     return Agent.from_settings(load_settings(settings)).ask(image, query, out=out)
 
 
+def make_segmenter(settings: Settings) -> Segmenter:
+    """The segmenter that the settings mean; its weights are loaded with the first picture."""
+    return LocalSegmenter(settings.weights, settings.device, settings.dtype)
+
+
 def make_backend(settings: Settings) -> MLLM:
     """The backend that the settings mean."""
     if settings.backend == "rules":
@@ -206,13 +211,13 @@ def _named(image: Any, source: Any) -> "Image.Image":
     return open_picture(source, name=name or ("standard input" if image == "-" else None))
 
 
-def _fresh(out: Path | None) -> Path | None:
-    if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write into {out}: {error.strerror}") from error
-    return out
+def make_folder(folder: Path) -> Path:
+    """A folder to write into; raises `InputError` where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+    return folder
 
 
 def _saved(answer: Answer, out: Path | None, trace: Trace, image: Any) -> Answer:

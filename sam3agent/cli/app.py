@@ -121,7 +121,7 @@ def doctor(
     """Say whether everything is in place: versions, device, weights, MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
-    run_doctor({"weights": weights, "model": model, "base_url": base_url}, as_json=as_json)
+    raise typer.Exit(run_doctor({"weights": weights, "model": model, "base_url": base_url}, as_json=as_json))
 
 
 @app.command()
@@ -138,7 +138,7 @@ def mcp(
 
     configure_logging(verbose)
     settings = load_settings({"weights": weights, "mllm": mllm, "device": device})
-    serve(settings, **({"roots": root} if root else {}))
+    serve(settings, roots=tuple(root or ()))
 
 
 weights_app = typer.Typer(help="Look at weights files and convert them.", no_args_is_help=True, rich_markup_mode=None)

@@ -7,7 +7,6 @@ from sam3agent.api import Agent
 from sam3agent.cli.app import configure_logging
 from sam3agent.cli.screen import Status, output_folder, say_answer, say_json
 from sam3agent.config import load_settings
-from sam3agent.images import open_picture, read_source
 
 
 def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:
@@ -15,8 +14,6 @@ def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, 
     configure_logging(verbose)
     settings = load_settings(flags)
     status = Status(quiet=as_json, verbose=verbose)
-    data = read_source(image)
-    open_picture(data, name="standard input" if image == "-" else image)
     agent = Agent.from_settings(settings)
     if settings.backend == "rules":
         status.tell("no MLLM configured: using the built-in rules (see --mllm, --base-url)")

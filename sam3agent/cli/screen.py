@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sam3agent.answer import Answer
+from sam3agent.answer import Answer, AnswerMask
 
 
 class Status:
@@ -53,10 +53,7 @@ def say_answer(answer: Answer) -> None:
     }[answer.status]
     say(f"{head}: {answer.reason}" if answer.reason else head)
     for mask in answer.masks:
-        x0, y0, x1, y1 = mask.box
-        say(
-            f'  mask {mask.id}  score {mask.score:.2f}  box {x0},{y0},{x1},{y1}  {mask.stored.area} px  "{mask.phrase}"'
-        )
+        say_mask(mask)
     calls = f"{answer.segmenter_calls} searches, {answer.mllm_calls} MLLM calls"
     tokens = f" ({answer.usage.prompt_tokens + answer.usage.completion_tokens} tokens)" if answer.mllm_calls else ""
     say(f"{answer.steps} steps, {calls}{tokens}, {answer.elapsed_s:.2f} s, {answer.weights} + {answer.backend}")
@@ -65,6 +62,12 @@ def say_answer(answer: Answer) -> None:
         say(f"masks   {answer.masks_path}")
     if answer.trace_path:
         say(f"trace   {answer.trace_path}")
+
+
+def say_mask(mask: AnswerMask) -> None:
+    """One mask in a line."""
+    box = ",".join(str(side) for side in mask.box)
+    say(f'  mask {mask.id}  score {mask.score:.2f}  box {box}  {mask.stored.area} px  "{mask.phrase}"')
 
 
 def output_folder(out: Path | None, image: str) -> Path:

@@ -167,6 +167,7 @@ def _ranked(text: str) -> Target:
 def _noun(text: str) -> Target:
     """A bare noun phrase, with its determiner taken off and its head noun in the singular."""
     text = TAIL.sub("", " ".join(text.split())).strip(" ,")
+    text = re.sub(r"^(?:(?:the|of) )+", "", text)
     found = _DETERMINER.match(text)
     everything = bool(found and found["all"])
     number = _number(found["number"] or "") if found else None

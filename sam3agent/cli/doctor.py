@@ -1,0 +1,87 @@
+"""`sam3agent doctor`: whether everything is in place, each line with what to do about it."""
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from sam3agent.api import run_to_end
+from sam3agent.cli.screen import say, say_json
+from sam3agent.config import Settings, load_settings
+from sam3model.errors import Sam3Error
+
+PACKAGES = ("sam3agent", "torch", "transformers", "openai", "mcp", "pydantic", "pillow", "numpy", "safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report. ok: None where nothing had to be checked."""
+
+    name: str
+    ok: bool | None
+    detail: str
+
+
+def run_doctor(flags: Mapping[str, Any], *, as_json: bool) -> int:
+    """Print the report; 1 where a check failed."""
+    settings = load_settings(flags)
+    checks = [_versions(), *(_guard(name, check, settings) for name, check in CHECKS.items())]
+    failed = any(check.ok is False for check in checks)
+    if as_json:
+        say_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
+    else:
+        for check in checks:
+            mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
+            say(f"{mark} {check.name:9} {check.detail}")
+    return int(failed)
+
+
+def _versions() -> Check:
+    missing, found = [], [f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    missing = [name for name in missing if name != "sam3agent"]
+    detail = ", ".join(found)
+    return Check("versions", not missing, f"missing {', '.join(missing)}: reinstall sam3agent" if missing else detail)
+
+
+def _device(settings: Settings) -> str:
+    from sam3model.devices import resolve_device, resolve_dtype
+
+    device = resolve_device(settings.device)
+    return f"{device}, {str(resolve_dtype(settings.dtype, device)).removeprefix('torch.')}"
+
+
+def _weights(settings: Settings) -> str:
+    from sam3model.checkpoint import find_weights
+
+    path = find_weights(settings.weights)
+    size = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*.safetensors")))
+    return f"{settings.weights}: {path} ({size / 1e6:.0f} MB)"
+
+
+def _mllm(settings: Settings) -> str:
+    if settings.backend == "rules":
+        return "rules: no MLLM configured (set --base-url and --model, or SAM3AGENT_BASE_URL and SAM3AGENT_MODEL)"
+    from sam3agent.mllm.openai import OpenAIBackend
+
+    backend = OpenAIBackend.from_settings(settings)
+    names = run_to_end(backend.models())
+    if settings.model and settings.model not in names:
+        raise Sam3Error(f"the server answers but has no model {settings.model!r}; it has {', '.join(names[:10])}")
+    return f"reachable, models: {', '.join(names[:10])}"
+
+
+CHECKS: dict[str, Callable[[Settings], str]] = {"device": _device, "weights": _weights, "MLLM": _mllm}
+
+
+def _guard(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+    """A check, its failure told as a line."""
+    try:
+        return Check(name, None if name == "MLLM" and settings.backend == "rules" else True, check(settings))
+    except Sam3Error as error:
+        return Check(name, False, str(error))

@@ -1,0 +1,86 @@
+"""`sam3agent replay`: a recorded question again, without any model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sam3agent.agent.budget import Budget
+from sam3agent.agent.replay import RecordedSegmenter, recorded_masks, recorded_picture
+from sam3agent.agent.trace import read_trace
+from sam3agent.answer import Answer, AnswerMask
+from sam3agent.api import Agent, make_folder
+from sam3agent.cli.app import configure_logging
+from sam3agent.cli.screen import output_folder, say, say_answer, say_json
+from sam3agent.images import open_picture
+from sam3agent.mllm.base import Usage
+from sam3agent.mllm.scripted import ReplayBackend
+from sam3model.errors import InputError
+
+
+def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, verbose: bool) -> None:
+    """Print the steps of a trace and draw its answer again; with `rerun`, drive the state machine again."""
+    configure_logging(verbose)
+    records = read_trace(trace)
+    picture = recorded_picture(records, trace)
+    start = records[0]
+    folder = make_folder(output_folder(out, f"replay-{trace.resolve().parent.name if trace.is_file() else trace.name}"))
+    if rerun:
+        calls, searches, seconds = start["budget"]
+        agent = Agent(
+            RecordedSegmenter(records),
+            ReplayBackend(records),
+            Budget(calls, searches, seconds),
+            threshold=start["threshold"],
+        )
+        answer = agent.ask(picture, start["query"], out=folder)
+    else:
+        answer = _recorded_answer(records, picture).save(folder, picture.name)
+    if as_json:
+        say_json(answer.to_json())
+        return
+    if not rerun:
+        for line in _steps(records):
+            say(line)
+    say_answer(answer)
+
+
+def _recorded_answer(records: Sequence[Mapping[str, Any]], picture: Path) -> Answer:
+    """The answer as the trace tells it."""
+    start, end = records[0], records[-1]
+    if end["event"] != "end":
+        raise InputError("the trace breaks off before an answer; --rerun may still bring it to an end")
+    stored = recorded_masks(records)
+    phrases = {m["id"]: m["phrases"] for r in records if r["event"] == "tool" for m in r["masks"]}
+    best = {mask_id: max(found, key=lambda pair: pair[1]) for mask_id, found in phrases.items()}
+    return Answer(
+        query=start["query"],
+        status=end["status"],
+        reason=end["reason"],
+        masks=tuple(AnswerMask(i, stored[i].box, best[i][1], best[i][0], stored[i]) for i in end["ids"] if i in stored),
+        picture=open_picture(picture),
+        mllm_calls=end["mllm_calls"],
+        segmenter_calls=end["segmenter_calls"],
+        elapsed_s=end["elapsed_s"],
+        usage=Usage(),
+        steps=sum(record["event"] == "state" for record in records),
+        weights=start["weights"],
+        backend=start["backend"],
+    )
+
+
+def _steps(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line for each thing that happened."""
+    lines = [f"question: {records[0]['query']}"]
+    for record in records:
+        match record["event"]:
+            case "tool":
+                said = ", ".join(f"{key}={value!r}" for key, value in record["arguments"].items() if value)
+                lines.append(f"[{record['t']:6.2f} s] {record['name']}({said})")
+                for search in record["data"].get("searches", ()):
+                    ids = ", ".join(str(mask["id"]) for mask in search["masks"])
+                    lines.append(f'             "{search["phrase"]}": {f"mask {ids}" if ids else "nothing found"}')
+            case "finding":
+                lines.append(f"[{record['t']:6.2f} s] mask {record['id']}: {record['verdict']} ({record['reason']})")
+            case "complaint":
+                lines.append(f"[{record['t']:6.2f} s] unusable reply: {record['text']}")
+    return lines
