@@ -71,10 +71,20 @@ def _pitch(size: Size, horizon: float, dice: Dice) -> Image.Image:
             draw.rectangle([0, row * top * h, w, row * top * h + max(2, h // 60)], 255)
         draw.rectangle([0, 0.9 * top * h, w, top * h], 255)
 
+    _crowd(picture, round(0.9 * top * size[1]), dice)
     _overlay(picture, mown, 0.10, (255, 255, 220))
     _overlay(picture, lines, 0.8, (246, 250, 244))
     _overlay(picture, stands, 0.25, (235, 238, 246))
     return picture
+
+
+def _crowd(picture: Image.Image, height: int, dice: Dice) -> None:
+    """Rows of blurred specks, as a full stand looks from afar."""
+    noise = np.random.Generator(np.random.PCG64(dice.seed + 1)).random((11, 84, 4))
+    specks = 255 * (0.65 * noise[..., :1] + 0.35 * noise[..., 1:])
+    rows = Image.fromarray(specks.astype(np.uint8)).resize((picture.width, height), Image.Resampling.BICUBIC)
+    box = (0, 0, picture.width, height)
+    picture.paste(Image.blend(picture.crop(box), rows, 0.2), box)
 
 
 def _street(size: Size, horizon: float, dice: Dice) -> Image.Image:

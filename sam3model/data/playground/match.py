@@ -1,0 +1,54 @@
+"""The picture that ships with the package: a held-out football scene with its truth.
+
+`python -m sam3model.data.playground.match assets` writes `match.png` and `match.json` again, byte for byte.
+"""
+
+import sys
+from pathlib import Path
+
+from sam3model.data.playground.descriptions import Description
+from sam3model.data.playground.export import save_json, save_picture, to_coco
+from sam3model.data.playground.questions import Question
+from sam3model.data.playground.relations import first, nearest
+from sam3model.data.playground.scene import Scene, scene
+
+SPLIT = "heldout"
+"""No training or model selection reads this split."""
+INDEX = 1136
+SCALE = 3
+
+
+def match() -> tuple[Scene, list[Question]]:
+    """The scene at 1056 x 768, and what a visitor may ask of it."""
+    shown = scene(SPLIT, INDEX, scale=SCALE)
+    things = {
+        name: [shown.objects[i] for i in description.select(shown)]
+        for name, description in (
+            ("white", Description("player", "white")), ("red", Description("player", "red")),
+            ("players", Description("player")), ("ball", Description("ball")), ("referee", Description("referee")),
+        )
+    }  # fmt: skip
+    white, red = things["white"], things["red"]
+    leftmost = first(shown, white, "left", 1) or ()
+    others = tuple(thing.id for thing in white if thing.id not in leftmost)
+    asked = [
+        Question("leftmost player in white", leftmost, "extreme"),
+        Question("the rightmost player in red", first(shown, red, "right", 1) or (), "extreme"),
+        Question("all players in red", tuple(thing.id for thing in red), "plain"),
+        Question("all players in white except the leftmost one", others, "except_extreme"),
+        Question("the player in white closest to the ball", nearest(white, things["ball"][0]) or (), "nearest"),
+        Question("the referee", tuple(thing.id for thing in things["referee"]), "plain"),
+        Question("the player in blue", (), "none:colour"),
+    ]
+    return shown, asked
+
+
+def main(folder: str) -> None:
+    """Write `match.png` and `match.json`."""
+    shown, asked = match()
+    save_picture(shown, Path(folder) / "match.png")
+    save_json(to_coco([(shown, "match.png", asked)]), Path(folder) / "match.json")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
