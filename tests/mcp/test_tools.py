@@ -1,66 +1,23 @@
 """The registry's tools over MCP, through the SDK's own in-memory client."""
 
 import asyncio
-import base64
-import io
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, ImageContent, TextContent
-from PIL import Image
 
 from sam3agent.agent.pool import Mask
-from sam3agent.api import Agent
-from sam3agent.config import Settings
-from sam3agent.mcp_server import SERVED, build_server
-from sam3agent.mllm.scripted import Line, ScriptedBackend
+from sam3agent.mcp_server import SERVED
 from sam3agent.tools.masks import REGISTRY
-from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+from tests.mcp.desk import Desk, data, pictures, text
+from tests.mllm.fake_segmenter import drawing
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> "Desk":
+def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
-
-
-class Desk:
-    """A server over a fake segmenter, and a folder with one picture in it."""
-
-    def __init__(self, folder: Path, script: Iterable[Line] = (), judge: dict[int | None, Line] | None = None) -> None:
-        self.folder = folder
-        self.segmenter = FakeSegmenter()
-        drawing().save(folder / "match.png")
-        settings = Settings(out=folder / "out")
-        agent = Agent(self.segmenter, ScriptedBackend(script, judge))
-        self.server = build_server(settings, roots=[folder], agent=agent)
-
-    def calls(self, *calls: tuple[str, dict[str, Any]], mode: str = "auto") -> list[CallToolResult]:
-        async def talk() -> list[CallToolResult]:
-            async with Client(self.server, mode=mode) as client:
-                return [await client.call_tool(name, arguments) for name, arguments in calls]
-
-        return asyncio.run(talk())
-
-    def call(self, name: str, **arguments: Any) -> CallToolResult:
-        return self.calls((name, {"image": "match.png", **arguments}))[0]
-
-    def refusal(self, name: str, **arguments: Any) -> str:
-        result = self.call(name, **arguments)
-        assert result.is_error
-        return text(result)
-
-
-def text(result: CallToolResult) -> str:
-    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
-
-
-def pictures(result: CallToolResult) -> list[Image.Image]:
-    data = [base64.b64decode(part.data) for part in result.content if isinstance(part, ImageContent)]
-    return [Image.open(io.BytesIO(one)) for one in data]
 
 
 def test_one_definition_is_enough(desk: Desk) -> None:
@@ -90,17 +47,17 @@ def test_search_look_and_select(desk: Desk, mode: str) -> None:
         ("select_masks", {"image": "match.png", "ids": [1], "reason": "furthest left"}),
         mode=mode,
     )
-    white, dog = found.structured_content["searches"]
+    white, dog = data(found)["searches"]
     assert [mask["id"] for mask in white["masks"]] == [1, 2]
     assert white["masks"][0]["box"] == [8, 20, 20, 50]
     assert dog == {"phrase": "dog", "masks": []}
     assert "nothing found" in text(found)
     assert len(pictures(found)) == 1 and len(pictures(seen)) == 2 and len(pictures(chosen)) == 1
-    assert [mask["rank_from_left"] for mask in measured.structured_content["masks"]] == [1, 2]
-    saved = json.loads(Path(chosen.structured_content["masks_file"]).read_text())
+    assert [mask["rank_from_left"] for mask in data(measured)["masks"]] == [1, 2]
+    saved = json.loads(Path(data(chosen)["masks_file"]).read_text())
     mask = Mask.from_rle(saved["annotations"][0]["segmentation"])
     assert mask is not None and mask.box == (8, 20, 20, 50) and mask.area == 12 * 30
-    assert Path(chosen.structured_content["overlay_file"]).is_file()
+    assert Path(data(chosen)["overlay_file"]).is_file()
 
 
 def test_a_picture_is_encoded_once_and_asked_often(desk: Desk) -> None:

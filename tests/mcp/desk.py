@@ -1,0 +1,66 @@
+"""A server over a fake segmenter and a scripted backend, and a folder with one picture in it."""
+
+import asyncio
+import base64
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+from mcp.types import CallToolResult, ImageContent, TextContent
+from PIL import Image
+
+from sam3agent.api import Agent
+from sam3agent.config import Settings
+from sam3agent.mcp_server import build_server
+from sam3agent.mllm.base import MLLM
+from sam3agent.mllm.scripted import Line, ScriptedBackend
+from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+
+
+class Desk:
+    """Calls tools as a client would; `lines` collects the progress told."""
+
+    def __init__(self, folder: Path, script: Iterable[Line] = (), backend: MLLM | None = None) -> None:
+        self.folder = folder
+        self.segmenter = FakeSegmenter()
+        self.lines: list[str] = []
+        drawing().save(folder / "match.png")
+        agent = Agent(self.segmenter, backend or ScriptedBackend(script, {None: '{"verdict": "accept"}'}))
+        self.server = build_server(Settings(out=folder / "out"), roots=[folder], agent=agent)
+
+    def calls(self, *calls: tuple[str, dict[str, Any]], mode: str = "auto") -> list[CallToolResult]:
+        async def told(_done: float, _total: float | None, message: str | None) -> None:
+            self.lines.append(message or "")
+
+        async def talk() -> list[CallToolResult]:
+            async with Client(self.server, mode=mode) as client:
+                return [await client.call_tool(name, given, progress_callback=told) for name, given in calls]
+
+        return asyncio.run(talk())
+
+    def call(self, name: str, **arguments: Any) -> CallToolResult:
+        return self.calls((name, {"image": "match.png", **arguments}))[0]
+
+    def refusal(self, name: str, **arguments: Any) -> str:
+        result = self.call(name, **arguments)
+        assert result.is_error
+        return text(result)
+
+
+def text(result: CallToolResult) -> str:
+    """The words of a result."""
+    return "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+def data(result: CallToolResult) -> dict[str, Any]:
+    """The structured content of a result."""
+    assert not result.is_error, text(result)
+    return result.structured_content or {}
+
+
+def pictures(result: CallToolResult) -> list[Image.Image]:
+    """The pictures of a result, decoded."""
+    encoded = [base64.b64decode(part.data) for part in result.content if isinstance(part, ImageContent)]
+    return [Image.open(io.BytesIO(one)) for one in encoded]

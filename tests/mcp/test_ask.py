@@ -1,0 +1,76 @@
+"""`ask` over MCP: one call for a whole question, over what the other tools have encoded already."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sam3agent.mllm.errors import MLLMUnreachableError
+from sam3agent.mllm.rules import RulesBackend
+from sam3agent.mllm.scripted import call
+from tests.mcp.desk import Desk, data, pictures, text
+
+WHITE = [call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1], reason="furthest left")]
+
+
+def test_an_answer_has_handles_files_and_a_picture(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, WHITE)
+    result = desk.call("ask", question="leftmost player in white")
+    answer = data(result)
+    assert (answer["status"], answer["reason"]) == ("answered", "furthest left")
+    assert [(mask["id"], mask["box"], mask["area"]) for mask in answer["masks"]] == [(1, [8, 20, 20, 50], 360)]
+    assert answer["mllm_calls"] == 4 and answer["backend"] == "scripted" and answer["weights"] == "fake"
+    assert json.loads(Path(answer["masks_file"]).read_text())["annotations"][0]["bbox"] == [8, 20, 12, 30]
+    assert Path(answer["overlay_file"]).is_file() and Path(answer["trace"]).is_file()
+    assert [picture.size for picture in pictures(result)] == [(96, 64)]
+    assert "mask 1" in text(result) and "scripted" in text(result)
+
+
+def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, WHITE)
+    desk.call("ask", question="leftmost player in white")
+    assert any("searching for 'player in white'" in line for line in desk.lines)
+    assert any("mask 1: accept" in line for line in desk.lines)
+
+
+def test_no_match_is_an_answer_not_an_error(tmp_path: Path) -> None:
+    result = Desk(tmp_path, [call("report_no_match", reason="there is no dog")]).call("ask", question="the dog")
+    assert data(result)["status"] == "no_match" and data(result)["masks"] == []
+    assert "No match" in text(result) and pictures(result) == []
+
+
+def test_ids_of_answers_and_searches_are_of_one_kind(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, WHITE)
+    red, answer, chosen = desk.calls(
+        ("segment_phrase", {"image": "match.png", "phrases": ["player in red"]}),
+        ("ask", {"image": "match.png", "question": "leftmost player in white"}),
+        ("select_masks", {"image": "match.png", "ids": [1, 2]}),
+    )
+    assert [mask["id"] for mask in data(red)["searches"][0]["masks"]] == [1]
+    assert [mask["id"] for mask in data(answer)["masks"]] == [2]
+    assert [mask["box"] for mask in data(chosen)["masks"]] == [[34, 22, 46, 50], [8, 20, 20, 50]]
+    assert desk.segmenter.opened == 1
+
+
+def test_without_an_mllm_the_rules_answer_and_say_so(tmp_path: Path) -> None:
+    result = Desk(tmp_path, backend=RulesBackend()).call("ask", question="leftmost player in white")
+    assert [mask["box"] for mask in data(result)["masks"]] == [[8, 20, 20, 50]]
+    assert "decided by rules" in text(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"question": "  "}, "the question is empty"),
+        ({"question": "x", "image": "none.png"}, "there is no file"),
+        ({"question": "x", "image": "/etc/passwd"}, "--root"),
+    ],
+)
+def test_mistakes_are_answered_with_a_sentence(tmp_path: Path, arguments: dict[str, str], says: str) -> None:
+    said = Desk(tmp_path, WHITE).refusal("ask", **arguments)
+    assert says in said and "\n" not in said
+
+
+def test_a_server_that_is_away_is_an_error_that_says_so(tmp_path: Path) -> None:
+    away = MLLMUnreachableError("No MLLM server answers at http://here; start one there.")
+    assert "No MLLM server answers" in Desk(tmp_path, [away]).refusal("ask", question="the ball")
