@@ -1,0 +1,52 @@
+"""cgF1 on videos (SA-Co/VEval): every (video, phrase) pair is a sample, tracks are compared over space and time."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sam3model.metrics.cgf1 import SCORE_THRESHOLD, ConceptF1
+from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, count_matches
+from sam3model.metrics.files import Source
+from sam3model.metrics.overlap import check_kind
+from sam3model.metrics.video import Phrase, VideoData, above, iou_masklets, load_videos
+
+
+def evaluate_video_cgf1(
+    ground_truth: Source, predictions: Source, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD
+) -> ConceptF1Result:
+    """cgF1 of tracks; see `video_concept_f1`. Raises MetricError if a file is malformed or no pair was asked."""
+    return video_concept_f1(load_videos(ground_truth, predictions), iou_type, score_threshold).compute()
+
+
+def video_concept_f1(data: VideoData, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD) -> ConceptF1:
+    """Count the matches of every (video, phrase) pair that was asked or occurs; shards can be merged.
+
+    A track without any pixel that passes the score threshold is a false positive, as officially. No prediction at all
+    is a score of 0 (the official reader stops with IndexError).
+    """
+    metric = ConceptF1(check_kind(iou_type), score_threshold)
+    for phrase in data.pairs.union(data.phrases) if data.pairs else data.phrases:
+        targets = data.target_tracks(iou_type, phrase)
+        kept = above(data.predictions.get(phrase, []), score_threshold)
+        if len(targets) and kept:
+            iou = iou_masklets(targets, data.predicted_tracks(iou_type, phrase, kept))
+        else:
+            iou = np.zeros((len(targets), len(kept)))
+        metric.add(phrase, count_matches(iou))
+    return metric
+
+
+def phrase_table(samples: Mapping[Phrase, SampleCounts]) -> Iterable[dict[str, Any]]:
+    """One row per (video, phrase) pair: TP, FP, FN and F1 at 0.5, at 0.75 and averaged over the ten thresholds.
+
+    F1 is 2 TP / (2 TP + FP + FN) without an epsilon, 1 where nothing was to be found and nothing was.
+    """
+    for (video, category), (tp, targets, detections) in sorted(samples.items()):
+        errors = targets + detections - 2 * tp
+        f1 = np.divide(2 * tp, 2 * tp + errors, out=np.ones(len(tp)), where=2 * tp + errors > 0)
+        row: dict[str, Any] = {"video_id": video, "category_id": category}
+        curves = {"TP": tp, "FP": detections - tp, "FN": targets - tp, "F1": f1}
+        for suffix, part in (("50_95", slice(None)), ("50", slice(0, 1)), ("75", slice(5, 6))):
+            row |= {f"{name}_{suffix}": float(np.mean(values[part])) for name, values in curves.items()}
+        yield row
