@@ -138,16 +138,16 @@ def sam3() -> DetectorConfig:
 def sam3_tiny() -> DetectorConfig:
     """The sizes of the shipped weights: a few million parameters, made for two CPU cores."""
     return DetectorConfig(
-        d_model=96,
+        d_model=64,
         heads=4,
         dropout=0.0,
         vit=ViTConfig(
             image_size=256,
             patch_size=16,
-            pretrain_image_size=256,
-            width=192,
+            pretrain_image_size=128,
+            width=128,
             depth=6,
-            heads=6,
+            heads=4,
             mlp_ratio=4.0,
             window=8,
             global_blocks=(2, 5),
@@ -155,11 +155,10 @@ def sam3_tiny() -> DetectorConfig:
         ),
         neck=NeckConfig(tracker_neck=False),
         text=TextConfig(width=64, heads=2, layers=2, context_length=16, projection_dim=64),
-        geometry=GeometryConfig(layers=1, ffn=192, roi_size=3),
-        fusion=FusionConfig(layers=2, ffn=256),
-        decoder=DecoderConfig(layers=3, ffn=256, queries=30),
-        scoring=ScoringConfig(hidden=192),
-        segmentation=SegmentationConfig(groups=8),
+        geometry=GeometryConfig(layers=1, ffn=128, roi_size=3),
+        fusion=FusionConfig(layers=2, ffn=192),
+        decoder=DecoderConfig(layers=3, ffn=192, queries=24),
+        scoring=ScoringConfig(hidden=128),
     )
 
 
