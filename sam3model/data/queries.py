@@ -18,6 +18,7 @@ class FindQuery:
     """One prompt about one picture, with its answer.
 
     boxes (n, 4) float32 normalised cxcywh and masks (n, H, W) bool of every instance; both empty for a negative prompt.
+    An instance whose mask is not known, or not to be learnt, has one without a single pixel.
     exhaustive: nothing that fits was left unannotated.
     exemplars (m, 4) normalised cxcywh: positive boxes given as prompt.
     """

@@ -26,6 +26,7 @@ class PlaygroundSource:
     negatives: share of phrases that match nothing. mask_stride: masks are (size / stride) squared.
     exemplars: share of positive queries that get a slightly moved box of one of their things as well; half of these, if
     they name a kind and nothing else, have only the box.
+    outlined: so many positive queries keep their masks (None: all).
     """
 
     split: str
@@ -34,6 +35,7 @@ class PlaygroundSource:
     phrases: int = 4
     negatives: float = 0.4
     exemplars: float = 0.0
+    outlined: int | None = None
     mask_stride: int = 1
 
     def __call__(self, index: int) -> Sample:
@@ -41,7 +43,9 @@ class PlaygroundSource:
         number = index + self.seed * 10**9
         picture = self._scene(number)
         dice = Dice(self.split, number, "queries", self.phrases)
-        queries = tuple(self._query(picture, query, dice) for query in self._choose(phrases(picture), dice))
+        chosen = self._choose(phrases(picture), dice)
+        outlined = [query for query in chosen if query.ids][: self.outlined]
+        queries = tuple(self._query(picture, query, dice, query in outlined) for query in chosen)
         return Sample(preprocess(picture.image, self.size), queries, f"playground/{self.split}/{number}")
 
     def _scene(self, number: int) -> Scene:
@@ -60,13 +64,15 @@ class PlaygroundSource:
         wanted = min(len(negative), max(wanted, self.phrases - len(positive)))
         return dice.some(positive, self.phrases - wanted) + dice.some(negative, wanted)
 
-    def _query(self, picture: Scene, query: PhraseQuery, dice: Dice) -> FindQuery:
+    def _query(self, picture: Scene, query: PhraseQuery, dice: Dice, outlined: bool) -> FindQuery:
         things = [picture.objects[i] for i in query.ids]
         height, width = picture.image.shape[:2]
         corners = np.array([thing.box for thing in things], np.float32).reshape(-1, 2, 2) / (width, height)
         boxes = np.concatenate((corners.mean(1), corners[:, 1] - corners[:, 0]), axis=1)
         masks = np.stack([thing.mask for thing in things]) if things else np.zeros((0, height, width), bool)
-        found = FindQuery(query.phrase, boxes, shrink(masks, self.size // self.mask_stride))
+        side = self.size // self.mask_stride
+        masks = shrink(masks, side) if outlined else np.zeros((len(things), side, side), bool)
+        found = FindQuery(query.phrase, boxes, masks)
         if not things or not dice.chance(self.exemplars):
             return found
         moved = dice.pick(boxes) + [dice.uniform(-0.05, 0.05) * side for side in (*boxes[0, 2:], *boxes[0, 2:])]

@@ -48,14 +48,16 @@ class DataConfig:
 class Stage:
     """One stretch of the curriculum: `share` of the budget on pictures of `size` pixels, `batch` at a time.
 
-    phrases: at most so many prompts per picture. mask_stride: target masks have the size of the picture over this.
-    lr_scale multiplies every learning rate.
+    phrases: at most so many prompts per picture. outlined: so many positive ones of them train masks, the others boxes
+    alone, which is a good deal cheaper. mask_stride: target masks have the size of the picture over this. lr_scale
+    multiplies every learning rate.
     """
 
     share: float = 1.0
     size: int = 256
     batch: int = 8
     phrases: int = 4
+    outlined: int = 4
     mask_stride: int = 2
     lr_scale: float = 1.0
 

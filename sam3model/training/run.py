@@ -229,7 +229,7 @@ class Run:
         data = self.config.data
         source = PlaygroundSource(
             "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases,
-            negatives=data.negatives, exemplars=data.exemplars, mask_stride=stage.mask_stride,
+            outlined=stage.outlined, mask_stride=stage.mask_stride, negatives=data.negatives, exemplars=data.exemplars,
         )  # fmt: skip
         self.waited = 0.0
         self.speed_from = (self.progress.seconds, self.progress.pictures)

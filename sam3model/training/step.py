@@ -56,13 +56,20 @@ def train_step(
 
 
 def evaluate(model: nn.Module, loss: Loss, batch: Batch, precision: torch.dtype) -> tuple[Detections, LossTerms]:
-    """Detections in float32 and their loss. Only prompts that have something to find are given masks to learn from."""
-    device = batch.pixels.device
+    """Detections in float32 and their loss. In training, masks are made only for prompts whose targets have some."""
+    device, outlined = batch.pixels.device, _outlined(batch.targets) if model.training else None
     with torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32):
-        found = (batch.targets.num_boxes > 0).to(device) if model.training else None
-        detections = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, mask_prompts=found)
+        detections = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, mask_prompts=outlined)
     detections = in_float32(detections)
     return detections, loss(detections, batch.targets)
+
+
+def _outlined(targets: Targets) -> Tensor:
+    """Prompts with at least one valid target mask, (P,) bool."""
+    outlined = torch.zeros(targets.prompts, dtype=torch.bool, device=targets.device)
+    valid = targets.is_valid_mask
+    outlined[targets.prompt_index() if valid is None else targets.prompt_index()[valid]] = True
+    return outlined
 
 
 def clip_gradients(model: nn.Module, limit: float | None) -> float:
