@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from sam3model.data.playground import relations
 from sam3model.data.playground.descriptions import PEOPLE, Description, say
 from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.phrases import descriptions
 from sam3model.data.playground.scene import Scene, SceneObject
 
 Asked = tuple[str, tuple[int, ...]] | None
@@ -21,16 +19,11 @@ BESIDE = {"left": "to the left of", "right": "to the right of", "top": "above", 
 
 @dataclass
 class Asker:
-    """A scene with the stream of choices for one question."""
+    """A scene, every description that names something in it (with what it names), and choices for one question."""
 
     scene: Scene
+    groups: list[Group]
     dice: Dice
-
-    @cached_property
-    def groups(self) -> list[Group]:
-        """Every description that names something, with what it names."""
-        things = self.scene.objects
-        return [(d, [thing for thing in things if d.matches(thing)]) for d in descriptions(self.scene)]
 
     def group(self, least: int) -> Group | None:
         """Some description without a size word that names at least so many things."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sam3model.data.playground.asking import ASKERS, Asker
 from sam3model.data.playground.dice import Dice
+from sam3model.data.playground.phrases import descriptions
 from sam3model.data.playground.refusing import REFUSERS
 from sam3model.data.playground.scene import Scene
 
@@ -68,13 +69,15 @@ class Question:
 
 def questions(scene: Scene, count: int = 5) -> list[Question]:
     """Up to `count` different questions, about a fifth of them unanswerable; always the same ones for a scene."""
+    groups = [(d, [thing for thing in scene.objects if d.matches(thing)]) for d in descriptions(scene)]
     found: dict[str, Question] = {}
     for attempt in range(ATTEMPTS):
         if len(found) == count:
             break
         dice = Dice(*scene.name, "questions", len(found), attempt)
         wanted = Dice(*scene.name, "answerable", len(found)).chance(UNANSWERABLE)
-        question = _refuse(Asker(scene, dice)) if wanted else _ask(Asker(scene, dice))
+        asker = Asker(scene, groups, dice)
+        question = _refuse(asker) if wanted else _ask(asker)
         if question and question.text not in found:
             found[question.text] = question
     return list(found.values())

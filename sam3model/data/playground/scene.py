@@ -29,8 +29,8 @@ class SceneObject:
     id: also its depth: 0 is the nearest, and a thing only ever hides things of a larger id.
     colour: one of the ten colour words, or "" where none names it. pattern: plain, striped or dotted.
     size: small, medium or large, for its kind. mask (H, W) bool: the pixels where it is seen. box: x0, y0, x1, y1 in
-    pixels around the mask, the last column and row excluded. visible: seen share of its silhouette.
-    hidden_by: ids of the things that cover a clear part (8 %) of it.
+    pixels around the mask, the last column and row excluded. area: pixels of the mask.
+    visible: seen share of its silhouette. hidden_by: ids of the things that cover a clear part (8 %) of it.
     """
 
     id: int
@@ -40,13 +40,9 @@ class SceneObject:
     size: str
     mask: np.ndarray
     box: Box
+    area: int
     visible: float
     hidden_by: tuple[int, ...]
-
-    @property
-    def area(self) -> int:
-        """Pixels seen."""
-        return int(np.count_nonzero(self.mask))
 
     @property
     def center(self) -> tuple[float, float]:
@@ -162,4 +158,6 @@ def _object(index: int, owners: np.ndarray, item: _Placed) -> SceneObject:
     box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     plan = item.plan
     pattern = plan.pattern if plan.colour else "plain"
-    return SceneObject(index, plan.kind.name, plan.colour, pattern, plan.size, mask, box, item.visible, item.hidden_by)
+    return SceneObject(
+        index, plan.kind.name, plan.colour, pattern, plan.size, mask, box, int(mask.sum()), item.visible, item.hidden_by
+    )
