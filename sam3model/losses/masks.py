@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sam3model.errors import InputError
+from sam3model.losses.dense import DenseMaskLoss
 from sam3model.losses.focal import dice_loss, sigmoid_focal_loss
 from sam3model.losses.matcher import Matches
 from sam3model.losses.targets import LossTerms, Targets
@@ -81,17 +82,16 @@ class Masks:
         if outputs.masks is None or targets.masks is None:
             nothing = outputs.logits.new_zeros((), dtype=torch.float32)
             return LossTerms.weighted(dict.fromkeys(weights, nothing), weights)
-        logits, truth = _pairs(
-            outputs.masks, outputs.mask_rows, targets.masks, matches, targets
-        )  # (M, H, W), (M, H', W')
+        logits, target = _pairs(outputs.masks, outputs.mask_rows, matches, targets)  # (M, h, w), (M,)
         if not len(logits):  # nothing to resize or to compare: 0, but still in the graph
             return LossTerms.weighted(dict.fromkeys(weights, logits.sum()), weights)
-        if self.sampler is not None:
-            points = self.sampler.select(logits, *(draws or self.sampler.draw(len(logits), logits.device)))
-            logits, truth = point_sample(logits, points), point_sample(truth.to(logits.dtype), points)
-        elif logits.shape[1:] != truth.shape[1:]:
-            logits = F.interpolate(logits[:, None], truth.shape[1:], mode="bilinear", align_corners=False)[:, 0]
-        logits, truth = logits.flatten(1), truth.flatten(1).to(logits.dtype)  # (M, K)
+        if self.sampler is None:
+            pair = (self.focal_weight, self.dice_weight), (self.focal_alpha, self.focal_gamma)
+            total, sums = DenseMaskLoss.apply(logits, targets.masks, target, *pair)  # type: ignore[misc]
+            return LossTerms(total / num_boxes, dict(zip(weights, sums / num_boxes, strict=True)))
+        points = self.sampler.select(logits, *(draws or self.sampler.draw(len(logits), logits.device)))
+        truth = point_sample(targets.masks[target].to(logits.dtype), points)  # (M, K)
+        logits = point_sample(logits, points)
         losses = {
             "loss_mask": sigmoid_focal_loss(logits, truth, num_boxes, self.focal_alpha, self.focal_gamma),
             "loss_dice": dice_loss(logits, truth, num_boxes),
@@ -99,10 +99,8 @@ class Masks:
         return LossTerms.weighted(losses, weights)
 
 
-def _pairs(
-    masks: Tensor, mask_rows: Tensor | None, truth: Tensor, matches: Matches, targets: Targets
-) -> tuple[Tensor, Tensor]:
-    """The matched mask logits in float32 (M, H, W) and their valid truths (M, H', W')."""
+def _pairs(masks: Tensor, mask_rows: Tensor | None, matches: Matches, targets: Targets) -> tuple[Tensor, Tensor]:
+    """The matched mask logits with a valid truth in float32 (M, H, W), and the packed index of that truth (M,)."""
     prompt, query, target = matches.prompt, matches.query, matches.target
     if targets.is_valid_mask is not None:
         valid = targets.is_valid_mask[target]
@@ -114,4 +112,4 @@ def _pairs(
         row = row_of[prompt]
         if (row < 0).any():
             raise InputError("masks were not predicted for every prompt that has targets: check mask_prompts")
-    return masks[row, query].float(), truth[target]
+    return masks[row, query].float(), target

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from sam3model.losses.dense import DenseMaskLoss, resized
 from sam3model.losses.focal import dice_elements, dice_loss, focal_elements, sigmoid_focal_loss
 from sam3model.losses.masks import PointSampler, point_sample
 from sam3model.losses.semantic import instance_to_semantic, segment_miou
@@ -40,6 +41,36 @@ def test_focal_gradient_is_finite_for_saturated_logits(gamma, target):
     if target == 1.0:  # right and certain: no push; wrong and certain: the full push of the logistic loss
         assert gradient[-1].abs() < 1e-6
         assert gradient[0] == pytest.approx(-0.5, rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.6, 2.0])
+@pytest.mark.parametrize("alpha", [-1.0, 0.25])
+@pytest.mark.parametrize("chunk", [1, 300, 10**6])
+def test_dense_mask_loss_is_the_plain_formula(monkeypatch, gamma, alpha, chunk):
+    """The hand-written gradient, in chunks of any size, equals differentiation of the formula in float64."""
+    monkeypatch.setattr("sam3model.losses.dense.CHUNK_ON_CPU", chunk)
+    torch.manual_seed(0)
+    masks, target = torch.rand(3, 10, 12) > 0.6, torch.tensor([0, 2, 2, 1, 0])
+    logits = (3 * torch.randn(5, 5, 6)).requires_grad_()
+    total, sums = DenseMaskLoss.apply(logits, masks, target, (200.0, 10.0), (alpha, gamma))
+    exact = logits.detach().double().requires_grad_()
+    full = resized(exact, masks.shape[1:]).flatten(1)
+    truth = masks[target].flatten(1)
+    focal, dice = sigmoid_focal_loss(full, truth, 1.0, alpha, gamma), dice_loss(full, truth, 1.0)
+    plain = 200 * focal + 10 * dice
+    torch.testing.assert_close(total.double(), plain, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(sums.double(), torch.stack((focal, dice)), rtol=1e-5, atol=1e-6)
+    (gradient,) = torch.autograd.grad(2 * total, logits)
+    (expected,) = torch.autograd.grad(2 * plain, exact)
+    torch.testing.assert_close(gradient.double(), expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+
+
+def test_dense_mask_gradient_is_finite_for_saturated_logits():
+    logits = torch.tensor([[[-300.0, 300.0], [-40.0, 40.0]]]).requires_grad_()
+    masks = torch.tensor([[[True, True], [False, False]]])
+    for gamma in (0.0, 0.5, 2.0):
+        total, _ = DenseMaskLoss.apply(logits, masks, torch.tensor([0]), (200.0, 10.0), (0.25, gamma))
+        assert total.isfinite() and torch.autograd.grad(total, logits)[0].isfinite().all()
 
 
 @pytest.mark.parametrize("name", names("dice/"))
