@@ -1,7 +1,7 @@
 """The trace: one JSON object a line, written as things happen, with picture files beside it.
 
-Records: `start`, `ask` (texts and pictures sent), `reply`, `complaint`, `tool` (with the masks of a search as
-COCO RLE), `finding`, `state`, `end`. They hold all that `replay` needs to draw or run the question again without any model.
+Records: `start`, `ask` (texts and pictures sent), `reply`, `complaint`, `tool` (with the masks of a search as COCO
+RLE), `finding`, `state`, `end`. They hold all that `replay` needs to draw or run a question again without a model.
 """
 
 import json

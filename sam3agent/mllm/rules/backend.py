@@ -9,7 +9,7 @@ from sam3agent.agent.states import Story
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, ToolCall
 from sam3agent.mllm.rules.grammar import parse
 from sam3agent.mllm.rules.plan import NounPhrase, Plan, Target
-from sam3agent.mllm.rules.select import CLEARLY_OF_COLOUR, LEAST_OF_COLOUR, Selector, alternatives
+from sam3agent.mllm.rules.select import Selector, alternatives
 from sam3agent.tools.workbench import Workbench
 
 MOST_PHRASES = 8
@@ -53,24 +53,20 @@ def _judge(bench: Workbench, plan: Plan, mask_id: int) -> MLLMReply:
     candidate = bench.pool.get(mask_id)
     if candidate is None:
         return _verdict("unsure", "there is no such mask")
-    wanted = _colours_wanted(plan)
-    claims = [(phrase, *wanted.get(phrase, ((), 0.0))) for phrase, _ in candidate.phrases]
-    if not all(colours for _, colours, _ in claims):
-        return _verdict("accept", "found by a phrase without a colour")
+    found_by = {phrase for phrase, _ in candidate.phrases}
+    claims = [
+        (what, searched)
+        for what in plan.phrases()
+        for searched in (what, *alternatives(what))
+        if searched.phrase in found_by
+    ]
+    if not all(what.colours for what, _ in claims):
+        return _verdict("accept", "no colour was asked for")
     selector = Selector(bench)
-    seen = {phrase: selector.colour_share(candidate, colours) for phrase, colours, _ in claims}
-    phrase, colours, least = max(claims, key=lambda claim: seen[claim[0]])
-    said = f"{seen[phrase]:.0%} of its pixels are {' and '.join(colours)}"
-    return _verdict("accept" if seen[phrase] >= least else "reject", said)
-
-
-def _colours_wanted(plan: Plan) -> dict[str, tuple[tuple[str, ...], float]]:
-    """Phrase -> the colours its masks must show, and how much of them."""
-    wanted: dict[str, tuple[tuple[str, ...], float]] = {}
-    for what in plan.phrases():
-        for other in alternatives(what):
-            wanted[other.phrase] = (what.colours, LEAST_OF_COLOUR if other.colours else CLEARLY_OF_COLOUR)
-    return wanted | {what.phrase: (what.colours, LEAST_OF_COLOUR) for what in plan.phrases()}
+    colours = " and ".join(dict.fromkeys(colour for what, _ in claims for colour in what.colours))
+    share = max((selector.colour_share(candidate, what.colours) for what, _ in claims), default=0.0)
+    fits = any(selector.confirms(candidate, what, searched) for what, searched in claims)
+    return _verdict("accept" if fits else "reject", f"{share:.0%} of its pixels can be called {colours}")
 
 
 def _unused(phrases: Iterable[str], story: Story) -> list[str]:

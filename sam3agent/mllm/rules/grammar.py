@@ -86,6 +86,7 @@ _DETERMINER = re.compile(
     r"^(?:of )?(?:(?P<all>all|every|each|any|both)\b ?)?(?:of )?(?:(?:the|a|an|this|that|some|those|these)\b ?)*"
     rf"(?:(?P<number>{_COUNT})\b ?)?"
 )
+_WORN = re.compile(rf" (?:in|wearing) ((?:(?:{'|'.join(COLOURS)}|and) ?)+)$")
 _OF = re.compile(rf"\b(?:{_AXIS}) (?:one )?of\b")
 _COUNTED = re.compile(rf"^(?:the )?(?P<ordinal>{_ORDINAL}) ")
 _ONE = re.compile(r"\b(?:ones?|those|that)\b")
@@ -106,7 +107,12 @@ def _split_union(text: str) -> list[str]:
     if _EXCEPT.match(text) or re.search(r"\bbetween\b", text):
         return [text]
     parts = [part for part in re.split(r",? (?:and|or|as well as|plus) |, ", text) if part]
-    if len(parts) == 1 or "black and white" in text:
+    if len(parts) == 1:
+        return [text]
+    bare = [" ".join(part.split()).removeprefix("the ") for part in parts[:-1]] + parts[-1:]
+    if not is_plural(parts[-1].split()[-1]) and any(set(part.split()) <= COLOURS.keys() for part in bare):
+        if parts[-1].startswith("the "):
+            return [f"{part} {singular(parts[-1].split()[-1])}" for part in parts[:-1]] + parts[-1:]
         return [text]
     whole = list[str]()
     for part in reversed(parts):
@@ -178,7 +184,8 @@ def _noun(text: str) -> Target:
     words = front.split()
     head = words[-1] if words else "object"
     phrase = " ".join([*words[:-1], singular(head)]) + re.sub(r" (?:the|a|an) ", " ", tail)
-    colours = tuple(COLOURS[word] for word in phrase.split() if word in COLOURS)
+    worn = _WORN.search(phrase)
+    colours = tuple(COLOURS[word] for word in [*words[:-1], *(worn[1].split() if worn else ())] if word in COLOURS)
     plural = everything or is_plural(head) or (number or 1) > 1
     return Target(NounPhrase(phrase.strip(), singular(head), colours, plural), number=number)
 

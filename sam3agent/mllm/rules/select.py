@@ -11,10 +11,13 @@ from sam3agent.mllm.rules.words import synonyms
 from sam3agent.tools.facts import box_centre, distance, gap, mask_colours
 from sam3agent.tools.workbench import Workbench
 
-LEAST_OF_COLOUR = 0.06
+LEAST_OF_COLOUR = 0.12
 """Share of a mask's pixels in the colour that its phrase names, below which the mask is not believed."""
 CLEARLY_OF_COLOUR = 0.3
 """Share that is wanted where the segmenter was asked without the colour."""
+
+_IN_SHADE = {"white": ("grey",), "black": ("grey",), "grey": ("white", "black"), "pink": ("red",)}
+"""What light can make of a colour; counted as that colour."""
 
 
 def alternatives(what: NounPhrase) -> list[NounPhrase]:
@@ -43,19 +46,27 @@ class Selector:
         if candidate.id not in self._colours:
             self._colours[candidate.id] = mask_colours(self.bench.pixels, candidate.mask)
         shares = self._colours[candidate.id]
-        return min((shares.get(name, 0.0) for name in colours), default=1.0)
+        seen = (sum(shares.get(name, 0.0) for name in (colour, *_IN_SHADE.get(colour, ()))) for colour in colours)
+        return min(seen, default=1.0)
+
+    def is_mostly(self, candidate: Candidate, colours: Sequence[str]) -> bool:
+        """Whether the named colours are a candidate's main ones, in plain light."""
+        self.colour_share(candidate, colours)
+        main = list(self._colours[candidate.id].items())[: len(colours)]
+        return {name for name, share in main if share >= CLEARLY_OF_COLOUR} >= set(colours)
 
     def find(self, what: NounPhrase) -> list[Candidate]:
         """What the phrase found and its colours confirm; else what its alternatives found."""
-        found = self._confirmed(what, what.phrase, LEAST_OF_COLOUR)
-        for other in () if found else alternatives(what):
-            least = LEAST_OF_COLOUR if other.colours else CLEARLY_OF_COLOUR
-            found = found or self._confirmed(what, other.phrase, least)
-        return found
+        for phrase in (what, *alternatives(what)):
+            if found := [c for c in self.bench.pool.found_by(phrase.phrase) if self.confirms(c, what, phrase)]:
+                return found
+        return []
 
-    def _confirmed(self, what: NounPhrase, phrase: str, least: float) -> list[Candidate]:
-        found = self.bench.pool.found_by(phrase)
-        return [c for c in found if c.verdict != "reject" and self.colour_share(c, what.colours) >= least]
+    def confirms(self, candidate: Candidate, what: NounPhrase, searched: NounPhrase) -> bool:
+        """Whether a candidate shows the colours of `what`; clearly so if what was searched did not name them."""
+        if what.colours and not searched.colours:
+            return self.is_mostly(candidate, what.colours)
+        return self.colour_share(candidate, what.colours) >= LEAST_OF_COLOUR
 
     def choose(self, target: Target) -> list[Candidate]:
         """The candidates that a target means."""

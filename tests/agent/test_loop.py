@@ -1,0 +1,205 @@
+"""The loop with a scripted MLLM over a world that is known."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sam3agent.agent.budget import Budget
+from sam3agent.agent.transitions import Limits
+from sam3agent.answer import Answer
+from sam3agent.api import Agent
+from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, Picture, Text, ToolCall, Usage
+from sam3agent.mllm.errors import MLLMBusyError, MLLMUnreachableError
+from sam3agent.mllm.scripted import ScriptedBackend, call
+from tests.agent.world import World
+
+ACCEPT = {None: '{"verdict": "accept", "reason": "yes"}'}
+SEARCH = call("segment_phrase", phrases=["player"])
+
+
+def ask(backend, world: World | None = None, budget: Budget | None = None, out: Path | None = None) -> Answer:
+    world = world or World()
+    return Agent(world, backend, budget).ask(world.picture, "leftmost player", out=out)
+
+
+def test_search_examine_select() -> None:
+    world, backend = World(), ScriptedBackend([SEARCH, call("select_masks", ids=[1], reason="leftmost")], ACCEPT)
+    answer = ask(backend, world)
+    assert answer.status == "answered" and answer.reason == "leftmost"
+    assert [mask.id for mask in answer.masks] == [1]
+    assert (answer.masks[0].mask == world.masks[0]).all()
+    assert answer.masks[0].box == (20, 40, 40, 100)
+    assert (answer.mllm_calls, answer.segmenter_calls) == (5, 1)
+    assert world.opened == 1
+
+
+def test_candidates_are_examined_concurrently() -> None:
+    class Slow(ScriptedBackend):
+        async def decide(self, request: MLLMRequest) -> MLLMReply:
+            if request.candidate is not None:
+                together.append(request.candidate)
+                await asyncio.wait_for(barrier(), 5)
+            return await super().decide(request)
+
+    together: list[int] = []
+
+    async def barrier() -> None:
+        while len(together) < 3:
+            await asyncio.sleep(0)
+
+    assert ask(Slow([SEARCH, call("select_masks", ids=[1])], ACCEPT)).status == "answered"
+
+
+def test_each_candidate_is_shown_whole_and_zoomed() -> None:
+    backend = ScriptedBackend([SEARCH, call("select_masks", ids=[1])], ACCEPT)
+    ask(backend)
+    examined = [request for request in backend.requests if request.candidate == 2]
+    (last,) = [request.messages[-1] for request in examined]
+    assert [part.label for part in last.parts if isinstance(part, Picture)] == ["mask 2 located", "mask 2 zoomed"]
+    assert examined[0].json_schema is not None and not examined[0].tools
+
+
+def test_rejected_masks_are_gone_and_answers_combine_phrases() -> None:
+    lines = [
+        SEARCH,
+        call("segment_phrase", phrases=["car"]),
+        call("select_masks", ids=[2]),
+        call("select_masks", ids=[1, 4]),
+    ]
+    backend = ScriptedBackend(lines, {2: '{"verdict": "reject", "reason": "a shadow"}', None: ACCEPT[None]})
+    answer = ask(backend)
+    assert [mask.id for mask in answer.masks] == [1, 4]
+    assert [mask.phrase for mask in answer.masks] == ["player", "car"]
+    complaints = [part.text for part in backend.requests[-1].messages[-1].parts if isinstance(part, Text)]
+    assert "there is no mask 2; the masks are 1, 3, 4" in complaints[-1]
+
+
+def test_the_prefix_is_stable_and_history_is_pruned() -> None:
+    lines = [call("segment_phrase", phrases=[p]) for p in ("dog", "player", "ball")]
+    backend = ScriptedBackend([*lines, call("report_no_match")], ACCEPT)
+    ask(backend)
+    prefixes = {
+        tuple(p.data if isinstance(p, Picture) else p.text for m in r.messages[:2] for p in m.parts)
+        for r in backend.requests
+    }
+    assert len(prefixes) == 1
+    assert {len(request.messages) for request in backend.requests} == {4}
+    assert len({repr(request.tools) for request in backend.requests if request.candidate is None}) == 1
+    last = "\n".join(part.text for part in backend.requests[-1].messages[-1].parts if isinstance(part, Text))
+    assert '"ball": mask' in last and '"player": mask' not in last
+    assert '"dog", "player", "ball"' in last
+
+
+def test_measuring_is_told_with_the_next_request() -> None:
+    backend = ScriptedBackend([SEARCH, call("measure_masks"), call("select_masks", ids=[1])], ACCEPT)
+    ask(backend)
+    told = "\n".join(part.text for part in backend.requests[-1].messages[-1].parts if isinstance(part, Text))
+    assert "mask 1: middle left" in told and "1 from the left" in told and "white 100%" in told
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "no idea",
+        MLLMReply(text="{", finish="length"),
+        MLLMReply(text="Sorry.", finish="refusal"),
+        call("fly_away"),
+        call("segment_phrase", phrases=[]),
+        call("segment_phrase", phrases=["player"] * 9),
+        call("select_masks", ids=[99]),
+        MLLMReply(tool_calls=(ToolCall("segment_phrase", '{"phrases": '),)),
+    ],
+)
+def test_a_bad_reply_is_told_back_and_asked_again(bad) -> None:
+    backend = ScriptedBackend([bad, SEARCH, bad, call("select_masks", ids=[1])], ACCEPT)
+    answer = ask(backend)
+    assert answer.status == "answered"
+    repeated = [part.text for part in backend.requests[1].messages[-1].parts if isinstance(part, Text)]
+    assert "could not be used" in repeated[-1]
+
+
+def test_a_phrase_is_not_searched_twice() -> None:
+    world = World()
+    ask(ScriptedBackend([SEARCH, SEARCH, call("select_masks", ids=[1])], ACCEPT), world)
+    assert world.asked == ["player"]
+
+
+def test_nonsense_without_end_is_exhausted_with_the_best_so_far() -> None:
+    answer = ask(ScriptedBackend([SEARCH, *["hm"] * 50], ACCEPT))
+    assert answer.status == "exhausted" and [mask.id for mask in answer.masks] == [1, 2, 3]
+
+
+def test_a_candidate_without_a_usable_judgement_stays_unsure() -> None:
+    backend = ScriptedBackend([SEARCH, call("select_masks", ids=[1])], {None: "no json"})
+    assert ask(backend).status == "answered"
+
+
+@pytest.mark.parametrize(("calls", "most"), [(1, 1), (2, 2), (3, 3), (4, 4)])
+def test_the_call_budget_holds_exactly(calls: int, most: int) -> None:
+    answer = ask(ScriptedBackend([SEARCH, *["hm"] * 50], ACCEPT), budget=Budget(mllm_calls=calls))
+    assert answer.status == "exhausted" and answer.mllm_calls <= most
+
+
+def test_the_segmenter_budget_holds() -> None:
+    world = World()
+    lines = [call("segment_phrase", phrases=[f"player {n}", f"car {n}"]) for n in range(9)]
+    answer = ask(ScriptedBackend(lines, ACCEPT), world, Budget(segmenter_calls=3))
+    assert answer.status == "exhausted" and answer.segmenter_calls == len(world.asked) == 3
+
+
+def test_an_endless_reply_ends_with_the_time() -> None:
+    class Endless(ScriptedBackend):
+        async def decide(self, request: MLLMRequest) -> MLLMReply:
+            await asyncio.sleep(60)
+            return MLLMReply()
+
+    answer = ask(Endless([]), budget=Budget(seconds=0.2))
+    assert answer.status == "exhausted" and answer.elapsed_s < 5 and "0.2 seconds" in answer.reason
+
+
+def test_a_backend_that_cannot_be_reached_fails_at_once_but_exhausts_later() -> None:
+    with pytest.raises(MLLMUnreachableError):
+        ask(ScriptedBackend([MLLMUnreachableError("no server")]))
+    answer = ask(ScriptedBackend([SEARCH, MLLMUnreachableError("gone")], ACCEPT))
+    assert answer.status == "exhausted" and answer.reason == "gone" and len(answer.masks) == 3
+    assert ask(ScriptedBackend([MLLMBusyError("overloaded")])).status == "exhausted"
+
+
+def test_tokens_are_counted() -> None:
+    lines = [MLLMReply(text="hm", usage=Usage(10, 2, 5)), MLLMReply(text="hm", usage=Usage(11, 3, 6))]
+    assert ask(ScriptedBackend(lines)).usage == Usage(21, 5, 11)
+
+
+texts = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(['{"verdict": "reject"}', '{"verdict": "accept"}', "<tool_call>", "{}"]),
+    st.builds(lambda ids: call("select_masks", ids=ids), st.lists(st.integers(-1, 5), max_size=3)),
+    st.builds(lambda ids: call("examine_masks", ids=ids), st.lists(st.integers(1, 4), max_size=3)),
+    st.builds(
+        lambda p: call("segment_phrase", phrases=p), st.lists(st.sampled_from(["player", "car", "dog"]), max_size=3)
+    ),
+    st.just(call("measure_masks")),
+    st.builds(MLLMReply, text=st.text(max_size=5), finish=st.sampled_from(["length", "refusal"])),
+    st.builds(MLLMError, st.text(max_size=5)),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(texts, max_size=40), st.integers(1, 12), st.integers(1, 4))
+def test_any_script_ends_within_its_budget(lines: list, calls: int, searches: int) -> None:
+    world = World()
+    agent = Agent(world, ScriptedBackend(lines), Budget(calls, searches, 60), Limits(complaints=2, rounds=5))
+    answer = agent.ask(world.picture, "anything")
+    assert answer.status in ("answered", "no_match", "exhausted")
+    assert answer.mllm_calls <= calls and answer.segmenter_calls <= searches
+
+
+def test_asking_works_inside_a_running_event_loop() -> None:
+    async def notebook() -> Answer:
+        return ask(ScriptedBackend([SEARCH, call("select_masks", ids=[1])], ACCEPT))
+
+    assert asyncio.run(notebook()).status == "answered"
