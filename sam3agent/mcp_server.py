@@ -147,7 +147,7 @@ class _Single:
         return cls(mask.mask[None], np.asarray([mask.box], np.float32), np.asarray([mask.score], np.float32))
 
 
-def build_server(settings: Settings, *, roots: Sequence[Path] = (), agent: Agent | None = None) -> "MCPServer":
+def build_server(settings: Settings, *, roots: Sequence[str | Path] = (), agent: Agent | None = None) -> "MCPServer":
     """An MCP server over the agent that the settings mean, or over the one given.
 
     roots: folders that may be read, by default the working directory; the output folder is always one of them.
@@ -170,7 +170,7 @@ def build_server(settings: Settings, *, roots: Sequence[Path] = (), agent: Agent
 def serve(
     settings: Settings,
     *,
-    roots: Sequence[Path] = (),
+    roots: Sequence[str | Path] = (),
     transport: Literal["stdio", "streamable-http"] = "stdio",
     host: str = "127.0.0.1",
     port: int = 8000,

@@ -17,8 +17,8 @@ from sam3model.errors import InputError
 class Roots:
     """The folders that a server may read from; links are followed before the comparison."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = tuple(dict.fromkeys(folder.expanduser().resolve() for folder in folders))
+    def __init__(self, folders: Sequence[str | Path]) -> None:
+        self.folders = tuple(dict.fromkeys(Path(folder).expanduser().resolve() for folder in folders))
 
     def resolve(self, name: str) -> Path:
         """The real path of a file, given absolute, relative to the first folder, or as a `file:` address.

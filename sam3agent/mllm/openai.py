@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sam3agent.mllm.base import Finish, Message, MLLMReply, MLLMRequest, Text, ToolCall, Usage
+from sam3agent.mllm.base import Finish, MLLMReply, MLLMRequest, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBadReplyError, MLLMUnknownModelError
 from sam3agent.mllm.profiles import PROFILES, Profile, profile_for, step_down
 from sam3agent.mllm.tool_text import parse_tool_text
 from sam3agent.mllm.transport import Endpoint, RefusedOptionError, Transport
-from sam3agent.prompts import render
+from sam3agent.mllm.wire import to_messages
 from sam3model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class OpenAIBackend:
         model = await self._model()
         while True:
             profile = self.profile
-            fields = {"model": model, "messages": _messages(request, profile)}
+            fields = {"model": model, "messages": to_messages(request, profile)}
             fields |= _options(request, profile, self.max_tokens)
             try:
                 body = await self._transport.post(fields, deadline - time.monotonic())
@@ -136,35 +136,6 @@ def _sent(request: MLLMRequest, profile: Profile) -> set[str]:
     elif request.json_schema and profile.json_schema:
         sent.add("json_schema")
     return sent
-
-
-def _messages(request: MLLMRequest, profile: Profile) -> list[dict[str, Any]]:
-    """The conversation in the server's terms. What it cannot be told by an option is told in words, at the very end."""
-    messages = [_message(message) for message in request.messages]
-    words = ""
-    if request.tools and not profile.tools:
-        words = render("tools_in_words", tools=request.tools)
-    elif request.json_schema and not profile.json_schema:
-        words = render("schema_in_words", schema=request.json_schema.schema)
-    if words:
-        messages[-1] = {**messages[-1], "content": [*_parts(request.messages[-1]), {"type": "text", "text": words}]}
-    return messages
-
-
-def _message(message: Message) -> dict[str, Any]:
-    """Words alone go as a string, which every server takes; pictures need a list of parts."""
-    if all(isinstance(part, Text) for part in message.parts):
-        return {"role": message.role, "content": "\n".join(p.text for p in message.parts if isinstance(p, Text))}
-    return {"role": message.role, "content": _parts(message)}
-
-
-def _parts(message: Message) -> list[dict[str, Any]]:
-    return [
-        {"type": "text", "text": part.text}
-        if isinstance(part, Text)
-        else {"type": "image_url", "image_url": {"url": part.data_url}}
-        for part in message.parts
-    ]
 
 
 def _reply(body: Mapping[str, Any], *, text_calls: bool) -> MLLMReply:

@@ -12,12 +12,14 @@ import random
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sam3agent.mllm import errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from ssl import SSLContext
 
     from openai import APIStatusError, AsyncOpenAI
 
@@ -143,12 +145,15 @@ class Transport:
         import openai
 
         at = self.endpoint
+        timeout = httpx2.Timeout(at.read_s, connect=at.connect_s, pool=None)
+        client = openai.DefaultAsyncHttpx2Client(verify=_certificates(), timeout=timeout)
         try:
             return openai.AsyncOpenAI(
                 base_url=at.base_url,
                 api_key=at.api_key or "EMPTY",
                 max_retries=0,
-                timeout=httpx2.Timeout(at.read_s, connect=at.connect_s, pool=None),
+                timeout=timeout,
+                http_client=client,
             )
         except (openai.OpenAIError, httpx2.InvalidURL, ValueError, TypeError) as problem:
             raise errors.MLLMUnreachableError(f"{at.base_url!r} is no usable server address: {problem}") from None
@@ -258,6 +263,14 @@ class Transport:
             return _TransientError(busy, _retry_after(problem.response.headers.get("retry-after")))
         kind = RefusedOptionError if status in (400, 422) else errors.MLLMRejectedError
         return kind(f"{at.base_url} rejects the request ({status}: {said}); look into the server's log.")
+
+
+@cache
+def _certificates() -> "SSLContext":
+    """The trusted certificates; reading them takes longer than many a request, so it is done once."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _words(problem: "APIStatusError") -> str:

@@ -32,13 +32,13 @@ T = TypeVar("T")
 TOOL = ToolSchema("segment_phrase", "Find things.", {"type": "object", "properties": {"phrases": {"type": "array"}}})
 SCHEMA = JSONSchema("judgement", {"type": "object", "properties": {"verdict": {"type": "string"}}})
 CALL = ("segment_phrase", {"phrases": ["player"]})
-QUICK = Endpoint(connect_s=1, read_s=0.5, reply_s=0.5, retries=2, backoff_s=0.01, longest_pause_s=0.2)
+QUICK = Endpoint(connect_s=5, read_s=20, reply_s=20, retries=2, backoff_s=0.01, longest_pause_s=0.2)
 
 
 def question(**changes: Any) -> MLLMRequest:
     picture = Picture("picture", lambda: Image.new("RGB", (8, 6), "red"))
     messages = (Message("system", (Text("Be brief."),)), Message("user", (picture, Text("leftmost player"))))
-    return replace(MLLMRequest(messages, tools=(TOOL,), timeout_s=5), **changes)
+    return replace(MLLMRequest(messages, tools=(TOOL,), timeout_s=30), **changes)
 
 
 def backend(server: FaultServer, **changes: Any) -> OpenAIBackend:
@@ -173,7 +173,7 @@ def test_a_server_that_is_not_there() -> None:
     started = time.monotonic()
     message = fails(errors.MLLMUnreachableError, server)
     assert server.url in message and "--base-url" in message
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("url", ["", "localhost", "http://", "http://[::1", "ftp://x/v1", "http://nowhere.invalid/v1"])
@@ -182,12 +182,12 @@ def test_an_address_that_is_none(url: str) -> None:
         run(OpenAIBackend(replace(QUICK, base_url=url), "m").decide(question()))
 
 
-@pytest.mark.parametrize("fault", [endless(), silent(), late(2, reply()), endless(status=400), endless(status=500)])
+@pytest.mark.parametrize("fault", [endless(), silent(), late(20, reply()), endless(status=400), endless(status=500)])
 def test_a_reply_without_end_is_cut(fault: Any) -> None:
     with fault_server(default=fault) as server:
         started = time.monotonic()
         fails(errors.MLLMTimeoutError, server, reply_s=0.2)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 5
 
 
 def test_a_reply_without_end_is_cut_by_its_size_too() -> None:
@@ -199,8 +199,8 @@ def test_the_time_of_the_request_bounds_all_tries() -> None:
     with fault_server(default=error(500)) as server:
         started = time.monotonic()
         with pytest.raises(errors.MLLMBusyError):
-            ask(server, question(timeout_s=0.3), retries=1000, backoff_s=0.05)
-        assert time.monotonic() - started < 1
+            ask(server, question(timeout_s=1), retries=1000, backoff_s=0.05)
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("pause", ["3600", "Wed, 21 Oct 2099 07:28:00 GMT"])

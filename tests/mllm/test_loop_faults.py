@@ -1,0 +1,191 @@
+"""The whole agent over a real, misbehaving server: every question ends as the design says, and nothing is raised."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sam3agent.agent.budget import Budget
+from sam3agent.answer import Answer
+from sam3agent.api import Agent
+from sam3agent.mllm import errors
+from sam3agent.mllm.openai import OpenAIBackend
+from sam3agent.mllm.transport import Endpoint
+from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+from tests.mllm.fault_server import (
+    Behaviour,
+    FaultServer,
+    Handler,
+    body,
+    completion,
+    cut,
+    endless,
+    error,
+    fault_server,
+    hang_up,
+    reply,
+    silent,
+)
+
+QUICK = Endpoint(connect_s=1, read_s=20, reply_s=20, retries=1, backoff_s=0.01, longest_pause_s=0.1)
+BUDGET = Budget(mllm_calls=12, segmenter_calls=6, seconds=30)
+SEARCH = reply(calls=[("segment_phrase", {"phrases": ["player in white"]})])
+ACCEPT = reply('{"reason": "white kit", "verdict": "accept"}')
+SELECT = reply(calls=[("select_masks", {"ids": [1], "reason": "furthest left"})])
+
+
+def ask(server: FaultServer, budget: Budget = BUDGET, out: Path | None = None, reply_s: float = 20) -> Answer:
+    backend = OpenAIBackend(replace(QUICK, base_url=server.url, reply_s=reply_s), "test-model")
+    started = time.monotonic()
+    answer = Agent(FakeSegmenter(), backend, budget).ask(drawing(), "leftmost player in white", out=out)
+    assert time.monotonic() - started < budget.seconds + 2
+    assert answer.mllm_calls <= budget.mllm_calls
+    return answer
+
+
+def ids(answer: Answer) -> list[int]:
+    return [mask.id for mask in answer.masks]
+
+
+def by_kind(**kinds: Behaviour) -> Behaviour:
+    """Examinations (a schema is asked for) and tool turns, each with a behaviour of its own."""
+
+    def play(handler: Handler) -> None:
+        request = handler.owner.requests[-1]
+        kinds["judge" if "response_format" in request else "act"](handler)
+
+    return play
+
+
+def test_the_way_it_should_go(tmp_path: Path) -> None:
+    with fault_server(SEARCH, ACCEPT, ACCEPT, SELECT) as server:
+        answer = ask(server, out=tmp_path)
+    assert (answer.status, ids(answer), answer.mllm_calls) == ("answered", [1], 4)
+    assert answer.usage.prompt_tokens == 44
+
+
+MISTAKES = {
+    "empty": reply(""),
+    "no choices": body('{"choices": []}'),
+    "truncated": reply('{"name": "segment_ph', finish="length"),
+    "refused": reply(refusal="I cannot help with that."),
+    "unknown tool": reply(calls=[("teleport", {})]),
+    "broken arguments": reply(calls=[("segment_phrase", '{"phrases": [')]),
+    "wrong arguments": reply(calls=[("segment_phrase", {"words": 3})]),
+    "mask that is not there": reply(calls=[("select_masks", {"ids": [42]})]),
+    "only words": reply("The leftmost player is on the left."),
+    "deep nesting": reply(calls=[("segment_phrase", "[" * 50_000)]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_told_back_and_the_question_goes_on(mistake: Behaviour) -> None:
+    with fault_server(mistake, SEARCH, ACCEPT, ACCEPT, mistake, SELECT) as server:
+        answer = ask(server)
+    assert (answer.status, ids(answer), answer.mllm_calls) == ("answered", [1], 6)
+    again = json.dumps(server.requests[1]["messages"][-1])
+    assert "could not be used" in again
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_nothing_but_mistakes_exhausts_the_question(mistake: Behaviour) -> None:
+    with fault_server(default=mistake) as server:
+        answer = ask(server)
+    assert (answer.status, ids(answer)) == ("exhausted", [])
+    assert answer.reason
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes_at_the_end_keep_the_best_so_far(mistake: Behaviour) -> None:
+    with fault_server(SEARCH, ACCEPT, ACCEPT, default=mistake) as server:
+        answer = ask(server)
+    assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
+
+
+@pytest.mark.parametrize("verdict", ["", "maybe", '{"verdict": "perhaps"}', "[]", '{"reason": 3}', "{" * 9999])
+def test_an_odd_verdict_leaves_a_mask_unsure(verdict: str) -> None:
+    with fault_server(SEARCH, default=by_kind(judge=reply(verdict), act=SELECT)) as server:
+        answer = ask(server)
+    assert (answer.status, ids(answer)) == ("answered", [1])
+
+
+HICCUPS = {
+    "429": error(429, Retry_After="0.01"),
+    "500": error(500),
+    "cut": cut(),
+    "hang up": hang_up(),
+    "not JSON": body("{oh no"),
+    "empty body": body(""),
+    "a page": body("<html></html>", 200, "text/html"),
+}
+
+
+@pytest.mark.parametrize("hiccup", HICCUPS.values(), ids=HICCUPS.keys())
+def test_a_hiccup_is_not_noticed(hiccup: Behaviour) -> None:
+    with fault_server(hiccup, SEARCH, hiccup, ACCEPT, ACCEPT, hiccup, SELECT) as server:
+        answer = ask(server)
+    assert (answer.status, answer.mllm_calls) == ("answered", 4)
+
+
+@pytest.mark.parametrize("outage", HICCUPS.values(), ids=HICCUPS.keys())
+def test_an_outage_keeps_the_best_so_far(outage: Behaviour) -> None:
+    with fault_server(SEARCH, ACCEPT, ACCEPT, default=outage) as server:
+        answer = ask(server)
+    assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
+    assert server.url in answer.reason
+
+
+@pytest.mark.parametrize("end", [endless(), silent(), endless(status=500)], ids=["endless", "silent", "endless error"])
+def test_a_reply_without_end_keeps_the_best_so_far(end: Behaviour) -> None:
+    with fault_server(SEARCH, ACCEPT, ACCEPT, default=end) as server:
+        answer = ask(server, reply_s=1.5)
+    assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
+    assert "No whole reply" in answer.reason
+
+
+@pytest.mark.parametrize("outage", HICCUPS.values(), ids=HICCUPS.keys())
+def test_an_outage_while_masks_are_examined_ends_with_what_was_found(outage: Behaviour) -> None:
+    with fault_server(default=by_kind(judge=outage, act=SEARCH)) as server:
+        answer = ask(server)
+    assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (error(401), errors.MLLMKeyRefusedError),
+        (error(404, "no such model"), errors.MLLMUnknownModelError),
+        (error(400, "maximum context length is 10 tokens"), errors.MLLMContextError),
+    ],
+)
+def test_a_hopeless_server_fails_at_once_and_later_keeps_the_best(fault: Behaviour, kind: Any) -> None:
+    with fault_server(default=fault) as server, pytest.raises(kind):
+        ask(server)
+    with fault_server(SEARCH, ACCEPT, ACCEPT, default=fault) as server:
+        answer = ask(server)
+    assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
+
+
+def test_time_runs_out_on_a_slow_server() -> None:
+    with fault_server(SEARCH, default=silent()) as server:
+        answer = ask(server, replace(BUDGET, seconds=2))
+    assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
+
+
+def test_calls_run_out() -> None:
+    script = [reply(calls=[("segment_phrase", {"phrases": [f"player {i}"]})]) for i in range(9)]
+    with fault_server(*script, default=ACCEPT) as server:
+        answer = ask(server, replace(BUDGET, mllm_calls=3))
+    assert answer.status == "exhausted"
+    assert answer.mllm_calls == 3 == len(server.requests)
+
+
+def test_system_prompt_and_picture_are_a_stable_prefix() -> None:
+    with fault_server(SEARCH, ACCEPT, ACCEPT, SELECT) as server:
+        ask(server)
+    first = [json.dumps(request["messages"][:2]) for request in server.requests]
+    assert len(first) == 4 and len(set(first)) == 1
+    assert completion()["model"] == server.requests[0]["model"]
