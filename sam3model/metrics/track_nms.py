@@ -20,7 +20,7 @@ def suppress_tracks(boxes: ArrayLike, scores: ArrayLike, threshold: float = 0.5,
     >>> suppress_tracks([[[0, 0, 2, 2]], [[0, 0, 2, 2]]], [0.1, 0.9])[:, 0].tolist()
     [False, True]
     """
-    tracks, ranks = np.asarray(boxes, np.float32), np.asarray(scores, np.float64)
+    tracks, ranks = np.asarray(boxes, np.float64), np.asarray(scores, np.float64)
     if tracks.ndim != 3 or tracks.shape[::2] != (len(ranks), 4):
         raise MetricError(f"boxes (N, T, 4) and scores (N,) needed, got {tracks.shape} and {ranks.shape}")
     present = (tracks != 0).any(2)

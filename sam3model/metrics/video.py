@@ -22,21 +22,21 @@ NO_BOX = (0.0, 0.0, 0.0, 0.0)
 class TrackSet:
     """N tracks over the same T frames.
 
-    masks: N lists of T RLEs, None where away; only for kind "segm". boxes: (N, T, 4) float32 xywh, zeros where away.
+    masks: N lists of T RLEs, None where away; only for kind "segm". boxes: (N, T, 4) xywh, zeros where away.
     """
 
     kind: str
     masks: Sequence[Sequence[Rle | None]]
-    boxes: NDArray[np.float32]
+    boxes: FloatArray
 
     @classmethod
     def of(cls, kind: str, entries: Sequence[Entry], frames: int) -> "TrackSet":
         """Tracks from entries of a file with `segmentations` and `bboxes`, lists of one item (or null) per frame."""
         masks = [_per_frame(e, "segmentations", frames) for e in entries] if kind == "segm" else []
         if kind == "segm" and not all("bboxes" in e for e in entries):
-            return cls(kind, masks, np.zeros((len(entries), frames, 4), np.float32))
+            return cls(kind, masks, np.zeros((len(entries), frames, 4)))
         boxes = [[b or NO_BOX for b in _per_frame(e, "bboxes", frames)] for e in entries]
-        return cls(kind, masks, np.array(boxes, np.float32).reshape(len(entries), frames, 4))
+        return cls(kind, masks, np.array(boxes, np.float64).reshape(len(entries), frames, 4))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -56,9 +56,9 @@ class TrackSet:
 
     @cached_property
     def areas(self) -> FloatArray:
-        """Area of each mask or box, (N, T); 0 where away. Box areas are float32, as in the official code."""
+        """Area of each mask or box, (N, T); 0 where away."""
         if self.kind == "bbox":
-            return (self.boxes[..., 2] * self.boxes[..., 3]).astype(np.float64)
+            return self.boxes[..., 2] * self.boxes[..., 3]
         areas = np.zeros((len(self), self.frames))
         for row, track in zip(areas, self.masks, strict=True):
             there = [t for t, m in enumerate(track) if m]
@@ -79,10 +79,13 @@ def _per_frame(entry: Entry, field: str, frames: int) -> list[Any]:
     return values
 
 
-def frame_iou(a: TrackSet, b: TrackSet) -> FloatArray:
-    """IoU of every pair in every frame, (T, len(a), len(b)); 0 where one is away. Boxes are compared in float32."""
+def frame_iou(a: TrackSet, b: TrackSet, precision: type[np.floating] = np.float32) -> FloatArray:
+    """IoU of every pair in every frame, (T, len(a), len(b)); 0 where one is away.
+
+    precision: of the arithmetic on boxes; the official evaluators work in float32, except TETA.
+    """
     if a.kind == "bbox":
-        common, union = box_overlap(a.boxes, b.boxes)
+        common, union = box_overlap(a.boxes, b.boxes, precision)
         return np.divide(common, union, out=np.zeros_like(common), where=union > 0).astype(np.float64)
     iou = np.zeros((a.frames, len(a), len(b)))
     for t, rows, columns in _meetings(a, b):
@@ -98,9 +101,11 @@ def _meetings(a: TrackSet, b: TrackSet) -> Iterable[tuple[int, NDArray[np.intp],
         yield t, np.flatnonzero(left[t]), np.flatnonzero(right[t])
 
 
-def box_overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def box_overlap(
+    a: FloatArray, b: FloatArray, precision: type[np.floating] = np.float32
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Intersection and union areas, (N, T, 4) and (M, T, 4) xywh -> two (T, N, M)."""
-    left, right = a.transpose(1, 0, 2)[:, :, None], b.transpose(1, 0, 2)[:, None]
+    left, right = a.astype(precision).transpose(1, 0, 2)[:, :, None], b.astype(precision).transpose(1, 0, 2)[:, None]
     low = np.maximum(left[..., :2], right[..., :2])
     high = np.minimum(left[..., :2] + left[..., 2:], right[..., :2] + right[..., 2:])
     common = np.maximum(high - low, 0).prod(-1)

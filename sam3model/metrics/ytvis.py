@@ -43,7 +43,7 @@ def ytvis_shard(
         found = data.predicted_tracks(iou_type, phrase, [entries[i] for i in order])
         iou = iou_masklets(found, targets) if len(targets) and len(found) else np.zeros((len(found), len(targets)))
         area = [_mean_area(t) for t in data.targets.get(phrase, [])]
-        boxes = found.boxes[..., 2].astype(np.float64) * found.boxes[..., 3]
+        boxes = found.boxes[..., 2] * found.boxes[..., 3]
         category, unit = (0, phrase) if by_phrase else (phrase[1], phrase[0])
         metric.update(category, unit, iou, scores[order], area, boxes.mean(1) if len(found) else [])
     return metric

@@ -2,7 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,6 +16,7 @@ TOP = LEFT.T
 THREE = np.array([[1, 1, 1, 0]] * 4, bool)
 
 
+@settings(deadline=None)
 @given(st.tuples(*[arrays(bool, (5, 7))] * 3))
 def test_counts_agree_with_pixels(masks):
     prediction, target, ignore = masks

@@ -1,0 +1,206 @@
+"""TETA: track every thing accuracy (Li et al., ECCV 2022), with the exhaustive mode of SA-Co/VEval.
+
+Localisation, association and classification are counted apart. A detection is charged to the class of the target that
+it overlaps, whatever class was predicted, so annotations need not be complete; exhaustive mode also charges what
+overlaps nothing. Figures are percentages.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.hota import EPSILON, AssociationSums, BoolArray, associate, pair_up
+from sam3model.metrics.overlap import FloatArray
+from sam3model.metrics.results import Report
+
+ALPHAS: FloatArray = np.arange(0, 0.99, 0.05)
+CLASSIFIED = slice(10, None)  # alphas from 0.5 on
+OVERLAP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TetaCounts:
+    """Sums of one class, which add up over videos. loc_*, assoc_*: per alpha (20,); cls_*: alphas from 0.5 on (10,)."""
+
+    loc_tp: FloatArray
+    loc_fn: FloatArray
+    loc_fp: FloatArray
+    assoc: FloatArray
+    assoc_recall: FloatArray
+    assoc_precision: FloatArray
+    cls_tp: FloatArray
+    cls_fn: FloatArray
+    cls_fp: FloatArray
+
+    @classmethod
+    def zeros(cls) -> "TetaCounts":
+        """Counts of nothing."""
+        return cls(*np.zeros((6, len(ALPHAS))), *np.zeros((3, len(ALPHAS[CLASSIFIED]))))
+
+    def __add__(self, other: "TetaCounts") -> "TetaCounts":
+        return TetaCounts(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
+
+    def figures(self) -> dict[str, float]:
+        """The ten figures of this class, 0 to 1, averaged over their alphas."""
+        loc, cls = (
+            {
+                "a": tp / np.maximum(1, tp + fn + fp),
+                "re": tp / np.maximum(1, tp + fn),
+                "pr": tp / np.maximum(1, tp + fp),
+            }
+            for tp, fn, fp in ((self.loc_tp, self.loc_fn, self.loc_fp), (self.cls_tp, self.cls_fn, self.cls_fp))
+        )
+        sums = {"a": self.assoc, "re": self.assoc_recall, "pr": self.assoc_precision}
+        parts = {"loc": loc, "assoc": {k: v / np.maximum(1, self.loc_tp) for k, v in sums.items()}, "cls": cls}
+        means = {
+            f"{p}_{k}": float(v.mean()) for k in ("a", "re", "pr") for p, values in parts.items() for v in (values[k],)
+        }
+        return {"teta": (means["loc_a"] + means["assoc_a"] + means["cls_a"]) / 3, **means}
+
+
+class VideoTracks(NamedTuple):
+    """One video: overlap of all targets with all detections, presence, and classes.
+
+    similarity: (T, G, P). targets: (T, G), predictions: (T, P) presence. target_class: (G,), predicted_class: (P,).
+    """
+
+    similarity: FloatArray
+    targets: BoolArray
+    predictions: BoolArray
+    target_class: NDArray[Any]
+    predicted_class: NDArray[Any]
+
+    def frames(self, used: BoolArray) -> "VideoTracks":
+        """The same with some frames only."""
+        return VideoTracks(self.similarity[used], self.targets[used], self.predictions[used], *self[3:])
+
+    def choose(self, targets: BoolArray, predictions: BoolArray) -> "VideoTracks":
+        """The same with some targets and detections only."""
+        kept = self.similarity[:, targets][:, :, predictions]
+        classes = self.target_class[targets], self.predicted_class[predictions]
+        return VideoTracks(kept, self.targets[:, targets], self.predictions[:, predictions], *classes)
+
+
+def assigned_targets(video: VideoTracks) -> NDArray[np.intp]:
+    """Per frame and detection the target it is assigned to in the pass over all classes, -1 for none, (T, P)."""
+    owner = np.full(video.predictions.shape, -1)
+    near = np.any(video.similarity >= OVERLAP, axis=(0, 1))
+    everyone = np.ones(len(video.target_class), bool)
+    pairs = pair_up(*video.choose(everyone, near)[:3])
+    sure = pairs.similarity >= OVERLAP - EPSILON
+    owner[pairs.frame[sure], np.flatnonzero(near)[pairs.prediction[sure]]] = pairs.target[sure]
+    return owner
+
+
+def count_video(
+    video: VideoTracks, classes: list[Any], exhaustive: bool, reference_behaviour: bool
+) -> dict[Any, TetaCounts]:
+    """Counts of every class in one video; see `Teta`."""
+    counts = {c: TetaCounts.zeros() for c in classes}
+    owner = assigned_targets(video)
+    for c in classes:
+        wanted, predicted = video.target_class == c, video.predicted_class == c
+        overlapping = np.any(video.similarity[:, wanted] >= OVERLAP, axis=1)  # (T, P)
+        if len(wanted):
+            overlapping &= (owner < 0) | wanted[owner]
+        said = int(video.predictions[:, predicted].sum())
+        if not overlapping.any():
+            counts[c].loc_fn[:] += video.targets[:, wanted].sum()
+            if exhaustive and reference_behaviour:
+                counts[c].cls_fp[:] = said
+            elif exhaustive:
+                counts[c].cls_fp[:] += said
+            continue
+        if exhaustive:
+            counts[c].cls_fp[:] += said - int((overlapping & predicted).sum())
+        _count_class(video, wanted, overlapping, c, counts, 0.0 if reference_behaviour else EPSILON)
+    return counts
+
+
+def _count_class(
+    video: VideoTracks, wanted: BoolArray, overlapping: BoolArray, c: Any, counts: dict[Any, TetaCounts], least: float
+) -> None:
+    """Count the targets of one class against the detections that overlap them somewhere in the video."""
+    candidates: BoolArray = np.any(overlapping, axis=0)
+    part, overlapping = video.choose(wanted, candidates), overlapping[:, candidates]
+    pairs = pair_up(*part[:3])
+    hits = (pairs.similarity >= ALPHAS[:, None] - EPSILON) & (pairs.similarity >= least)  # (A, pairs)
+    sums: AssociationSums = associate(pairs, hits, part.targets, part.predictions)
+    own = counts[c]
+    own.loc_tp[:] += sums.matches
+    own.loc_fn[:] += part.targets.sum() - sums.matches
+    own.loc_fp[:] += overlapping.sum() - (hits & overlapping[pairs.frame, pairs.prediction]).sum(1)
+    own.assoc[:] += sums.accuracy
+    own.assoc_recall[:] += sums.recall
+    own.assoc_precision[:] += sums.precision
+    labels = part.predicted_class[pairs.prediction]
+    for label in set(labels.tolist()):
+        matched = hits[CLASSIFIED, labels == label].sum(1)
+        if label == c:
+            own.cls_tp[:] += matched
+            continue
+        own.cls_fn[:] += matched
+        if label in counts:
+            counts[label].cls_fp[:] += matched
+
+
+@dataclass(frozen=True, slots=True)
+class TetaResult(Report):
+    """figures: teta, loc_a, assoc_a, cls_a, their recalls (_re) and precisions (_pr), percent; nan without any class.
+
+    per_class: the same for every class with any localisation count.
+    """
+
+    figures: Mapping[str, float]
+    per_class: Mapping[Any, Mapping[str, float]]
+
+    @property
+    def teta(self) -> float:
+        """TETA in percent, the headline figure."""
+        return self.figures["teta"]
+
+    def summary(self) -> dict[str, float]:
+        """The ten figures."""
+        return dict(self.figures)
+
+
+class Teta(Aggregate[dict[Any, TetaCounts]]):
+    """TETA over videos; picklable, shards can be merged.
+
+    exhaustive: also charge detections that overlap no target of their predicted class (annotations are complete).
+    reference_behaviour: match the official code in two faults. At alpha 0 it counts any assigned pair, even one without
+    overlap; and where a class has no target or no overlapping detection in a video, it overwrites the class's false
+    positives with the number of its detections, losing what other classes had charged. The default does neither.
+    Both look only at frames that contain some target, as the definition says: a detection elsewhere costs nothing.
+    """
+
+    def __init__(self, exhaustive: bool = True, reference_behaviour: bool = False):
+        super().__init__()
+        self.exhaustive = exhaustive
+        self.reference_behaviour = reference_behaviour
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """Mode of counting."""
+        return self.exhaustive, self.reference_behaviour
+
+    def update(self, key: Any, video: VideoTracks, classes: list[Any]) -> None:
+        """Add one video. classes: those with a target anywhere in the data set, in order. Repeated keys are refused."""
+        used = video.frames(np.any(video.targets, axis=1))
+        self.add(key, count_video(used, classes, self.exhaustive, self.reference_behaviour))
+
+    def compute(self) -> TetaResult:
+        """Return the figures; without a class that has a target they are undefined (nan)."""
+        totals: dict[Any, TetaCounts] = {}
+        for counts in self.samples.values():
+            for c, part in counts.items():
+                totals[c] = totals[c] + part if c in totals else part
+        counted = {c: t.figures() for c, t in totals.items() if (t.loc_tp + t.loc_fn + t.loc_fp).any()}
+        per_class = {c: {n: 100 * v for n, v in figures.items()} for c, figures in counted.items()}
+        names = TetaCounts.zeros().figures()
+        mean = {n: float(np.mean([f[n] for f in per_class.values()])) if per_class else float("nan") for n in names}
+        return TetaResult(mean, per_class)
