@@ -59,7 +59,7 @@ class DenseMaskLoss(Function):
 def resized(logits: Tensor, size: torch.Size) -> Tensor:
     """Logits (M, h, w) at `size`, bilinear with half-pixel centres and no antialiasing: (M, H, W)."""
     if logits.shape[1:] == size:
-        return logits.clone()
+        return logits
     return F.interpolate(logits[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
