@@ -179,3 +179,19 @@ def test_a_step_down_the_gradient_lowers_the_loss():
     (gradient,) = torch.autograd.grad(before, outputs.main.boxes)
     moved = replace(outputs, main=replace(outputs.main, boxes=outputs.main.boxes - 1e-5 * gradient))
     assert loss(moved, targets).total < before and before.isfinite()
+
+
+@pytest.mark.parametrize("with_targets", [True, False])
+def test_masks_for_no_prompt_at_all(with_targets):
+    """A batch whose masks are all unknown, or without any target, needs no masks and still trains the rest."""
+    boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2]])[: int(with_targets)]
+    targets = Targets.from_prompts(
+        [boxes], [torch.zeros(len(boxes), 8, 8)], is_valid_mask=[torch.zeros(len(boxes), dtype=torch.bool)]
+    )
+    none = torch.zeros(0, dtype=torch.int64)
+    logits = torch.zeros(1, 6, requires_grad=True)
+    main = QueryOutputs(logits, torch.rand(1, 6, 4), torch.zeros(0, 6, 4, 4), none)
+    outputs = Detections(main, torch.ones(1, requires_grad=True), torch.empty(0), torch.zeros(0, 1, 4, 4))
+    terms = build_loss()(outputs, targets)
+    assert terms.total.isfinite() and terms.losses["loss_mask"] == 0 == terms.losses["loss_semantic_dice"]
+    assert torch.autograd.grad(terms.total, outputs.presence)[0].any()
