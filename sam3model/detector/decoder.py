@@ -58,8 +58,11 @@ class DecoderLayer(nn.Module):
         bias: Tensor,
         attending: int,
     ) -> Tensor:
-        """x, position (P, K, D); image key, value (P, H*W, D); bias (P, heads, K, H*W); see `_attend_self`."""
-        x = self.norm2(self._attend_self(x, position, attending))
+        """x, position (P, K, D); image key, value (P, H*W, D); bias (P, heads, K, H*W); returns (P, K, D).
+
+        x, position and bias may have one row for all prompts. `attending`: see `_attend_self`.
+        """
+        x = self.norm2(self._attend_self(x, position, attending)).expand(len(value), -1, -1)
         text = self.ca_text(x + position, prompt.tokens, prompt.tokens, key_padding_mask=prompt.mask)
         x = self.catext_norm(x + self.dropout(text))
         x = self.norm1(x + self.dropout(self.cross_attn(x + position, key, value, bias=bias)))
@@ -104,22 +107,22 @@ class Decoder(nn.Module):
 
     def forward(self, memory: Tensor, position: Tensor, prompt: PromptTokens) -> tuple[DecoderOutput, ...]:
         """Image memory (P, H*W, D) with position code (1, D, H, W) and prompt tokens -> one output per layer."""
-        prompts, (height, width) = memory.shape[0], position.shape[-2:]
-        key = memory + position.flatten(2).transpose(1, 2)  # (P, H*W, D)
+        height, width = position.shape[-2:]
+        key = memory + position.flatten(2).transpose(1, 2).to(memory.dtype)  # (P, H*W, D)
         attending = PRESENCE + self.query_embed.num_embeddings
-        x, anchor = self._start(prompts)  # (P, 1+Q, D), (P, Q, 4)
+        x, anchor = self._start()  # one row for all prompts, until the first layer's attention to the prompt
         reference = anchor
         outputs = []
         for layer in self.layers:
             query_position = F.pad(self.query_position(reference), (0, 0, PRESENCE, 0))  # (P, 1+Q, D)
-            bias = F.pad(self.box_bias(reference, height, width), (0, 0, PRESENCE, 0))  # (P, heads, 1+Q, H*W)
+            bias = self.box_bias(reference, height, width)  # (P, heads, 1+Q, H*W)
             arguments = (x, query_position, prompt, key, memory, bias, attending)
             recompute = self.checkpointing and self.training
             x = checkpoint(layer, *arguments, use_reentrant=False) if recompute else layer(*arguments)
             queries = self.norm(x[:, PRESENCE:])
             delta = self.bbox_embed(queries).float()
             boxes = _refine(anchor, delta)
-            outputs.append(DecoderOutput(queries, reference, boxes, self._presence(x[:, 0])))
+            outputs.append(DecoderOutput(queries, reference.expand_as(boxes), boxes, self._presence(x[:, 0])))
             # Equal to `boxes` in value. Its gradient reaches this layer's box head from the next layer's boxes alone:
             # what the next layer looks at is detached.
             anchor = _refine(reference, delta)
@@ -131,21 +134,24 @@ class Decoder(nn.Module):
         return self.ref_point_head(self.sine.encode_queries(reference).to(self.query_embed.weight.dtype))
 
     def box_bias(self, reference: Tensor, height: int, width: int) -> Tensor:
-        """Attention bias of every cell from its offsets to the box edges: (P, Q, 4) -> (P, heads, Q, height*width)."""
+        """Attention bias of every cell from its offsets to the box edges: (P, Q, 4) -> (P, heads, 1+Q, height*width).
+
+        The first row is the presence token's, zero.
+        """
         centre, half = reference[..., :2], reference[..., 2:] / 2
         edges = torch.stack((centre - half, centre + half), dim=-1)  # (P, Q, xy, low/high)
         dtype = self.query_embed.weight.dtype
         columns = self.boxRPB_embed_x(_log_offsets(edges[..., 0, :], width).to(dtype))  # (P, Q, W, heads)
         rows = self.boxRPB_embed_y(_log_offsets(edges[..., 1, :], height).to(dtype))  # (P, Q, H, heads)
-        columns, rows = columns.permute(0, 3, 1, 2), rows.permute(0, 3, 1, 2)
+        rows, columns = (F.pad(part.permute(0, 3, 1, 2).contiguous(), (0, 0, PRESENCE, 0)) for part in (rows, columns))
         return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(3)
 
-    def _start(self, prompts: int) -> tuple[Tensor, Tensor]:
-        """Presence token and queries (P, 1+Q, D), initial boxes (P, Q, 4); queries twice in training."""
+    def _start(self) -> tuple[Tensor, Tensor]:
+        """Presence token and queries (1, 1+Q, D), initial boxes (1, Q, 4); queries twice in training."""
         copies = 2 if self.training and self.one_to_many else 1
         tokens = torch.cat((self.presence_token.weight, *[self.query_embed.weight] * copies))
         boxes = self.reference_points.weight.float().sigmoid().repeat(copies, 1)
-        return tokens.expand(prompts, -1, -1), boxes.expand(prompts, -1, -1)
+        return tokens.unsqueeze(0), boxes.unsqueeze(0)
 
     @torch.no_grad()
     def _initialise_boxes(self) -> None:
@@ -167,5 +173,5 @@ def _refine(boxes: Tensor, delta: Tensor) -> Tensor:
 def _log_offsets(edges: Tensor, cells: int) -> Tensor:
     """Signed log distance from each cell to both edges, (P, Q, 2) -> (P, Q, cells, 2); a cell is at index/size."""
     at = torch.arange(cells, device=edges.device, dtype=edges.dtype) / cells
-    offset = 8 * (at.unsqueeze(-1) - edges.unsqueeze(-2))
+    offset = 8 * (at.unsqueeze(-1) - edges.unsqueeze(-2)).contiguous()
     return offset.sign() * (offset.abs() + 1).log2() / 3

@@ -100,7 +100,7 @@ class GeometryEncoder(nn.Module):
         """The class token sees the picture only, so one pass per picture serves all its prompts."""
         pictures = features.levels[-1].shape[0]
         token = self.norm(self.final_proj(self.cls_embed.weight)).expand(pictures, 1, -1)
-        tokens = self._look(token, features)[image_index]  # (P, 1, D)
+        tokens = self._look(token, features).index_select(0, image_index)  # (P, 1, D)
         return PromptTokens(tokens, _no_padding(tokens))
 
     def _look(
@@ -113,7 +113,7 @@ class GeometryEncoder(nn.Module):
     ) -> Tensor:
         """The transformer layers: tokens (P, N, D) attend to each other and to their picture."""
         value = features.levels[-1].flatten(2).transpose(1, 2)  # (B, H*W, D)
-        key = value + features.positions[-1].flatten(2).transpose(1, 2)
+        key = value + features.positions[-1].flatten(2).transpose(1, 2).to(value.dtype)
         for layer in self.encode:
             tokens = layer(tokens, key, value, padding=padding, memory_index=key_index)
         return self.encode_norm(tokens)
@@ -128,7 +128,7 @@ class GeometryEncoder(nn.Module):
     def _normed_image(self, features: ImageFeatures, image_index: Tensor) -> Tensor:
         """Layer-normed image features of each prompt, (P, H, W, D); (1, H, W, D) if all share one picture."""
         image = self.img_pre_norm(features.levels[-1].permute(0, 2, 3, 1))
-        return image if image.shape[0] == 1 else image[image_index]
+        return image if image.shape[0] == 1 else image.index_select(0, image_index)
 
 
 def _no_padding(tokens: Tensor) -> Tensor:

@@ -180,6 +180,7 @@ class Sam3ImageModel(nn.Module):
         queries, number = grounding.queries, grounding.queries.shape[1]
         if grounding.one_to_many_queries is not None:
             queries = torch.cat((queries, grounding.one_to_many_queries), dim=1)
-        masks = self.segmentation.masks(queries if chosen is None else queries[chosen], pixels)
+        queries = queries if chosen is None else queries[chosen]
+        masks, semantic = self.segmentation.masks_and_semantic(queries, pixels)
         one_to_many = None if grounding.one_to_many is None else masks[:, number:]
-        return masks[:, :number], one_to_many, self.segmentation.semantic(pixels)
+        return masks[:, :number], one_to_many, semantic

@@ -63,21 +63,32 @@ class SegmentationHead(nn.Module):
         coarse = (memory + attended).transpose(1, 2).unflatten(-1, (height, width))  # (P, D, H, W)
         finer = features.levels[:-1]
         if finer[0].shape[0] > 1:
-            finer = tuple(level[image_index] for level in finer)
+            finer = tuple(level.index_select(0, image_index) for level in finer)
         return self.pixel_decoder(coarse, finer)
 
     def masks(self, queries: Tensor, pixels: Tensor) -> Tensor:
-        """queries (P, Q, D) on pixels (P, D, H, W) -> mask logits (P, Q, H, W).
+        """queries (P, Q, D) on pixels (P, D, H, W) -> mask logits (P, Q, H, W)."""
+        kernels, offsets = self._kernels(queries)
+        return _apply(kernels, offsets, pixels)
+
+    def masks_and_semantic(self, queries: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mask logits (P, Q, H, W) of queries (P, Q, D) and semantic logits (P, 1, H, W), in one product."""
+        kernels, offsets = self._kernels(queries)
+        weight, bias = (p.view(1, 1, -1).expand(len(queries), -1, -1) for p in self.semantic_seg_head.parameters())
+        maps = _apply(torch.cat((kernels, weight), dim=1), torch.cat((offsets, bias), dim=1), pixels)
+        masks, semantic = maps.split((queries.shape[1], 1), dim=1)
+        return masks, semantic
+
+    def _kernels(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights (P, Q, D) and offsets (P, Q, 1) whose product with the pixel decoder's output is the mask.
 
         The 1x1 convolution `instance_seg_head` is applied to the queries instead of to the pixels: the product is the
         same and there are far fewer queries.
         """
         embedded = self.mask_predictor.mask_embed(queries)  # (P, Q, D)
         weight, bias = self.instance_seg_head.parameters()
-        kernels = torch.matmul(embedded, weight.flatten(1))  # (P, Q, D)
-        offsets = torch.matmul(embedded, bias).unsqueeze(-1)  # (P, Q, 1)
-        return (torch.matmul(kernels, pixels.flatten(2)) + offsets).unflatten(-1, pixels.shape[-2:])
+        return torch.matmul(embedded, weight.flatten(1)), torch.matmul(embedded, bias).unsqueeze(-1)
 
-    def semantic(self, pixels: Tensor) -> Tensor:
-        """Semantic mask logits of the prompt, (P, D, H, W) -> (P, 1, H, W)."""
-        return self.semantic_seg_head(pixels)
+
+def _apply(kernels: Tensor, offsets: Tensor, pixels: Tensor) -> Tensor:
+    return torch.baddbmm(offsets, kernels, pixels.flatten(2)).unflatten(-1, pixels.shape[-2:])

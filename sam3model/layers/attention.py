@@ -48,7 +48,7 @@ class MultiheadAttention(nn.Module):
         if k.shape[0] == 1:
             k, v = k.expand(q.shape[0], -1, -1, -1), v.expand(q.shape[0], -1, -1, -1)
         elif key_index is not None:
-            k, v = k[key_index], v[key_index]
+            k, v = k.index_select(0, key_index), v.index_select(0, key_index)
         mask = _additive_mask(key_padding_mask, bias, q.dtype)
         out = attend(q, k, v, mask, self.dropout if self.training else 0.0, causal)  # (B, heads, Q, D/heads)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # (B, Q, D)

@@ -42,9 +42,9 @@ class EncoderLayer(nn.Module):
         after self-attention, the last point where they are alike.
         """
         talk = self.norm1(x)
-        placed = talk if position is None else talk + position
+        placed = talk if position is None else talk + position.to(talk.dtype)
         x = x + self.dropout(self.self_attn(placed, placed, talk, key_padding_mask=padding))
-        x = x if rows is None else x[rows]
+        x = x if rows is None else x.index_select(0, rows)
         looked = self.cross_attn_image(
             self.norm2(x), key, value, key_padding_mask=memory_padding, key_index=memory_index
         )
