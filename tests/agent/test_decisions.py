@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam3agent.agent.decisions import read_call, read_judgement
@@ -67,6 +67,7 @@ def test_verdicts_are_read_leniently_and_validated() -> None:
         read_judgement(MLLMReply(text='{"verdict": "maybe"}'))
 
 
+@settings(deadline=None)
 @given(st.text(), st.sampled_from(["stop", "length", "refusal"]), st.lists(st.tuples(st.text(), st.text()), max_size=2))
 def test_any_text_is_a_decision_or_a_complaint(text: str, finish, calls) -> None:
     reply = MLLMReply(text=text, finish=finish, tool_calls=tuple(ToolCall(*c) for c in calls))
@@ -77,6 +78,7 @@ def test_any_text_is_a_decision_or_a_complaint(text: str, finish, calls) -> None
             assert str(error)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)

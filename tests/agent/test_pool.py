@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -23,6 +23,7 @@ def block(x0: int, x1: int) -> np.ndarray:
     return mask
 
 
+@settings(deadline=None)
 @given(bitmaps)
 def test_a_mask_keeps_every_pixel(full: np.ndarray) -> None:
     mask = Mask.from_full(full)
@@ -35,6 +36,7 @@ def test_a_mask_keeps_every_pixel(full: np.ndarray) -> None:
     assert back is not None and (back.full() == full).all()
 
 
+@settings(deadline=None)
 @given(arrays(bool, (6, 7)), arrays(bool, (6, 7)))
 def test_overlap_is_that_of_the_full_masks(a: np.ndarray, b: np.ndarray) -> None:
     one, other = Mask.from_full(a), Mask.from_full(b)

@@ -1,7 +1,7 @@
 """The state machine without a model: whatever is said, it ends in one of the ends, within its limits."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sam3agent.agent import states as s
@@ -80,6 +80,7 @@ events = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(events, min_size=80, max_size=80))
 def test_any_sequence_of_events_ends_within_the_limits(sequence: list[s.Event]) -> None:
     limits = Limits(complaints=2, rounds=6)

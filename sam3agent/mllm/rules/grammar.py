@@ -107,7 +107,7 @@ def _split_union(text: str) -> list[str]:
     if _EXCEPT.match(text) or re.search(r"\bbetween\b", text):
         return [text]
     parts = [part for part in re.split(r",? (?:and|or|as well as|plus) |, ", text) if part]
-    if len(parts) == 1:
+    if len(parts) < 2:
         return [text]
     bare = [" ".join(part.split()).removeprefix("the ") for part in parts[:-1]] + parts[-1:]
     if not is_plural(parts[-1].split()[-1]) and any(set(part.split()) <= COLOURS.keys() for part in bare):

@@ -1,0 +1,148 @@
+"""The grammar as a table, and what it makes of masks in a world that is known."""
+
+import pytest
+
+from sam3agent.agent.budget import Budget
+from sam3agent.api import Agent
+from sam3agent.mllm.rules.grammar import parse
+from sam3agent.mllm.rules.plan import Target
+from sam3agent.mllm.rules.words import singular
+from tests.agent.world import Block, World
+
+
+def show(target: Target) -> str:
+    """A target in a compact notation."""
+    said = target.what.phrase + ("s*" if target.what.plural else "")
+    said += "".join(f" @{side}" for side in target.sides)
+    if target.relation:
+        anchors = ", ".join(show(anchor) for anchor in target.relation.anchors)
+        count = f" x{target.relation.count}" if target.relation.count > 1 else ""
+        said += f" {target.relation.kind}({anchors}){count}"
+    if target.ranking:
+        said += f" {target.ranking.axis}[{target.ranking.start}:{target.ranking.count}]"
+    return said + "".join(f" -({show(exception)})" for exception in target.exceptions)
+
+
+@pytest.mark.parametrize(
+    ("query", "plan"),
+    [
+        ("leftmost player in white", "player in white left[1:1]"),
+        ("the right-most red car", "red car right[1:1]"),
+        ("the topmost small red ball", "small red ball top[1:1]"),
+        ("the player in white furthest to the left", "player in white left[1:1]"),
+        ("the two leftmost red balls", "red balls* left[1:2]"),
+        ("the three largest striped fish", "striped fish large[1:3]"),
+        ("second player in blue from the left", "player in blue left[2:1]"),
+        ("the third red bus from the right", "red bus right[3:1]"),
+        ("the player second from the left", "player left[2:1]"),
+        ("the last car from the left", "car left[-1:1]"),
+        ("Where is the second largest dog?", "dog large[2:1]"),
+        ("the biggest of the two dogs", "dogs* large[1:1]"),
+        ("Which player is furthest to the left?", "player left[1:1]"),
+        ("please show me all the footballers", "footballers*"),
+        ("the cat in the picture", "cat"),
+        ("all players on the left side", "players* @left"),
+        ("the red balls in the left half of the picture", "red balls* @left"),
+        ("car in the top left corner", "car @top @left"),
+        ("the tallest person on the left side", "person @left tall[1:1]"),
+        ("the person in the middle", "person middle[1:1]"),
+        ("every player except the one in blue", "players* -(player in blues*)"),
+        ("all balls except the red ones", "balls* -(red balls*)"),
+        ("all cars that are not blue", "cars* -(blue cars*)"),
+        ("people not wearing white", "persons* -(person in whites*)"),
+        ("every red ball but the rightmost one", "red balls* -(red ball right[1:1])"),
+        ("every cup other than the smallest one", "cups* -(cup small[1:1])"),
+        ("the car behind the tree", "car behind(tree)"),
+        ("the car in front of the green tree", "car front(green tree)"),
+        ("the player closest to the red car", "player nearest(red car)"),
+        ("the closest player to the red car", "player nearest(red car)"),
+        ("the two players closest to the ball", "players* nearest(ball) x2"),
+        ("the cat farthest from the small blue house", "cat farthest(small blue house)"),
+        ("all mugs to the left of the yellow teapot", "mugs* left(yellow teapot)"),
+        ("all dogs below the red car", "dogs* below(red car)"),
+        ("the man between the car and the tree", "man between(car, tree)"),
+        ("the red car and the player in blue", "red car | player in blue"),
+        ("red and blue balls", "red balls* | blue balls*"),
+        ("the red and the blue ball", "red ball | blue ball"),
+        ("the black and white cat", "black and white cat"),
+        ("a person in a red shirt", "person in red shirt"),
+        ("the largest", "object large[1:1]"),
+        ("", "object"),
+        ("?!", "object"),
+    ],
+)
+def test_grammar(query: str, plan: str) -> None:
+    assert " | ".join(show(target) for target in parse(query).targets) == plan
+
+
+@pytest.mark.parametrize(
+    ("plural", "one"),
+    [
+        ("buses", "bus"), ("houses", "house"), ("crosses", "cross"), ("butterflies", "butterfly"), ("cacti", "cactus"),
+        ("people", "person"), ("fish", "fish"), ("shoes", "shoe"), ("glass", "glass"), ("bus", "bus"),
+    ],
+)  # fmt: skip
+def test_singular(plural: str, one: str) -> None:
+    assert singular(plural) == one
+
+
+@pytest.mark.parametrize(
+    ("query", "blocks"),
+    [
+        ("leftmost player in white", [0]),
+        ("the rightmost player", [1]),
+        ("every player except the one in blue", [0, 1]),
+        ("the player closest to the red car", [1]),
+        ("the player farthest from the red car", [0]),
+        ("the largest ball", [5]),
+        ("the second player from the left", [2]),
+        ("the fourth player from the left", []),
+        ("all balls in the bottom half of the picture", [4]),
+        ("all players in the top half of the picture and the red car", [0, 2, 3]),
+        ("all players to the right of the player in blue", [1]),
+        ("the player between the player in white and the car", [2]),
+        ("the dog", []),
+        ("the player closest to the dog", []),
+        ("all players in red", []),
+        ("the footballer in blue", [2]),
+    ],
+)
+def test_answers(query: str, blocks: list[int]) -> None:
+    world = World()
+    answer = Agent(world).ask(world.picture, query)
+    assert answer.status == ("answered" if blocks else "no_match"), answer.reason
+    got = {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
+    assert got == set(blocks)
+    assert (answer.backend, answer.mllm_calls) == ("rules", 0)
+
+
+def test_behind_is_what_is_hidden() -> None:
+    world = World(
+        [
+            Block("car", "red", (40, 40, 100, 80)),
+            Block("car", "blue", (150, 40, 210, 80)),
+            Block("ball", "yellow", (80, 50, 130, 110)),
+        ]
+    )
+    assert Agent(world).ask(world.picture, "the car behind the ball").masks[0].box[:2] == (40, 40)
+    assert Agent(world).ask(world.picture, "the ball in front of the red car").status == "answered"
+    assert Agent(world).ask(world.picture, "the ball behind the red car").status == "no_match"
+
+
+def test_a_wrong_colour_from_the_segmenter_is_rejected_with_the_measurement() -> None:
+    class Blind(World):
+        def _found(self, phrase: str):
+            return super()._found(" ".join(word for word in phrase.split() if word != "red"))
+
+    world = Blind()
+    answer = Agent(world).ask(world.picture, "the red player")
+    assert answer.status == "no_match"
+    lines: list[str] = []
+    Agent(world).ask(world.picture, "the red player", tell=lines.append)
+    assert any("reject (0% of its pixels can be called red)" in line for line in lines)
+
+
+def test_no_budget_of_mllm_calls_limits_a_backend_without_one() -> None:
+    world = World([Block("ball", "yellow", (8 * i, 10, 8 * i + 6, 16)) for i in range(25)])
+    answer = Agent(world, budget=Budget(mllm_calls=1)).ask(world.picture, "all balls")
+    assert len(answer.masks) == 25

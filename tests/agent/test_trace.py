@@ -1,0 +1,88 @@
+"""The trace: complete as it goes along, readable, and enough to draw or run the question again."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from sam3agent.agent.replay import RecordedSegmenter, recorded_picture
+from sam3agent.agent.trace import read_trace
+from sam3agent.api import Agent
+from sam3agent.mllm.base import MLLMReply, MLLMRequest, Picture
+from sam3agent.mllm.scripted import ReplayBackend, ScriptedBackend, call
+from sam3model.errors import InputError
+from tests.agent.test_loop import ACCEPT, SEARCH
+from tests.agent.world import World
+
+SCRIPT = ["hm", SEARCH, call("segment_phrase", phrases=["car"]), call("select_masks", ids=[1, 4], reason="both")]
+
+
+class Seeing(ScriptedBackend):
+    """Looks at every picture that it is sent, as a server would."""
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        assert all(part.data for m in request.messages for part in m.parts if isinstance(part, Picture))
+        return await super().decide(request)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    world = World()
+    judge = {2: '{"verdict": "reject"}', None: ACCEPT[None]}
+    Agent(world, Seeing(SCRIPT, judge)).ask(world.picture, "a player and a car", out=tmp_path)
+    return tmp_path
+
+
+def test_a_trace_tells_the_whole_story(folder: Path) -> None:
+    records = read_trace(folder)
+    events = [record["event"] for record in records]
+    assert events[0] == "start" and events[-1] == "end"
+    assert [r["state"] for r in records if r["event"] == "state"] == [
+        "Generate", "Verify", "Refine", "Verify", "Refine", "Answered",
+    ]  # fmt: skip
+    for record in records:
+        for name in record.get("pictures", ()):
+            Image.open(folder / name).verify()
+    assert (folder / "pictures" / "mask-1-zoomed.jpg").exists()
+    assert next(r["text"] for r in records if r["event"] == "complaint").startswith("the reply holds no tool call")
+
+
+def test_the_files_of_an_answer(folder: Path) -> None:
+    assert Image.open(folder / "overlay.png").size == World().picture.size
+    coco = COCO(str(folder / "masks.json"))
+    assert [annotation["bbox"] for annotation in coco.loadAnns(coco.getAnnIds())] == [
+        [20, 40, 20, 60],
+        [170, 90, 60, 30],
+    ]
+    assert (coco.annToMask(coco.anns[1]).astype(bool) == World().masks[0]).all()
+    assert not list(folder.glob(".*"))
+
+
+def test_a_question_runs_again_without_any_model(folder: Path, tmp_path: Path) -> None:
+    records = read_trace(folder / "trace.jsonl")
+    agent = Agent(RecordedSegmenter(records), ReplayBackend(records))
+    answer = agent.ask(recorded_picture(records, folder), records[0]["query"])
+    assert answer.status == "answered" and [mask.id for mask in answer.masks] == [1, 4]
+    assert (answer.masks[1].mask == World().masks[3]).all()
+
+
+def test_a_failed_run_leaves_its_trace(tmp_path: Path) -> None:
+    class Broken(World):
+        def segment_phrases(self, phrases, threshold=None):
+            raise InputError("out of memory")
+
+    world = Broken()
+    with pytest.raises(InputError):
+        Agent(world, ScriptedBackend([SEARCH])).ask(world.picture, "q", out=tmp_path)
+    assert [r["event"] for r in read_trace(tmp_path)] == ["start", "ask", "reply"]
+
+
+@pytest.mark.parametrize("text", ["", "no json", json.dumps({"event": "end"}), "[]"])
+def test_what_is_no_trace_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "trace.jsonl").write_text(text)
+    with pytest.raises(InputError, match="not a trace"):
+        read_trace(tmp_path)
+    with pytest.raises(InputError, match="cannot read"):
+        read_trace(tmp_path / "nothing.jsonl")

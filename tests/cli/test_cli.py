@@ -1,0 +1,146 @@
+"""The command line as a process: what it prints, writes and returns."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.agent.world import World
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(
+    *arguments: str, cwd: Path, stdin: bytes = b"", fake: bool = True, **variables: str
+) -> subprocess.CompletedProcess:
+    module = "tests.cli.fake_sam3agent" if fake else "sam3agent"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SAM3AGENT_")}
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd, input=stdin, capture_output=True, timeout=120, check=False,
+        env={**environment, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(cwd), **variables},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a match, größer.png"
+    World().picture.save(path)
+    return path
+
+
+def test_ask_prints_the_answer_and_writes_the_files(tmp_path: Path, picture: Path) -> None:
+    done = run("ask", picture.name, "leftmost player in white", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.decode()
+    assert said.startswith("1 mask") and "box 20,40,40,100" in said
+    assert b"searching for 'player in white'" in done.stderr and b"built-in rules" in done.stderr
+    folder = tmp_path / "sam3agent-out" / "a match, größer-1"
+    assert {"overlay.png", "masks.json", "trace.jsonl"} <= {path.name for path in folder.iterdir()}
+    again = run("ask", picture.name, "the dog", cwd=tmp_path)
+    assert again.returncode == 0 and again.stdout.startswith(b"no match")
+    assert (tmp_path / "sam3agent-out" / "a match, größer-2").is_dir()
+
+
+def test_json_is_one_object_and_nothing_else(tmp_path: Path, picture: Path) -> None:
+    done = run(
+        "ask",
+        "-",
+        "every player except the one in blue",
+        "--json",
+        "--out",
+        "here",
+        cwd=tmp_path,
+        stdin=picture.read_bytes(),
+    )
+    assert done.returncode == 0 and done.stderr == b""
+    value = json.loads(done.stdout)
+    assert set(value) >= {
+        "query", "status", "masks", "image", "mllm_calls", "segmenter_calls", "elapsed_s", "overlay", "trace",
+        "weights", "backend",
+    }  # fmt: skip
+    assert value["status"] == "answered" and value["backend"] == "rules" and value["mllm_calls"] == 0
+    assert value["image"] == {"width": 240, "height": 160}
+    assert [set(mask) for mask in value["masks"]] == [{"id", "box", "score", "area", "rle"}] * 2
+    assert value["masks"][0]["rle"]["size"] == [160, 240]
+    assert (tmp_path / value["overlay"]).is_file() and (tmp_path / value["trace"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("ask", "missing.png", "dog"), 2, "there is no file missing.png"),
+        (("ask", ".", "dog"), 2, "folder"),
+        (("ask", "text.png", "dog"), 2, "not a picture"),
+        (("ask", "p.png", "  "), 2, "question is empty"),
+        (("ask", "p.png"), 2, "Missing argument"),
+        (("ask", "p.png", "dog", "--threshold", "7"), 2, "threshold"),
+        (("ask", "p.png", "dog", "--mllm", "oracle"), 2, "mllm"),
+        (("ask", "p.png", "dog", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"), 1, "127.0.0.1:9"),
+        (("segment", "p.png"), 2, "nothing to look for"),
+        (("segment", "p.png", "--box", "1,2,3"), 2, "x0,y0,x1,y1"),
+        (("replay", "p.png"), 2, "not a trace"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+)  # fmt: skip
+def test_failures_are_one_line_and_a_code(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+    World().picture.save(tmp_path / "p.png")
+    (tmp_path / "text.png").write_text("hello")
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    last = done.stderr.decode().strip().splitlines()[-1]
+    assert last.startswith("sam3agent: ") and said in last
+    assert b"Traceback" not in done.stderr and done.stdout == b""
+
+
+def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path, picture: Path) -> None:
+    (tmp_path / "sam3agent.toml").write_text('out = "from-file"\nmllm = "rules"\n')
+    assert b"from-file" in run("ask", picture.name, "car", cwd=tmp_path).stdout
+    assert b"from-env" in run("ask", picture.name, "car", cwd=tmp_path, SAM3AGENT_OUT="from-env").stdout
+    flag = run("ask", picture.name, "car", "--out", "from-flag", cwd=tmp_path, SAM3AGENT_OUT="from-env")
+    assert b"from-flag" in flag.stdout
+    (tmp_path / "sam3agent.toml").write_text("wieghts = 1\n")
+    wrong = run("ask", picture.name, "car", cwd=tmp_path)
+    assert wrong.returncode == 2 and b"sam3agent.toml: wieghts" in wrong.stderr
+
+
+def test_segment_by_phrase_and_box(tmp_path: Path, picture: Path) -> None:
+    done = run("segment", picture.name, "--phrase", "car", "--phrase", "ball", "--json", cwd=tmp_path)
+    value = json.loads(done.stdout)
+    assert [mask["phrase"] for mask in value["masks"]] == ["car", "ball", "ball"]
+    boxed = run("segment", picture.name, "--box", "20,40,40,100", "--negative-point", "3,4", cwd=tmp_path)
+    assert boxed.returncode == 0 and boxed.stdout.startswith(b"3 masks")
+
+
+def test_replay_draws_and_runs_again(tmp_path: Path, picture: Path) -> None:
+    run("ask", picture.name, "the two leftmost players", "--out", "o", cwd=tmp_path)
+    shown = run("replay", "o", "--out", "again", cwd=tmp_path, fake=False)
+    assert shown.returncode == 0, shown.stderr
+    assert b"segment_phrase(phrases=['player'])" in shown.stdout and (tmp_path / "again/overlay.png").is_file()
+    assert (tmp_path / "again/overlay.png").read_bytes() == (tmp_path / "o/overlay.png").read_bytes()
+    rerun = run("replay", "o/trace.jsonl", "--rerun", "--json", cwd=tmp_path, fake=False)
+    value = json.loads(rerun.stdout)
+    assert value["backend"] == "replay of rules" and [mask["id"] for mask in value["masks"]] == [1, 3]
+
+
+def test_doctor_reports_and_fails_when_something_is_missing(tmp_path: Path) -> None:
+    done = run("doctor", "--weights", "nowhere.pt", "--json", cwd=tmp_path, fake=False)
+    report = json.loads(done.stdout)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert done.returncode == 1 and not report["ok"]
+    assert checks["device"]["ok"] and not checks["weights"]["ok"] and checks["MLLM"]["ok"] is None
+
+
+def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys, sam3agent.cli\n"
+        "heavy = {'torch', 'transformers', 'openai', 'mcp', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    before = os.times().children_user
+    assert b"segment" in run("--help", cwd=tmp_path, fake=False).stdout
+    assert os.times().children_user - before < 0.5
