@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sam3model.errors import ConfigError, Sam3Error
 from sam3model.training.config import TrainConfig
-from sam3model.training.parse import parse, refuse_unknown
+from sam3model.training.parse import nearest, parse
 
 CONFIGS = Path(__file__).parent / "configs"
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
@@ -51,12 +50,27 @@ def settings(arguments: Sequence[str]) -> TrainConfig:
     """
     try:
         with initialize_config_dir(str(CONFIGS), version_base=None):
-            composed = compose("config", overrides=list(arguments))
+            composed = compose("config", overrides=[_prepared(word) for word in arguments])
         values: Any = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        _explain(arguments)
-        raise ConfigError(_first_sentence(error)) from None
+        raise ConfigError(re.sub(r"\s+", " ", str(error).strip().split("\n")[0])) from None
     return parse(TrainConfig, values)
+
+
+def _prepared(word: str) -> str:
+    """An override in the form that may add keys: which keys there are is for `parse` to say, and it knows all of them.
+
+    Raises:
+        ConfigError: a group such as `experiment` has no such file.
+    """
+    key, _, value = word.partition("=")
+    folder = CONFIGS / key
+    if not key.isidentifier() or not folder.is_dir():
+        return word if key.startswith(("+", "~")) else f"++{word}"
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if value not in known:
+        raise ConfigError(f"{key}: {value!r} is unknown{nearest(value, known)}")
+    return word
 
 
 def _run(config: TrainConfig) -> int:
@@ -76,25 +90,3 @@ def _run(config: TrainConfig) -> int:
     figures = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
     print(f"{result.weights}: {result.progress.pictures} pictures in {result.progress.seconds / 60:.1f} min; {figures}")
     return 0
-
-
-def _explain(arguments: Sequence[str]) -> None:
-    """Raise ConfigError with the nearest right name for the first override that no setting has."""
-    try:
-        overrides = OverridesParser.create().parse_overrides(list(arguments))
-    except HydraException as error:
-        raise ConfigError(_first_sentence(error)) from None
-    groups = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
-    for override in overrides:
-        keys = override.key_or_group.split(".")
-        if keys[0] in groups and len(keys) == 1:
-            continue
-        value: Any = override.value()
-        for key in reversed(keys):
-            value = {key: value}
-        refuse_unknown(TrainConfig, value)
-
-
-def _first_sentence(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return re.sub(r"\s+", " ", lines[0]) if lines else type(error).__name__

@@ -142,5 +142,5 @@ def _geometry(queries: Sequence[FindQuery]) -> GeometryPrompt | None:
 
 
 def _each(prompt: GeometryPrompt, change: Callable[[Tensor], Tensor]) -> GeometryPrompt:
-    parts = {item.name: getattr(prompt, item.name) for item in fields(prompt)}
-    return GeometryPrompt(**{name: None if part is None else change(part) for name, part in parts.items()})
+    given = {item.name: part for item in fields(prompt) if (part := getattr(prompt, item.name)) is not None}
+    return replace(prompt, **{name: change(part) for name, part in given.items()})

@@ -27,7 +27,9 @@ class Ema:
         weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** self.every
         state = model.state_dict()
         names = [name for name, value in state.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.average[name] for name in names], [state[name] for name in names], weight)
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+            [self.average[name] for name in names], [state[name] for name in names], weight
+        )
         for name in state.keys() - set(names):
             self.average[name].copy_(state[name])
 

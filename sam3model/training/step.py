@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +82,7 @@ def clip_gradients(model: nn.Module, limit: float | None) -> float:
     return norm.item()
 
 
-def in_float32(value: object) -> object:
+def in_float32(value: Any) -> Any:
     """The floating-point tensors of (nested) dataclasses and tuples, as float32."""
     if isinstance(value, Tensor):
         return value.float() if value.is_floating_point() else value

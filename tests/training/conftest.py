@@ -1,0 +1,58 @@
+"""A model small enough that a step takes milliseconds, and a config around it."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from sam3model.training.config import TrainConfig
+from sam3model.training.parse import merge, parse
+
+TINY_MODEL = {
+    "d_model": 32,
+    "heads": 2,
+    "vit": {
+        "image_size": 64, "patch_size": 16, "pretrain_image_size": 64, "width": 32, "depth": 2, "heads": 2,
+        "window": 4, "global_blocks": [1],
+    },
+    "text": {"width": 16, "heads": 1, "layers": 1, "projection_dim": 16},
+    "geometry": {"layers": 1, "ffn": 32, "roi_size": 2},
+    "fusion": {"layers": 1, "ffn": 32},
+    "decoder": {"layers": 2, "ffn": 32, "queries": 8},
+    "scoring": {"hidden": 32},
+    "segmentation": {"groups": 4},
+}  # fmt: skip
+
+SETTINGS = {
+    "name": "test",
+    "precision": "float32",
+    "log_every": 1,
+    "model": {"preset": "sam3_tiny", "overrides": TINY_MODEL},
+    "data": {"workers": 0, "exemplars": 0.3},
+    "stages": [{"size": 64, "batch": 2, "phrases": 3, "mask_stride": 4}],
+    "budget": {"steps": 4},
+    "optim": {"lr": 1e-3},
+    "schedule": {"kind": "constant", "warmup": 0},
+    "ema": {"every": 1},
+    "loss": {"classification": {"pad_n_queries": None}},
+    "validation": {"pictures": 2, "batch": 2, "phrases": 3},
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A function that makes a small config in a folder of its own, with changes laid over it."""
+
+    def make(**changes: object) -> TrainConfig:
+        values = merge(SETTINGS | {"out": str(tmp_path / "runs")}, changes)
+        return dataclasses.replace(parse(TrainConfig, values))
+
+    return make

@@ -1,0 +1,65 @@
+"""`python -m train` as people run it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.training.conftest import SETTINGS, TINY_MODEL
+from train.app import main, settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def overrides(folder: Path) -> list[str]:
+    """The small settings of the other tests as words of a command line."""
+    stage = yaml.safe_dump(SETTINGS["stages"], default_flow_style=True, width=1000).strip()
+    model = yaml.safe_dump(TINY_MODEL, default_flow_style=True, width=1000).strip()
+    return [
+        "experiment=playground_tiny", f"out={folder}", "name=cli", "budget.minutes=null", "budget.steps=2",
+        "data.workers=1", "validation.pictures=2", "validation.batch=2", "validation.phrases=3", "precision=float32",
+        f"stages={stage}", f"model.overrides={model}",
+    ]  # fmt: skip
+
+
+def test_a_run_ends_with_weights_and_a_line_about_them(tmp_path):
+    command = [sys.executable, "-m", "train", *overrides(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "final.safetensors: 4 pictures" in done.stdout
+    assert {"best.safetensors", "final.safetensors", "scalars.jsonl", "step_00000002.pt"} <= {
+        path.name for path in (tmp_path / "cli").iterdir()
+    }
+    last = json.loads((tmp_path / "cli" / "scalars.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 2
+    assert last["val/loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["optim.lrr=1"], "unknown setting 'optim.lrr'; did you mean 'lr'?"),
+        (["+ema.decai=1"], "unknown setting 'ema.decai'; did you mean 'decay'?"),
+        (["experiment=playground_tinny"], "did you mean 'playground_tiny'?"),
+        (["optim.lr=fast"], "optim.lr"),
+        (["stages=[{size: 100"], "size: 100"),
+        (["budget.minutes=3"], "either steps or minutes"),
+    ],
+)
+def test_bad_settings_are_one_line_and_exit_code_2(words, message, capsys):
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_every_experiment_composes():
+    for path in (ROOT / "train" / "configs" / "experiment").glob("*.yaml"):
+        config = settings([f"experiment={path.stem}"])
+        assert config.name == path.stem
+        assert config.model.resolve()

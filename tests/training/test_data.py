@@ -1,0 +1,76 @@
+"""Queries, batches and the stream that feeds training."""
+
+import itertools
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor
+
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
+from sam3model.data.queries import split
+from sam3model.data.scenes import VISUAL, PlaygroundSource
+from sam3model.text import Tokenizer
+
+TOKENIZE = CachedTokenizer(Tokenizer(16))
+
+
+def flat(value):
+    """All tensors of a batch in a fixed order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if hasattr(value, "__dataclass_fields__"):
+        return [tensor for item in fields(value) for tensor in flat(getattr(value, item.name))]
+    return []
+
+
+def test_any_number_of_workers_makes_the_same_batches():
+    dataset = Sam3ImageDataset(PlaygroundSource("train", seed=3, size=64, exemplars=0.5))
+    runs = [
+        list(itertools.islice(stream(dataset, TOKENIZE, batch=2, start=4, workers=workers), 4)) for workers in (0, 1, 2)
+    ]
+    for first, *others in zip(*runs, strict=True):
+        for other in others:
+            assert other.phrases == first.phrases
+            assert all(torch.equal(a, b) for a, b in zip(flat(first), flat(other), strict=True))
+
+
+def test_queries_are_positive_and_negative_and_their_boxes_hold_their_masks():
+    source = PlaygroundSource("train", size=128, phrases=6)
+    queries = [query for index in range(12) for query in source(index).queries]
+    assert 0.2 < sum(not len(query.boxes) for query in queries) / len(queries) < 0.7
+    for query in queries:
+        assert len(query.boxes) == len(query.masks)
+        for box, mask in zip(query.boxes, query.masks, strict=True):
+            y, x = mask.nonzero()
+            centre = ((x.min() + x.max() + 1) / 256, (y.min() + y.max() + 1) / 256)
+            assert centre == pytest.approx(box[:2], abs=0.02)
+
+
+def test_exemplars_lie_on_things_that_the_phrase_names():
+    source = PlaygroundSource("train", size=128, exemplars=1.0)
+    queries = [query for index in range(12) for query in source(index).queries]
+    given = [query for query in queries if query.exemplars is not None]
+    assert given
+    assert all(len(query.boxes) for query in given)
+    assert any(query.phrase == VISUAL for query in given)
+    for query in given:
+        assert abs(query.boxes[:, :2] - query.exemplars[:, :2]).sum(1).min() < 0.1
+
+
+def test_only_so_many_prompts_are_outlined():
+    plain, few = (PlaygroundSource("train", size=64, phrases=6, outlined=count) for count in (None, 1))
+    for index in range(6):
+        whole, part = plain(index).queries, few(index).queries
+        assert [query.phrase for query in whole] == [query.phrase for query in part]
+        assert sum(query.masks.any() for query in part) <= 1
+
+
+def test_chunks_of_a_batch_are_the_batches_of_their_pictures():
+    dataset = Sam3ImageDataset(PlaygroundSource("train", size=64))
+    (whole,) = batches(dataset, TOKENIZE, batch=4, pictures=4)
+    for chunk, alone in zip(split(whole, 2), batches(dataset, TOKENIZE, batch=2, pictures=4), strict=True):
+        assert chunk.phrases == alone.phrases
+        assert torch.equal(chunk.pixels, alone.pixels)
+        assert torch.equal(chunk.image_index, alone.image_index)
+        assert all(torch.equal(a, b) for a, b in zip(flat(chunk.targets), flat(alone.targets), strict=True))

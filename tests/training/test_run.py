@@ -1,0 +1,144 @@
+"""Runs from end to end, small: they learn, survive being killed, and refuse to go on with nonsense."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from sam3model.checkpoint import load
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
+from sam3model.data.scenes import PlaygroundSource
+from sam3model.errors import TrainingError
+from sam3model.losses import build_loss
+from sam3model.text import Tokenizer
+from sam3model.training import run as run_module
+from sam3model.training.config import BudgetConfig
+from sam3model.training.run import Run, StopSignal, train
+from sam3model.training.state import Progress, StateFolder
+from sam3model.training.step import train_step
+
+
+def losses_of(config, steps):
+    """Losses of the next `steps` steps of a run that is new or resumed, and the run."""
+    run = Run(config)
+    stream = run.batches(StopSignal())
+    return [run.step(next(stream)).loss for _ in range(steps)], run
+
+
+def test_four_scenes_are_learnt_by_heart(settings):
+    config = settings(optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})  # whose pairs, and so whose loss, grow with success
+    run = Run(config)
+    source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
+    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, pictures=4)
+    losses = [
+        train_step(run.model, build_loss(config.loss), run.optimizer, batch, config.optim).loss for _ in range(60)
+    ]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_resumed_run_has_the_same_next_losses_bit_for_bit(settings, precision):
+    config = settings(precision=precision, budget={"steps": 6}, optim={"accumulate": 2})
+    whole, _ = losses_of(config, 6)
+    config = replace(config, name="again")
+    first, run = losses_of(config, 3)
+    run.save()
+    rest, resumed = losses_of(config, 3)
+    assert first + rest == whole
+    assert resumed.progress.step == 6
+
+
+def test_a_torn_state_is_passed_over_and_old_ones_are_pruned(tmp_path):
+    states = StateFolder(tmp_path, keep=2)
+    for step in (1, 2, 3):
+        states.save(Progress(step=step), {"value": torch.tensor(step)})
+    newest = tmp_path / "step_00000003.pt"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step_00000002.pt", newest.name]
+    newest.write_bytes(newest.read_bytes()[:100])
+    progress, parts = states.load()
+    assert (progress.step, parts["value"].item()) == (2, 2)
+
+
+def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
+    states = StateFolder(tmp_path, keep=1)
+    states.save(Progress(step=1), {})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    assert states.save(Progress(step=2), {}) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.pt"]
+
+
+def test_a_non_finite_loss_changes_no_weight_and_names_the_samples(settings):
+    run = Run(settings())
+    batch = next(run.batches(StopSignal()))
+    batch.pixels[0, 0, 0, 0] = torch.nan
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    outcome = run.step(batch)
+    assert "playground/train/0" in outcome.bad
+    assert run.progress.bad_in_a_row == run.progress.bad_steps == 1
+    assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+
+
+def test_bad_steps_in_a_row_stop_the_run_with_its_state_saved(settings, monkeypatch):
+    config = settings(max_bad_steps=2)
+    whole = run_module.PlaygroundSource.__call__
+
+    def broken(source: PlaygroundSource, index: int):
+        sample = whole(source, index)
+        return replace(sample, pixels=sample.pixels * torch.nan)
+
+    monkeypatch.setattr(run_module.PlaygroundSource, "__call__", broken)
+    with pytest.raises(TrainingError, match="2 non-finite steps in a row"):
+        train(config)
+    assert StateFolder(Run(config).folder, 1).load()[0].bad_steps == 2
+
+
+def test_sigterm_saves_and_the_same_config_finishes(settings, monkeypatch):
+    config = settings(budget={"steps": 3})
+    step = Run.step
+
+    def killed_after_first(run: Run, batch):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(run, batch)
+
+    monkeypatch.setattr(Run, "step", killed_after_first)
+    assert train(config).status == "stopped"
+    monkeypatch.setattr(Run, "step", step)
+    result = train(config)
+    assert (result.status, result.progress.step) == ("finished", 3)
+    lines = [json.loads(line) for line in (result.weights.parent / "scalars.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
+
+
+def test_the_artefact_is_half_precision_averages_with_config_and_record(settings):
+    config = settings()
+    result = train(config)
+    with safe_open(result.weights, "pt") as file:
+        record = json.loads(file.metadata()["training"])
+        dtypes = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
+    assert dtypes == {torch.float16}
+    assert record["progress"]["pictures"] == 8
+    assert record["settings"]["name"] == "test"
+    assert record["metrics"].keys() >= {"cgF1", "IL_MCC", "loss"}
+    model, run = load(result.weights), Run(config)
+    assert model.config == config.model.resolve()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value.float(), run.ema.average[name].half().float())
+
+
+def test_a_budget_of_minutes_is_used_up_and_decays_to_its_end(settings):
+    config = replace(settings(schedule={"kind": "cosine", "final": 0.0}), budget=BudgetConfig(minutes=0.02))
+    run = Run(config)
+    rates = []
+    for batch in run.batches(StopSignal()):
+        rates.append(run.rate)
+        run.step(batch)
+    assert rates == sorted(rates, reverse=True)
+    assert run.done >= 1
