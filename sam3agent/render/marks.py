@@ -26,7 +26,7 @@ class Mark:
         return colour_of(self.id)
 
 
-def overlay(image: Image.Image, marks: Sequence[Mark], *, fill: float = 0.42, numbers: bool = True) -> Image.Image:
+def overlay(image: Image.Image, marks: Sequence[Mark], *, fill: float = 0.34, numbers: bool = True) -> Image.Image:
     """A copy of the picture with every mask tinted, outlined and numbered.
 
     Args:
@@ -51,7 +51,7 @@ def spotlight(image: Image.Image, marks: Sequence[Mark], *, dim: float = 0.5) ->
         lit = Image.fromarray(mask.crop.view(np.uint8) * np.uint8(255))
         canvas.paste(image.crop(mask.box), (mask.x, mask.y), lit)
     for mark in _back_to_front(marks):
-        draw_mask(canvas, mark, fill=0.16)
+        draw_mask(canvas, mark, fill=0.0)
     _draw_plates(canvas, marks)
     return canvas
 
