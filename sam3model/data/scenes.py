@@ -75,9 +75,8 @@ class PlaygroundSource:
         found = FindQuery(query.phrase, boxes, masks)
         if not things or not dice.chance(self.exemplars):
             return found
-        moved = boxes[dice.integer(0, len(boxes) - 1)] + [
-            dice.uniform(-0.05, 0.05) * side for side in (*boxes[0, 2:], *boxes[0, 2:])
-        ]
+        box = boxes[dice.integer(0, len(boxes) - 1)]
+        moved = box + [dice.uniform(-0.05, 0.05) * side for side in (*box[2:], *box[2:])]
         plain = query.description == replace(query.description, colour="", pattern="", size="")
         phrase = VISUAL if plain and dice.chance(0.5) else query.phrase
         return replace(found, phrase=phrase, exemplars=moved[None].astype(np.float32))
