@@ -1,0 +1,1 @@
+"""Scorers: samples and predictions in, figures out; thin layers over `sam3model.metrics`."""
