@@ -47,8 +47,7 @@ class Sam3ImagePredictor:
     """Segments pictures with a loaded model.
 
     Text is encoded once per phrase and remembered; the pixel decoder runs only for prompts with an instance above the
-    threshold,
-    and full-size masks are made only for these instances.
+    threshold, and full-size masks are made only for these instances.
     """
 
     def __init__(self, model: Sam3ImageModel, *, report: LoadReport | None = None) -> None:
@@ -124,11 +123,13 @@ class Sam3ImagePredictor:
             threshold: instances scoring above it are kept (0..1, strict).
 
         Raises:
-            InputError: an empty phrase, a bare string instead of a list, or a threshold outside 0..1.
+            InputError: an empty phrase, a bare string instead of a list, a threshold outside 0..1, or no batch.
         """
         if isinstance(phrases, str):
             raise InputError("phrases must be a list of phrases, not one string")
         _check_threshold(threshold)
+        if batch < 1:
+            raise InputError(f"a batch of {batch} phrases cannot be asked: take at least one")
         found = []
         for start in range(0, len(phrases), batch):
             found += self._ask(encoded, phrases[start : start + batch], None, threshold)

@@ -19,8 +19,7 @@ class Instances:
     """Instances of one prompt in one picture, in the order of the model's queries.
 
     masks (n, H, W) bool; boxes (n, 4) float32 xyxy pixels, as the model gives them (they may leave the picture a
-    little);
-    scores (n,) float32 in 0..1; phrase is what was asked, None where boxes or points alone were.
+    little); scores (n,) float32 in 0..1; phrase is what was asked, None where boxes or points alone were.
     """
 
     masks: NDArray[np.bool_]
@@ -64,12 +63,12 @@ class Instances:
         """`supervision.Detections` with xyxy, mask, confidence, class_id and `data["class_name"]`.
 
         Raises:
-            InputError: supervision is not installed.
+            InputError: supervision is not installed, or not completely.
         """
         try:
             import supervision
         except ImportError as error:
-            raise InputError("supervision is not installed: pip install supervision") from error
+            raise InputError(f"supervision cannot be imported ({error}): pip install supervision") from error
         data: Mapping[str, Any] = {"class_name": np.array([self.phrase or "object"] * len(self))}
         return supervision.Detections(
             xyxy=self.boxes,

@@ -75,7 +75,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(config.width)
         self.attn = Attention(config.width, config.heads)
         self.norm2 = nn.LayerNorm(config.width)
-        self.mlp = Mlp(config.width, int(config.width * config.mlp_ratio))
+        self.mlp = Mlp(config.width, round(config.width * config.mlp_ratio))
         self.drop_path = DropPath(config.drop_path * index / max(1, config.depth - 1))
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -187,7 +187,7 @@ def transformers_config(config: DetectorConfig) -> dict[str, Any]:
             "backbone_config": {
                 "model_type": "sam3_vit_model",
                 "hidden_size": vit.width,
-                "intermediate_size": int(vit.width * vit.mlp_ratio),
+                "intermediate_size": round(vit.width * vit.mlp_ratio),
                 "num_hidden_layers": vit.depth,
                 "num_attention_heads": vit.heads,
                 "image_size": vit.image_size,
@@ -202,7 +202,8 @@ def transformers_config(config: DetectorConfig) -> dict[str, Any]:
         "text_config": {
             "model_type": "clip_text_model",
             "hidden_size": text.width,
-            "intermediate_size": int(text.width * text.mlp_ratio),
+            "intermediate_size": round(text.width * text.mlp_ratio),
+            "hidden_act": "gelu",
             "num_hidden_layers": text.layers,
             "num_attention_heads": text.heads,
             "max_position_embeddings": text.context_length,

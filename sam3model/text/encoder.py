@@ -46,7 +46,7 @@ class ResidualAttentionBlock(nn.Module):
         self.attn = MultiheadAttention(config.width, config.heads)
         self.ls_1 = nn.Identity() if scale is None else LayerScale(config.width, scale)
         self.ln_2 = nn.LayerNorm(config.width)
-        self.mlp = TextMlp(config.width, int(config.width * config.mlp_ratio))
+        self.mlp = TextMlp(config.width, round(config.width * config.mlp_ratio))
         self.ls_2 = nn.Identity() if scale is None else LayerScale(config.width, scale)
         self._initialise(config)
 
