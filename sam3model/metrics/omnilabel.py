@@ -1,0 +1,141 @@
+"""OmniLabel AP: boxes found by free-form descriptions (Schulter et al., ICCV 2023)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sam3model.errors import MetricError
+from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.average_precision import ApRules, UnitMatches, category_curves, match_unit, strongest
+from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
+from sam3model.metrics.overlap import box_iou_xywh
+from sam3model.metrics.results import Report, mean_of_defined
+
+RULES = ApRules()
+
+
+class Described(NamedTuple):
+    """Matches of one description in one picture. kind: "C" plain category, "Dp" or "Dn" description with or without
+    an object in this picture. words: length of the description.
+    """
+
+    matches: UnitMatches
+    kind: str
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionGroup:
+    """Which (picture, description) pairs a figure is about."""
+
+    kinds: tuple[str, ...]
+    shortest: int = 0
+    longest: int = 10**9
+
+    def holds(self, sample: Described) -> bool:
+        """Does the sample belong to this group."""
+        return sample.kind in self.kinds and self.shortest <= sample.words <= self.longest
+
+
+GROUPS: Mapping[str, DescriptionGroup] = {
+    "categ": DescriptionGroup(("C",)),
+    "descr": DescriptionGroup(("Dp", "Dn")),
+    "descr-Pos": DescriptionGroup(("Dp",)),
+    "descr-S": DescriptionGroup(("Dp", "Dn"), 0, 3),
+    "descr-M": DescriptionGroup(("Dp", "Dn"), 4, 8),
+    "descr-L": DescriptionGroup(("Dp", "Dn"), 9),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OmniLabelResult(Report):
+    """ap: harmonic mean of AP over plain categories and AP over descriptions, -1 unless both exist.
+
+    groups: AP of each group, 0.50..0.95: categ, descr, and of the latter -Pos (positive in their picture), -S (up to 3
+    words), -M (4 to 8), -L (9 and more).
+    """
+
+    ap: float
+    groups: Mapping[str, float]
+
+    def summary(self) -> dict[str, float]:
+        """AP, then AP-categ, AP-descr …"""
+        return {"AP": self.ap, **{f"AP-{name}": value for name, value in self.groups.items()}}
+
+
+class OmniLabelAp(Aggregate[Described]):
+    """OmniLabel AP over (picture, description) pairs; picklable, shards can be merged."""
+
+    def update(
+        self, image: Any, description: Any, text: str, kind: str, targets: Any, boxes: Any, scores: Sequence[float]
+    ) -> None:
+        """Add one description in one picture.
+
+        kind: "C" for a plain category, "D" for a description. targets, boxes: xywh. Raises MetricError on another kind,
+        on numbers of boxes and scores that differ, or on a pair that was added before.
+        """
+        if kind not in ("C", "D") or len(boxes) != len(scores):
+            raise MetricError(
+                f"description {description!r}: kind {kind!r}, {len(boxes)} boxes and {len(scores)} scores"
+            )
+        order = strongest(scores, RULES.max_detections[-1])
+        found, wanted = (np.asarray(b, np.float64).reshape(-1, 4) for b in (boxes, targets))
+        areas, none = wanted[:, 2] * wanted[:, 3], np.zeros(len(wanted), bool)
+        ranked = found[order]
+        own = ranked[:, 2] * ranked[:, 3]
+        iou = box_iou_xywh(ranked, wanted)
+        matches = match_unit(iou, np.asarray(scores, np.float64)[order], areas, own, none, RULES)
+        tag = kind if kind == "C" else "Dp" if len(wanted) else "Dn"
+        self.add((image, description), Described(matches, tag, len(text.split())))
+
+    def compute(self) -> OmniLabelResult:
+        """Return the figures; all pairs of a group are ranked together."""
+        samples = [self.samples[key] for key in sorted(self.samples)]
+        groups = {name: _group_ap([s.matches for s in samples if g.holds(s)]) for name, g in GROUPS.items()}
+        categories, descriptions = groups["categ"], groups["descr"]
+        both = categories > -1 and descriptions > -1
+        harmonic = 2 * categories * descriptions / (categories + descriptions + 1e-5)
+        return OmniLabelResult(harmonic if both else -1.0, groups)
+
+
+def _group_ap(units: Sequence[UnitMatches]) -> float:
+    return mean_of_defined(category_curves(units, RULES)[0][0]) if units else -1.0
+
+
+def evaluate_omnilabel(ground_truth: Source, predictions: Source) -> OmniLabelResult:
+    """OmniLabel AP of a results list; see `omnilabel_shard`. Raises MetricError if a file is malformed."""
+    return omnilabel_shard(ground_truth, predictions).compute()
+
+
+def omnilabel_shard(ground_truth: Source, predictions: Source) -> OmniLabelAp:
+    """Match predictions {image_id, bbox, description_ids, scores} against an OmniLabel file.
+
+    Boxes for a description that was not asked in their picture are ignored, as officially.
+    """
+    truth = load_ground_truth(ground_truth, "images", "descriptions", "annotations")
+    wanted: dict[tuple[Any, Any], list[Any]] = defaultdict(list)
+    for a in truth["annotations"]:
+        for description in require(a, "description_ids", "annotation"):
+            wanted[require(a, "image_id", "annotation"), description].append(require(a, "bbox", "annotation"))
+    found: dict[tuple[Any, Any], list[tuple[Any, float]]] = defaultdict(list)
+    for p in load_predictions(predictions):
+        ids, scores = (require(p, field, "prediction") for field in ("description_ids", "scores"))
+        if len(ids) != len(scores):
+            raise MetricError(
+                f"prediction of picture {p.get('image_id')}: {len(ids)} descriptions, {len(scores)} scores"
+            )
+        for description, score in zip(ids, scores, strict=True):
+            box = require(p, "bbox", "prediction")
+            found[require(p, "image_id", "prediction"), description].append((box, score))
+    metric = OmniLabelAp()
+    for d in truth["descriptions"]:
+        kind = require(require(d, "anno_info", "description"), "type", "description")
+        for image in require(d, "image_ids", "description"):
+            boxes, scores = zip(*found[image, d["id"]], strict=True) if (image, d["id"]) in found else ((), ())
+            metric.update(
+                image, d["id"], require(d, "text", "description"), kind, wanted[image, d["id"]], boxes, scores
+            )
+    return metric
