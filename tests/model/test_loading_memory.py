@@ -1,0 +1,65 @@
+"""Loading never holds two copies: weights are read where the file is mapped, and cast one tensor at a time (Linux)."""
+
+import gc
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sam3model.checkpoint import load, save_native, save_official
+from sam3model.config import DetectorConfig, TextConfig
+from sam3model.detector.model import Sam3ImageModel
+from tests.model.weight_rule import small_config
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel what is mapped")
+
+
+@pytest.fixture(scope="module")
+def config() -> DetectorConfig:
+    """The reduced model with a wide vocabulary table: about 50 MB, nearly all of it in one tensor."""
+    return replace(small_config(), text=TextConfig(width=256, heads=4, layers=1))
+
+
+@pytest.fixture(scope="module", params=["native.safetensors", "official.pt"])
+def weights(request: pytest.FixtureRequest, config: DetectorConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / request.param
+    with torch.device("meta"):
+        model = Sam3ImageModel(config)
+    model.to_empty(device="cpu")
+    save_native(model, path) if path.suffix == ".safetensors" else save_official(model, path)
+    return path
+
+
+def mapped(path: Path) -> list[tuple[int, int]]:
+    """Address ranges of this process that are the file's own pages."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(path))]
+    return [(int(start, 16), int(end, 16)) for start, end in (line[0].split("-") for line in lines)]
+
+
+def anonymous_bytes() -> int:
+    """Memory of this process that is no file's."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) * 1024
+
+
+def test_float32_weights_stay_where_the_file_is_mapped(weights: Path, config: DetectorConfig) -> None:
+    model = load(weights, config=config)
+    ranges = mapped(weights)
+    outside = [
+        name
+        for name, tensor in model.state_dict().items()
+        if not any(start <= tensor.data_ptr() < end for start, end in ranges)
+    ]
+    assert ranges and not outside
+
+
+def test_a_cast_costs_its_result_and_no_more(weights: Path, config: DetectorConfig) -> None:
+    load(weights, config=config, dtype=torch.bfloat16)  # whatever is allocated once for all, before the measurement
+    gc.collect()
+    before, size = anonymous_bytes(), weights.stat().st_size
+    model = load(weights, config=config, dtype=torch.bfloat16)
+    grown = anonymous_bytes() - before
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.bfloat16}
+    assert grown < 0.6 * size, f"{grown / 1e6:.0f} MB for a file of {size / 1e6:.0f} MB"
