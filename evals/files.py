@@ -1,5 +1,6 @@
 """Reading files of a data set as what they are: somebody else's. Every error is a `DataError` with file and field."""
 
+import io
 import json
 import pickle
 from collections.abc import Callable, Mapping
@@ -74,8 +75,7 @@ def parse_json(text: str, name: str) -> Any:
 
 
 def read_pickle(path: Path) -> Any:
-    """A pickle of plain values: containers, text, numbers and numpy numbers. Nothing else is ever imported or called."""
-    import io
+    """A pickle of containers, text, numbers and numpy numbers. Nothing else is ever imported or called."""
 
     try:
         return _PlainUnpickler(io.BytesIO(read_bytes(path)), encoding="latin1").load()

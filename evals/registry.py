@@ -11,7 +11,7 @@ How to add a benchmark
    a sample is whatever this scorer wants to compare with.
 3. Register it: a `PhraseBenchmark` (noun phrases straight to the segmenter), a `QuestionBenchmark` (questions to the
    agent), or a `PredictionBenchmark` (a folder of predictions made elsewhere) in `evals/benchmarks.py`, or in
-   `BENCHMARKS` of `evals/video/__init__.py`. Published figures go into `evals/published.py`.
+   `BENCHMARKS` of `evals/video/__init__.py`. Published figures go into `evals/published.py`, under the same names.
 4. Test it in `tests/evals/` on a miniature in the official layout, with figures computed by hand.
 
 Figures are in percent, except correlations (IL_MCC, -1..1) and whole numbers (counts). A figure that is not defined is
@@ -130,7 +130,6 @@ class Benchmark:
     files: tuple[str, ...]
     get: str
     headline: tuple[str, ...]
-    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,140 @@
+"""The record of a run: predictions as JSON lines, appended one by one, so that a run that breaks can go on."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from evals.registry import Answered, Detection, Found
+from sam3model.errors import ConfigError, DataError
+
+PREDICTIONS = "predictions.jsonl"
+FAILURES = "failures.jsonl"
+RUN = "run.json"
+METRICS = "metrics.json"
+
+Prediction = Found | Answered
+
+
+class Journal:
+    """The folder of a run. One process writes into it at a time.
+
+    settings: what the run is; a folder that holds another run is refused.
+    Raises `ConfigError` for that, `DataError` for a damaged file.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.folder = folder
+        _make(folder)
+        self._claim(dict(settings))
+        self.predictions = read_predictions(folder)
+        self.failures: dict[str, str] = {}
+        (folder / FAILURES).unlink(missing_ok=True)
+        self._file = _open_for_append(folder / PREDICTIONS)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def keep(self, key: str, prediction: Prediction) -> None:
+        """Append a prediction; it is on disk when this returns."""
+        self.predictions[key] = prediction
+        self._file.write(json.dumps(to_record(key, prediction)) + "\n")
+        self._file.flush()
+
+    def fail(self, key: str, error: BaseException) -> None:
+        """Note a sample that could not be done; a rerun tries it again."""
+        self.failures[key] = f"{type(error).__name__}: {error}"
+        with (self.folder / FAILURES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "error": self.failures[key]}) + "\n")
+
+    def _claim(self, settings: dict[str, Any]) -> None:
+        path = self.folder / RUN
+        if not path.exists():
+            write_json(path, settings)
+            return
+        before = read_record(path)
+        for name in settings.keys() | before.keys():
+            if before.get(name) != settings.get(name):
+                raise ConfigError(
+                    f"{self.folder} holds a run with {name} {before.get(name)}, not {settings.get(name)}: "
+                    "choose another --out, or remove it"
+                )
+
+
+def read_predictions(folder: Path) -> dict[str, Prediction]:
+    """The predictions of a run by key. A last line cut short by a crash is not there."""
+    path = folder / PREDICTIONS
+    if not path.exists():
+        return {}
+    lines = path.read_bytes().split(b"\n")[:-1]
+    found = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            key, prediction = from_record(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: line {number} is damaged ({type(error).__name__}: {error})") from error
+        found[key] = prediction
+    return found
+
+
+def to_record(key: str, prediction: Prediction) -> dict[str, Any]:
+    """A prediction as JSON values."""
+    return {"key": key, **asdict(prediction)}
+
+
+def from_record(record: Mapping[str, Any]) -> tuple[str, Prediction]:
+    """The inverse of `to_record`."""
+    if "phrases" in record:
+        groups = tuple(_detections(group) for group in record["detections"])
+        return record["key"], Found(tuple(record["phrases"]), groups)
+    values = {name: value for name, value in record.items() if name != "key"}
+    values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
+    return record["key"], Answered(**values)
+
+
+def _detections(rows: Any) -> tuple[Detection, ...]:
+    return tuple(Detection(row["score"], tuple(row["box"]), row["mask"]) for row in rows)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A JSON object that a run wrote."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is no record of a run: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} is no record of a run")
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text atomically."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+def _open_for_append(path: Path) -> Any:
+    """The file, after any half line has been cut off."""
+    if path.exists():
+        data = path.read_bytes()
+        if not data.endswith(b"\n"):
+            os.truncate(path, data.rfind(b"\n") + 1)
+    return path.open("a", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""cgF1 and its parts over (picture, phrase) pairs, and phrase AP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evals.registry import Detection, Figures, Found, PhraseSample, Rle
+from sam3model.errors import MetricError
+from sam3model.metrics import ConceptF1, ConceptF1Result
+from sam3model.metrics.average_precision import AveragePrecision, strongest
+from sam3model.metrics.overlap import rle_iou
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Concept:
+    """Truth of one phrase in one picture. key: unique among all pairs; annotators: the masks that each one drew."""
+
+    key: str
+    annotators: tuple[tuple[Rle, ...], ...]
+    subset: str = ""
+
+
+class ConceptScorer:
+    """cgF1, pmF1, IL_MCC (means over the subsets) and, where there is one annotator, the AP of all phrases together."""
+
+    def __init__(self, ap: bool = False) -> None:
+        self._f1: dict[str, ConceptF1] = {}
+        self._ap = AveragePrecision() if ap else None
+
+    def update(self, sample: PhraseSample[Sequence[Concept]], prediction: Found) -> None:
+        """Add every phrase of a picture."""
+        for concept, detections in zip(sample.truth, prediction.detections, strict=True):
+            metric = self._f1.setdefault(concept.subset, ConceptF1())
+            masks, scores = [d.mask for d in detections], [d.score for d in detections]
+            metric.update_annotators(concept.key, concept.annotators, masks, scores)
+            if self._ap is not None:
+                _rank(self._ap, concept.key, concept.annotators[0], detections)
+
+    def compute(self) -> Figures:
+        """Means over subsets first, then each subset by itself."""
+        if not self._f1:
+            raise MetricError("no phrase to score")
+        parts = {subset: _figures(metric.compute()) for subset, metric in sorted(self._f1.items())}
+        figures = {name: float(np.mean([part[name] for part in parts.values()])) for name in next(iter(parts.values()))}
+        if self._ap is not None:
+            stats = self._ap.compute().stats
+            figures |= {name: _percent(stats[name]) for name in ("AP", "AP_50", "AP_75")}
+        figures["pairs"] = sum(len(metric.samples) for metric in self._f1.values())
+        if len(parts) > 1:
+            figures |= {f"{subset} {name}": part[name] for subset, part in parts.items() for name in HEADLINE}
+        return figures
+
+
+HEADLINE = ("cgF1", "pmF1", "IL_MCC")
+
+
+def _figures(result: ConceptF1Result) -> dict[str, float]:
+    summary = result.summary()
+    return {
+        "cgF1": 100 * result.cgf1,
+        "pmF1": 100 * result.pmf1,
+        "IL_MCC": result.il_mcc,
+        "IL_F1": 100 * summary["IL_F1"],
+        "IL_FPR": 100 * summary["IL_FPR"],
+        "cgF1@0.5": 100 * summary["cgF1@0.5"],
+        "cgF1@0.75": 100 * summary["cgF1@0.75"],
+    }
+
+
+def _rank(metric: AveragePrecision, key: str, targets: Sequence[Rle], detections: Sequence[Detection]) -> None:
+    scores = np.array([d.score for d in detections], np.float64)
+    order = strongest(scores, metric.rules.max_detections[-1])
+    metric.update("phrase", key, rle_iou([detections[i].mask for i in order], targets), scores[order])
+
+
+def _percent(value: float) -> float:
+    return 100 * value if value >= 0 else value
