@@ -95,7 +95,7 @@ class Agent:
         tell: Tell | None = None,
     ) -> Answer:
         """`ask` for callers on an event loop; the segmenter works on another thread meanwhile."""
-        query = " ".join(query.split())
+        query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
         if not query:
             raise InputError("the question is empty")
         started = time.monotonic()

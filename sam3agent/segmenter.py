@@ -3,6 +3,7 @@
 `LocalSegmenter` wraps `sam3model.image.Sam3ImagePredictor` and imports torch on first use only.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -77,13 +78,15 @@ class LocalSegmenter:
         self.device = device
         self.dtype = dtype
         self._predictor: Any = None
+        self._loading = threading.Lock()
 
     def open(self, image: "Image.Image") -> SegmenterSession:
         """Encode the picture once; raises `CheckpointError` where the weights cannot be loaded."""
-        if self._predictor is None:
-            from sam3model.image import Sam3ImagePredictor
+        with self._loading:
+            if self._predictor is None:
+                from sam3model.image import Sam3ImagePredictor
 
-            self._predictor = Sam3ImagePredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
+                self._predictor = Sam3ImagePredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
         return _LocalSession(self._predictor, self._predictor.encode(image))
 
 

@@ -9,7 +9,10 @@ from sam3agent.mllm.base import MLLMReply, Usage
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Calls of the MLLM (one examination is one call), phrases searched, and wall time in seconds."""
+    """Calls of the MLLM (one examination is one call), phrases searched, and wall time in seconds.
+
+    Time counts from when the picture is encoded. With the last phrase searched, what was found may still be answered.
+    """
 
     mllm_calls: int = 60
     segmenter_calls: int = 20
@@ -50,11 +53,9 @@ class Ledger:
         self.usage += reply.usage
 
     def overdrawn(self) -> str:
-        """Which budget is used up, in words; empty while all hold."""
+        """Which budget is used up so that nothing more can be asked, in words; empty while there is one."""
         if self.calls_left == 0:
             return f"the budget of {self.budget.mllm_calls} MLLM calls is used up"
-        if self.segmenter_calls >= self.budget.segmenter_calls:
-            return f"the budget of {self.budget.segmenter_calls} segmenter calls is used up"
         if self.seconds_left == 0:
             return f"the budget of {self.budget.seconds:g} seconds is used up"
         return ""

@@ -144,6 +144,8 @@ class Run:
         if not new:
             raise ToolUseError(f"these phrases have been searched already: {', '.join(used)}; use other words")
         room = self.ledger.budget.segmenter_calls - self.ledger.segmenter_calls
+        if room <= 0:
+            raise _BudgetSpent(f"the budget of {self.ledger.budget.segmenter_calls} segmenter calls is used up")
         return SegmentPhrase(phrases=new[:room])
 
     async def _examine(self, state: Verify) -> Event:

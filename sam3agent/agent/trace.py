@@ -24,7 +24,7 @@ class Trace:
         self.folder = folder
         self._written: set[str] = set()
         self._started = time.monotonic()
-        self._file = (folder / FILE_NAME).open("w", encoding="utf-8") if folder else None
+        self._file = (folder / FILE_NAME).open("w", encoding="utf-8", errors="backslashreplace") if folder else None
 
     @property
     def path(self) -> Path | None:

@@ -190,6 +190,9 @@ def guarded(run: Callable[[], Any]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stdout.write(f"{error}\n")
+            return 2
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
             return _fail(error.format_message(), 2)  # pyright: ignore[reportAttributeAccessIssue]
         if type(error).__name__ == "Abort":

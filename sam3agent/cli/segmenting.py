@@ -1,6 +1,5 @@
 """`sam3agent segment`: phrases, boxes and points straight to the model."""
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sam3agent.agent.pool import MaskPool
-from sam3agent.answer import Answer, AnswerMask, write_atomically
+from sam3agent.answer import Answer, AnswerMask
 from sam3agent.api import make_folder, make_segmenter
 from sam3agent.cli.app import configure_logging
 from sam3agent.cli.screen import Status, output_folder, say, say_json, say_mask
@@ -97,7 +96,6 @@ def _show(result: Answer, folder: Path, image: str, as_json: bool) -> None:
         "overlay": str(saved.overlay_path),
         "weights": saved.weights,
     }
-    write_atomically(folder / "segment.json", lambda file: file.write(json.dumps(value).encode()))
     if as_json:
         say_json(value)
         return

@@ -9,6 +9,7 @@ from sam3agent.render.zoom import WHOLE_SIDE
 from sam3agent.tools.facts import measure
 from sam3agent.tools.registry import Registry, ToolUseError
 from sam3agent.tools.workbench import ToolResult, Workbench
+from sam3model.errors import InputError
 
 REGISTRY = Registry()
 """Every tool by name."""
@@ -21,11 +22,13 @@ def segment_phrase(bench: Workbench, args: SegmentPhrase) -> ToolResult:
     A phrase is a short noun phrase, singular, with at most what can be seen on the thing itself: "player in white",
     "striped ball". No positions, counts or relations: the segmenter does not understand "leftmost" or "behind".
     """
+    try:
+        results = bench.session.segment_phrases(args.phrases, bench.threshold)
+    except InputError as error:
+        raise ToolUseError(f"this cannot be searched: {error}") from error
     pool = bench.pool
     lines, searches = list[str](), list[dict]()
-    for phrase, instances in zip(
-        args.phrases, bench.session.segment_phrases(args.phrases, bench.threshold), strict=True
-    ):
+    for phrase, instances in zip(args.phrases, results, strict=True):
         pool, found = pool.add(phrase, instances)
         masks = [_summary(c) for mask_id in found if (c := pool.get(mask_id))]
         searches.append({"phrase": phrase, "masks": masks})

@@ -26,7 +26,13 @@ from sam3model.errors import Sam3Error
 
 
 class ToolUseError(Sam3Error):
-    """The caller's mistake (unknown tool, wrong arguments, no such mask), in one sentence that helps to do it right."""
+    """The caller's mistake (unknown tool, wrong arguments, no such mask), in one sentence that helps to do it right.
+
+    The sentence may quote the caller, so it is cut to a bearable length and made safe to encode.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message[:500].encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 class Arguments(BaseModel):

@@ -14,6 +14,7 @@ from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, Picture, Text, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBusyError, MLLMUnreachableError
 from sam3agent.mllm.scripted import ScriptedBackend, call
+from sam3model.errors import InputError
 from tests.agent.world import World
 
 ACCEPT = {None: '{"verdict": "accept", "reason": "yes"}'}
@@ -149,6 +150,28 @@ def test_the_segmenter_budget_holds() -> None:
     lines = [call("segment_phrase", phrases=[f"player {n}", f"car {n}"]) for n in range(9)]
     answer = ask(ScriptedBackend(lines, ACCEPT), world, Budget(segmenter_calls=3))
     assert answer.status == "exhausted" and answer.segmenter_calls == len(world.asked) == 3
+
+
+def test_what_the_segmenter_refuses_and_what_cannot_be_encoded_is_told_back(tmp_path: Path) -> None:
+    class Picky(World):
+        def segment_phrases(self, phrases, threshold=None):
+            if "bad" in phrases:
+                raise InputError("too long")
+            return super().segment_phrases(phrases, threshold)
+
+    odd = MLLMReply(text="\ud800", tool_calls=(ToolCall("\ud800" * 900, "{}"),))
+    wrong = MLLMReply(tool_calls=(ToolCall("segment_phrase", '{"\\ud800": 1}'),))
+    lines = [odd, wrong, call("segment_phrase", phrases=["bad"]), SEARCH, call("select_masks", ids=[1])]
+    backend = ScriptedBackend(lines, ACCEPT)
+    assert ask(backend, Picky(), out=tmp_path).status == "answered"
+    told = [part.text for r in backend.requests for part in r.messages[-1].parts if isinstance(part, Text)]
+    assert any("this cannot be searched: too long" in text for text in told)
+    assert all(text.encode() and len(text) < 3000 for text in told)
+
+
+def test_the_last_search_may_still_be_answered() -> None:
+    backend = ScriptedBackend([SEARCH, call("select_masks", ids=[1])], ACCEPT)
+    assert ask(backend, budget=Budget(segmenter_calls=1)).status == "answered"
 
 
 def test_an_endless_reply_ends_with_the_time() -> None:

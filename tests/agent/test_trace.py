@@ -12,7 +12,7 @@ from sam3agent.agent.trace import read_trace
 from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLMReply, MLLMRequest, Picture
 from sam3agent.mllm.scripted import ReplayBackend, ScriptedBackend, call
-from sam3model.errors import InputError
+from sam3model.errors import CheckpointError, InputError
 from tests.agent.test_loop import ACCEPT, SEARCH
 from tests.agent.world import World
 
@@ -71,10 +71,10 @@ def test_a_question_runs_again_without_any_model(folder: Path, tmp_path: Path) -
 def test_a_failed_run_leaves_its_trace(tmp_path: Path) -> None:
     class Broken(World):
         def segment_phrases(self, phrases, threshold=None):
-            raise InputError("out of memory")
+            raise CheckpointError("out of memory")
 
     world = Broken()
-    with pytest.raises(InputError):
+    with pytest.raises(CheckpointError):
         Agent(world, ScriptedBackend([SEARCH])).ask(world.picture, "q", out=tmp_path)
     assert [r["event"] for r in read_trace(tmp_path)] == ["start", "ask", "reply"]
 
