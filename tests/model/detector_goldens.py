@@ -9,6 +9,8 @@ from sam3model.detector.model import Sam3ImageModel
 from sam3model.structures import GeometryPrompt, ImageFeatures
 from tests.model.weight_rule import fill, golden, small_config
 
+torch.set_num_threads(1)  # tiny tensors: a second thread only waits
+
 
 @cache
 def small_model() -> Sam3ImageModel:
