@@ -39,12 +39,13 @@ def _next(story: Story, plan: Plan, bench: Workbench) -> MLLMReply:
     if wanted := _unused((what.phrase for what in plan.phrases()), story):
         return _call("segment_phrase", phrases=wanted[:MOST_PHRASES])
     selector = Selector(bench)
-    if ids := selector.answer(plan):
-        return _call("select_masks", ids=list(ids), reason=_because(plan, len(ids)))
-    missing = [what for what in plan.phrases() if not selector.find(what)]
-    others = _unused((other.phrase for what in missing for other in alternatives(what)), story)
-    if others:
+    ids = selector.answer(plan)
+    essential = [target.what for target in plan.targets] if ids else plan.phrases()
+    missing = [what for what in essential if not selector.find(what)]
+    if others := _unused((other.phrase for what in missing for other in alternatives(what)), story):
         return _call("segment_phrase", phrases=others[:MOST_PHRASES])
+    if ids:
+        return _call("select_masks", ids=list(ids), reason=_because(plan, len(ids)))
     return _call("report_no_match", reason=_why_not(plan, missing))
 
 

@@ -37,7 +37,7 @@ class Selector:
     _colours: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def answer(self, plan: Plan) -> tuple[int, ...]:
-        """Ids that answer a plan, each once; empty where any part of it finds nothing."""
+        """Ids that answer any part of a plan, each once."""
         parts = [self.choose(target) for target in plan.targets]
         return tuple(dict.fromkeys(c.id for part in parts for c in part))
 
