@@ -61,8 +61,8 @@ def table(benchmark: AnyBenchmark, results: Sequence[Result]) -> str:
     names = list(benchmark.headline)
     names += [name for p in published for name in p.figures if name not in names]
     rows = [["system", *names, "source"]]
-    rows += [[r.system, *(_cell(r.outcome.figures.get(name)) for name in names), _coverage(r)] for r in results]
-    rows += [[p.system, *(_cell(p.figures.get(name)) for name in names), p.source] for p in published]
+    rows += [[r.system, *(_cell(name, r.outcome.figures.get(name)) for name in names), _coverage(r)] for r in results]
+    rows += [[p.system, *(_cell(name, p.figures.get(name)) for name in names), p.source] for p in published]
     return f"## {benchmark.name} ({split})\n\n{benchmark.title}\n\n{_markdown(rows)}"
 
 
@@ -72,7 +72,7 @@ def details(benchmark: AnyBenchmark, results: Iterable[Result]) -> str:
     for result in results:
         others = {n: v for n, v in result.outcome.figures.items() if n not in benchmark.headline}
         if others:
-            rows = [[result.system, "value"], *([name, _cell(value)] for name, value in others.items())]
+            rows = [[result.system, "value"], *([name, _cell(name, value)] for name, value in others.items())]
             parts.append(_markdown(rows))
     return "\n\n".join(parts)
 
@@ -87,10 +87,11 @@ def _coverage(result: Result) -> str:
     return text
 
 
-def _cell(value: float | None) -> str:
+def _cell(name: str, value: float | None) -> str:
+    """Percent with one digit, correlations with three, counts as they are."""
     if value is None or math.isnan(value) or value == -1:
         return "-"
-    return str(value) if isinstance(value, int) else f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}"
+    return str(value) if isinstance(value, int) else f"{value:.3f}" if name.endswith("MCC") else f"{value:.1f}"
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,137 @@
+"""Masks of videos as they lie in files: label pictures (PNG) and run-length codes, every one checked before use."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.files import MAX_SIDE, field, first_existing, inside
+from sam3model.errors import DataError
+from sam3model.metrics.overlap import Rle, coco_mask
+
+Item = TypeVar("Item")
+Size = tuple[int, int]
+"""Height and width."""
+VOID = 255
+"""Label of pixels that belong to nothing in particular (DAVIS)."""
+CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
+"""Numbers of a compressed code: six bits a character, at most seven characters, the last below `P`."""
+
+
+def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
+    """The items, with a bar on stderr if it is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(items, desc=what, disable=None, leave=False)
+
+
+def results_file(predictions: Path, *names: str) -> Path:
+    """The predictions if they are a file, else the first of these names in their folder. Raises `DataError`."""
+    return predictions if predictions.is_file() else first_existing(predictions, *names)
+
+
+def folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted. Raises `DataError` if it cannot be listed."""
+    return _names(folder, lambda path: path.is_dir())
+
+
+def pictures(folder: Path) -> list[str]:
+    """Names of the PNGs in a folder, sorted. Raises `DataError` if it cannot be listed."""
+    return _names(folder, lambda path: path.suffix == ".png")
+
+
+def _names(folder: Path, wanted: Any) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and wanted(path))
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def read_labels(root: Path, *names: str, size: Size | None = None) -> NDArray[np.uint8]:
+    """A label picture under `root`, (H, W): indexed, grey or black and white.
+
+    Raises `DataError` if it leads out of the root, is no such PNG, or has another size than `size`.
+    """
+    from PIL import Image
+
+    path = inside(root, *names)
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            if picture.mode not in ("P", "L", "1"):
+                raise DataError(f"{path} has colours ({picture.mode}): an indexed or grey PNG of labels is needed")
+            if size is not None and (picture.height, picture.width) != size:
+                raise DataError(f"{path} is {picture.width}x{picture.height} pixels, not {size[1]}x{size[0]}")
+            return np.asarray(picture, np.uint8)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no {path}") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} is no readable PNG: {error}") from error
+
+
+def objects_of(labels: NDArray[np.uint8]) -> dict[int, Rle]:
+    """The mask of every label but background and void.
+
+    >>> sorted(objects_of(np.array([[0, 2], [7, 255]], np.uint8)))
+    [2, 7]
+    """
+    there = np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1))
+    there = there[(there > 0) & (there < VOID)]
+    stack = np.asfortranarray(labels[:, :, None] == there, np.uint8)  # (H, W, N)
+    return dict(zip(there.tolist(), coco_mask.encode(stack), strict=True))
+
+
+def whole_mask(labels: NDArray[np.uint8]) -> Rle:
+    """The mask of all labels together, void included: pictures of one object are written as 0/1 or 0/255."""
+    return coco_mask.encode(np.asfortranarray(labels > 0, np.uint8))
+
+
+def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
+    """A COCO run-length code, compressed or a list of runs, as a compressed one that C code may be given.
+
+    Raises `DataError`, which says `where`, if it is malformed, does not fill its size, or has another than `size`.
+    """
+    height, width = _size(value, where)
+    if size is not None and (height, width) != size:
+        raise DataError(f"{where}: a mask of {width}x{height} pixels in a video of {size[1]}x{size[0]}")
+    counts = field(value, "counts", (str, bytes, list), where)
+    runs = np.array(_plain_runs(counts, where) if isinstance(counts, list) else _decode(counts, where), np.int64)
+    if runs.sum() != height * width or (runs < 0).any():
+        raise DataError(f"{where}: the runs of a mask do not fill {width}x{height} pixels")
+    rle = {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
+    if isinstance(counts, list):
+        rle = coco_mask.frPyObjects(rle, height, width)
+    # empty runs inside are legal, but pycocotools may run out of its buffers when it merges such masks
+    return coco_mask.encode(coco_mask.decode(rle)) if (runs[1:] == 0).any() else rle
+
+
+def _size(value: Any, where: str) -> Size:
+    sides = field(value, "size", (list, tuple), where)
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
+        raise DataError(f"{where}: the field 'size' is no height and width: {sides}")
+    return sides[0], sides[1]
+
+
+def _plain_runs(counts: list[Any], where: str) -> list[int]:
+    if not all(type(run) is int and 0 <= run < 1 << 32 for run in counts):
+        raise DataError(f"{where}: the field 'counts' holds something that is no run length")
+    return counts
+
+
+def _decode(counts: str | bytes, where: str) -> NDArray[np.int64]:
+    """Run lengths: five bits a character, lowest first; from the fourth on as differences to the last but one."""
+    text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
+    if not CODE.fullmatch(text):
+        raise DataError(f"{where}: the field 'counts' is no run-length code")
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    stop = np.flatnonzero(codes < 32) + 1
+    if not len(stop):
+        return stop
+    start = np.concatenate([[0], stop[:-1]])
+    shift = 5 * (np.arange(len(codes)) - np.repeat(start, stop - start))
+    runs = np.add.reduceat((codes & 31) << shift, start)
+    runs -= (codes[stop - 1] & 16 > 0) * (np.int64(1) << 5 * (stop - start))
+    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
+    return runs

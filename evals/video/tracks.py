@@ -1,0 +1,160 @@
+"""YTVIS, LV-VIS and SA-Co/VEval: tracks in one JSON file, predictions in another.
+
+Truth is YouTube-VIS 2019 JSON: `videos` (id, height, width, length), `categories` and `annotations` with a mask or null
+per frame in `segmentations`; SA-Co/VEval adds `video_np_pairs`, every phrase that is asked of a video. Predictions are a
+list of `{video_id, category_id, score, segmentations}`, the `results.json` of the challenge server. A video without
+predictions has none: that is how the format says it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evals.files import field, first_existing, image_size, numbers, read_json, table
+from evals.registry import Figures, Source
+from evals.video.masks import Size, progress, read_rle, results_file
+from sam3model.errors import DataError, MetricError
+from sam3model.metrics.overlap import coco_mask, rle_areas
+from sam3model.metrics.veval import evaluate_saco_veval
+from sam3model.metrics.ytvis import evaluate_ytvis
+
+Entry = Mapping[str, Any]
+VEVAL_FIGURES = {
+    "cgF1": "video_mask_demo_cgf1_micro_50_95",
+    "pHOTA": "video_mask_all_phrase_HOTA",
+    "pmF1": "video_mask_demo_positive_micro_f1_50_95",
+    "IL_MCC": "video_mask_demo_ilmcc_50_95",
+    "DetA": "video_mask_all_phrase_DetA",
+    "AssA": "video_mask_all_phrase_AssA",
+    "phrase AP": "video_mask_phrase_ap_50_95",
+    "TETA": "video_mask_teta",
+    "box cgF1": "video_bbox_demo_cgf1_micro_50_95",
+    "box pHOTA": "video_bbox_all_phrase_HOTA",
+}
+"""Our names of the official figures."""
+AS_THEY_ARE = ("IL_MCC", "TETA")
+"""A correlation, and a figure that is in percent already."""
+
+
+class Video(NamedTuple):
+    """Number of frames, and height and width of them."""
+
+    length: int
+    size: Size
+
+
+def score_ytvis(source: Source, predictions: Path) -> Figures:
+    """AP of tracks on YouTube-VIS. Raises `DataError`."""
+    names = (f"{source.split}.json", f"{source.split}/instances.json", f"annotations/instances_{source.split}.json")
+    return _average_precision(first_existing(source.root, *names), predictions)
+
+
+def score_lvvis(source: Source, predictions: Path) -> Figures:
+    """AP of tracks on LV-VIS. Raises `DataError`."""
+    name = f"{source.split}_instances.json"
+    truth = first_existing(source.root, f"{source.split}/{name}", name, f"annotations/{name}")
+    return _average_precision(truth, predictions)
+
+
+def _average_precision(truth: Path, predictions: Path) -> Figures:
+    results = results_file(predictions, "results.json")
+    try:
+        result = evaluate_ytvis(*read_tracks(truth, results))
+    except MetricError as error:
+        raise DataError(f"{results}: {error}") from error
+    return {name: value if value == -1 else 100 * value for name, value in result.summary().items()}
+
+
+def score_veval(source: Source, predictions: Path) -> Figures:
+    """cgF1, pHOTA and the other figures of SA-Co/VEval. Raises `DataError`."""
+    name = f"saco_veval_{source.split}"
+    truth = first_existing(source.root, f"annotation/{name}.json", f"{name}.json")
+    results = results_file(predictions, f"{name}_preds.json")
+    cleaned, entries = read_tracks(truth, results)
+    cleaned["video_np_pairs"] = _pairs(read_json(truth), truth, cleaned)
+    try:
+        figures = evaluate_saco_veval(cleaned, entries).dataset_results
+    except MetricError as error:
+        raise DataError(f"{results}: {error}") from error
+    percent = {ours: figures.get(name, 0.0) for ours, name in VEVAL_FIGURES.items()}
+    return {name: value if name in AS_THEY_ARE or value == -1 else 100 * value for name, value in percent.items()}
+
+
+def read_tracks(truth: Path, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Truth and predictions with every id, length, size and mask checked, boxes and areas added where they lack.
+
+    Raises `DataError`, which names file, entry and field.
+    """
+    data = read_json(truth)
+    videos = {field(row, "id", int, f"{truth}: videos"): _video(row, truth) for row in table(data, "videos", truth)}
+    categories = {field(row, "id", int, f"{truth}: categories") for row in table(data, "categories", truth)}
+    if not isinstance(data.get("annotations"), list):
+        raise DataError(
+            f"{truth}: the list 'annotations' is missing: only the challenge server knows this split's truth"
+        )
+    annotations = _entries(table(data, "annotations", truth), truth, videos, categories)
+    predicted = read_json(results)
+    if not isinstance(predicted, list):
+        raise DataError(f"{results}: expected a JSON list of predictions")
+    entries = _entries(predicted, results, videos, categories, scored=True)
+    cleaned = {
+        "videos": [{"id": key, "length": video.length} for key, video in videos.items()],
+        "categories": [{"id": key} for key in categories],
+        "annotations": annotations,
+    }
+    return cleaned, entries
+
+
+def _video(row: Entry, path: Path) -> Video:
+    where = f"{path}: video {row.get('id')}"
+    length = field(row, "length", int, where)
+    if length != len(row.get("file_names", range(length))):
+        raise DataError(f"{where}: the field 'length' says {length}, but there are {len(row['file_names'])} file names")
+    return Video(length, image_size(row, where))
+
+
+def _entries(
+    rows: list[Any], path: Path, videos: Mapping[int, Video], categories: set[int], scored: bool = False
+) -> list[dict[str, Any]]:
+    bar = progress(rows, path.name)
+    return [_entry(row, f"{path}: entry {k}", videos, categories, scored) for k, row in enumerate(bar)]
+
+
+def _entry(row: Any, where: str, videos: Mapping[int, Video], categories: set[int], scored: bool) -> dict[str, Any]:
+    video, category = field(row, "video_id", int, where), field(row, "category_id", int, where)
+    if video not in videos or category not in categories:
+        raise DataError(f"{where}: the truth does not list video_id {video} or category_id {category}")
+    length, size = videos[video]
+    values = _per_frame(row, "segmentations", length, where)
+    masks = [read_rle(v, f"{where}, segmentations[{t}]", size) if v else None for t, v in enumerate(values)]
+    entry = {"video_id": video, "category_id": category, "segmentations": masks}
+    if "bboxes" in row:
+        boxes = _per_frame(row, "bboxes", length, where)
+        entry["bboxes"] = [numbers(box, 4, f"{where}, bboxes") if box else None for box in boxes]
+    else:
+        entry["bboxes"] = [None if m is None else coco_mask.toBbox(m).tolist() for m in masks]
+    if scored:
+        entry["score"] = numbers([row.get("score")], 1, f"{where}: the field 'score'")[0]
+        return entry
+    there = [t for t, mask in enumerate(masks) if mask is not None]
+    areas = dict(zip(there, rle_areas([masks[t] for t in there]).tolist(), strict=True))  # type: ignore[misc]
+    return {**entry, "areas": [areas.get(t) for t in range(length)]}
+
+
+def _per_frame(row: Entry, name: str, length: int, where: str) -> list[Any]:
+    values = field(row, name, list, where)
+    if len(values) != length:
+        raise DataError(f"{where}: the field {name!r} has {len(values)} items for {length} frames")
+    return values
+
+
+def _pairs(data: Any, path: Path, cleaned: Mapping[str, Any]) -> list[dict[str, int]]:
+    videos, categories = ({row["id"] for row in cleaned[name]} for name in ("videos", "categories"))
+    pairs = []
+    for k, row in enumerate(table(data, "video_np_pairs", path)):
+        where = f"{path}: video_np_pairs[{k}]"
+        pair = {name: field(row, name, int, where) for name in ("video_id", "category_id")}
+        if pair["video_id"] not in videos or pair["category_id"] not in categories:
+            raise DataError(f"{where}: no such video_id or category_id: {pair}")
+        pairs.append(pair)
+    return pairs
