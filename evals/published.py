@@ -50,5 +50,17 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     "refcoco": _agents(5, "val", "gIoU"),
     "refcoco+": _agents(6, "val", "gIoU"),
     "refcocog": _agents(7, "val", "gIoU"),
+    "saco-veval": (
+        _sam3("sav_test", cgF1=30.3, pHOTA=58.0),
+        _sam3("yt1b_test", cgF1=50.8, pHOTA=69.9),
+        _sam3("smartglasses_test", cgF1=36.4, pHOTA=63.6),
+    ),
+    "davis": (_sam3(**{"J&F": 92.2}),),
+    "mose": (_sam3(**{"J&F": 78.4}),),
+    "sav": (_sam3("val", **{"J&F": 83.5}), _sam3("test", **{"J&F": 84.4})),
+    "lvvis": (_sam3("test", AP=36.3),),
+    "burst": (_sam3("test", HOTA=44.5),),
+    "mevis": (Published("AgentRVOS", {"J&F": 73.1}, "arXiv 2603.23489, split as there"),),
+    "revos": (Published("AgentRVOS", {"J&F": 66.3}, "arXiv 2603.23489"),),
 }
 """By benchmark. Zero-shot figures for ODinW13 and RF100-VL. Benchmarks without an entry have no figure to compare."""

@@ -71,6 +71,11 @@ def read_labels(root: Path, *names: str, size: Size | None = None) -> NDArray[np
         raise DataError(f"{path} is no readable PNG: {error}") from error
 
 
+def size_of(labels: NDArray[np.uint8]) -> Size:
+    """Height and width of a label picture."""
+    return labels.shape[0], labels.shape[1]
+
+
 def objects_of(labels: NDArray[np.uint8]) -> dict[int, Rle]:
     """The mask of every label but background and void.
 

@@ -1,9 +1,9 @@
 """YTVIS, LV-VIS and SA-Co/VEval: tracks in one JSON file, predictions in another.
 
-Truth is YouTube-VIS 2019 JSON: `videos` (id, height, width, length), `categories` and `annotations` with a mask or null
-per frame in `segmentations`; SA-Co/VEval adds `video_np_pairs`, every phrase that is asked of a video. Predictions are a
-list of `{video_id, category_id, score, segmentations}`, the `results.json` of the challenge server. A video without
-predictions has none: that is how the format says it.
+Truth is YouTube-VIS 2019 JSON: `videos` (id, height, width, length), `categories` and `annotations` with a mask or
+null per frame in `segmentations`; SA-Co/VEval adds `video_np_pairs`, every phrase that is asked of a video. Predictions
+are a list of `{video_id, category_id, score, segmentations}`, the `results.json` of the challenge server. A video
+without predictions has none: that is how the format says it.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ def score_lvvis(source: Source, predictions: Path) -> Figures:
 def _average_precision(truth: Path, predictions: Path) -> Figures:
     results = results_file(predictions, "results.json")
     try:
-        result = evaluate_ytvis(*read_tracks(truth, results))
+        result = evaluate_ytvis(*read_tracks(truth, read_json(truth), results))
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
     return {name: value if value == -1 else 100 * value for name, value in result.summary().items()}
@@ -70,8 +70,9 @@ def score_veval(source: Source, predictions: Path) -> Figures:
     name = f"saco_veval_{source.split}"
     truth = first_existing(source.root, f"annotation/{name}.json", f"{name}.json")
     results = results_file(predictions, f"{name}_preds.json")
-    cleaned, entries = read_tracks(truth, results)
-    cleaned["video_np_pairs"] = _pairs(read_json(truth), truth, cleaned)
+    data = read_json(truth)
+    cleaned, entries = read_tracks(truth, data, results)
+    cleaned["video_np_pairs"] = _pairs(data, truth, cleaned)
     try:
         figures = evaluate_saco_veval(cleaned, entries).dataset_results
     except MetricError as error:
@@ -80,29 +81,25 @@ def score_veval(source: Source, predictions: Path) -> Figures:
     return {name: value if name in AS_THEY_ARE or value == -1 else 100 * value for name, value in percent.items()}
 
 
-def read_tracks(truth: Path, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_tracks(truth: Path, data: Any, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Truth and predictions with every id, length, size and mask checked, boxes and areas added where they lack.
 
-    Raises `DataError`, which names file, entry and field.
+    data: content of the file `truth`. Raises `DataError`, which names file, entry and field.
     """
-    data = read_json(truth)
     videos = {field(row, "id", int, f"{truth}: videos"): _video(row, truth) for row in table(data, "videos", truth)}
-    categories = {field(row, "id", int, f"{truth}: categories") for row in table(data, "categories", truth)}
+    categories = [field(row, "id", int, f"{truth}: categories") for row in table(data, "categories", truth)]
     if not isinstance(data.get("annotations"), list):
-        raise DataError(
-            f"{truth}: the list 'annotations' is missing: only the challenge server knows this split's truth"
-        )
-    annotations = _entries(table(data, "annotations", truth), truth, videos, categories)
+        raise DataError(f"{truth}: the field 'annotations' is missing: the server of the challenge keeps this truth")
     predicted = read_json(results)
     if not isinstance(predicted, list):
         raise DataError(f"{results}: expected a JSON list of predictions")
-    entries = _entries(predicted, results, videos, categories, scored=True)
+    known = frozenset(categories)
     cleaned = {
         "videos": [{"id": key, "length": video.length} for key, video in videos.items()],
         "categories": [{"id": key} for key in categories],
-        "annotations": annotations,
+        "annotations": _entries(table(data, "annotations", truth), truth, videos, known),
     }
-    return cleaned, entries
+    return cleaned, _entries(predicted, results, videos, known, scored=True)
 
 
 def _video(row: Entry, path: Path) -> Video:
@@ -114,13 +111,15 @@ def _video(row: Entry, path: Path) -> Video:
 
 
 def _entries(
-    rows: list[Any], path: Path, videos: Mapping[int, Video], categories: set[int], scored: bool = False
+    rows: list[Any], path: Path, videos: Mapping[int, Video], categories: frozenset[int], scored: bool = False
 ) -> list[dict[str, Any]]:
     bar = progress(rows, path.name)
     return [_entry(row, f"{path}: entry {k}", videos, categories, scored) for k, row in enumerate(bar)]
 
 
-def _entry(row: Any, where: str, videos: Mapping[int, Video], categories: set[int], scored: bool) -> dict[str, Any]:
+def _entry(
+    row: Any, where: str, videos: Mapping[int, Video], categories: frozenset[int], scored: bool
+) -> dict[str, Any]:
     video, category = field(row, "video_id", int, where), field(row, "category_id", int, where)
     if video not in videos or category not in categories:
         raise DataError(f"{where}: the truth does not list video_id {video} or category_id {category}")

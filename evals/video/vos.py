@@ -15,7 +15,7 @@ import numpy as np
 
 from evals.files import inside, read_text
 from evals.registry import Figures, Source
-from evals.video.masks import VOID, Size, folders, objects_of, pictures, progress, read_labels, whole_mask
+from evals.video.masks import VOID, Size, folders, objects_of, pictures, progress, read_labels, size_of, whole_mask
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import JAndF
 from sam3model.metrics.overlap import Rle
@@ -82,9 +82,9 @@ def _label_maps(truth: Path, predictions: Path, video: str) -> Objects:
     size: Size | None = None
     for t, frame in enumerate(frames):
         labels = read_labels(truth, video, frame, size=size)
-        size = labels.shape[0], labels.shape[1]
+        size = size_of(labels)
         predicted = read_labels(predictions, video, frame, size=size)
-        if not ((0 < predicted) & (predicted < VOID)).any() and predicted.any():
+        if not ((predicted > 0) & (predicted < VOID)).any() and predicted.any():
             raise DataError(f"{predictions / video / frame} holds 255 alone: give each object its own label, from 1")
         for tracks, picture in ((targets, labels), (found, predicted)):
             for label, mask in objects_of(picture).items():
@@ -104,6 +104,6 @@ def _object_folders(truth: Path, predictions: Path, video: str) -> Objects:
                 labels = read_labels(root, video, name, frame, size=size)
                 if np.count_nonzero(np.bincount(labels.ravel())) > 2:
                     raise DataError(f"{root / video / name / frame} holds several objects: one mask a file is needed")
-                size = labels.shape[0], labels.shape[1]
+                size = size_of(labels)
                 track.append(whole_mask(labels))
         yield name, target, prediction
