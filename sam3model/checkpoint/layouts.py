@@ -223,5 +223,5 @@ def transformers_config(config: DetectorConfig) -> dict[str, Any]:
             "intermediate_size": config.decoder.ffn,
             "num_queries": config.decoder.queries,
         },
-        "mask_decoder_config": shared | {"num_upsampling_stages": config.segmentation.stages},
+        "mask_decoder_config": shared | {"dropout": 0.0, "num_upsampling_stages": config.segmentation.stages},
     }
