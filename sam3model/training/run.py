@@ -19,6 +19,8 @@ from sam3model.checkpoint import load, save_native
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
 from sam3model.data.queries import Batch
 from sam3model.data.scenes import PlaygroundSource
+from sam3model.detector.model import Sam3ImageModel
+from sam3model.devices import resolve_device
 from sam3model.errors import TrainingError
 from sam3model.losses import build_loss
 from sam3model.text import Tokenizer
@@ -53,7 +55,10 @@ def train(config: TrainConfig) -> Result:
     losses are then the same bit for bit.
 
     Raises:
-        TrainingError: `max_bad_steps` non-finite steps in a row; everything is saved before.
+        TrainingError: `max_bad_steps` non-finite steps in a row (everything is saved before), or the folder holds the
+            state of another model.
+        CheckpointError: `model.weights` cannot be read, or do not fit the preset.
+        InputError: no such device.
     """
     torch.set_num_threads(config.threads)
     run = Run(config)
@@ -86,8 +91,8 @@ class Run:
         self.folder = Path(config.out) / config.name
         torch.manual_seed(config.seed)
         self.detector = config.model.resolve()
-        self.model = load(config.model.weights) if config.model.weights else build(self.detector)
-        self.model.to(config.device).train()
+        self.device = resolve_device(config.device)
+        self.model = self._initial_model().to(self.device).train()
         self.precision = getattr(torch, config.precision)
         self.loss = build_loss(config.loss)
         self.optimizer = build_optimizer(self.model, config.optim)
@@ -125,9 +130,7 @@ class Run:
         """Learn from one batch and count it; a non-finite one is reported and changes nothing else."""
         config, progress = self.config, self.progress
         set_rates(self.optimizer, self.rate)
-        outcome = train_step(
-            self.model, self.loss, self.optimizer, batch.to(config.device), config.optim, self.precision
-        )
+        outcome = train_step(self.model, self.loss, self.optimizer, batch.to(self.device), config.optim, self.precision)
         progress.step += 1
         progress.pictures += len(batch.pixels)
         progress.prompts += len(batch.ids)
@@ -184,7 +187,7 @@ class Run:
         with self.ema.applied_to(self.model) as model:
             metrics = validate(
                 model, self.loss, pictures,
-                threshold=settings.threshold, precision=self.precision, device=self.config.device,
+                threshold=settings.threshold, precision=self.precision, device=self.device,
             )  # fmt: skip
             if self.progress.best is None or metrics[METRIC] > self.progress.best:
                 self.progress.best = metrics[METRIC]
@@ -246,14 +249,24 @@ class Run:
             self.waited += time.monotonic() - before
             yield batch
 
+    def _initial_model(self) -> Sam3ImageModel:
+        """New, or from weights: in float32, whatever the file holds, and with the dropout of this run's config."""
+        weights = self.config.model.weights
+        return load(weights, config=self.detector, dtype=torch.float32) if weights else build(self.detector)
+
     def _resume(self) -> None:
         found = self.states.load()
         if found is None:
             return
         self.progress, parts = found
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
-        self.ema.load_state_dict(parts["ema"])
+        try:
+            self.model.load_state_dict(parts["model"])
+            self.optimizer.load_state_dict(parts["optimizer"])
+            self.ema.load_state_dict(parts["ema"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"the state in {self.folder} is of another model or optimiser: choose another name, or resume=false"
+            ) from error
         torch.set_rng_state(parts["random"])
         log.info("resuming at step %d", self.progress.step)
 

@@ -22,7 +22,7 @@ def validate(
     *,
     threshold: float,
     precision: torch.dtype,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Mean loss, cgF1 and its two factors (presence MCC, positive micro-F1), mean IoU of positive prompts' unions.
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from sam3model.checkpoint import load
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
 from sam3model.data.scenes import PlaygroundSource
-from sam3model.errors import TrainingError
+from sam3model.errors import InputError, TrainingError
 from sam3model.losses import build_loss
 from sam3model.text import Tokenizer
 from sam3model.training import run as run_module
@@ -98,6 +98,25 @@ def test_bad_steps_in_a_row_stop_the_run_with_its_state_saved(settings, monkeypa
     with pytest.raises(TrainingError, match="2 non-finite steps in a row"):
         train(config)
     assert StateFolder(Run(config).folder, 1).load()[0].bad_steps == 2
+
+
+def test_a_run_from_weights_is_in_float32_with_the_dropout_of_its_config(settings):
+    weights = train(settings(budget={"steps": 1})).weights
+    run = Run(settings(name="tuned", model={"weights": str(weights), "overrides": {"dropout": 0.2}}))
+    assert {parameter.dtype for parameter in run.model.parameters()} == {torch.float32}
+    assert run.model.config.dropout == 0.2
+
+
+def test_a_state_of_another_model_is_refused_in_one_line(settings):
+    Run(settings()).save()
+    with pytest.raises(TrainingError, match="another model or optimiser: choose another name") as refusal:
+        Run(settings(model={"overrides": {"decoder": {"queries": 9}}}))
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_unknown_device_is_refused(settings):
+    with pytest.raises(InputError, match="no device is called 'abacus'"):
+        Run(settings(device="abacus"))
 
 
 def test_sigterm_saves_and_the_same_config_finishes(settings, monkeypatch):
