@@ -4,7 +4,6 @@ Four of them are the arguments of tools (`sam3agent.tools.masks`), `Judgement` i
 """
 
 import json
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -85,6 +84,9 @@ class Judgement(BaseModel):
         return {"accepted": "accept", "rejected": "reject", "uncertain": "unsure"}.get(word, word)
 
 
+MOST_TEXT, MOST_TRIES = 20_000, 100
+"""How many characters of a reply, and opening braces in them, are searched for JSON."""
+
 JUDGEMENT_SCHEMA = JSONSchema("judgement", plain_schema(Judgement))
 
 
@@ -138,11 +140,16 @@ def _calls_in_text(text: str) -> list[ToolCall]:
     return calls
 
 
-def _objects_in(text: str, limit: int = 20_000) -> list[str]:
-    """The outermost JSON objects in a text, in order; thinking before `</think>` is passed over."""
-    text = re.sub(r"^.*</think>", "", text, flags=re.DOTALL)[:limit]
+def _objects_in(text: str) -> list[str]:
+    """The outermost JSON objects in a text, in order; thinking before `</think>` is passed over.
+
+    Only so much text and so many braces are tried, since a failed try may read all that follows.
+    """
+    text = text.rpartition("</think>")[2][:MOST_TEXT]
     decoder, found, at = json.JSONDecoder(), list[str](), text.find("{")
-    while at >= 0:
+    for _ in range(MOST_TRIES):
+        if at < 0:
+            break
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):

@@ -11,22 +11,24 @@ from typing import Any
 
 from sam3agent.mllm.base import ToolCall
 
-_CALL = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
+_CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _FUNCTION = re.compile(r"<function=([\w.-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=([\w.-]+)>\s*(.*?)\s*</parameter>", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([\w.-]+)>(.*?)</parameter>", re.DOTALL)
+MOST_TEXT = 20_000
+"""Characters of a reply that are searched, so that no reply takes long to read."""
 
 
 def parse_tool_text(text: str) -> tuple[ToolCall, ...]:
     """Every marked tool call in a reply, in order, after what the model thought aloud; empty if there is none."""
-    spoken = text.rpartition("</think>")[2]
-    calls = (_parse_call(written) for written in _CALL.findall(spoken))
+    spoken = text.rpartition("</think>")[2][:MOST_TEXT]
+    calls = (_parse_call(written.strip()) for written in _CALL.findall(spoken))
     return tuple(call for call in calls if call is not None)
 
 
 def _parse_call(text: str) -> ToolCall | None:
     function = _FUNCTION.match(text)
     if function:
-        arguments = {key: _value(value) for key, value in _PARAMETER.findall(function.group(2))}
+        arguments = {key: _value(value.strip()) for key, value in _PARAMETER.findall(function.group(2))}
         return ToolCall(function.group(1), json.dumps(arguments))
     call = _value(text)
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):

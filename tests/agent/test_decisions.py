@@ -1,6 +1,7 @@
 """Reading replies: what can be understood is, what cannot is named in one sentence, and nothing else is raised."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,14 @@ def test_any_json_as_arguments_is_parsed_or_complained_about(value: object) -> N
             tool.parse(json.dumps(value))
         except ToolUseError as error:
             assert tool.name in str(error)
+
+
+@pytest.mark.parametrize("text", ["{" * 20_000, '{"a":' * 9_000, '{"a' * 9_000, '{"a": [' * 9_000])
+def test_a_heap_of_braces_is_read_in_no_time(text: str) -> None:
+    started = time.process_time()
+    with pytest.raises(ToolUseError, match="no tool call"):
+        read_call(MLLMReply(text=text), TOOLS)
+    assert time.process_time() - started < 1
 
 
 def test_one_definition_makes_the_schema_and_the_docs() -> None:

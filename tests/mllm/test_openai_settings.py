@@ -1,5 +1,7 @@
 """Where the `openai` backend's address and key come from, what a profile is chosen by, and calls written as text."""
 
+import time
+
 import pytest
 from pydantic import SecretStr
 
@@ -73,3 +75,12 @@ def test_an_unknown_profile_is_refused() -> None:
 )
 def test_calls_written_as_text(said: str, calls: list[tuple[str, str]]) -> None:
     assert list(parse_tool_text(said)) == [ToolCall(*call) for call in calls]
+
+
+@pytest.mark.parametrize(
+    "said", ["<tool_call>x" + " " * 1_000_000 + "y", "<tool_call><function=f>" + "<parameter=a>" * 99_999]
+)
+def test_a_heap_of_markup_is_read_in_no_time(said: str) -> None:
+    started = time.process_time()
+    parse_tool_text(said)
+    assert time.process_time() - started < 1
