@@ -69,13 +69,14 @@ def match_greedily(
     """Give each detection, best score first, the free target of largest IoU; wanted targets before unwanted ones.
 
     iou: (D, G). crowd: (G,), targets that can be matched again and again. unwanted: (A, G), crowds and targets outside
-    of area range A. reached_from: (T,). Returns matched and matched-to-unwanted, (A, T, D). Ties take the later target.
+    of area range A. reached_from: (T,), ascending. Returns matched and matched-to-unwanted, (A, T, D). Ties take
+    the later target.
     """
     shape = (len(unwanted), len(reached_from), len(iou))
     matched, to_unwanted = np.zeros(shape, bool), np.zeros(shape, bool)
-    reachable = iou >= reached_from.min()
-    if not reachable.any():
+    if not iou.size or iou.max() < reached_from[0]:
         return matched, to_unwanted
+    reachable = iou >= reached_from[0]
     choices, rivals = reachable.sum(1), reachable.sum(0)
     alone = reachable & (choices == 1)[:, None] & (rivals == 1)
     d, g = np.nonzero(alone)
@@ -85,7 +86,7 @@ def match_greedily(
     for d in np.flatnonzero((choices > 0) & ~alone.any(1)):
         g = np.flatnonzero(reachable[d])
         open_ = free[:, :, g] & (iou[d, g] >= reached_from[:, None])  # (A, T, g)
-        rank = np.unique(iou[d, g], return_inverse=True)[1] + 1 + len(g) * ~unwanted[:, None, g]
+        rank = 1 + (iou[d, g, None] > iou[d, g]).sum(1) + len(g) * ~unwanted[:, None, g]
         value = np.where(open_, rank, 0)[:, :, ::-1]
         matched[:, :, d] = hit = value.any(2)
         a, t = np.nonzero(hit)

@@ -35,10 +35,10 @@ def rle_iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = N
         return np.zeros((len(a), len(b)))
     flags = [0] * len(b) if crowd is None else [int(c) for c in crowd]
     try:
-        height, width = a[0]["size"]
-        for rows, columns in (m["size"] for masks in (a, b) for m in masks):
-            if rows != height or columns != width:
-                raise MetricError(f"masks of {columns} x {rows} and {width} x {height} pixels cannot be compared")
+        size = a[0]["size"]
+        for other in (m["size"] for masks in (a, b) for m in masks if m["size"] != size):
+            if tuple(other) != tuple(size):
+                raise MetricError(f"masks of size {list(size)} and {list(other)} cannot be compared")
         return np.asarray(coco_mask.iou(list(a), list(b), flags), np.float64)
     except (KeyError, TypeError, ValueError) as error:
         raise MetricError(f"cannot read a mask as COCO RLE: {error}") from error
