@@ -41,9 +41,6 @@ class TrackSet:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, index: Sequence[int] | NDArray[np.intp]) -> "TrackSet":
-        return TrackSet(self.kind, [self.masks[i] for i in index] if self.masks else [], self.boxes[index])
-
     def only(self, kept: NDArray[np.bool_]) -> "TrackSet":
         """The tracks with mask and box taken away where `kept` (N, T) is False."""
         masks = [[m if k else None for m, k in zip(*x, strict=True)] for x in zip(self.masks, kept, strict=False)]
