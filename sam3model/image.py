@@ -103,14 +103,15 @@ class Sam3ImagePredictor:
         Raises:
             InputError: not a picture of one of these forms.
         """
-        pictures: Sequence[Picture] = image if isinstance(image, list | tuple) else [image]
+        several = isinstance(image, Sequence)
+        pictures = image if several else [image]
         if not pictures:
             return []
         side = self.model.config.vit.image_size
         pixels = torch.stack([preprocess(picture, side) for picture in pictures])
         features = self.model.encode_image(pixels.to(self.device, self.dtype))
         encoded = [EncodedImage(_row(features, i), _size(picture)) for i, picture in enumerate(pictures)]
-        return encoded if isinstance(image, list | tuple) else encoded[0]
+        return encoded if several else encoded[0]
 
     def predict(
         self, encoded: EncodedImage, phrases: Sequence[str], *, threshold: float = 0.5, batch: int = PHRASES_AT_ONCE

@@ -1,0 +1,261 @@
+"""Encode and ground times and peak memory of the image model at its released size, beside transformers' `Sam3Model`.
+
+    python benchmarks/image.py                                     # about ten minutes on two cores
+    python benchmarks/image.py --image-size 336 --depth 4          # a smaller model, to try it out
+
+Weights are random: speed does not depend on them. Every configuration runs in a process of its own, so that its peak
+memory is its own; the processes take turns, `--repeats` times each measurement, and the fastest counts.
+
+encode      one picture of 1280x720 pixels, preprocessing included.
+ground      one phrase on it: text, boxes, scores, and the masks of ten instances at full size.
+picture+5   a new picture and five phrases on it. Ours asks them in one pass; transformers has no such call, so it is
+            given the encoded picture five times, which is its quickest way.
+default     each library as it comes: ours in bfloat16 where the processor has it, transformers in float32.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+PICTURE = (720, 1280)
+SURVIVORS = 10
+PHRASES = ("player in white", "red ball", "goalkeeper", "referee", "corner flag")
+TARGETS = {"equal dtype": 1.3, "default": 5.0}
+PEAK_TARGETS = {"float32": 6.0, "bfloat16": 3.5}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One configuration to measure."""
+
+    library: str
+    dtype: str
+    image_size: int
+    depth: int
+    threads: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Seconds (the fastest of all repeats) and peak resident memory in GB."""
+
+    encode: float
+    ground: float
+    picture_and_five: float
+    peak: float
+
+
+class Contender(Protocol):
+    """What is measured of a library."""
+
+    def encode(self, picture: np.ndarray) -> Any:
+        """Encode a picture (H, W, 3) uint8."""
+        ...
+
+    def ground(self, encoded: Any, phrases: list[str]) -> int:
+        """Answer the phrases with full-size masks; says how many."""
+        ...
+
+
+def ours(task: Task) -> Contender:
+    """Our predictor, as its users have it."""
+    import torch
+
+    from sam3model.build import build
+    from sam3model.config import sam3
+    from sam3model.detector.model import Sam3ImageModel
+    from sam3model.image import EncodedImage, Sam3ImagePredictor
+
+    config = sam3()
+    vit = replace(config.vit, image_size=task.image_size, depth=task.depth, global_blocks=_global_blocks(task.depth))
+    with torch.device("meta"):
+        model = build(replace(config, vit=vit))
+    model = model.to(getattr(torch, task.dtype)).to_empty(device="cpu")
+    _randomise(model)
+
+    class Ours:
+        def __init__(self, model: Sam3ImageModel) -> None:
+            self.predictor = Sam3ImagePredictor(model)
+            self.threshold: float | None = None
+
+        def encode(self, picture: np.ndarray) -> EncodedImage:
+            return self.predictor.encode(picture)
+
+        def ground(self, encoded: EncodedImage, phrases: list[str]) -> int:
+            self.threshold = self.threshold or self.threshold_for(encoded)
+            return sum(len(found) for found in self.predictor.predict(encoded, phrases, threshold=self.threshold))
+
+        @torch.inference_mode()
+        def threshold_for(self, encoded: EncodedImage) -> float:
+            """The score that about `SURVIVORS` instances of a phrase exceed."""
+            model, index = self.predictor.model, torch.zeros(len(PHRASES), dtype=torch.long)
+            text = self.predictor._encode_phrases(PHRASES)
+            geometry = model.encode_geometry(None, encoded.features, index)
+            grounding = model.fuse_and_decode(encoded.features, text, geometry, index)
+            scores = grounding.logits.sigmoid() * grounding.presence.float().sigmoid().unsqueeze(-1)
+            return scores.flatten().sort(descending=True).values[SURVIVORS * len(PHRASES)].item()
+
+    return Ours(model)
+
+
+def theirs(task: Task) -> Contender:
+    """transformers' model; the best masks are brought to full size as its processor does."""
+    import torch
+    import torch.nn.functional as F
+    from transformers import Sam3Config
+    from transformers.initialization import no_init_weights
+    from transformers.models.sam3.modeling_sam3 import Sam3Model  # imported so, it does not ask for torchvision
+
+    from sam3model.ops.resize import preprocess
+    from sam3model.text.tokenizer import Tokenizer
+
+    side = task.image_size // 14
+    vit = {
+        "model_type": "sam3_vit_model",
+        "image_size": task.image_size,
+        "num_hidden_layers": task.depth,
+        "global_attn_indexes": list(_global_blocks(task.depth)),
+    }
+    vision = {"backbone_config": vit, "backbone_feature_sizes": [[side * n, side * n] for n in (4, 2, 1)]}
+    torch.set_default_dtype(getattr(torch, task.dtype))
+    with no_init_weights():
+        model = Sam3Model(Sam3Config(vision_config=vision)).eval()
+    torch.set_default_dtype(torch.float32)
+    _randomise(model)
+    tokenizer = Tokenizer(32)
+
+    class Theirs:
+        @torch.inference_mode()
+        def encode(self, picture: np.ndarray) -> Any:
+            pixels = preprocess(picture, task.image_size).unsqueeze(0).to(model.dtype)
+            return model.get_vision_features(pixel_values=pixels)
+
+        def ground(self, encoded: Any, phrases: list[str]) -> int:
+            return sum(self.ground_one(encoded, phrase) for phrase in phrases)
+
+        @torch.inference_mode()
+        def ground_one(self, encoded: Any, phrase: str) -> int:
+            ids = tokenizer([phrase])
+            out = model(vision_embeds=encoded, input_ids=ids, attention_mask=(ids != 0).long())
+            scores = out.pred_logits[0].sigmoid() * out.presence_logits[0].sigmoid()
+            masks = out.pred_masks[0][scores.topk(SURVIVORS).indices].unsqueeze(1)
+            masks = F.interpolate(masks.float().sigmoid(), PICTURE, mode="bilinear") > 0.5
+            return len(masks.numpy())
+
+    return Theirs()
+
+
+def _global_blocks(depth: int) -> tuple[int, ...]:
+    """Every eighth block sees the whole picture, and so does the last one."""
+    return tuple(sorted({*range(7, depth, 8), depth - 1}))
+
+
+def _randomise(model: Any) -> None:
+    """Small random matrices, scales of one, offsets of zero."""
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1:
+            parameter.data.normal_(0, 0.02)
+        else:
+            parameter.data.fill_(1.0 if name.endswith("weight") else 0.0)
+
+
+def measure(task: Task) -> Figures:
+    """Run one configuration in this process."""
+    import torch
+
+    torch.set_num_threads(task.threads)
+    contender = {"ours": ours, "transformers": theirs}[task.library](task)
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (*PICTURE, 3), dtype=np.uint8) for _ in range(task.repeats + 1)]
+    contender.ground(contender.encode(pictures[0]), ["warm up"])
+    encode, ground, five = [], [], []
+    for repeat, picture in enumerate(pictures[1:]):
+        seconds, encoded = _timed(contender.encode, picture)
+        encode.append(seconds)
+        ground.append(_timed(contender.ground, encoded, [f"picture {repeat}"])[0])
+        phrases = [f"{phrase} {repeat}" for phrase in PHRASES]  # new ones each time: ours remembers texts
+        five.append(seconds + _timed(contender.ground, encoded, phrases)[0])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return Figures(min(encode), min(ground), min(five), peak)
+
+
+def _timed(call: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = call(*arguments)
+    return time.perf_counter() - start, result
+
+
+def measure_apart(task: Task) -> Figures:
+    """Run one configuration in a fresh process."""
+    command = [sys.executable, __file__, "--task", json.dumps(asdict(task))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{task.library} in {task.dtype} failed:\n{done.stderr}")
+    return Figures(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def report(results: dict[tuple[str, str], Figures], default: str) -> None:
+    """The table, and the ratios with their targets."""
+    print(f"\n{'':24}{'encode':>10}{'ground':>10}{'picture+5':>11}{'peak':>10}")
+    for (library, dtype), f in results.items():
+        times = f"{f.encode:>9.2f}s{f.ground:>9.2f}s{f.picture_and_five:>10.2f}s"
+        print(f"{library:<13}{dtype:<11}{times}{f.peak:>7.2f} GB")
+    print(f"\n{'transformers : ours':<24}{'encode':>10}{'ground':>10}{'picture+5':>11}   target")
+    rows = [(f"equal dtype, {dtype}", dtype, dtype, "equal dtype") for dtype in ("float32", "bfloat16")]
+    for name, mine, other, target in [*rows, (f"default, {default}", default, "float32", "default")]:
+        if ("ours", mine) not in results or ("transformers", other) not in results:
+            continue
+        a, b = results["ours", mine], results["transformers", other]
+        ratios = f"{b.encode / a.encode:>9.2f}x{b.ground / a.ground:>9.2f}x"
+        print(f"{name:<24}{ratios}{b.picture_and_five / a.picture_and_five:>10.2f}x   >= {TARGETS[target]}x")
+    for dtype, most in PEAK_TARGETS.items():
+        if ("ours", dtype) in results:
+            print(f"peak of ours in {dtype}: {results['ours', dtype].peak:.2f} GB, target < {most} GB")
+
+
+def main() -> None:
+    """Measure what the arguments say, each in a process of its own, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image-size", type=int, default=1008, help="side of the model input, a multiple of 336")
+    parser.add_argument("--depth", type=int, default=32, help="blocks of the vision trunk")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes by itself")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--libraries", nargs="+", choices=["ours", "transformers"], default=["ours", "transformers"])
+    parser.add_argument("--dtypes", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument("--task", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.task:
+        print(json.dumps(asdict(measure(Task(**json.loads(arguments.task))))))
+        return
+    import torch
+
+    from sam3model.devices import resolve_dtype
+
+    threads = arguments.threads or torch.get_num_threads()
+    default = str(resolve_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
+    results = {}
+    for dtype in arguments.dtypes:
+        for library in arguments.libraries:
+            task = Task(library, dtype, arguments.image_size, arguments.depth, threads, arguments.repeats)
+            print(f"measuring {library} in {dtype}", file=sys.stderr)
+            results[library, dtype] = measure_apart(task)
+    if arguments.json:
+        print(json.dumps({f"{library} {dtype}": asdict(figures) for (library, dtype), figures in results.items()}))
+        return
+    print(f"{platform.processor() or platform.machine()}, {threads} threads, torch {torch.__version__}")
+    report(results, default)
+
+
+if __name__ == "__main__":
+    main()
