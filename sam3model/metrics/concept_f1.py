@@ -67,6 +67,8 @@ def best_annotator(candidates: Sequence[SampleCounts]) -> SampleCounts:
 
     An annotator who also saw nothing beats everything; otherwise the larger mean local F1 wins, ties keep the earlier.
     """
+    if len(candidates) == 1:
+        return candidates[0]
     return max(candidates, key=lambda counts: np.inf if counts.is_true_negative else counts.local_f1)
 
 
