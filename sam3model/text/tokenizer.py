@@ -26,10 +26,8 @@ class Tokenizer:
 
     def __init__(self, context_length: int = 77) -> None:
         self.context_length = context_length
-        self._alphabet = _byte_alphabet()
-        self._ranks, self._ids = _vocabulary()
+        _, self._ids = _vocabulary()
         self.start_id, self.end_id = self._ids[START], self._ids[END]
-        self._word_ids = lru_cache(maxsize=8192)(self._encode_word)
 
     def __len__(self) -> int:
         """Entries of the vocabulary, the two special ones included."""
@@ -37,7 +35,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text without start, end and padding; a literal special token in the text becomes its id."""
-        return [token for word in WORDS.findall(clean(text)) for token in self._word_ids(word)]
+        return [token for word in WORDS.findall(clean(text)) for token in _word_ids(word)]
 
     def __call__(self, texts: str | Sequence[str], context_length: int | None = None) -> Tensor:
         """One text or several -> ids (P, context_length) int64: start, tokens, end, zeros.
@@ -57,22 +55,6 @@ class Tokenizer:
             row[: len(ids)] = torch.tensor(ids)
         return out
 
-    def _encode_word(self, word: str) -> tuple[int, ...]:
-        if word in (START, END):
-            return (self._ids[word],)
-        symbols = [self._alphabet[byte] for byte in word.encode()]
-        symbols[-1] += WORD_END
-        return tuple(self._ids[symbol] for symbol in self._merge(symbols))
-
-    def _merge(self, symbols: list[str]) -> list[str]:
-        """Join the neighbours of the lowest rank, everywhere they occur, until no known pair is left."""
-        while len(symbols) > 1:
-            best = min(pairwise(symbols), key=lambda pair: self._ranks.get(pair, MERGES))
-            if best not in self._ranks:
-                break
-            symbols = _join(symbols, best)
-        return symbols
-
 
 def clean(text: str) -> str:
     """Repair mojibake, undo HTML escapes (twice, as the training data needed), collapse white space, lowercase."""
@@ -84,6 +66,26 @@ def trim(ids: Tensor, end_id: int) -> Tensor:
     """Drop the columns after the last end token: (P, T) -> (P, T'). A causal encoder gives the rest the same output."""
     last = (ids == end_id).any(dim=0).nonzero().max()
     return ids[:, : int(last) + 1]
+
+
+@lru_cache(maxsize=8192)
+def _word_ids(word: str) -> tuple[int, ...]:
+    ranks, ids = _vocabulary()
+    if word in (START, END):
+        return (ids[word],)
+    symbols = [_byte_alphabet()[byte] for byte in word.encode()]
+    symbols[-1] += WORD_END
+    return tuple(ids[symbol] for symbol in _merge(symbols, ranks))
+
+
+def _merge(symbols: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
+    """Join the neighbours of the lowest rank, everywhere they occur, until no known pair is left."""
+    while len(symbols) > 1:
+        best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, MERGES))
+        if best not in ranks:
+            break
+        symbols = _join(symbols, best)
+    return symbols
 
 
 def _join(symbols: list[str], pair: tuple[str, str]) -> list[str]:

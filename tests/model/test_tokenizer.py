@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import pytest
 import torch
@@ -39,6 +40,11 @@ def test_trim_keeps_the_longest_text():
     assert trimmed.shape[1] == len(TOKENIZER.encode("a striped cat !@#")) + 2
     assert not ids[:, trimmed.shape[1] :].any()
     assert torch.equal(trimmed, ids[:, : trimmed.shape[1]])
+
+
+def test_a_tokenizer_travels_to_worker_processes():
+    again = pickle.loads(pickle.dumps(TOKENIZER))
+    assert torch.equal(again("a striped cat"), TOKENIZER("a striped cat"))
 
 
 def test_context_without_room_is_refused():
