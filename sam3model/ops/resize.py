@@ -39,6 +39,7 @@ def normalise(image: Tensor) -> Tensor:
 
 def quantise(image: Tensor) -> Tensor:
     """Float values in 0..1 to 8 bits by floor(255.999 x), the release's rule; values outside are clamped first."""
+    image = image.to(torch.promote_types(image.dtype, torch.float32))  # in half precision 255.999 would be 256
     return (image.clamp(0, 1) * 255.999).to(torch.uint8)
 
 

@@ -56,7 +56,8 @@ def test_float_tensor_is_quantised_by_the_rule():
     assert torch.equal(quantise(image), REFERENCE["tensor_float_input.quantised_uint8"])
     difference = (resize(to_rgb(image), 168, 168).int() - REFERENCE["tensor_float_input.res168.uint8"].int()).abs()
     assert difference.max() <= 1
-    assert quantise(torch.tensor([-0.5, 0.0, 1.0, 2.0])).tolist() == [0, 0, 255, 255]
+    for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
+        assert quantise(torch.tensor([-0.5, 0.0, 1.0, 2.0], dtype=dtype)).tolist() == [0, 0, 255, 255]
 
 
 def test_every_kind_of_the_same_picture_gives_the_same_input():
