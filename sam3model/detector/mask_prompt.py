@@ -74,4 +74,4 @@ class MaskPromptEncoder(nn.Module):
         """masks (P, 1, h, w); features (P or 1, D, H, W), layer-normed; position (1, D, H, W) -> tokens (P, H*W, D)."""
         grid = (features.shape[-2], features.shape[-1])
         fused = self.fuser(self.pix_feat_proj(features) + self.mask_downsampler(masks, grid))
-        return (fused + position).flatten(2).transpose(1, 2)
+        return (fused + position.to(fused.dtype)).flatten(2).transpose(1, 2)

@@ -56,9 +56,9 @@ class Sam3ImageModel(nn.Module):
         self.scoring = DotProductScoring(config)
         self.segmentation = SegmentationHead(config)
 
-    def encode_image(self, pixels: Tensor) -> ImageFeatures:
-        """Normalised pictures (B, 3, S, S) -> feature pyramid."""
-        return self.vision(pixels)
+    def encode_image(self, pixels: Tensor, *, tracker: bool = False) -> ImageFeatures:
+        """Normalised pictures (B, 3, S, S) -> feature pyramid; `tracker` keeps what `vision.tracker_pyramid` needs."""
+        return self.vision(pixels, tracker=tracker)
 
     def encode_text(self, ids: Tensor) -> TextTokens:
         """Token ids (P, T) int64, 0 = padding -> text tokens."""

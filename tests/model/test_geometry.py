@@ -52,6 +52,17 @@ def test_mask_prompts_match_the_reference(case: str) -> None:
     assert_matches(encoded.tokens[valid], g[f"optional.{case}.tokens"].transpose(0, 1)[valid])
 
 
+@torch.no_grad()
+def test_mask_prompts_stay_in_the_precision_of_the_model() -> None:
+    g = golden()
+    config = replace(small_config(), geometry=GeometryConfig(layers=2, ffn=128, mask_encoder=True))
+    encoder = fill(GeometryEncoder(config), "geometry.").to(torch.bfloat16)
+    features = small_features()
+    low = replace(features, levels=tuple(level.to(torch.bfloat16) for level in features.levels))
+    for case in ("geo_mask_only", "geo_boxes_and_mask"):
+        assert encoder(geometry_prompt(g, f"optional.{case}", 2), low, BOTH).tokens.dtype == torch.bfloat16
+
+
 def test_a_mask_without_an_encoder_for_it_is_refused() -> None:
     prompt = geometry_prompt(golden(), "optional.geo_mask_only", 2)
     with pytest.raises(InputError, match="mask encoder"):
