@@ -41,7 +41,9 @@ def config_from_dict(values: Mapping[str, Any]) -> DetectorConfig:
     return _dataclass_from(DetectorConfig, values, "")
 
 
-def _dataclass_from(kind: type, values: Mapping[str, Any], where: str) -> Any:
+def _dataclass_from(kind: type, values: Any, where: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"configuration {where.rstrip('.') or 'file'} must be a table of values, not {values!r}")
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
@@ -52,10 +54,10 @@ def _dataclass_from(kind: type, values: Mapping[str, Any], where: str) -> Any:
 
 def _value_from(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"configuration field {where} must be a table of values, not {value!r}")
         return _dataclass_from(hint, value, f"{where}.")
     if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"configuration field {where} must be a list, not {value!r}")
         item = typing.get_args(hint)[0]
         return tuple(_value_from(item, entry, where) for entry in value)
     accepted = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

@@ -1,12 +1,21 @@
 """Every size of the model, as frozen dataclasses: the released numbers appear here once, as the defaults.
 
-`PRESETS["sam3"]` is the released model; `PRESETS["sam3_tiny"]` is the same architecture at the size of the shipped weights.
+`PRESETS["sam3"]` is the released model; `PRESETS["sam3_tiny"]` is the same architecture at the size of the shipped
+weights.
 Widths that the parts share (`d_model`, `heads`, `dropout`) live in `DetectorConfig`.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from sam3model.errors import ConfigError
+
+
+def require_positive(config: Any, *names: str) -> None:
+    """Raise ConfigError for the first of these fields that is not above zero."""
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{type(config).__name__}.{name} must be positive, not {getattr(config, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,7 @@ class ViTConfig:
     drop_path: float = 0.1
 
     def __post_init__(self) -> None:
+        require_positive(self, "image_size", "patch_size", "pretrain_image_size", "width", "depth", "heads", "window")
         if self.image_size % self.patch_size:
             raise ConfigError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
         if self.width % self.heads or (self.width // self.heads) % 4:
@@ -67,6 +77,11 @@ class TextConfig:
     vocabulary: int = 49408
     projection_dim: int = 512
     layer_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        require_positive(self, "width", "heads", "layers", "context_length", "vocabulary", "projection_dim")
+        if self.width % self.heads:
+            raise ConfigError(f"text.width {self.width} is not a multiple of text.heads {self.heads}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,21 @@ class DetectorConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+
+    def __post_init__(self) -> None:
+        require_positive(self, "d_model", "heads")
+        require_positive(self.decoder, "layers", "queries")
+        require_positive(self.segmentation, "groups")
+        if self.d_model % self.heads or self.d_model % 4:
+            raise ConfigError(f"d_model {self.d_model} must be a multiple of heads {self.heads} and of 4")
+        if self.d_model % self.segmentation.groups:
+            raise ConfigError(f"segmentation.groups {self.segmentation.groups} do not divide d_model {self.d_model}")
+        climbs = len(self.neck.scale_factors) - self.neck.dropped_levels - 1
+        if not 1 <= climbs <= self.segmentation.stages:
+            raise ConfigError(
+                f"the neck leaves {climbs + 1} levels: at least 2 are needed, and segmentation.stages "
+                f"({self.segmentation.stages}) for all but the last"
+            )
 
 
 def sam3() -> DetectorConfig:

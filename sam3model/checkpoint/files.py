@@ -45,8 +45,7 @@ def open_tensors(path: Path) -> TensorFile:
     """Open a `.safetensors` file, a folder with one or several of them, or a pickle of tensors (`.pt`, `.pth`, `.bin`).
 
     Pickles are loaded with `weights_only=True`: a file that would run code is refused. A training checkpoint that
-    keeps its weights
-    under `model` or `state_dict` is looked into.
+    keeps its weights under `model` or `state_dict` is looked into.
 
     Raises:
         CheckpointError: nothing there, damaged, or not a file of tensors.
@@ -99,13 +98,10 @@ def _open_pickle(path: Path) -> TensorFile:
 def _find_state(content: Any) -> dict[str, Tensor] | None:
     if not isinstance(content, dict):
         return None
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    if tensors:
-        return tensors
-    for key in ("model", "state_dict", "module"):
+    for key in ("model", "state_dict", "module"):  # first: a training checkpoint may hold single tensors beside it
         if key in content and (found := _find_state(content[key])):
             return found
-    return None
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)} or None
 
 
 def _bind(function: Callable[[str], Tensor], name: str) -> Callable[[], Tensor]:

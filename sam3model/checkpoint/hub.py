@@ -25,7 +25,8 @@ def find_weights(name_or_path: str | Path) -> Path:
     path = Path(name_or_path).expanduser()
     if path.exists():
         return path
-    if path.suffix or not _REPOSITORY.fullmatch(str(name_or_path)):
+    is_file_name = path.suffix[1:2].isalpha()  # a version, as in sam3.1, is no suffix
+    if is_file_name or not _REPOSITORY.fullmatch(str(name_or_path)):
         raise CheckpointError(
             f"no weights at {name_or_path}: give 'tiny', a hub name such as facebook/sam3, or the path of a file"
         )

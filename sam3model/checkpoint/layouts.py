@@ -113,7 +113,10 @@ def _native_config(file: TensorFile) -> DetectorConfig:
 
 
 def _transformers_config(file: TensorFile, names: set[str]) -> DetectorConfig:
+    """Ours from the header of a file that we wrote, which can say more; else what transformers' `config.json` says."""
     tracker = any(name.startswith("tracker_neck.") for name in names)
+    if "config" in file.metadata:
+        return _with_tracker_neck(_native_config(file), tracker)
     folder = file.location if file.location.is_dir() else file.location.parent
     path = folder / "config.json"
     if not path.is_file():

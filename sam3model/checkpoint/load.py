@@ -24,10 +24,9 @@ _LOGGER = logging.getLogger(__name__)
 class LoadReport:
     """What became of every tensor of a weights file.
 
-    loaded: native tensors filled. tracker: tensors of the video tracker, recognised and not used yet. recomputed:
-        tables that every
-    build computes itself. absent: native tensors that transformers' layout cannot hold, set to zero (`points_*`
-    projections).
+    loaded: native tensors filled. tracker: tensors of the video tracker, recognised and not used yet.
+    recomputed: tables that every build computes itself.
+    absent: native tensors that transformers' layout cannot hold, set to zero (`points_*` projections).
     """
 
     source: str
@@ -91,7 +90,7 @@ def load_with_report(
     for entry in entries:
         tensor = _read(file, entry)
         if tensor is None:
-            tensor = torch.zeros(wanted[entry.native].shape)
+            tensor = torch.zeros(wanted[entry.native].shape, dtype=next(iter(state.values())).dtype)
             absent.append(entry.native)
         _check_shape(file, entry, tensor, wanted[entry.native])
         state[entry.native] = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
@@ -105,13 +104,13 @@ def load_with_report(
 def _account(file: TensorFile, recognised: Recognised, entries: list[Entry]) -> tuple[int, int]:
     """Raise unless the file's tensors are those that `entries` ask for, besides known leftovers; count these."""
     asked = {name for entry in entries for name in entry.foreign}
-    optional = {name for name in asked if EXTRA_PREFIX in name}
+    optional = {name for name in asked if EXTRA_PREFIX + "geometry.points_" in name}
     missing = sorted(asked - optional - set(file))
     left = set(file) - asked
     tracker = {name for name in left if is_tracker(name, recognised)}
     recomputed = {name for name in left - tracker if is_recomputed(name)}
-    extra = {name for name in left - tracker - recomputed if name.startswith(recognised.prefix + EXTRA_PREFIX)}
-    unexpected = sorted(left - tracker - recomputed - extra)
+    class_rows = {class_row_name(entry) for entry in entries if entry.transform == "drop_first_row"}
+    unexpected = sorted(left - tracker - recomputed - class_rows)
     if missing or unexpected:
         faults = [_list("missing", missing), _list("unexpected", unexpected)]
         raise CheckpointError(

@@ -57,10 +57,15 @@ def save_official(model: Sam3ImageModel, path: Path) -> None:
 def save_transformers(model: Sam3ImageModel, folder: Path) -> None:
     """Write a folder that transformers' `Sam3Model.from_pretrained` opens: `model.safetensors` and `config.json`.
 
+    Transformers knows fewer sizes than we do (none for the hidden layer of the scoring, which it makes as wide as the
+    decoder's, nor for layer scale and mask prompts). Our own configuration travels in the header, so that `load` gives
+    back any model.
+
     Raises:
         CheckpointError: a file cannot be written.
     """
-    write_safetensors(folder / "model.safetensors", _exported(model, Layout.TRANSFORMERS), {"format": "pt"})
+    header = {"format": "pt", "config": json.dumps(config_to_dict(model.config))}
+    write_safetensors(folder / "model.safetensors", _exported(model, Layout.TRANSFORMERS), header)
     write_json(folder / "config.json", transformers_config(model.config))
 
 

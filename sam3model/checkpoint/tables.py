@@ -1,9 +1,8 @@
 """How tensors are called in the three layouts: ours ("native"), the official `sam3.pt`, and transformers.
 
 A layout is a declarative table of rules. A rule names native tensors by a pattern (`*` stands for a number) and the
-tensors that hold
-the same values elsewhere; where one of ours is several of theirs (packed query, key and value), or is stored
-otherwise, it says how.
+tensors that hold the same values elsewhere; where one of ours is several of theirs (packed query, key and value), or is
+stored otherwise, it says how.
 Sources: the released key list, and transformers' `Sam3Model` / `Sam3VideoModel` (5.23).
 """
 
@@ -204,8 +203,7 @@ TRANSFORMERS_RULES: tuple[Rule, ...] = tuple(
 
 EXTRA_PREFIX = "sam3model_extra."
 """What transformers has no place for (the point projections, the unused class row of the position table) travels under
-this
-prefix, so that a round trip loses nothing."""
+this prefix, so that a round trip loses nothing."""
 
 
 def transformers_entries(native: Iterable[str]) -> list[Entry]:

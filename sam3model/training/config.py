@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any, Literal
 
-from sam3model.config import PRESETS, DetectorConfig
+from sam3model.config import PRESETS, DetectorConfig, require_positive
 from sam3model.errors import ConfigError
 from sam3model.losses import LossConfig
 from sam3model.training.parse import merge, nearest, parse
@@ -62,8 +62,7 @@ class Stage:
     lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.share <= 0 or self.size <= 0 or self.batch <= 0 or self.phrases <= 0:
-            raise ConfigError("stages: share, size, batch and phrases must be positive")
+        require_positive(self, "share", "size", "batch", "phrases", "mask_stride")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,9 @@ class OptimConfig:
     clip: float | None = 1.0
     accumulate: int = 1
 
+    def __post_init__(self) -> None:
+        require_positive(self, "accumulate")
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
@@ -116,6 +118,9 @@ class EmaConfig:
     decay: float = 0.999
     every: int = 4
 
+    def __post_init__(self) -> None:
+        require_positive(self, "every")
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointConfig:
@@ -123,6 +128,9 @@ class CheckpointConfig:
 
     every_minutes: float = 10.0
     keep: int = 2
+
+    def __post_init__(self) -> None:
+        require_positive(self, "keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,9 @@ class ValidationConfig:
     batch: int = 8
     phrases: int = 6
     threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_positive(self, "pictures", "batch", "phrases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,7 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
+        require_positive(self, "threads", "max_bad_steps", "log_every")
         if not self.stages:
             raise ConfigError("stages: at least one is needed")
         for stage in self.stages:

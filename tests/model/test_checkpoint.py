@@ -15,7 +15,7 @@ from sam3model import checkpoint
 from sam3model.build import build, config_from_dict, config_to_dict
 from sam3model.checkpoint.layouts import is_recomputed
 from sam3model.checkpoint.tables import EXTRA_PREFIX, official_name, transformers_entries
-from sam3model.config import PRESETS, NeckConfig
+from sam3model.config import PRESETS, NeckConfig, ScoringConfig
 from sam3model.errors import CheckpointError, ConfigError
 from tests.model.weight_rule import GOLDENS, small_config
 
@@ -74,6 +74,22 @@ def test_transformers_round_trip_loses_nothing(model, tmp_path):
     assert replace(loaded.config.vit, drop_path=0.0) == model.config.vit, "their configuration knows no drop path"
 
 
+def test_transformers_round_trip_of_what_its_configuration_cannot_say(tmp_path):
+    small = small_config()
+    config = replace(
+        small,
+        text=replace(small.text, layer_scale=0.5),
+        geometry=replace(small.geometry, mask_encoder=True),
+        scoring=ScoringConfig(hidden=96),
+    )
+    rich = build(config)
+    checkpoint.save_transformers(rich, tmp_path)
+    loaded, report = checkpoint.load_with_report(tmp_path)
+    assert same(rich, loaded) and loaded.config == config and not report.absent
+    with pytest.raises(CheckpointError, match="unexpected sam3model_extra"):
+        checkpoint.load(tmp_path, config=replace(config, text=small.text))
+
+
 def test_transformers_video_file_and_missing_point_projections(model, tmp_path):
     checkpoint.save_transformers(model, tmp_path)
     state = load_file(tmp_path / "model.safetensors")
@@ -98,6 +114,13 @@ def test_dtype_is_cast_and_nothing_requires_a_second_copy(model, tmp_path):
     loaded = checkpoint.load(path, dtype=torch.bfloat16)
     assert {p.dtype for p in loaded.parameters()} == {torch.bfloat16}
     assert not loaded.training
+
+
+def test_weights_are_found_beside_single_tensors_of_a_training_checkpoint(model, tmp_path):
+    path = tmp_path / "sam3.pt"
+    checkpoint.save_official(model, path)
+    torch.save({"steps": torch.tensor(3), "model": torch.load(path, weights_only=True)}, path)
+    assert same(model, checkpoint.load(path, config=model.config))
 
 
 @pytest.mark.parametrize(
@@ -181,6 +204,18 @@ def test_config_round_trip_and_refusal():
         config_from_dict({"decoder": {"querys": 3}})
     with pytest.raises(ConfigError, match="heads cannot be 'many'"):
         config_from_dict({"heads": "many"})
+    with pytest.raises(ConfigError, match="must be a table of values"):
+        config_from_dict([])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match=r"vit\.global_blocks must be a list"):
+        config_from_dict({"vit": {"global_blocks": 3}})
+    with pytest.raises(ConfigError, match=r"ViTConfig\.patch_size must be positive"):
+        config_from_dict({"vit": {"patch_size": 0}})
+    with pytest.raises(ConfigError, match="d_model 30 must be a multiple of heads 8"):
+        config_from_dict({"d_model": 30})
+    with pytest.raises(ConfigError, match="groups 7 do not divide"):
+        config_from_dict({"segmentation": {"groups": 7}})
+    with pytest.raises(ConfigError, match="the neck leaves 3 levels"):
+        config_from_dict({"segmentation": {"stages": 1}})
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -252,6 +287,7 @@ def test_hub_download_falls_back_to_transformers(hub):
     [
         ("gated/sam3", False, "is gated: accept its licence"),
         ("absent/sam3", False, "the hub has no absent/sam3"),
+        ("absent/sam3.1", False, "the hub has no absent/sam3.1"),
         ("facebook/sam3", True, "not in the local cache"),
     ],
 )

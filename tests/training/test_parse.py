@@ -23,6 +23,8 @@ def test_plain_values_survive_a_round_trip():
         ({"budget": {"steps": 3, "minutes": 1}}, "either steps or minutes"),
         ({"optim": {"accumulate": 3}}, "does not divide"),
         ({"stages": []}, "at least one"),
+        ({"optim": {"accumulate": 0}}, r"OptimConfig\.accumulate must be positive"),
+        ({"log_every": 0}, r"TrainConfig\.log_every must be positive"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(values, message):
