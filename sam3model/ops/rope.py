@@ -42,10 +42,8 @@ def rotary_table(
 
     Window blocks use indices inside the window (window^2 tokens), global ones grid indices times window/grid (H*W).
     """
-    with (
-        torch.inference_mode(False),
-        device,
-    ):  # made on the device: a compiled trunk, which makes it anew, copies nothing
+    # Made on the device: a compiled trunk, which makes it anew, copies nothing.
+    with torch.inference_mode(False), device:
         if is_global:
             angles = axial_angles(*grid, head_dim, scale=(window / grid[0], window / grid[1]), theta=theta)
             angles = angles[window_order(*grid, window)]
