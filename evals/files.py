@@ -3,7 +3,7 @@
 import io
 import json
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -164,12 +164,17 @@ def image_size(entry: Any, where: str) -> tuple[int, int]:
     return height, width
 
 
-def picture(path: Path) -> "Callable[[], Image.Image]":
-    """A callable that opens a picture as upright RGB; raises `DataError` when called on what is none."""
+def picture(root: Path, folders: Sequence[str], name: str) -> "Callable[[], Image.Image]":
+    """A callable that opens a picture as upright RGB, from the first of the usual folders that has it.
+
+    Raises `DataError` at once for a name that leads out of the root, when called on what is missing or no picture.
+    """
+    places = [inside(root, folder, name) for folder in folders]
 
     def open_it() -> "Image.Image":
         from sam3agent.images import open_picture
 
+        path = next((place for place in places if place.is_file()), places[0])
         try:
             return open_picture(path)
         except InputError as error:

@@ -10,7 +10,10 @@ MLLMS = {
     "Qwen3-VL-235B Thinking": (76.6, 67.0, 73.7, 71.8, 48.4, 73.9, 66.9, 72.1),
     "Gemini 2.5 Pro": (77.0, 66.0, 74.0, 72.1, 45.3, 75.5, 67.3, 73.4),
 }
-"""SAM 3 Agent: ReasonSeg val gIoU, cIoU; test gIoU, cIoU; OmniLabel AP; RefCOCO, RefCOCO+, RefCOCOg val gIoU."""
+"""SAM 3 Agent: ReasonSeg val gIoU, cIoU; test gIoU, cIoU; OmniLabel AP; RefCOCO, RefCOCO+, RefCOCOg val.
+
+Our source of the last three does not say which IoU they are, mean (gIoU) or overall (cIoU): they stand as "IoU".
+"""
 
 
 def _sam3(split: str | None = None, **figures: float) -> Published:
@@ -47,9 +50,9 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
         Published("EVOL-SAM3, 7B", {"gIoU": 72.5}, "arXiv 2512.24702", "test"),
     ),
     "omnilabel": _agents(4, "val", "AP"),
-    "refcoco": _agents(5, "val", "gIoU"),
-    "refcoco+": _agents(6, "val", "gIoU"),
-    "refcocog": _agents(7, "val", "gIoU"),
+    "refcoco": _agents(5, "val", "IoU"),
+    "refcoco+": _agents(6, "val", "IoU"),
+    "refcocog": _agents(7, "val", "IoU"),
     "saco-veval": (
         _sam3("sav_test", cgF1=30.3, pHOTA=58.0),
         _sam3("yt1b_test", cgF1=50.8, pHOTA=69.9),

@@ -32,19 +32,26 @@ def answer_mask(prediction: Answered) -> Rle:
 
 
 class ReasoningScorer:
-    """gIoU and cIoU of ReasonSeg."""
+    """gIoU and cIoU of ReasonSeg, over all questions and by kind (short phrases, long sentences)."""
 
     def __init__(self) -> None:
-        self._metric = ReasoningIoU()
+        self._kinds: dict[str, ReasoningIoU] = {}
 
     def update(self, sample: QuestionSample[Wanted], prediction: Answered) -> None:
         """Add one answer."""
-        self._metric.update(sample.key, answer_mask(prediction), sample.truth.mask, sample.truth.ignore)
+        metric = self._kinds.setdefault(sample.truth.kind, ReasoningIoU())
+        metric.update(sample.key, answer_mask(prediction), sample.truth.mask, sample.truth.ignore)
 
     def compute(self) -> Figures:
-        """gIoU and cIoU in percent."""
-        result = self._metric.compute()
-        return {"gIoU": 100 * result.giou, "cIoU": 100 * result.ciou, "questions": result.samples}
+        """In percent."""
+        total = ReasoningIoU()
+        for metric in self._kinds.values():
+            total.merge(metric)
+        result = total.compute()
+        figures = {"gIoU": 100 * result.giou, "cIoU": 100 * result.ciou, "questions": result.samples}
+        for kind, part in ((kind, metric.compute()) for kind, metric in sorted(self._kinds.items())):
+            figures |= {f"gIoU {kind}": 100 * part.giou, f"cIoU {kind}": 100 * part.ciou}
+        return figures
 
 
 class ReferringScorer:

@@ -1,0 +1,105 @@
+"""COCO files: pictures, categories and annotations, checked and sorted by picture."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pycocotools import mask as coco
+
+from evals.files import field, image_size, numbers, picture, read_json, table
+from evals.registry import PhraseSample, Rle, Source
+from evals.scorers.detection import PictureTruth, Target
+from evals.video.masks import read_rle
+from sam3model.errors import DataError
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CocoFile:
+    """A file in memory. categories: id -> name; annotations: picture id -> rows."""
+
+    path: Path
+    images: Sequence[Row]
+    categories: Mapping[int, str]
+    annotations: Mapping[int, Sequence[Row]]
+
+
+def load(path: Path, data: Any = None) -> CocoFile:
+    """Read a COCO file, or take what was read of it; raises `DataError` with file and field."""
+    data = read_json(path) if data is None else data
+    categories = {field(c, "id", int, f"{path}: category"): c for c in table(data, "categories", path)}
+    names = {i: field(c, "name", str, f"{path}: category {i}") for i, c in categories.items()}
+    annotations: dict[int, list[Row]] = defaultdict(list)
+    images = table(data, "images", path)
+    ids = {field(image, "id", int, f"{path}: image") for image in images}
+    for row in table(data, "annotations", path):
+        where = f"{path}: annotation {row.get('id')}"
+        if field(row, "image_id", int, where) not in ids:
+            raise DataError(f"{where}: the field 'image_id' names no picture of the file")
+        if field(row, "category_id", int, where) not in names:
+            raise DataError(f"{where}: the field 'category_id' names no category of the file")
+        annotations[row["image_id"]].append(row)
+    return CocoFile(path, images, names, annotations)
+
+
+def to_rle(segmentation: Any, size: tuple[int, int], where: str) -> Rle:
+    """Polygons or a run-length code of either kind as a compressed one; `size` is that of the picture."""
+    if isinstance(segmentation, Mapping):
+        return read_rle(segmentation, f"{where}: the field 'segmentation'", size)
+    if not isinstance(segmentation, list) or not segmentation:
+        raise DataError(f"{where}: the field 'segmentation' is neither polygons nor a run-length code")
+    polygons = [list(numbers(part, None, f"{where}: the field 'segmentation'")) for part in segmentation]
+    if any(len(part) < 6 or len(part) % 2 for part in polygons):
+        raise DataError(f"{where}: the field 'segmentation' holds a polygon that has no three corners")
+    limit = 4 * max(size)
+    if any(abs(value) > limit for part in polygons for value in part):
+        raise DataError(f"{where}: the field 'segmentation' holds a corner far outside of the picture")
+    return coco.merge(coco.frPyObjects(polygons, *size))
+
+
+def target(row: Row, size: tuple[int, int], path: Path, masks: bool) -> Target:
+    """One annotation."""
+    where = f"{path}: annotation {row.get('id')}"
+    x, y, width, height = numbers(field(row, "bbox", list, where), 4, f"{where}: the field 'bbox'")
+    mask = to_rle(field(row, "segmentation", (list, dict), where), size, where) if masks else None
+    area = float(row["area"]) if isinstance(row.get("area"), int | float) else width * height
+    return Target((x, y, width, height), mask, area, bool(row.get("iscrowd", 0)))
+
+
+def samples(
+    file: CocoFile, root: Path, folders: Sequence[str], *, masks: bool, subset: str = "", used: Sequence[int] = ()
+) -> list[PhraseSample[PictureTruth]]:
+    """Every picture with all categories (or those `used`) as phrases."""
+    categories = tuple(used or file.categories)
+    phrases = tuple(phrase(file.categories[i]) for i in categories)
+    found = []
+    for image in file.images:
+        where = f"{file.path}: image {image['id']}"
+        name = field(image, "file_name", str, where)
+        truth = PictureTruth(image["id"], categories, targets_of(file, image, masks), subset=subset)
+        key = f"{subset}/{image['id']}" if subset else str(image["id"])
+        found.append(PhraseSample(key, picture(root, folders, name), phrases, truth))
+    return found
+
+
+def targets_of(file: CocoFile, image: Row, masks: bool) -> dict[int, tuple[Target, ...]]:
+    """The targets of a picture by category."""
+    size = image_size(image, f"{file.path}: image {image['id']}")
+    targets: dict[int, list[Target]] = defaultdict(list)
+    for row in file.annotations.get(image["id"], ()):
+        targets[row["category_id"]].append(target(row, size, file.path, masks))
+    return {category: tuple(found) for category, found in targets.items()}
+
+
+def phrase(name: str) -> str:
+    """A category's name as people would say it: spaces for underscores."""
+    return " ".join(name.replace("_", " ").split()) or name
+
+
+def read(source: Source) -> list[PhraseSample[PictureTruth]]:
+    """COCO 2017: every picture is asked for all 80 categories."""
+    path = source.root / "annotations" / f"instances_{source.split}2017.json"
+    return samples(load(path), source.root, (f"{source.split}2017", f"images/{source.split}2017"), masks=True)

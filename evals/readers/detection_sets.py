@@ -1,0 +1,66 @@
+"""ODinW13 and RF100-VL: many small COCO sets of boxes; the figure is the mean of their APs."""
+
+from pathlib import Path
+from typing import Any
+
+from evals.files import field, first_existing, inside, read_json, table
+from evals.readers.coco import load, samples
+from evals.registry import PhraseSample, Source
+from evals.scorers.detection import PictureTruth
+from sam3model.errors import DataError
+
+ODINW13 = (
+    "AerialMaritimeDrone/large",
+    "Aquarium/Aquarium Combined.v2-raw-1024.coco",
+    "CottontailRabbits",
+    "EgoHands/generic",
+    "NorthAmericaMushrooms/North American Mushrooms.v1-416x416.coco",
+    "Packages/Raw",
+    "PascalVOC",
+    "Raccoon/Raccoon.v2-raw.coco",
+    "ShellfishOpenImages/raw",
+    "VehiclesOpenImages/416x416",
+    "pistols/export",
+    "pothole",
+    "thermalDogsAndPeople",
+)
+ODINW_FILE = "annotations_without_background.json"
+ODINW_FOLDERS = {"test": ("test", "valid"), "val": ("valid", "mini_val", "val")}
+"""PascalVOC has no test part with annotations; its validation part stands in, as officially."""
+ROBOFLOW_FILE = "_annotations.coco.json"
+
+
+def read_odinw(source: Source) -> list[PhraseSample[PictureTruth]]:
+    """All 13 sets; raises `DataError` where one is missing, since the mean would be another figure."""
+    found: list[PhraseSample[PictureTruth]] = []
+    for place in ODINW13:
+        flat = tuple(f"{place}/{part}_{ODINW_FILE}" for part in (source.split, "valid"))
+        nested = tuple(f"{place}/{folder}/{ODINW_FILE}" for folder in ODINW_FOLDERS[source.split])
+        path = first_existing(source.root, *nested, *flat)
+        found += samples(load(path), path.parent, ("",), masks=False, subset=place.split("/")[0])
+    return found
+
+
+def read_rf100vl(source: Source) -> list[PhraseSample[PictureTruth]]:
+    """Every folder of the root is a set in Roboflow's layout; all hundred should be there."""
+    found: list[PhraseSample[PictureTruth]] = []
+    for folder in sorted(path.name for path in source.root.iterdir() if path.is_dir()):
+        path = inside(source.root, folder, source.split, ROBOFLOW_FILE)
+        if path.exists():
+            data = read_json(path)
+            used = _real_categories(data, path)
+            found += samples(load(path, data), path.parent, ("",), masks=False, subset=folder, used=used)
+    if not found:
+        raise DataError(f"{source.root}: there is no SET/{source.split}/{ROBOFLOW_FILE}")
+    return found
+
+
+def _real_categories(data: Any, path: Path) -> list[int]:
+    """All but Roboflow's root category, which only serves the others as their supercategory."""
+    rows = table(data, "categories", path)
+    parents = {row.get("supercategory") for row in rows}
+    return [
+        field(row, "id", int, f"{path}: category")
+        for row in rows
+        if row.get("supercategory") != "none" or row.get("name") not in parents
+    ]

@@ -1,0 +1,57 @@
+"""OmniLabel: boxes for free-form descriptions; every (picture, description) of the label space is a question."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from evals.files import field, numbers, picture, read_json, table
+from evals.registry import QuestionSample, Source
+from evals.scorers.omnilabel import Described
+from sam3model.errors import DataError
+
+Box = tuple[float, float, float, float]
+FOLDERS = ("images", "", "imgs")
+
+
+def read(source: Source) -> list[QuestionSample[Described]]:
+    """All pictures with the descriptions of their label spaces, positive and negative."""
+    path = _file(source.root, source.split)
+    data = read_json(path)
+    boxes = _boxes(data, path)
+    descriptions: dict[int, list[tuple[int, str, bool]]] = defaultdict(list)
+    for row in table(data, "descriptions", path):
+        where = f"{path}: description {row.get('id')}"
+        free = field(field(row, "anno_info", dict, where), "type", str, where) == "object_description"
+        entry = field(row, "id", int, where), field(row, "text", str, where), free
+        for image_id in field(row, "image_ids", list, where):
+            descriptions[image_id].append(entry)
+    found = []
+    for image in table(data, "images", path):
+        where = f"{path}: image {image.get('id')}"
+        image_id = field(image, "id", int, where)
+        open_it = picture(source.root, FOLDERS, field(image, "file_name", str, where))
+        for number, text, free in descriptions[image_id]:
+            truth = Described(image_id, number, free, tuple(boxes.get((image_id, number), ())))
+            found.append(QuestionSample(f"{image_id}/{number}", open_it, text, truth))
+    return found
+
+
+def _file(root: Path, split: str) -> Path:
+    """The newest `dataset_all_SPLIT*.json`; their names end in a version."""
+    found = sorted(root.glob(f"dataset_all_{split}*.json")) or sorted(
+        root.glob(f"annotations/dataset_all_{split}*.json")
+    )
+    if not found:
+        raise DataError(f"{root}: there is no dataset_all_{split}_VERSION.json")
+    return found[-1]
+
+
+def _boxes(data: Any, path: Path) -> dict[tuple[int, int], list[Box]]:
+    """Boxes xywh by picture and description."""
+    boxes: dict[tuple[int, int], list[Box]] = defaultdict(list)
+    for row in table(data, "annotations", path):
+        where = f"{path}: annotation {row.get('id')}"
+        x, y, width, height = numbers(field(row, "bbox", list, where), 4, f"{where}: the field 'bbox'")
+        for description in field(row, "description_ids", list, where):
+            boxes[field(row, "image_id", int, where), description].append((x, y, width, height))
+    return boxes

@@ -1,0 +1,133 @@
+"""COCO and LVIS AP of boxes and masks, over one set or as the mean of several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evals.registry import Detection, Figures, Found, PhraseSample, Rle
+from sam3model.errors import MetricError
+from sam3model.metrics import ConceptF1
+from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, match_unit, strongest
+from sam3model.metrics.overlap import iou_matrix, rle_areas
+from sam3model.metrics.ytvis import ap_over
+
+Box = tuple[float, float, float, float]
+NAMES = {"bbox": "box", "segm": "mask"}
+LVIS_RULES = ApRules(max_detections=(300,))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One annotation. box: xywh pixels; mask: None where the set has boxes only; area: as the file gives it."""
+
+    box: Box
+    mask: Rle | None
+    area: float
+    crowd: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureTruth:
+    """Truth of a picture.
+
+    categories: ids, in the order of the phrases. unfinished: categories with unmarked things (LVIS: an unmatched
+    detection of them is ignored). groups: category -> rare, common or frequent. subset: the set in a suite.
+    """
+
+    image: int
+    categories: tuple[int, ...]
+    targets: Mapping[int, tuple[Target, ...]]
+    unfinished: frozenset[int] = frozenset()
+    groups: Mapping[int, str] = field(default_factory=dict)
+    subset: str = ""
+
+
+class DetectionScorer:
+    """AP per kind ("bbox", "segm"), as the mean over subsets.
+
+    per_picture: only so many of the best detections of a picture count. concepts: cgF1 as well, over the categories
+    that were asked for and finished.
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[str] = ("bbox", "segm"),
+        rules: ApRules | None = None,
+        per_picture: int | None = None,
+        concepts: bool = False,
+    ) -> None:
+        self._kinds = tuple(kinds)
+        self._rules = rules or ApRules()
+        self._per_picture = per_picture
+        self._concepts = ConceptF1() if concepts else None
+        self._ap: dict[tuple[str, str], AveragePrecision] = {}
+        self._groups: Mapping[int, str] = {}
+
+    def update(self, sample: PhraseSample[PictureTruth], prediction: Found) -> None:
+        """Add every category of a picture."""
+        truth = sample.truth
+        self._groups = truth.groups
+        floor = self._floor(prediction)
+        for category, detections in zip(truth.categories, prediction.detections, strict=True):
+            targets = truth.targets.get(category, ())
+            counted = [d for d in detections if d.score >= floor]
+            if targets or counted:
+                for kind in self._kinds:
+                    self._match(kind, truth, category, targets, counted)
+            if self._concepts is not None and category not in truth.unfinished:
+                masks, scores = [d.mask for d in detections], [d.score for d in detections]
+                self._concepts.update((truth.image, category), [t.mask for t in targets], masks, scores)
+
+    def _floor(self, prediction: Found) -> float:
+        """Least score that counts in this picture."""
+        scores = sorted((d.score for group in prediction.detections for d in group), reverse=True)
+        return scores[self._per_picture - 1] if self._per_picture and len(scores) > self._per_picture else 0.0
+
+    def _match(
+        self, kind: str, truth: PictureTruth, category: int, targets: Sequence[Target], found: Sequence[Detection]
+    ) -> None:
+        metric = self._ap.setdefault((truth.subset, kind), AveragePrecision(self._rules))
+        scores = np.array([d.score for d in found], np.float64)
+        order = strongest(scores, self._rules.max_detections[-1])
+        ranked = [found[i] for i in order]
+        crowd = np.array([t.crowd for t in targets], bool)
+        if kind == "bbox":
+            iou = iou_matrix(kind, [d.box for d in ranked], [t.box for t in targets], crowd.tolist())
+            areas = np.array([d.box[2] * d.box[3] for d in ranked], np.float64)
+        else:
+            iou = iou_matrix(kind, [d.mask for d in ranked], [t.mask for t in targets], crowd.tolist())
+            areas = rle_areas([d.mask for d in ranked]).astype(np.float64)
+        target_areas = np.array([t.area for t in targets], np.float64)
+        matches = match_unit(iou, scores[order], target_areas, areas, crowd, self._rules)
+        if category in truth.unfinished:
+            matches = matches._replace(ignored=matches.ignored | ~matches.matched)
+        metric.add((category, truth.image), matches)
+
+    def compute(self) -> Figures:
+        """Box and mask AP first, then the rest of COCO's figures, then each subset."""
+        if not self._ap:
+            raise MetricError("no picture to score")
+        results = {key: metric.compute() for key, metric in sorted(self._ap.items())}
+        figures = {
+            f"{NAMES[kind]} {name}": value for kind in self._kinds for name, value in self._kind(kind, results).items()
+        }
+        if self._concepts is not None:
+            concepts = self._concepts.compute()
+            figures |= {"cgF1": 100 * concepts.cgf1, "pmF1": 100 * concepts.pmf1, "IL_MCC": concepts.il_mcc}
+        subsets = {subset: result for (subset, kind), result in results.items() if subset and kind == self._kinds[0]}
+        kind = NAMES[self._kinds[0]]
+        return figures | {f"{kind} AP {subset}": 100 * result.ap for subset, result in subsets.items()}
+
+    def _kind(self, kind: str, results: Mapping[tuple[str, str], ApResult]) -> dict[str, float]:
+        mine = [result for (_, other), result in results.items() if other == kind]
+        figures = {name: _mean([100 * r.stats[name] for r in mine if r.stats[name] >= 0]) for name in mine[0].stats}
+        for group in dict.fromkeys(filter(None, self._groups.values())):
+            members = [category for category, name in self._groups.items() if name == group]
+            value = ap_over(mine[0], members)
+            figures[f"AP_{group}"] = 100 * value if value >= 0 else value
+        return figures
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else -1.0
