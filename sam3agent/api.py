@@ -84,7 +84,7 @@ class Agent:
             CheckpointError: the weights cannot be loaded.
             MLLMError: the backend is unusable from the first call on.
         """
-        return run_to_end(self.aask(image, query, out=out, tell=tell))
+        return run_to_end(self._ask_and_close(image, query, out, tell))
 
     async def aask(
         self,
@@ -118,6 +118,14 @@ class Agent:
         finally:
             trace.close()
         return _saved(answer, out, trace, image)
+
+    async def _ask_and_close(self, image: Any, query: str, out: Path | None, tell: Tell | None) -> Answer:
+        """One question on an event loop of its own: connections cannot outlive the loop, so they are closed with it."""
+        try:
+            return await self.aask(image, query, out=out, tell=tell)
+        finally:
+            if close := getattr(self.backend, "close", None):
+                await close()
 
     def open(self, picture: "Image.Image") -> Workbench:
         """A bench over a picture, for using the tools one by one."""
@@ -177,6 +185,10 @@ def make_backend(settings: Settings) -> MLLM:
         from sam3agent.mllm.rules import RulesBackend
 
         return RulesBackend()
+    if settings.backend == "vllm":
+        from sam3agent.mllm.vllm import VLLMBackend
+
+        return VLLMBackend.from_settings(settings)
     from sam3agent.mllm.openai import OpenAIBackend
 
     return OpenAIBackend.from_settings(settings)

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from sam3model.errors import ConfigError
 
+Backend = Literal["rules", "openai", "vllm"]
+
 PREFIX = "SAM3AGENT_"
 FILE_VARIABLE = "SAM3AGENT_CONFIG"
 
@@ -24,8 +26,9 @@ FILE_VARIABLE = "SAM3AGENT_CONFIG"
 class Settings(BaseModel):
     """Everything that can be set.
 
-    mllm: "rules" (no MLLM) or "openai" (any compatible server); None: openai where `model` or `base_url` is set, else
-    rules. threshold: the least score of a mask (None: the segmenter's own). max_*: budgets of one question.
+    mllm: "rules" (no MLLM), "openai" (any compatible server) or "vllm" (in this process); None: openai where `model` or
+    `base_url` is set, else rules. threshold: the least score of a mask (None: the segmenter's own). max_*: budgets of
+    one question.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +37,7 @@ class Settings(BaseModel):
     device: str = "auto"
     dtype: str = "auto"
     threshold: float | None = Field(default=None, gt=0, lt=1)
-    mllm: Literal["rules", "openai"] | None = None
+    mllm: Backend | None = None
     model: str | None = None
     base_url: str | None = None
     api_key: SecretStr | None = None
@@ -45,7 +48,7 @@ class Settings(BaseModel):
     out: Path | None = None
 
     @property
-    def backend(self) -> Literal["rules", "openai"]:
+    def backend(self) -> Backend:
         """The backend meant."""
         return self.mllm or ("openai" if self.model or self.base_url else "rules")
 

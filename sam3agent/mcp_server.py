@@ -100,13 +100,20 @@ class _Desk:
             return _call_result(ToolReply(image=image, **files, **result.data), result.text, result.pictures)
 
     def ask(self, image: str, question: str, tell: Callable[[str], None]) -> "CallToolResult":
-        """One question on a picture, over what is already encoded; its masks join the picture's pool."""
+        """One question on a picture, over what is already encoded; its masks join the picture's pool.
+
+        Called on a worker thread. The question itself runs on the server's event loop, so that it ends with a request
+        that is cancelled, and connections to an MLLM serve the next one too.
+        """
+        import anyio.from_thread
+
         with _tool_errors(), self.sessions.picture(self.reach.resolve(image)) as picture:
             asked = self.agent
             over = _AlreadyOpen(asked.segmenter.name, picture.bench.session)
             agent = Agent(over, asked.backend, asked.budget, asked.limits, asked.threshold)
             folder = self.out / f"{picture.path.stem}-{_slug(question)}"
-            answer = agent.ask(picture.bench.picture, question, out=folder, tell=tell)
+            asking = partial(agent.aask, picture.bench.picture, question, out=folder, tell=tell)
+            answer = anyio.from_thread.run(asking)
             answer = _adopt(picture, answer).save(folder, picture.path.name)
             return _call_result(_ask_reply(image, answer), _sentence(answer), _answer_pictures(answer))
 
@@ -185,6 +192,7 @@ def serve(
 
 def _asking(desk: _Desk) -> Callable[..., Any]:
     """The tool `ask`: the whole agent as one call, telling its progress."""
+    import anyio.to_thread
     from mcp.server.mcpserver import Context
     from mcp.types import CallToolResult
 
@@ -194,13 +202,13 @@ def _asking(desk: _Desk) -> Callable[..., Any]:
         Understands position, order, count, size, colour and "except". The status is answered, no_match (nothing in
         the picture fits) or exhausted (a budget ran out; the masks are the best so far).
         """
-        return await asyncio.to_thread(desk.ask, image, question, _Progress(ctx))
+        return await anyio.to_thread.run_sync(desk.ask, image, question, _Progress(ctx))
 
     return ask
 
 
 class _Progress:
-    """Passes the agent's lines on to the client, from whichever thread they come."""
+    """Passes the agent's lines on to the client, one after another."""
 
     def __init__(self, ctx: "Context") -> None:
         self._ctx = ctx

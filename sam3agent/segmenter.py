@@ -13,6 +13,9 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL import Image
 
+LEAST_SCORE = 0.5
+"""The threshold where none is given."""
+
 
 class InstancesLike(Protocol):
     """Masks (n, H, W) bool, boxes (n, 4) xyxy pixels, scores (n,), as `sam3model.image.Instances` carries them."""
@@ -71,42 +74,49 @@ class Segmenter(Protocol):
 
 
 class LocalSegmenter:
-    """The image model in this process. Weights are loaded when the first picture is opened, then kept."""
+    """The image model in this process. Weights are loaded when the first picture is opened, then kept.
+
+    Any thread may ask; one is served at a time, since the model keeps a cache and all the cores.
+    """
 
     def __init__(self, weights: str = "tiny", device: str = "auto", dtype: str = "auto") -> None:
         self.name = weights
         self.device = device
         self.dtype = dtype
         self._predictor: Any = None
-        self._loading = threading.Lock()
+        self._turn = threading.Lock()
 
     def open(self, image: "Image.Image") -> SegmenterSession:
         """Encode the picture once; raises `CheckpointError` where the weights cannot be loaded."""
-        with self._loading:
+        with self._turn:
             if self._predictor is None:
                 from sam3model.image import Sam3ImagePredictor
 
                 self._predictor = Sam3ImagePredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
-        return _LocalSession(self._predictor, self._predictor.encode(image))
+            return _LocalSession(self._predictor, self._predictor.encode(image), self._turn)
 
 
 class _LocalSession:
     """A predictor and the features of one picture."""
 
-    def __init__(self, predictor: Any, encoded: Any) -> None:
+    def __init__(self, predictor: Any, encoded: Any, turn: threading.Lock) -> None:
         self._predictor = predictor
         self._encoded = encoded
+        self._turn = turn
 
     def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> Sequence[InstancesLike]:
-        return self._predictor.predict(self._encoded, list(phrases), threshold=0.5 if threshold is None else threshold)
+        least = LEAST_SCORE if threshold is None else threshold
+        with self._turn:
+            return self._predictor.predict(self._encoded, list(phrases), threshold=least)
 
     def segment_prompt(self, prompt: Prompt, threshold: float | None = None) -> InstancesLike:
-        return self._predictor.predict_prompt(
-            self._encoded,
-            phrase=prompt.phrase,
-            boxes=np.asarray(prompt.boxes, np.float32).reshape(-1, 4),
-            box_labels=list(prompt.box_labels),
-            points=np.asarray(prompt.points, np.float32).reshape(-1, 2),
-            point_labels=list(prompt.point_labels),
-            threshold=0.5 if threshold is None else threshold,
-        )
+        with self._turn:
+            return self._predictor.predict_prompt(
+                self._encoded,
+                phrase=prompt.phrase,
+                boxes=np.asarray(prompt.boxes, np.float32).reshape(-1, 4),
+                box_labels=list(prompt.box_labels),
+                points=np.asarray(prompt.points, np.float32).reshape(-1, 2),
+                point_labels=list(prompt.point_labels),
+                threshold=LEAST_SCORE if threshold is None else threshold,
+            )

@@ -29,6 +29,17 @@ Weights = Annotated[
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
 Dtype = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.", show_default="auto")]
 Threshold = Annotated[float | None, typer.Option(help="Least score of a mask, 0..1.", show_default="0.5")]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        "--mllm",
+        help="rules (no MLLM), openai (any compatible server) or vllm (in this process).",
+        show_default="openai where --model or --base-url is set, else rules",
+    ),
+]
+Model = Annotated[str | None, typer.Option(help="Name of the MLLM.")]
+BaseUrl = Annotated[str | None, typer.Option(help="Address of the server, e.g. http://localhost:8000/v1.")]
+ApiKey = Annotated[str | None, typer.Option(help="Its key; better set SAM3AGENT_API_KEY.")]
 Out = Annotated[
     Path | None, typer.Option(help="Folder for the results.", show_default="sam3agent-out/NAME-N", file_okay=False)
 ]
@@ -41,10 +52,10 @@ def ask(
     image: Image,
     query: Annotated[str, typer.Argument(help='The question, e.g. "leftmost player in white".', metavar="QUERY")],
     weights: Weights = None,
-    mllm: Annotated[str | None, typer.Option(help="rules (no MLLM) or openai (any compatible server).")] = None,
-    model: Annotated[str | None, typer.Option(help="Name of the MLLM at the server.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Address of the server, e.g. http://localhost:8000/v1.")] = None,
-    api_key: Annotated[str | None, typer.Option(help="Its key; better set SAM3AGENT_API_KEY.")] = None,
+    mllm: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
     out: Out = None,
     as_json: AsJson = False,
     threshold: Threshold = None,
@@ -114,31 +125,64 @@ def replay(
 @app.command()
 def doctor(
     weights: Weights = None,
-    model: Annotated[str | None, typer.Option(help="Name of the MLLM at the server.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Address of the MLLM server.")] = None,
+    mllm: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    device: Device = None,
+    dtype: Dtype = None,
     as_json: AsJson = False,
 ) -> None:
     """Say whether everything is in place: versions, device, weights, MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor({"weights": weights, "model": model, "base_url": base_url}, as_json=as_json))
+    flags = {
+        "weights": weights,
+        "mllm": mllm,
+        "model": model,
+        "base_url": base_url,
+        "api_key": api_key,
+        "device": device,
+        "dtype": dtype,
+    }
+    raise typer.Exit(run_doctor(flags, as_json=as_json))
 
 
 @app.command()
 def mcp(
     weights: Weights = None,
-    mllm: Annotated[str | None, typer.Option(help="rules (no MLLM) or openai.")] = None,
+    mllm: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results.", show_default="sam3agent-out", file_okay=False)
+    ] = None,
+    threshold: Threshold = None,
     device: Device = None,
+    dtype: Dtype = None,
     root: Annotated[list[Path] | None, typer.Option(help="Folder that pictures may be read from; repeatable.")] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve over HTTP there, at /mcp, instead of stdin and stdout."),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Serve the tools over MCP on standard input and output."""
-    from sam3agent.config import load_settings
-    from sam3agent.mcp_server import serve
+    """Serve the tools over MCP, on standard input and output or over HTTP."""
+    from sam3agent.cli.serving import run_mcp
 
-    configure_logging(verbose)
-    settings = load_settings({"weights": weights, "mllm": mllm, "device": device})
-    serve(settings, roots=tuple(root or ()))
+    flags = {
+        "weights": weights,
+        "mllm": mllm,
+        "model": model,
+        "base_url": base_url,
+        "api_key": api_key,
+        "out": out,
+        "threshold": threshold,
+        "device": device,
+        "dtype": dtype,
+    }
+    run_mcp(flags, tuple(root or ()), http, verbose=verbose)
 
 
 weights_app = typer.Typer(help="Look at weights files and convert them.", no_args_is_help=True, rich_markup_mode=None)

@@ -4,12 +4,15 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sam3agent.api import run_to_end
 from sam3agent.cli.screen import say, say_json
 from sam3agent.config import Settings, load_settings
 from sam3model.errors import Sam3Error
+
+if TYPE_CHECKING:
+    from sam3agent.mllm.openai import OpenAIBackend
 
 PACKAGES = ("sam3agent", "torch", "transformers", "openai", "mcp", "pydantic", "pillow", "numpy", "safetensors")
 
@@ -67,13 +70,24 @@ def _weights(settings: Settings) -> str:
 def _mllm(settings: Settings) -> str:
     if settings.backend == "rules":
         return "rules: no MLLM configured (set --base-url and --model, or SAM3AGENT_BASE_URL and SAM3AGENT_MODEL)"
+    if settings.backend == "vllm":
+        from sam3agent.mllm.vllm import VLLMBackend
+
+        return f"{VLLMBackend.from_settings(settings).name}, loaded with the first question"
     from sam3agent.mllm.openai import OpenAIBackend
 
     backend = OpenAIBackend.from_settings(settings)
-    names = run_to_end(backend.models())
+    names = run_to_end(_models(backend))
     if settings.model and settings.model not in names:
         raise Sam3Error(f"the server answers but has no model {settings.model!r}; it has {', '.join(names[:10])}")
     return f"reachable, models: {', '.join(names[:10])}"
+
+
+async def _models(backend: "OpenAIBackend") -> list[str]:
+    try:
+        return await backend.models()
+    finally:
+        await backend.close()
 
 
 CHECKS: dict[str, Callable[[Settings], str]] = {"device": _device, "weights": _weights, "MLLM": _mllm}

@@ -171,7 +171,8 @@ class MLLM(Protocol):
     """A backend. `name` goes into answers and traces, e.g. "rules" or "openai:Qwen3-VL-8B-Instruct".
 
     A backend without language may set two class attributes: `needs_messages = False` (none are written for it) and
-    `free = True` (its replies have `calls=0`, and no budget limits how many masks it examines).
+    `free = True` (its replies have `calls=0`, and no budget limits how many masks it examines). One that keeps
+    connections may have `async close()`, called before the event loop ends; asking again opens new ones.
     """
 
     @property

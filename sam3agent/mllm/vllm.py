@@ -4,13 +4,18 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sam3agent.mllm.base import MLLMReply, MLLMRequest, Usage
 from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableError
 from sam3agent.mllm.profiles import Profile
 from sam3agent.mllm.tool_text import parse_tool_text
 from sam3agent.mllm.wire import to_messages
+from sam3model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sam3agent.config import Settings
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +61,10 @@ class VLLMEngine:
         return [_reply(output) for output in outputs]
 
     def _load(self) -> Any:
+        check_installed()
         try:
             from vllm import LLM  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
-        except ImportError as error:
-            raise MLLMUnreachableError('vLLM is not installed: pip install "sam3agent[vllm]"') from error
-        try:
+
             return LLM(self.model, **self.options)
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -82,6 +86,14 @@ class VLLMBackend:
         self._engine = engine or VLLMEngine(model)
         self._waiting: list[tuple[MLLMRequest, asyncio.Future[MLLMReply]]] = []
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    @classmethod
+    def from_settings(cls, settings: "Settings") -> "VLLMBackend":
+        """The model that the settings name; raises where vLLM is absent, before anything else is loaded."""
+        check_installed()
+        if not settings.model:
+            raise ConfigError("vllm runs a model in this process: name one with --model")
+        return cls(settings.model)
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """One reply to one request; raises `MLLMError` and nothing else."""
@@ -113,6 +125,12 @@ class VLLMBackend:
                 if not answer.done():
                     calls = parse_tool_text(reply.text) if request.tools else ()
                     answer.set_result(replace(reply, tool_calls=calls))
+
+
+def check_installed() -> None:
+    """Raise `MLLMUnreachableError` where vLLM is not installed."""
+    if find_spec("vllm") is None:
+        raise MLLMUnreachableError('vLLM is not installed: pip install "sam3agent[vllm]"')
 
 
 def _fail(batch: list[tuple[MLLMRequest, "asyncio.Future[MLLMReply]"]], error: MLLMError) -> None:

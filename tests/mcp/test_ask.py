@@ -1,13 +1,18 @@
 """`ask` over MCP: one call for a whole question, over what the other tools have encoded already."""
 
+import asyncio
 import json
 from pathlib import Path
 
+import anyio
 import pytest
+from mcp import Client
+from mcp.types import CallToolResult
 
+from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.mllm.rules import RulesBackend
-from sam3agent.mllm.scripted import call
+from sam3agent.mllm.scripted import ScriptedBackend, call
 from tests.mcp.desk import Desk, data, pictures, text
 
 WHITE = [call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1], reason="furthest left")]
@@ -74,3 +79,35 @@ def test_mistakes_are_answered_with_a_sentence(tmp_path: Path, arguments: dict[s
 def test_a_server_that_is_away_is_an_error_that_says_so(tmp_path: Path) -> None:
     away = MLLMUnreachableError("No MLLM server answers at http://here; start one there.")
     assert "No MLLM server answers" in Desk(tmp_path, [away]).refusal("ask", question="the ball")
+
+
+class Pondering(ScriptedBackend):
+    """Never comes to a decision; knows whether it was asked, and told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.asked, self.stopped = asyncio.Event(), False
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        self.asked.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.stopped = True
+        return MLLMReply()
+
+
+def test_a_question_that_is_cancelled_stops_and_frees_the_picture(tmp_path: Path) -> None:
+    backend = Pondering()
+    desk = Desk(tmp_path, backend=backend)
+
+    async def leave_then_search() -> CallToolResult:
+        async with Client(desk.server) as client, anyio.create_task_group() as asking:
+            asking.start_soon(client.call_tool, "ask", {"image": "match.png", "question": "the ball"})
+            await backend.asked.wait()
+            asking.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True), anyio.fail_after(20):
+                return await client.call_tool("segment_phrase", {"image": "match.png", "phrases": ["player in red"]})
+
+    assert data(asyncio.run(leave_then_search()))["searches"][0]["masks"]
+    assert backend.stopped

@@ -1,0 +1,78 @@
+"""`sam3agent mcp --http`: the same server over HTTP, and what else the command takes."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from sam3agent import mcp_server
+from sam3agent.cli.app import app, guarded
+from tests.mllm.fake_segmenter import drawing
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def test_a_client_reaches_it_over_http(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = "from sam3agent.cli import main; main()"
+    arguments = ["mcp", "--http", f"127.0.0.1:{port}", "--root", str(tmp_path), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    drawing().save(tmp_path / "match.png")
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            wait_for(port, server)
+
+            async def talk() -> tuple[list[str], str]:
+                async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+                    names = [tool.name for tool in (await client.list_tools()).tools]
+                    refused = await client.call_tool("measure_masks", {"image": "none.png"})
+                    return names, refused.content[0].text
+
+            names, said = asyncio.run(talk())
+        finally:
+            server.terminate()
+    assert names[0] == "ask" and "there is no file" in said
+
+
+def wait_for(port: int, server: subprocess.Popen) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server has ended"
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("nothing answers")
+
+
+def test_every_flag_reaches_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[Any, dict]] = []
+    monkeypatch.setattr(mcp_server, "serve", lambda settings, **more: served.append((settings, more)))
+    flags = "--weights w --mllm openai --model m --base-url u --api-key k --out o --threshold 0.4 --device cpu"
+    arguments = ["mcp", *flags.split(), "--dtype", "float32", "--root", "r", "--http", "[::1]:80"]
+    assert guarded(lambda: app(args=arguments, standalone_mode=False)) == 0
+    ((settings, more),) = served
+    assert settings.model_dump(exclude_defaults=True, exclude={"api_key"}) == {
+        "weights": "w", "mllm": "openai", "model": "m", "base_url": "u", "out": Path("o"), "threshold": 0.4,
+        "device": "cpu", "dtype": "float32",
+    }  # fmt: skip
+    assert settings.api_key.get_secret_value() == "k"
+    assert more == {"roots": (Path("r"),), "transport": "streamable-http", "host": "::1", "port": 80}
+
+
+@pytest.mark.parametrize("address", ["8000", "localhost", "localhost:http", ":80", "localhost:99999"])
+def test_an_address_that_is_none(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(lambda: app(args=["mcp", "--http", address], standalone_mode=False)) == 2
+    assert "HOST:PORT" in capsys.readouterr().err
