@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import overload
 
 import numpy as np
@@ -21,15 +22,12 @@ from sam3model.instances import Instances, no_instances
 from sam3model.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from sam3model.ops.masks import masks_at_size
 from sam3model.ops.resize import preprocess
-from sam3model.structures import GeometryPrompt, ImageFeatures, PromptTokens, TextTokens
+from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, PromptTokens, TextTokens
 from sam3model.text.tokenizer import Tokenizer
 
 __all__ = ["EncodedImage", "Instances", "Sam3ImagePredictor"]
 
 Picture = Image.Image | np.ndarray | Tensor
-
-VISUAL = "visual"
-"""The phrase that stands for "what the boxes show"."""
 
 PHRASES_AT_ONCE = 8
 CACHED_PHRASES = 1024
@@ -47,7 +45,7 @@ class Sam3ImagePredictor:
     """Segments pictures with a loaded model.
 
     Text is encoded once per phrase and remembered; the pixel decoder runs only for prompts with an instance above the
-    threshold, and full-size masks are made only for these instances.
+    threshold, and full-size masks are made only for these instances. Threads may share one predictor.
     """
 
     def __init__(self, model: Sam3ImageModel, *, report: LoadReport | None = None) -> None:
@@ -55,6 +53,7 @@ class Sam3ImagePredictor:
         self.report = report
         self._tokenizer = Tokenizer(model.config.text.context_length)
         self._texts: OrderedDict[str, TextTokens] = OrderedDict()
+        self._texts_lock = Lock()
 
     @classmethod
     def from_weights(
@@ -166,8 +165,7 @@ class Sam3ImagePredictor:
             raise InputError("nothing to look for: give a phrase, a box or a point")
         if len(point_array) and self.report is not None and self.report.absent:
             raise InputError("these weights carry no point projections: use the official sam3.pt for point prompts")
-        if np.any(box_array[:, 2:] <= box_array[:, :2]):
-            raise InputError("a box must be x0,y0,x1,y1 with x1 > x0 and y1 > y0")
+        _check_boxes(box_array, encoded.size)
         prompt = _geometry(box_array, box_signs, point_array, point_signs, encoded.size, self.device)
         (found,) = self._ask(encoded, [VISUAL if phrase is None else phrase], prompt, threshold)
         return found if phrase is not None else Instances(found.masks, found.boxes, found.scores)
@@ -212,16 +210,17 @@ class Sam3ImagePredictor:
         """Text tokens of the phrases, each encoded once and remembered (the last `CACHED_PHRASES`)."""
         if any(not phrase.strip() for phrase in phrases):
             raise InputError("a phrase is empty: give a short noun phrase such as 'red ball'")
-        new = list(dict.fromkeys(phrase for phrase in phrases if phrase not in self._texts))
-        if new:
-            encoded = self.model.encode_text(self._tokenizer(new).to(self.device))
-            for i, phrase in enumerate(new):
-                self._texts[phrase] = TextTokens(encoded.tokens[i], encoded.mask[i])
-        chosen = [self._texts[phrase] for phrase in phrases]
-        for phrase in phrases:
-            self._texts.move_to_end(phrase)
-        while len(self._texts) > CACHED_PHRASES:
-            self._texts.popitem(last=False)
+        with self._texts_lock:
+            new = list(dict.fromkeys(phrase for phrase in phrases if phrase not in self._texts))
+            if new:
+                encoded = self.model.encode_text(self._tokenizer(new).to(self.device))
+                for i, phrase in enumerate(new):
+                    self._texts[phrase] = TextTokens(encoded.tokens[i], encoded.mask[i])
+            chosen = [self._texts[phrase] for phrase in phrases]
+            for phrase in phrases:
+                self._texts.move_to_end(phrase)
+            while len(self._texts) > CACHED_PHRASES:
+                self._texts.popitem(last=False)
         return TextTokens(torch.stack([text.tokens for text in chosen]), torch.stack([text.mask for text in chosen]))
 
 
@@ -258,6 +257,15 @@ def _elements(
     if not np.isfinite(array).all():
         raise InputError(f"a {what} has a coordinate that is not a number")
     return array, signs.astype(np.int64)
+
+
+def _check_boxes(boxes: np.ndarray, size: tuple[int, int]) -> None:
+    """Boxes may leave the picture, by its own size at most: pooling samples every cell that a box covers."""
+    if np.any(boxes[:, 2:] <= boxes[:, :2]):
+        raise InputError("a box must be x0,y0,x1,y1 with x1 > x0 and y1 > y0")
+    sides = np.array(size * 2, dtype=np.float32)
+    if np.any((boxes < -sides) | (boxes > 2 * sides)):
+        raise InputError(f"a box lies far outside the picture of {size[0]}x{size[1]} pixels")
 
 
 def _geometry(

@@ -30,9 +30,11 @@ class Instances:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index: Sequence[int] | NDArray[Any] | slice) -> "Instances":
-        """A selection, by a list of positions, a boolean array or a slice."""
-        chosen = index if isinstance(index, slice) else np.asarray(index)
+    def __getitem__(self, index: int | Sequence[int] | NDArray[Any] | slice) -> "Instances":
+        """A selection, by a position, a list of positions, a boolean array or a slice."""
+        chosen = index if isinstance(index, slice) else np.atleast_1d(index)
+        if isinstance(chosen, np.ndarray) and not chosen.size:
+            chosen = chosen.astype(np.intp)  # an empty list has no type of its own
         return Instances(self.masks[chosen], self.boxes[chosen], self.scores[chosen], self.phrase)
 
     @property

@@ -14,6 +14,9 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+VISUAL = "visual"
+"""The phrase of a prompt that says everything by its boxes and points, as in the official code."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFeatures:

@@ -11,11 +11,10 @@ from sam3model.data.playground.dice import Dice
 from sam3model.data.playground.scene import SIZES
 from sam3model.data.queries import FindQuery, Sample
 from sam3model.ops.resize import preprocess
+from sam3model.structures import VISUAL
 
 FULL = 256
 """Side of the square in which a scene of ordinary size has its ordinary scale."""
-VISUAL = "visual"
-"""The phrase of a prompt that says everything by its boxes, as in the official code."""
 
 
 @dataclass(frozen=True, slots=True)

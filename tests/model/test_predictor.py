@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -126,6 +127,13 @@ def test_the_threshold_is_strict() -> None:
     assert same(above, chosen) and chosen.phrase == "a tower"
 
 
+def test_instances_are_selected_by_position_list_mask_or_slice() -> None:
+    every = predictor().predict_prompt(encoded(), phrase="a tower", threshold=ALL)
+    assert same(every[2], every[[2]]) and same(every[2], every[2:3]) and len(every[2]) == 1
+    assert len(every[[]]) == 0 and every[[]].size == every.size
+    assert [len(one) for one in every[:3]] == [1, 1, 1], "a loop goes over single instances"
+
+
 def test_an_empty_answer_has_the_shapes_of_a_full_one() -> None:
     width, height = photo().size
     for empty in (*predictor().predict(encoded(), PHRASES[:2], threshold=1.0), no_instances((width, height))):
@@ -159,6 +167,14 @@ def test_the_cache_forgets_the_phrase_not_used_for_longest(monkeypatch: pytest.M
     assert asked[-1] == 3
 
 
+def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam3model.image.CACHED_PHRASES", 1)  # so that every thread drops what the others remember
+    ours = Sam3ImagePredictor(small_model())
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda i: ours.predict(encoded(), [f"thing {i % 3}"], threshold=1.0), range(24)))
+    assert [one.phrase for (one,) in answers] == [f"thing {i % 3}" for i in range(24)]
+
+
 @pytest.mark.parametrize(
     ("prompt", "says"),
     [
@@ -169,6 +185,7 @@ def test_the_cache_forgets_the_phrase_not_used_for_longest(monkeypatch: pytest.M
         ({"boxes": [[1, 2, 3, 4], [1, 2, 3]]}, "each box needs 4 numbers"),
         ({"boxes": [["a", 2, 3, 4]]}, "each box needs 4 numbers"),
         ({"boxes": [[9, 2, 3, 4]]}, "x1 > x0"),
+        ({"boxes": [[0, 0, 1e9, 1e9]]}, "far outside the picture"),
         ({"boxes": [[1, 2, 3, float("nan")]]}, "not a number"),
         ({"boxes": [[1, 2, 3, 4]], "box_labels": [1, 0]}, "each box needs one label"),
         ({"boxes": [[1, 2, 3, 4]], "box_labels": [2]}, "each box needs one label"),
