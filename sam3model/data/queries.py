@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam3model.errors import DataError
 from sam3model.losses.targets import Targets
 from sam3model.structures import GeometryPrompt
 
@@ -58,13 +59,20 @@ class Batch:
             pixels=self.pixels.to(device, non_blocking=True),
             ids=self.ids.to(device),
             image_index=self.image_index.to(device),
-            geometry=self.geometry and _each(self.geometry, lambda part: part.to(device)),
+            geometry=self.geometry and self.geometry.to(device),
             targets=self.targets.to(device, non_blocking=True),
         )
 
 
 def collate(samples: Sequence[Sample], tokenize: Tokenize) -> Batch:
-    """Pack pictures and their queries, prompts in picture order."""
+    """Pack pictures and their queries, prompts in picture order.
+
+    Raises:
+        DataError: a picture is asked nothing: a loss over no prompts is undefined.
+    """
+    for sample in samples:
+        if not sample.queries:
+            raise DataError(f"{sample.name} has no query: give every training picture at least one phrase")
     queries = [query for sample in samples for query in sample.queries]
     counts = torch.tensor([len(sample.queries) for sample in samples])
     phrases = tuple(query.phrase for query in queries)

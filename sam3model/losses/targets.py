@@ -89,15 +89,6 @@ class Targets:
         }
         return replace(self, **moved)
 
-    def pin_memory(self) -> "Targets":
-        """A copy in page-locked memory, for asynchronous transfer; data loaders call this."""
-        pinned = {
-            name: value.pin_memory()
-            for name in ("boxes", "object_ids", "is_exhaustive", "masks", "is_valid_mask", "semantic_masks")
-            if (value := getattr(self, name)) is not None
-        }
-        return replace(self, **pinned)
-
     def starts(self) -> Tensor:
         """Packed index of each prompt's first target, (P,) int64 on the CPU."""
         return self.num_boxes.cumsum(0) - self.num_boxes

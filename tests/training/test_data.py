@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
-from sam3model.data.queries import split
+from sam3model.data.queries import Sample, collate, split
 from sam3model.data.scenes import VISUAL, PlaygroundSource
+from sam3model.errors import DataError
 from sam3model.text import Tokenizer
 
 TOKENIZE = CachedTokenizer(Tokenizer(16))
@@ -64,6 +65,11 @@ def test_only_so_many_prompts_are_outlined():
         whole, part = plain(index).queries, few(index).queries
         assert [query.phrase for query in whole] == [query.phrase for query in part]
         assert sum(query.masks.any() for query in part) <= 1
+
+
+def test_a_picture_without_a_query_is_refused():
+    with pytest.raises(DataError, match="lonely has no query"):
+        collate([Sample(torch.zeros(3, 8, 8), (), "lonely")], CachedTokenizer(Tokenizer()))
 
 
 def test_chunks_of_a_batch_are_the_batches_of_their_pictures():
