@@ -104,7 +104,7 @@ def _update(metric: Hota, target: Clip, predicted: Mapping[int, list[Track]]) ->
             wanted.setdefault(target.classes[name], []).append(track)
     frames = len(target.frames)
     everything = _tracks([track for tracks in wanted.values() for track in tracks], frames)
-    labelled = everything.present.any(0)  # frames without any target are not evaluated
+    labelled = np.any(everything.present, axis=0)  # frames without any target are not evaluated
     for category in sorted((wanted.keys() | predicted.keys()) - DISTRACTORS):
         left, right = (_tracks(side.get(category, []), frames) for side in (wanted, predicted))
         overlap = frame_iou(left, right)

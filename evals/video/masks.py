@@ -83,9 +83,8 @@ def objects_of(labels: NDArray[np.uint8]) -> dict[int, Rle]:
     [2, 7]
     """
     there = np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1))
-    there = there[(there > 0) & (there < VOID)]
-    stack = np.asfortranarray(labels[:, :, None] == there, np.uint8)  # (H, W, N)
-    return dict(zip(there.tolist(), coco_mask.encode(stack), strict=True))
+    columns = np.asfortranarray(labels)
+    return {label: coco_mask.encode((columns == label).view(np.uint8)) for label in there.tolist() if 0 < label < VOID}
 
 
 def whole_mask(labels: NDArray[np.uint8]) -> Rle:

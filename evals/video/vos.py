@@ -11,8 +11,6 @@ a missing file is an error, as in the official evaluators. Predictions of frames
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from evals.files import inside, read_text
 from evals.registry import Figures, Source
 from evals.video.masks import VOID, Size, folders, objects_of, pictures, progress, read_labels, size_of, whole_mask
@@ -81,13 +79,13 @@ def _label_maps(truth: Path, predictions: Path, video: str) -> Objects:
     found: dict[int, Track] = {}
     size: Size | None = None
     for t, frame in enumerate(frames):
-        labels = read_labels(truth, video, frame, size=size)
-        size = size_of(labels)
-        predicted = read_labels(predictions, video, frame, size=size)
-        if not ((predicted > 0) & (predicted < VOID)).any() and predicted.any():
-            raise DataError(f"{predictions / video / frame} holds 255 alone: give each object its own label, from 1")
-        for tracks, picture in ((targets, labels), (found, predicted)):
-            for label, mask in objects_of(picture).items():
+        for root, tracks in ((truth, targets), (predictions, found)):
+            labels = read_labels(root, video, frame, size=size)
+            size = size_of(labels)
+            masks = objects_of(labels)
+            if tracks is found and not masks and labels.any():
+                raise DataError(f"{root / video / frame} holds {VOID} alone: give each object its own label, from 1")
+            for label, mask in masks.items():
                 tracks.setdefault(label, [None] * len(frames))[t] = mask
     for label, target in targets.items():
         yield str(label), target, found.get(label) or [None] * len(frames)
@@ -102,7 +100,7 @@ def _object_folders(truth: Path, predictions: Path, video: str) -> Objects:
         for frame in frames:
             for root, track in ((truth, target), (predictions, prediction)):
                 labels = read_labels(root, video, name, frame, size=size)
-                if np.count_nonzero(np.bincount(labels.ravel())) > 2:
+                if ((labels != 0) & (labels != labels.max())).any():
                     raise DataError(f"{root / video / name / frame} holds several objects: one mask a file is needed")
                 size = size_of(labels)
                 track.append(whole_mask(labels))
