@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -170,9 +171,12 @@ def test_the_cache_forgets_the_phrase_not_used_for_longest(monkeypatch: pytest.M
 def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam3model.image.CACHED_PHRASES", 1)  # so that every thread drops what the others remember
     ours = Sam3ImagePredictor(small_model())
+    encode_text = ours.model.encode_text
+    monkeypatch.setattr(ours.model, "encode_text", lambda ids: time.sleep(0.01) or encode_text(ids))
+    asked = [[f"thing {i % 3}", f"thing {(i + 1) % 3}"] for i in range(12)]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda i: ours.predict(encoded(), [f"thing {i % 3}"], threshold=1.0), range(24)))
-    assert [one.phrase for (one,) in answers] == [f"thing {i % 3}" for i in range(24)]
+        answers = list(pool.map(lambda phrases: ours.predict(encoded(), phrases, threshold=1.0), asked))
+    assert [[one.phrase for one in answer] for answer in answers] == asked
 
 
 @pytest.mark.parametrize(
