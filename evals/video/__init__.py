@@ -15,7 +15,8 @@ LABELS = (
     "a folder of VIDEO/FRAME.png, indexed PNGs with a label per object; all annotated frames but the first and last"
 )
 EXPRESSIONS = "a folder of VIDEO/EXPRESSION/FRAME.png, a mask for every frame; an expression without a folder counts 0"
-RESULTS = "results.json (or its folder): [{video_id, category_id, score, segmentations: an RLE or null per frame}, …]"
+TRACKS = "[{video_id, category_id, score, segmentations: an RLE or null per frame}, …]"
+RESULTS = f"results.json (or its folder): {TRACKS}"
 
 BENCHMARKS: tuple[PredictionBenchmark, ...] = (
     PredictionBenchmark(
@@ -23,10 +24,10 @@ BENCHMARKS: tuple[PredictionBenchmark, ...] = (
         title="SA-Co/VEval: every instance of a noun phrase, tracked through a video",
         splits=("sav_test", "yt1b_test", "smartglasses_test", "sav_val", "yt1b_val", "smartglasses_val"),
         files=("annotation/saco_veval_SPLIT.json",),
-        get="facebook/SACo-VEval on the Hugging Face hub: the annotations are enough to score predictions",
+        get="hf download facebook/SACo-VEval --repo-type dataset (gated); annotations are enough to score predictions",
         headline=("cgF1", "pHOTA", "pmF1", "IL_MCC"),
         score=score_veval,
-        layout=f"saco_veval_SPLIT_preds.json in a folder, or that file; as {RESULTS}",
+        layout=f"saco_veval_SPLIT_preds.json (or its folder): {TRACKS}",
     ),
     PredictionBenchmark(
         name="davis",

@@ -19,6 +19,7 @@ from sam3model.metrics.veval import evaluate_saco_veval
 from sam3model.metrics.ytvis import evaluate_ytvis
 
 Entry = Mapping[str, Any]
+Id = int | str
 VEVAL_FIGURES = {
     "cgF1": "video_mask_demo_cgf1_micro_50_95",
     "pHOTA": "video_mask_all_phrase_HOTA",
@@ -69,7 +70,7 @@ def score_veval(source: Source, predictions: Path) -> Figures:
     """cgF1, pHOTA and the other figures of SA-Co/VEval. Raises `DataError`."""
     name = f"saco_veval_{source.split}"
     truth = first_existing(source.root, f"annotation/{name}.json", f"{name}.json")
-    results = results_file(predictions, f"{name}_preds.json")
+    results = results_file(predictions, f"{name}_preds.json", f"{name}_pred.json")
     data = read_json(truth)
     cleaned, entries = read_tracks(truth, data, results)
     cleaned["video_np_pairs"] = _pairs(data, truth, cleaned)
@@ -86,8 +87,8 @@ def read_tracks(truth: Path, data: Any, results: Path) -> tuple[dict[str, Any], 
 
     data: content of the file `truth`. Raises `DataError`, which names file, entry and field.
     """
-    videos = {field(row, "id", int, f"{truth}: videos"): _video(row, truth) for row in table(data, "videos", truth)}
-    categories = [field(row, "id", int, f"{truth}: categories") for row in table(data, "categories", truth)]
+    videos = dict(zip(_ids(data, "videos", truth), [_video(row, truth) for row in data["videos"]], strict=True))
+    categories = _ids(data, "categories", truth)
     if not isinstance(data.get("annotations"), list):
         raise DataError(f"{truth}: the field 'annotations' is missing: the server of the challenge keeps this truth")
     predicted = read_json(results)
@@ -102,25 +103,31 @@ def read_tracks(truth: Path, data: Any, results: Path) -> tuple[dict[str, Any], 
     return cleaned, _entries(predicted, results, videos, known, scored=True)
 
 
+def _ids(data: Any, name: str, path: Path) -> list[Id]:
+    """Ids of a table, all of one type and each once."""
+    ids = [field(row, "id", (int, str), f"{path}: {name}") for row in table(data, name, path)]
+    if len(set(ids)) < len(ids) or len(set(map(type, ids))) > 1:
+        raise DataError(f"{path}: the field 'id' of {name} repeats itself, or mixes numbers and text")
+    return ids
+
+
 def _video(row: Entry, path: Path) -> Video:
     where = f"{path}: video {row.get('id')}"
-    length = field(row, "length", int, where)
-    if length != len(row.get("file_names", range(length))):
-        raise DataError(f"{where}: the field 'length' says {length}, but there are {len(row['file_names'])} file names")
+    length, names = field(row, "length", int, where), field(row, "file_names", list, where)
+    if length != len(names):
+        raise DataError(f"{where}: the field 'length' says {length}, but there are {len(names)} file names")
     return Video(length, image_size(row, where))
 
 
 def _entries(
-    rows: list[Any], path: Path, videos: Mapping[int, Video], categories: frozenset[int], scored: bool = False
+    rows: list[Any], path: Path, videos: Mapping[Id, Video], categories: frozenset[Id], scored: bool = False
 ) -> list[dict[str, Any]]:
     bar = progress(rows, path.name)
     return [_entry(row, f"{path}: entry {k}", videos, categories, scored) for k, row in enumerate(bar)]
 
 
-def _entry(
-    row: Any, where: str, videos: Mapping[int, Video], categories: frozenset[int], scored: bool
-) -> dict[str, Any]:
-    video, category = field(row, "video_id", int, where), field(row, "category_id", int, where)
+def _entry(row: Any, where: str, videos: Mapping[Id, Video], categories: frozenset[Id], scored: bool) -> dict[str, Any]:
+    video, category = (field(row, name, (int, str), where) for name in ("video_id", "category_id"))
     if video not in videos or category not in categories:
         raise DataError(f"{where}: the truth does not list video_id {video} or category_id {category}")
     length, size = videos[video]
@@ -147,12 +154,12 @@ def _per_frame(row: Entry, name: str, length: int, where: str) -> list[Any]:
     return values
 
 
-def _pairs(data: Any, path: Path, cleaned: Mapping[str, Any]) -> list[dict[str, int]]:
+def _pairs(data: Any, path: Path, cleaned: Mapping[str, Any]) -> list[dict[str, Id]]:
     videos, categories = ({row["id"] for row in cleaned[name]} for name in ("videos", "categories"))
     pairs = []
     for k, row in enumerate(table(data, "video_np_pairs", path)):
         where = f"{path}: video_np_pairs[{k}]"
-        pair = {name: field(row, name, int, where) for name in ("video_id", "category_id")}
+        pair = {name: field(row, name, (int, str), where) for name in ("video_id", "category_id")}
         if pair["video_id"] not in videos or pair["category_id"] not in categories:
             raise DataError(f"{where}: no such video_id or category_id: {pair}")
         pairs.append(pair)

@@ -124,6 +124,7 @@ def test_a_bad_prediction_is_named(tmp_path, capsys, change, says):
         ({"videos": [{"id": 1, "length": 4, "file_names": ["a"], "height": 12, "width": 16}]}, "1 file names"),
         ({"videos": [{"id": 1, "length": 3, "height": 12, "width": 1 << 30}]}, "is not believable"),
         ({"categories": [{"name": "person"}]}, "'id' is missing"),
+        ({"categories": [{"id": 1}, {"id": "1"}]}, "'id' of categories repeats itself, or mixes"),
     ],
 )
 def test_bad_truth_is_named(tmp_path, capsys, change, says):
