@@ -33,15 +33,43 @@ class ModelConfig:
 class DataConfig:
     """Where pictures come from and how they are asked.
 
-    negatives: share of a picture's phrases that should match nothing.
-    exemplars: share of positive prompts that also get one of their boxes; half of these lose their phrase.
+    source: rendered scenes, a folder with a COCO file (COCO, LVIS, ODinW, Roboflow), or one with a SA-Co file.
+    root: the folder. annotations: the file's name inside `root` where it is not a usual one; images: the pictures'
+    folder where it is not. split, val_split: parts of the data set by name; without a part for validation, a share
+    `held_out` of the pictures is kept back from training. pictures: train on so many of them only (few shots).
+    masks: learn outlines where the file has them.
+    negatives: share of a picture's phrases that should match nothing. hard_negatives: for a class, those it is easily
+    taken for; half of the negatives are drawn from them. exemplars: share of positive prompts that also get one of
+    their boxes; half of these lose their phrase. max_annotations: at most so many things are asked for per picture.
+    transforms: changes of the picture, in order, each `{name: {setting: value}}`; the squash to the model's square is
+    always the last. broken: share of pictures or annotations that may be unreadable before the data set is refused.
     """
 
-    source: Literal["playground"] = "playground"
+    source: Literal["playground", "coco", "saco"] = "playground"
+    root: str | None = None
+    annotations: str | None = None
+    images: str | None = None
+    split: str = "train"
+    val_split: str = "val"
+    held_out: float = 0.1
+    pictures: int | None = None
+    masks: bool = True
     workers: int = 1
     prefetch: int = 4
     negatives: float = 0.4
+    hard_negatives: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exemplars: float = 0.0
+    max_annotations: int = 200
+    transforms: tuple[dict[str, dict[str, Any]], ...] = ()
+    broken: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_positive(self, "max_annotations")
+        if self.source != "playground" and self.root is None:
+            raise ConfigError("data.root: name the folder of the data set, as data.root=DIR")
+        for name in ("negatives", "exemplars", "held_out", "broken"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"data.{name} is a share, from 0 to 1, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from sam3model.build import build
 from sam3model.checkpoint import load, save_native
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
 from sam3model.data.queries import Batch
-from sam3model.data.scenes import PlaygroundSource
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.devices import resolve_device
 from sam3model.errors import TrainingError
@@ -29,6 +28,7 @@ from sam3model.training.ema import Ema
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.report import Report
 from sam3model.training.schedule import factor, stage_at
+from sam3model.training.sources import open_sources
 from sam3model.training.state import Progress, StateFolder
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.validate import validate
@@ -89,6 +89,7 @@ class Run:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.folder = Path(config.out) / config.name
+        self.sources = open_sources(config)
         torch.manual_seed(config.seed)
         self.detector = config.model.resolve()
         self.device = resolve_device(config.device)
@@ -180,10 +181,9 @@ class Run:
 
     def validate(self, report: Report) -> dict[str, float]:
         """Judge the averaged weights on held-out pictures; the best ones so far are written as `best.safetensors`."""
-        settings, stage = self.config.validation, self.config.stages[-1]
-        held_out = PlaygroundSource("val", size=stage.size, phrases=settings.phrases, mask_stride=1)
-        dataset = Sam3ImageDataset(held_out)
-        pictures = batches(dataset, self.tokenize, batch=settings.batch, pictures=settings.pictures)
+        settings = self.config.validation
+        held_out, count = self.sources.validation()
+        pictures = batches(Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count)
         with self.ema.applied_to(self.model) as model:
             metrics = validate(
                 model, self.loss, pictures,
@@ -230,14 +230,10 @@ class Run:
 
     def _stream(self, stage: Stage) -> Iterator[Batch]:
         data = self.config.data
-        source = PlaygroundSource(
-            "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases,
-            outlined=stage.outlined, mask_stride=stage.mask_stride, negatives=data.negatives, exemplars=data.exemplars,
-        )  # fmt: skip
         self.waited = 0.0
         self.speed_from = (self.progress.seconds, self.progress.pictures)
         return stream(
-            Sam3ImageDataset(source), self.tokenize,
+            Sam3ImageDataset(self.sources.training(stage)), self.tokenize,
             batch=stage.batch, start=self.progress.pictures, workers=data.workers, prefetch=data.prefetch,
         )  # fmt: skip
 
