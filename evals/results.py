@@ -79,7 +79,7 @@ def details(benchmark: AnyBenchmark, results: Iterable[Result]) -> str:
 
 def _coverage(result: Result) -> str:
     outcome = result.outcome
-    text = f"this run, {outcome.scored} samples"
+    text = f"this run, {outcome.scored} samples" if outcome.samples else "this run"
     if outcome.failures:
         text += f" ({len(outcome.failures)} FAILED)"
     if result.settings.get("limit") or result.settings.get("shard"):

@@ -122,7 +122,7 @@ def test_a_bad_prediction_is_named(tmp_path, capsys, change, says):
     [
         ({"annotations": None}, "'annotations' is missing: the server"),
         ({"videos": [{"id": 1, "length": 4, "file_names": ["a"], "height": 12, "width": 16}]}, "1 file names"),
-        ({"videos": [{"id": 1, "length": 3, "height": 12, "width": 1 << 30}]}, "is not believable"),
+        ({"videos": [{"id": 1, "length": 0, "file_names": [], "height": 12, "width": 1 << 30}]}, "is not believable"),
         ({"categories": [{"name": "person"}]}, "'id' is missing"),
         ({"categories": [{"id": 1}, {"id": "1"}]}, "'id' of categories repeats itself, or mixes"),
     ],
