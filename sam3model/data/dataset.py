@@ -31,8 +31,11 @@ class Sam3ImageDataset(Dataset[Sample]):
         return self.source(index)
 
 
+CACHED_PHRASES = 1 << 16
+
+
 class CachedTokenizer:
-    """Token ids (P, T) of phrases, each phrase encoded once, cut after the longest one of a call."""
+    """Token ids (P, T) of phrases, cut after the longest one of a call; a phrase is encoded once while it is known."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
@@ -40,6 +43,8 @@ class CachedTokenizer:
 
     def __call__(self, phrases: list[str]) -> torch.Tensor:
         """Ids of the phrases, in order."""
+        if len(self.known) > CACHED_PHRASES:
+            self.known.clear()
         fresh = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self.known]
         if fresh:
             self.known.update(zip(fresh, self.tokenizer(fresh), strict=True))

@@ -46,13 +46,17 @@ def quantise(image: Tensor) -> Tensor:
 def to_rgb(image: Picture) -> Tensor:
     """Any picture to (3, H, W) uint8 on the CPU.
 
-    image: a PIL image of any mode; an array (H, W) or (H, W, C); a tensor (C, H, W). C is 1, 3 or 4; alpha is dropped.
-    Arrays and tensors hold bytes, or floats in 0..1.
+    image: a PIL image of any 8-bit mode; an array (H, W) or (H, W, C); a tensor (C, H, W). C is 1, 3 or 4; alpha is
+    dropped. Arrays and tensors hold bytes, or floats in 0..1.
 
     Raises:
         InputError: other shapes or types, or an empty picture.
     """
     if isinstance(image, Image.Image):
+        if image.mode.startswith(("I", "F")):
+            raise InputError(
+                f"a picture of mode {image.mode} has more than 8 bits per channel: scale it to 8 bits first"
+            )
         image = np.array(image.convert("RGB"))
     if isinstance(image, np.ndarray):
         image = _from_array(image)

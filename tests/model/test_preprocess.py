@@ -100,6 +100,8 @@ def test_a_flat_picture_stays_flat_and_a_fitting_one_untouched():
         torch.zeros(3, 4, 4, dtype=torch.int32),
         np.zeros((0, 4, 3), np.uint8),
         np.zeros((1, 2, 3, 4), np.uint8),
+        pytest.param(Image.new("I;16", (4, 4)), id="16 bits"),
+        pytest.param(Image.new("F", (4, 4)), id="floats"),
     ],
     ids=str,
 )
