@@ -49,6 +49,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about w
 
 @app.command()
 def ask(
+    context: typer.Context,
     image: Image,
     query: Annotated[str, typer.Argument(help='The question, e.g. "leftmost player in white".', metavar="QUERY")],
     weights: Weights = None,
@@ -68,24 +69,12 @@ def ask(
     """Answer a question about a picture with masks."""
     from sam3agent.cli.asking import run_ask
 
-    flags = {
-        "weights": weights,
-        "mllm": mllm,
-        "model": model,
-        "base_url": base_url,
-        "api_key": api_key,
-        "out": out,
-        "threshold": threshold,
-        "max_calls": max_calls,
-        "max_seconds": max_seconds,
-        "device": device,
-        "dtype": dtype,
-    }
-    run_ask(image, query, flags, as_json=as_json, verbose=verbose)
+    run_ask(image, query, _settings(context), as_json=as_json, verbose=verbose)
 
 
 @app.command()
 def segment(
+    context: typer.Context,
     image: Image,
     phrase: Annotated[list[str] | None, typer.Option(help="A short noun phrase; may be repeated.")] = None,
     box: Annotated[list[str] | None, typer.Option(help="x0,y0,x1,y1 in pixels, around an example.")] = None,
@@ -104,8 +93,7 @@ def segment(
     from sam3agent.cli.segmenting import Marks, run_segment
 
     marks = Marks(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
-    flags = {"weights": weights, "out": out, "threshold": threshold, "device": device, "dtype": dtype}
-    run_segment(image, tuple(phrase or ()), marks, flags, as_json=as_json, verbose=verbose)
+    run_segment(image, tuple(phrase or ()), marks, _settings(context), as_json=as_json, verbose=verbose)
 
 
 @app.command()
@@ -124,6 +112,7 @@ def replay(
 
 @app.command()
 def doctor(
+    context: typer.Context,
     weights: Weights = None,
     mllm: Backend = None,
     model: Model = None,
@@ -136,20 +125,12 @@ def doctor(
     """Say whether everything is in place: versions, device, weights, MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
-    flags = {
-        "weights": weights,
-        "mllm": mllm,
-        "model": model,
-        "base_url": base_url,
-        "api_key": api_key,
-        "device": device,
-        "dtype": dtype,
-    }
-    raise typer.Exit(run_doctor(flags, as_json=as_json))
+    raise typer.Exit(run_doctor(_settings(context), as_json=as_json))
 
 
 @app.command()
 def mcp(
+    context: typer.Context,
     weights: Weights = None,
     mllm: Backend = None,
     model: Model = None,
@@ -171,18 +152,7 @@ def mcp(
     """Serve the tools over MCP, on standard input and output or over HTTP."""
     from sam3agent.cli.serving import run_mcp
 
-    flags = {
-        "weights": weights,
-        "mllm": mllm,
-        "model": model,
-        "base_url": base_url,
-        "api_key": api_key,
-        "out": out,
-        "threshold": threshold,
-        "device": device,
-        "dtype": dtype,
-    }
-    run_mcp(flags, tuple(root or ()), http, verbose=verbose)
+    run_mcp(_settings(context), tuple(root or ()), http, verbose=verbose)
 
 
 weights_app = typer.Typer(help="Look at weights files and convert them.", no_args_is_help=True, rich_markup_mode=None)
@@ -209,6 +179,13 @@ def weights_convert(
     from sam3agent.cli.weights import run_convert
 
     run_convert(source, target, layout)
+
+
+def _settings(context: typer.Context) -> dict[str, Any]:
+    """The flags of a command that are settings, which all commands call by one name; None where not given."""
+    from sam3agent.config import Settings
+
+    return {name: value for name, value in context.params.items() if name in Settings.model_fields}
 
 
 def configure_logging(verbose: bool) -> None:

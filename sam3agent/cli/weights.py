@@ -1,11 +1,13 @@
 """`sam3agent weights info` and `weights convert`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from sam3agent.cli.screen import say, say_json
 from sam3model.errors import InputError
 
-LAYOUTS = ("native", "official", "transformers")
+LAYOUTS = {"native": ".safetensors", "official": ".pt", "transformers": None}
+"""How the files of each layout end; transformers' is a folder."""
 
 
 def run_info(name: str, *, as_json: bool) -> None:
@@ -24,30 +26,37 @@ def run_info(name: str, *, as_json: bool) -> None:
         "tracker": report.tracker,
         "recomputed": report.recomputed,
         "absent": list(report.absent),
-        "metadata": {key: text for key, text in report.metadata.items() if key != "config"},
+        "metadata": _further(report.metadata),
     }
     if as_json:
         say_json(value)
         return
     say(str(report))
     say(f"{value['parameters'] / 1e6:.1f} M parameters in {value['dtype']}, pictures at {value['image_size']} pixels")
-    for key, text in report.metadata.items():
-        if key != "config":
-            say(f"  {key}: {text[:200]}")
+    for key, text in _further(report.metadata).items():
+        say(f"  {key}: {text[:200]}")
 
 
 def run_convert(source: str, target: Path, layout: str) -> None:
     """Load in any layout, write in another."""
     if layout not in LAYOUTS:
         raise InputError(f"there is no layout {layout!r}: use {', '.join(LAYOUTS)}")
+    suffix = LAYOUTS[layout]
+    if suffix is not None and target.suffix != suffix:
+        raise InputError(f"{target} could not be loaded again: a file of the {layout} layout ends in {suffix}")
     from sam3model import checkpoint
 
     model, report = checkpoint.load_with_report(source)
-    write = {
-        "native": checkpoint.save_native,
-        "official": checkpoint.save_official,
-        "transformers": checkpoint.save_transformers,
-    }[layout]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write(model, target)
+    match layout:
+        case "native":
+            checkpoint.save_native(model, target, metadata=_further(report.metadata))
+        case "official":
+            checkpoint.save_official(model, target)
+        case _:
+            checkpoint.save_transformers(model, target)
     say(f"{report.source} ({report.layout.value}) written to {target} ({layout})")
+
+
+def _further(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a file's header says beyond its layout and sizes, such as a training record."""
+    return {key: text for key, text in metadata.items() if key not in ("config", "format")}

@@ -22,8 +22,8 @@ PICKLE_SUFFIXES = (".pt", ".pth", ".bin")
 class TensorFile(Mapping[str, Tensor]):
     """Tensors by name, memory-mapped: each is read when it is asked for.
 
-    `metadata` holds the text fields of a safetensors header (empty for pickles); `location` is the file or folder, for
-    messages.
+    `metadata` holds the text fields of a safetensors header, or the text that a pickle keeps under `config`; `location`
+    is the file or folder, for messages.
     """
 
     def __init__(self, location: Path, readers: dict[str, Callable[[], Tensor]], metadata: Mapping[str, str]) -> None:
@@ -92,7 +92,9 @@ def _open_pickle(path: Path) -> TensorFile:
     tensors = _find_state(content)
     if tensors is None:
         raise CheckpointError(f"{path} holds no table of tensors: expected names to tensors, possibly under 'model'")
-    return TensorFile(path, {name: _bind(tensors.__getitem__, name) for name in tensors}, {})
+    config = content.get("config")
+    metadata = {"config": config} if isinstance(config, str) else {}
+    return TensorFile(path, {name: _bind(tensors.__getitem__, name) for name in tensors}, metadata)
 
 
 def _find_state(content: Any) -> dict[str, Tensor] | None:

@@ -55,14 +55,15 @@ def recognise(file: TensorFile, config: DetectorConfig | None) -> Recognised:
     """
     names = set(file)
     if NATIVE_ANCHOR in names:
-        return Recognised(Layout.NATIVE, "", config or _native_config(file))
+        return Recognised(Layout.NATIVE, "", config or _stated_config(file))
     for prefix in ("", "detector_model."):
         if prefix + TRANSFORMERS_ANCHOR in names:
             return Recognised(Layout.TRANSFORMERS, prefix, config or _transformers_config(file, names))
     for prefix in ("detector.", "", "module.detector.", "module."):
         if prefix + OFFICIAL_ANCHOR in names:
             tracker = any(name.startswith(prefix + TRACKER_NECK) for name in names)
-            return Recognised(Layout.OFFICIAL, prefix, config or _with_tracker_neck(sam3(), tracker))
+            stated = _stated_config(file) if "config" in file.metadata else sam3()
+            return Recognised(Layout.OFFICIAL, prefix, config or _with_tracker_neck(stated, tracker))
     raise CheckpointError(f"{file.location} is no SAM 3 image model: none of its {len(names)} tensors has a known name")
 
 
@@ -100,7 +101,8 @@ def _with_tracker_neck(config: DetectorConfig, tracker: bool) -> DetectorConfig:
     return replace(config, neck=replace(config.neck, tracker_neck=tracker))
 
 
-def _native_config(file: TensorFile) -> DetectorConfig:
+def _stated_config(file: TensorFile) -> DetectorConfig:
+    """Our own configuration, as a file that we wrote carries it."""
     text = file.metadata.get("config")
     if text is None:
         raise CheckpointError(
@@ -116,7 +118,7 @@ def _transformers_config(file: TensorFile, names: set[str]) -> DetectorConfig:
     """Ours from the header of a file that we wrote, which can say more; else what transformers' `config.json` says."""
     tracker = any(name.startswith("tracker_neck.") for name in names)
     if "config" in file.metadata:
-        return _with_tracker_neck(_native_config(file), tracker)
+        return _with_tracker_neck(_stated_config(file), tracker)
     folder = file.location if file.location.is_dir() else file.location.parent
     path = folder / "config.json"
     if not path.is_file():

@@ -43,6 +43,9 @@ def save_native(
 def save_official(model: Sam3ImageModel, path: Path) -> None:
     """Write the layout of the official `sam3.pt`, rotary tables included (without the tracker).
 
+    The tensors lie under `model`, where the official loader looks; our configuration beside them, as text, so that
+    `load` knows sizes other than the released ones.
+
     Raises:
         CheckpointError: the file cannot be written.
     """
@@ -51,7 +54,7 @@ def save_official(model: Sam3ImageModel, path: Path) -> None:
     for block in range(vit.depth):
         name = f"detector.backbone.vision_backbone.trunk.blocks.{block}.attn.freqs_cis"
         state[name] = _rotary_table(vit, block)
-    write_pickle(path, state)
+    write_pickle(path, {"model": state, "config": json.dumps(config_to_dict(model.config))})
 
 
 def save_transformers(model: Sam3ImageModel, folder: Path) -> None:

@@ -51,11 +51,18 @@ def test_native_round_trip(model, tmp_path):
     assert loaded.config == model.config
 
 
+def test_official_round_trip_of_any_size(model, tmp_path):
+    checkpoint.save_official(model, tmp_path / "sam3.pt")
+    loaded, report = checkpoint.load_with_report(tmp_path / "sam3.pt")
+    assert same(model, loaded) and loaded.config == model.config
+    assert report.layout is checkpoint.Layout.OFFICIAL and report.recomputed == model.config.vit.depth
+
+
 @pytest.mark.parametrize("wrap", ["bare", "model", "no-prefix"])
 def test_official_round_trip_however_it_is_wrapped(model, tmp_path, wrap):
     path = tmp_path / "sam3.pt"
     checkpoint.save_official(model, path)
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True)["model"]
     assert sum(name.endswith("freqs_cis") for name in state) == model.config.vit.depth
     state["tracker.maskmem_tpos_enc"] = torch.zeros(1)
     if wrap == "no-prefix":

@@ -1,0 +1,73 @@
+"""`sam3agent weights`: what a file holds, and the way from one layout to another and back."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from sam3agent.cli.app import app, guarded
+from sam3model import checkpoint
+from sam3model.build import build
+from tests.model.weight_rule import small_config
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of a small size, with a training record."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    torch.manual_seed(0)
+    checkpoint.save_native(build(small_config()), path, metadata={"record": '{"steps": 7}'})
+    return path
+
+
+def run(*arguments: object) -> int:
+    return guarded(lambda: app(args=["weights", *map(str, arguments)], standalone_mode=False))
+
+
+def test_info_in_words_and_as_json(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", weights) == 0
+    said = capsys.readouterr().out
+    assert "native layout" in said and "M parameters in float32, pictures at 168 pixels" in said
+    assert 'record: {"steps": 7}' in said
+    assert run("info", weights, "--json") == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["layout"] == "native" and value["metadata"] == {"record": '{"steps": 7}'}
+    assert value["image_size"] == 168 and value["parameters"] > 1000
+
+
+@pytest.mark.parametrize(("layout", "name"), [("transformers", "folder"), ("official", "deep/sam3.pt")])
+def test_there_and_back_nothing_changes(weights: Path, tmp_path: Path, layout: str, name: str) -> None:
+    there, back = tmp_path / name, tmp_path / "back.safetensors"
+    assert run("convert", weights, there, "--layout", layout) == 0
+    assert run("convert", there, back) == 0
+    before, after = checkpoint.load(weights), checkpoint.load(back)
+    assert before.config == after.config
+    for (key, one), (_, other) in zip(before.state_dict().items(), after.state_dict().items(), strict=True):
+        assert torch.equal(one, other), key
+
+
+def test_the_training_record_stays(weights: Path, tmp_path: Path) -> None:
+    assert run("convert", weights, tmp_path / "copy.safetensors", "--layout", "native") == 0
+    with safe_open(weights, "pt") as old, safe_open(tmp_path / "copy.safetensors", "pt") as new:
+        assert old.metadata() == new.metadata()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("convert", "WEIGHTS", "out", "--layout", "onnx"), 2, "there is no layout 'onnx': use native"),
+        (("convert", "WEIGHTS", "out.pt"), 2, "ends in .safetensors"),
+        (("convert", "nowhere.pt", "out.safetensors"), 1, "no weights at nowhere.pt"),
+        (("convert", "WEIGHTS", "WEIGHTS/x.safetensors"), 1, "cannot write"),
+        (("info", "nowhere.safetensors"), 1, "no weights at nowhere.safetensors"),
+        (("info",), 2, "Missing argument"),
+    ],
+)
+def test_failures_are_one_line_and_a_code(
+    weights: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    assert run(*(text.replace("WEIGHTS", str(weights)) for text in arguments)) == code
+    out, err = capsys.readouterr()
+    assert out == "" and says in err and err.count("\n") == 1
