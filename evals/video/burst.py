@@ -146,7 +146,7 @@ def _target(row: Any, path: Path) -> Clip:
     key = _key(row, path)
     where = f"{path}: sequence {'/'.join(key)}"
     size = image_size(row, where)
-    frames = tuple(field(row, "annotated_image_paths", list, where))
+    frames = _frames(row, where)
     tracks: dict[str, Track] = {}
     for found in _masks(row, where, size, frames):
         tracks.setdefault(found.track, [None] * len(frames))[found.frame] = found.mask
@@ -178,8 +178,15 @@ def _classes(row: Any, tracks: Mapping[str, Track], where: str) -> dict[str, int
     return {name: field(classes, name, int, f"{where}: track_category_ids") for name in tracks}
 
 
+def _frames(row: Any, where: str) -> tuple[str, ...]:
+    names = tuple(field(row, "annotated_image_paths", list, where))
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise DataError(f"{where}: the field 'annotated_image_paths' is no list of different names")
+    return names
+
+
 def _masks(row: Any, where: str, size: Size, wanted: tuple[str, ...]) -> Iterator[Detection]:
-    frames = field(row, "annotated_image_paths", list, where)
+    frames = _frames(row, where)
     segmentations = field(row, "segmentations", list, where)
     if len(segmentations) != len(frames):
         raise DataError(f"{where}: the field 'segmentations' has {len(segmentations)} items for {len(frames)} frames")
