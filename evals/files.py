@@ -95,7 +95,16 @@ class _PlainUnpickler(pickle.Unpickler):
             return _scalar
         if (module, name) == ("numpy", "dtype"):
             return _dtype
+        if (module, name) == ("_codecs", "encode"):
+            return _bytes
         raise DataError(f"it holds {module}.{name}, which is refused")
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """How the oldest protocols write bytes."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise DataError("it holds bytes in an unknown form")
+    return text.encode("latin1")
 
 
 class _Dtype:
