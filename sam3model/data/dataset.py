@@ -2,7 +2,7 @@
 
 import itertools
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Protocol
 
@@ -72,13 +72,13 @@ def batches(dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, picture
         yield collate([dataset[index] for index in range(start, min(start + batch, pictures))], tokenize)
 
 
-class _Consecutive(torch.utils.data.Sampler[Sequence[int]]):
+class _Consecutive(torch.utils.data.Sampler[list[int]]):
     def __init__(self, start: int, batch: int) -> None:
         self.start, self.batch = start, batch
 
-    def __iter__(self) -> Iterator[Sequence[int]]:
+    def __iter__(self) -> Iterator[list[int]]:
         for first in itertools.count(self.start, self.batch):
-            yield range(first, first + self.batch)
+            yield list(range(first, first + self.batch))
 
 
 def _quiet_worker(_: int) -> None:
