@@ -1,7 +1,7 @@
 """Masks of videos as they lie in files: label pictures (PNG) and run-length codes, every one checked before use."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,11 +21,11 @@ CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
 """Numbers of a compressed code: six bits a character, at most seven characters, the last below `P`."""
 
 
-def progress(items: Sequence[Item], what: str) -> Iterable[Item]:
-    """The items, with a bar on stderr if it is a terminal."""
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
+    """The items, with a bar on stderr if it is a terminal. total: how many, if they cannot be counted."""
     from tqdm import tqdm
 
-    return tqdm(items, desc=what, disable=None, leave=False)
+    return tqdm(items, desc=what, total=total, disable=None, leave=False)
 
 
 def results_file(predictions: Path, *names: str) -> Path:

@@ -9,11 +9,13 @@ a missing file is an error, as in the official evaluators. Predictions of frames
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from evals.files import inside, read_text
 from evals.registry import Figures, Source
-from evals.video.masks import VOID, Size, folders, objects_of, pictures, progress, read_labels, size_of, whole_mask
+from evals.video.masks import VOID, Size, folders, objects_of, pictures, read_labels, size_of, whole_mask
+from evals.video.spread import spread
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import JAndF
 from sam3model.metrics.overlap import Rle
@@ -21,6 +23,7 @@ from sam3model.metrics.overlap import Rle
 Track = list[Rle | None]
 Objects = Iterator[tuple[str, Track, Track]]
 """Name, target and prediction of every object of a video."""
+Reader = Callable[[Path, Path, str], Objects]
 
 
 def score_davis(source: Source, predictions: Path) -> Figures:
@@ -48,18 +51,26 @@ def _listed(path: Path) -> list[str]:
     return [line for raw in read_text(path).splitlines() if (line := raw.strip())]
 
 
-def _score(
-    truth: Path, predictions: Path, videos: Sequence[str], read: Callable[[Path, Path, str], Objects]
-) -> Figures:
-    metric = JAndF(skip_ends=False)  # the readers leave the ends out
-    for video in progress(videos, "videos"):
-        for name, target, prediction in read(truth, predictions, video):
-            metric.update(video, name, target, prediction)
+def _score(truth: Path, predictions: Path, videos: Sequence[str], read: Reader) -> Figures:
+    metric = _empty()
+    for part in spread(partial(_measure, read, truth, predictions), videos, "videos"):
+        metric.merge(part)
     try:
         result = metric.compute()
     except MetricError as error:
         raise DataError(f"{truth}: {error}") from error
     return {**result.summary(), "objects never seen": len(result.unscored)}
+
+
+def _measure(read: Reader, truth: Path, predictions: Path, video: str) -> JAndF:
+    metric = _empty()
+    for name, target, prediction in read(truth, predictions, video):
+        metric.update(video, name, target, prediction)
+    return metric
+
+
+def _empty() -> JAndF:
+    return JAndF(skip_ends=False)  # the readers leave the ends out
 
 
 def _frames(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """DAVIS, MOSE and SA-V in their layouts."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,20 @@ def test_a_bad_prediction_is_named(tmp_path, capsys, damage, says):
     text = complaint(capsys, "davis", root, predictions)
     assert says in text
     assert "00002.png" in text
+
+
+def test_many_videos_are_shared_out_to_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr("evals.video.spread.MANY", 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    root, predictions = davis(tmp_path)
+    for folder in (root / "Annotations/480p", predictions):
+        shutil.copytree(folder / "bike", folder / "boat")
+    (predictions / "boat/00003.png").write_bytes((predictions / "boat/00001.png").read_bytes())
+    (root / "ImageSets/2017/val.txt").write_text("bike\nboat\n")
+    found = figures("davis", root, predictions)
+    # on the boat the second object slips in one frame of three and is never lost
+    assert found["J&F"] == pytest.approx((80 + 50 * (1 + (2 * 1 + 0.6) / 6 + 3 / 6)) / 2)
+    assert found["objects"] == 4
 
 
 def test_no_name_leads_out_of_the_data_set(tmp_path, capsys):
