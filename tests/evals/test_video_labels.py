@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from .video_sets import SIZE, complaint, figures, label_map, square, write_png
+from .video_sets import GOLDENS, SIZE, complaint, figures, label_map, square, write_png
 
 A, B = square(1, 1), square(1, 9)
 SHIFTED = square(1, 10)  # beside B: 12 pixels in common of 20, every boundary pixel within 1 pixel
@@ -65,7 +65,7 @@ def test_sav_objects_overlap_and_need_not_be_seen(tmp_path):
 
 @pytest.mark.parametrize("name", ["davis", "sav"])
 def test_the_official_figures_come_out_of_folders(tmp_path, name):
-    golden = json.loads(Path("tests/goldens/metrics_jf.json").read_text())
+    golden = json.loads((GOLDENS / "metrics_jf.json").read_text())
     folder = {"davis": "Annotations/480p", "sav": "sav_val/Annotations_6fps"}[name]
     for video, entry in golden["videos"].items():
         tracks = {side: [o[side] for o in entry["objects"].values()] for side in ("gt", "pred")}

@@ -3,12 +3,11 @@
 import json
 import math
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .video_sets import complaint, figures, rle, runs, square, write_json
+from .video_sets import GOLDENS, complaint, figures, rle, runs, square, write_json
 
 A, B = square(1, 1), square(1, 9)
 
@@ -82,11 +81,10 @@ def test_veval_counts_negatives_and_misses(tmp_path):
 
 
 def test_veval_has_the_official_figures(tmp_path):
-    goldens = Path("tests/goldens")
     (tmp_path / "annotation").mkdir()
-    shutil.copy(goldens / "metrics_video_gt.json", tmp_path / "annotation/saco_veval_sav_test.json")
-    expected = json.loads((goldens / "metrics_video_expected.json").read_text())["saco_veval"]["dataset_results"]
-    found = figures("saco-veval", tmp_path, goldens / "metrics_video_pred.json")
+    shutil.copy(GOLDENS / "metrics_video_gt.json", tmp_path / "annotation/saco_veval_sav_test.json")
+    expected = json.loads((GOLDENS / "metrics_video_expected.json").read_text())["saco_veval"]["dataset_results"]
+    found = figures("saco-veval", tmp_path, GOLDENS / "metrics_video_pred.json")
     names = {
         "cgF1": "video_mask_demo_cgf1_micro_50_95",
         "pHOTA": "video_mask_all_phrase_HOTA",

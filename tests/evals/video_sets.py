@@ -10,6 +10,7 @@ from pycocotools import mask as coco
 
 from evals.app import main
 
+GOLDENS = Path(__file__).parent.parent / "goldens"
 SIZE = (12, 16)
 PALETTE = [value for label in range(256) for value in (label, 255 - label, 128)]
 
