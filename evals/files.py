@@ -131,7 +131,7 @@ def _scalar(kind: Any, data: Any) -> Any:
     if not isinstance(kind, _Dtype) or not isinstance(data, bytes | str):
         raise DataError("it holds a numpy value that is no number")
     raw = data if isinstance(data, bytes) else data.encode("latin1")
-    return np.frombuffer(raw, np.dtype(kind.code).newbyteorder(kind.order), count=1)[0].item()
+    return np.frombuffer(raw, np.dtype(kind.order + kind.code), count=1)[0].item()
 
 
 def field(entry: Any, name: str, kind: type[T] | tuple[type, ...], where: str) -> Any:

@@ -16,7 +16,7 @@ Our source of the last three does not say which IoU they are, mean (gIoU) or ove
 """
 
 
-def _sam3(split: str | None = None, **figures: float) -> Published:
+def _sam3(split: str | None = None, /, **figures: float) -> Published:
     return Published("SAM 3", figures, PAPER, split)
 
 

@@ -76,7 +76,7 @@ def _join(parts: Sequence[tuple[Path, Result]]) -> Result:
     outcome = rescore(first.benchmark, Source(Path(settings["root"]), first.split), settings["limit"], predictions)
     seconds = sum(result.outcome.seconds for _, result in parts)
     return replace(
-        first, outcome=replace(outcome, failures=failures | outcome.failures, seconds=seconds), settings=settings
+        first, outcome=replace(outcome, failures={**failures, **outcome.failures}, seconds=seconds), settings=settings
     )
 
 

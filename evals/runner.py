@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 from tqdm import tqdm
@@ -77,7 +76,7 @@ class Run:
                 for worker in workers:
                     worker.cancel()
 
-    async def _work(self, order: Iterator[int], bar: AbstractContextManager[Any] | Any) -> None:
+    async def _work(self, order: Iterator[int], bar: "tqdm[Any]") -> None:
         for index in order:
             sample = await asyncio.to_thread(self.samples.__getitem__, index)
             await self._one(sample)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco
-
 from evals.files import field, image_size, numbers, picture, read_json, table
 from evals.registry import PhraseSample, Rle, Source
 from evals.scorers.detection import PictureTruth, Target
 from evals.video.masks import read_rle
 from sam3model.errors import DataError
+from sam3model.metrics.overlap import coco_mask
 
 Row = Mapping[str, Any]
 
@@ -57,7 +56,7 @@ def to_rle(segmentation: Any, size: tuple[int, int], where: str) -> Rle:
     limit = 4 * max(size)
     if any(abs(value) > limit for part in polygons for value in part):
         raise DataError(f"{where}: the field 'segmentation' holds a corner far outside of the picture")
-    return coco.merge(coco.frPyObjects(polygons, *size))
+    return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
 
 
 def target(row: Row, size: tuple[int, int], path: Path, masks: bool) -> Target:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from pycocotools import mask as coco
-
 from evals.registry import Answered, Figures, QuestionSample, Rle
 from sam3model.errors import MetricError
+from sam3model.metrics.overlap import coco_mask
 from sam3model.metrics.segmentation import ReasoningIoU, ReferringIoU, ReferringResult
 
 
@@ -22,8 +21,11 @@ def union(masks: list[Rle], size: tuple[int, int]) -> Rle:
     """Union of masks as RLE; `size` (height, width) is that of the picture, for no mask at all."""
     height, width = size
     if not masks:
-        return {"size": [height, width], "counts": coco.frPyObjects([[0, 0, 0, 0, 0, 0]], height, width)[0]["counts"]}
-    return coco.merge([dict(mask) for mask in masks])
+        return {
+            "size": [height, width],
+            "counts": coco_mask.frPyObjects([[0, 0, 0, 0, 0, 0]], height, width)[0]["counts"],
+        }
+    return coco_mask.merge([dict(mask) for mask in masks])
 
 
 def answer_mask(prediction: Answered) -> Rle:
