@@ -1,5 +1,6 @@
 """The answer to a question: masks with the evidence, and its files."""
 
+import itertools
 import json
 import os
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 from sam3agent.agent.pool import Candidate, Mask
 from sam3agent.agent.states import Answered, End, Exhausted, NoMatch, Status
 from sam3agent.mllm.base import Usage
+from sam3model.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -117,8 +119,11 @@ class Answer:
         return {"images": [image], "annotations": annotations, "categories": [{"id": 1, "name": self.query}]}
 
     def save(self, folder: Path, file_name: str = "picture") -> "Answer":
-        """Write overlay.png and masks.json into a folder, atomically; the answer with their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write overlay.png and masks.json into a folder, atomically; the answer with their paths.
+
+        Raises `InputError` where the folder cannot be made.
+        """
+        make_folder(folder)
         overlay, masks = folder / "overlay.png", folder / "masks.json"
         write_atomically(overlay, lambda file: self.overlay().save(file, "PNG", compress_level=1))
         write_atomically(masks, lambda file: file.write(json.dumps(self.to_coco(file_name)).encode()))
@@ -145,6 +150,20 @@ def masks_of(end: End) -> tuple[AnswerMask, ...]:
 def _answer_mask(candidate: Candidate) -> AnswerMask:
     phrase, score = max(candidate.phrases, key=lambda pair: pair[1])
     return AnswerMask(candidate.id, candidate.mask.box, score, phrase, candidate.mask)
+
+
+def make_folder(folder: Path) -> Path:
+    """A folder to write into; raises `InputError` where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+    return folder
+
+
+def fresh_folder(parent: Path, name: str) -> Path:
+    """The first of parent/NAME-1, NAME-2, … that is not there yet; it is not made."""
+    return next(path for n in itertools.count(1) if not (path := parent / f"{name}-{n}").exists())
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:

@@ -13,7 +13,7 @@ from sam3agent.agent.loop import Run
 from sam3agent.agent.states import End
 from sam3agent.agent.trace import Trace
 from sam3agent.agent.transitions import Limits
-from sam3agent.answer import Answer, masks_of, status_of
+from sam3agent.answer import Answer, make_folder, masks_of, status_of
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import open_picture, read_source
 from sam3agent.mllm.base import MLLM
@@ -221,15 +221,6 @@ def _named(image: Any, source: Any) -> "Image.Image":
     """The opened picture; errors name the file as the user did."""
     name = str(image) if isinstance(image, str | Path) and image != "-" else None
     return open_picture(source, name=name or ("standard input" if image == "-" else None))
-
-
-def make_folder(folder: Path) -> Path:
-    """A folder to write into; raises `InputError` where it cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
-    return folder
 
 
 def _saved(answer: Answer, out: Path | None, trace: Trace, image: Any) -> Answer:

@@ -61,13 +61,14 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
     """
     environment = os.environ if environment is None else environment
     path = _config_file(environment)
+    written = _read(path) if path else {}
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     variables = {
         key: environment[PREFIX + key.upper()] for key in Settings.model_fields if environment.get(PREFIX + key.upper())
     }
-    for source, values in ((str(path), _read(path) if path else {}), ("the environment", variables), ("flags", given)):
+    for source, values in ((str(path), written), ("the environment", variables), ("flags", given)):
         _check(source, values)
-    return Settings.model_validate({**(_read(path) if path else {}), **variables, **given})
+    return Settings.model_validate({**written, **variables, **given})
 
 
 def _config_file(environment: Mapping[str, str]) -> Path | None:

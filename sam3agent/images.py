@@ -62,7 +62,9 @@ def _decode(data: bytes, name: str) -> "Image.Image":
         raise InputError(f"{name} unpacks to more than {MAX_PIXELS // 1_000_000} million pixels; refused") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, …)") from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # decoders of broken files raise nearly anything
         raise InputError(
             f"{name} is a damaged picture: {str(error).splitlines()[0] if str(error) else 'no data'}"
         ) from error

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from sam3agent.agent.states import Answered, Status, Story
-from sam3agent.answer import Answer, AnswerMask, masks_of
+from sam3agent.answer import Answer, AnswerMask, fresh_folder, masks_of
 from sam3agent.api import Agent
 from sam3agent.config import Settings
 from sam3agent.mllm.base import Picture, Usage
@@ -111,7 +111,7 @@ class _Desk:
             asked = self.agent
             over = _AlreadyOpen(asked.segmenter.name, picture.bench.session)
             agent = Agent(over, asked.backend, asked.budget, asked.limits, asked.threshold)
-            folder = self.out / f"{picture.path.stem}-{_slug(question)}"
+            folder = fresh_folder(self.out, f"{picture.path.stem}-{_slug(question)}")
             asking = partial(agent.aask, picture.bench.picture, question, out=folder, tell=tell)
             answer = anyio.from_thread.run(asking)
             answer = _adopt(picture, answer).save(folder, picture.path.name)
@@ -126,7 +126,7 @@ class _Desk:
         answer = Answer(
             story.query, "answered", reason, masks, picture.bench.picture, 0, 0, 0.0, Usage(), 1, name, backend
         )
-        saved = answer.save(self.out / f"{picture.path.stem}-selection", picture.path.name)
+        saved = answer.save(fresh_folder(self.out, f"{picture.path.stem}-selection"), picture.path.name)
         return {"masks_file": str(saved.masks_path), "overlay_file": str(saved.overlay_path)}
 
 

@@ -4,18 +4,27 @@ Four of them are the arguments of tools (`sam3agent.tools.masks`), `Judgement` i
 """
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from sam3agent.agent.pool import Verdict
 from sam3agent.mllm.base import JSONSchema, MLLMReply, ToolCall
 from sam3agent.tools.registry import Arguments, ToolUseError, parse_model, plain_schema
 
-Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+
+def _one_line(value: Any) -> Any:
+    """Words of a model go into prompts, files and terminals: no line breaks, control characters or surrogates."""
+    if not isinstance(value, str):
+        return value
+    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", " ", value).split())
+
+
+Phrase = Annotated[str, StringConstraints(min_length=1, max_length=120), BeforeValidator(_one_line)]
+Reason = Annotated[str, StringConstraints(max_length=2000), BeforeValidator(_one_line)]
 MaskId = Annotated[int, Field(ge=1)]
 
 

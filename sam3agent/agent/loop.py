@@ -185,7 +185,8 @@ class Run:
 
     async def _decide(self, state: Asking, candidate: int | None = None, complaint: str = "") -> MLLMReply:
         """One reply, counted, timed and traced."""
-        if not self.ledger.calls_left:
+        cost = 0 if self._free else 1
+        if cost and not self.ledger.calls_left:
             raise _BudgetSpent(self.ledger.overdrawn())
         messages = self._conversation.compose(state, candidate, complaint) if self._talks else ()
         request = MLLMRequest(
@@ -197,13 +198,13 @@ class Run:
             bench=self.bench.with_pool(state.story.pool),
             candidate=candidate,
         )
-        self.ledger.mllm_calls += 1
+        self.ledger.mllm_calls += cost
         try:
             reply = await asyncio.wait_for(self.backend.decide(request), max(self.ledger.seconds_left, 0.01))
         except TimeoutError:
             raise _BudgetSpent(f"the budget of {self.ledger.budget.seconds:g} seconds is used up") from None
         self._heard = True
-        self.ledger.mllm_calls += reply.calls - 1
+        self.ledger.mllm_calls += reply.calls - cost
         self.ledger.book(reply)
         self._record_reply(state, request, reply)
         return reply

@@ -51,15 +51,6 @@ class Mask:
         """Pixels set."""
         return int(self.crop.sum())
 
-    @cached_property
-    def centre(self) -> tuple[float, float]:
-        """Centroid (x, y) in pixels."""
-        rows, columns = self.crop.sum(1), self.crop.sum(0)
-        return (
-            self.x + float(columns @ np.arange(columns.size)) / self.area + 0.5,
-            self.y + float(rows @ np.arange(rows.size)) / self.area + 0.5,
-        )
-
     def intersection(self, other: "Mask") -> int:
         """Pixels set in both."""
         x0, y0 = max(self.x, other.x), max(self.y, other.y)

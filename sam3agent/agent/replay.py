@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sam3agent.agent.pool import Mask
-from sam3agent.mllm.base import MLLMError
 from sam3agent.segmenter import InstancesLike, Prompt, SegmenterSession
 from sam3model.errors import InputError
 
@@ -60,7 +59,7 @@ class _RecordedSession:
         return [self._instances(phrase, threshold or 0.0) for phrase in phrases]
 
     def segment_prompt(self, prompt: Prompt, threshold: float | None = None) -> InstancesLike:
-        raise MLLMError("a trace holds no prompts of boxes or points")
+        raise InputError("a trace holds no prompts of boxes or points")
 
     def _instances(self, phrase: str, threshold: float) -> InstancesLike:
         found = [(mask, score) for mask, score in self._found.get(phrase, []) if score >= threshold]

@@ -7,6 +7,7 @@ RLE), `finding`, `state`, `end`. They hold all that `replay` needs to draw or ru
 import json
 import re
 import time
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class Trace:
             return []
         names = []
         for picture in pictures:
-            name = "pictures/" + re.sub(r"[^a-z0-9]+", "-", picture.label.lower())[:80] + ".jpg"
+            name = f"pictures/{_file_name(picture.label)}.jpg"
             if name not in self._written:
                 (self.folder / "pictures").mkdir(exist_ok=True)
                 (self.folder / name).write_bytes(picture.data)
@@ -57,6 +58,12 @@ class Trace:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _file_name(label: str) -> str:
+    """A label as a file name; a long one is cut and told apart from others by a checksum."""
+    name = re.sub(r"[^a-z0-9]+", "-", label.lower())
+    return name if len(name) <= 80 else f"{name[:71]}-{zlib.crc32(label.encode()):08x}"
 
 
 def reply_record(reply: MLLMReply) -> dict[str, Any]:

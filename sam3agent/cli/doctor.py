@@ -99,3 +99,5 @@ def _guard(name: str, check: Callable[[Settings], str], settings: Settings) -> C
         return Check(name, None if name == "MLLM" and settings.backend == "rules" else True, check(settings))
     except Sam3Error as error:
         return Check(name, False, str(error))
+    except Exception as error:  # a broken installation may raise anything, and to name it is what this is for
+        return Check(name, False, f"{type(error).__name__}: {error}")

@@ -8,7 +8,7 @@ from sam3agent.agent.budget import Budget
 from sam3agent.agent.replay import RecordedSegmenter, recorded_masks, recorded_picture
 from sam3agent.agent.trace import read_trace
 from sam3agent.answer import Answer, AnswerMask
-from sam3agent.api import Agent, make_folder
+from sam3agent.api import Agent
 from sam3agent.cli.app import configure_logging
 from sam3agent.cli.screen import output_folder, say, say_answer, say_json
 from sam3agent.images import open_picture
@@ -23,7 +23,7 @@ def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, ver
     records = read_trace(trace)
     picture = recorded_picture(records, trace)
     start = records[0]
-    folder = make_folder(output_folder(out, f"replay-{trace.resolve().parent.name if trace.is_file() else trace.name}"))
+    folder = output_folder(out, f"replay-{(trace if trace.is_dir() else trace.parent).resolve().name}")
     if rerun:
         calls, searches, seconds = start["budget"]
         agent = Agent(

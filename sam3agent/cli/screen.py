@@ -1,13 +1,12 @@
 """What the user sees: live lines on stderr while work goes on, the result on stdout."""
 
-import itertools
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from sam3agent.answer import Answer, AnswerMask
+from sam3agent.answer import Answer, AnswerMask, fresh_folder
 
 
 class Status:
@@ -75,4 +74,4 @@ def output_folder(out: Path | None, image: str) -> Path:
     if out is not None:
         return out
     stem = "stdin" if image == "-" else Path(image).stem or "picture"
-    return next(p for n in itertools.count(1) if not (p := Path("sam3agent-out") / f"{stem}-{n}").exists())
+    return fresh_folder(Path("sam3agent-out"), stem)

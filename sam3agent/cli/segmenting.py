@@ -8,7 +8,7 @@ from typing import Any
 
 from sam3agent.agent.pool import MaskPool
 from sam3agent.answer import Answer, AnswerMask
-from sam3agent.api import make_folder, make_segmenter
+from sam3agent.api import make_segmenter
 from sam3agent.cli.app import configure_logging
 from sam3agent.cli.screen import Status, output_folder, say, say_json, say_mask
 from sam3agent.config import load_settings
@@ -86,7 +86,6 @@ def _search(
 
 def _show(result: Answer, folder: Path, image: str, as_json: bool) -> None:
     """Files, then words."""
-    make_folder(folder)
     saved = result.save(folder, Path(image).name)
     value = {
         "query": saved.query,

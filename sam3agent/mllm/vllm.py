@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -35,7 +36,7 @@ class Engine(Protocol):
     """What answers batches; a reply per conversation, in order."""
 
     def chat(self, conversations: Sequence[Conversation]) -> list[MLLMReply]:
-        """Answer all of them; called from one thread at a time."""
+        """Answer all of them; called on a worker thread."""
         ...
 
 
@@ -51,13 +52,15 @@ class VLLMEngine:
         self.temperature = temperature
         self.options = {"limit_mm_per_prompt": {"image": 16}, **options}
         self._llm: Any = None
+        self._turn = threading.Lock()
 
     def chat(self, conversations: Sequence[Conversation]) -> list[MLLMReply]:
         """Answer all of them in one batch; raises `MLLMUnreachableError` where vLLM cannot be loaded."""
-        if self._llm is None:
-            self._llm = self._load()
-        params = [self._params(conversation.schema) for conversation in conversations]
-        outputs = self._llm.chat([c.messages for c in conversations], params, use_tqdm=False)
+        with self._turn:  # a batch that nobody waits for any more may still be running on another thread
+            if self._llm is None:
+                self._llm = self._load()
+            params = [self._params(conversation.schema) for conversation in conversations]
+            outputs = self._llm.chat([c.messages for c in conversations], params, use_tqdm=False)
         return [_reply(output) for output in outputs]
 
     def _load(self) -> Any:

@@ -68,6 +68,14 @@ def test_verdicts_are_read_leniently_and_validated() -> None:
         read_judgement(MLLMReply(text='{"verdict": "maybe"}'))
 
 
+def test_words_of_a_model_are_one_line_without_control_characters() -> None:
+    said = '{"verdict": "accept", "reason": "white\\n\\u001b[31m kit\\ud800"}'
+    assert read_judgement(MLLMReply(text=said)).reason == "white [31m kit"
+    assert REGISTRY["segment_phrase"].parse({"phrases": "player\nin  white"}).phrases == ["player in white"]
+    with pytest.raises(ToolUseError, match="at least 1 character"):
+        REGISTRY["segment_phrase"].parse({"phrases": [" \t"]})
+
+
 @settings(deadline=None)
 @given(st.text(), st.sampled_from(["stop", "length", "refusal"]), st.lists(st.tuples(st.text(), st.text()), max_size=2))
 def test_any_text_is_a_decision_or_a_complaint(text: str, finish, calls) -> None:

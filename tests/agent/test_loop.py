@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.trace import read_trace
 from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, Picture, Text, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBusyError, MLLMUnreachableError
+from sam3agent.mllm.rules import RulesBackend
 from sam3agent.mllm.scripted import ScriptedBackend, call
 from sam3model.errors import InputError
 from tests.agent.world import World
@@ -226,3 +228,23 @@ def test_asking_works_inside_a_running_event_loop() -> None:
         return ask(ScriptedBackend([SEARCH, call("select_masks", ids=[1])], ACCEPT))
 
     assert asyncio.run(notebook()).status == "answered"
+
+
+def test_a_backend_without_an_mllm_has_no_budget_of_calls(tmp_path: Path) -> None:
+    answer = ask(RulesBackend(), budget=Budget(mllm_calls=1), out=tmp_path)
+    assert answer.status == "answered" and answer.mllm_calls == 0
+    findings = [record for record in read_trace(tmp_path) if record["event"] == "finding"]
+    assert [finding["id"] for finding in findings] == [1, 2, 3]
+
+
+def test_connections_are_closed_with_the_event_loop() -> None:
+    class Connected(ScriptedBackend):
+        closed = 0
+
+        async def close(self) -> None:
+            self.closed += 1
+
+    backend = Connected([MLLMUnreachableError("no server"), call("report_no_match")])
+    with pytest.raises(MLLMUnreachableError):
+        ask(backend)
+    assert ask(backend).status == "no_match" and backend.closed == 2

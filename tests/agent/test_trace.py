@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from sam3agent.agent.replay import RecordedSegmenter, recorded_picture
-from sam3agent.agent.trace import read_trace
+from sam3agent.agent.trace import Trace, read_trace
 from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLMReply, MLLMRequest, Picture
 from sam3agent.mllm.scripted import ReplayBackend, ScriptedBackend, call
@@ -77,6 +77,13 @@ def test_a_failed_run_leaves_its_trace(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
         Agent(world, ScriptedBackend([SEARCH])).ask(world.picture, "q", out=tmp_path)
     assert [r["event"] for r in read_trace(tmp_path)] == ["start", "ask", "reply"]
+
+
+def test_pictures_with_long_labels_are_told_apart(tmp_path: Path) -> None:
+    many = " ".join(map(str, range(1, 60)))
+    pictures = [Picture(f"masks {many} {last}", lambda: World().picture) for last in (60, 61)]
+    names = Trace(tmp_path).keep(pictures)
+    assert len(set(names)) == 2 and all((tmp_path / name).is_file() for name in names)
 
 
 @pytest.mark.parametrize("text", ["", "no json", json.dumps({"event": "end"}), "[]"])

@@ -80,6 +80,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, picture: Path) -> N
         (("ask", "p.png", "dog", "--threshold", "7"), 2, "threshold"),
         (("ask", "p.png", "dog", "--mllm", "oracle"), 2, "mllm"),
         (("ask", "p.png", "dog", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"), 1, "127.0.0.1:9"),
+        (("ask", "p.png", "dog", "--mllm", "vllm", "--model", "m"), 1, "pip install"),
         (("segment", "p.png"), 2, "nothing to look for"),
         (("segment", "p.png", "--box", "1,2,3"), 2, "x0,y0,x1,y1"),
         (("replay", "p.png"), 2, "not a trace"),

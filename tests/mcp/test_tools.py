@@ -106,6 +106,13 @@ def test_mistakes_are_answered_with_a_sentence(desk: Desk, arguments: dict[str, 
     assert says in said and "Traceback" not in said and "\n" not in said
 
 
+def test_files_of_one_selection_outlive_the_next(desk: Desk) -> None:
+    desk.call("segment_phrase", phrases=["player"])
+    one, other = (data(desk.call("select_masks", ids=[number])) for number in (1, 2))
+    assert one["masks_file"] != other["masks_file"]
+    assert Path(one["masks_file"]).read_text() != Path(other["masks_file"]).read_text()
+
+
 def test_masks_that_do_not_exist(desk: Desk) -> None:
     for name in ("examine_masks", "measure_masks", "select_masks"):
         assert "there is no mask 9" in desk.refusal(name, ids=[9])
