@@ -1,32 +1,53 @@
 """Every setting of a run, as frozen dataclasses; `parse` makes them from plain mappings and refuses what is unknown."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any, Literal
 
+from sam3model.checkpoint import find_weights
+from sam3model.checkpoint.files import open_tensors
+from sam3model.checkpoint.layouts import recognise
 from sam3model.config import PRESETS, DetectorConfig, require_positive
 from sam3model.errors import ConfigError
 from sam3model.losses import LossConfig
+from sam3model.training.lora import LoraConfig
 from sam3model.training.parse import merge, nearest, parse
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """A preset, with any of its sizes overridden, optionally started from weights."""
+    """A preset, with any of its sizes overridden, optionally started from weights.
 
-    preset: str = "sam3_tiny"
+    weights: `tiny`, a file or a hub name; without a preset, the sizes are theirs. frozen: beginnings of the names of
+    parameters that stay as they are, such as `vision.`. lora: train adapters alone. checkpointing: recompute layers in
+    the backward pass instead of keeping their activations. compile: run the heavy parts through torch.compile.
+    """
+
+    preset: str | None = "sam3_tiny"
     overrides: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
+    frozen: tuple[str, ...] = ()
+    lora: LoraConfig | None = None
+    checkpointing: bool = False
+    compile: bool = False
 
     def resolve(self) -> DetectorConfig:
         """The detector's configuration.
 
         Raises:
-            ConfigError: unknown preset, unknown size, or sizes that do not fit each other.
+            ConfigError: unknown preset, unknown size, sizes that do not fit each other, or neither preset nor weights.
+            CheckpointError: the sizes are those of weights that cannot be read.
         """
+        return parse(DetectorConfig, merge(asdict(self._base()), self.overrides), "model.overrides")
+
+    def _base(self) -> DetectorConfig:
+        if self.preset is None:
+            if self.weights is None:
+                raise ConfigError("model: give a preset or weights")
+            return recognise(open_tensors(find_weights(self.weights)), None).config
         if self.preset not in PRESETS:
             raise ConfigError(f"model.preset: {self.preset!r} is unknown{nearest(self.preset, PRESETS)}")
-        return parse(DetectorConfig, merge(asdict(PRESETS[self.preset]()), self.overrides), "model.overrides")
+        return PRESETS[self.preset]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,7 @@ class DataConfig:
 class Stage:
     """One stretch of the curriculum: `share` of the budget on pictures of `size` pixels, `batch` at a time.
 
+    size: 0 is the size that the model answers at, which the last stage must have. batch: over all processes together.
     phrases: at most so many prompts per picture. outlined: so many positive ones of them train masks, the others boxes
     alone, which is a good deal cheaper. mask_stride: target masks have the size of the picture over this. lr_scale
     multiplies every learning rate.
@@ -90,7 +112,7 @@ class Stage:
     lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        require_positive(self, "share", "size", "batch", "phrases", "mask_stride")
+        require_positive(self, "share", "batch", "phrases", "mask_stride")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +228,19 @@ class TrainConfig:
         for stage in self.stages:
             if stage.batch % self.optim.accumulate:
                 raise ConfigError(f"optim.accumulate {self.optim.accumulate} does not divide a batch of {stage.batch}")
+
+    def sized(self, side: int) -> "TrainConfig":
+        """The same with every stage's size stated, for a model that answers at `side` pixels.
+
+        Raises:
+            ConfigError: the last stage, on which the run is judged, has another size.
+        """
+        if self.stages[-1].size not in (0, side):
+            raise ConfigError(
+                f"stages: the last one has {self.stages[-1].size} pixels, but the model answers at {side}: what "
+                f"validation says would not be what you get (use that size, or set model.overrides.vit.image_size)"
+            )
+        return replace(self, stages=tuple(replace(stage, size=stage.size or side) for stage in self.stages))
 
 
 def to_dict(config: Any) -> Any:

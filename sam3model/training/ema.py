@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """Averages of all floating-point parameters and buffers of `model`, float32; the others are taken as they are.
+    """Averages of the trained parameters and of the buffers of `model`; what does not change needs none.
 
     The decay rises as (1 + t) / (10 + t) to `decay`, so that the first steps are forgotten quickly. With `every` k, one
     update stands for k steps (decay ** k), which costs a k-th of the time and averages the same span.
@@ -17,7 +17,9 @@ class Ema:
     def __init__(self, model: nn.Module, decay: float, every: int) -> None:
         self.decay = decay
         self.every = every
-        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        kept = {name: value for name, value in model.state_dict().items() if name not in frozen}
+        self.average = {name: value.detach().clone() for name, value in kept.items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
@@ -26,23 +28,24 @@ class Ema:
             return
         weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** self.every
         state = model.state_dict()
-        names = [name for name, value in state.items() if value.is_floating_point()]
+        names = [name for name, value in self.average.items() if value.is_floating_point()]
         torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             [self.average[name] for name in names], [state[name] for name in names], weight
         )
-        for name in state.keys() - set(names):
+        for name in self.average.keys() - set(names):
             self.average[name].copy_(state[name])
 
     @contextlib.contextmanager
     def applied_to(self, model: nn.Module) -> Iterator[nn.Module]:
         """Lend the averages to `model`, in eval mode, and give its own weights back afterwards."""
-        own = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        state = model.state_dict()
+        own = {name: state[name].detach().clone() for name in self.average}
         training = model.training
-        model.load_state_dict(self.average)
+        model.load_state_dict(self.average, strict=False)
         try:
             yield model.eval()
         finally:
-            model.load_state_dict(own)
+            model.load_state_dict(own, strict=False)
             model.train(training)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import torch
 
-from sam3model.build import build
-from sam3model.checkpoint import load, save_native
+from sam3model.checkpoint import save_native
+from sam3model.compile import compile_model
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
 from sam3model.data.queries import Batch
 from sam3model.detector.model import Sam3ImageModel
@@ -25,10 +25,12 @@ from sam3model.losses import build_loss
 from sam3model.text import Tokenizer
 from sam3model.training.config import Stage, TrainConfig, to_dict
 from sam3model.training.ema import Ema
+from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.report import Report
 from sam3model.training.schedule import factor, stage_at
 from sam3model.training.sources import open_sources
+from sam3model.training.start import initial_model
 from sam3model.training.state import Progress, StateFolder
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.validate import validate
@@ -87,13 +89,13 @@ class Run:
     """Model, optimiser, averages and progress of a run; new, or as the newest readable state left them."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self.config = config
+        detector = config.model.resolve()
+        self.config = config = config.sized(detector.vit.image_size)
         self.folder = Path(config.out) / config.name
         self.sources = open_sources(config)
         torch.manual_seed(config.seed)
-        self.detector = config.model.resolve()
         self.device = resolve_device(config.device)
-        self.model = self._initial_model().to(self.device).train()
+        self.model = initial_model(config.model, detector).to(self.device).train()
         self.precision = getattr(torch, config.precision)
         self.loss = build_loss(config.loss)
         self.optimizer = build_optimizer(self.model, config.optim)
@@ -101,9 +103,11 @@ class Run:
         self.progress = Progress()
         self.states = StateFolder(self.folder, config.checkpoint.keep)
         self.waited = self.smooth = 0.0
-        self.tokenize = CachedTokenizer(Tokenizer(self.detector.text.context_length))
+        self.tokenize = CachedTokenizer(Tokenizer(detector.text.context_length))
         if config.resume:
             self._resume()
+        if config.model.compile:
+            compile_model(self.model)
         self.started = time.monotonic() - self.progress.seconds
         self.stage = self.config.stages[stage_at(config.stages, self.done)]
         self.marks = {"checkpoint": self.progress.seconds, "validation": self.progress.seconds}
@@ -180,18 +184,18 @@ class Run:
         return True
 
     def validate(self, report: Report) -> dict[str, float]:
-        """Judge the averaged weights on held-out pictures; the best ones so far are written as `best.safetensors`."""
+        """Judge what the run would hand over now on held-out pictures; the best so far is `best.safetensors`."""
         settings = self.config.validation
         held_out, count = self.sources.validation()
         pictures = batches(Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count)
-        with self.ema.applied_to(self.model) as model:
-            metrics = validate(
-                model, self.loss, pictures,
-                threshold=settings.threshold, precision=self.precision, device=self.device,
-            )  # fmt: skip
-            if self.progress.best is None or metrics[METRIC] > self.progress.best:
-                self.progress.best = metrics[METRIC]
-                self._write("best.safetensors", metrics)
+        model = self.artefact()
+        metrics = validate(
+            model, self.loss, pictures,
+            threshold=settings.threshold, precision=self.precision, device=self.device,
+        )  # fmt: skip
+        if self.progress.best is None or metrics[METRIC] > self.progress.best:
+            self.progress.best = metrics[METRIC]
+            self._write(model, "best.safetensors", metrics)
         self.progress.seconds = time.monotonic() - self.started
         report.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
         log.info("validation: %s", ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
@@ -208,14 +212,21 @@ class Run:
         }
         self.states.save(self.progress, parts)
 
-    def export(self, name: str, metrics: dict[str, float]) -> Path:
-        """Write the averaged weights in the native layout, half precision, with config and record in the header."""
-        with self.ema.applied_to(self.model):
-            return self._write(name, metrics)
+    def artefact(self) -> Sam3ImageModel:
+        """What the run hands over: the averages, adapters added in, rounded to the half precision they are stored in.
 
-    def _write(self, name: str, metrics: dict[str, float]) -> Path:
+        Validation judges these very values, so that what is loaded later is what was judged.
+        """
+        with self.ema.applied_to(self.model) as model:
+            return plain_model(model, torch.float16)
+
+    def export(self, name: str, metrics: dict[str, float]) -> Path:
+        """Write the artefact in the native layout, with config and record in the header."""
+        return self._write(self.artefact(), name, metrics)
+
+    def _write(self, model: Sam3ImageModel, name: str, metrics: dict[str, float]) -> Path:
         path = self.folder / name
-        save_native(self.model, path, metadata={"training": json.dumps(self.record(metrics))}, dtype=torch.float16)
+        save_native(model, path, metadata={"training": json.dumps(self.record(metrics))}, dtype=torch.float16)
         return path
 
     def record(self, metrics: dict[str, float]) -> dict[str, Any]:
@@ -244,11 +255,6 @@ class Run:
             batch = next(source)
             self.waited += time.monotonic() - before
             yield batch
-
-    def _initial_model(self) -> Sam3ImageModel:
-        """New, or from weights: in float32, whatever the file holds, and with the dropout of this run's config."""
-        weights = self.config.model.weights
-        return load(weights, config=self.detector, dtype=torch.float32) if weights else build(self.detector)
 
     def _resume(self) -> None:
         found = self.states.load()

@@ -1,0 +1,54 @@
+"""The model that a run begins with: new or from weights, some of it frozen, or with adapters."""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from sam3model.build import build
+from sam3model.checkpoint import load
+from sam3model.config import DetectorConfig
+from sam3model.detector.model import Sam3ImageModel
+from sam3model.errors import ConfigError
+from sam3model.training.config import ModelConfig
+from sam3model.training.lora import add_adapters
+
+log = logging.getLogger(__name__)
+
+
+def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageModel:
+    """New, or from weights in float32 whatever the file holds, with the dropout of `detector`; frozen where asked.
+
+    Raises:
+        CheckpointError: the weights cannot be read, or do not fit.
+        ConfigError: a frozen part or an adapter's pattern names nothing, or nothing is left to train.
+    """
+    model = load(config.weights, config=detector, dtype=torch.float32) if config.weights else build(detector)
+    for module in model.modules():
+        if hasattr(module, "checkpointing"):
+            module.checkpointing = config.checkpointing
+    if config.lora is not None:
+        log.info("%d projections have adapters", add_adapters(model, config.lora))
+    freeze(model, config.frozen)
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    if not trained:
+        raise ConfigError("model.frozen: nothing is left to train")
+    log.info("training %.2f M of %.2f M parameters", trained / 1e6, sum(p.numel() for p in model.parameters()) / 1e6)
+    return model
+
+
+def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
+    """Leave the parameters whose names begin with one of `prefixes` as they are.
+
+    Raises:
+        ConfigError: a prefix fits no parameter.
+    """
+    named = dict(model.named_parameters())
+    for prefix in prefixes:
+        fitting = [parameter for name, parameter in named.items() if name.startswith(prefix)]
+        if not fitting:
+            parts = ", ".join(f"{name}." for name, _ in model.named_children())
+            raise ConfigError(f"model.frozen: no parameter begins with {prefix!r}; the parts are {parts}")
+        for parameter in fitting:
+            parameter.requires_grad_(False)

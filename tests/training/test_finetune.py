@@ -1,0 +1,170 @@
+"""From weights to better weights: all of a model, a part of it, or adapters; and what comes out is what was judged."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sam3model.checkpoint import load, save_official, save_transformers
+from sam3model.config import DetectorConfig
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
+from sam3model.data.playground import scene
+from sam3model.data.scenes import PlaygroundSource
+from sam3model.errors import ConfigError
+from sam3model.image import Sam3ImagePredictor
+from sam3model.layers.attention import MultiheadAttention
+from sam3model.ops.resize import preprocess
+from sam3model.text import Tokenizer
+from sam3model.training import run as run_module
+from sam3model.training.lora import LoraConfig, add_adapters, plain_model, plain_state
+from sam3model.training.run import Run
+from sam3model.training.step import evaluate
+
+
+@pytest.fixture
+def weights(settings):
+    """The path of weights that a first run wrote."""
+    return str(Run(settings(name="first")).export("first.safetensors", {}))
+
+
+def moved(run: Run, start: nn.Module) -> set[str]:
+    """The parts of the model that differ from where the run began, adapters added in."""
+    before = start.state_dict()
+    return {
+        name.split(".")[0]
+        for name, value in plain_state(run.model).items()
+        if not torch.equal(value, before[name].float())
+    }
+
+
+def step_through(config) -> Run:
+    run = Run(config)
+    for batch in run.batches(run_module.StopSignal()):
+        run.step(batch)
+    return run
+
+
+EVERYTHING = {"vision", "text", "geometry", "fusion", "decoder", "scoring", "segmentation"}
+
+
+def test_the_sizes_are_those_of_the_weights(settings, weights):
+    config = settings(model={"preset": None, "weights": weights, "overrides": {}})
+    assert isinstance(config.model.resolve(), DetectorConfig)
+    assert config.model.resolve() == load(weights).config
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({}, EVERYTHING),
+        ({"frozen": ["vision.", "text."]}, EVERYTHING - {"vision", "text"}),
+        ({"lora": {"rank": 2, "patterns": ["fusion.layers.*", "*.in_proj_weight"]}},
+         {"text", "geometry", "fusion", "decoder", "segmentation"}),
+    ],
+)  # fmt: skip
+def test_only_what_is_meant_to_learn_does(settings, weights, changes, parts):
+    model = {"preset": None, "weights": weights, "overrides": {}, **changes}
+    run = step_through(settings(model=model, data={"exemplars": 1.0}, optim={"weight_decay": 0.0}))
+    assert moved(run, load(weights)) == parts
+
+
+@torch.no_grad()
+def say(model, loss, batch):
+    return evaluate(model, loss, batch, torch.float32)[0].main
+
+
+@pytest.mark.parametrize("lora", [None, {"rank": 2}])
+def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp_path, lora):
+    config = settings(model={"preset": None, "weights": weights, "overrides": {}, "lora": lora}, optim={"lr": 1e-2})
+    run = step_through(config)
+    run.progress.best = None
+    path = run.export("best.safetensors", {})
+    judged, model = run.artefact(), load(path, dtype=torch.float32)
+    save_official(model, tmp_path / "official.pt")
+    save_transformers(model, tmp_path / "transformers")
+    tokenize = CachedTokenizer(Tokenizer(judged.config.text.context_length))
+    held_out = Sam3ImageDataset(PlaygroundSource("val", size=64, phrases=3, exemplars=1.0))
+    (batch,) = batches(held_out, tokenize, batch=2, pictures=2)
+    official = load(tmp_path / "official.pt", config=judged.config)
+    ours = say(judged, run.loss, batch)
+    for loaded in (model, official, load(tmp_path / "transformers")):
+        theirs = say(loaded, run.loss, batch)
+        assert torch.equal(ours.logits, theirs.logits)
+        assert torch.equal(ours.boxes, theirs.boxes)
+        assert torch.equal(ours.masks, theirs.masks)
+
+
+def test_a_picture_is_shown_to_the_predictor_as_it_was_to_validation(settings):
+    run = Run(settings())
+    path = run.export("best.safetensors", {})
+    predictor = Sam3ImagePredictor.from_weights(path, device="cpu", dtype="float32")
+    picture = scene("val", 3, size=(80, 64), count=(2, 4))
+    (found,) = predictor.predict(predictor.encode(picture.image), ["circle"], threshold=0.0)
+    ids = CachedTokenizer(Tokenizer(16))(["circle"])
+    said = run.artefact()(preprocess(picture.image, 64)[None], ids, None, torch.zeros(1, dtype=torch.long))
+    scores = said.main.logits.sigmoid() * said.presence.sigmoid()[:, None]
+    np.testing.assert_allclose(found.scores, scores[0].detach().numpy(), rtol=1e-5)
+
+
+def test_adapters_add_up_exactly_and_begin_as_nothing(settings):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    x = torch.randn(3, 6)
+    before = net(x)
+    assert add_adapters(net, LoraConfig(rank=2, patterns=("0.*", "2.weight"))) == 2
+    assert torch.equal(net(x), before)
+    for name, parameter in net.named_parameters():
+        assert parameter.requires_grad == name.endswith((".up", ".down"))
+        if parameter.requires_grad:
+            nn.init.normal_(parameter)
+    plain = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
+    plain.load_state_dict(plain_state(net))
+    assert torch.equal(plain(x), net(x))
+    assert not torch.equal(plain(x), before)
+
+
+def test_attention_projections_have_adapters_too():
+    attention = MultiheadAttention(8, 2)
+    assert add_adapters(nn.ModuleDict({"a": attention}), LoraConfig(rank=1, patterns=("a.*",))) == 2
+    x = torch.randn(1, 3, 8)
+    attention(x, x, x).sum().backward()
+    assert attention.parametrizations.in_proj_weight[0].up.grad.abs().sum() > 0
+
+
+def test_the_artefact_shares_nothing_with_the_run(settings):
+    run = Run(settings())
+    artefact = plain_model(run.model)
+    before = artefact.decoder.query_embed.weight.clone()
+    with torch.no_grad():
+        run.model.decoder.query_embed.weight.add_(1)
+    assert torch.equal(artefact.decoder.query_embed.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"frozen": ["visoin."]}, r"no parameter begins with 'visoin\.'; the parts are vision\., "),
+        ({"frozen": [f"{part}." for part in EVERYTHING]}, "nothing is left to train"),
+        ({"lora": {"patterns": ["encoder.*"]}}, r"no linear or attention projection is called 'encoder\.\*'"),
+        ({"preset": None}, "give a preset or weights"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused(settings, model, message):
+    with pytest.raises(ConfigError, match=message):
+        Run(settings(model=model))
+
+
+def test_the_size_judged_is_the_size_that_answers(settings):
+    with pytest.raises(ConfigError, match="the last one has 32 pixels, but the model answers at 64"):
+        Run(settings(stages=[{"size": 32, "batch": 2}]))
+    assert Run(settings(stages=[{"size": 0, "batch": 2}])).config.stages[0].size == 64
+
+
+@pytest.mark.parametrize("lora", [None, {"rank": 2}])
+def test_checkpointing_changes_no_loss(settings, lora):
+    losses = []
+    for name, checkpointing in (("plain", False), ("recomputed", True)):
+        run = Run(settings(name=name, model={"checkpointing": checkpointing, "lora": lora}))
+        stream = run.batches(run_module.StopSignal())
+        losses.append([run.step(next(stream)).loss for _ in range(3)])
+    assert losses[0] == losses[1]
