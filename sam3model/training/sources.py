@@ -1,10 +1,22 @@
 """From a run's settings to the sources of its pictures: for a stage of training, and for validation."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
+from sam3model.data.annotated import AnnotatedSource
+from sam3model.data.asking import Asking
+from sam3model.data.coco import class_phrase, read_coco
 from sam3model.data.dataset import Source
+from sam3model.data.layout import find, has_split
+from sam3model.data.parts import few, hold_out
+from sam3model.data.records import AnnotatedSet
+from sam3model.data.saco import read_saco
 from sam3model.data.scenes import PlaygroundSource
-from sam3model.training.config import Stage, TrainConfig
+from sam3model.data.transforms import TRANSFORMS, Transform
+from sam3model.errors import ConfigError, DataError
+from sam3model.training.config import DataConfig, Stage, TrainConfig
+from sam3model.training.parse import nearest, parse
 
 
 class Sources(Protocol):
@@ -20,15 +32,23 @@ class Sources(Protocol):
 
 
 def open_sources(config: TrainConfig) -> Sources:
-    """Read the data set that `config.data` names, once for the whole run."""
-    return _Playground(config)
+    """Read the data set that `config.data` names, once for the whole run.
+
+    Raises:
+        ConfigError: an unknown transform, or a setting that it refuses.
+        DataError: the data set is missing, is not in its format, or too much of it is broken.
+    """
+    return PlaygroundSources(config) if config.data.source == "playground" else AnnotatedSources(config)
 
 
-class _Playground:
+class PlaygroundSources:
+    """Rendered scenes."""
+
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
 
     def training(self, stage: Stage) -> Source:
+        """Scenes of the training split, never the same one twice."""
         data = self.config.data
         return PlaygroundSource(
             "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases,
@@ -36,6 +56,71 @@ class _Playground:
         )  # fmt: skip
 
     def validation(self) -> tuple[Source, int]:
+        """Scenes of the validation split."""
         settings, stage = self.config.validation, self.config.stages[-1]
         source = PlaygroundSource("val", size=stage.size, phrases=settings.phrases, mask_stride=1)
         return source, settings.pictures
+
+
+class AnnotatedSources:
+    """A folder of annotated pictures. learnt: what is trained on; judged: what validation looks at."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.transforms = [build_transform(item) for item in config.data.transforms]
+        self.learnt, self.judged = _read(config.data, config.seed)
+
+    def training(self, stage: Stage) -> Source:
+        """Pictures of the training part, again and again."""
+        data = self.config.data
+        return AnnotatedSource(
+            self.learnt, self._asking(stage.phrases), seed=self.config.seed, size=stage.size, exemplars=data.exemplars,
+            outlined=stage.outlined, mask_stride=stage.mask_stride, transforms=self.transforms, broken=data.broken,
+        )  # fmt: skip
+
+    def validation(self) -> tuple[Source, int]:
+        """Pictures of the validation part, untransformed."""
+        settings, data = self.config.validation, self.config.data
+        source = AnnotatedSource(
+            self.judged, self._asking(settings.phrases), size=self.config.stages[-1].size, shuffle=False,
+            broken=data.broken,
+        )  # fmt: skip
+        return source, min(settings.pictures, len(self.judged))
+
+    def _asking(self, phrases: int) -> Asking:
+        data = self.config.data
+        hard = {class_phrase(name): [class_phrase(one) for one in like] for name, like in data.hard_negatives.items()}
+        return Asking(phrases, data.negatives, hard, data.max_annotations)
+
+
+def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
+    """The transform that a line of YAML such as `flip: {chance: 0.5}` means.
+
+    Raises:
+        ConfigError: it is unknown, or refuses a setting.
+    """
+    if len(item) != 1:
+        raise ConfigError(f"data.transforms: each entry is one transform with its settings, not {dict(item)}")
+    ((name, settings),) = item.items()
+    if name not in TRANSFORMS:
+        raise ConfigError(f"data.transforms: {name!r} is unknown{nearest(name, TRANSFORMS)}")
+    return parse(TRANSFORMS[name], settings, f"data.transforms.{name}")
+
+
+def _read(data: DataConfig, seed: int) -> tuple[AnnotatedSet, AnnotatedSet]:
+    """What is trained on, and what is validated on."""
+    root = Path(data.root or ".").expanduser()
+    learnt = _read_split(data, root, data.split, data.annotations)
+    if data.val_split != data.split and has_split(root, data.val_split):
+        judged = _read_split(data, root, data.val_split)
+    else:
+        learnt, judged = hold_out(learnt, data.held_out)
+    return (learnt if data.pictures is None else few(learnt, data.pictures, seed)), few(judged, len(judged), 0)
+
+
+def _read_split(data: DataConfig, root: Path, split: str, annotations: str | None = None) -> AnnotatedSet:
+    read = read_saco if data.source == "saco" else read_coco
+    found = read(find(root, split, annotations, data.images), masks=data.masks, broken=data.broken)
+    if not found.records:
+        raise DataError(f"{found.name} has no picture that can be used")
+    return found

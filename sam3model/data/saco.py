@@ -1,0 +1,57 @@
+"""SA-Co files as training pictures: every entry of `images` is a (picture, phrase) pair, its boxes are normalised."""
+
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from sam3model.data.annotations import AnnotationReader, Row, grouped, read_json, required, rows
+from sam3model.data.faults import Faults
+from sam3model.data.layout import Place
+from sam3model.data.records import AnnotatedSet, Concept, Record
+
+
+def read_saco(place: Place, *, masks: bool = True, broken: float = 0.1) -> AnnotatedSet:
+    """The pairs of a SA-Co file, gathered by picture. A pair without annotations is a negative phrase.
+
+    Only phrases that a picture is paired with are asked about it. A pair that is not `is_instance_exhaustive` keeps
+    that mark, and is never a negative one.
+
+    Raises:
+        DataError: the file is no SA-Co file, or more than a share `broken` of its pairs or annotations is unusable.
+    """
+    path = place.annotations
+    content = read_json(path)
+    pairs, table = rows(content, "images", path), rows(content, "annotations", path)
+    annotations, pictures = Faults(), Faults()
+    reader = AnnotationReader(place, pictures, masks=masks, normalised=True)
+    things = AnnotationReader(place, annotations, masks=masks, normalised=True)
+    by_pair = grouped(table, "image_id")
+    records = []
+    for name, group in tqdm(grouped(pairs, "file_name").items(), desc=path.name, unit="picture", disable=None):
+        where = f"{path}: image {group[0].get('id')}"
+        found = reader.picture(group[0], required({"file_name": name}, "file_name", str, where))
+        of_pairs = [by_pair.pop(pair.get("id"), []) for pair in group]
+        if found is not None:
+            concepts = [
+                _concept(pair, annotated, found[1], things, f"{path}: image {pair.get('id')}")
+                for pair, annotated in zip(group, of_pairs, strict=True)
+            ]
+            absent = tuple(concept.phrase for concept in concepts if concept.exhaustive and not concept.things)
+            here = tuple(concept for concept in concepts if concept.phrase not in absent)
+            records.append(Record(str(name), *found, here, absent))
+    for lost in (row for group in by_pair.values() for row in group):
+        annotations.note("annotation of a pair that the file has not", f"annotation {lost.get('id')}")
+    pictures.refuse_beyond(broken, len(grouped(pairs, "file_name")), f"pictures of {path}")
+    annotations.refuse_beyond(broken, len(table), f"annotations of {path}")
+    pictures.found |= annotations.found
+    phrases = dict.fromkeys(str(pair["text_input"]) for pair in pairs)
+    return AnnotatedSet(str(path), records, tuple(phrases), pictures)
+
+
+def _concept(pair: Row, table: Sequence[Row], size: tuple[int, int], reader: AnnotationReader, where: str) -> Concept:
+    phrase = required(pair, "text_input", str, where)
+    single = [row for row in table if not row.get("iscrowd")]
+    things = [reader.thing(row, size, f"annotation {row.get('id')}") for row in single]
+    known = tuple(thing for thing in things if thing is not None)
+    exhaustive = bool(pair.get("is_instance_exhaustive", True)) and len(known) == len(table)
+    return Concept(phrase, known, exhaustive)

@@ -1,0 +1,108 @@
+"""Outlines of annotations: polygons and COCO run-length codes, checked once and kept small until they are needed."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask
+
+from sam3model.errors import DataError
+
+coco: Any = mask  # its type stubs know neither polygons as arrays nor plain dictionaries
+Rle = dict[str, Any]
+Polygons = tuple[NDArray[np.float64], ...]
+Segmentation = Polygons | Rle
+"""Polygons as arrays x0, y0, x1, y1, …, or a compressed run-length code `{"size": [H, W], "counts": bytes}`."""
+
+_CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
+"""Numbers of a compressed code: six bits a character, at most seven characters, the last one below `P`."""
+
+
+def read_segmentation(value: Any, size: tuple[int, int]) -> Segmentation | None:
+    """What a file gives as `segmentation` in a picture of `size` (width, height); None where it gives nothing.
+
+    Raises:
+        DataError: a short reason: malformed, of another size than the picture, or without a pixel.
+    """
+    if not value:
+        return None
+    if isinstance(value, Mapping):
+        return read_rle(value, size)
+    if not isinstance(value, list):
+        raise DataError("outline that is neither polygons nor a run-length code")
+    return tuple(_polygon(part, size) for part in value)
+
+
+def to_rle(segmentation: Segmentation, size: tuple[int, int]) -> Rle:
+    """The outline as a compressed run-length code at the size (width, height) of the picture."""
+    if isinstance(segmentation, dict):
+        return segmentation
+    width, height = size
+    return coco.merge(coco.frPyObjects(list(segmentation), height, width))
+
+
+def read_rle(value: Mapping[str, Any], size: tuple[int, int]) -> Rle:
+    """A run-length code, compressed or a list of runs, as a compressed one that C code may be given.
+
+    Raises:
+        DataError: a short reason: malformed, of another size than the picture, or without a pixel.
+    """
+    width, height = size
+    if list(value.get("size") or ()) != [height, width]:
+        raise DataError("mask of another size than the picture")
+    counts = value.get("counts")
+    runs = _plain_runs(counts) if isinstance(counts, list) else _decode(counts)
+    if runs.sum() != height * width or (runs < 0).any():
+        raise DataError("mask whose runs do not fill the picture")
+    if not runs[1::2].any():
+        raise DataError("mask without a pixel")
+    # Runs of no length are legal, but the box and the union of such codes come out wrong: they are written anew.
+    return coco.frPyObjects({"size": [height, width], "counts": _joined(runs).tolist()}, height, width)
+
+
+def _polygon(part: Any, size: tuple[int, int]) -> NDArray[np.float64]:
+    try:
+        corners = np.asarray(part, np.float64)
+    except (TypeError, ValueError):
+        raise DataError("polygon that holds something else than numbers") from None
+    if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2:
+        raise DataError("polygon without three corners")
+    if not (np.abs(corners) <= 4 * max(size)).all():
+        raise DataError("polygon with a corner far outside of the picture")
+    return corners
+
+
+def _plain_runs(counts: list[Any]) -> NDArray[np.int64]:
+    if not all(type(run) is int and 0 <= run < 1 << 32 for run in counts):
+        raise DataError("mask with something that is no run length")
+    return np.array(counts, np.int64)
+
+
+def _decode(counts: Any) -> NDArray[np.int64]:
+    """Run lengths: five bits a character, lowest first; from the fourth on as differences to the last but one."""
+    text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
+    if not isinstance(text, bytes) or not _CODE.fullmatch(text):
+        raise DataError("mask without a readable run-length code")
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    stop = np.flatnonzero(codes < 32) + 1
+    if not len(stop):
+        return stop
+    start = np.concatenate([[0], stop[:-1]])
+    shift = 5 * (np.arange(len(codes)) - np.repeat(start, stop - start))
+    runs = np.add.reduceat((codes & 31) << shift, start)
+    runs -= (codes[stop - 1] & 16 > 0) * (np.int64(1) << 5 * (stop - start))
+    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
+    return runs
+
+
+def _joined(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same runs without any of no length but the first."""
+    if not (runs[1:] == 0).any():
+        return runs
+    value = np.arange(len(runs)) % 2
+    value, runs = value[runs > 0], runs[runs > 0]
+    first = np.flatnonzero(np.diff(value, prepend=-1))
+    joined = np.add.reduceat(runs, first)
+    return joined if value[0] == 0 else np.concatenate([[0], joined])
