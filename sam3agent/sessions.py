@@ -37,11 +37,12 @@ class Roots:
 
 
 class OpenPicture:
-    """One picture and its masks; `bench` is replaced as tools find more."""
+    """One picture and its masks; `bench` is replaced as tools find more, by whoever holds `turn`."""
 
     def __init__(self, path: Path, bench: Workbench) -> None:
         self.path = path
         self.bench = bench
+        self.turn = threading.Lock()
 
     def keep(self, pool: MaskPool) -> None:
         """Remember the masks that a tool or an answer left."""
@@ -49,7 +50,7 @@ class OpenPicture:
 
 
 class Sessions:
-    """The pictures used last, at most `capacity` of them. One call works at a time: the segmenter has all the cores."""
+    """The pictures used last, at most `capacity` of them. Calls on one picture take turns, others need not wait."""
 
     def __init__(self, segmenter: Segmenter, *, threshold: float | None = None, capacity: int = 4) -> None:
         self.segmenter = segmenter
@@ -78,4 +79,6 @@ class Sessions:
             self._open.move_to_end(key)
             while len(self._open) > self.capacity:
                 self._open.popitem(last=False)
-            yield self._open[key]
+            opened = self._open[key]
+        with opened.turn:
+            yield opened

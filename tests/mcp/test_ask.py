@@ -14,6 +14,7 @@ from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.mllm.rules import RulesBackend
 from sam3agent.mllm.scripted import ScriptedBackend, call
 from tests.mcp.desk import Desk, data, pictures, text
+from tests.mllm.fake_segmenter import drawing
 
 WHITE = [call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1], reason="furthest left")]
 
@@ -95,6 +96,23 @@ class Pondering(ScriptedBackend):
         finally:
             self.stopped = True
         return MLLMReply()
+
+
+def test_a_question_on_one_picture_does_not_hold_up_another(tmp_path: Path) -> None:
+    backend = Pondering()
+    desk = Desk(tmp_path, backend=backend)
+    drawing().save(tmp_path / "other.png")
+
+    async def search_meanwhile() -> CallToolResult:
+        async with Client(desk.server) as client, anyio.create_task_group() as asking:
+            asking.start_soon(client.call_tool, "ask", {"image": "match.png", "question": "the ball"})
+            await backend.asked.wait()
+            with anyio.fail_after(20):
+                found = await client.call_tool("segment_phrase", {"image": "other.png", "phrases": ["player in red"]})
+            asking.cancel_scope.cancel()
+        return found
+
+    assert data(asyncio.run(search_meanwhile()))["searches"][0]["masks"]
 
 
 def test_a_question_that_is_cancelled_stops_and_frees_the_picture(tmp_path: Path) -> None:
