@@ -27,6 +27,8 @@ def show(target: Target) -> str:
     ("query", "plan"),
     [
         ("leftmost player in white", "player in white left[1:1]"),
+        ("the largest and the smallest ball", "ball large[1:1] | ball small[1:1]"),
+        ("the first and the second player from the left", "player left[1:1] | player left[2:1]"),
         ("the right-most red car", "red car right[1:1]"),
         ("the topmost small red ball", "small red ball top[1:1]"),
         ("the player in white furthest to the left", "player in white left[1:1]"),

@@ -7,6 +7,7 @@
 A word that the grammar does not know stays in the noun phrase, for the segmenter to make of it what it can.
 """
 
+import itertools
 import re
 from dataclasses import replace
 from typing import get_args
@@ -33,6 +34,7 @@ _AXES: dict[str, Axis] = {
 _SIDES: dict[str, Side] = {
     "left": "left", "right": "right", "top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom",
 }  # fmt: skip
+_NO_NOUNS = {*COLOURS, *_AXES, *ORDINALS, "the", "all", "every"}
 _COUNT = rf"(?:\d+|{'|'.join(NUMBERS)})"
 _AXIS = "|".join(_AXES)
 _ORDINAL = "|".join(ORDINALS)
@@ -116,11 +118,9 @@ def _split_union(text: str) -> list[str]:
         return [text]
     whole = list[str]()
     for part in reversed(parts):
-        if whole and all(word in COLOURS or word in ("the", "all", "every") for word in part.split()):
-            words = whole[0].split()
-            noun_at = next((i for i, w in enumerate(words) if w not in COLOURS and w not in ("the", "all", "every")), 0)
-            part = f"{part} {' '.join(words[noun_at:])}"  # noqa: PLW2901
-        whole.insert(0, part)
+        borrows = whole and all(word in _NO_NOUNS for word in part.split())
+        lent = itertools.dropwhile(_NO_NOUNS.__contains__, whole[0].split()) if borrows else ()
+        whole.insert(0, " ".join([part, *lent]))
     return whole
 
 
