@@ -106,6 +106,7 @@ def _parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         parser.add_argument("--model", help="name of the MLLM at the server")
         parser.add_argument("--base-url", help="address of the server, e.g. http://localhost:8000/v1")
         parser.add_argument("--max-calls", type=int, help="most MLLM calls of one question")
+        parser.add_argument("--keep-pictures", action="store_true", help="keep overlays and pictures beside traces")
     parser.add_argument("--concurrency", type=int, default=4, help="samples under way at a time (default 4)")
     return parser
 
@@ -178,14 +179,14 @@ def _predict(
         raise ConfigError("--concurrency and --limit must be at least 1")
     segmenter = segmenter or make_segmenter(settings)
     about = _identity(benchmark, source, flags, segmenter.name, settings)
-    once = EncodedOnce(segmenter)
     folder = flags.out or _default_folder(benchmark, source, flags)
     if isinstance(benchmark, PhraseBenchmark):
-        predictor, system = PhrasePredictor(once, benchmark.threshold), segmenter.name
+        predictor, system = PhrasePredictor(EncodedOnce(segmenter, 1), benchmark.threshold), segmenter.name
     else:
         backend = backend or make_backend(settings)
         budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
-        predictor, system = QuestionPredictor(once, backend, budget, folder), f"{segmenter.name} + {backend.name}"
+        predictor = QuestionPredictor(EncodedOnce(segmenter), backend, budget, folder, flags.keep_pictures)
+        system = f"{segmenter.name} + {backend.name}"
     samples = Shard(benchmark.read(source), flags.limit, part, parts)
     if not len(samples):
         raise DataError(f"{source.root}: there is no sample in split {source.split!r}")

@@ -1,7 +1,6 @@
 """The record of a run: predictions as JSON lines, appended one by one, so that a run that breaks can go on."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ PREDICTIONS = "predictions.jsonl"
 FAILURES = "failures.jsonl"
 RUN = "run.json"
 METRICS = "metrics.json"
+START = '{"key": '
 
 Prediction = Found | Answered
 
@@ -29,10 +29,11 @@ class Journal:
         self.folder = folder
         _make(folder)
         self._claim(dict(settings))
-        self.predictions = read_predictions(folder)
+        self.predictions = Predictions(folder)
         self.failures: dict[str, str] = {}
         (folder / FAILURES).unlink(missing_ok=True)
-        self._file = _open_for_append(folder / PREDICTIONS)
+        self._file = (folder / PREDICTIONS).open("a", encoding="utf-8")
+        self._file.truncate(self.predictions.end)
 
     def __enter__(self) -> "Journal":
         return self
@@ -42,7 +43,6 @@ class Journal:
 
     def keep(self, key: str, prediction: Prediction) -> None:
         """Append a prediction; it is on disk when this returns."""
-        self.predictions[key] = prediction
         self._file.write(json.dumps(to_record(key, prediction)) + "\n")
         self._file.flush()
 
@@ -66,20 +66,54 @@ class Journal:
                 )
 
 
-def read_predictions(folder: Path) -> dict[str, Prediction]:
-    """The predictions of a run by key. A last line cut short by a crash is not there."""
-    path = folder / PREDICTIONS
-    if not path.exists():
-        return {}
-    lines = path.read_bytes().split(b"\n")[:-1]
-    found = {}
-    for number, line in enumerate(lines, start=1):
+class Predictions:
+    """The predictions that lie in the folder of a run, read one by one: a large run does not fit into memory.
+
+    A last line cut short by a crash is not there; of two lines with the same key the later one holds.
+    end: size of the whole lines in bytes. Raises `DataError` for a damaged file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.end = 0
+        self._path = folder / PREDICTIONS
+        self._places: dict[str, int] = {}
+        if self._path.exists():
+            self._index()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, key: str) -> Prediction | None:
+        """The prediction of a sample, if there is one."""
+        if key not in self._places:
+            return None
+        with self._path.open("rb") as file:
+            file.seek(self._places[key])
+            line = file.readline()
         try:
-            key, prediction = from_record(json.loads(line))
+            return from_record(json.loads(line))[1]
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: line {number} is damaged ({type(error).__name__}: {error})") from error
-        found[key] = prediction
-    return found
+            raise self._damage(key, error) from error
+
+    def _index(self) -> None:
+        """Where the line of each key begins; its key comes first in a line."""
+        decoder = json.JSONDecoder()
+        with self._path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    key = decoder.raw_decode(line[len(START) :].decode())[0]
+                except ValueError as error:
+                    raise self._damage(f"byte {self.end}", error) from error
+                self._places[key] = self.end
+                self.end += len(line)
+
+    def _damage(self, what: str, error: Exception) -> DataError:
+        return DataError(f"{self._path}: the prediction at {what} is damaged ({type(error).__name__}: {error})")
 
 
 def to_record(key: str, prediction: Prediction) -> dict[str, Any]:
@@ -129,12 +163,3 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot write into {folder}: {error.strerror}") from error
-
-
-def _open_for_append(path: Path) -> Any:
-    """The file, after any half line has been cut off."""
-    if path.exists():
-        data = path.read_bytes()
-        if not data.endswith(b"\n"):
-            os.truncate(path, data.rfind(b"\n") + 1)
-    return path.open("a", encoding="utf-8")

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evals.registry import Answered, Detection, Found, PhraseSample, QuestionSample
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.trace import FILE_NAME as TRACE
 from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.segmenter import InstancesLike, Prompt, Segmenter, SegmenterSession
@@ -45,13 +47,20 @@ class PhrasePredictor:
 
 
 class QuestionPredictor:
-    """The agent with a trace folder for every question; `sam3agent replay` shows each of them."""
+    """The agent with a trace for every question.
 
-    def __init__(self, segmenter: Segmenter, backend: MLLM, budget: Budget, folder: Path) -> None:
+    keep_pictures: what was looked at and an overlay of the answer, too, so that `sam3agent replay` can draw it again;
+    about a megabyte a question.
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, backend: MLLM, budget: Budget, folder: Path, keep_pictures: bool = False
+    ) -> None:
         self.segmenter = segmenter
         self.backend = backend
         self.budget = budget
         self.folder = folder
+        self.keep_pictures = keep_pictures
 
     async def __call__(self, sample: QuestionSample[Any]) -> Answered:
         """Ask. An answer cut short because the MLLM failed raises that failure: it says nothing about the agent."""
@@ -59,7 +68,11 @@ class QuestionPredictor:
         backend = _Witness(self.backend)
         trace = f"traces/{slug(sample.key)}"
         agent = Agent(self.segmenter, backend, self.budget)
-        answer = await agent.aask(picture, sample.question, out=self.folder / trace)
+        try:
+            answer = await agent.aask(picture, sample.question, out=self.folder / trace)
+        finally:
+            if not self.keep_pictures:
+                _keep_text(self.folder / trace)
         if answer.status == "exhausted" and backend.error is not None:
             raise backend.error
         detections = tuple(Detection(mask.score, _xywh(mask.box), mask.rle) for mask in answer.masks)
@@ -132,6 +145,15 @@ class _Witness:
             raise
         self.error = None
         return reply
+
+
+def _keep_text(folder: Path) -> None:
+    """Leave nothing but the trace's lines in its folder."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != TRACE:
+            path.unlink()
 
 
 def slug(key: str) -> str:

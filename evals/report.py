@@ -4,14 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from evals.benchmarks import find
-from evals.journal import METRICS, RUN, read_predictions, read_record, write_json, write_text
+from evals.journal import METRICS, RUN, Predictions, read_record, write_json, write_text
 from evals.registry import PredictionBenchmark, Source
 from evals.results import Outcome, Result, details, table
 from evals.runner import Shard
-from sam3model.errors import ConfigError, DataError
+from sam3model.errors import ConfigError, DataError, Sam3Error
 
 
 def report(folders: Sequence[Path], out: Path | None = None) -> str:
@@ -67,20 +66,17 @@ def _join(parts: Sequence[tuple[Path, Result]]) -> Result:
     present = {result.settings["shard"].split("/")[0] for _, result in parts}
     if absent := [f"{i}/{count}" for i in range(1, count + 1) if str(i) not in present]:
         raise ConfigError(f"{first.benchmark}: shard {', '.join(absent)} is missing")
-    predictions: dict[str, Any] = {}
-    failures: dict[str, str] = {}
-    for folder, result in parts:
-        predictions |= read_predictions(folder)
-        failures |= result.outcome.failures
+    predictions = [Predictions(folder) for folder, _ in parts]
+    failures = {key: reason for _, result in parts for key, reason in result.outcome.failures.items()}
     settings = {name: value for name, value in first.settings.items() if name != "shard"}
     outcome = rescore(first.benchmark, Source(Path(settings["root"]), first.split), settings["limit"], predictions)
     seconds = sum(result.outcome.seconds for _, result in parts)
     return replace(
-        first, outcome=replace(outcome, failures={**failures, **outcome.failures}, seconds=seconds), settings=settings
+        first, outcome=replace(outcome, failures={**outcome.failures, **failures}, seconds=seconds), settings=settings
     )
 
 
-def rescore(name: str, source: Source, limit: int | None, predictions: dict[str, Any]) -> Outcome:
+def rescore(name: str, source: Source, limit: int | None, predictions: Sequence[Predictions]) -> Outcome:
     """Figures of predictions that lie on disk; a sample without one is a failure."""
     benchmark = find(name)
     if isinstance(benchmark, PredictionBenchmark):
@@ -89,8 +85,12 @@ def rescore(name: str, source: Source, limit: int | None, predictions: dict[str,
     failures = {}
     for index in range(len(samples)):
         sample = samples[index]
-        if sample.key in predictions:
-            scorer.update(sample, predictions[sample.key])
-        else:
+        kept = next((part for part in predictions if sample.key in part), None)
+        if kept is None:
             failures[sample.key] = "no prediction"
+            continue
+        try:
+            scorer.update(sample, kept.get(sample.key))
+        except Sam3Error as error:
+            failures[sample.key] = str(error)
     return Outcome(len(samples), len(samples) - len(failures), scorer.compute(), failures)

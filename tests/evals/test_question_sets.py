@@ -180,15 +180,17 @@ def test_mmr_assigns_masks_to_targets(tmp_path):
     assert got["union gIoU"] == pytest.approx(100 * (384 / 512 + 1) / 2, abs=1e-3)
 
 
-def test_every_answer_keeps_its_trace(tmp_path):
+@pytest.mark.parametrize("flags", [(), ("--keep-pictures",)])
+def test_every_answer_keeps_its_trace(tmp_path, flags):
     root = tmp_path / "gs"
     draw(root / "1.jpg", ("red", A))
     row = {"idx": "7/a", "image_path": "1.jpg", "caption": "the red block", "class_id": 0, "box": list(A)}
     (root / "GroundingSuite-Eval.jsonl").write_text(json.dumps({**row, "segmentation": rle_of(A)}))
-    run("groundingsuite", root)
-    out = tmp_path / "out-groundingsuite"
+    run("groundingsuite", root, *flags)
+    (out,) = tmp_path.glob("out-groundingsuite*")
     kept = json.loads((out / "predictions.jsonl").read_text())
     trace = [json.loads(line) for line in (out / kept["trace"] / "trace.jsonl").read_text().splitlines()]
     assert trace[0]["event"] == "start"
     assert trace[-1]["event"] == "end"
     assert kept["status"] == "answered"
+    assert (out / kept["trace"] / "overlay.png").exists() == bool(flags)

@@ -65,6 +65,15 @@ def test_an_interrupted_run_goes_on_where_it_was(count_root, capsys):
     assert again.opened == 0
 
 
+def test_a_damaged_record_is_named(count_root, capsys):
+    run("countbench", count_root)
+    out = count_root.parent / "out-countbench"
+    with (out / "predictions.jsonl").open("a") as file:
+        file.write("what is this?\n")
+    assert main(["countbench", "--root", str(count_root), "--out", str(out)], segmenter=Blocks()) == 2
+    assert "predictions.jsonl: the prediction at byte" in capsys.readouterr().err
+
+
 def test_failures_are_listed_and_tried_again(count_root, capsys):
     out = str(count_root / "out")
     words = ["countbench", "--root", str(count_root), "--out", out]
