@@ -44,18 +44,17 @@ def _complain(message: object, code: int) -> int:
 
 
 def _dispatch(arguments: Sequence[str], segmenter: "Segmenter | None", backend: "MLLM | None") -> int:
-    match list(arguments):
-        case [] | ["-h" | "--help", *_]:
-            _parser(None).print_help()
-            return 0
-        case ["list", *names]:
-            print(listing([find(name) for name in names] or list(BENCHMARKS.values())))
-            return 0
-        case ["report", *words]:
-            return _report(words)
-        case [name, *words]:
-            return _evaluate(find(name), _parse(_parser(find(name)), words), segmenter, backend)
-    return 2
+    if not arguments or arguments[0] in ("-h", "--help"):
+        _parser(None).print_help()
+        return 0
+    name, *words = arguments
+    if name == "list":
+        print(listing([find(word) for word in words] or list(BENCHMARKS.values())))
+        return 0
+    if name == "report":
+        return _report(words)
+    benchmark = find(name)
+    return _evaluate(benchmark, _parse(_parser(benchmark), words), segmenter, backend)
 
 
 def _report(words: Sequence[str]) -> int:

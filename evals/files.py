@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 << 30
 """A JSON or pickle file larger than this is refused: no benchmark has one."""
 MAX_SIDE = 1 << 16
+LARGEST = 1e15
+"""No coordinate or area comes near it."""
 T = TypeVar("T")
 
 
@@ -158,11 +160,19 @@ def table(data: Any, name: str, path: Path) -> list[Mapping[str, Any]]:
 def numbers(values: Any, count: int | None, where: str) -> tuple[float, ...]:
     """A list of finite numbers, `count` of them unless None."""
     good = isinstance(values, list | tuple) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf") for v in values
+        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < LARGEST for v in values
     )
     if not good or (count is not None and len(values) != count):
         raise DataError(f"{where}: expected {count if count is not None else 'a list of'} numbers")
     return tuple(float(v) for v in values)
+
+
+def integers(entry: Any, name: str, where: str) -> list[int]:
+    """A field that is a list of whole numbers."""
+    values = field(entry, name, (list, tuple), where)
+    if not all(type(value) is int for value in values):
+        raise DataError(f"{where}: the field {name!r} holds something that is no whole number")
+    return list(values)
 
 
 def image_size(entry: Any, where: str) -> tuple[int, int]:

@@ -64,7 +64,7 @@ def target(row: Row, size: tuple[int, int], path: Path, masks: bool) -> Target:
     where = f"{path}: annotation {row.get('id')}"
     x, y, width, height = numbers(field(row, "bbox", list, where), 4, f"{where}: the field 'bbox'")
     mask = to_rle(field(row, "segmentation", (list, dict), where), size, where) if masks else None
-    area = float(row["area"]) if isinstance(row.get("area"), int | float) else width * height
+    (area,) = numbers([row.get("area", width * height)], 1, f"{where}: the field 'area'")
     return Target((x, y, width, height), mask, area, bool(row.get("iscrowd", 0)))
 
 

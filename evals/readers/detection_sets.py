@@ -58,9 +58,9 @@ def read_rf100vl(source: Source) -> list[PhraseSample[PictureTruth]]:
 def _real_categories(data: Any, path: Path) -> list[int]:
     """All but Roboflow's root category, which only serves the others as their supercategory."""
     rows = table(data, "categories", path)
-    parents = {row.get("supercategory") for row in rows}
+    parents = {str(row.get("supercategory")) for row in rows}
     return [
         field(row, "id", int, f"{path}: category")
         for row in rows
-        if row.get("supercategory") != "none" or row.get("name") not in parents
+        if row.get("supercategory") != "none" or str(row.get("name")) not in parents
     ]

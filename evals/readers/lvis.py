@@ -6,7 +6,7 @@ asked for, none of the 300 goes to one that is not scored, a difference to the o
 
 from urllib.parse import urlsplit
 
-from evals.files import field, first_existing, picture, read_json, table
+from evals.files import field, first_existing, integers, picture, read_json, table
 from evals.readers.coco import load, phrase, targets_of
 from evals.registry import PhraseSample, Source
 from evals.scorers.detection import PictureTruth
@@ -28,8 +28,8 @@ def read(source: Source) -> list[PhraseSample[PictureTruth]]:
     for image in file.images:
         where = f"{path}: image {image['id']}"
         targets = targets_of(file, image, masks=True)
-        unfinished = frozenset(field(image, "not_exhaustive_category_ids", list, where))
-        absent = field(image, "neg_category_ids", list, where)
+        unfinished = frozenset(integers(image, "not_exhaustive_category_ids", where))
+        absent = integers(image, "neg_category_ids", where)
         if unknown := [i for i in (*absent, *unfinished) if i not in file.categories]:
             raise DataError(
                 f"{where}: the field 'neg_category_ids' or 'not_exhaustive_category_ids' holds {unknown[0]!r}"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from evals.files import field, numbers, picture, read_json, table
+from evals.files import field, integers, numbers, picture, read_json, table
 from evals.registry import QuestionSample, Source
 from evals.scorers.omnilabel import Described
 from sam3model.errors import DataError
@@ -23,7 +23,7 @@ def read(source: Source) -> list[QuestionSample[Described]]:
         where = f"{path}: description {row.get('id')}"
         free = field(field(row, "anno_info", dict, where), "type", str, where) == "object_description"
         entry = field(row, "id", int, where), field(row, "text", str, where), free
-        for image_id in field(row, "image_ids", list, where):
+        for image_id in integers(row, "image_ids", where):
             descriptions[image_id].append(entry)
     found = []
     for image in table(data, "images", path):
@@ -52,6 +52,6 @@ def _boxes(data: Any, path: Path) -> dict[tuple[int, int], list[Box]]:
     for row in table(data, "annotations", path):
         where = f"{path}: annotation {row.get('id')}"
         x, y, width, height = numbers(field(row, "bbox", list, where), 4, f"{where}: the field 'bbox'")
-        for description in field(row, "description_ids", list, where):
+        for description in integers(row, "description_ids", where):
             boxes[field(row, "image_id", int, where), description].append((x, y, width, height))
     return boxes

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.files import field, first_existing, image_size, inside, picture, read_json, read_pickle, table
+from evals.files import field, first_existing, image_size, inside, integers, picture, read_json, read_pickle, table
 from evals.readers.coco import to_rle
 from evals.registry import QuestionSample, Rle, Source
 from evals.scorers.referring import Wanted, union
@@ -51,10 +51,8 @@ def _samples(source: Source, folder: str, path: Path, refs: Any) -> list[Questio
 
 def _annotation_ids(ref: Row, where: str) -> Sequence[int]:
     """The annotations that a reference means; [-1] is none."""
-    ids = field(ref, "ann_id", (int, list, tuple), where)
-    ids = [ids] if isinstance(ids, int) else list(ids)
-    if not all(type(i) is int for i in ids):
-        raise DataError(f"{where}: the field 'ann_id' holds something that is no number")
+    single = isinstance(field(ref, "ann_id", (int, list, tuple), where), int)
+    ids = [ref["ann_id"]] if single else integers(ref, "ann_id", where)
     return [i for i in ids if i != NO_TARGET]
 
 

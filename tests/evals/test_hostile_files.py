@@ -88,6 +88,8 @@ BAD_COCO = [
     (coco(segmentation={**rle_of(A), "size": [48, 63]}), "annotation 1: the field 'segmentation'"),
     (coco(segmentation={"size": [48, 64], "counts": [5, 4]}), "do not fill 64x48"),
     (coco(segmentation={"size": [48, 64], "counts": "zzzz"}), "'counts'"),
+    (coco(area=10**400), "annotation 1: the field 'area': expected 1 numbers"),
+    (coco(bbox=[0, 0, 10**400, 1]), "the field 'bbox': expected 4 numbers"),
     (picture(width=10**9), "not believable"),
     (picture(file_name="../../etc/passwd"), "leads out of the data set"),
     (picture(file_name=7), "image 1: the field 'file_name' is a int"),
@@ -118,6 +120,18 @@ def test_a_bad_coco_file_is_named_with_its_field(tmp_path, content, said, capsys
         ("countbench", "countbenchqa.jsonl", b'{"image":"a","question":"Why?","number":1}', "does not ask how many"),
         ("countbench", "countbenchqa.jsonl", b'{"image":"a","question":"How many a?","number":true}', "is a bool"),
         ("omnilabel", "dataset_all_val.json", b'{"images": [], "descriptions": []}', "'annotations' is missing"),
+        (
+            "omnilabel",
+            "dataset_all_val.json",
+            b'{"annotations":[],"descriptions":[{"id":1,"text":"a","image_ids":[[]],"anno_info":{"type":"c"}}]}',
+            "description 1: the field 'image_ids' holds something that is no whole number",
+        ),
+        (
+            "rf100vl",
+            "set/test/_annotations.coco.json",
+            b'{"categories":[{"id":1,"name":[],"supercategory":[]}],"images":[],"annotations":[]}',
+            "category 1: the field 'name' is a list",
+        ),
     ],
 )
 def test_bad_files_of_other_sets(tmp_path, name, file, content, said, capsys):
