@@ -22,7 +22,7 @@ class Status:
         if self._plain:
             sys.stderr.write(f"[{time.monotonic() - self._started:6.2f} s] {text}\n")
         elif self._live:
-            sys.stderr.write(f"\r\x1b[2K{text[:110]}")
+            sys.stderr.write(f"\r\x1b[2K{' '.join(text.split())[:110]}")
         sys.stderr.flush()
 
     def done(self) -> None:
@@ -44,23 +44,29 @@ def say_json(value: Any) -> None:
 
 def say_answer(answer: Answer) -> None:
     """An answer for people."""
-    count = len(answer.masks)
+    masks = _counted(len(answer.masks), "mask")
     head = {
-        "answered": f"{count} mask{'s' if count != 1 else ''}",
+        "answered": masks,
         "no_match": "no match",
-        "exhausted": f"gave up; the best so far is {count} mask{'s' if count != 1 else ''}",
+        "exhausted": f"gave up; the best so far is {masks}",
     }[answer.status]
     say(f"{head}: {answer.reason}" if answer.reason else head)
     for mask in answer.masks:
         say_mask(mask)
-    calls = f"{answer.segmenter_calls} searches, {answer.mllm_calls} MLLM calls"
+    calls = f"{_counted(answer.segmenter_calls, 'search', 'es')}, {_counted(answer.mllm_calls, 'MLLM call')}"
     tokens = f" ({answer.usage.prompt_tokens + answer.usage.completion_tokens} tokens)" if answer.mllm_calls else ""
-    say(f"{answer.steps} steps, {calls}{tokens}, {answer.elapsed_s:.2f} s, {answer.weights} + {answer.backend}")
+    say(
+        f"{_counted(answer.steps, 'step')}, {calls}{tokens}, {answer.elapsed_s:.2f} s, {answer.weights} + {answer.backend}"
+    )
     if answer.overlay_path:
         say(f"overlay {answer.overlay_path}")
         say(f"masks   {answer.masks_path}")
     if answer.trace_path:
         say(f"trace   {answer.trace_path}")
+
+
+def _counted(number: int, noun: str, ending: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else ending}"
 
 
 def say_mask(mask: AnswerMask) -> None:
