@@ -1,5 +1,6 @@
 """The two Playground benchmarks: with a segmenter that knows the truth, with one that finds nothing, and by hand."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evals.app import main
 from evals.readers.playground import PlaygroundPhrases, read_questions
 from evals.registry import Answered, Detection, QuestionSample, Source
 from evals.runner import Shard
@@ -57,6 +59,15 @@ class OracleSession:
         things = [shown.objects[i] for i in ids]
         boxes = np.array([thing.box for thing in things], np.float32)
         return Instances(np.stack([t.mask for t in things]), boxes, np.full(len(ids), 0.9, np.float32), phrase)
+
+
+def test_the_shipped_weights_run(tmp_path):
+    assert main(["playground", "--limit", "2", "--out", str(tmp_path / "out")]) == 0
+    result = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert result["system"] == "tiny"
+    assert result["settings"]["weights_file"]
+    assert result["figures"]["pairs"] == sum(len(phrases(shown)) for shown in first_scenes())
+    assert 0 <= result["figures"]["cgF1"] <= 100
 
 
 def test_a_segmenter_that_knows_gets_everything(tmp_path):

@@ -87,6 +87,16 @@ def test_failures_are_listed_and_tried_again(count_root, capsys):
     assert not Path(out, "failures.jsonl").exists()
 
 
+def test_a_run_in_which_everything_fails_is_given_up(count_root, capsys):
+    row = {"image": "0.png", "question": "How many blue blocks are there?", "number": 1}
+    lines = [json.dumps({**row, "image": f"{i}.png"}) for i in range(100)]
+    (count_root / "countbenchqa.jsonl").write_text("\n".join(lines))
+    words = ["countbench", "--root", str(count_root), "--out", str(count_root / "out"), "--concurrency", "1"]
+    assert main(words, segmenter=Blocks(broken=("blue blocks",))) == 1
+    assert "20 samples in a row have failed" in capsys.readouterr().err
+    assert len((count_root / "out/failures.jsonl").read_text().splitlines()) == 20
+
+
 def test_a_folder_belongs_to_one_run(count_root, capsys):
     run("countbench", count_root)
     other = Blocks(name="other weights")
