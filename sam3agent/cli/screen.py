@@ -55,9 +55,8 @@ def say_answer(answer: Answer) -> None:
         say_mask(mask)
     calls = f"{_counted(answer.segmenter_calls, 'search', 'es')}, {_counted(answer.mllm_calls, 'MLLM call')}"
     tokens = f" ({answer.usage.prompt_tokens + answer.usage.completion_tokens} tokens)" if answer.mllm_calls else ""
-    say(
-        f"{_counted(answer.steps, 'step')}, {calls}{tokens}, {answer.elapsed_s:.2f} s, {answer.weights} + {answer.backend}"
-    )
+    steps, by = _counted(answer.steps, "step"), f"{answer.weights} + {answer.backend}"
+    say(f"{steps}, {calls}{tokens}, {answer.elapsed_s:.2f} s, {by}")
     if answer.overlay_path:
         say(f"overlay {answer.overlay_path}")
         say(f"masks   {answer.masks_path}")
