@@ -5,13 +5,13 @@ the whole sequence with its rotary table in the same order, and nothing is copie
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sam3model.config import ViTConfig
 from sam3model.errors import InputError
 from sam3model.layers.drop_path import DropPath
+from sam3model.layers.linear import Linear
 from sam3model.ops.attention import attend
 from sam3model.ops.rope import rotary_table, rotate
 
@@ -34,8 +34,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor, grid: tuple[int, int], config: ViTConfig, is_global: bool) -> Tensor:
         """Tokens in window order (B, N, C) -> (B, N, C)."""
@@ -57,12 +57,12 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(self.fc1.gelu(x))
 
 
 class Block(nn.Module):

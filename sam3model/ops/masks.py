@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from pycocotools import mask as coco
+from pycocotools import mask as _coco
 from torch import Tensor
 
 from sam3model.errors import InputError
+
+coco: Any = _coco  # its own types promise bytes or text where both are possible
 
 CHUNK_PIXELS = 1 << 25
 """Pixels resized at once: bounds the memory that full-size masks of large pictures take on their way."""

@@ -53,9 +53,9 @@ def rotary_table(
 
 
 def _table(angles: Tensor, dtype: torch.dtype) -> Tensor:
-    """Phases (N, 1, 1, d/2) for float32 on a CPU, fastest there; else cosines and signed sines (2, N, 1, 1, d)."""
+    """Phases (N, 1, 1, d/2) on a CPU, fastest there in any precision; else cosines and signed sines (2, N, 1, 1, d)."""
     angles = angles[:, None, None]
-    if angles.device.type == "cpu" and dtype == torch.float32:
+    if angles.device.type == "cpu":
         return torch.polar(torch.ones_like(angles), angles)
     sines = torch.stack((-angles.sin(), angles.sin()), dim=-1).flatten(-2)
     return torch.stack((angles.cos().repeat_interleave(2, dim=-1), sines)).to(dtype)
@@ -64,8 +64,8 @@ def _table(angles: Tensor, dtype: torch.dtype) -> Tensor:
 def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Turn neighbouring channel pairs (2i, 2i+1) of x (..., N, 2, heads, d) by a table; keeps dtype and shape."""
     if table.is_complex():
-        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))  # (..., N, 2, heads, d/2)
-        return torch.view_as_real(pairs * table).flatten(-2)
+        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))  # (..., N, 2, heads, d/2)
+        return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
     cosine, sine = table
     swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     return torch.addcmul(x * cosine, swapped, sine)

@@ -15,8 +15,9 @@ torch.set_num_threads(1)  # tiny tensors: a second thread only waits
 @cache
 def small_model() -> Sam3ImageModel:
     """The reduced model with the weights of the rule, in evaluation mode; do not change it."""
-    model = Sam3ImageModel(small_config())
-    fill(model)
+    with torch.inference_mode(False):
+        model = Sam3ImageModel(small_config())
+        fill(model)
     return model
 
 

@@ -97,8 +97,9 @@ def small_record() -> dict[str, Any]:
 
 @cache
 def golden(name: str = "image_small") -> dict[str, Tensor]:
-    """All tensors of one reference file."""
-    return load_file(GOLDENS / f"{name}.safetensors")
+    """All tensors of one reference file, fit for training whatever mode they are first asked for in."""
+    with torch.inference_mode(False):
+        return load_file(GOLDENS / f"{name}.safetensors")
 
 
 def small_config() -> DetectorConfig:
