@@ -19,6 +19,7 @@ from sam3model.training.parse import nearest, parse
 CONFIGS = Path(__file__).parent / "configs"
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
   python -m train experiment=playground_tiny budget.minutes=75 threads=2
+  python -m train check data=coco data.root=FOLDER    what a run would train on, and a contact sheet of it
 experiments: {experiments}
 Every key of train/configs can be overridden; a run is resumed when its folder (out/name) holds a state."""
 
@@ -34,12 +35,13 @@ def main(arguments: Sequence[str]) -> int:
             USAGE.format(experiments=", ".join(sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))))
         )
         return 0
+    checking = list(arguments[:1]) == ["check"]
     try:
-        config = settings(arguments)
+        config = settings(arguments[1:] if checking else arguments)
     except Sam3Error as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
-    return _run(config)
+    return _check(config) if checking else _run(config)
 
 
 def settings(arguments: Sequence[str]) -> TrainConfig:
@@ -71,6 +73,17 @@ def _prepared(word: str) -> str:
     if value not in known:
         raise ConfigError(f"{key}: {value!r} is unknown{nearest(value, known)}")
     return word
+
+
+def _check(config: TrainConfig) -> int:
+    from train.check import check
+
+    try:
+        print(check(config))
+    except Sam3Error as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _run(config: TrainConfig) -> int:

@@ -56,8 +56,9 @@ class View:
     def pixels(self, picture: Tensor, side: int) -> Tensor:
         """The window of a picture (3, H, W) uint8 as the model's input (3, side, side) float32."""
         shown = resize(_cut(picture, self.window, PADDING), side, side)
-        shown = shown.flip(-1) if self.mirrored else shown
-        return normalise(shown) if self.colour == (1.0, 1.0, 1.0) else normalise(_recoloured(shown, self.colour))
+        if self.colour != (1.0, 1.0, 1.0):
+            shown = self._recoloured(shown)
+        return normalise(shown.flip(-1) if self.mirrored else shown)
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """The window of a mask (H, W), at the picture's own resolution."""
@@ -79,6 +80,19 @@ class View:
         high = np.minimum(self.boxes[:, 2:], self.window[2:])
         whole = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(1)
         return (high - low).clip(min=0).prod(1) / np.maximum(whole, 1e-9)
+
+    def _recoloured(self, shown: Tensor) -> Tensor:
+        """Brightness, contrast about the mean grey, saturation about each pixel's grey; padding keeps its grey."""
+        brightness, contrast, saturation = self.colour
+        values = shown.float() * brightness  # (3, side, side)
+        weights = values.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+        mean = (values * weights).sum(0).mean()
+        values = mean + contrast * (values - mean)
+        grey = (values * weights).sum(0)
+        values = (grey + saturation * (values - grey)).clamp(0, 255)
+        inside = _cut(torch.full((1, *self.size[::-1]), 255, dtype=torch.uint8), self.window, 0)
+        share = resize(inside, *shown.shape[-2:]).float() / 255
+        return (PADDING + share * (values - PADDING)).round().to(torch.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +144,3 @@ def _cut(values: Tensor, window: tuple[int, int, int, int], fill: int) -> Tensor
     inside = values[..., max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
     beyond = (max(-x0, 0), max(x1 - width, 0), max(-y0, 0), max(y1 - height, 0))
     return F.pad(inside, beyond, value=fill) if any(beyond) else inside
-
-
-def _recoloured(picture: Tensor, colour: tuple[float, float, float]) -> Tensor:
-    """Brightness, contrast about the mean grey, and saturation about each pixel's grey, of (3, H, W) uint8."""
-    brightness, contrast, saturation = colour
-    values = picture.float() * brightness
-    weights = values.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-    mean = (values * weights).sum(0).mean()
-    values = mean + contrast * (values - mean)
-    grey = (values * weights).sum(0)
-    return (grey + saturation * (values - grey)).round().clamp(0, 255).to(torch.uint8)

@@ -123,6 +123,8 @@ def test_colours_change_pixels_only():
     assert lighter.pixels(pixels, 16).mean() > view.pixels(pixels, 16).mean()
     assert grey.pixels(pixels, 16).std(0).max() < 0.01
     assert Colour()(view, np.random.default_rng(0)).window == view.window
+    beside = replace(lighter, window=(-40, 0, 40, 30)).pixels(pixels, 16)
+    assert beside[..., :7].abs().max() < 0.01
 
 
 @pytest.mark.parametrize(

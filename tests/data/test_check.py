@@ -1,0 +1,116 @@
+"""`python -m train check` on miniature data sets, and a run that learns from one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sam3model.errors import ConfigError, DataError
+from sam3model.training.config import TrainConfig
+from sam3model.training.parse import merge, parse
+from sam3model.training.run import train
+from tests.data.annotated_sets import annotation, image, picture, small_coco, write
+from tests.training.conftest import SETTINGS, TINY_MODEL
+from train.app import main
+from train.check import check
+
+ROOT = Path(__file__).parents[2]
+
+
+def config(root: Path, **changes: object) -> TrainConfig:
+    values = merge(SETTINGS | {"out": str(root / "runs")}, {"data": {"source": "coco", "root": str(root)}} | changes)
+    return parse(TrainConfig, values)
+
+
+def lines(report: str) -> dict[str, str]:
+    return {line[:14].strip(): line[14:] for line in report.splitlines()}
+
+
+def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
+    small_coco(tmp_path, pictures=10)
+    small_coco(tmp_path, "valid", pictures=3)
+    report = lines(check(config(tmp_path)))
+    assert report["pictures"] == "10 to learn from, 3 to judge on; 0 with nothing in them"
+    assert report["sizes"] == "40x30"
+    assert report["annotations"] == "15, 15 of them with an outline"
+    assert report["phrases"] == "2, in pictures: cat 10, dog on the left 5"
+    assert report["only absent"] == "2: bird, cow animal"
+    assert report["broken"] == "nothing"
+    with Image.open(report["contact sheet"]) as sheet:
+        assert sheet.width > 1000
+        assert len(sheet.convert("RGB").getcolors(1 << 24) or ()) > 1000
+
+
+def test_what_is_broken_is_reported(tmp_path):
+    small_coco(tmp_path, pictures=10)
+    (tmp_path / "train" / "4.png").write_text("no picture")
+    report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.2})))
+    assert report["pictures"].startswith("9 to learn from, 1 to judge on")
+    assert report["broken"] == "1: picture that cannot be read"
+    with pytest.raises(DataError, match="1 of 10 pictures are broken"):
+        check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.0}))
+
+
+def test_sets_of_boxes_and_federated_sets_are_reported(tmp_path):
+    images = [image(number, neg_category_ids=[2], not_exhaustive_category_ids=[1]) for number in (1, 2, 3)]
+    for number in (1, 2, 3):
+        picture(tmp_path / "images" / f"{number}.png", number)
+    boxes = [annotation(number, number, 1, segmentation=[]) for number in (1, 2, 3)]
+    write(tmp_path / "annotations" / "lvis_v1_train.json", images, boxes, ["alarm_clock", "bow_(weapon)"])
+    report = lines(check(config(tmp_path)))
+    assert report["annotations"] == "2, 0 of them with an outline"
+    assert report["not exhaustive"].startswith("2 ")
+    assert report["things"].endswith("0 % with their masks")
+    assert report["only absent"] == "1: bow weapon"
+
+
+def test_scenes_can_be_checked_as_well(tmp_path):
+    report = lines(check(parse(TrainConfig, SETTINGS | {"out": str(tmp_path)})))
+    assert report["asked"].startswith("3.0 phrases a picture")
+    assert Path(report["contact sheet"]).exists()
+
+
+def test_check_is_a_command_with_plain_errors(tmp_path, capsys):
+    assert main(["check", "data=coco", f"data.root={tmp_path / 'nowhere'}"]) == 2
+    assert capsys.readouterr().err.endswith("nowhere is no folder\n")
+    assert main(["check", "data=coco"]) == 2
+    assert "data.root=DIR" in capsys.readouterr().err
+    assert main(["check", "data=coco", f"data.root={tmp_path}", "data.transforms=[{flop: {}}]"]) == 2
+    assert "did you mean 'flip'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("item", [{"flip": {"chanse": 0.5}}, {"crop": {"least": 0.0}}, {"flip": {}, "crop": {}}])
+def test_transforms_refuse_settings_that_they_have_not(tmp_path, item):
+    small_coco(tmp_path)
+    with pytest.raises(ConfigError):
+        check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "transforms": [item]}))
+
+
+def test_a_run_learns_from_a_folder(tmp_path):
+    small_coco(tmp_path)
+    settings = config(tmp_path, budget={"steps": 2}, model={"preset": "sam3_tiny", "overrides": TINY_MODEL})
+    result = train(settings)
+    assert result.status == "finished"
+    assert result.progress.pictures == 4
+    assert result.weights is not None
+    assert result.weights.exists()
+
+
+def test_kinds_of_data_sets_compose(tmp_path):
+    from train.app import settings
+
+    small_coco(tmp_path)
+    for kind, pictures in (("coco", None), ("odinw", 10), ("rf100vl", 100), ("saco", None)):
+        data = settings([f"data={kind}", f"data.root={tmp_path}"]).data
+        assert data.pictures == pictures
+        assert data.transforms
+
+
+def test_check_as_a_process(tmp_path):
+    small_coco(tmp_path)
+    command = [sys.executable, "-m", "train", "check", "data=coco", f"data.root={tmp_path}", f"out={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "contact sheet" in done.stdout
