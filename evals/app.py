@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.benchmarks import BENCHMARKS, find
-from evals.journal import METRICS, Journal, write_json
+from evals.journal import METRICS, Journal
 from evals.registry import AnyBenchmark, PhraseBenchmark, PredictionBenchmark, QuestionBenchmark, Source
 from evals.results import Outcome, Result, details, table
 from sam3model.errors import ConfigError, DataError, InputError, Sam3Error
+from sam3model.files import write_json
 
 if TYPE_CHECKING:
     from sam3agent.config import Settings
@@ -132,7 +133,7 @@ def _evaluate(
         folder.mkdir(parents=True, exist_ok=True)
     else:
         result, folder = _predict(benchmark, source, flags, segmenter, backend)
-    write_json(folder / METRICS, result.to_json())
+    write_json(folder / METRICS, result.to_json(), indent=1)
     print(table(benchmark, [result]))
     print(f"\n{details(benchmark, [result])}\n\n{folder / METRICS}")
     return _said_failures(result, folder)

@@ -8,6 +8,7 @@ from typing import Any
 
 from evals.registry import Answered, Detection, Found
 from sam3model.errors import ConfigError, DataError
+from sam3model.files import write_json
 
 PREDICTIONS = "predictions.jsonl"
 FAILURES = "failures.jsonl"
@@ -55,7 +56,7 @@ class Journal:
     def _claim(self, settings: dict[str, Any]) -> None:
         path = self.folder / RUN
         if not path.exists():
-            write_json(path, settings)
+            write_json(path, settings, indent=1)
             return
         before = read_record(path)
         for name in settings.keys() | before.keys():
@@ -144,18 +145,6 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{path} is no record of a run")
     return value
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text atomically."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _make(folder: Path) -> None:

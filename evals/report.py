@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from evals.benchmarks import find
-from evals.journal import METRICS, RUN, Predictions, read_record, write_json, write_text
+from evals.journal import METRICS, RUN, Predictions, read_record
 from evals.registry import PredictionBenchmark, Source
 from evals.results import Outcome, Result, details, table
 from evals.runner import Shard
 from sam3model.errors import ConfigError, DataError, Sam3Error
+from sam3model.files import write_json, write_text
 
 
 def report(folders: Sequence[Path], out: Path | None = None) -> str:
@@ -28,9 +29,8 @@ def report(folders: Sequence[Path], out: Path | None = None) -> str:
     ]
     text = "\n\n".join(sections) + "\n"
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         write_text(out / "report.md", text)
-        write_json(out / "report.json", [result.to_json() for result in results])
+        write_json(out / "report.json", [result.to_json() for result in results], indent=1)
     return text
 
 

@@ -1,14 +1,10 @@
 """The answer to a question: masks with the evidence, and its files."""
 
 import itertools
-import json
-import os
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +12,7 @@ from sam3agent.agent.pool import Candidate, Mask
 from sam3agent.agent.states import Answered, End, Exhausted, NoMatch, Status
 from sam3agent.mllm.base import Usage
 from sam3model.errors import InputError
+from sam3model.files import replacing, write_json
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -121,12 +118,14 @@ class Answer:
     def save(self, folder: Path, file_name: str = "picture") -> "Answer":
         """Write overlay.png and masks.json into a folder, atomically; the answer with their paths.
 
-        Raises `InputError` where the folder cannot be made.
+        Raises `InputError` where the folder cannot be made, `OutputError` where a file cannot be written.
         """
         make_folder(folder)
         overlay, masks = folder / "overlay.png", folder / "masks.json"
-        write_atomically(overlay, lambda file: self.overlay().save(file, "PNG", compress_level=1))
-        write_atomically(masks, lambda file: file.write(json.dumps(self.to_coco(file_name)).encode()))
+        shown = self.overlay()
+        with replacing(overlay) as temporary:
+            shown.save(temporary, "PNG", compress_level=1)
+        write_json(masks, self.to_coco(file_name))
         return replace(self, overlay_path=overlay, masks_path=masks)
 
 
@@ -164,17 +163,3 @@ def make_folder(folder: Path) -> Path:
 def fresh_folder(parent: Path, name: str) -> Path:
     """The first of parent/NAME-1, NAME-2, … that is not there yet; it is not made."""
     return next(path for n in itertools.count(1) if not (path := parent / f"{name}-{n}").exists())
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file so that it is either whole or not there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -17,6 +17,10 @@ class InputError(Sam3Error):
     """A picture, prompt or other input from the user that cannot be used."""
 
 
+class OutputError(Sam3Error):
+    """A file that cannot be written."""
+
+
 class DataError(Sam3Error):
     """A data set or annotation file that cannot be read as its format says."""
 

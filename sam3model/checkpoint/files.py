@@ -1,10 +1,6 @@
 """Reading tensors from disk without holding two copies, and writing them atomically."""
 
-import json
-import os
 import pickle
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sam3model.errors import CheckpointError
+from sam3model.files import replacing
 
 PICKLE_SUFFIXES = (".pt", ".pth", ".bin")
 
@@ -82,13 +79,15 @@ def _open_safetensors(path: Path) -> TensorFile:
 
 def _open_pickle(path: Path) -> TensorFile:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is damaged or not a PyTorch file: download or export it again") from error
+        with path.open("rb") as file:
+            legacy = file.read(1) == pickle.PROTO  # a bare pickle, as before PyTorch 1.6: no zip to map
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=not legacy)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} holds more than tensors and is refused, since loading it could run code: export it as safetensors"
         ) from error
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise CheckpointError(f"{path} is damaged or not a PyTorch file: download or export it again") from error
     tensors = _find_state(content)
     if tensors is None:
         raise CheckpointError(f"{path} holds no table of tensors: expected names to tensors, possibly under 'model'")
@@ -111,40 +110,20 @@ def _bind(function: Callable[[str], Tensor], name: str) -> Callable[[], Tensor]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write a safetensors file atomically; the folder is made if absent."""
+    """Write a safetensors file atomically; the folder is made if absent.
+
+    Raises:
+        OutputError: the folder cannot be made or written to, or the disk is full.
+    """
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary, dict(metadata or {})))
+    with replacing(path) as temporary:
+        try:
+            save_file(contiguous, temporary, dict(metadata or {}))
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def write_pickle(path: Path, content: Any) -> None:
-    """Write a PyTorch file atomically; the folder is made if absent."""
-    write_atomically(path, lambda temporary: torch.save(content, temporary))
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file atomically; the folder is made if absent."""
-    write_atomically(
-        path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    )
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it into place, so that no reader sees half a file.
-
-    Raises:
-        CheckpointError: the folder cannot be made or written to, or the disk is full.
-    """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        write(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"cannot write {path}: {error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    """Write a PyTorch file atomically; the folder is made if absent. Raises `OutputError` as `write_safetensors`."""
+    with replacing(path) as temporary:
+        torch.save(content, temporary)

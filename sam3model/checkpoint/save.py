@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from sam3model.build import config_to_dict
-from sam3model.checkpoint.files import write_json, write_pickle, write_safetensors
+from sam3model.checkpoint.files import write_pickle, write_safetensors
 from sam3model.checkpoint.layouts import Layout, entries_of, transformers_config
 from sam3model.checkpoint.load import class_row_name
 from sam3model.checkpoint.tables import Entry
 from sam3model.config import ViTConfig
 from sam3model.detector.model import Sam3ImageModel
+from sam3model.files import write_json
 from sam3model.ops.rope import axial_angles
 
 
@@ -33,7 +34,7 @@ def save_native(
         dtype: floating-point type to store; None keeps the model's.
 
     Raises:
-        CheckpointError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     state = {name: _cast(tensor, dtype) for name, tensor in model.state_dict().items()}
     header = {"format": "sam3model", "config": json.dumps(config_to_dict(model.config)), **(metadata or {})}
@@ -47,7 +48,7 @@ def save_official(model: Sam3ImageModel, path: Path) -> None:
     `load` knows sizes other than the released ones.
 
     Raises:
-        CheckpointError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     state = _exported(model, Layout.OFFICIAL)
     vit = model.config.vit
@@ -65,11 +66,11 @@ def save_transformers(model: Sam3ImageModel, folder: Path) -> None:
     back any model.
 
     Raises:
-        CheckpointError: a file cannot be written.
+        OutputError: a file cannot be written.
     """
     header = {"format": "pt", "config": json.dumps(config_to_dict(model.config))}
     write_safetensors(folder / "model.safetensors", _exported(model, Layout.TRANSFORMERS), header)
-    write_json(folder / "config.json", transformers_config(model.config))
+    write_json(folder / "config.json", transformers_config(model.config), indent=2)
 
 
 def _exported(model: Sam3ImageModel, layout: Layout) -> dict[str, Tensor]:

@@ -1,7 +1,6 @@
 """One results file from many processes (YouTube-VIS format)."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
+from sam3model.files import write_text
 from sam3model.metrics.overlap import Rle, as_rle, coco_mask, rle_areas
 
 Masklet = Sequence[Rle | NDArray[Any] | None]
@@ -60,7 +60,7 @@ class YTVISResultsWriter:
     def write(self) -> Path | None:
         """Gather, drop duplicates and write; every process must call it. Returns the path on the first, None elsewhere.
 
-        The file is replaced at once, so no reader ever sees half of it. Raises MetricError if it cannot be written.
+        The file is replaced at once, so no reader ever sees half of it. Raises OutputError if it cannot be written.
         """
         parts = self._gather()
         if parts is None:
@@ -69,15 +69,7 @@ class YTVISResultsWriter:
         for part in parts:
             pairs = part | pairs
         entries = [entry for key in sorted(pairs) for entry in pairs[key]]
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(entries, separators=(",", ":")))
-            temporary.replace(self.path)
-        except OSError as error:
-            if temporary.exists():
-                temporary.unlink()
-            raise MetricError(f"cannot write {self.path}: {error.strerror}") from error
+        write_text(self.path, json.dumps(entries, separators=(",", ":")))
         return self.path
 
     def _gather(self) -> list[dict[tuple[Any, Any], list[dict[str, Any]]]] | None:

@@ -1,16 +1,16 @@
 """The state of a run on disk: written atomically, the newest readable one found again, old ones pruned."""
 
-import contextlib
 import logging
-import os
 import pickle
 import zipfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from sam3model.errors import OutputError
+from sam3model.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ class StateFolder:
         """Write a state and prune older ones; a full disk is logged, not fatal, and leaves the older ones in place."""
         path = self.folder / f"step_{progress.step:08d}.pt"
         try:
-            with atomic(path) as temporary:
+            with replacing(path) as temporary:
                 torch.save({"progress": asdict(progress), **parts}, temporary)
-        except (OSError, RuntimeError) as error:
-            log.error("could not write the checkpoint %s: %s", path, error)
+        except OutputError as error:
+            log.error("no checkpoint: %s", error)
             return None
         for old in self._newest_first()[self.keep :]:
             old.unlink(missing_ok=True)
@@ -62,17 +62,3 @@ class StateFolder:
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("step_*.pt"), reverse=True)
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block ends well, and is removed when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sam3model.errors import MetricError
+from sam3model.errors import MetricError, OutputError
 from sam3model.metrics.results_writer import YTVISResultsWriter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,5 +50,5 @@ def test_one_process_writes_tracks_that_the_evaluators_read(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(MetricError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot write"):
         YTVISResultsWriter(tmp_path / "file" / "results.json").write()

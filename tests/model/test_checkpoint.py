@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from sam3model import checkpoint
 from sam3model.build import build, config_from_dict, config_to_dict
+from sam3model.checkpoint.files import open_tensors
 from sam3model.checkpoint.layouts import is_recomputed
 from sam3model.checkpoint.tables import EXTRA_PREFIX, official_name, transformers_entries
 from sam3model.config import PRESETS, NeckConfig, ScoringConfig
-from sam3model.errors import CheckpointError, ConfigError
+from sam3model.errors import CheckpointError, ConfigError, OutputError
 from tests.model.weight_rule import GOLDENS, small_config
 
 MANIFEST = GOLDENS / "official_manifest_detector.json"
@@ -195,11 +196,27 @@ def test_bad_files_are_one_line_errors(tmp_path, monkeypatch, make, says):
     assert not (tmp_path / "owned.txt").exists()
 
 
+def test_files_from_before_the_zip_format_are_read_and_never_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path, tensors = tmp_path / "old.pt", {"x": torch.arange(5.0), "y": torch.ones(3, 2, dtype=torch.float16)}
+    torch.save({"model": tensors}, path, _use_new_zipfile_serialization=False)
+    assert path.read_bytes()[:2] != b"PK"
+    torch.testing.assert_close(dict(open_tensors(path)), tensors)
+    whole = path.read_bytes()
+    for size in (1, 30, 100, len(whole) - 4):
+        with pytest.raises(CheckpointError, match="damaged"):
+            open_tensors(write_bytes(tmp_path / "cut.pt", whole[:size]))
+    torch.save({"a": Evil()}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match="refused"):
+        open_tensors(path)
+    assert not (tmp_path / "owned.txt").exists()
+
+
 def test_a_failed_save_leaves_the_old_file(model, tmp_path, monkeypatch):
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"old")
     monkeypatch.setattr("sam3model.checkpoint.files.save_file", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(CheckpointError, match="disk full"):
+    with pytest.raises(OutputError, match="disk full"):
         checkpoint.save_native(model, path)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 

@@ -1,6 +1,5 @@
 """Scenes as a COCO data set: pictures, masks as run-length codes, and the phrases and questions in `info`."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from sam3model.data.playground.kinds import KINDS
 from sam3model.data.playground.phrases import PhraseQuery, phrases
 from sam3model.data.playground.questions import Question, questions
 from sam3model.data.playground.scene import Scene, scene
+from sam3model.files import replacing, write_json
 from sam3model.ops.masks import encode_rle
 
 CATEGORY = {name: number for number, name in enumerate(KINDS, start=1)}
@@ -30,7 +30,7 @@ def write_split(folder: Path, split: str, count: int, *, first: int = 0, scale: 
         save_picture(shown, images / name)
         records.append((shown, f"images/{name}", questions(shown)))
     path = folder / "annotations.json"
-    save_json(to_coco(records), path)
+    write_json(path, to_coco(records), indent=1)
     return path
 
 
@@ -78,13 +78,5 @@ def _answered(item: Question | PhraseQuery, image_id: int, start: int, text: str
 
 def save_picture(shown: Scene, path: Path) -> None:
     """Write the scene's picture as PNG, atomically."""
-    temporary = path.with_name(f".{path.name}.part")
-    Image.fromarray(shown.image).save(temporary, "PNG", optimize=True)
-    temporary.replace(path)
-
-
-def save_json(content: dict[str, Any], path: Path) -> None:
-    """Write JSON, atomically."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        Image.fromarray(shown.image).save(temporary, "PNG", optimize=True)

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from sam3model.data.playground.descriptions import Description
-from sam3model.data.playground.export import save_json, save_picture, to_coco
+from sam3model.data.playground.export import save_picture, to_coco
 from sam3model.data.playground.questions import Question
 from sam3model.data.playground.relations import first, nearest
 from sam3model.data.playground.scene import Scene, scene
+from sam3model.files import write_json
 
 SPLIT = "heldout"
 """No training or model selection reads this split."""
@@ -47,7 +48,7 @@ def main(folder: str) -> None:
     """Write `match.png` and `match.json`."""
     shown, asked = match()
     save_picture(shown, Path(folder) / "match.png")
-    save_json(to_coco([(shown, "match.png", asked)]), Path(folder) / "match.json")
+    write_json(Path(folder) / "match.json", to_coco([(shown, "match.png", asked)]), indent=1)
 
 
 if __name__ == "__main__":
