@@ -82,7 +82,7 @@ class _Consecutive(torch.utils.data.Sampler[list[int]]):
 
 
 def _quiet_worker(_: int) -> None:
-    """One thread, and no part in the run's own handling of signals."""
+    """One thread, and deaf to the signals that stop a run: a whole group gets them, and the run ends its workers."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -2,13 +2,16 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from sam3model.training.state import StateFolder
 from tests.training.conftest import SETTINGS, TINY_MODEL
 from train.app import main, settings
 
@@ -38,6 +41,28 @@ def test_a_run_ends_with_weights_and_a_line_about_them(tmp_path):
     last = json.loads((tmp_path / "cli" / "scalars.jsonl").read_text().splitlines()[-1])
     assert last["step"] == 2
     assert last["val/loss"] > 0
+
+
+def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
+    scalars = tmp_path / "cli" / "scalars.jsonl"
+    command = [sys.executable, "-m", "train", *overrides(tmp_path), "budget.steps=1000000", "log_every=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, start_new_session=True
+    )
+    try:
+        until = time.monotonic() + 100
+        while not (scalars.exists() and scalars.read_text()) and run.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGTERM)
+        said = run.communicate(timeout=60)[1]
+    finally:
+        run.kill()
+    assert run.returncode == 143, said
+    assert "the same command resumes it" in said
+    progress, _ = StateFolder(scalars.parent, 1).load()
+    assert progress.step == len(scalars.read_text().splitlines()) > 0
 
 
 @pytest.mark.parametrize(
