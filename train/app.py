@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sam3model.errors import ConfigError, Sam3Error
+from sam3model.parse import nearest, parse
 from sam3model.training.config import TrainConfig
-from sam3model.training.parse import nearest, parse
 
 CONFIGS = Path(__file__).parent / "configs"
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]

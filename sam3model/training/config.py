@@ -10,8 +10,8 @@ from sam3model.checkpoint.layouts import recognise
 from sam3model.config import PRESETS, DetectorConfig, require_positive
 from sam3model.errors import ConfigError
 from sam3model.losses import LossConfig
+from sam3model.parse import merge, nearest, parse
 from sam3model.training.lora import LoraConfig
-from sam3model.training.parse import merge, nearest, parse
 
 
 @dataclass(frozen=True, slots=True)

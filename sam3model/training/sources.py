@@ -15,8 +15,8 @@ from sam3model.data.saco import read_saco
 from sam3model.data.scenes import PlaygroundSource
 from sam3model.data.transforms import TRANSFORMS, Transform
 from sam3model.errors import ConfigError, DataError
+from sam3model.parse import nearest, parse
 from sam3model.training.config import DataConfig, Stage, TrainConfig
-from sam3model.training.parse import nearest, parse
 
 
 class Sources(Protocol):

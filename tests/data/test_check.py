@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from sam3model.errors import ConfigError, DataError
+from sam3model.parse import merge, parse
 from sam3model.training.config import TrainConfig
-from sam3model.training.parse import merge, parse
 from sam3model.training.run import train
 from tests.data.annotated_sets import annotation, image, picture, small_coco, write
 from tests.training.conftest import SETTINGS, TINY_MODEL

@@ -224,13 +224,16 @@ def test_a_failed_save_leaves_the_old_file(model, tmp_path, monkeypatch):
 def test_config_round_trip_and_refusal():
     for preset in PRESETS.values():
         assert config_from_dict(json.loads(json.dumps(config_to_dict(preset())))) == preset()
-    with pytest.raises(ConfigError, match=r"decoder\.querys"):
+    with pytest.raises(ConfigError, match=r"decoder\.querys'; did you mean 'queries'"):
         config_from_dict({"decoder": {"querys": 3}})
-    with pytest.raises(ConfigError, match="heads cannot be 'many'"):
+    with pytest.raises(ConfigError, match="heads: .* valid integer, got 'many'"):
         config_from_dict({"heads": "many"})
+    for value in ("8", 8.0, True, None):
+        with pytest.raises(ConfigError, match="heads: .* valid integer"):
+            config_from_dict({"heads": value})
     with pytest.raises(ConfigError, match="must be a table of values"):
         config_from_dict([])  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ConfigError, match=r"vit\.global_blocks must be a list"):
+    with pytest.raises(ConfigError, match=r"vit\.global_blocks: .* valid array, got 3"):
         config_from_dict({"vit": {"global_blocks": 3}})
     with pytest.raises(ConfigError, match=r"ViTConfig\.patch_size must be positive"):
         config_from_dict({"vit": {"patch_size": 0}})

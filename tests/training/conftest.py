@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
+from sam3model.parse import merge, parse
 from sam3model.training.config import TrainConfig
-from sam3model.training.parse import merge, parse
 
 TINY_MODEL = {
     "d_model": 32,

@@ -3,8 +3,8 @@
 import pytest
 
 from sam3model.errors import ConfigError
+from sam3model.parse import parse
 from sam3model.training.config import TrainConfig, to_dict
-from sam3model.training.parse import parse
 
 
 def test_plain_values_survive_a_round_trip():

@@ -1,5 +1,6 @@
 """Plain mappings to frozen dataclasses: types checked, unknown keys refused with the nearest right name."""
 
+import json
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -14,15 +15,19 @@ T = TypeVar("T")
 
 
 def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """Make the dataclass `cls` (and those inside it) from a mapping as YAML gives it.
+    """Make the dataclass `cls` (and those inside it) from a mapping as YAML or JSON gives it.
+
+    `where` is what messages call the mapping. An integer is taken for a float; nothing else is converted.
 
     Raises:
         ConfigError: a key that no field has (the nearest right name is proposed), a value of the wrong type, or a value
             that the dataclass itself refuses.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where or cls.__name__} must be a table of values, not {values!r}")
     refuse_unknown(cls, values, where)
     try:
-        return TypeAdapter(cls).validate_python(dict(values))
+        return TypeAdapter(cls).validate_json(json.dumps(dict(values)), strict=True)  # as JSON: lists become tuples
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(filter(None, [where, *map(str, first["loc"])]))
