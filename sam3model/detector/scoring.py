@@ -26,10 +26,6 @@ class DotProductScoring(nn.Module):
         self.hs_proj = nn.Linear(dim, dim)
         self._init_prior()
 
-    def forward(self, queries: Tensor, prompt: Tensor, mask: Tensor) -> Tensor:
-        """queries (P, Q, D); prompt (P, K, D) with padding mask (P, K) -> logits (P, Q) float32, held in +-clamp."""
-        return self.score(queries, self.pool(prompt, mask))
-
     def pool(self, prompt: Tensor, mask: Tensor) -> Tensor:
         """One vector for a prompt: projected mean of its valid tokens, (P, K, D) -> (P, D)."""
         tokens = self.prompt_mlp(prompt)
@@ -38,7 +34,7 @@ class DotProductScoring(nn.Module):
         return self.prompt_proj(mean)
 
     def score(self, queries: Tensor, pooled: Tensor) -> Tensor:
-        """queries (..., P, Q, D) against pooled prompts (P, D) -> logits (..., P, Q)."""
+        """queries (..., P, Q, D) against pooled prompts (P, D) -> logits (..., P, Q) float32, held in +-clamp."""
         logits = torch.matmul(self.hs_proj(queries), pooled.unsqueeze(-1)).squeeze(-1)
         return (logits.float() * self.scale).clamp(-self.clamp, self.clamp)
 
@@ -54,6 +50,7 @@ class DotProductScoring(nn.Module):
 def joint_logits(logits: Tensor, presence: Tensor) -> Tensor:
     """Match and presence in one logit: logits (P, Q), presence (P,) -> (P, Q), held in +-10.
 
+    For what follows objects through a video, where one number must say whether a query is an object asked for.
     The inverse sigmoid's floor of 1e-3 already bounds the result to about +-6.9.
     """
     joint = logits.sigmoid() * presence.sigmoid().unsqueeze(-1)

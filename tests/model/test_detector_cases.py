@@ -72,7 +72,8 @@ def test_every_decoder_layer_matches_the_reference(case: str) -> None:
     assert_matches(torch.stack([layer.references for layer in layers]), g["decoder_reference_boxes"])
     presence = torch.stack([layer.presence for layer in layers])
     torch.testing.assert_close(presence, g["decoder_presence_logits"], atol=1e-5, rtol=0)
-    scores = torch.stack([model.scoring(layer.queries, prompt.tokens, prompt.mask) for layer in layers])
+    pooled = model.scoring.pool(prompt.tokens, prompt.mask)
+    scores = torch.stack([model.scoring.score(layer.queries, pooled) for layer in layers])
     assert_matches(scores, g["scores_all_layers"])
 
 

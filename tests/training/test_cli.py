@@ -61,8 +61,9 @@ def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
         run.kill()
     assert run.returncode == 143, said
     assert "the same command resumes it" in said
-    progress, _ = StateFolder(scalars.parent, 1).load()
-    assert progress.step == len(scalars.read_text().splitlines()) > 0
+    saved = StateFolder(scalars.parent, 1).load()
+    assert saved is not None
+    assert saved[0].step == len(scalars.read_text().splitlines()) > 0
 
 
 @pytest.mark.parametrize(
