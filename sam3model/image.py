@@ -108,7 +108,7 @@ class Sam3ImagePredictor:
             return []
         side = self.model.config.vit.image_size
         pixels = torch.stack([preprocess(picture, side) for picture in pictures])
-        features = self.model.encode_image(pixels.to(self.device, self.dtype))
+        features = self.model.prepare_masks(self.model.encode_image(pixels.to(self.device, self.dtype)))
         encoded = [EncodedImage(_row(features, i), _size(picture)) for i, picture in enumerate(pictures)]
         return encoded if several else encoded[0]
 
@@ -225,9 +225,12 @@ class Sam3ImagePredictor:
 
 
 def _row(features: ImageFeatures, index: int) -> ImageFeatures:
-    levels = tuple(level[index : index + 1] for level in features.levels)
+    def pick(maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(part[index : index + 1] for part in maps)
+
     trunk = None if features.trunk is None else features.trunk[index : index + 1]
-    return ImageFeatures(levels, features.positions, trunk)
+    laterals = None if features.laterals is None else pick(features.laterals)
+    return ImageFeatures(pick(features.levels), features.positions, trunk, laterals)
 
 
 def _size(picture: Picture) -> tuple[int, int]:

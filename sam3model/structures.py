@@ -25,11 +25,14 @@ class ImageFeatures:
     levels: detector pyramid, finest first, each (B, D, H_i, W_i); the last one has the size of the token grid.
     positions: sine position code of each level, each (1, D, H_i, W_i).
     trunk: output of the vision trunk (B, C, H, W), from which the tracker's pyramid can be made later; None if dropped.
+    laterals: the pixel decoder's share of every mask that depends on the picture alone, coarsest first, each
+        (B, D, H_i, W_i); None until `Sam3ImageModel.prepare_masks`, which lets go of all levels but the last.
     """
 
     levels: tuple[Tensor, ...]
     positions: tuple[Tensor, ...]
     trunk: Tensor | None = None
+    laterals: tuple[Tensor, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The image model: encode a picture once, ask it with many prompts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,13 @@ class Sam3ImageModel(nn.Module):
         """Normalised pictures (B, 3, S, S) -> feature pyramid; `tracker` keeps what `vision.tracker_pyramid` needs."""
         return self.vision(pixels, tracker=tracker)
 
+    def prepare_masks(self, features: ImageFeatures) -> ImageFeatures:
+        """Do once what the masks of all prompts share; the finer levels, which nothing else reads, are let go."""
+        if features.laterals is not None:
+            return features
+        laterals = self.segmentation.pixel_decoder.laterals(features.levels[:-1])
+        return replace(features, levels=features.levels[-1:], positions=features.positions[-1:], laterals=laterals)
+
     def encode_text(self, ids: Tensor) -> TextTokens:
         """Token ids (P, T) int64, 0 = padding -> text tokens."""
         return self.text(ids)
@@ -108,7 +115,8 @@ class Sam3ImageModel(nn.Module):
         if select is None:
             pixels = self._pixels(grounding, features, image_index)
             return self.segmentation.masks(grounding.queries, pixels)
-        height, width = features.levels[0].shape[-2:]
+        features = self.prepare_masks(features)
+        height, width = (*features.levels, *(features.laterals or ()))[-1].shape[-2:]
         masks = grounding.memory.new_empty(len(select), height, width)
         for prompt in select[:, 0].unique():
             rows = (select[:, 0] == prompt).nonzero().squeeze(-1)

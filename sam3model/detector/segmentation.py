@@ -14,6 +14,8 @@ from sam3model.structures import ImageFeatures, PromptTokens
 class PixelDecoder(nn.Module):
     """Nearest upsampling, sum with the next finer level, 3x3 convolution, group norm, ReLU; once per level.
 
+    A convolution of a sum is the sum of two: the level's is the same for every prompt and made once per picture
+    (`laterals`), that of the upsampled map is made without upsampling, with 4/9 of the products.
     The released weights hold one stage more than there are levels to climb; it is kept for them and never run.
     """
 
@@ -22,17 +24,29 @@ class PixelDecoder(nn.Module):
         self.conv_layers = nn.ModuleList(nn.Conv2d(dim, dim, 3, padding=1) for _ in range(stages))
         self.norms = nn.ModuleList(nn.GroupNorm(groups, dim) for _ in range(stages))
 
-    def forward(self, coarse: Tensor, finer: tuple[Tensor, ...]) -> Tensor:
-        """coarse (P, D, H, W); finer levels, finest first, each (P or 1, D, H_i, W_i) -> (P, D, H_0, W_0)."""
+    def laterals(self, finer: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Finer levels, finest first, each (B, D, H_i, W_i) -> their convolutions, coarsest first."""
+        return tuple(conv(level) for level, conv in zip(reversed(finer), self.conv_layers, strict=False))
+
+    def forward(self, coarse: Tensor, laterals: tuple[Tensor, ...]) -> Tensor:
+        """coarse (P, D, H, W); laterals, coarsest first, each (P or 1, D, H_i, W_i) -> (P, D, H_0, W_0)."""
         x = coarse
-        stages = zip(reversed(finer), self.conv_layers, self.norms, strict=False)
-        for level, conv, norm in stages:
-            x = level + F.interpolate(x, size=level.shape[-2:], mode="nearest")
-            x = conv(x)
-            if level is finer[0]:  # channels first in memory: the norm and the mask products run back twice as fast
+        for lateral, conv, norm in zip(laterals, self.conv_layers, self.norms, strict=False):
+            kernel = _kernel_over_doubled(conv.get_parameter("weight"))
+            x = lateral + F.conv_transpose2d(x, kernel, stride=2, padding=1)
+            if (
+                lateral is laterals[-1]
+            ):  # channels first in memory: the norm and the mask products run back twice as fast
                 x = x.contiguous()
             x = F.relu(norm(x))
         return x
+
+
+def _kernel_over_doubled(weight: Tensor) -> Tensor:
+    """Kernel (in, out, 4, 4) whose transposed convolution of a map is the 3x3 `weight` on that map doubled in size."""
+    mirrored = weight.flip(2, 3)
+    shifted = [F.pad(mirrored, (left, 1 - left, top, 1 - top)) for left in (0, 1) for top in (0, 1)]
+    return torch.stack(shifted).sum(0).transpose(0, 1)
 
 
 class MaskPredictor(nn.Module):
@@ -58,16 +72,18 @@ class SegmentationHead(nn.Module):
         xavier_(self)
 
     def pixels(self, memory: Tensor, prompt: PromptTokens, features: ImageFeatures, image_index: Tensor) -> Tensor:
-        """Pixel decoder output (P, D, H_0, W_0) from image memory (P, H*W, D), prompt and finer levels."""
+        """Pixel decoder output (P, D, H_0, W_0) from image memory (P, H*W, D), prompt and finer levels or laterals."""
         attended = self.cross_attend_prompt(
             self.cross_attn_norm(memory), prompt.tokens, prompt.tokens, key_padding_mask=prompt.mask
         )
         height, width = features.levels[-1].shape[-2:]
         coarse = (memory + attended).transpose(1, 2).unflatten(-1, (height, width))  # (P, D, H, W)
-        finer = features.levels[:-1]
-        if finer[0].shape[0] > 1:
-            finer = tuple(_gather(level, image_index) for level in finer)
-        return self.pixel_decoder(coarse, finer)
+        laterals = features.laterals
+        if laterals is None:
+            laterals = self.pixel_decoder.laterals(features.levels[:-1])
+        if features.levels[-1].shape[0] > 1:
+            laterals = tuple(_gather(lateral, image_index) for lateral in laterals)
+        return self.pixel_decoder(coarse, laterals)
 
     def masks(self, queries: Tensor, pixels: Tensor) -> Tensor:
         """queries (P, Q, D) on pixels (P, D, H, W) -> mask logits (P, Q, H, W)."""

@@ -71,7 +71,9 @@ def encoded(model: Sam3ImageModel, blocks: dict[str, Tensor]) -> EncodedImage:
         for i in (0, 7, 15, 23, 31)
     ]
     hooks.append(trunk.register_forward_hook(lambda _module, _inputs, out: blocks.update({"vit.out": out})))
-    features = Sam3ImagePredictor(model).encode(Image.open(GOLDENS / "image_full_input1008.png")).features
+    pixels = preprocess(Image.open(GOLDENS / "image_full_input1008.png"), record()["resolution"])
+    with torch.inference_mode():
+        features = model.encode_image(pixels.unsqueeze(0))
     for hook in hooks:
         hook.remove()
     return EncodedImage(features, tuple(record()["image_size_wh"]))
