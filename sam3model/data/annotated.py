@@ -50,7 +50,7 @@ class AnnotatedSource:
         count = len(self.data.records)
         for attempt in range(_TRIES):
             rng = np.random.default_rng((self.seed % 2**63, index, attempt))
-            record = self.data.records[self._number(index) if attempt == 0 else rng.integers(count)]
+            record = self.data.records[self._number(index) if attempt == 0 else int(rng.integers(count))]
             try:
                 if sample := self._sample(record, rng):
                     return sample

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from sam3model.data.faults import Faults
 from sam3model.data.layout import Place, picture_path
@@ -62,15 +62,18 @@ class AnnotationReader:
         self.place, self.faults = place, faults
         self.masks, self.normalised = masks, normalised
 
-    def picture(self, row: Row, name: str) -> tuple[Path, tuple[int, int]] | None:
-        """Path and size (width, height) of a picture; None if its entry or its file cannot be used."""
-        size = row.get("width"), row.get("height")
-        if not all(type(side) is int and 0 < side <= _MAX_SIDE for side in size):
+    def picture(self, row: Row, name: Any) -> tuple[str, Path, tuple[int, int]] | None:
+        """Name, path and size (width, height) of a picture; None if its entry or its file cannot be used."""
+        where = f"image {row.get('id')}"
+        if not isinstance(name, str):
+            return self.faults.note("picture without a file name", where)
+        width, height = row.get("width"), row.get("height")
+        if not (_is_side(width) and _is_side(height)):
             return self.faults.note("picture without a width and a height", name)
         path = picture_path(name, self.place.folders)
         if path is None:
             return self.faults.note("picture that is missing", name)
-        return path, size
+        return name, path, (width, height)
 
     def thing(self, row: Row, size: tuple[int, int], where: str) -> Thing | None:
         """An annotation of a picture of `size`; None if it cannot be used."""
@@ -94,14 +97,28 @@ class AnnotationReader:
         return float(x0), float(y0), float(x1), float(y1)
 
 
-def grouped(table: Iterable[Row], key: str) -> dict[Any, list[Row]]:
-    """Rows by the value of a field; those whose value cannot be a key are under None."""
-    groups: dict[Any, list[Row]] = {}
+def grouped(table: Iterable[Row], field: str) -> dict[int | str | None, list[Row]]:
+    """Rows by the value of a field; those without a usable one are under None."""
+    groups: dict[int | str | None, list[Row]] = {}
     for row in table:
-        value = row.get(key)
-        groups.setdefault(value if isinstance(value, int | str) else None, []).append(row)
+        groups.setdefault(key(row, field), []).append(row)
     return groups
 
 
-def _finite(number: Any) -> bool:
+def key(row: Row, field: str) -> int | str | None:
+    """A number or a name; None where a row has something else."""
+    value = row.get(field)
+    return value if isinstance(value, int | str) else None
+
+
+def numbered(table: Iterable[Row]) -> list[Row]:
+    """Rows that all have an `id`, by which they can be named."""
+    return [row if "id" in row else {**row, "id": f"at place {place}"} for place, row in enumerate(table, start=1)]
+
+
+def _is_side(number: Any) -> TypeGuard[int]:
+    return type(number) is int and 0 < number <= _MAX_SIDE
+
+
+def _finite(number: Any) -> TypeGuard[float]:
     return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)

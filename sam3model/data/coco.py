@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from sam3model.data.annotations import AnnotationReader, Row, grouped, read_json, required, rows
+from sam3model.data.annotations import AnnotationReader, Row, grouped, key, numbered, read_json, required, rows
 from sam3model.data.faults import Faults
 from sam3model.data.layout import Place
 from sam3model.data.records import AnnotatedSet, Concept, Record, Thing
@@ -35,20 +35,23 @@ def read_coco(place: Place, *, masks: bool = True, broken: float = 0.1) -> Annot
     path = place.annotations
     content = read_json(path)
     phrases = _phrases(content, path)
-    table = rows(content, "annotations", path)
-    images = rows(content, "images", path)
+    images, table = rows(content, "images", path), numbered(rows(content, "annotations", path))
     annotations, pictures = Faults(), Faults()
     reader = AnnotationReader(place, pictures, masks=masks, normalised=False)
     things = AnnotationReader(place, annotations, masks=masks, normalised=False)
     by_picture = grouped(table, "image_id")
-    records = []
+    records, seen = [], set()
     for row in tqdm(images, desc=path.name, unit="picture", disable=None, leave=False):
-        name = _file_name(row, path)
-        found = reader.picture(row, name)
-        of_picture = by_picture.pop(row.get("id"), [])
+        found = reader.picture(row, _file_name(row))
+        number = key(row, "id")
+        if number is None or number in seen:
+            pictures.note("picture without an id of its own", str(row.get("file_name")))
+            continue
+        seen.add(number)
+        of_picture = by_picture.pop(number, [])
         if found is not None:
-            concepts = _concepts(row, of_picture, found[1], phrases, things)
-            records.append(Record(name, *found, concepts, _absent(row, phrases)))
+            concepts = _concepts(row, of_picture, found[2], phrases, things)
+            records.append(Record(*found, concepts, _absent(row, phrases)))
     for lost in (row for group in by_picture.values() for row in group):
         annotations.note("annotation of a picture that the file has not", f"annotation {lost.get('id')}")
     pictures.refuse_beyond(broken, len(images), f"pictures of {path}")
@@ -71,11 +74,11 @@ def _phrases(content: Row, path: Path) -> dict[int, str]:
     }
 
 
-def _file_name(row: Row, path: Path) -> str:
+def _file_name(row: Row) -> Any:
     """As COCO says it, or as the end of the address that LVIS gives."""
     if "file_name" not in row and isinstance(row.get("coco_url"), str):
         return urlsplit(row["coco_url"]).path.strip("/")
-    return required(row, "file_name", str, f"{path}: image {row.get('id')}")
+    return row.get("file_name")
 
 
 def _concepts(

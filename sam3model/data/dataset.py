@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sam3model.data.queries import Batch, Sample, Tokenize, collate
+from sam3model.errors import Sam3Error
 from sam3model.text import Tokenizer, trim
 
 
@@ -52,18 +53,28 @@ class CachedTokenizer:
 
 
 def stream(
-    dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, start: int = 0, workers: int = 0, prefetch: int = 4
+    dataset: Dataset[Sample],
+    tokenize: Tokenize,
+    *,
+    batch: int,
+    start: int = 0,
+    stride: int | None = None,
+    workers: int = 0,
+    prefetch: int = 4,
 ) -> Iterator[Batch]:
-    """Batches of pictures start, start + 1, … without end; the next ones are made while the caller computes."""
+    """Batches of pictures start, start + 1, … without end; the next ones are made while the caller computes.
+
+    stride: from the first picture of a batch to that of the next one, if others take those between.
+    """
     loader = DataLoader(
         dataset,
-        batch_sampler=_Consecutive(start, batch),
+        batch_sampler=_Consecutive(start, batch, stride or batch),
         collate_fn=partial(collate, tokenize=tokenize),
         num_workers=workers,
         prefetch_factor=prefetch if workers else None,
         worker_init_fn=_quiet_worker,
     )
-    return iter(loader)
+    return _unwrapped(iter(loader))
 
 
 def batches(dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, pictures: int) -> Iterator[Batch]:
@@ -72,12 +83,20 @@ def batches(dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, picture
         yield collate([dataset[index] for index in range(start, min(start + batch, pictures))], tokenize)
 
 
+def _unwrapped(found: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; an error of ours that a worker met comes as it was, not inside the worker's traceback."""
+    try:
+        yield from found
+    except Sam3Error as error:
+        raise type(error)(str(error).rstrip().rsplit("\n", 1)[-1].split("Error: ", 1)[-1]) from None
+
+
 class _Consecutive(torch.utils.data.Sampler[list[int]]):
-    def __init__(self, start: int, batch: int) -> None:
-        self.start, self.batch = start, batch
+    def __init__(self, start: int, batch: int, stride: int) -> None:
+        self.start, self.batch, self.stride = start, batch, stride
 
     def __iter__(self) -> Iterator[list[int]]:
-        for first in itertools.count(self.start, self.batch):
+        for first in itertools.count(self.start, self.stride):
             yield list(range(first, first + self.batch))
 
 

@@ -289,6 +289,17 @@ def test_too_many_broken_pictures_are_an_error(data):
         [source(index) for index in range(6)]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_is_one_line_whoever_met_it(data, workers):
+    for one in data.records:
+        one.path.write_text("no picture")
+    source = Sam3ImageDataset(AnnotatedSource(data, size=16, shuffle=False))
+    with pytest.raises(
+        DataError, match=r"^1 of 6 pictures of .* \(picture that cannot be read: 1; the first is 1.png\)$"
+    ):
+        next(stream(source, CachedTokenizer(Tokenizer(16)), batch=2, workers=workers))
+
+
 def test_a_set_that_leaves_nothing_to_ask_says_so(tmp_path):
     picture(tmp_path / "1.png")
     silent = AnnotatedSet("quiet.json", [replace(record(), path=tmp_path / "1.png")], ())

@@ -5,6 +5,8 @@ import logging
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sam3model.data.coco import class_phrase, read_coco
 from sam3model.data.layout import Place, find, has_split
@@ -155,6 +157,55 @@ def test_missing_pictures_are_counted_and_too_many_are_an_error(tmp_path):
     (tmp_path / "train" / "3.png").unlink()
     with pytest.raises(DataError, match="2 of 6 pictures"):
         read_coco(find(tmp_path, "train"), broken=0.2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("picture without a file name", {"file_name": 3}),
+        ("picture without an id of its own", {"id": [1]}),
+        ("picture without an id of its own", {"id": 1}),
+        ("picture without a width and a height", {"width": "wide"}),
+        ("picture that is missing", {"file_name": "no.png"}),
+    ],
+)
+def test_broken_entries_of_pictures_are_counted_and_skipped(tmp_path, kind, fields):
+    place = one_picture(tmp_path, [annotation(1, 1, 1), annotation("x", 1, 2)])
+    content = json.loads(place.annotations.read_text())
+    content["images"].append(image(2) | {"file_name": "1.png"} | fields)
+    place.annotations.write_text(json.dumps(content))
+    data = read_coco(place, broken=0.5)
+    assert data.faults.counts() == {kind: 1}
+    assert [set(concepts(record)) for record in data.records] == [{"cat", "dog"}]
+
+
+def test_annotations_without_an_id_are_counted_one_by_one(tmp_path):
+    rows = [annotation(n, 1, 1, bbox=[0, 0, 0, 0]) for n in range(3)]
+    for row in rows:
+        del row["id"]
+    assert len(read_coco(one_picture(tmp_path, rows), broken=1.0).faults) == 3
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_field_of_a_file_can_break_the_reader(data, tmp_path_factory):
+    """Any field of any row may hold anything: what is left is a set that can be read, or a refusal in one line."""
+    root = tmp_path_factory.mktemp("set")
+    place = one_picture(root, [annotation(1, 1, 1), annotation(2, 1, 2, blob(2)), annotation(3, 1, 2, blob(3))])
+    content = json.loads(place.annotations.read_text())
+    table = data.draw(st.sampled_from(["images", "annotations", "categories"]))
+    row = data.draw(st.sampled_from(content[table]))
+    field = data.draw(st.sampled_from([*row, "neg_category_ids", "coco_url", "is_instance_exhaustive", "text_input"]))
+    scalars = st.none() | st.booleans() | st.integers(-3, 99) | st.floats() | st.text(max_size=4)
+    row[field] = data.draw(scalars | st.lists(scalars, max_size=5) | st.dictionaries(st.text(max_size=4), scalars))
+    place.annotations.write_text(json.dumps(content))
+    for read in (read_coco, read_saco):
+        try:
+            found = read(place, broken=1.0)
+        except DataError as error:
+            assert "\n" not in str(error)
+        else:
+            assert all(isinstance(phrase, str) for phrase in found.vocabulary)
 
 
 def test_names_that_lead_out_of_the_folder_are_missing_pictures(tmp_path):
