@@ -110,6 +110,13 @@ class Targets:
         """Targets with a width and a height above 0, (N,) bool."""
         return (self.boxes[:, 2:] > 0).all(-1)
 
+    def outlined(self) -> Tensor:
+        """Prompts with at least one valid mask, (P,) bool."""
+        outlined = torch.zeros(self.prompts, dtype=torch.bool, device=self.device)
+        valid = self.is_valid_mask
+        outlined[self.prompt_index() if valid is None else self.prompt_index()[valid]] = True
+        return outlined
+
     def present(self) -> Tensor:
         """Prompts with a visible target (id not negative, positive area), (P,) bool: truth of the presence token."""
         seen = (self.has_area() & (self.object_ids >= 0)).to(self.boxes.dtype)
@@ -141,10 +148,15 @@ class LossTerms:
         )
 
 
+def ranks() -> int:
+    """Number of processes of a distributed run; 1 outside of one."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
 def mean_over_ranks(count: Tensor) -> Tensor:
-    """Mean of a scalar over the processes of a distributed run; the value itself in a single process."""
-    if not (dist.is_available() and dist.is_initialized()):
+    """Mean over the processes of a distributed run; the value itself in a single process."""
+    if ranks() == 1:
         return count
     total = count.clone()
     dist.all_reduce(total)
-    return total / dist.get_world_size()
+    return total / ranks()

@@ -14,7 +14,7 @@ from sam3model.losses.classification import IABCEMdetr
 from sam3model.losses.masks import Masks
 from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
 from sam3model.losses.semantic import SemanticSegCriterion
-from sam3model.losses.targets import LossTerms, Targets, mean_over_ranks
+from sam3model.losses.targets import LossTerms, Targets, mean_over_ranks, ranks
 from sam3model.structures import Detections, QueryOutputs
 
 NORMALIZATIONS = ("global", "local", "none")
@@ -26,7 +26,9 @@ class LossConfig:
 
     masks, semantic: None trains boxes alone. normalization of box and mask losses by the number of targets: "global"
     (mean over ranks), "local" (this rank's), "none" (1). normalize_by_valid_object_num counts only targets with an
-    area. scale_by_find_batch_size multiplies by the root of the number of prompts.
+    area. scale_by_find_batch_size multiplies by the root of the number of prompts. across_ranks: these divisors, means
+    over prompts and the number of prompts are those of all ranks, so that the mean of the ranks' losses is the loss of
+    one process with the whole batch (the official code leaves the last two to each rank).
     """
 
     boxes: Boxes = field(default_factory=Boxes)
@@ -41,6 +43,7 @@ class LossConfig:
     normalize_by_valid_object_num: bool = False
     normalize_by_stage_num: bool = False
     scale_by_find_batch_size: bool = True
+    across_ranks: bool = False
 
     def __post_init__(self) -> None:
         if self.normalization not in NORMALIZATIONS:
@@ -53,6 +56,15 @@ class Stage:
 
     steps: Sequence[Detections]
     targets: Targets
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """Factors on means over prompts, on means over outlined prompts, and on everything."""
+
+    prompts: float
+    outlined: float
+    batch: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +122,9 @@ class Sam3LossWrapper:
         for stage in stages:
             num_boxes = self.num_boxes(stage.targets)
             tally.metrics["num_boxes"].append(num_boxes)
-            batch_scale = stage.targets.prompts**0.5 if self.config.scale_by_find_batch_size else 1.0
+            weights = self._weights(stage.targets, stage_scale)
             for step in stage.steps:
-                self._add_step(tally, step, stage.targets, num_boxes, stage_scale * batch_scale)
+                self._add_step(tally, step, stage.targets, num_boxes, weights)
         return tally.result()
 
     def num_boxes(self, targets: Targets) -> Tensor:
@@ -123,26 +135,42 @@ class Sam3LossWrapper:
             count = targets.has_area().sum().float()
         else:
             count = torch.tensor(float(len(targets)), device=targets.device)
-        if self.config.normalization == "global":
+        if self.config.normalization == "global" or self.config.across_ranks:
             count = mean_over_ranks(count)
         return count.clamp(min=1)
 
-    def _add_step(self, tally: _Tally, outputs: Detections, targets: Targets, num_boxes: Tensor, scale: float) -> None:
+    def _weights(self, targets: Targets, scale: float) -> _Weights:
+        """What this rank's means weigh: its share of the prompts, times the ranks, where these are counted together."""
+        prompts = outlined = 1.0
+        total = float(targets.prompts)
+        if self.config.across_ranks and ranks() > 1:
+            mine = torch.tensor([targets.prompts, targets.outlined().sum()], dtype=torch.float32, device=targets.device)
+            mean = mean_over_ranks(mine)
+            prompts, outlined = (mine / mean.clamp(min=1 / ranks())).tolist()
+            total = mean[0].item() * ranks()
+        return _Weights(prompts, outlined, scale * (total**0.5 if self.config.scale_by_find_batch_size else 1.0))
+
+    def _add_step(
+        self, tally: _Tally, outputs: Detections, targets: Targets, num_boxes: Tensor, weights: _Weights
+    ) -> None:
         config = self.config
         with torch.autocast(targets.device.type, enabled=False):
             for layer in self._layers(outputs, targets):
-                for terms in self._layer_terms(layer, targets, num_boxes):
-                    tally.add(terms, scale, layer.suffix, layer.weight)
+                for terms, share in self._layer_terms(layer, targets, num_boxes, weights):
+                    tally.add(terms, weights.batch * share, layer.suffix, layer.weight)
             if config.semantic is not None and outputs.semantic is not None:
                 terms = config.semantic(outputs.semantic, targets, rows=outputs.main.mask_rows)
-                tally.add(terms, scale)
+                tally.add(terms, weights.batch * weights.outlined)
 
-    def _layer_terms(self, layer: _Layer, targets: Targets, num_boxes: Tensor) -> Iterator[LossTerms]:
+    def _layer_terms(
+        self, layer: _Layer, targets: Targets, num_boxes: Tensor, weights: _Weights
+    ) -> Iterator[tuple[LossTerms, float]]:
         config, outputs = self.config, layer.outputs
-        yield config.boxes(outputs.boxes, layer.matches, targets, num_boxes)
-        yield config.classification(outputs.logits, outputs.boxes, layer.presence, layer.matches, targets)
+        yield config.boxes(outputs.boxes, layer.matches, targets, num_boxes), 1.0
+        scored = config.classification(outputs.logits, outputs.boxes, layer.presence, layer.matches, targets)
+        yield scored, weights.prompts
         if config.masks is not None and outputs.masks is not None:
-            yield config.masks(outputs, layer.matches, targets, num_boxes)
+            yield config.masks(outputs, layer.matches, targets, num_boxes), 1.0
 
     def _layers(self, outputs: Detections, targets: Targets) -> list[_Layer]:
         """Every layer with its pairs; all one-to-one assignments are solved together."""

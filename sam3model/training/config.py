@@ -59,9 +59,10 @@ class DataConfig:
     folder where it is not. split, val_split: parts of the data set by name; without a part for validation, a share
     `held_out` of the pictures is kept back from training. pictures: train on so many of them only (few shots).
     masks: learn outlines where the file has them.
-    negatives: share of a picture's phrases that should match nothing. hard_negatives: for a class, those it is easily
-    taken for; half of the negatives are drawn from them. exemplars: share of positive prompts that also get one of
-    their boxes; half of these lose their phrase. max_annotations: at most so many things are asked for per picture.
+    negatives: share of a picture's phrases that should match nothing; null fills up with them. hard_negatives: for a
+    class, those it is easily taken for; half of the negatives are drawn from them. exemplars: share of positive prompts
+    that also get one of their boxes; half of these lose their phrase. max_annotations: at most so many things are asked
+    for per picture.
     transforms: changes of the picture, in order, each `{name: {setting: value}}`; the squash to the model's square is
     always the last. broken: share of pictures or annotations that may be unreadable before the data set is refused.
     """
@@ -77,7 +78,7 @@ class DataConfig:
     masks: bool = True
     workers: int = 1
     prefetch: int = 4
-    negatives: float = 0.4
+    negatives: float | None = 0.4
     hard_negatives: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exemplars: float = 0.0
     max_annotations: int = 200
@@ -88,8 +89,10 @@ class DataConfig:
         require_positive(self, "max_annotations")
         if self.source != "playground" and self.root is None:
             raise ConfigError("data.root: name the folder of the data set, as data.root=DIR")
+        if self.source == "playground" and self.negatives is None:
+            raise ConfigError("data.negatives: scenes need a share, from 0 to 1")
         for name in ("negatives", "exemplars", "held_out", "broken"):
-            if not 0 <= getattr(self, name) <= 1:
+            if (share := getattr(self, name)) is not None and not 0 <= share <= 1:
                 raise ConfigError(f"data.{name} is a share, from 0 to 1, not {getattr(self, name)}")
 
 
@@ -185,13 +188,19 @@ class CheckpointConfig:
 
 @dataclass(frozen=True, slots=True)
 class ValidationConfig:
-    """Held-out scenes that the averaged weights are judged on: every so many minutes and at the end."""
+    """Held-out pictures that the averaged weights are judged on: every so many minutes and at the end.
+
+    metric: the figure by which the best weights are chosen; AP where the truth is boxes alone. examples: prompts drawn
+    in the panel of predictions against truth.
+    """
 
     every_minutes: float = 15.0
     pictures: int = 48
     batch: int = 8
     phrases: int = 6
     threshold: float = 0.5
+    metric: Literal["cgF1", "AP", "mean_IoU"] = "cgF1"
+    examples: int = 16
 
     def __post_init__(self) -> None:
         require_positive(self, "pictures", "batch", "phrases")
@@ -199,13 +208,17 @@ class ValidationConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """A whole run. `out/name` receives everything it writes; `max_bad_steps` non-finite steps in a row stop it."""
+    """A whole run. `out/name` receives everything it writes; `max_bad_steps` non-finite steps in a row stop it.
+
+    parallel: what several processes (torchrun) share: the work (`ddp`), or the memory too (`fsdp`).
+    """
 
     name: str = "run"
     out: str = "runs"
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
+    parallel: Literal["ddp", "fsdp"] = "ddp"
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     resume: bool = True
     max_bad_steps: int = 5

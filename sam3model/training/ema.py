@@ -2,9 +2,12 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Ema:
@@ -36,7 +39,7 @@ class Ema:
             self.average[name].copy_(state[name])
 
     @contextlib.contextmanager
-    def applied_to(self, model: nn.Module) -> Iterator[nn.Module]:
+    def applied_to(self, model: M) -> Iterator[M]:
         """Lend the averages to `model`, in eval mode, and give its own weights back afterwards."""
         state = model.state_dict()
         own = {name: state[name].detach().clone() for name in self.average}

@@ -13,6 +13,7 @@ from sam3model.config import require_positive
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
 from sam3model.layers.attention import MultiheadAttention
+from sam3model.training.parallel import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
 def plain_model(model: Sam3ImageModel, dtype: torch.dtype | None = None) -> Sam3ImageModel:
     """A copy in evaluation mode without adapters, its values rounded to `dtype` but kept as they are stored now."""
     state = {name: value.clone() if dtype is None else value.to(dtype).to(value.dtype)
-             for name, value in plain_state(model).items()}  # fmt: skip
+             for name, value in whole(plain_state(model)).items()}  # fmt: skip
     with torch.device("meta"):
         plain = Sam3ImageModel(model.config)
     plain.load_state_dict(state, assign=True)

@@ -59,6 +59,22 @@ class Report:
             self.board.close()
 
 
+class Silent:
+    """The report of a process that leaves speaking and writing to the first one."""
+
+    def scalars(self, step: int, values: dict[str, Any]) -> None:
+        """Keep nothing."""
+
+    def progress(self, step: int, progress: float, seconds: float, loss: float, rate: float) -> None:
+        """Show nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -27,7 +27,9 @@ from sam3model.training.config import Stage, TrainConfig, to_dict
 from sam3model.training.ema import Ema
 from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
-from sam3model.training.report import Report
+from sam3model.training.panel import save_panel
+from sam3model.training.parallel import World, joined, sharded, sharded_optimizer, whole
+from sam3model.training.report import Report, Silent
 from sam3model.training.schedule import factor, stage_at
 from sam3model.training.sources import open_sources
 from sam3model.training.start import initial_model
@@ -36,8 +38,6 @@ from sam3model.training.step import StepReport, train_step
 from sam3model.training.validate import validate
 
 log = logging.getLogger(__name__)
-
-METRIC = "cgF1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,16 @@ def train(config: TrainConfig) -> Result:
             state of another model.
         CheckpointError: `model.weights` cannot be read, or do not fit the preset.
         InputError: no such device.
+    Several processes started by torchrun share each batch; the first one writes.
     """
     torch.set_num_threads(config.threads)
-    run = Run(config)
-    with Report(run.folder, run.progress.step) as report, StopSignal() as stop:
+    with joined(config.device, config.parallel) as world:
+        return _train(Run(config, world))
+
+
+def _train(run: "Run") -> Result:
+    config = run.config
+    with run.report() as report, StopSignal() as stop:
         for batch in run.batches(stop):
             outcome = run.step(batch)
             run.tell(report, outcome)
@@ -79,7 +85,7 @@ def train(config: TrainConfig) -> Result:
             if run.due("validation", config.validation.every_minutes):
                 run.validate(report)
         run.save()
-        if stop.received:
+        if run.done < 1:
             return Result("stopped", run.progress, {}, None)
         metrics = run.validate(report)
         return Result("finished", run.progress, metrics, run.export("final.safetensors", metrics))
@@ -88,14 +94,17 @@ def train(config: TrainConfig) -> Result:
 class Run:
     """Model, optimiser, averages and progress of a run; new, or as the newest readable state left them."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
         detector = config.model.resolve()
         self.config = config = config.sized(detector.vit.image_size)
         self.folder = Path(config.out) / config.name
         self.sources = open_sources(config)
         torch.manual_seed(config.seed)
-        self.device = resolve_device(config.device)
-        self.model = initial_model(config.model, detector).to(self.device).train()
+        self.world = world or World(device=resolve_device(config.device))
+        self.model = initial_model(config.model, detector).to(self.world.device).train()
+        if config.model.compile:
+            compile_model(self.model)
+        self.net = self.world.spread(self.model)
         self.precision = getattr(torch, config.precision)
         self.loss = build_loss(config.loss)
         self.optimizer = build_optimizer(self.model, config.optim)
@@ -106,8 +115,8 @@ class Run:
         self.tokenize = CachedTokenizer(Tokenizer(detector.text.context_length))
         if config.resume:
             self._resume()
-        if config.model.compile:
-            compile_model(self.model)
+        if self.world.size > 1:
+            torch.manual_seed(hash((config.seed, self.progress.step, self.world.rank)))
         self.started = time.monotonic() - self.progress.seconds
         self.stage = self.config.stages[stage_at(config.stages, self.done)]
         self.marks = {"checkpoint": self.progress.seconds, "validation": self.progress.seconds}
@@ -122,24 +131,29 @@ class Run:
 
     def batches(self, stop: "StopSignal") -> Iterator[Batch]:
         """The batches of one stage after another, until the budget is used up or a signal came."""
-        while self.done < 1 and not stop.received:
+        while not self._over(stop):
             self.stage = self.config.stages[stage_at(self.config.stages, self.done)]
             log.info("pictures of %d pixels, %d at a time", self.stage.size, self.stage.batch)
             for batch in self._timed(self._stream(self.stage)):
                 yield batch
-                over = self.done >= 1 or stop.received
-                if over or self.config.stages[stage_at(self.config.stages, self.done)] is not self.stage:
+                if self.config.stages[stage_at(self.config.stages, self.done)] is not self.stage or self._over(stop):
                     break
+
+    def _over(self, stop: "StopSignal") -> bool:
+        """Whether the budget is used up or any process has had a signal: all of them must stop after the same step."""
+        return self.done >= 1 or self.world.largest(stop.received) > 0
 
     def step(self, batch: Batch) -> StepReport:
         """Learn from one batch and count it; a non-finite one is reported and changes nothing else."""
-        config, progress = self.config, self.progress
+        config, progress, world = self.config, self.progress, self.world
         set_rates(self.optimizer, self.rate)
-        outcome = train_step(self.model, self.loss, self.optimizer, batch.to(self.device), config.optim, self.precision)
+        outcome = train_step(
+            self.net, self.loss, self.optimizer, world.prepared(batch), config.optim, self.precision, world
+        )
         progress.step += 1
-        progress.pictures += len(batch.pixels)
-        progress.prompts += len(batch.ids)
-        progress.seconds = time.monotonic() - self.started
+        progress.pictures += len(batch.pixels) * world.size
+        progress.prompts += round(world.mean(len(batch.ids)) * world.size)
+        progress.seconds = world.largest(time.monotonic() - self.started)
         if outcome.bad is None:
             progress.bad_in_a_row = 0
             self.ema.update(self.model, progress.step)
@@ -154,7 +168,11 @@ class Run:
         """What all learning rates are multiplied by now."""
         return self.stage.lr_scale * factor(self.config.schedule, self.progress.step, self.done)
 
-    def tell(self, report: Report, outcome: StepReport) -> None:
+    def report(self) -> Report | Silent:
+        """What tells of this run: a silent one in every process but the first."""
+        return Report(self.folder, self.progress.step) if self.world.first else Silent()
+
+    def tell(self, report: Report | Silent, outcome: StepReport) -> None:
         """Show progress and, every few steps, keep the scalars."""
         progress = self.progress
         if outcome.bad is None:
@@ -183,18 +201,25 @@ class Run:
         self.marks[what] = self.progress.seconds
         return True
 
-    def validate(self, report: Report) -> dict[str, float]:
-        """Judge what the run would hand over now on held-out pictures; the best so far is `best.safetensors`."""
-        settings = self.config.validation
+    def validate(self, report: Report | Silent) -> dict[str, float]:
+        """Judge what the run would hand over now on held-out pictures; the best so far is `best.safetensors`.
+
+        The first process does so, and the others wait for it in the next step.
+        """
+        settings, model = self.config.validation, self.artefact()
+        if not self.world.first:
+            return {}
         held_out, count = self.sources.validation()
         pictures = batches(Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count)
-        model = self.artefact()
-        metrics = validate(
-            model, self.loss, pictures,
-            threshold=settings.threshold, precision=self.precision, device=self.device,
+        seen = validate(
+            model, build_loss(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,
+            threshold=settings.threshold, precision=self.precision, device=self.world.device,
+            examples=settings.examples,
         )  # fmt: skip
-        if self.progress.best is None or metrics[METRIC] > self.progress.best:
-            self.progress.best = metrics[METRIC]
+        metrics = seen.metrics
+        save_panel(seen.examples, self.folder / "panels" / f"step_{self.progress.step:08d}.png")
+        if self.progress.best is None or metrics[settings.metric] > self.progress.best:
+            self.progress.best = metrics[settings.metric]
             self._write(model, "best.safetensors", metrics)
         self.progress.seconds = time.monotonic() - self.started
         report.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
@@ -204,13 +229,14 @@ class Run:
     def save(self) -> None:
         """Write the state of the run."""
         parts = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "ema": self.ema.state_dict(),
+            "model": whole(self.model.state_dict()),
+            "optimizer": whole(self.optimizer.state_dict()),
+            "ema": whole(self.ema.state_dict()),
             "random": torch.get_rng_state(),
             "config": json.dumps(to_dict(self.config)),
         }
-        self.states.save(self.progress, parts)
+        if self.world.first:
+            self.states.save(self.progress, parts)
 
     def artefact(self) -> Sam3ImageModel:
         """What the run hands over: the averages, adapters added in, rounded to the half precision they are stored in.
@@ -226,7 +252,8 @@ class Run:
 
     def _write(self, model: Sam3ImageModel, name: str, metrics: dict[str, float]) -> Path:
         path = self.folder / name
-        save_native(model, path, metadata={"training": json.dumps(self.record(metrics))}, dtype=torch.float16)
+        if self.world.first:
+            save_native(model, path, metadata={"training": json.dumps(self.record(metrics))}, dtype=torch.float16)
         return path
 
     def record(self, metrics: dict[str, float]) -> dict[str, Any]:
@@ -240,12 +267,13 @@ class Run:
         }
 
     def _stream(self, stage: Stage) -> Iterator[Batch]:
-        data = self.config.data
+        data, share = self.config.data, self.world.share(stage.batch)
         self.waited = 0.0
         self.speed_from = (self.progress.seconds, self.progress.pictures)
         return stream(
             Sam3ImageDataset(self.sources.training(stage)), self.tokenize,
-            batch=stage.batch, start=self.progress.pictures, workers=data.workers, prefetch=data.prefetch,
+            batch=share, start=self.progress.pictures + self.world.rank * share, stride=stage.batch,
+            workers=data.workers, prefetch=data.prefetch,
         )  # fmt: skip
 
     def _timed(self, source: Iterator[Batch]) -> Iterator[Batch]:
@@ -262,9 +290,9 @@ class Run:
             return
         self.progress, parts = found
         try:
-            self.model.load_state_dict(parts["model"])
-            self.optimizer.load_state_dict(parts["optimizer"])
-            self.ema.load_state_dict(parts["ema"])
+            self.model.load_state_dict(sharded(parts["model"], self.model.state_dict()))
+            self.optimizer.load_state_dict(sharded_optimizer(parts["optimizer"], self.optimizer))
+            self.ema.load_state_dict(sharded(parts["ema"], self.ema.state_dict()))
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"the state in {self.folder} is of another model or optimiser: choose another name, or resume=false"

@@ -25,9 +25,8 @@ def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageMod
         ConfigError: a frozen part or an adapter's pattern names nothing, or nothing is left to train.
     """
     model = load(config.weights, config=detector, dtype=torch.float32) if config.weights else build(detector)
-    for module in model.modules():
-        if hasattr(module, "checkpointing"):
-            module.checkpointing = config.checkpointing
+    for module in (model.vision.trunk, model.fusion, model.decoder):
+        module.checkpointing = config.checkpointing
     if config.lora is not None:
         log.info("%d projections have adapters", add_adapters(model, config.lora))
     freeze(model, config.frozen)

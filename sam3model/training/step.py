@@ -12,6 +12,7 @@ from sam3model.data.queries import Batch, split
 from sam3model.losses.targets import LossTerms, Targets
 from sam3model.structures import Detections
 from sam3model.training.config import OptimConfig
+from sam3model.training.parallel import World, whole
 
 Loss = Callable[[Detections, Targets], LossTerms]
 
@@ -33,44 +34,51 @@ def train_step(
     batch: Batch,
     config: OptimConfig,
     precision: torch.dtype = torch.float32,
+    world: World | None = None,
 ) -> StepReport:
     """Learn from a batch in `config.accumulate` chunks. A non-finite loss or gradient leaves the weights as they are.
 
-    The forward pass runs under autocast to `precision`, the loss in float32.
+    The forward pass runs under autocast to `precision`, the loss in float32. `world` shares the work: the loss is then
+    the mean of all processes' losses, so that one of them cannot go on where another stops.
     """
+    world = world or World()
     optimizer.zero_grad(set_to_none=True)
     total, parts = 0.0, {}
     for chunk in split(batch, config.accumulate):
-        terms = evaluate(model, loss, chunk, precision)[1]
-        value = terms.total.item()
+        terms = evaluate(model, loss, chunk, precision, masks_at_least=int(world.uniform))[1]
+        own = terms.total.item()
+        value = world.mean(own)
         total += value / config.accumulate
         if not math.isfinite(value):
-            return StepReport(total, {}, math.nan, f"loss of {', '.join(chunk.names)} ({'; '.join(chunk.phrases)})")
+            return StepReport(total, {}, math.nan, f"loss {_where(chunk, math.isfinite(own))}")
         (terms.total / config.accumulate).backward()
         for name, part in terms.losses.items():
             parts[name] = parts.get(name, 0.0) + part.item() / config.accumulate
     norm = clip_gradients(model, config.clip)
     if not math.isfinite(norm):
-        return StepReport(total, parts, norm, f"gradient of {', '.join(batch.names)} ({'; '.join(batch.phrases)})")
+        return StepReport(total, parts, norm, f"gradient {_where(batch)}")
     optimizer.step()
     return StepReport(total, parts, norm)
 
 
-def evaluate(model: nn.Module, loss: Loss, batch: Batch, precision: torch.dtype) -> tuple[Detections, LossTerms]:
-    """Detections in float32 and their loss. In training, masks are made only for prompts whose targets have some."""
-    device, outlined = batch.pixels.device, _outlined(batch.targets) if model.training else None
+def _where(batch: Batch, elsewhere: bool = False) -> str:
+    return "in another process" if elsewhere else f"of {', '.join(batch.names)} ({'; '.join(batch.phrases)})"
+
+
+def evaluate(
+    model: nn.Module, loss: Loss, batch: Batch, precision: torch.dtype, masks_at_least: int = 0
+) -> tuple[Detections, LossTerms]:
+    """Detections in float32 and their loss. In training, masks are made only for prompts whose targets have some.
+
+    masks_at_least: so many of the first prompts get masks in any case.
+    """
+    device, outlined = batch.pixels.device, batch.targets.outlined() if model.training else None
+    if outlined is not None:
+        outlined[:masks_at_least] = True
     with torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32):
         detections = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, mask_prompts=outlined)
     detections = in_float32(detections)
     return detections, loss(detections, batch.targets)
-
-
-def _outlined(targets: Targets) -> Tensor:
-    """Prompts with at least one valid target mask, (P,) bool."""
-    outlined = torch.zeros(targets.prompts, dtype=torch.bool, device=targets.device)
-    valid = targets.is_valid_mask
-    outlined[targets.prompt_index() if valid is None else targets.prompt_index()[valid]] = True
-    return outlined
 
 
 def clip_gradients(model: nn.Module, limit: float | None) -> float:
@@ -79,7 +87,7 @@ def clip_gradients(model: nn.Module, limit: float | None) -> float:
     norm = torch.nn.utils.get_total_norm(gradients)
     if limit is not None:
         torch.nn.utils.clip_grads_with_norm_(model.parameters(), limit, norm)
-    return norm.item()
+    return whole(norm).item()
 
 
 def in_float32(value: Any) -> Any:

@@ -1,6 +1,7 @@
-"""Validation: the loss and the concept F1 of held-out pictures."""
+"""Validation: the loss, the concept F1 and the average precision of held-out pictures."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,9 +10,20 @@ from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
 from sam3model.losses.targets import Targets
+from sam3model.metrics.average_precision import AveragePrecision, strongest
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
+from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy
 from sam3model.structures import Detections
+from sam3model.training.panel import Example
 from sam3model.training.step import Loss, evaluate
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The figures, and the first examples to look at."""
+
+    metrics: dict[str, float]
+    examples: tuple[Example, ...]
 
 
 @torch.no_grad()
@@ -23,30 +35,60 @@ def validate(
     threshold: float,
     precision: torch.dtype,
     device: torch.device | str = "cpu",
-) -> dict[str, float]:
-    """Mean loss, cgF1 and its two factors (presence MCC, positive micro-F1), mean IoU of positive prompts' unions.
+    examples: int = 0,
+) -> Validation:
+    """Mean loss, cgF1 and its two factors (presence MCC, positive micro-F1), mean IoU of positive prompts' unions, AP.
 
-    Masks are compared at the resolution of the targets. `model` is in eval mode.
+    AP is COCO's over boxes, each phrase a category. Masks are compared at the resolution of the targets. `model` is in
+    eval mode. examples: so many prompts are kept to be drawn.
     """
     samples: list[SampleCounts] = []
     overlaps: list[float] = []
+    shown: list[Example] = []
+    precision_of_boxes = AveragePrecision()
     total, prompts = 0.0, 0
     for batch in (batch.to(device) for batch in batches):
         detections, terms = evaluate(model, loss, batch, precision)
+        add_boxes(precision_of_boxes, detections, batch, prompts)
         total += terms.total.item() * batch.targets.prompts
         prompts += batch.targets.prompts
-        for found, truth in masks_of(detections, batch.targets, threshold):
+        for prompt, (found, truth) in enumerate(masks_of(detections, batch.targets, threshold)):
             samples.append(count_matches(mask_iou(truth, found)))
+            if len(shown) < examples:
+                shown.append(_example(batch, prompt, found, truth))
             if len(truth):
                 overlaps.append(mask_iou(truth.any(0, keepdim=True), found.any(0, keepdim=True)).item())
     result = summarise(samples)
-    return {
+    metrics = {
         "loss": total / max(prompts, 1),
         "cgF1": result.cgf1,
         "IL_MCC": result.il_mcc,
         "positive_micro_F1": result.pmf1,
         "mean_IoU": float(np.mean(overlaps)) if overlaps else 0.0,
+        "AP": 100 * max(precision_of_boxes.compute().ap, 0.0),
     }
+    return Validation(metrics, tuple(shown))
+
+
+def add_boxes(metric: AveragePrecision, detections: Detections, batch: Batch, first: int) -> None:
+    """Match the boxes of every prompt of a batch, whose first prompt has the number `first`, as its phrase's."""
+    scores = (detections.main.logits.sigmoid() * detections.presence.sigmoid()[:, None]).cpu().numpy()  # (P, Q)
+    found, truths = cxcywh_to_xyxy(detections.main.boxes), cxcywh_to_xyxy(batch.targets.boxes)
+    for prompt, truth in enumerate(truths.split(batch.targets.num_boxes.tolist())):
+        best = strongest(scores[prompt], metric.rules.max_detections[-1])
+        iou = box_iou(found[prompt, torch.from_numpy(best).to(found.device)], truth).cpu().numpy()  # (D, G)
+        metric.update(
+            batch.phrases[prompt],
+            first + prompt,
+            iou.astype(np.float64),
+            scores[prompt, best],
+        )
+
+
+def _example(batch: Batch, prompt: int, found: Tensor, truth: Tensor) -> Example:
+    pixels = batch.pixels[batch.image_index[prompt]].float()  # (3, S, S) in -1..1
+    picture = ((pixels + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    return Example(picture, batch.phrases[prompt], found.cpu().numpy(), truth.cpu().numpy())
 
 
 def masks_of(detections: Detections, targets: Targets, threshold: float) -> Iterator[tuple[Tensor, Tensor]]:

@@ -86,6 +86,6 @@ def test_bad_settings_are_one_line_and_exit_code_2(words, message, capsys):
 
 def test_every_experiment_composes():
     for path in (ROOT / "train" / "configs" / "experiment").glob("*.yaml"):
-        config = settings([f"experiment={path.stem}"])
+        config = settings([f"experiment={path.stem}", "data.root=somewhere"])
         assert config.name == path.stem
         assert config.model.resolve()

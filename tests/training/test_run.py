@@ -15,7 +15,6 @@ from sam3model.data.scenes import PlaygroundSource
 from sam3model.errors import InputError, TrainingError
 from sam3model.losses import build_loss
 from sam3model.text import Tokenizer
-from sam3model.training import run as run_module
 from sam3model.training.config import BudgetConfig
 from sam3model.training.run import Run, StopSignal, train
 from sam3model.training.state import Progress, StateFolder
@@ -88,13 +87,13 @@ def test_a_non_finite_loss_changes_no_weight_and_names_the_samples(settings):
 
 def test_bad_steps_in_a_row_stop_the_run_with_its_state_saved(settings, monkeypatch):
     config = settings(max_bad_steps=2)
-    whole = run_module.PlaygroundSource.__call__
+    whole = PlaygroundSource.__call__
 
     def broken(source: PlaygroundSource, index: int):
         sample = whole(source, index)
         return replace(sample, pixels=sample.pixels * torch.nan)
 
-    monkeypatch.setattr(run_module.PlaygroundSource, "__call__", broken)
+    monkeypatch.setattr(PlaygroundSource, "__call__", broken)
     with pytest.raises(TrainingError, match="2 non-finite steps in a row"):
         train(config)
     assert StateFolder(Run(config).folder, 1).load()[0].bad_steps == 2

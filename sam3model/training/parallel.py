@@ -1,0 +1,158 @@
+"""Several processes with one model: who they are, how they agree, and how the model is spread over them.
+
+Started by torchrun (or Slurm through it), each process takes its share of every batch. `ddp` keeps the whole model in
+each and averages gradients; `fsdp` (FSDP2) splits parameters, gradients and optimiser state, and gathers a block when
+it runs. The model knows nothing of either.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from sam3model.data.queries import Batch
+from sam3model.devices import resolve_device
+from sam3model.errors import ConfigError
+from sam3model.structures import GeometryPrompt
+
+Parallelism = Literal["ddp", "fsdp"]
+_PATIENCE = timedelta(hours=2)  # the others wait while the first process validates
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process among all of them: its rank, their number, what they share, and its device."""
+
+    rank: int = 0
+    size: int = 1
+    parallel: Parallelism = "ddp"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and reports."""
+        return self.rank == 0
+
+    def mean(self, value: float) -> float:
+        """Mean over the processes; not finite if one of them is not."""
+        return value if self.size == 1 else self._reduced(value, dist.ReduceOp.SUM) / self.size
+
+    def largest(self, value: float) -> float:
+        """Largest over the processes."""
+        return value if self.size == 1 else self._reduced(value, dist.ReduceOp.MAX)
+
+    def share(self, batch: int) -> int:
+        """How many of a batch's pictures each process takes.
+
+        Raises:
+            ConfigError: they cannot be split evenly.
+        """
+        if batch % self.size:
+            raise ConfigError(f"stages: a batch of {batch} pictures cannot be split among {self.size} processes")
+        return batch // self.size
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every process must run the same parts of the model, since each holds a piece of all parts."""
+        return self.size > 1 and self.parallel == "fsdp"
+
+    def spread(self, model: nn.Module) -> nn.Module:
+        """What to call for a training step. With `fsdp` the parameters of `model` itself become shards."""
+        if self.size == 1:
+            return model
+        if self.parallel == "ddp":
+            devices = [self.device] if self.device.type == "cuda" else None
+            return DistributedDataParallel(
+                model, device_ids=devices, find_unused_parameters=True, gradient_as_bucket_view=True
+            )
+        for part in ("vision.trunk.blocks", "text.encoder.transformer.resblocks", "fusion.layers", "decoder.layers"):
+            for block in model.get_submodule(part).children():
+                fully_shard(block)
+        return fully_shard(model)
+
+    def prepared(self, batch: Batch) -> Batch:
+        """The batch on this process's device; where all run the same parts, with a box prompt, if only a padded one."""
+        batch = batch.to(self.device)
+        if not self.uniform or batch.geometry is not None:
+            return batch
+        prompts, device = len(batch.ids), batch.ids.device
+        none = torch.zeros(prompts, 0, dtype=torch.long, device=device)
+        geometry = GeometryPrompt(
+            boxes=torch.full((prompts, 1, 4), 0.5, device=device),
+            box_labels=torch.ones(prompts, 1, dtype=torch.long, device=device),
+            box_mask=torch.ones(prompts, 1, dtype=torch.bool, device=device),
+            points=torch.zeros(prompts, 0, 2, device=device),
+            point_labels=none,
+            point_mask=none.bool(),
+        )
+        return replace(batch, geometry=geometry)
+
+    def _reduced(self, value: float, how: Any) -> float:
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(shared, how)
+        return shared.item()
+
+
+@contextlib.contextmanager
+def joined(device: str, parallel: Parallelism) -> Iterator[World]:
+    """Join the processes that torchrun started, over nccl or gloo; alone without it.
+
+    Raises:
+        InputError: no such device.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    target = resolve_device(device)
+    if size == 1:
+        yield World(device=target)
+        return
+    if target.type == "cuda":
+        target = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(target)
+    dist.init_process_group("nccl" if target.type == "cuda" else "gloo", timeout=_PATIENCE)
+    try:
+        yield World(dist.get_rank(), size, parallel, target)
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
+
+
+def whole(value: Any) -> Any:
+    """Nested values with every shard gathered into a whole tensor; all processes must call this together."""
+    if isinstance(value, DTensor):
+        return value.full_tensor()
+    if isinstance(value, Mapping):
+        return {key: whole(item) for key, item in value.items()}
+    return [whole(item) for item in value] if isinstance(value, list) else value
+
+
+def sharded(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Whole tensors as the shards that `like` holds under the same names."""
+    return {name: _as_shard(value, like[name]) for name, value in state.items()}
+
+
+def sharded_optimizer(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """A whole optimiser state as the shards that the optimiser's parameters are."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    moments = {
+        index: {
+            name: _as_shard(value, parameters[index]) if value.shape == parameters[index].shape else value
+            for name, value in values.items()
+        }
+        for index, values in state["state"].items()
+    }
+    return {**state, "state": moments}
+
+
+def _as_shard(value: Tensor, like: Tensor) -> Tensor:
+    if not isinstance(like, DTensor):
+        return value
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)

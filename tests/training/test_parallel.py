@@ -1,0 +1,67 @@
+"""Two processes are one: the same losses from the same global batch, however the model is spread over them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sam3model.checkpoint import load
+from sam3model.parse import merge
+from sam3model.training.run import train
+from tests.training.conftest import SETTINGS
+from train.app import settings
+
+ROOT = Path(__file__).parents[2]
+CHANGES = {
+    "seed": 3,
+    "budget": {"steps": 3}, "optim": {"lr": 1e-3, "clip": 1.0},
+    "validation": {"pictures": 1}, "stages": [{"size": 64, "batch": 4, "phrases": 6, "mask_stride": 4}],
+    "data": {"exemplars": 1.0},
+}  # fmt: skip
+
+
+def curve(folder: Path) -> list[float]:
+    lines = [json.loads(line) for line in (folder / "scalars.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def words_of(folder: Path, *more: str) -> list[str]:
+    """The small settings of the other tests as words of a command line."""
+    values = merge(SETTINGS, CHANGES)
+    for group in ("model", "data", "optim"):  # as words these would name a file of settings
+        values |= {f"{group}.{key}": value for key, value in values.pop(group).items()}
+    plain = {key: yaml.safe_dump(value, default_flow_style=True, width=10**6) for key, value in values.items()}
+    return [*(f"{key}={text.splitlines()[0]}" for key, text in plain.items()), f"out={folder}", *more]
+
+
+def launch(words: list[str]) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        "-m",
+        "train",
+        *words,
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[:6000]
+
+
+@pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+def test_two_processes_have_the_loss_curve_of_one(tmp_path, parallel):
+    train(settings(words_of(tmp_path)))
+    launch(words_of(tmp_path, f"parallel={parallel}", f"name={parallel}"))
+    alone, together = tmp_path / "test", tmp_path / parallel
+    assert curve(together) == pytest.approx(curve(alone), rel=1e-4)
+    assert {path.name for path in together.iterdir() if not path.name.startswith("events")} == {
+        "best.safetensors", "final.safetensors", "panels", "scalars.jsonl", "step_00000003.pt",
+    }  # fmt: skip
+    one, two = (load(folder / "final.safetensors").state_dict() for folder in (alone, together))
+    assert max((one[name].float() - two[name].float()).abs().max().item() for name in one) < 2e-3
