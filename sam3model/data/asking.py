@@ -20,13 +20,14 @@ _PLACES = re.compile(
 class Asking:
     """How pictures are asked.
 
-    phrases: at most so many per picture, of which the share `negatives` should match nothing: half of these are taken
-    from what is easily confused with what is there, where `hard_negatives` (phrase -> look-alikes) says so.
+    phrases: at most so many per picture, of which the share `negatives` should match nothing (None: as many as there
+    is room for, so that every phrase is asked where they all fit). Half of these are taken from what is easily confused
+    with what is there, where `hard_negatives` (phrase -> look-alikes) says so.
     max_annotations: at most so many things over all phrases of a picture.
     """
 
     phrases: int = 4
-    negatives: float = 0.4
+    negatives: float | None = 0.4
     hard_negatives: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_annotations: int = 200
 
@@ -37,7 +38,7 @@ class Asking:
 
     def _positive(self, record: Record, rng: np.random.Generator) -> list[Concept]:
         known = [concept for concept in record.concepts if concept.things]
-        wanted = _near(self.phrases * (1 - self.negatives), rng)
+        wanted = _near(self.phrases * (1 - (self.negatives or 0)), rng)
         chosen: list[Concept] = []
         left = self.max_annotations
         for number in rng.permutation(len(known))[:wanted]:
@@ -58,18 +59,23 @@ class Asking:
         there = {concept.phrase for concept in record.concepts}
         known = vocabulary if record.absent is None else record.absent
         absent = [phrase for phrase in known if phrase not in there]
-        if asked:
-            share = min(self.negatives, 1 - 1e-9)
-            wanted = min(_near(len(asked) * share / (1 - share), rng), self.phrases - len(asked))
-        else:
-            wanted = max(1, _near(self.phrases * self.negatives, rng))
+        wanted = self._room(len(asked), rng)
         hard = self._look_alikes(asked, absent, there, vocabulary)
         found: dict[str, None] = {}
         for _ in range(wanted):
-            pool = [phrase for phrase in (hard if hard and rng.random() < 0.5 else absent) if phrase not in found]
-            if pool:
+            near, other = ([phrase for phrase in pool if phrase not in found] for pool in (hard, absent))
+            if pool := near if near and (not other or rng.random() < 0.5) else other:
                 found[pool[rng.integers(len(pool))]] = None
         return [Concept(phrase, ()) for phrase in found]
+
+    def _room(self, positive: int, rng: np.random.Generator) -> int:
+        """How many negative phrases go with so many positive ones."""
+        if self.negatives is None:
+            return self.phrases - positive
+        if not positive:
+            return max(1, _near(self.phrases * self.negatives, rng))
+        share = min(self.negatives, 1 - 1e-9)
+        return min(_near(positive * share / (1 - share), rng), self.phrases - positive)
 
     def _look_alikes(
         self, asked: Sequence[Concept], absent: Sequence[str], there: set[str], vocabulary: Sequence[str]

@@ -90,6 +90,9 @@ class View:
         values = mean + contrast * (values - mean)
         grey = (values * weights).sum(0)
         values = (grey + saturation * (values - grey)).clamp(0, 255)
+        x0, y0, x1, y1 = self.window
+        if x0 >= 0 and y0 >= 0 and x1 <= self.size[0] and y1 <= self.size[1]:
+            return values.round().to(torch.uint8)
         inside = _cut(torch.full((1, *self.size[::-1]), 255, dtype=torch.uint8), self.window, 0)
         share = resize(inside, *shown.shape[-2:]).float() / 255
         return (PADDING + share * (values - PADDING)).round().to(torch.uint8)

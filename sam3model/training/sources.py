@@ -51,8 +51,8 @@ class PlaygroundSources:
         """Scenes of the training split, never the same one twice."""
         data = self.config.data
         return PlaygroundSource(
-            "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases,
-            outlined=stage.outlined, mask_stride=stage.mask_stride, negatives=data.negatives, exemplars=data.exemplars,
+            "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases, negatives=data.negatives or 0.0,
+            outlined=stage.outlined, mask_stride=stage.mask_stride, exemplars=data.exemplars,
         )  # fmt: skip
 
     def validation(self) -> tuple[Source, int]:

@@ -168,6 +168,13 @@ def test_negatives_are_absent_and_have_their_share():
     assert all(len({one.phrase for one in concepts}) == len(concepts) for concepts in asked)
 
 
+def test_every_phrase_can_be_asked():
+    for asked in drawn(Asking(phrases=20, negatives=None), record(a=1, c=1), 5):
+        assert sorted(one.phrase for one in asked) == list(VOCABULARY)
+        assert {one.phrase for one in asked if one.things} == {"a", "c"}
+    assert all(len(asked) == 5 for asked in drawn(Asking(phrases=5, negatives=None), record(a=1), 5))
+
+
 def test_a_picture_without_things_is_asked_for_what_is_absent():
     assert all(concepts and not any(one.things for one in concepts) for concepts in drawn(Asking(), record()))
 
