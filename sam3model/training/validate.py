@@ -65,7 +65,7 @@ def validate(
         "IL_MCC": result.il_mcc,
         "positive_micro_F1": result.pmf1,
         "mean_IoU": float(np.mean(overlaps)) if overlaps else 0.0,
-        "AP": 100 * max(precision_of_boxes.compute().ap, 0.0),
+        "AP": max(precision_of_boxes.compute().ap, 0.0),
     }
     return Validation(metrics, tuple(shown))
 

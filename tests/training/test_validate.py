@@ -1,0 +1,75 @@
+"""What validation says and shows."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
+from sam3model.data.scenes import PlaygroundSource
+from sam3model.losses.targets import LossTerms
+from sam3model.structures import Detections, QueryOutputs
+from sam3model.text import Tokenizer
+from sam3model.training.panel import Example, draw_panel, paint, save_panel
+from sam3model.training.validate import validate
+
+
+class Oracle(torch.nn.Module):
+    """Knows the truth of one batch, and is as sure of it as it is told to be."""
+
+    def __init__(self, targets, shift: float) -> None:
+        super().__init__()
+        self.targets, self.shift = targets, shift
+
+    def forward(self, pixels, ids, geometry, image_index, mask_prompts=None):
+        truth, count = self.targets, self.targets.num_boxes[:, None]
+        logits = torch.where(torch.arange(12) < count, 9.0, -9.0)
+        boxes = truth.padded(truth.boxes, 0.5)
+        boxes = torch.cat((boxes, boxes.new_full((truth.prompts, 12 - boxes.shape[1], 4), 0.5)), 1)
+        masks = truth.padded(truth.masks * 20.0 - 10, -10)
+        masks = torch.cat((masks, masks.new_full((truth.prompts, 12 - masks.shape[1], *masks.shape[2:]), -10)), 1)
+        presence = torch.where(truth.num_boxes > 0, 9.0, -9.0)
+        return Detections(QueryOutputs(logits, boxes + self.shift, masks), presence, torch.zeros(0))
+
+
+def judged(shift: float):
+    source = Sam3ImageDataset(PlaygroundSource("val", size=64, phrases=4))
+    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, pictures=4)
+    assert 0 < (batch.targets.num_boxes > 0).sum() < batch.targets.prompts
+
+    def loss(*_):
+        return LossTerms(torch.tensor(2.0), {})
+
+    oracle = Oracle(batch.targets, shift).eval()
+    return validate(oracle, loss, [batch], threshold=0.5, precision=torch.float32, examples=3)
+
+
+def test_the_truth_has_full_marks_and_boxes_elsewhere_none():
+    seen = judged(0.0)
+    assert seen.metrics["cgF1"] == pytest.approx(1, abs=1e-3)
+    assert seen.metrics["AP"] == pytest.approx(1, abs=1e-3)
+    assert seen.metrics["mean_IoU"] == pytest.approx(1)
+    assert seen.metrics["loss"] == 2
+    assert judged(5.0).metrics["AP"] == 0
+    assert len(seen.examples) == 3
+    for example in seen.examples:
+        assert example.picture.shape == (64, 64, 3)
+        assert np.array_equal(example.found, example.truth)
+
+
+def test_masks_are_painted_where_they_are_and_nowhere_else():
+    picture = np.full((8, 8, 3), 100, np.uint8)
+    mask = np.zeros((1, 4, 4), bool)
+    mask[0, :2] = True
+    painted, plain = paint(picture, mask), paint(picture, mask[:0])
+    assert (painted[:4] != plain[:4]).any(-1).all()
+    assert np.array_equal(painted[4:], plain[4:])
+
+
+def test_a_panel_is_a_picture_and_no_examples_make_none(tmp_path):
+    example = Example(np.zeros((8, 8, 3), np.uint8), "a phrase", np.zeros((0, 4, 4), bool), np.ones((2, 4, 4), bool))
+    path = tmp_path / "panels" / "step.png"
+    save_panel([example] * 5, path)
+    assert Image.open(path).size == draw_panel([example] * 5).size
+    save_panel([], tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
