@@ -77,7 +77,8 @@ class World:
         for part in ("vision.trunk.blocks", "text.encoder.transformer.resblocks", "fusion.layers", "decoder.layers"):
             for block in model.get_submodule(part).children():
                 fully_shard(block)
-        return fully_shard(model)
+        fully_shard(model)
+        return model
 
     def prepared(self, batch: Batch) -> Batch:
         """The batch on this process's device; where all run the same parts, with a box prompt, if only a padded one."""
