@@ -130,7 +130,11 @@ class SegmentationConfig:
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """The whole image model."""
+    """The whole image model.
+
+    nms: instances of one prompt that share more than this part of the smaller one are one, the best-scoring; None, as
+    released, keeps all.
+    """
 
     d_model: int = 256
     heads: int = 8
@@ -143,6 +147,7 @@ class DetectorConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    nms: float | None = None
 
     def __post_init__(self) -> None:
         require_positive(self, "d_model", "heads")
@@ -189,6 +194,7 @@ def sam3_tiny() -> DetectorConfig:
         fusion=FusionConfig(layers=2, ffn=192),
         decoder=DecoderConfig(layers=3, ffn=192, queries=24),
         scoring=ScoringConfig(hidden=128),
+        nms=0.6,
     )
 
 

@@ -21,6 +21,7 @@ from sam3model.errors import InputError
 from sam3model.instances import Instances, no_instances
 from sam3model.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from sam3model.ops.masks import masks_at_size
+from sam3model.ops.nms import distinct_masks
 from sam3model.ops.resize import preprocess
 from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, PromptTokens, TextTokens
 from sam3model.text.tokenizer import Tokenizer
@@ -195,16 +196,23 @@ class Sam3ImagePredictor:
         scale = torch.tensor(encoded.size * 2, device=self.device, dtype=torch.float32)
         boxes = (cxcywh_to_xyxy(grounding.boxes.float()) * scale)[select[:, 0], select[:, 1]].cpu().numpy()
         kept_scores = scores[select[:, 0], select[:, 1]].cpu().numpy()
+        kept = self._distinct(logits, scores, select)
         rows = select[:, 0].cpu().numpy()
+        chosen = [torch.from_numpy(rows == row) & kept for row in range(len(phrases))]
         return [
-            Instances(
-                masks_at_size(logits[torch.from_numpy(rows == row)], encoded.size),
-                boxes[rows == row],
-                kept_scores[rows == row],
-                phrase,
-            )
-            for row, phrase in enumerate(phrases)
+            Instances(masks_at_size(logits[mine], encoded.size), boxes[mine.numpy()], kept_scores[mine.numpy()], phrase)
+            for mine, phrase in zip(chosen, phrases, strict=True)
         ]
+
+    def _distinct(self, logits: Tensor, scores: Tensor, select: Tensor) -> Tensor:
+        """Which of the K selected instances stay, (K,) bool on the CPU: all, unless the configuration sets `nms`."""
+        kept = torch.ones(len(select), dtype=torch.bool)
+        limit = self.model.config.nms
+        if limit is not None:
+            for prompt in select[:, 0].unique():
+                rows = select[:, 0] == prompt
+                kept[rows.cpu()] = distinct_masks(logits[rows] > 0, scores[prompt, select[rows, 1]], limit).cpu()
+        return kept
 
     def _encode_phrases(self, phrases: Sequence[str]) -> TextTokens:
         """Text tokens of the phrases, each encoded once and remembered (the last `CACHED_PHRASES`)."""

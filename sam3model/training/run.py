@@ -213,8 +213,8 @@ class Run:
         pictures = batches(Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count)
         seen = validate(
             model, build_loss(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,
-            threshold=settings.threshold, precision=self.precision, device=self.world.device,
-            examples=settings.examples,
+            threshold=settings.threshold, precision=self.precision, nms=model.config.nms,
+            device=self.world.device, examples=settings.examples,
         )  # fmt: skip
         metrics = seen.metrics
         save_panel(seen.examples, self.folder / "panels" / f"step_{self.progress.step:08d}.png")

@@ -13,6 +13,7 @@ from sam3model.losses.targets import Targets
 from sam3model.metrics.average_precision import AveragePrecision, strongest
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy
+from sam3model.ops.nms import distinct_masks
 from sam3model.structures import Detections
 from sam3model.training.panel import Example
 from sam3model.training.step import Loss, evaluate
@@ -34,13 +35,15 @@ def validate(
     *,
     threshold: float,
     precision: torch.dtype,
+    nms: float | None = None,
     device: torch.device | str = "cpu",
     examples: int = 0,
 ) -> Validation:
     """Mean loss, cgF1 and its two factors (presence MCC, positive micro-F1), mean IoU of positive prompts' unions, AP.
 
     AP is COCO's over boxes, each phrase a category. Masks are compared at the resolution of the targets. `model` is in
-    eval mode. examples: so many prompts are kept to be drawn.
+    eval mode. nms: as `DetectorConfig.nms`, so that validation keeps what the predictor keeps. examples: so many
+    prompts are kept to be drawn.
     """
     samples: list[SampleCounts] = []
     overlaps: list[float] = []
@@ -52,7 +55,7 @@ def validate(
         add_boxes(precision_of_boxes, detections, batch, prompts)
         total += terms.total.item() * batch.targets.prompts
         prompts += batch.targets.prompts
-        for prompt, (found, truth) in enumerate(masks_of(detections, batch.targets, threshold)):
+        for prompt, (found, truth) in enumerate(masks_of(detections, batch.targets, threshold, nms)):
             samples.append(count_matches(mask_iou(truth, found)))
             if len(shown) < examples:
                 shown.append(_example(batch, prompt, found, truth))
@@ -91,7 +94,9 @@ def _example(batch: Batch, prompt: int, found: Tensor, truth: Tensor) -> Example
     return Example(picture, batch.phrases[prompt], found.cpu().numpy(), truth.cpu().numpy())
 
 
-def masks_of(detections: Detections, targets: Targets, threshold: float) -> Iterator[tuple[Tensor, Tensor]]:
+def masks_of(
+    detections: Detections, targets: Targets, threshold: float, nms: float | None
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Found and true masks (n, H, W) bool of each prompt, found ones at the size of the true ones."""
     if targets.masks is None or detections.main.masks is None:
         return
@@ -99,7 +104,10 @@ def masks_of(detections: Detections, targets: Targets, threshold: float) -> Iter
     size = targets.masks.shape[-2:]
     truths = targets.masks.split(targets.num_boxes.tolist())
     for prompt, truth in enumerate(truths):
-        kept = detections.main.masks[prompt, scores[prompt] > threshold]
+        above = scores[prompt] > threshold
+        kept = detections.main.masks[prompt, above]
+        if nms is not None:
+            kept = kept[distinct_masks(kept > 0, scores[prompt, above], nms)]
         yield F.interpolate(kept[:, None], size=size, mode="bilinear")[:, 0] > 0, truth
 
 
