@@ -1,6 +1,6 @@
-"""How long a question takes with sam3-tiny: cold (a new process) and warm (weights loaded), and where the warm time goes.
+"""How long a question takes with sam3-tiny: cold (a new process) and warm, and what encoding takes of it.
 
-    python benchmarks/ask.py [--runs 10]
+python benchmarks/ask.py [--runs 10]
 """
 
 import argparse

@@ -226,10 +226,10 @@ def test_config_round_trip_and_refusal():
         assert config_from_dict(json.loads(json.dumps(config_to_dict(preset())))) == preset()
     with pytest.raises(ConfigError, match=r"decoder\.querys'; did you mean 'queries'"):
         config_from_dict({"decoder": {"querys": 3}})
-    with pytest.raises(ConfigError, match="heads: .* valid integer, got 'many'"):
+    with pytest.raises(ConfigError, match=r"heads: .* valid integer, got 'many'"):
         config_from_dict({"heads": "many"})
     for value in ("8", 8.0, True, None):
-        with pytest.raises(ConfigError, match="heads: .* valid integer"):
+        with pytest.raises(ConfigError, match=r"heads: .* valid integer"):
             config_from_dict({"heads": value})
     with pytest.raises(ConfigError, match="must be a table of values"):
         config_from_dict([])  # pyright: ignore[reportArgumentType]

@@ -56,8 +56,13 @@ def test_ask_runs_from_the_wheel_in_an_environment_of_its_own(wheel, tmp_path):
     python = tmp_path / "env" / "bin" / "python"
     run(python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel, cwd=tmp_path)
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # a path alone: their .pth files stay out
-    where = run(python, "-c", "import sam3agent, sam3model; print(sam3agent.__file__, sam3model.__file__)", cwd=tmp_path)
+    # A path alone: the .pth files beside the dependencies stay out.
+    (site / "dependencies.pth").write_text(
+        sysconfig.get_path("purelib") + "\n"
+    )
+    where = run(
+        python, "-c", "import sam3agent, sam3model; print(sam3agent.__file__, sam3model.__file__)", cwd=tmp_path
+    )
     assert all(str(tmp_path) in path for path in where.split())
     picture = site / "sam3model" / "_assets" / "match.png"
     command = tmp_path / "env" / "bin" / "sam3agent"
