@@ -57,9 +57,7 @@ def test_ask_runs_from_the_wheel_in_an_environment_of_its_own(wheel, tmp_path):
     run(python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", wheel, cwd=tmp_path)
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
     # A path alone: the .pth files beside the dependencies stay out.
-    (site / "dependencies.pth").write_text(
-        sysconfig.get_path("purelib") + "\n"
-    )
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     where = run(
         python, "-c", "import sam3agent, sam3model; print(sam3agent.__file__, sam3model.__file__)", cwd=tmp_path
     )
