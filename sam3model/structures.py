@@ -9,7 +9,7 @@ picture.
 Padding masks are boolean with True = padding (ignored).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -62,8 +62,15 @@ class GeometryPrompt:
 
     def to(self, device: torch.device | str) -> "GeometryPrompt":
         """The same prompt on another device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return GeometryPrompt(**{name: None if value is None else value.to(device) for name, value in moved.items()})
+        return GeometryPrompt(
+            boxes=self.boxes.to(device),
+            box_labels=self.box_labels.to(device),
+            box_mask=self.box_mask.to(device),
+            points=self.points.to(device),
+            point_labels=self.point_labels.to(device),
+            point_mask=self.point_mask.to(device),
+            masks=None if self.masks is None else self.masks.to(device),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,4 +202,4 @@ def test_the_shipped_match_is_the_generators_and_its_truth_holds(tmp_path: Path)
         assert viewer(shown).answer(question.text) == set(question.ids), question
     white = [thing for thing in shown.objects if (thing.kind, thing.colour) == ("player", "white")]
     assert len(white) >= 3
-    assert {"ball", "referee"} <= {thing.kind for thing in shown.objects}
+    assert {"ball", "player"} <= {thing.kind for thing in shown.objects}
