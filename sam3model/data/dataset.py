@@ -1,7 +1,9 @@
 """A torch dataset of pictures with queries, and an endless stream of batches that any number of workers makes alike."""
 
 import itertools
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Protocol
@@ -33,6 +35,7 @@ class Sam3ImageDataset(Dataset[Sample]):
 
 
 CACHED_PHRASES = 1 << 16
+GRACE_S = 5.0
 
 
 class CachedTokenizer:
@@ -101,7 +104,17 @@ class _Consecutive(torch.utils.data.Sampler[list[int]]):
 
 
 def _quiet_worker(_: int) -> None:
-    """One thread, and deaf to the signals that stop a run: a whole group gets them, and the run ends its workers."""
+    """One thread, and no part in the run's own handling of signals.
+
+    A whole process group may be told to stop: the run then still needs its batch, so a worker goes on for a moment, and
+    leaves without an error. It must leave, since an interpreter that ends waits for the workers it has told to stop.
+    """
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave_soon)
+
+
+def _leave_soon(*_: object) -> None:
+    timer = threading.Timer(GRACE_S, os._exit, (0,))
+    timer.daemon = True
+    timer.start()

@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
@@ -312,3 +314,13 @@ def test_a_set_that_leaves_nothing_to_ask_says_so(tmp_path):
     silent = AnnotatedSet("quiet.json", [replace(record(), path=tmp_path / "1.png")], ())
     with pytest.raises(DataError, match=r"quiet.json: 100 pictures in a row leave nothing to ask"):
         AnnotatedSource(silent, size=16)(0)
+
+
+def test_a_worker_left_behind_does_not_hold_up_the_end_of_the_process():
+    code = (
+        "import torch.utils.data as d\nfrom sam3model.data import dataset\ndataset.GRACE_S = 0.2\n"
+        "loader = d.DataLoader(range(9), num_workers=1, worker_init_fn=dataset._quiet_worker)\n"
+        "left = iter(loader)\nnext(left)\n"
+        "type(left)._shutdown_workers = lambda _: None  # as when a traceback keeps the iterator alive\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
