@@ -258,9 +258,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({f"{library} {dtype}": asdict(figures) for (library, dtype), figures in results.items()}))
         return
-    print(
-        f"{platform.processor() or platform.machine()}, {threads} threads, torch {torch.__version__}, {arguments.clock} time"
-    )
+    print(f"{platform.machine()}, {threads} threads, torch {torch.__version__}, {arguments.clock} time")
     report(results, default)
 
 
