@@ -1,6 +1,5 @@
 """Masks of videos as they lie in files: label pictures (PNG) and run-length codes, every one checked before use."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.files import MAX_SIDE, field, first_existing, inside
+from sam3model.data.segments import CODE, decode_runs
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle, coco_mask
 
@@ -17,8 +17,6 @@ Size = tuple[int, int]
 """Height and width."""
 VOID = 255
 """Label of pixels that belong to nothing in particular (DAVIS)."""
-CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
-"""Numbers of a compressed code: six bits a character, at most seven characters, the last below `P`."""
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
@@ -125,17 +123,7 @@ def _plain_runs(counts: list[Any], where: str) -> list[int]:
 
 
 def _decode(counts: str | bytes, where: str) -> NDArray[np.int64]:
-    """Run lengths: five bits a character, lowest first; from the fourth on as differences to the last but one."""
     text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
     if not CODE.fullmatch(text):
         raise DataError(f"{where}: the field 'counts' is no run-length code")
-    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
-    stop = np.flatnonzero(codes < 32) + 1
-    if not len(stop):
-        return stop
-    start = np.concatenate([[0], stop[:-1]])
-    shift = 5 * (np.arange(len(codes)) - np.repeat(start, stop - start))
-    runs = np.add.reduceat((codes & 31) << shift, start)
-    runs -= (codes[stop - 1] & 16 > 0) * (np.int64(1) << 5 * (stop - start))
-    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
-    return runs
+    return decode_runs(text)

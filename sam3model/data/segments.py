@@ -16,7 +16,7 @@ Polygons = tuple[NDArray[np.float64], ...]
 Segmentation = Polygons | Rle
 """Polygons as arrays x0, y0, x1, y1, …, or a compressed run-length code `{"size": [H, W], "counts": bytes}`."""
 
-_CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
+CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
 """Numbers of a compressed code: six bits a character, at most seven characters, the last one below `P`."""
 
 
@@ -81,10 +81,17 @@ def _plain_runs(counts: list[Any]) -> NDArray[np.int64]:
 
 
 def _decode(counts: Any) -> NDArray[np.int64]:
-    """Run lengths: five bits a character, lowest first; from the fourth on as differences to the last but one."""
     text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
-    if not isinstance(text, bytes) or not _CODE.fullmatch(text):
+    if not isinstance(text, bytes) or not CODE.fullmatch(text):
         raise DataError("mask without a readable run-length code")
+    return decode_runs(text)
+
+
+def decode_runs(text: bytes) -> NDArray[np.int64]:
+    """Run lengths of a compressed code that matches `CODE`, (n,).
+
+    Five bits a character, lowest first; from the fourth run on as differences to the last but one.
+    """
     codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     stop = np.flatnonzero(codes < 32) + 1
     if not len(stop):
