@@ -10,6 +10,7 @@ from evals.files import field, image_size, numbers, picture, read_json, table
 from evals.registry import PhraseSample, Rle, Source
 from evals.scorers.detection import PictureTruth, Target
 from evals.video.masks import read_rle
+from sam3model.data.coco import class_phrase
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import coco_mask
 
@@ -73,7 +74,7 @@ def samples(
 ) -> list[PhraseSample[PictureTruth]]:
     """Every picture with all categories (or those `used`) as phrases."""
     categories = tuple(used or file.categories)
-    phrases = tuple(phrase(file.categories[i]) for i in categories)
+    phrases = tuple(class_phrase(file.categories[i]) for i in categories)
     found = []
     for image in file.images:
         where = f"{file.path}: image {image['id']}"
@@ -91,11 +92,6 @@ def targets_of(file: CocoFile, image: Row, masks: bool) -> dict[int, tuple[Targe
     for row in file.annotations.get(image["id"], ()):
         targets[row["category_id"]].append(target(row, size, file.path, masks))
     return {category: tuple(found) for category, found in targets.items()}
-
-
-def phrase(name: str) -> str:
-    """A category's name as people would say it: spaces for underscores."""
-    return " ".join(name.replace("_", " ").split()) or name
 
 
 def read(source: Source) -> list[PhraseSample[PictureTruth]]:

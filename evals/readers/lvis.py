@@ -7,9 +7,10 @@ asked for, none of the 300 goes to one that is not scored, a difference to the o
 from urllib.parse import urlsplit
 
 from evals.files import field, first_existing, integers, picture, read_json, table
-from evals.readers.coco import load, phrase, targets_of
+from evals.readers.coco import load, targets_of
 from evals.registry import PhraseSample, Source
 from evals.scorers.detection import PictureTruth
+from sam3model.data.coco import class_phrase
 from sam3model.errors import DataError
 
 FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}
@@ -38,5 +39,6 @@ def read(source: Source) -> list[PhraseSample[PictureTruth]]:
         truth = PictureTruth(image["id"], asked, targets, unfinished=unfinished, groups=groups)
         name = urlsplit(field(image, "coco_url", str, where)).path.strip("/")
         open_it = picture(source.root, ("", "images"), name)
-        found.append(PhraseSample(str(image["id"]), open_it, tuple(phrase(file.categories[i]) for i in asked), truth))
+        phrases = tuple(class_phrase(file.categories[i]) for i in asked)
+        found.append(PhraseSample(str(image["id"]), open_it, phrases, truth))
     return found

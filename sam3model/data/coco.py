@@ -14,7 +14,10 @@ from sam3model.data.records import AnnotatedSet, Concept, Record, Thing
 
 
 def class_phrase(name: str) -> str:
-    """A class name as people would say it: no underscores or brackets.
+    """A class name as people would say it, which training and scoring both ask for: no underscores or brackets.
+
+    What stands in brackets tells namesakes apart (`bow_(weapon)`), so its words stay, and in their place; nobody says
+    the brackets. All else is left as it is, capitals too: the tokenizer takes care of them.
 
     >>> class_phrase("bow_(decorative_ribbons)")
     'bow decorative ribbons'

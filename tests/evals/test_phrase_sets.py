@@ -71,7 +71,11 @@ def test_coco_scores_boxes_and_masks_of_polygons_and_codes(tmp_path):
     content = {
         "images": [image(1, "000000000001.jpg"), image(2, "000000000002.jpg")],
         "annotations": rows,
-        "categories": [{"id": 1, "name": "red block"}, {"id": 2, "name": "blue_block"}, {"id": 3, "name": "green"}],
+        "categories": [
+            {"id": 1, "name": "red block"},
+            {"id": 2, "name": "blue_block"},
+            {"id": 3, "name": "green_(lawn)"},
+        ],
     }
     write_json(root / "annotations/instances_val2017.json", content)
     got = figures("coco", root)
@@ -79,7 +83,7 @@ def test_coco_scores_boxes_and_masks_of_polygons_and_codes(tmp_path):
     assert got["mask AP_50"] == pytest.approx(100)
     assert got["mask AP_75"] == pytest.approx(50)
     asked = json.loads((tmp_path / "out-coco/predictions.jsonl").read_text().splitlines()[0])
-    assert asked["phrases"] == ["red block", "blue block", "green"]
+    assert asked["phrases"] == ["red block", "blue block", "green lawn"]
 
 
 def test_lvis_ignores_what_was_not_checked(tmp_path):
