@@ -8,7 +8,7 @@ from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
 from sam3model.losses.semantic import SemanticSegCriterion
 from sam3model.losses.targets import LossTerms, Targets
 from sam3model.losses.tracker import MultiStepMultiMasksAndIous, TrackerStep
-from sam3model.losses.wrapper import LossConfig, Sam3LossWrapper, Stage, build_loss
+from sam3model.losses.wrapper import LossConfig, Sam3LossWrapper, Stage
 
 __all__ = [
     "Boxes",
@@ -29,5 +29,4 @@ __all__ = [
     "TrackerStep",
     "TrackingByDetectionAssoc",
     "TrackingScales",
-    "build_loss",
 ]

@@ -192,8 +192,3 @@ class Sam3LossWrapper:
             for layer, matches, suffix in zip(many, many_matches, suffixes, strict=False)
         ]
         return layers
-
-
-def build_loss(config: LossConfig | None = None) -> Sam3LossWrapper:
-    """The loss of a training run; without `config`, that of the published recipe."""
-    return Sam3LossWrapper(config)

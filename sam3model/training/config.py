@@ -97,7 +97,7 @@ class DataConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class CurriculumStage:
     """One stretch of the curriculum: `share` of the budget on pictures of `size` pixels, `batch` at a time.
 
     size: 0 is the size that the model answers at, which the last stage must have. batch: over all processes together.
@@ -225,7 +225,7 @@ class TrainConfig:
     log_every: int = 10
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    stages: tuple[Stage, ...] = (Stage(),)
+    stages: tuple[CurriculumStage, ...] = (CurriculumStage(),)
     budget: BudgetConfig = field(default_factory=lambda: BudgetConfig(steps=1000))
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

@@ -21,9 +21,9 @@ from sam3model.data.queries import Batch
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.devices import resolve_device
 from sam3model.errors import TrainingError
-from sam3model.losses import build_loss
+from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
-from sam3model.training.config import Stage, TrainConfig, to_dict
+from sam3model.training.config import CurriculumStage, TrainConfig, to_dict
 from sam3model.training.ema import Ema
 from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
@@ -106,7 +106,7 @@ class Run:
             compile_model(self.model)
         self.net = self.world.spread(self.model)
         self.precision = getattr(torch, config.precision)
-        self.loss = build_loss(config.loss)
+        self.loss = Sam3LossWrapper(config.loss)
         self.optimizer = build_optimizer(self.model, config.optim)
         self.ema = Ema(self.model, config.ema.decay, config.ema.every)
         self.progress = Progress()
@@ -212,7 +212,7 @@ class Run:
         held_out, count = self.sources.validation()
         pictures = batches(Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count)
         seen = validate(
-            model, build_loss(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,
+            model, Sam3LossWrapper(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,
             threshold=settings.threshold, precision=self.precision, nms=model.config.nms,
             device=self.world.device, examples=settings.examples,
         )  # fmt: skip
@@ -266,7 +266,7 @@ class Run:
             "torch": torch.__version__,
         }
 
-    def _stream(self, stage: Stage) -> Iterator[Batch]:
+    def _stream(self, stage: CurriculumStage) -> Iterator[Batch]:
         data, share = self.config.data, self.world.share(stage.batch)
         self.waited = 0.0
         self.speed_from = (self.progress.seconds, self.progress.pictures)

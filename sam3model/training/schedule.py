@@ -7,7 +7,7 @@ a run in steps is not known, so it is estimated as step / progress, which is exa
 import math
 from collections.abc import Sequence
 
-from sam3model.training.config import ScheduleConfig, Stage
+from sam3model.training.config import CurriculumStage, ScheduleConfig
 
 
 def factor(config: ScheduleConfig, step: int, progress: float) -> float:
@@ -30,7 +30,7 @@ def factor(config: ScheduleConfig, step: int, progress: float) -> float:
     return value
 
 
-def stage_at(stages: Sequence[Stage], progress: float) -> int:
+def stage_at(stages: Sequence[CurriculumStage], progress: float) -> int:
     """Index of the stage that a run is in after `progress` of its budget."""
     whole, passed = sum(stage.share for stage in stages), 0.0
     for index, stage in enumerate(stages):

@@ -16,13 +16,13 @@ from sam3model.data.scenes import PlaygroundSource
 from sam3model.data.transforms import TRANSFORMS, Transform
 from sam3model.errors import ConfigError, DataError
 from sam3model.parse import nearest, parse
-from sam3model.training.config import DataConfig, Stage, TrainConfig
+from sam3model.training.config import CurriculumStage, DataConfig, TrainConfig
 
 
 class Sources(Protocol):
     """Where a run's pictures come from."""
 
-    def training(self, stage: Stage) -> Source:
+    def training(self, stage: CurriculumStage) -> Source:
         """Pictures to learn from, without end, as this stage wants them."""
         ...
 
@@ -47,7 +47,7 @@ class PlaygroundSources:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
 
-    def training(self, stage: Stage) -> Source:
+    def training(self, stage: CurriculumStage) -> Source:
         """Scenes of the training split, never the same one twice."""
         data = self.config.data
         return PlaygroundSource(
@@ -70,7 +70,7 @@ class AnnotatedSources:
         self.transforms = [build_transform(item) for item in config.data.transforms]
         self.learnt, self.judged = _read(config.data, config.seed)
 
-    def training(self, stage: Stage) -> Source:
+    def training(self, stage: CurriculumStage) -> Source:
         """Pictures of the training part, again and again."""
         data = self.config.data
         return AnnotatedSource(

@@ -8,7 +8,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from sam3model.errors import ConfigError
-from sam3model.losses import IABCEMdetr, LossConfig, Sam3LossWrapper, Stage, Targets, build_loss
+from sam3model.losses import IABCEMdetr, LossConfig, Sam3LossWrapper, Stage, Targets
 from sam3model.structures import Detections, QueryOutputs
 from tests.losses.reference import Case, names
 
@@ -125,7 +125,7 @@ def test_masks_for_prompts_with_targets_alone_change_nothing():
         one_to_many=replace(whole.one_to_many, masks=whole.one_to_many.masks[rows], mask_rows=rows),
         semantic=whole.semantic[rows],
     )
-    loss = build_loss()
+    loss = Sam3LossWrapper()
     torch.testing.assert_close(loss(part, targets).total, loss(whole, targets).total)
 
 
@@ -134,7 +134,7 @@ def test_inference_outputs_give_a_loss_too():
     case = Case.load("wrapper/total/finetune_seg")
     whole, targets = detections(case), case.targets()
     alone = replace(whole, one_to_many=None, aux=(), aux_one_to_many=(), aux_presence=())
-    terms = build_loss()(alone, targets)
+    terms = Sam3LossWrapper()(alone, targets)
     assert not [name for name in terms.losses if "aux" in name or "o2m" in name]
     case.check("loss_bbox", terms.losses["loss_bbox"])
     case.check("loss_mask", terms.losses["loss_mask"])
@@ -147,7 +147,7 @@ def test_bfloat16_outputs_are_scored_in_float32():
         outputs.main.logits.bfloat16(), outputs.main.boxes.bfloat16(), outputs.main.masks.bfloat16()
     ))  # fmt: skip
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        terms = build_loss()(low, targets)
+        terms = Sam3LossWrapper()(low, targets)
     assert terms.total.dtype == torch.float32
     assert terms.total.item() == pytest.approx(float(case.expected["core_loss"]), rel=0.02)
 
@@ -160,7 +160,7 @@ def test_targets_from_lists_equal_packed_targets():
         packed.boxes.split(counts), packed.masks.split(counts), object_ids=packed.object_ids.split(counts),
         is_valid_mask=packed.is_valid_mask.split(counts), is_exhaustive=packed.is_exhaustive.tolist(),
     )  # fmt: skip
-    loss = build_loss()
+    loss = Sam3LossWrapper()
     assert loss(detections(case), made.to("cpu")).total == loss(detections(case), packed).total
     assert torch.equal(made.padded(made.object_ids, -1), case["target.object_ids_padded"])
 
@@ -174,7 +174,7 @@ def test_a_step_down_the_gradient_lowers_the_loss():
     torch.manual_seed(0)
     case = Case.load("wrapper/total/finetune_seg")
     outputs, targets = detections(case), case.targets()
-    loss = build_loss()
+    loss = Sam3LossWrapper()
     before = loss(outputs, targets).total
     (gradient,) = torch.autograd.grad(before, outputs.main.boxes)
     moved = replace(outputs, main=replace(outputs.main, boxes=outputs.main.boxes - 1e-5 * gradient))
@@ -192,6 +192,6 @@ def test_masks_for_no_prompt_at_all(with_targets):
     logits = torch.zeros(1, 6, requires_grad=True)
     main = QueryOutputs(logits, torch.rand(1, 6, 4), torch.zeros(0, 6, 4, 4), none)
     outputs = Detections(main, torch.ones(1, requires_grad=True), torch.empty(0), torch.zeros(0, 1, 4, 4))
-    terms = build_loss()(outputs, targets)
+    terms = Sam3LossWrapper()(outputs, targets)
     assert terms.total.isfinite() and terms.losses["loss_mask"] == 0 == terms.losses["loss_semantic_dice"]
     assert torch.autograd.grad(terms.total, outputs.presence)[0].any()

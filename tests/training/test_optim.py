@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sam3model.build import build
-from sam3model.training.config import OptimConfig, ScheduleConfig, Stage
+from sam3model.training.config import CurriculumStage, OptimConfig, ScheduleConfig
 from sam3model.training.optim import parameter_groups
 from sam3model.training.schedule import factor, stage_at
 
@@ -69,5 +69,5 @@ def test_cosine_warms_up_and_ends_at_its_final_share():
 
 
 def test_stages_take_their_shares_of_the_budget():
-    stages = (Stage(share=1), Stage(share=3))
+    stages = (CurriculumStage(share=1), CurriculumStage(share=3))
     assert [stage_at(stages, progress) for progress in (0, 0.2499, 0.25, 0.99, 1.0)] == [0, 0, 1, 1, 1]

@@ -13,7 +13,7 @@ from sam3model.checkpoint import load
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
 from sam3model.data.scenes import PlaygroundSource
 from sam3model.errors import InputError, TrainingError
-from sam3model.losses import build_loss
+from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
 from sam3model.training.config import BudgetConfig
 from sam3model.training.run import Run, StopSignal, train
@@ -34,7 +34,7 @@ def test_four_scenes_are_learnt_by_heart(settings):
     source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
     (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, pictures=4)
     losses = [
-        train_step(run.model, build_loss(config.loss), run.optimizer, batch, config.optim).loss for _ in range(60)
+        train_step(run.model, Sam3LossWrapper(config.loss), run.optimizer, batch, config.optim).loss for _ in range(60)
     ]
     assert losses[-1] < 0.5 * losses[0]
 
