@@ -26,3 +26,20 @@ def test_both_ways_agree(kind):
         strict=True,
     ):
         torch.testing.assert_close(a, b)
+
+
+def test_a_learnt_bias_and_keys_all_get_their_gradient():
+    torch.manual_seed(0)
+    shapes = (2, 3, 4, 8), (2, 3, 6, 8), (2, 3, 6, 8), (2, 1, 4, 6)
+    assert torch.autograd.gradcheck(attend, [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes])
+
+
+def test_autocast_makes_one_precision_of_mixed_inputs():
+    torch.manual_seed(0)
+    query = torch.randn(1, 2, 4, 8, requires_grad=True)
+    key = torch.randn(1, 2, 4, 8, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = attend(query, key, key)
+    out.float().sum().backward()
+    assert out.dtype == torch.bfloat16
+    assert (query.grad.dtype, key.grad.dtype) == (torch.float32, torch.bfloat16)
