@@ -180,7 +180,7 @@ def transformers_config(config: DetectorConfig) -> dict[str, Any]:
         "layer_norm_eps": 1e-5,
         "dropout": config.dropout,
     }
-    grid = [vit.grid * 4, vit.grid * 2, vit.grid]
+    sizes = [round(vit.grid * scale) for scale in config.neck.scale_factors[: -config.neck.dropped_levels or None]]
     return {
         "model_type": "sam3",
         "architectures": ["Sam3Model"],
@@ -188,7 +188,7 @@ def transformers_config(config: DetectorConfig) -> dict[str, Any]:
             "model_type": "sam3_vision_model",
             "fpn_hidden_size": config.d_model,
             "scale_factors": list(config.neck.scale_factors),
-            "backbone_feature_sizes": [[side, side] for side in grid],
+            "backbone_feature_sizes": [[side, side] for side in sizes],
             "backbone_config": {
                 "model_type": "sam3_vit_model",
                 "hidden_size": vit.width,
