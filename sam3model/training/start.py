@@ -7,11 +7,14 @@ import torch
 from torch import nn
 
 from sam3model.build import build
-from sam3model.checkpoint import load
+from sam3model.checkpoint import find_weights, load
+from sam3model.checkpoint.files import open_tensors
+from sam3model.checkpoint.layouts import recognise
 from sam3model.config import DetectorConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
 from sam3model.training.config import ModelConfig
+from sam3model.training.finer import halve_patches
 from sam3model.training.lora import add_adapters
 
 log = logging.getLogger(__name__)
@@ -20,11 +23,13 @@ log = logging.getLogger(__name__)
 def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageModel:
     """New, or from weights in float32 whatever the file holds, with the dropout of `detector`; frozen where asked.
 
+    Weights whose patches are twice as large as those of `detector` begin a finer model.
+
     Raises:
         CheckpointError: the weights cannot be read, or do not fit.
         ConfigError: a frozen part or an adapter's pattern names nothing, or nothing is left to train.
     """
-    model = load(config.weights, config=detector, dtype=torch.float32) if config.weights else build(detector)
+    model = _from_weights(config.weights, detector) if config.weights else build(detector)
     for module in (model.vision.trunk, model.fusion, model.decoder):
         module.checkpointing = config.checkpointing
     if config.lora is not None:
@@ -35,6 +40,15 @@ def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageMod
         raise ConfigError("model.frozen: nothing is left to train")
     log.info("training %.2f M of %.2f M parameters", trained / 1e6, sum(p.numel() for p in model.parameters()) / 1e6)
     return model
+
+
+def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
+    """The weights as they are or, where their patches are twice those of `detector`, the finer model they can begin."""
+    stated = recognise(open_tensors(find_weights(weights)), None).config
+    if stated.vit.patch_size != 2 * detector.vit.patch_size:
+        return load(weights, config=detector, dtype=torch.float32)
+    log.info("the patches of %s are halved", weights)
+    return halve_patches(load(weights, dtype=torch.float32), detector)
 
 
 def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
