@@ -1,4 +1,4 @@
-"""Beginning a model of small patches from one of patches twice as large, which learns the same at a quarter of the cost."""
+"""A model of small patches, begun from one of patches twice as large, which learns at a quarter of the cost."""
 
 from collections.abc import Iterator
 
