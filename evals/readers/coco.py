@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evals.files import field, image_size, numbers, picture, read_json, table
+from evals.masks import read_rle
 from evals.registry import PhraseSample, Rle, Source
 from evals.scorers.detection import PictureTruth, Target
-from evals.video.masks import read_rle
 from sam3model.data.coco import class_phrase
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import coco_mask

@@ -1,10 +1,10 @@
 """GroundingSuite-Eval: one JSON object a line."""
 
 from evals.files import field, first_existing, numbers, parse_json, picture, read_text
+from evals.masks import read_rle
 from evals.registry import QuestionSample, Source
 from evals.scorers.grounding import Grounded
 from evals.scorers.referring import union
-from evals.video.masks import read_rle
 from sam3model.errors import DataError
 
 FILE = "GroundingSuite-Eval.jsonl"

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.files import field, first_existing, image_size, numbers, read_json, table
+from evals.masks import Size, read_rle
 from evals.registry import Figures, Source
-from evals.video.masks import Size, progress, read_rle, results_file
+from evals.video.masks import progress, results_file
 from sam3model.errors import DataError
 from sam3model.metrics.assignment import best_pairs
 from sam3model.metrics.hota import Hota

@@ -1,4 +1,4 @@
-"""Masks of videos as they lie in files: label pictures (PNG) and run-length codes, every one checked before use."""
+"""Masks of videos as they lie in files: label pictures (PNG), every one checked before use."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,14 +7,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.files import MAX_SIDE, field, first_existing, inside
-from sam3model.data.segments import CODE, decode_runs
+from evals.files import first_existing, inside
+from evals.masks import Size
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle, coco_mask
 
 Item = TypeVar("Item")
-Size = tuple[int, int]
-"""Height and width."""
 VOID = 255
 """Label of pixels that belong to nothing in particular (DAVIS)."""
 
@@ -88,42 +86,3 @@ def objects_of(labels: NDArray[np.uint8]) -> dict[int, Rle]:
 def whole_mask(labels: NDArray[np.uint8]) -> Rle:
     """The mask of all labels together, void included: pictures of one object are written as 0/1 or 0/255."""
     return coco_mask.encode(np.asfortranarray(labels > 0, np.uint8))
-
-
-def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
-    """A COCO run-length code, compressed or a list of runs, as a compressed one that C code may be given.
-
-    Raises `DataError`, which says `where`, if it is malformed, does not fill its size, or has another than `size`.
-    """
-    height, width = _size(value, where)
-    if size is not None and (height, width) != size:
-        raise DataError(f"{where}: a mask of {width}x{height} pixels in a video of {size[1]}x{size[0]}")
-    counts = field(value, "counts", (str, bytes, list), where)
-    runs = np.array(_plain_runs(counts, where) if isinstance(counts, list) else _decode(counts, where), np.int64)
-    if runs.sum() != height * width or (runs < 0).any():
-        raise DataError(f"{where}: the runs of a mask do not fill {width}x{height} pixels")
-    rle = {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
-    if isinstance(counts, list):
-        rle = coco_mask.frPyObjects(rle, height, width)
-    # empty runs inside are legal, but pycocotools may run out of its buffers when it merges such masks
-    return coco_mask.encode(coco_mask.decode(rle)) if (runs[1:] == 0).any() else rle
-
-
-def _size(value: Any, where: str) -> Size:
-    sides = field(value, "size", (list, tuple), where)
-    if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
-        raise DataError(f"{where}: the field 'size' is no height and width: {sides}")
-    return sides[0], sides[1]
-
-
-def _plain_runs(counts: list[Any], where: str) -> list[int]:
-    if not all(type(run) is int and 0 <= run < 1 << 32 for run in counts):
-        raise DataError(f"{where}: the field 'counts' holds something that is no run length")
-    return counts
-
-
-def _decode(counts: str | bytes, where: str) -> NDArray[np.int64]:
-    text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
-    if not CODE.fullmatch(text):
-        raise DataError(f"{where}: the field 'counts' is no run-length code")
-    return decode_runs(text)

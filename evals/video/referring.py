@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.files import field, inside, read_json
+from evals.masks import Size, read_rle
 from evals.registry import Figures, Source
-from evals.video.masks import Size, progress, read_labels, read_rle, size_of, whole_mask
+from evals.video.masks import progress, read_labels, size_of, whole_mask
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import Rle
 from sam3model.metrics.referring_video import ReferringVideo, union_track

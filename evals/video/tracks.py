@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.files import field, first_existing, image_size, numbers, read_json, table
+from evals.masks import Size, read_rle
 from evals.registry import Figures, Source
-from evals.video.masks import Size, progress, read_rle, results_file
+from evals.video.masks import progress, results_file
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import coco_mask, rle_areas
 from sam3model.metrics.veval import evaluate_saco_veval

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from evals.files import inside, read_text
+from evals.masks import Size
 from evals.registry import Figures, Source
-from evals.video.masks import VOID, Size, folders, objects_of, pictures, read_labels, size_of, whole_mask
+from evals.video.masks import VOID, folders, objects_of, pictures, read_labels, size_of, whole_mask
 from evals.video.spread import spread
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import JAndF

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pycocotools import mask
 
 from sam3model.errors import DataError
+from sam3model.ops.runs import decode_counts
 
 coco: Any = mask  # its type stubs know neither polygons as arrays nor plain dictionaries
 Rle = dict[str, Any]
@@ -16,7 +17,7 @@ Polygons = tuple[NDArray[np.float64], ...]
 Segmentation = Polygons | Rle
 """Polygons as arrays x0, y0, x1, y1, …, or a compressed run-length code `{"size": [H, W], "counts": bytes}`."""
 
-CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
+_CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
 """Numbers of a compressed code: six bits a character, at most seven characters, the last one below `P`."""
 
 
@@ -52,13 +53,30 @@ def read_rle(value: Mapping[str, Any], size: tuple[int, int]) -> Rle:
     width, height = size
     if list(value.get("size") or ()) != [height, width]:
         raise DataError("mask of another size than the picture")
-    counts = value.get("counts")
-    runs = _plain_runs(counts) if isinstance(counts, list) else _decode(counts)
-    if runs.sum() != height * width or (runs < 0).any():
-        raise DataError("mask whose runs do not fill the picture")
+    runs = read_runs(value.get("counts"), size)
     if not runs[1::2].any():
         raise DataError("mask without a pixel")
-    # Runs of no length are legal, but the box and the union of such codes come out wrong: they are written anew.
+    return encode_runs(runs, size)
+
+
+def read_runs(counts: Any, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Run lengths (n,) of a code, compressed or a list, that fill a picture of `size` (width, height).
+
+    Raises:
+        DataError: a short reason: malformed, or not as long as the picture.
+    """
+    runs = _plain_runs(counts) if isinstance(counts, list) else _decode(counts)
+    if runs.sum() != size[0] * size[1] or (runs < 0).any():
+        raise DataError("mask whose runs do not fill the picture")
+    return runs
+
+
+def encode_runs(runs: NDArray[np.int64], size: tuple[int, int]) -> Rle:
+    """The compressed code of runs that fill a picture of `size` (width, height).
+
+    Runs of no length are legal, but the box and the union of such codes come out wrong: they are left out.
+    """
+    width, height = size
     return coco.frPyObjects({"size": [height, width], "counts": _joined(runs).tolist()}, height, width)
 
 
@@ -82,26 +100,9 @@ def _plain_runs(counts: list[Any]) -> NDArray[np.int64]:
 
 def _decode(counts: Any) -> NDArray[np.int64]:
     text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
-    if not isinstance(text, bytes) or not CODE.fullmatch(text):
+    if not isinstance(text, bytes) or not _CODE.fullmatch(text):
         raise DataError("mask without a readable run-length code")
-    return decode_runs(text)
-
-
-def decode_runs(text: bytes) -> NDArray[np.int64]:
-    """Run lengths of a compressed code that matches `CODE`, (n,).
-
-    Five bits a character, lowest first; from the fourth run on as differences to the last but one.
-    """
-    codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
-    stop = np.flatnonzero(codes < 32) + 1
-    if not len(stop):
-        return stop
-    start = np.concatenate([[0], stop[:-1]])
-    shift = 5 * (np.arange(len(codes)) - np.repeat(start, stop - start))
-    runs = np.add.reduceat((codes & 31) << shift, start)
-    runs -= (codes[stop - 1] & 16 > 0) * (np.int64(1) << 5 * (stop - start))
-    runs[1::2], runs[2::2] = np.cumsum(runs[1::2]), np.cumsum(runs[2::2])
-    return runs
+    return decode_counts([text])[0]
 
 
 def _joined(runs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.overlap import Rle
+from sam3model.ops.runs import decode_counts
 
 IntArray = NDArray[np.int64]
 
@@ -40,7 +41,7 @@ def decode_runs(masks: Sequence[Rle], height: int, width: int) -> list[Runs]:
         if tuple(mask["size"]) != (height, width):
             raise MetricError(f"a mask of size {list(mask['size'])} among masks of [{height}, {width}]")
     texts = [c.encode() if isinstance(c := m["counts"], str) else bytes(c) for m in masks]
-    counts, first = _decode_counts(texts)
+    counts, first = decode_counts(texts)
     ends = np.cumsum(counts)  # global; a mask starts where the one before ended
     begin = np.concatenate([[0], ends])[first[:-1]]
     if (np.concatenate([[0], ends])[first] != np.arange(len(first)) * height * width).any():
@@ -61,31 +62,3 @@ def _split(toggles: IntArray, height: int) -> Runs:
         column = column[index] + step
         start, end = np.maximum(start[index], column * height), np.minimum(end[index], (column + 1) * height)
     return Runs(column, start - column * height, end - column * height)
-
-
-def _decode_counts(texts: Sequence[bytes]) -> tuple[IntArray, IntArray]:
-    """Run lengths of all masks, and the index of the first one of each (one more at the end).
-
-    COCO writes a number in chunks of five bits, lowest first, each a character from "0" on; bit 5 says that more
-    follows and bit 4 of the last chunk is the sign. From the fourth number of a mask on, the difference to the number
-    before the last is written.
-    """
-    codes = np.frombuffer(b"".join(texts), np.uint8).astype(np.int64) - 48
-    lengths = np.array([len(t) for t in texts])
-    last = (codes & 0x20) == 0
-    stop = np.flatnonzero(last) + 1
-    start = np.concatenate([[0], stop[:-1]])
-    first = np.searchsorted(start, np.concatenate([[0], np.cumsum(lengths)]))
-    if not len(stop):
-        return stop, first
-    shift = 5 * (np.arange(len(codes)) - np.repeat(start, stop - start))
-    values = np.add.reduceat((codes & 0x1F) << shift, start)
-    values -= ((codes[stop - 1] & 0x10) > 0) * (np.int64(1) << 5 * (stop - start))
-    place = np.arange(len(values)) - np.repeat(first[:-1], np.diff(first))
-    for parity in (1, 0):  # odd numbers chain from number 1, even ones from number 2
-        chain = np.flatnonzero((place % 2 == parity) & (place > 0))
-        summed = np.cumsum(values[chain])
-        heads = place[chain] <= 2
-        base = (summed - values[chain])[heads]
-        values[chain] = summed - np.repeat(base, np.diff(np.append(np.flatnonzero(heads), len(chain))))
-    return values, first

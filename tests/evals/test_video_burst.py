@@ -87,7 +87,7 @@ def test_only_the_best_300_of_a_frame_count(tmp_path):
     [
         (lambda s: s.pop(), "there is no sequence LaSOT/one"),
         (lambda s: s[1]["segmentations"].pop(), "'segmentations' has 4 items for 5 frames"),
-        (lambda s: s[1]["segmentations"][0]["10"].update(rle="1"), "frame frame0001.jpg, track 10: the runs"),
+        (lambda s: s[1]["segmentations"][0]["10"].update(rle="1"), "frame frame0001.jpg, track 10: mask whose runs"),
         (
             lambda s: s[1].update(annotated_image_paths=[{}] * 5),
             "'annotated_image_paths' is no list of different names",

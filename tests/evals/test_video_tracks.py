@@ -99,8 +99,8 @@ def test_veval_has_the_official_figures(tmp_path):
     ("change", "says"),
     [
         ({"segmentations": [None]}, "entry 0: the field 'segmentations' has 1 items for 3 frames"),
-        ({"segmentations": [None, {"size": [12, 16], "counts": "1"}, None]}, "entry 0, segmentations[1]: the runs"),
-        ({"segmentations": [None, {"size": [9, 9], "counts": [81]}, None]}, "9x9 pixels in a video of 16x12"),
+        ({"segmentations": [None, {"size": [12, 16], "counts": "1"}, None]}, "entry 0, segmentations[1]: mask whose"),
+        ({"segmentations": [None, {"size": [9, 9], "counts": [81]}, None]}, "9x9 pixels in a picture of 16x12"),
         ({"video_id": 7}, "entry 0: the truth does not list video_id 7"),
         ({"score": float("nan")}, "the field 'score': expected 1 numbers"),
         ({"bboxes": [None, [1, 2], None]}, "entry 0, bboxes: expected 4 numbers"),
