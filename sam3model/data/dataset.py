@@ -80,9 +80,11 @@ def stream(
     return _unwrapped(iter(loader))
 
 
-def batches(dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, pictures: int) -> Iterator[Batch]:
-    """The first `pictures` pictures, in order, made in this process."""
-    for start in range(0, pictures, batch):
+def batches(
+    dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, pictures: int, turn: int = 0, turns: int = 1
+) -> Iterator[Batch]:
+    """The first `pictures` pictures, in order, made in this process; of every `turns` batches only number `turn`."""
+    for start in range(turn * batch, pictures, turns * batch):
         yield collate([dataset[index] for index in range(start, min(start + batch, pictures))], tokenize)
 
 
@@ -110,7 +112,9 @@ def _quiet_worker(_: int) -> None:
     leaves without an error. It must leave, since an interpreter that ends waits for the workers it has told to stop.
     """
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGUSR1", "SIGUSR2"):
+        if number := getattr(signal, name, None):  # not all of them are everywhere
+            signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave_soon)
 
 

@@ -166,13 +166,15 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True)
 class EmaConfig:
-    """Moving average of the weights, updated every `every` steps; `decay` is per step."""
+    """Moving average of the weights, updated every `every` steps; `decay` is per step, and 0 keeps no average."""
 
     decay: float = 0.999
     every: int = 4
 
     def __post_init__(self) -> None:
         require_positive(self, "every")
+        if not 0 <= self.decay < 1:
+            raise ConfigError(f"ema.decay is from 0 (no average) to below 1, not {self.decay}")
 
 
 @dataclass(frozen=True, slots=True)

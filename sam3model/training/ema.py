@@ -13,6 +13,7 @@ M = TypeVar("M", bound=nn.Module)
 class Ema:
     """Averages of the trained parameters and of the buffers of `model`; what does not change needs none.
 
+    A decay of 0 keeps no averages, and no memory for them: what is lent is then the model as it is.
     The decay rises as (1 + t) / (10 + t) to `decay`, so that the first steps are forgotten quickly. With `every` k, one
     update stands for k steps (decay ** k), which costs a k-th of the time and averages the same span.
     """
@@ -21,13 +22,13 @@ class Ema:
         self.decay = decay
         self.every = every
         frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-        kept = {name: value for name, value in model.state_dict().items() if name not in frozen}
+        kept = {name: value for name, value in model.state_dict().items() if name not in frozen} if decay else {}
         self.average = {name: value.detach().clone() for name, value in kept.items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Take in the weights after `step` steps; does nothing between the updates."""
-        if step % self.every:
+        if not self.average or step % self.every:
             return
         weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** self.every
         state = model.state_dict()
@@ -40,16 +41,26 @@ class Ema:
 
     @contextlib.contextmanager
     def applied_to(self, model: M) -> Iterator[M]:
-        """Lend the averages to `model`, in eval mode, and give its own weights back afterwards."""
-        state = model.state_dict()
-        own = {name: state[name].detach().clone() for name in self.average}
+        """Lend the averages to `model`, in eval mode, and give its own weights back afterwards.
+
+        The two change places, one tensor at a time, so that no third copy is needed.
+        """
         training = model.training
-        model.load_state_dict(self.average, strict=False)
+        state = model.state_dict()
+        names = list(self.average)
+        self._swap(state, names)
         try:
             yield model.eval()
         finally:
-            model.load_state_dict(own, strict=False)
+            self._swap(state, names[::-1])  # the last first, should two names share a tensor
             model.train(training)
+
+    @torch.no_grad()
+    def _swap(self, state: dict[str, Tensor], names: list[str]) -> None:
+        for name in names:
+            own = state[name].detach().clone()
+            state[name].copy_(self.average[name])
+            self.average[name].copy_(own)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The averages by parameter name."""

@@ -6,11 +6,12 @@ it runs. The model knows nothing of either.
 """
 
 import contextlib
+import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,8 +25,9 @@ from sam3model.devices import resolve_device
 from sam3model.errors import ConfigError
 from sam3model.structures import GeometryPrompt
 
+T = TypeVar("T")
 Parallelism = Literal["ddp", "fsdp"]
-_PATIENCE = timedelta(hours=2)  # the others wait while the first process validates
+_PATIENCE = timedelta(hours=2)  # the others wait while the first process writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,15 @@ class World:
     def largest(self, value: float) -> float:
         """Largest over the processes."""
         return value if self.size == 1 else self._reduced(value, dist.ReduceOp.MAX)
+
+    def in_turn(self, values: list[T]) -> list[T]:
+        """Values of all processes, of which each made every `size`-th, in order, at the first one; none elsewhere."""
+        if self.size == 1:
+            return values
+        parts: list[Any] | None = [None] * self.size if self.first else None
+        dist.gather_object(values, parts)
+        turns = itertools.zip_longest(*(parts or ()))
+        return [value for turn in turns for value in turn if value is not None]
 
     def share(self, batch: int) -> int:
         """How many of a batch's pictures each process takes.
@@ -126,13 +137,20 @@ def joined(device: str, parallel: Parallelism) -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def whole(value: Any) -> Any:
-    """Nested values with every shard gathered into a whole tensor; all processes must call this together."""
+def whole(value: Any, then: Callable[[Tensor], Any] = lambda tensor: tensor) -> Any:
+    """Nested values with every shard gathered into a whole tensor; all processes must call this together.
+
+    then: what becomes of each gathered tensor before the next one is.
+    """
     if isinstance(value, DTensor):
-        return value.full_tensor()
+        return then(value.full_tensor())
     if isinstance(value, Mapping):
-        return {key: whole(item) for key, item in value.items()}
-    return [whole(item) for item in value] if isinstance(value, list) else value
+        return {key: whole(item, then) for key, item in value.items()}
+    return [whole(item, then) for item in value] if isinstance(value, list) else value
+
+
+def drop(_: Tensor) -> None:
+    """Forget a tensor: one process needs it, and this is another."""
 
 
 def sharded(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:

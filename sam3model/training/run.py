@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
+from torch import Tensor
 
 from sam3model.checkpoint import save_native
 from sam3model.compile import compile_model
@@ -28,12 +29,12 @@ from sam3model.training.ema import Ema
 from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.panel import save_panel
-from sam3model.training.parallel import World, joined, sharded, sharded_optimizer, whole
+from sam3model.training.parallel import World, drop, joined, sharded, sharded_optimizer, whole
 from sam3model.training.report import Report, Silent
 from sam3model.training.schedule import factor, stage_at
 from sam3model.training.sources import open_sources
 from sam3model.training.start import initial_model
-from sam3model.training.state import Progress, StateFolder
+from sam3model.training.state import Progress, StateFolder, random_state, restore_random
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.validate import validate
 
@@ -42,7 +43,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended: `finished`, or `stopped` by a signal; its progress, last validation and weights."""
+    """How a run ended: `finished`, or by a signal; its progress, last validation and weights.
+
+    `stopped`: somebody wants it to end. `preempted`: a scheduler wants it to go on later (SIGUSR1 or SIGUSR2).
+    """
 
     status: str
     progress: Progress
@@ -86,7 +90,7 @@ def _train(run: "Run") -> Result:
                 run.validate(report)
         run.save()
         if run.done < 1:
-            return Result("stopped", run.progress, {}, None)
+            return Result("preempted" if stop.shared(run.world) > 1 else "stopped", run.progress, {}, None)
         metrics = run.validate(report)
         return Result("finished", run.progress, metrics, run.export("final.safetensors", metrics))
 
@@ -141,7 +145,7 @@ class Run:
 
     def _over(self, stop: "StopSignal") -> bool:
         """Whether the budget is used up or any process has had a signal: all of them must stop after the same step."""
-        return self.done >= 1 or self.world.largest(stop.received) > 0
+        return self.done >= 1 or stop.shared(self.world) > 0
 
     def step(self, batch: Batch) -> StepReport:
         """Learn from one batch and count it; a non-finite one is reported and changes nothing else."""
@@ -204,36 +208,40 @@ class Run:
     def validate(self, report: Report | Silent) -> dict[str, float]:
         """Judge what the run would hand over now on held-out pictures; the best so far is `best.safetensors`.
 
-        The first process does so, and the others wait for it in the next step.
+        The processes take turns at the pictures; the first one counts and writes.
         """
         settings, model = self.config.validation, self.artefact()
-        if not self.world.first:
-            return {}
-        held_out, count = self.sources.validation()
-        pictures = batches(Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count)
+        world, (held_out, count) = self.world, self.sources.validation()
+        pictures = batches(
+            Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count,
+            turn=world.rank, turns=world.size,
+        )  # fmt: skip
         seen = validate(
             model, Sam3LossWrapper(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,
             threshold=settings.threshold, precision=self.precision, nms=model.config.nms,
-            device=self.world.device, examples=settings.examples,
+            examples=settings.examples, world=world,
         )  # fmt: skip
+        self.progress.seconds = world.largest(time.monotonic() - self.started)
+        if not world.first:
+            return {}
         metrics = seen.metrics
         save_panel(seen.examples, self.folder / "panels" / f"step_{self.progress.step:08d}.png")
         if self.progress.best is None or metrics[settings.metric] > self.progress.best:
             self.progress.best = metrics[settings.metric]
             self._write(model, "best.safetensors", metrics)
-        self.progress.seconds = time.monotonic() - self.started
         report.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
         log.info("validation: %s", ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
         return metrics
 
     def save(self) -> None:
-        """Write the state of the run."""
+        """Write the state of the run; shards are gathered one tensor at a time, and kept by the first process alone."""
+        keep = Tensor.cpu if self.world.first else drop
         parts = {
-            "model": whole(self.model.state_dict()),
-            "optimizer": whole(self.optimizer.state_dict()),
-            "ema": whole(self.ema.state_dict()),
-            "random": torch.get_rng_state(),
+            "model": whole(self.model.state_dict(), keep),
+            "optimizer": whole(self.optimizer.state_dict(), keep),
+            "ema": whole(self.ema.state_dict(), keep),
             "config": json.dumps(to_dict(self.config)),
+            **random_state(self.world.device),
         }
         if self.world.first:
             self.states.save(self.progress, parts)
@@ -241,8 +249,10 @@ class Run:
     def artefact(self) -> Sam3ImageModel:
         """What the run hands over: the averages, adapters added in, rounded to the half precision they are stored in.
 
-        Validation judges these very values, so that what is loaded later is what was judged.
+        Validation judges these very values, so that what is loaded later is what was judged. Gradients are dropped: the
+        copy takes their memory.
         """
+        self.optimizer.zero_grad()
         with self.ema.applied_to(self.model) as model:
             return plain_model(model, torch.float16)
 
@@ -297,20 +307,27 @@ class Run:
             raise TrainingError(
                 f"the state in {self.folder} is of another model or optimiser: choose another name, or resume=false"
             ) from error
-        torch.set_rng_state(parts["random"])
+        restore_random(parts, self.world.device)
         log.info("resuming at step %d", self.progress.step)
 
 
 class StopSignal:
-    """Turns SIGTERM and the first Ctrl-C into a request: the step in hand ends, the state is saved, the run returns."""
+    """Turns a signal into a request: the step in hand ends, the state is saved, the run returns.
+
+    `received` is 0 before, 1 after SIGTERM or Ctrl-C, 2 after a scheduler's SIGUSR1 or SIGUSR2. Those are repeated by
+    schedulers and launchers as they like; a second Ctrl-C is somebody's impatience, and ends the run at once.
+    """
+
+    MEANING: ClassVar = {"SIGTERM": 1, "SIGINT": 1, "SIGUSR1": 2, "SIGUSR2": 2}
 
     def __init__(self) -> None:
-        self.received = False
+        self.received = 0
         self.before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         try:
-            self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+            for name in self.MEANING.keys() & signal.Signals.__members__:
+                self.before[signal.Signals[name]] = signal.signal(signal.Signals[name], self._note)
         except ValueError:
             log.debug("not in the main thread: signals are left alone")
         return self
@@ -319,8 +336,13 @@ class StopSignal:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
+    def shared(self, world: World) -> float:
+        """The largest `received` of all processes."""
+        return world.largest(self.received)
+
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self.received:
+        if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        log.warning("%s: stopping after this step", signal.Signals(number).name)
-        self.received = True
+        if not self.received:
+            log.warning("%s: stopping after this step", signal.Signals(number).name)
+        self.received = max(self.received, self.MEANING[signal.Signals(number).name])

@@ -3,11 +3,13 @@
 import logging
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sam3model.errors import OutputError
 from sam3model.files import replacing
@@ -28,6 +30,21 @@ class Progress:
     bad_in_a_row: int = 0
     bad_steps: int = 0
     best: float | None = None
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Where the random numbers of the processor, and of a CUDA device, have got to."""
+    states = {"random": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["random_cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Go on with the random numbers of a saved state; a device that it knows nothing of keeps its own."""
+    torch.set_rng_state(states["random"])
+    if device.type == "cuda" and "random_cuda" in states:
+        torch.cuda.set_rng_state(states["random_cuda"], device)
 
 
 class StateFolder:

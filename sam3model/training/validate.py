@@ -1,6 +1,6 @@
 """Validation: the loss, the concept F1 and the average precision of held-out pictures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,16 @@ from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
 from sam3model.losses.targets import Targets
-from sam3model.metrics.average_precision import AveragePrecision, strongest
+from sam3model.metrics.average_precision import ApRules, AveragePrecision, strongest
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy
 from sam3model.ops.nms import distinct_masks
 from sam3model.structures import Detections
 from sam3model.training.panel import Example
+from sam3model.training.parallel import World
 from sam3model.training.step import Loss, evaluate
+
+_RULES = ApRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,26 @@ class Validation:
     examples: tuple[Example, ...]
 
 
-@torch.no_grad()
+@dataclass(frozen=True, slots=True)
+class BoxMatches:
+    """Strongest boxes of a phrase on a picture: IoU with the true ones (D, G) float64, and scores (D,) float32."""
+
+    phrase: str
+    iou: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one batch adds to the figures: its mean loss, and the matches, counts and overlaps of its prompts."""
+
+    loss: float
+    boxes: tuple[BoxMatches, ...]
+    samples: tuple[SampleCounts, ...]
+    overlaps: tuple[float, ...]
+    examples: tuple[Example, ...]
+
+
 def validate(
     model: nn.Module,
     loss: Loss,
@@ -36,56 +58,78 @@ def validate(
     threshold: float,
     precision: torch.dtype,
     nms: float | None = None,
-    device: torch.device | str = "cpu",
     examples: int = 0,
+    world: World | None = None,
 ) -> Validation:
     """Mean loss, cgF1 and its two factors (presence MCC, positive micro-F1), mean IoU of positive prompts' unions, AP.
 
     AP is COCO's over boxes, each phrase a category. Masks are compared at the resolution of the targets. `model` is in
     eval mode. nms: as `DetectorConfig.nms`, so that validation keeps what the predictor keeps. examples: so many
-    prompts are kept to be drawn.
+    prompts are kept to be drawn. world: `batches` are this process's turns among all; the first process gets the
+    figures of all of them, which are those of one process, and the others empty ones.
     """
-    samples: list[SampleCounts] = []
-    overlaps: list[float] = []
-    shown: list[Example] = []
-    precision_of_boxes = AveragePrecision()
-    total, prompts = 0.0, 0
-    for batch in (batch.to(device) for batch in batches):
-        detections, terms = evaluate(model, loss, batch, precision)
-        add_boxes(precision_of_boxes, detections, batch, prompts)
-        total += terms.total.item() * batch.targets.prompts
-        prompts += batch.targets.prompts
-        for prompt, (found, truth) in enumerate(masks_of(detections, batch.targets, threshold, nms)):
-            samples.append(count_matches(mask_iou(truth, found)))
-            if len(shown) < examples:
-                shown.append(_example(batch, prompt, found, truth))
-            if len(truth):
-                overlaps.append(mask_iou(truth.any(0, keepdim=True), found.any(0, keepdim=True)).item())
-    result = summarise(samples)
+    world, judged = world or World(), list[Judged]()
+    for batch in batches:
+        shown = sum(len(one.examples) for one in judged)
+        judged.append(judge(model, loss, batch.to(world.device), threshold, precision, nms, examples - shown))
+    return summed(world.in_turn(judged), examples)
+
+
+@torch.no_grad()
+def judge(
+    model: nn.Module,
+    loss: Loss,
+    batch: Batch,
+    threshold: float,
+    precision: torch.dtype,
+    nms: float | None,
+    examples: int,
+) -> Judged:
+    """One batch, as `validate` says; `examples` of its first prompts are kept."""
+    detections, terms = evaluate(model, loss, batch, precision)
+    answers = list(masks_of(detections, batch.targets, threshold, nms))
+    return Judged(
+        terms.total.item(),
+        tuple(match_boxes(detections, batch)),
+        tuple(count_matches(mask_iou(truth, found)) for found, truth in answers),
+        tuple(
+            mask_iou(truth.any(0, keepdim=True), found.any(0, keepdim=True)).item()
+            for found, truth in answers
+            if len(truth)
+        ),
+        tuple(_example(batch, prompt, *answer) for prompt, answer in enumerate(answers[: max(examples, 0)])),
+    )
+
+
+def summed(judged: Sequence[Judged], examples: int) -> Validation:
+    """The figures over batches in order; without any, none."""
+    if not judged:
+        return Validation({}, ())
+    boxes = [match for batch in judged for match in batch.boxes]
+    precision_of_boxes = AveragePrecision(_RULES)
+    for prompt, match in enumerate(boxes):
+        precision_of_boxes.update(match.phrase, prompt, match.iou, match.scores)
+    result = summarise([sample for batch in judged for sample in batch.samples])
+    overlaps = [overlap for batch in judged for overlap in batch.overlaps]
     metrics = {
-        "loss": total / max(prompts, 1),
+        "loss": sum(batch.loss * len(batch.boxes) for batch in judged) / max(len(boxes), 1),
         "cgF1": result.cgf1,
         "IL_MCC": result.il_mcc,
         "positive_micro_F1": result.pmf1,
         "mean_IoU": float(np.mean(overlaps)) if overlaps else 0.0,
         "AP": max(precision_of_boxes.compute().ap, 0.0),
     }
-    return Validation(metrics, tuple(shown))
+    return Validation(metrics, tuple(example for batch in judged for example in batch.examples)[:examples])
 
 
-def add_boxes(metric: AveragePrecision, detections: Detections, batch: Batch, first: int) -> None:
-    """Match the boxes of every prompt of a batch, whose first prompt has the number `first`, as its phrase's."""
+def match_boxes(detections: Detections, batch: Batch) -> Iterator[BoxMatches]:
+    """The boxes of every prompt of a batch against its true ones."""
     scores = (detections.main.logits.sigmoid() * detections.presence.sigmoid()[:, None]).cpu().numpy()  # (P, Q)
     found, truths = cxcywh_to_xyxy(detections.main.boxes), cxcywh_to_xyxy(batch.targets.boxes)
     for prompt, truth in enumerate(truths.split(batch.targets.num_boxes.tolist())):
-        best = strongest(scores[prompt], metric.rules.max_detections[-1])
+        best = strongest(scores[prompt], _RULES.max_detections[-1])
         iou = box_iou(found[prompt, torch.from_numpy(best).to(found.device)], truth).cpu().numpy()  # (D, G)
-        metric.update(
-            batch.phrases[prompt],
-            first + prompt,
-            iou.astype(np.float64),
-            scores[prompt, best],
-        )
+        yield BoxMatches(batch.phrases[prompt], iou.astype(np.float64), scores[prompt, best])
 
 
 def _example(batch: Batch, prompt: int, found: Tensor, truth: Tensor) -> Example:

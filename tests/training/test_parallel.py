@@ -54,6 +54,21 @@ def launch(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr[:6000]
 
 
+def test_two_processes_judge_as_one(tmp_path):
+    words = ["optim.lr=0", "budget.steps=1", "log_every=1"]  # the weights stay those of the seed, to the last bit
+    words += ["validation={pictures: 5, batch: 2, phrases: 3, threshold: 0.0, examples: 4}"]
+    train(settings(words_of(tmp_path, *words)))
+    launch(words_of(tmp_path, *words, "name=two"))
+    alone, together = (
+        json.loads((tmp_path / name / "scalars.jsonl").read_text().splitlines()[-1]) for name in ("test", "two")
+    )
+    assert {"val/loss", "val/cgF1", "val/AP", "val/mean_IoU"} <= alone.keys()
+    assert alone["val/mean_IoU"] > 0
+    assert alone == together
+    panels = [(tmp_path / name / "panels" / "step_00000001.png").read_bytes() for name in ("test", "two")]
+    assert panels[0] == panels[1]
+
+
 @pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_two_processes_have_the_loss_curve_of_one(tmp_path, parallel):
     train(settings(words_of(tmp_path)))

@@ -17,7 +17,7 @@ from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
 from sam3model.training.config import BudgetConfig
 from sam3model.training.run import Run, StopSignal, train
-from sam3model.training.state import Progress, StateFolder
+from sam3model.training.state import Progress, StateFolder, random_state, restore_random
 from sam3model.training.step import train_step
 
 
@@ -133,6 +133,58 @@ def test_sigterm_saves_and_the_same_config_finishes(settings, monkeypatch):
     assert (result.status, result.progress.step) == ("finished", 3)
     lines = [json.loads(line) for line in (result.weights.parent / "scalars.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
+
+
+def test_a_scheduler_may_signal_as_often_as_it_likes_and_the_run_saves_and_says_so(settings, monkeypatch):
+    step = Run.step
+
+    def preempted(run: Run, batch):
+        for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        return step(run, batch)
+
+    monkeypatch.setattr(Run, "step", preempted)
+    config = settings(budget={"steps": 3})
+    assert train(config).status == "preempted"
+    assert StateFolder(Run(config).folder, 1).load()[0].step == 1
+
+
+def test_without_averages_the_artefact_is_the_model_as_it_is(settings):
+    result, run = (what(settings(ema={"decay": 0.0})) for what in (train, Run))
+    assert not run.ema.average
+    for name, value in load(result.weights).state_dict().items():
+        torch.testing.assert_close(value.float(), run.model.state_dict()[name].half().float())
+
+
+def test_lending_the_averages_changes_neither_them_nor_the_weights(settings):
+    run = Run(settings())
+    run.step(next(run.batches(StopSignal())))
+    average, own = (
+        {name: value.clone() for name, value in state.items()} for state in (run.ema.average, run.model.state_dict())
+    )
+    with run.ema.applied_to(run.model) as lent:
+        assert not lent.training
+        assert all(torch.equal(value, average[name]) for name, value in lent.state_dict().items())
+    assert run.model.training
+    assert all(torch.equal(value, own[name]) for name, value in run.model.state_dict().items())
+    assert all(torch.equal(value, average[name]) for name, value in run.ema.average.items())
+
+
+@pytest.mark.gpu
+def test_a_resumed_run_with_dropout_has_the_same_next_losses_on_a_gpu(settings):
+    config = settings(device="cuda", model={"overrides": {"dropout": 0.2}}, budget={"steps": 4})
+    whole, _ = losses_of(config, 4)
+    config = replace(config, name="again")
+    first, run = losses_of(config, 2)
+    run.save()
+    assert first + losses_of(config, 2)[0] == whole
+
+
+def test_a_state_of_a_gpu_is_resumed_on_a_processor():
+    state = random_state(torch.device("cpu")) | {"random_cuda": torch.zeros(16, dtype=torch.uint8)}
+    ahead = torch.rand(3)
+    restore_random(state, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), ahead)
 
 
 def test_the_artefact_is_half_precision_averages_with_config_and_record(settings):
