@@ -9,6 +9,7 @@ picture.
 Padding masks are boolean with True = padding (ignored).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -105,6 +106,7 @@ class Detections:
     semantic (P, 1, H, W) logits or None; with `main.mask_rows`, (M, 1, H, W) for those prompts.
     one_to_many: the second half of the queries in training, None otherwise.
     aux, aux_one_to_many, aux_presence: the earlier layers in order, for the auxiliary losses (empty unless training).
+    before: what the same call said before each correction of the prompts, in order.
     """
 
     main: QueryOutputs
@@ -115,3 +117,13 @@ class Detections:
     aux: tuple[QueryOutputs, ...] = ()
     aux_one_to_many: tuple[QueryOutputs, ...] = ()
     aux_presence: tuple[Tensor, ...] = ()
+    before: tuple["Detections", ...] = ()
+
+    @property
+    def passes(self) -> tuple["Detections", ...]:
+        """What was said before each correction and, last, after all of them: this."""
+        return (*self.before, self)
+
+
+Correction = Callable[[Detections, GeometryPrompt | None], GeometryPrompt]
+"""From what a model found, and the prompts that it was asked with, to those that it is asked with next."""

@@ -1,5 +1,6 @@
 """The image model: encode a picture once, ask it with many prompts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +13,15 @@ from sam3model.detector.fusion import FusionEncoder
 from sam3model.detector.geometry import GeometryEncoder
 from sam3model.detector.scoring import DotProductScoring
 from sam3model.detector.segmentation import SegmentationHead
-from sam3model.structures import Detections, GeometryPrompt, ImageFeatures, PromptTokens, QueryOutputs, TextTokens
+from sam3model.structures import (
+    Correction,
+    Detections,
+    GeometryPrompt,
+    ImageFeatures,
+    PromptTokens,
+    QueryOutputs,
+    TextTokens,
+)
 from sam3model.text import VETextEncoder
 
 
@@ -132,18 +141,37 @@ class Sam3ImageModel(nn.Module):
         prompt: GeometryPrompt | None,
         image_index: Tensor,
         mask_prompts: Tensor | None = None,
+        corrections: Sequence[Correction] = (),
     ) -> Detections:
         """Pictures (B, 3, S, S), token ids (P, T), geometry of P prompts, picture of each prompt (P,) -> detections.
 
         In training mode the one-to-many queries and the earlier layers are there too. `mask_prompts` (P,) bool chooses
         the prompts that get masks: masks and semantic maps then have one row per chosen prompt, in order, instead of P
-        rows; if none is chosen they are None.
+        rows; if none is chosen they are None. After each of the `corrections` the prompts are asked once more, of the
+        same encoded pictures and phrases.
         """
         features = self.encode_image(pixels)
         text = self.encode_text(ids)
+        chosen = None if mask_prompts is None else mask_prompts.nonzero().squeeze(-1)
+        if corrections and (chosen is None or len(chosen)):
+            features = self.prepare_masks(features)
+        found = [self._detect(features, text, prompt, image_index, chosen)]
+        for correct in corrections:
+            prompt = correct(found[-1], prompt)
+            found.append(self._detect(features, text, prompt, image_index, chosen))
+        return replace(found[-1], before=tuple(found[:-1])) if corrections else found[0]
+
+    def _detect(
+        self,
+        features: ImageFeatures,
+        text: TextTokens,
+        prompt: GeometryPrompt | None,
+        image_index: Tensor,
+        chosen: Tensor | None,
+    ) -> Detections:
+        """One pass of all prompts over encoded pictures; masks for the `chosen` ones (None: for all)."""
         geometry = self.encode_geometry(prompt, features, image_index)
         grounding = self.fuse_and_decode(features, text, geometry, image_index)
-        chosen = None if mask_prompts is None else mask_prompts.nonzero().squeeze(-1)
         masks, masks_one_to_many, semantic = self._all_masks(grounding, features, image_index, chosen)
         one_to_many = grounding.one_to_many
         if one_to_many is not None:

@@ -112,8 +112,8 @@ class Sam3LossWrapper:
         self.config = config or LossConfig()
 
     def __call__(self, outputs: Detections, targets: Targets) -> LossTerms:
-        """Loss of one forward pass: `total` to differentiate, `losses` and `metrics` to log."""
-        return self.over_stages([Stage((outputs,), targets)])
+        """Loss of one forward call, a step per pass: `total` to differentiate, `losses` and `metrics` to log."""
+        return self.over_stages([Stage(outputs.passes, targets)])
 
     def over_stages(self, stages: Sequence[Stage]) -> LossTerms:
         """Loss of several stages, each normalised by its own targets."""

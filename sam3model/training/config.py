@@ -119,6 +119,29 @@ class CurriculumStage:
 
 
 @dataclass(frozen=True, slots=True)
+class InteractiveConfig:
+    """Rounds in which prompts are asked again with the model's own mistakes corrected (see `training.interactive`).
+
+    rounds: so many after the first pass; a step then costs about as many passes more, without the encoders. share: of
+    the steps that have rounds. boxes: share of the corrections that are boxes; the others are points. threshold: score
+    above which a detection counts. iou: overlap under which a thing counts as missed.
+    """
+
+    rounds: int = 0
+    share: float = 0.5
+    boxes: float = 0.5
+    threshold: float = 0.5
+    iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0:
+            raise ConfigError(f"interactive.rounds is a number of passes, 0 for none, not {self.rounds}")
+        for name in ("share", "boxes", "threshold", "iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"interactive.{name} is from 0 to 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetConfig:
     """What ends the run: a number of steps, or minutes (validation and waiting included). Exactly one is given."""
 
@@ -228,6 +251,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     stages: tuple[CurriculumStage, ...] = (CurriculumStage(),)
+    interactive: InteractiveConfig = field(default_factory=InteractiveConfig)
     budget: BudgetConfig = field(default_factory=lambda: BudgetConfig(steps=1000))
     optim: OptimConfig = field(default_factory=OptimConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, Self
@@ -26,6 +27,7 @@ from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
 from sam3model.training.config import CurriculumStage, TrainConfig, to_dict
 from sam3model.training.ema import Ema
+from sam3model.training.interactive import Annotator
 from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.panel import save_panel
@@ -111,6 +113,7 @@ class Run:
         self.net = self.world.spread(self.model)
         self.precision = getattr(torch, config.precision)
         self.loss = Sam3LossWrapper(config.loss)
+        self.annotator = Annotator(config.interactive, config.seed)
         self.optimizer = build_optimizer(self.model, config.optim)
         self.ema = Ema(self.model, config.ema.decay, config.ema.every)
         self.progress = Progress()
@@ -152,8 +155,9 @@ class Run:
         config, progress, world = self.config, self.progress, self.world
         set_rates(self.optimizer, self.rate)
         outcome = train_step(
-            self.net, self.loss, self.optimizer, world.prepared(batch), config.optim, self.precision, world
-        )
+            self.net, self.loss, self.optimizer, world.prepared(batch), config.optim, self.precision, world,
+            partial(self.annotator.corrections, step=progress.step),
+        )  # fmt: skip
         progress.step += 1
         progress.pictures += len(batch.pixels) * world.size
         progress.prompts += round(world.mean(len(batch.ids)) * world.size)

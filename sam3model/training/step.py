@@ -1,7 +1,7 @@
 """One training step: forward, loss, backward, guard, update."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from sam3model.data.queries import Batch, split
 from sam3model.losses.targets import LossTerms, Targets
-from sam3model.structures import Detections
+from sam3model.structures import Correction, Detections
 from sam3model.training.config import OptimConfig
 from sam3model.training.parallel import World, whole
 
 Loss = Callable[[Detections, Targets], LossTerms]
+Interaction = Callable[[Batch], Sequence[Correction]]
+"""The corrections after each of which a batch is asked once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,20 @@ def train_step(
     config: OptimConfig,
     precision: torch.dtype = torch.float32,
     world: World | None = None,
+    interaction: Interaction | None = None,
 ) -> StepReport:
     """Learn from a batch in `config.accumulate` chunks. A non-finite loss or gradient leaves the weights as they are.
 
     The forward pass runs under autocast to `precision`, the loss in float32. `world` shares the work: the loss is then
-    the mean of all processes' losses, so that one of them cannot go on where another stops.
+    the mean of all processes' losses, so that one of them cannot go on where another stops. With an `interaction`, the
+    loss is that of all its passes together.
     """
     world = world or World()
     optimizer.zero_grad(set_to_none=True)
     total, parts = 0.0, {}
     for chunk in split(batch, config.accumulate):
-        terms = evaluate(model, loss, chunk, precision, masks_at_least=int(world.uniform))[1]
+        corrections = interaction(chunk) if interaction else ()
+        terms = evaluate(model, loss, chunk, precision, int(world.uniform), corrections)[1]
         own = terms.total.item()
         value = world.mean(own)
         total += value / config.accumulate
@@ -66,17 +71,22 @@ def _where(batch: Batch, elsewhere: bool = False) -> str:
 
 
 def evaluate(
-    model: nn.Module, loss: Loss, batch: Batch, precision: torch.dtype, masks_at_least: int = 0
+    model: nn.Module,
+    loss: Loss,
+    batch: Batch,
+    precision: torch.dtype,
+    masks_at_least: int = 0,
+    corrections: Sequence[Correction] = (),
 ) -> tuple[Detections, LossTerms]:
     """Detections in float32 and their loss. In training, masks are made only for prompts whose targets have some.
 
-    masks_at_least: so many of the first prompts get masks in any case.
+    masks_at_least: so many of the first prompts get masks in any case. corrections: see `Sam3ImageModel.forward`.
     """
     device, outlined = batch.pixels.device, batch.targets.outlined() if model.training else None
     if outlined is not None:
         outlined[:masks_at_least] = True
     with torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32):
-        detections = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, mask_prompts=outlined)
+        detections = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, outlined, corrections)
     detections = in_float32(detections)
     return detections, loss(detections, batch.targets)
 

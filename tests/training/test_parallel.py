@@ -20,7 +20,7 @@ CHANGES = {
     "seed": 3,
     "budget": {"steps": 3}, "optim": {"lr": 1e-3, "clip": 1.0},
     "validation": {"pictures": 1}, "stages": [{"size": 64, "batch": 4, "phrases": 6, "mask_stride": 4}],
-    "data": {"exemplars": 1.0},
+    "data": {"exemplars": 1.0}, "interactive": {"rounds": 1, "share": 0.2, "threshold": 0.2},
 }  # fmt: skip
 
 

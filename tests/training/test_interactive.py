@@ -1,0 +1,245 @@
+"""Rounds of correction: mistakes become prompts, passes share what they can, and nothing is left to chance."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import distance_transform_edt
+
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
+from sam3model.data.queries import split
+from sam3model.data.scenes import PlaygroundSource
+from sam3model.errors import ConfigError
+from sam3model.losses import LossConfig, Sam3LossWrapper, Targets
+from sam3model.structures import Detections, QueryOutputs
+from sam3model.text import Tokenizer
+from sam3model.training.config import InteractiveConfig
+from sam3model.training.interactive import Annotator, Element, anywhere, extended, find_mistakes, innermost
+from sam3model.training.run import Run, StopSignal
+from sam3model.training.step import evaluate, train_step
+
+SIDE = 32
+LEFT, RIGHT = [0.2, 0.5, 0.2, 0.4], [0.75, 0.5, 0.3, 0.6]  # cxcywh of two things far from each other
+ALWAYS = InteractiveConfig(rounds=1, share=1.0)
+
+
+def drawn(*boxes: list[float]) -> torch.Tensor:
+    """Masks (n, SIDE, SIDE) of cxcywh boxes with their corners cut off."""
+    y, x = (torch.arange(SIDE) + 0.5)[:, None] / SIDE, (torch.arange(SIDE) + 0.5) / SIDE
+    shapes = [((x - cx).abs() / w + (y - cy).abs() / h) < 0.6 for cx, cy, w, h in boxes]
+    inside = [((x - cx).abs() < w / 2) & ((y - cy).abs() < h / 2) for cx, cy, w, h in boxes]
+    return torch.stack([a & b for a, b in zip(shapes, inside, strict=True)]) if boxes else torch.zeros(0, SIDE, SIDE)
+
+
+def truth_of(*boxes: list[float], masks: bool = True) -> Targets:
+    return Targets.from_prompts(
+        [torch.tensor(boxes).reshape(-1, 4)], [drawn(*boxes)] if masks else None, is_exhaustive=[True]
+    )
+
+
+def saying(*boxes: list[float], masks: bool = True) -> Detections:
+    """An answer to one prompt that is sure of these boxes, and says something else that it is not sure of."""
+    every = [*boxes, [0.5, 0.1, 0.1, 0.1]]
+    logits = torch.tensor([[9.0] * len(boxes) + [-9.0]])
+    made = (drawn(*every).float() * 20 - 10)[None] if masks else None
+    return Detections(QueryOutputs(logits, torch.tensor([every]), made), torch.tensor([9.0]), torch.zeros(0))
+
+
+def told(found: Detections, truth: Targets, boxes: float, careful: bool = False, seed: int = 0) -> Element | None:
+    """What the user says to an answer."""
+    annotator = Annotator(replace(ALWAYS, boxes=boxes), careful=careful)
+    (mistakes,) = find_mistakes(found, truth, annotator.config)
+    return annotator.element(mistakes, np.random.default_rng(seed))
+
+
+def on(place: tuple[float, ...], mask: torch.Tensor) -> bool:
+    x, y = place
+    return bool(mask[int(y * SIDE), int(x * SIDE)])
+
+
+@pytest.mark.parametrize("masks", [True, False], ids=["masks", "boxes"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_missed_thing_is_pointed_at_and_a_found_one_is_not(masks, seed):
+    found, truth = saying(LEFT, masks=masks), truth_of(LEFT, RIGHT, masks=masks)
+    point = told(found, truth, boxes=0.0, seed=seed)
+    assert point.positive and len(point.place) == 2
+    assert np.abs(np.subtract(point.place, RIGHT[:2])) @ [1, 0] <= 0.15
+    assert not masks or on(point.place, truth.masks[1])
+    box = told(found, truth, boxes=1.0, seed=seed)
+    assert box.positive and box.place == pytest.approx(RIGHT, abs=0.05 * 0.6)
+    assert told(found, truth, boxes=1.0, careful=True).place == pytest.approx(RIGHT)
+
+
+@pytest.mark.parametrize("masks", [True, False], ids=["masks", "boxes"])
+@pytest.mark.parametrize("truths", [[LEFT], []], ids=["positive prompt", "negative prompt"])
+def test_a_detection_of_nothing_is_refused_where_it_is(masks, truths):
+    found, truth = saying(*truths, RIGHT, masks=masks), truth_of(*truths, masks=masks)
+    point = told(found, truth, boxes=0.0)
+    assert not point.positive and (not masks or on(point.place, drawn(RIGHT)[0]))
+    box = told(found, truth, boxes=1.0, careful=True)
+    assert not box.positive and box.place == pytest.approx(RIGHT)
+
+
+def test_what_is_not_known_to_be_wrong_is_left_alone():
+    right = saying(LEFT), truth_of(LEFT)
+    assert told(*right, boxes=0.5) is None
+    partly = replace(truth_of(LEFT), is_exhaustive=torch.tensor([False]))
+    assert told(saying(LEFT, RIGHT), partly, boxes=0.5) is None
+    hidden = replace(truth_of(LEFT, RIGHT), object_ids=torch.tensor([0, -1]))
+    assert told(saying(LEFT), hidden, boxes=0.5) is None
+    part_of_it = [RIGHT[0], RIGHT[1], 0.2, 0.4]  # too small to count as found, but on the thing: not "not this"
+    assert told(saying(LEFT, part_of_it), truth_of(LEFT, RIGHT), boxes=0.5).positive
+
+
+def test_a_badly_covered_thing_is_pointed_at_where_it_is_not_covered():
+    top = [RIGHT[0], 0.3, 0.3, 0.2]
+    found, truth = saying(top), truth_of(RIGHT)
+    for seed in range(5):
+        place = told(found, truth, boxes=0.0, seed=seed).place
+        assert on(place, truth.masks[0]) and not on(place, drawn(top)[0])
+
+
+def test_a_careful_user_points_at_the_middle_of_the_largest_mistake():
+    point = told(saying(), truth_of(LEFT, RIGHT), boxes=0.0, careful=True)
+    depth = distance_transform_edt(drawn(RIGHT)[0])
+    assert depth[int(point.place[1] * SIDE), int(point.place[0] * SIDE)] == depth.max()
+    ring = np.ones((9, 9), bool)
+    ring[2:7, 2:7] = False
+    assert ring[tuple((innermost(ring)[::-1] * 9).astype(int))]
+
+
+def test_points_are_everywhere_in_a_region():
+    region = np.zeros((4, 6), bool)
+    region[1, 2] = region[3, 5] = True
+    rng = np.random.default_rng(0)
+    points = {tuple(anywhere(region, rng)) for _ in range(50)}
+    assert points == {(2.5 / 6, 1.5 / 4), (5.5 / 6, 3.5 / 4)}
+
+
+def test_a_prompt_grows_by_one_slot_of_each_kind_and_pads_the_rest():
+    said = [Element((0.5, 0.5, 0.2, 0.2), True), Element((0.1, 0.9), False), None]
+    once = extended(None, said, "cpu")
+    assert once.box_mask.tolist() == [[False], [True], [True]]
+    assert once.point_mask.tolist() == [[True], [False], [True]]
+    twice = extended(once, said[::-1], "cpu")
+    assert torch.equal(twice.boxes[:, :1], once.boxes)
+    assert twice.box_mask.tolist() == [[False, True], [True, True], [True, False]]
+    assert twice.box_labels[~twice.box_mask].tolist() == [1, 1]
+    assert twice.point_labels[~twice.point_mask].tolist() == [0, 0]
+
+
+def a_run(settings, **changes):
+    """A small run whose detections count from the start, so that there is something to refuse, and one of its batches.
+
+    Each batch has exemplars on some prompts, and masks for some.
+    """
+    run = Run(settings(**{"interactive": {"rounds": 2, "share": 1.0, "threshold": 0.2}, **changes}))
+    return run, next(run.batches(StopSignal()))
+
+
+def test_padded_elements_change_nothing_that_is_said(settings):
+    run, batch = a_run(settings)
+    with torch.no_grad():
+        model, nothing = run.model.eval(), [None] * len(batch.ids)
+        plain = model(batch.pixels, batch.ids, batch.geometry, batch.image_index)
+        padded = model(batch.pixels, batch.ids, extended(batch.geometry, nothing, "cpu"), batch.image_index)
+    torch.testing.assert_close(padded.main.logits, plain.main.logits)
+    torch.testing.assert_close(padded.main.boxes, plain.main.boxes)
+
+
+def test_every_pass_is_a_call_with_the_corrected_prompt_and_the_encoders_run_once(settings):
+    run, batch = a_run(settings)
+    model, prompts, encoded = run.model.eval(), [], []
+    model.vision.register_forward_hook(lambda *_: encoded.append("picture"))
+    model.text.register_forward_hook(lambda *_: encoded.append("text"))
+
+    def noted(correct, found, prompt):
+        prompts.append(correct(found, prompt))
+        return prompts[-1]
+
+    corrections = [partial(noted, correct) for correct in run.annotator.corrections(batch)]
+    with torch.no_grad():
+        found = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, None, corrections)
+        assert encoded == ["picture", "text"]
+        alone = [model(batch.pixels, batch.ids, p, batch.image_index) for p in (batch.geometry, *prompts)]
+    assert len(found.passes) == 3
+    for one, other in zip(found.passes, alone, strict=True):
+        torch.testing.assert_close(one.main.masks, other.main.masks)
+        torch.testing.assert_close(one.main.logits, other.main.logits)
+    assert not torch.equal(alone[0].main.logits, alone[1].main.logits)
+
+
+def test_the_loss_of_two_passes_is_their_sum(settings):
+    run, batch = a_run(settings, interactive={"rounds": 1, "share": 1.0})
+    loss = Sam3LossWrapper(LossConfig())
+    found, both = evaluate(run.model, loss, batch, torch.float32, 0, run.annotator.corrections(batch))
+    first, second = (loss(replace(one, before=()), batch.targets) for one in found.passes)
+    assert both.total.item() == pytest.approx((first.total + second.total).item(), rel=1e-5)
+    assert both.losses["loss_bbox"] == pytest.approx(first.losses["loss_bbox"] + second.losses["loss_bbox"])
+
+
+def test_the_user_is_the_same_however_a_batch_is_cut_and_leaves_the_dice_of_the_run_alone(settings):
+    run, batch = a_run(settings)
+    state = torch.get_rng_state()
+
+    def asked(part):
+        prompt = part.geometry
+        for correct in run.annotator.corrections(part, step=3):
+            with torch.no_grad():
+                found = run.model.eval()(part.pixels, part.ids, prompt, part.image_index)
+            prompt = correct(found, prompt)
+        return prompt
+
+    whole, parts = asked(batch), [asked(chunk) for chunk in split(batch, 2)]
+    assert (~whole.box_mask).sum() + (~whole.point_mask).sum() > (~batch.geometry.box_mask).sum()
+    for name in ("boxes", "box_labels", "box_mask", "points", "point_labels", "point_mask"):
+        mine, theirs = getattr(whole, name), torch.cat([getattr(part, name) for part in parts])
+        assert torch.allclose(mine.float(), theirs.float(), atol=1e-5), name
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_share_of_the_steps_has_rounds(settings):
+    _, batch = a_run(settings)
+    annotator = Annotator(InteractiveConfig(rounds=4, share=0.25), seed=7)
+    counts = [len(annotator.corrections(batch, step)) for step in range(200)]
+    assert set(counts) == {0, 4} and 30 < counts.count(4) < 70
+    assert not Annotator(InteractiveConfig(rounds=0, share=1.0)).corrections(batch)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_resumed_run_with_rounds_has_the_same_next_losses_bit_for_bit(settings, precision):
+    changes = {"precision": precision, "budget": {"steps": 4}, "optim": {"accumulate": 2},
+               "interactive": {"rounds": 2, "share": 0.5, "threshold": 0.2}}  # fmt: skip
+
+    def losses(name, steps):
+        run = Run(settings(name=name, **changes))
+        stream = run.batches(StopSignal())
+        return [run.step(next(stream)).loss for _ in range(steps)], run
+
+    whole, _ = losses("whole", 4)
+    first, run = losses("again", 2)
+    run.save()
+    assert first + losses("again", 2)[0] == whole
+    assert np.isfinite(whole).all() and max(whole) > 2 * min(whole)  # some steps have rounds, some have none
+
+
+def test_scenes_are_learnt_with_rounds_and_points_reach_their_parameters(settings):
+    run, _ = a_run(settings, optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})
+    source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
+    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=2, pictures=2)
+    before = run.model.geometry.points_pool_project.weight.clone()
+    reports = [
+        train_step(run.model, run.loss, run.optimizer, batch, run.config.optim, interaction=run.annotator.corrections)
+        for _ in range(25)
+    ]
+    assert reports[-1].loss < 0.7 * reports[0].loss
+    assert not torch.equal(run.model.geometry.points_pool_project.weight, before)
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(ConfigError, match="is from 0 to 1, not 2"):
+        InteractiveConfig(share=2.0)
+    with pytest.raises(ConfigError, match="0 for none, not -1"):
+        InteractiveConfig(rounds=-1)
