@@ -93,8 +93,12 @@ class Agent:
         *,
         out: Path | None = None,
         tell: Tell | None = None,
+        save: bool = True,
     ) -> Answer:
-        """`ask` for callers on an event loop; the segmenter works on another thread meanwhile."""
+        """`ask` for callers on an event loop; the segmenter works on another thread meanwhile.
+
+        save: write overlay.png and masks.json; False leaves them to a caller who changes the answer first.
+        """
         query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
         if not query:
             raise InputError("the question is empty")
@@ -117,7 +121,8 @@ class Agent:
             trace.record("end", **summary, ids=[mask.id for mask in answer.masks])
         finally:
             trace.close()
-        return _saved(answer, out, trace, image)
+        answer = replace(answer, trace_path=trace.path)
+        return answer.save(out, _file_name(image)) if out and save else answer
 
     async def _ask_and_close(self, image: Any, query: str, out: Path | None, tell: Tell | None) -> Answer:
         """One question on an event loop of its own: connections cannot outlive the loop, so they are closed with it."""
@@ -223,8 +228,6 @@ def _named(image: Any, source: Any) -> "Image.Image":
     return open_picture(source, name=name or ("standard input" if image == "-" else None))
 
 
-def _saved(answer: Answer, out: Path | None, trace: Trace, image: Any) -> Answer:
-    if out is None:
-        return answer
-    file_name = Path(image).name if isinstance(image, str | Path) else "picture"
-    return replace(answer.save(out, file_name), trace_path=trace.path)
+def _file_name(image: Any) -> str:
+    """What a COCO file calls the picture."""
+    return Path(image).name if isinstance(image, str | Path) else "picture"

@@ -112,7 +112,7 @@ class _Desk:
             over = _AlreadyOpen(asked.segmenter.name, picture.bench.session)
             agent = Agent(over, asked.backend, asked.budget, asked.limits, asked.threshold)
             folder = fresh_folder(self.out, f"{picture.path.stem}-{_slug(question)}")
-            asking = partial(agent.aask, picture.bench.picture, question, out=folder, tell=tell)
+            asking = partial(agent.aask, picture.bench.picture, question, out=folder, tell=tell, save=False)
             answer = anyio.from_thread.run(asking)
             answer = _adopt(picture, answer).save(folder, picture.path.name)
             return _call_result(_ask_reply(image, answer), _sentence(answer), _answer_pictures(answer))

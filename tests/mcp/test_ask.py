@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.mllm.rules import RulesBackend
 from sam3agent.mllm.scripted import ScriptedBackend, call
+from sam3model.files import replacing
 from tests.mcp.desk import Desk, data, pictures, text
 from tests.mllm.fake_segmenter import drawing
 
@@ -30,6 +32,18 @@ def test_an_answer_has_handles_files_and_a_picture(tmp_path: Path) -> None:
     assert Path(answer["overlay_file"]).is_file() and Path(answer["trace"]).is_file()
     assert [picture.size for picture in pictures(result)] == [(96, 64)]
     assert "mask 1" in text(result) and "scripted" in text(result)
+
+
+def test_files_are_written_once_with_the_ids_of_the_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def counting(path: Path) -> AbstractContextManager[Path]:
+        written.append(path.name)
+        return replacing(path)
+
+    monkeypatch.setattr("sam3agent.answer.replacing", counting)
+    data(Desk(tmp_path, WHITE).call("ask", question="leftmost player in white"))
+    assert written == ["overlay.png"]
 
 
 def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
