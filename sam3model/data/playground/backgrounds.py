@@ -10,14 +10,11 @@ from sam3model.data.playground.dice import Dice
 from sam3model.data.playground.palette import RGB, mix, tint, tone
 
 Size = tuple[int, int]
+Painter = Callable[[Size, float, Dice], Image.Image]
+"""Paints an empty setting of a size (W, H) whose horizon is at a share of the height."""
 
 
-def background(theme: str, size: Size, horizon: float, dice: Dice) -> np.ndarray:
-    """The empty setting: (H, W, 3) uint8 for size (W, H); `horizon` is a share of the height."""
-    return np.asarray(_PAINTERS[theme](size, horizon, dice))
-
-
-def _bands(size: Size, stops: list[tuple[float, RGB]], dice: Dice, texture: float = 3.0) -> Image.Image:
+def bands(size: Size, stops: list[tuple[float, RGB]], dice: Dice, texture: float = 3.0) -> Image.Image:
     """Vertical gradient through the stops with smooth blotches over it, made small and enlarged."""
     height = max(2, size[1] // 4)
     y = np.linspace(0, 1, height)
@@ -28,7 +25,7 @@ def _bands(size: Size, stops: list[tuple[float, RGB]], dice: Dice, texture: floa
     return Image.fromarray(field.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
 
 
-def _overlay(
+def overlay(
     picture: Image.Image, paint: Callable[[ImageDraw.ImageDraw, int, int], None], strength: float, ink: RGB
 ) -> None:
     """Paste `ink` through an antialiased mask drawn at twice the size."""
@@ -42,7 +39,7 @@ def _pitch(size: Size, horizon: float, dice: Dice) -> Image.Image:
     grass = dice.pick(((96, 164, 82), (84, 154, 78), (108, 168, 84)))
     crowd = dice.pick(((86, 98, 126), (104, 112, 132), (96, 92, 116)))
     top = horizon - 0.14
-    picture = _bands(
+    picture = bands(
         size,
         [(0, tint(crowd, 0.25)), (top - 0.005, crowd), (top + 0.005, tone(grass, 0.9)), (1, tint(grass, 0.06))],
         dice,
@@ -72,9 +69,9 @@ def _pitch(size: Size, horizon: float, dice: Dice) -> Image.Image:
         draw.rectangle([0, 0.9 * top * h, w, top * h], 255)
 
     _crowd(picture, round(0.9 * top * size[1]), dice)
-    _overlay(picture, mown, 0.10, (255, 255, 220))
-    _overlay(picture, lines, 0.8, (246, 250, 244))
-    _overlay(picture, stands, 0.25, (235, 238, 246))
+    overlay(picture, mown, 0.10, (255, 255, 220))
+    overlay(picture, lines, 0.8, (246, 250, 244))
+    overlay(picture, stands, 0.25, (235, 238, 246))
     return picture
 
 
@@ -99,7 +96,7 @@ def _street(size: Size, horizon: float, dice: Dice) -> Image.Image:
         (horizon + 0.08, road),
         (1, tone(road, 0.94)),
     ]
-    picture = _bands(size, stops, dice, 2.5)
+    picture = bands(size, stops, dice, 2.5)
     shift = dice.uniform(0, 0.2)
 
     def dashes(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
@@ -108,7 +105,7 @@ def _street(size: Size, horizon: float, dice: Dice) -> Image.Image:
             x = (i * 0.22 - shift) * w
             draw.rectangle([x, y, x + 0.12 * w, y + thick], 255)
 
-    _overlay(picture, dashes, 0.75, (238, 236, 224))
+    overlay(picture, dashes, 0.75, (238, 236, 224))
     return picture
 
 
@@ -116,7 +113,7 @@ def _sea(size: Size, horizon: float, dice: Dice) -> Image.Image:
     air = dice.pick(((190, 222, 240), (250, 214, 186), (214, 216, 238)))
     water = dice.pick(((78, 160, 190), (92, 168, 184), (84, 148, 186)))
     top = horizon - 0.1
-    picture = _bands(
+    picture = bands(
         size,
         [(0, tone(air, 0.93)), (top, tint(air, 0.25)), (top + 0.01, tint(water, 0.25)), (1, tone(water, 0.84))],
         dice,
@@ -128,7 +125,7 @@ def _sea(size: Size, horizon: float, dice: Dice) -> Image.Image:
         for x, y, reach in waves:
             draw.ellipse([(x - reach) * w, y * h, (x + reach) * w, y * h + max(3, h * 0.009 * (0.6 + y))], 255)
 
-    _overlay(picture, glints, 0.3, (236, 250, 255))
+    overlay(picture, glints, 0.3, (236, 250, 255))
     return picture
 
 
@@ -141,7 +138,7 @@ def _sky(size: Size, horizon: float, dice: Dice) -> Image.Image:
             ((146, 202, 220), (232, 244, 240)),
         )
     )
-    return _bands(size, [(0, top), (1, low)], dice, 5)
+    return bands(size, [(0, top), (1, low)], dice, 5)
 
 
 def _room(size: Size, horizon: float, dice: Dice) -> Image.Image:
@@ -149,7 +146,7 @@ def _room(size: Size, horizon: float, dice: Dice) -> Image.Image:
     floor = dice.pick(((190, 154, 118), (172, 138, 108), (198, 172, 142), (180, 176, 172)))
     edge = horizon - 0.06
     stops = [(0, tone(wall, 0.96)), (edge - 0.03, wall), (edge - 0.025, (244, 240, 232)), (edge, (228, 222, 212))]
-    picture = _bands(size, [*stops, (edge + 0.005, tone(floor, 0.86)), (1, floor)], dice, 2.5)
+    picture = bands(size, [*stops, (edge + 0.005, tone(floor, 0.86)), (1, floor)], dice, 2.5)
     rug = dice.uniform(0.3, 0.7)
 
     def panels(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
@@ -165,23 +162,23 @@ def _room(size: Size, horizon: float, dice: Dice) -> Image.Image:
         middle = (edge + 1) / 2
         draw.ellipse([(rug - 0.36) * w, (middle - 0.16) * h, (rug + 0.36) * w, (middle + 0.18) * h], 255)
 
-    _overlay(picture, panels, 0.10, tone(wall, 0.6))
-    _overlay(picture, boards, 0.16, tone(floor, 0.5))
+    overlay(picture, panels, 0.10, tone(wall, 0.6))
+    overlay(picture, boards, 0.16, tone(floor, 0.5))
     if dice.chance(0.5):
-        _overlay(picture, carpet, 0.5, mix(wall, dice.pick(((150, 170, 190), (190, 150, 150), (160, 180, 150))), 0.6))
+        overlay(picture, carpet, 0.5, mix(wall, dice.pick(((150, 170, 190), (190, 150, 150), (160, 180, 150))), 0.6))
     return picture
 
 
 def _land(size: Size, horizon: float, dice: Dice, air: tuple[RGB, RGB], ground: RGB, hill: RGB) -> Image.Image:
     top = horizon - 0.08
-    picture = _bands(size, [(0, air[0]), (top, air[1]), (top + 0.01, tone(ground, 0.94)), (1, ground)], dice, 4)
+    picture = bands(size, [(0, air[0]), (top, air[1]), (top + 0.01, tone(ground, 0.94)), (1, ground)], dice, 4)
     humps = [(dice.uniform(-0.1, 1.1), dice.uniform(0.2, 0.4), dice.uniform(0.06, 0.16)) for _ in range(4)]
 
     def hills(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
         for x, reach, rise in humps:
             draw.pieslice([(x - reach) * w, (top - rise) * h, (x + reach) * w, (top + rise) * h], 180, 360, 255)
 
-    _overlay(picture, hills, 0.75, hill)
+    overlay(picture, hills, 0.75, hill)
     return picture
 
 
@@ -211,10 +208,10 @@ def _studio(size: Size, horizon: float, dice: Dice) -> Image.Image:
             (238, 228, 204),
         )
     )
-    return _bands(size, [(0, tone(paper, 0.93)), (0.62, tint(paper, 0.3)), (1, tone(paper, 0.9))], dice, 2)
+    return bands(size, [(0, tone(paper, 0.93)), (0.62, tint(paper, 0.3)), (1, tone(paper, 0.9))], dice, 2)
 
 
-_PAINTERS: dict[str, Callable[[Size, float, Dice], Image.Image]] = {
+PAINTERS: dict[str, Painter] = {
     "pitch": _pitch,
     "street": _street,
     "sea": _sea,

@@ -1,5 +1,7 @@
 """The ten colour words and what they look like, with mild natural variation."""
 
+from collections.abc import Mapping
+
 from sam3model.data.playground.dice import Dice
 
 RGB = tuple[int, int, int]
@@ -36,10 +38,10 @@ def tint(colour: RGB, share: float) -> RGB:
     return mix(colour, (255, 255, 255), share)
 
 
-def shade_of(name: str, dice: Dice) -> RGB:
+def shade_of(name: str, dice: Dice, colours: Mapping[str, RGB] = COLOURS) -> RGB:
     """A natural variation of a colour word, never far enough to be another one."""
     light = dice.uniform(0.94, 1.04) if name != "white" else dice.uniform(0.97, 1.0)
-    red, green, blue = COLOURS[name]
+    red, green, blue = colours[name]
     spread = 7 if name not in ("white", "black") else 3
     shifted = [light * value + dice.uniform(-spread, spread) for value in (red, green, blue)]
     return tuple(max(0, min(255, round(value))) for value in shifted)  # pyright: ignore[reportReturnType]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.kinds import KINDS, Kind
-from sam3model.data.playground.palette import COLOURS
+from sam3model.data.playground.domain import Domain
+from sam3model.data.playground.kinds import Kind
 from sam3model.data.playground.themes import Theme
 
 KITS = ("white", "red", "red", "blue", "blue", "yellow", "black", "orange", "purple", "pink", "brown")
@@ -28,17 +28,17 @@ class Plan:
     dice: Dice
 
 
-def plan_things(theme: Theme, number: int, side: int, dice: Dice) -> list[Plan]:
+def plan_things(domain: Domain, theme: Theme, number: int, side: int, dice: Dice) -> list[Plan]:
     """Choose the things, from the nearest (lowest) to the farthest."""
-    kinds = _choose_kinds(theme, number, dice)
-    palette = _choose_colours(theme, dice)
+    kinds = _choose_kinds(domain, theme, number, dice)
+    palette = _choose_colours(domain, theme, dice)
     plans = []
     for i in range(number):
         own = dice.child(i)
         name = dice.weighted(kinds)
         if name == "referee":
             kinds = {k: v for k, v in kinds.items() if k != name} or {"player": 1.0}
-        kind = KINDS[name]
+        kind = domain.kinds[name]
         on_ground = kind.grounded or theme.name == "pitch"
         y = dice.uniform(theme.horizon + 0.08 if theme.horizon and on_ground else 0.25, 0.98)
         size = _choose_size(kind, side, number, dice)
@@ -51,7 +51,7 @@ def plan_things(theme: Theme, number: int, side: int, dice: Dice) -> list[Plan]:
     return sorted(plans, key=lambda plan: -plan.y) if theme.horizon else plans
 
 
-def _choose_kinds(theme: Theme, number: int, dice: Dice) -> dict[str, float]:
+def _choose_kinds(domain: Domain, theme: Theme, number: int, dice: Dice) -> dict[str, float]:
     left = dict(theme.kinds)
     chosen: dict[str, float] = {}
     if theme.name == "pitch":
@@ -60,15 +60,15 @@ def _choose_kinds(theme: Theme, number: int, dice: Dice) -> dict[str, float]:
         name = dice.weighted(left)
         chosen[name] = left.pop(name)
     if dice.chance(0.15):
-        chosen[dice.pick(tuple(KINDS))] = 1.0
+        chosen[dice.pick(tuple(domain.kinds))] = 1.0
     return chosen
 
 
-def _choose_colours(theme: Theme, dice: Dice) -> list[str]:
+def _choose_colours(domain: Domain, theme: Theme, dice: Dice) -> list[str]:
     if theme.name == "pitch":
         kits = dice.some([colour for colour in KITS if colour != "white"], dice.pick((1, 1, 2)))
         return [*kits, "white" if dice.chance(0.7) else dice.pick(KITS)]
-    return dice.some([colour for colour in COLOURS if colour not in theme.avoid], dice.pick((2, 3, 3, 4)))
+    return dice.some([colour for colour in domain.colours if colour not in theme.avoid], dice.pick((2, 3, 3, 4)))
 
 
 def _choose_colour(kind: Kind, theme: Theme, palette: list[str], dice: Dice) -> str:

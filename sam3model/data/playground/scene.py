@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam3model.data.playground.backgrounds import background
 from sam3model.data.playground.dice import Dice
+from sam3model.data.playground.domain import PLAYGROUND, Domain
 from sam3model.data.playground.palette import pattern_ink, shade_of
 from sam3model.data.playground.pen import Look
 from sam3model.data.playground.plan import Plan, plan_things
 from sam3model.data.playground.render import Light, Sprite, draw, expose, paint
-from sam3model.data.playground.themes import THEMES, Theme
+from sam3model.data.playground.themes import Theme
 from sam3model.errors import InputError
 
 Box = tuple[int, int, int, int]
@@ -27,7 +27,7 @@ class SceneObject:
     """One thing in a scene.
 
     id: also its depth: 0 is the nearest, and a thing only ever hides things of a larger id.
-    colour: one of the ten colour words, or "" where none names it. pattern: plain, striped or dotted.
+    colour: one of the domain's colour words, or "" where none names it. pattern: plain, striped or dotted.
     size: small, medium or large, for its kind. mask (H, W) bool: the pixels where it is seen. box: x0, y0, x1, y1 in
     pixels around the mask, the last column and row excluded. area: pixels of the mask.
     visible: seen share of its silhouette. hidden_by: ids of the things that cover a clear part (8 %) of it.
@@ -72,41 +72,48 @@ class _Placed:
 
 
 def scene(
-    split: str, index: int, *, size: Size | None = None, count: tuple[int, int] | None = None, scale: int = 1
+    split: str,
+    index: int,
+    *,
+    size: Size | None = None,
+    count: tuple[int, int] | None = None,
+    scale: int = 1,
+    domain: Domain = PLAYGROUND,
 ) -> Scene:
     """Scene `index` of `split`: always the same picture and truth for the same arguments.
 
     size: (W, H) of the canvas, by default about 320 x 256. count: least and most things, 1 to 15 by default; a canvas
-    too small for them shows fewer. scale: pixels drawn for each pixel of the canvas.
+    too small for them shows fewer. scale: pixels drawn for each pixel of the canvas. domain: what there is to show.
     Raises InputError for a canvas under 64 pixels, a count below one or a scale below one.
     """
     if (size and min(size) < 64) or (count and not 1 <= count[0] <= count[1]) or scale < 1:
         raise InputError(f"no Playground scene has size={size}, count={count}, scale={scale}")
     dice = Dice(split, index)
-    theme = THEMES[dice.weighted({theme.name: theme.weight for theme in THEMES.values()})]
+    theme = domain.themes[dice.weighted({theme.name: theme.weight for theme in domain.themes.values()})]
     width, height = dice.weighted(SIZES)
     width, height = size or (width, height)
     low, high = count or (1, 15)
     number = min(high, low + int((high - low + 1) * dice.random() ** 1.2))
-    plans = plan_things(theme, number, min(width, height), dice.child("things"))
+    plans = plan_things(domain, theme, number, min(width, height), dice.child("things"))
     canvas = (width * scale, height * scale)
-    placed, owners = _place(plans, canvas, scale)
-    image = _render(theme, placed, canvas, dice.child("light"))
+    placed, owners = _place(domain, plans, canvas, scale)
+    image = _render(domain, theme, placed, canvas, dice.child("light"))
     return Scene((split, index), theme.name, image, tuple(_object(i, owners, item) for i, item in enumerate(placed)))
 
 
-def _look(plan: Plan) -> Look:
+def _look(domain: Domain, plan: Plan) -> Look:
     if not plan.colour:
         return Look((128, 128, 128), (255, 255, 255), "plain")
-    return Look(shade_of(plan.colour, plan.dice), pattern_ink(plan.colour), plan.pattern)
+    return Look(shade_of(plan.colour, plan.dice, domain.colours), pattern_ink(plan.colour), plan.pattern)
 
 
-def _place(plans: list[Plan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
+def _place(domain: Domain, plans: list[Plan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
     """Put the things down from the nearest to the farthest; owners (H, W) holds 1 + the index of what is seen there."""
     owners = np.zeros((canvas[1], canvas[0]), np.uint8)
     placed: list[_Placed] = []
     for plan in plans:
-        sprite = draw(plan.kind, _look(plan), plan.factor * scale * plan.kind.pixels / max(plan.kind.box), plan.dice)
+        zoom = plan.factor * scale * plan.kind.pixels / max(plan.kind.box)
+        sprite = draw(plan.kind, _look(domain, plan), zoom, plan.dice)
         item = _find_room(plan, sprite, owners, placed)
         if item is None:
             continue
@@ -141,12 +148,12 @@ def _find_room(plan: Plan, sprite: Sprite, owners: np.ndarray, placed: list[_Pla
     return None
 
 
-def _render(theme: Theme, placed: list[_Placed], canvas: Size, dice: Dice) -> np.ndarray:
+def _render(domain: Domain, theme: Theme, placed: list[_Placed], canvas: Size, dice: Dice) -> np.ndarray:
     warm = dice.uniform(-0.035, 0.045)
     level = dice.uniform(0.94, 1.03)
-    shadow = 0.0 if theme.name == "sky" else dice.uniform(0.26, 0.42)
+    shadow = dice.uniform(0.26, 0.42) if theme.shadows else 0.0
     light = Light((level * (1 + warm), level, level * (1 - warm)), dice.uniform(0, 0.15), shadow, not theme.horizon)
-    picture = background(theme.name, canvas, theme.horizon, dice).astype(np.float32)
+    picture = np.asarray(domain.painters[theme.name](canvas, theme.horizon, dice), np.float32)
     for item in reversed(placed):
         paint(picture, item.sprite, item.left, item.top, light, item.plan.kind.grounded)
     return expose(picture, light)

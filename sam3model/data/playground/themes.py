@@ -9,6 +9,7 @@ class Theme:
 
     kinds: likely things with their weights. avoid: colours that would vanish in its background.
     horizon: where feet may start, as a share of the height; there, things lower in the picture stand nearer.
+    shadows: things cast them.
     """
 
     name: str
@@ -16,6 +17,7 @@ class Theme:
     kinds: dict[str, float]
     avoid: tuple[str, ...] = ()
     horizon: float = 0.0
+    shadows: bool = True
 
 
 _HOME = (
@@ -97,6 +99,7 @@ _THEMES = (
             "moon": 0.7,
         },
         ("blue",),
+        shadows=False,
     ),
     Theme("room", 0.16, dict.fromkeys(_HOME, 1.0), (), 0.5),
     Theme(
