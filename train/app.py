@@ -20,14 +20,15 @@ CONFIGS = Path(__file__).parent / "configs"
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
   python -m train experiment=playground_tiny budget.minutes=75 threads=2
   python -m train check data=coco data.root=FOLDER    what a run would train on, and a contact sheet of it
+  python -m train launch experiment=finetune data.root=FOLDER hydra.launcher.nodes=2    as a job under Slurm
 experiments: {experiments}
 Every key of train/configs can be overridden; a run is resumed when its folder (out/name) holds a state."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the words of a command line. Returns 0 when the run finished, 1 when it failed, 2 for bad settings.
 
-    143 is returned when SIGTERM ended it early with its state saved.
+    143 is returned when a signal ended it early with its state saved.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     if {"-h", "--help"} & set(arguments):
@@ -35,13 +36,12 @@ def main(arguments: Sequence[str]) -> int:
             USAGE.format(experiments=", ".join(sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))))
         )
         return 0
-    checking = list(arguments[:1]) == ["check"]
+    command, words = (arguments[0], arguments[1:]) if arguments[:1] in (["check"], ["launch"]) else ("run", arguments)
     try:
-        config = settings(arguments[1:] if checking else arguments)
+        return {"check": _check, "launch": _launch, "run": _run}[command](words)
     except Sam3Error as error:
         print(f"train: {error}", file=sys.stderr)
-        return 2
-    return _check(config) if checking else _run(config)
+        return 2 if isinstance(error, ConfigError) or command == "check" else 1
 
 
 def settings(arguments: Sequence[str]) -> TrainConfig:
@@ -50,54 +50,71 @@ def settings(arguments: Sequence[str]) -> TrainConfig:
     Raises:
         ConfigError: unknown key (with the nearest right name), unknown experiment, or a value that does not fit.
     """
-    try:
-        with initialize_config_dir(str(CONFIGS), version_base=None):
-            composed = compose("config", overrides=[_prepared(word) for word in arguments])
-        values: Any = OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(re.sub(r"\s+", " ", str(error).strip().split("\n")[0])) from None
-    return parse(TrainConfig, values)
+    for word in arguments:
+        _check_group(*word.partition("=")[::2])
+    return parse(TrainConfig, composed([addable(word) for word in arguments]))
 
 
-def _prepared(word: str) -> str:
-    """An override in the form that may add keys: which keys there are is for `parse` to say, and it knows all of them.
+def composed(overrides: Sequence[str], hydra: bool = False) -> dict[str, Any]:
+    """The YAML with overrides in Hydra's own form laid over it; with Hydra's settings too, if wanted.
 
     Raises:
-        ConfigError: a group such as `experiment` has no such file.
+        ConfigError: Hydra or OmegaConf refuses them.
     """
-    key, _, value = word.partition("=")
-    folder = CONFIGS / key
-    if not key.isidentifier() or not folder.is_dir():
-        return word if key.startswith(("+", "~")) else f"++{word}"
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base=None):
+            values: Any = compose("config", overrides=list(overrides), return_hydra_config=hydra)
+        return OmegaConf.to_container(values, resolve=not hydra)  # pyright: ignore[reportReturnType]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from None
+
+
+def addable(word: str) -> str:
+    """An override in the form that may add keys: which keys there are is for `parse` to say, which knows them all."""
+    key = word.partition("=")[0]
+    return word if key.startswith(("+", "~")) or _is_group(key) else f"++{word}"
+
+
+def one_line(error: Exception) -> str:
+    """The first line of what another library says."""
+    return re.sub(r"\s+", " ", str(error).strip().split("\n")[0])
+
+
+def _is_group(key: str) -> bool:
+    return key.isidentifier() and (CONFIGS / key).is_dir()
+
+
+def _check_group(key: str, value: str) -> None:
+    """Raises `ConfigError` if a group such as `experiment` has no such file."""
+    if not _is_group(key):
+        return
+    known = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
     if value not in known:
         raise ConfigError(f"{key}: {value!r} is unknown{nearest(value, known)}")
-    return word
 
 
-def _check(config: TrainConfig) -> int:
+def _check(words: Sequence[str]) -> int:
+    config = settings(words)
     from train.check import check
 
-    try:
-        print(check(config))
-    except Sam3Error as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 2
+    print(check(config))
     return 0
 
 
-def _run(config: TrainConfig) -> int:
+def _launch(words: Sequence[str]) -> int:
+    from train.launch import launch
+
+    for folder in launch(words):
+        print(folder)
+    return 0
+
+
+def _run(words: Sequence[str]) -> int:
+    config = settings(words)
     from sam3model.training.run import train
 
-    try:
-        result = train(config)
-    except ConfigError as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 2
-    except Sam3Error as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 1
-    if result.status == "stopped":
+    result = train(config)
+    if result.status != "finished":
         print(f"stopped at step {result.progress.step}; the same command resumes it", file=sys.stderr)
         return 143
     figures = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())

@@ -127,7 +127,8 @@ def joined(device: str, parallel: Parallelism) -> Iterator[World]:
         yield World(device=target)
         return
     if target.type == "cuda":
-        target = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        # a scheduler may show each process its own device alone
+        target = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
         torch.cuda.set_device(target)
     dist.init_process_group("nccl" if target.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:

@@ -1,0 +1,126 @@
+"""`python -m train launch …`: a run as a job of a cluster, or a sweep as several, through Hydra's submitit launcher.
+
+Each task of a job is one process of the run: submitit says which one, and the trainer joins it with the others as under
+torchrun. A job that is preempted, or soon out of time, saves its state, is queued again, and resumes.
+"""
+
+import importlib.util
+import itertools
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sam3model.errors import ConfigError, TrainingError
+from sam3model.parse import parse
+from sam3model.training.config import TrainConfig
+from train.app import CONFIGS, addable, composed, one_line, settings
+
+_PLUGIN = "hydra_plugins.hydra_submitit_launcher"
+
+
+def launch(arguments: Sequence[str]) -> list[Path]:
+    """Submit the jobs of these overrides, one for each combination of a sweep, and wait for them.
+
+    Words that begin with `hydra` are for the launcher; which one is said by `hydra/launcher=…`, and else it is `slurm`
+    of `train/configs/hydra/launcher`. Returns the folders of the runs.
+
+    Raises:
+        ConfigError: the plugin or Slurm is missing, a setting is wrong, or two jobs would share a folder.
+        TrainingError: a job failed.
+    """
+    if importlib.util.find_spec("hydra_plugins") is None or importlib.util.find_spec(_PLUGIN) is None:
+        raise ConfigError("launch needs Hydra's submitit launcher: pip install 'sam3agent[slurm]'")
+    own = [word for word in arguments if word.startswith("hydra")]
+    words = [word for word in arguments if not word.startswith("hydra")]
+    if not any(word.startswith("hydra/launcher=") for word in own):
+        own.append("hydra/launcher=slurm")
+    _check_launcher(own)
+    configs = [settings(choice) for choice in combinations(words)]
+    folders = [Path(config.out) / config.name for config in configs]
+    if len(set(folders)) < len(folders):
+        raise ConfigError("name: two jobs of a sweep would share a folder; use what differs, as name='run_${optim.lr}'")
+    jobs = Path(configs[0].out) / "jobs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    print(f"the jobs' logs are in {jobs}/.submitit", file=sys.stderr)
+    places = {"hydra.sweep.dir": str(jobs), "hydra.launcher.name": configs[0].name}
+    quoted = [f"{key}='{value}'" for key, value in places.items()]
+    _submit([*(addable(word) for word in words), *quoted, *own])
+    return folders
+
+
+def combinations(words: Sequence[str]) -> Iterator[list[str]]:
+    """The overrides of each job: every choice of `key=a,b` with every other one.
+
+    >>> list(combinations(["seed=1,2", "name=x"]))
+    [['seed=1', 'name=x'], ['seed=2', 'name=x']]
+
+    Raises:
+        ConfigError: a word is no override.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(words))
+    except HydraException as error:
+        raise ConfigError(one_line(error)) from None
+    choices = [
+        [f"{word.split('=', 1)[0]}={one}" for one in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [word]
+        for word, override in zip(words, parsed, strict=True)
+    ]
+    return (list(choice) for choice in itertools.product(*choices))
+
+
+def job(words: DictConfig) -> Path | None:
+    """One task of a job: one process of the run, from its composed settings. Returns the weights at the end.
+
+    Where the scheduler interrupts it, the state is saved and the signal is handed on to submitit, which queues the job
+    again from its first task. Told to end, it leaves with exit code 143 and no result.
+    """
+    from submitit import JobEnvironment
+    from submitit.helpers import TorchDistributedEnvironment
+
+    from sam3model.training.run import train
+
+    config = parse(TrainConfig, OmegaConf.to_container(words, resolve=True))
+    TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+    result = train(config)
+    if result.status == "finished":
+        return result.weights
+    if result.status == "preempted":
+        signal.raise_signal(signal.Signals[f"SIG{JobEnvironment.USR_SIG}"])
+        sys.exit(0)  # not the first task: a failure of this one would end the others before they are queued again
+    sys.exit(143)
+
+
+def _check_launcher(words: Sequence[str]) -> None:
+    target = str(composed(words, hydra=True)["hydra"]["launcher"]["_target_"])
+    if not target.startswith(_PLUGIN):
+        raise ConfigError("hydra/launcher: choose slurm, submitit_slurm or submitit_local")
+    if target.endswith("SlurmLauncher") and shutil.which("sbatch") is None:
+        raise ConfigError("no Slurm here, sbatch is not found: use hydra/launcher=submitit_local, or torchrun")
+
+
+def _submit(words: Sequence[str]) -> None:
+    """Go through `hydra.main`, which reads the command line, and have it raise what it would print at length."""
+    from submitit.core.utils import FailedSubmissionError, UncompletedJobError
+
+    run = hydra.main(version_base=None, config_path=str(CONFIGS), config_name="config")(job)
+    before, sys.argv = sys.argv, [sys.argv[0], "--multirun", *words]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        run()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from None
+    except (UncompletedJobError, FailedSubmissionError) as error:
+        raise TrainingError(f"{one_line(error)} (the logs say why)") from None
+    finally:
+        sys.argv = before
