@@ -1,6 +1,8 @@
 """The answer to a question: masks with the evidence, and its files."""
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -160,6 +162,27 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def fresh_folder(parent: Path, name: str) -> Path:
-    """The first of parent/NAME-1, NAME-2, … that is not there yet; it is not made."""
-    return next(path for n in itertools.count(1) if not (path := parent / f"{name}-{n}").exists())
+@contextmanager
+def fresh_folder(parent: Path, name: str) -> Iterator[Path]:
+    """The first of parent/NAME-1, NAME-2, … that is not there yet, made so that nobody else gets it too.
+
+    It goes away again where nothing was written into it. Raises `InputError` where it cannot be made.
+    """
+    make_folder(parent)
+    folder = next(path for n in itertools.count(1) if _claim(path := parent / f"{name}-{n}"))
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _claim(folder: Path) -> bool:
+    """Make a folder; False where it is there already."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+    return True

@@ -111,10 +111,10 @@ class _Desk:
             asked = self.agent
             over = _AlreadyOpen(asked.segmenter.name, picture.bench.session)
             agent = Agent(over, asked.backend, asked.budget, asked.limits, asked.threshold)
-            folder = fresh_folder(self.out, f"{picture.path.stem}-{_slug(question)}")
-            asking = partial(agent.aask, picture.bench.picture, question, out=folder, tell=tell, save=False)
-            answer = anyio.from_thread.run(asking)
-            answer = _adopt(picture, answer).save(folder, picture.path.name)
+            with fresh_folder(self.out, f"{picture.path.stem}-{_slug(question)}") as folder:
+                asking = partial(agent.aask, picture.bench.picture, question, out=folder, tell=tell, save=False)
+                answer = anyio.from_thread.run(asking)
+                answer = _adopt(picture, answer).save(folder, picture.path.name)
             return _call_result(_ask_reply(image, answer), _sentence(answer), _answer_pictures(answer))
 
     def _files(self, picture: OpenPicture, result: ToolResult) -> dict[str, str]:
@@ -126,7 +126,8 @@ class _Desk:
         answer = Answer(
             story.query, "answered", reason, masks, picture.bench.picture, 0, 0, 0.0, Usage(), 1, name, backend
         )
-        saved = answer.save(fresh_folder(self.out, f"{picture.path.stem}-selection"), picture.path.name)
+        with fresh_folder(self.out, f"{picture.path.stem}-selection") as folder:
+            saved = answer.save(folder, picture.path.name)
         return {"masks_file": str(saved.masks_path), "overlay_file": str(saved.overlay_path)}
 
 

@@ -18,7 +18,8 @@ def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, 
     if settings.backend == "rules":
         status.tell("no MLLM configured: using the built-in rules (see --mllm, --base-url)")
     try:
-        answer = agent.ask(image, query, out=output_folder(settings.out, image), tell=status.tell)
+        with output_folder(settings.out, image) as folder:
+            answer = agent.ask(image, query, out=folder, tell=status.tell)
     finally:
         status.done()
     if as_json:

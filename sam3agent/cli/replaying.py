@@ -22,19 +22,12 @@ def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, ver
     configure_logging(verbose)
     records = read_trace(trace)
     picture = recorded_picture(records, trace)
-    start = records[0]
-    folder = output_folder(out, f"replay-{(trace if trace.is_dir() else trace.parent).resolve().name}")
-    if rerun:
-        calls, searches, seconds = start["budget"]
-        agent = Agent(
-            RecordedSegmenter(records),
-            ReplayBackend(records),
-            Budget(calls, searches, seconds),
-            threshold=start["threshold"],
-        )
-        answer = agent.ask(picture, start["query"], out=folder)
-    else:
-        answer = _recorded_answer(records, picture).save(folder, picture.name)
+    name = f"replay-{(trace if trace.is_dir() else trace.parent).resolve().name}"
+    with output_folder(out, name) as folder:
+        if rerun:
+            answer = _run_again(records, picture, folder)
+        else:
+            answer = _recorded_answer(records, picture).save(folder, picture.name)
     if as_json:
         say_json(answer.to_json())
         return
@@ -42,6 +35,15 @@ def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, ver
         for line in _steps(records):
             say(line)
     say_answer(answer)
+
+
+def _run_again(records: Sequence[Mapping[str, Any]], picture: Path, folder: Path) -> Answer:
+    """The question asked again, of what was recorded."""
+    start = records[0]
+    calls, searches, seconds = start["budget"]
+    budget = Budget(calls, searches, seconds)
+    agent = Agent(RecordedSegmenter(records), ReplayBackend(records), budget, threshold=start["threshold"])
+    return agent.ask(picture, start["query"], out=folder)
 
 
 def _recorded_answer(records: Sequence[Mapping[str, Any]], picture: Path) -> Answer:

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,9 @@ def say_mask(mask: AnswerMask) -> None:
     say(f'  mask {mask.id}  score {mask.score:.2f}  box {box}  {mask.stored.area} px  "{mask.phrase}"')
 
 
-def output_folder(out: Path | None, image: str) -> Path:
+def output_folder(out: Path | None, image: str) -> AbstractContextManager[Path]:
     """The folder asked for, else a fresh one: sam3agent-out/NAME-1, -2, …"""
     if out is not None:
-        return out
+        return nullcontext(out)
     stem = "stdin" if image == "-" else Path(image).stem or "picture"
     return fresh_folder(Path("sam3agent-out"), stem)

@@ -70,7 +70,9 @@ def run_segment(
     result = Answer(
         query, "answered", "", found, picture, 0, calls, elapsed, Usage(), 1, settings.weights, "none"
     )  # fmt: skip
-    _show(result, output_folder(settings.out, image), image, as_json)
+    with output_folder(settings.out, image) as folder:
+        saved = result.save(folder, Path(image).name)
+    _show(saved, as_json)
 
 
 def _search(
@@ -84,9 +86,8 @@ def _search(
     return pool
 
 
-def _show(result: Answer, folder: Path, image: str, as_json: bool) -> None:
-    """Files, then words."""
-    saved = result.save(folder, Path(image).name)
+def _show(saved: Answer, as_json: bool) -> None:
+    """An answer without a question, for people or as JSON."""
     value = {
         "query": saved.query,
         "masks": [{**mask.to_json(), "phrase": mask.phrase} for mask in saved.masks],
