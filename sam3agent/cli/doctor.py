@@ -62,7 +62,7 @@ def _device(settings: Settings) -> str:
 def _weights(settings: Settings) -> str:
     from sam3model.checkpoint import find_weights
 
-    path = find_weights(settings.weights)
+    path = find_weights(settings.weights, download=False)
     size = sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*.safetensors")))
     return f"{settings.weights}: {path} ({size / 1e6:.0f} MB)"
 

@@ -13,9 +13,11 @@ _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _LOGGER = logging.getLogger(__name__)
 
 
-def find_weights(name_or_path: str | Path) -> Path:
+def find_weights(name_or_path: str | Path, *, download: bool = True) -> Path:
     """Local file or folder for `tiny`, a path, or a hub repository such as `facebook/sam3` (downloaded once, then
     cached).
+
+    download: False looks for a repository in the local cache alone; nothing is asked of the hub.
 
     Raises:
         CheckpointError: nothing of that name, or the hub refuses, cannot be reached, or the repository is gated.
@@ -30,7 +32,23 @@ def find_weights(name_or_path: str | Path) -> Path:
         raise CheckpointError(
             f"no weights at {name_or_path}: give 'tiny', a hub name such as facebook/sam3, or the path of a file"
         )
-    return _download(str(name_or_path))
+    return _download(str(name_or_path)) if download else _cached(str(name_or_path))
+
+
+def _cached(repository: str) -> Path:
+    """A repository in the local cache, in the same order as `_download`."""
+    from huggingface_hub import try_to_load_from_cache
+
+    names = (OFFICIAL_FILE, "config.json", "model.safetensors")
+    official, config, model = (try_to_load_from_cache(repository, name) for name in names)
+    if isinstance(official, str):
+        return Path(official)
+    if isinstance(config, str) and isinstance(model, str):
+        return Path(config).parent
+    raise CheckpointError(
+        f"{repository} is not in the local cache: its first use downloads it, gigabytes for the released model; "
+        f"if it is gated, accept its licence at https://huggingface.co/{repository} and `hf auth login` before"
+    )
 
 
 def _download(repository: str) -> Path:

@@ -302,11 +302,20 @@ def test_hub_download_prefers_the_official_file(hub):
     assert checkpoint.find_weights("facebook/sam3").read_bytes() == b"weights", "a cached file needs no network"
 
 
+def test_what_is_not_cached_is_only_told_of_where_no_download_is_wanted(hub):
+    (Hub.folder / "sam3.pt").write_bytes(b"weights")
+    with pytest.raises(CheckpointError, match="facebook/sam3 is not in the local cache: its first use downloads it"):
+        checkpoint.find_weights("facebook/sam3", download=False)
+    fetched = checkpoint.find_weights("facebook/sam3")
+    assert checkpoint.find_weights("facebook/sam3", download=False) == fetched
+
+
 def test_hub_download_falls_back_to_transformers(hub):
     (Hub.folder / "config.json").write_text("{}")
     (Hub.folder / "model.safetensors").write_bytes(b"w")
     folder = checkpoint.find_weights("someone/sam3")
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert checkpoint.find_weights("someone/sam3", download=False) == folder
 
 
 @pytest.mark.parametrize(
