@@ -5,6 +5,7 @@ RLE), `finding`, `state`, `end`. They hold all that `replay` needs to draw or ru
 """
 
 import json
+import logging
 import re
 import time
 import zlib
@@ -14,6 +15,8 @@ from typing import Any
 
 from sam3agent.mllm.base import MLLMReply, Picture, ToolCall, Usage
 from sam3model.errors import InputError
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "trace.jsonl"
 
@@ -90,14 +93,32 @@ def read_reply(record: dict[str, Any]) -> MLLMReply:
 
 
 def read_trace(path: Path) -> list[dict[str, Any]]:
-    """The records of a trace file, or of the folder that holds it; raises `InputError` where it is none."""
+    """The records of a trace file, or of the folder that holds it.
+
+    A last line that was cut off, as by a process that was killed, is left out with a warning. Raises `InputError`
+    where it is no trace, or where any other line is broken.
+    """
     path = path / FILE_NAME if path.is_dir() else path
     try:
-        records = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        lines = [(n, line) for n, line in enumerate(path.read_bytes().splitlines(), start=1) if line.strip()]
     except OSError as error:
         raise InputError(f"cannot read the trace {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not a trace of sam3agent: {error}") from error
-    if not records or not isinstance(records[0], dict) or records[0].get("event") != "start":
+    records = list[dict[str, Any]]()
+    for number, line in lines:
+        try:
+            records.append(_record(line))
+        except ValueError as error:
+            if not records or number < lines[-1][0]:
+                raise InputError(f"{path} is not a trace of sam3agent: line {number}: {error}") from error
+            log.warning("the last line of %s was cut off and is left out", path)
+    if not records or records[0].get("event") != "start":
         raise InputError(f"{path} is not a trace of sam3agent: it does not begin with a start record")
     return records
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    """The record of a line; raises `ValueError` where it holds none."""
+    record = json.loads(line)
+    if not isinstance(record, dict) or "event" not in record:
+        raise ValueError("no record of an event")
+    return record

@@ -14,7 +14,6 @@ from sam3agent.cli.screen import output_folder, say, say_answer, say_json
 from sam3agent.images import open_picture
 from sam3agent.mllm.base import Usage
 from sam3agent.mllm.scripted import ReplayBackend
-from sam3model.errors import InputError
 
 
 def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, verbose: bool) -> None:
@@ -48,9 +47,7 @@ def _run_again(records: Sequence[Mapping[str, Any]], picture: Path, folder: Path
 
 def _recorded_answer(records: Sequence[Mapping[str, Any]], picture: Path) -> Answer:
     """The answer as the trace tells it."""
-    start, end = records[0], records[-1]
-    if end["event"] != "end":
-        raise InputError("the trace breaks off before an answer; --rerun may still bring it to an end")
+    start, end = records[0], _end(records)
     stored = recorded_masks(records)
     phrases = {m["id"]: m["phrases"] for r in records if r["event"] == "tool" for m in r["masks"]}
     best = {mask_id: max(found, key=lambda pair: pair[1]) for mask_id, found in phrases.items()}
@@ -68,6 +65,22 @@ def _recorded_answer(records: Sequence[Mapping[str, Any]], picture: Path) -> Ans
         weights=start["weights"],
         backend=start["backend"],
     )
+
+
+def _end(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The end record; of a trace that breaks off, what had been accepted by then."""
+    if records[-1]["event"] == "end":
+        return records[-1]
+    verdicts = {record["id"]: record["verdict"] for record in records if record["event"] == "finding"}
+    searches = [r["data"]["searches"] for r in records if r["event"] == "tool" and r["name"] == "segment_phrase"]
+    return {
+        "status": "exhausted",
+        "reason": "the trace breaks off here",
+        "ids": [mask_id for mask_id, verdict in verdicts.items() if verdict == "accept"],
+        "mllm_calls": sum(record["calls"] for record in records if record["event"] == "reply"),
+        "segmenter_calls": sum(map(len, searches)),
+        "elapsed_s": records[-1]["t"],
+    }
 
 
 def _steps(records: Sequence[Mapping[str, Any]]) -> list[str]:

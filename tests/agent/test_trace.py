@@ -10,6 +10,7 @@ from pycocotools.coco import COCO
 from sam3agent.agent.replay import RecordedSegmenter, recorded_picture
 from sam3agent.agent.trace import Trace, read_trace
 from sam3agent.api import Agent
+from sam3agent.cli.replaying import run_replay
 from sam3agent.mllm.base import MLLMReply, MLLMRequest, Picture
 from sam3agent.mllm.scripted import ReplayBackend, ScriptedBackend, call
 from sam3model.errors import CheckpointError, InputError
@@ -84,6 +85,33 @@ def test_pictures_with_long_labels_are_told_apart(tmp_path: Path) -> None:
     pictures = [Picture(f"masks {many} {last}", lambda: World().picture) for last in (60, 61)]
     names = Trace(tmp_path).keep(pictures)
     assert len(set(names)) == 2 and all((tmp_path / name).is_file() for name in names)
+
+
+def test_a_last_line_that_was_cut_off_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, trace = read_trace(folder), folder / "trace.jsonl"
+    data = trace.read_bytes()
+    trace.write_bytes(data[:-20])
+    assert read_trace(folder) == whole[:-1]
+    run_replay(trace, rerun=False, out=folder / "again", as_json=False, verbose=False)
+    assert "gave up; the best so far is 3 masks: the trace breaks off here" in capsys.readouterr().out
+    run_replay(trace, rerun=True, out=folder / "rerun", as_json=True, verbose=False)
+    assert [mask["id"] for mask in json.loads(capsys.readouterr().out)["masks"]] == [1, 4]
+
+
+def test_the_cut_is_told_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_trace(folder)
+    assert not caplog.records
+    with (folder / "trace.jsonl").open("ab") as file:
+        file.write(b'{"t": 9, "eve')
+    read_trace(folder)
+    assert "the last line of" in caplog.text and "was cut off" in caplog.text
+
+
+def test_a_broken_line_in_the_middle_is_named(folder: Path) -> None:
+    lines = (folder / "trace.jsonl").read_text().splitlines()
+    (folder / "trace.jsonl").write_text("\n".join([*lines[:2], lines[2][:30], *lines[3:]]))
+    with pytest.raises(InputError, match="line 3: "):
+        read_trace(folder)
 
 
 @pytest.mark.parametrize("text", ["", "no json", json.dumps({"event": "end"}), "[]"])
