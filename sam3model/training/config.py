@@ -216,7 +216,8 @@ class ValidationConfig:
     """Held-out pictures that the averaged weights are judged on: every so many minutes and at the end.
 
     metric: the figure by which the best weights are chosen; AP where the truth is boxes alone. examples: prompts drawn
-    in the panel of predictions against truth.
+    in the panel of predictions against truth. rounds: also judge the answers after 1, 2, … corrections, one to each
+    prompt at a time, as `cgF1@1` and so on.
     """
 
     every_minutes: float = 15.0
@@ -226,9 +227,12 @@ class ValidationConfig:
     threshold: float = 0.5
     metric: Literal["cgF1", "AP", "mean_IoU"] = "cgF1"
     examples: int = 16
+    rounds: int = 0
 
     def __post_init__(self) -> None:
         require_positive(self, "pictures", "batch", "phrases")
+        if self.rounds < 0:
+            raise ConfigError(f"validation.rounds is a number of corrections, 0 for none, not {self.rounds}")
 
 
 @dataclass(frozen=True, slots=True)

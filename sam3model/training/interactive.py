@@ -19,7 +19,7 @@ from sam3model.data.queries import Batch
 from sam3model.losses.targets import Targets
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy, xyxy_to_cxcywh
 from sam3model.structures import Correction, Detections, GeometryPrompt
-from sam3model.training.config import InteractiveConfig
+from sam3model.training.config import InteractiveConfig, TrainConfig
 
 LOOKED_AT = 32
 """Detections of a prompt that the user looks at, the surest ones: more would only cost time and memory."""
@@ -115,6 +115,14 @@ class Annotator:
         return Element(tuple(place.tolist()), positive)
 
 
+def judging(config: TrainConfig) -> Annotator:
+    """The user that validation asks: careful, the same for every run, and of all that validation counts as found."""
+    settings = config.validation
+    return Annotator(
+        replace(config.interactive, rounds=settings.rounds, share=1.0, threshold=settings.threshold), careful=True
+    )
+
+
 def find_mistakes(found: Detections, targets: Targets, config: InteractiveConfig) -> Iterator[Mistakes]:
     """The mistakes in the answer to each prompt.
 
@@ -126,7 +134,7 @@ def find_mistakes(found: Detections, targets: Targets, config: InteractiveConfig
     counts, exhaustive = targets.num_boxes.tolist(), targets.is_exhaustive.tolist()
     pairs = zip(_answers(found, targets, config.threshold), _truths(targets), strict=True)
     for prompt, ((answer, truth), counted) in enumerate(zip(pairs, seen.split(counts), strict=True)):
-        missed = counted & (overlap(answer, truth) < config.iou).all(0)
+        missed = counted & truth.masks.flatten(1).any(1) & (overlap(answer, truth) < config.iou).all(0)
         lost, covered = truth.masks[missed], answer.masks.any(0)
         left = lost & ~covered
         regions = torch.where(left.flatten(1).any(1)[:, None, None], left, lost)
@@ -159,7 +167,7 @@ def filled(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 def innermost(region: np.ndarray) -> np.ndarray:
     """The point (x, y), normalised, of a region (H, W) bool that is furthest from its border."""
-    depth = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]  # outside the picture is outside
+    depth = np.asarray(distance_transform_edt(np.pad(region, 1)))[1:-1, 1:-1]  # outside the picture is outside
     return _centre(int(depth.argmax()), region.shape)
 
 

@@ -27,7 +27,7 @@ from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
 from sam3model.training.config import CurriculumStage, TrainConfig, to_dict
 from sam3model.training.ema import Ema
-from sam3model.training.interactive import Annotator
+from sam3model.training.interactive import Annotator, judging
 from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.panel import save_panel
@@ -223,7 +223,7 @@ class Run:
         seen = validate(
             model, Sam3LossWrapper(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,
             threshold=settings.threshold, precision=self.precision, nms=model.config.nms,
-            examples=settings.examples, world=world,
+            examples=settings.examples, world=world, interaction=judging(self.config).corrections,
         )  # fmt: skip
         self.progress.seconds = world.largest(time.monotonic() - self.started)
         if not world.first:

@@ -82,13 +82,24 @@ def evaluate(
 
     masks_at_least: so many of the first prompts get masks in any case. corrections: see `Sam3ImageModel.forward`.
     """
+    detections = detect(model, batch, precision, masks_at_least, corrections)
+    return detections, loss(detections, batch.targets)
+
+
+def detect(
+    model: nn.Module,
+    batch: Batch,
+    precision: torch.dtype,
+    masks_at_least: int = 0,
+    corrections: Sequence[Correction] = (),
+) -> Detections:
+    """Detections alone, as `evaluate` says."""
     device, outlined = batch.pixels.device, batch.targets.outlined() if model.training else None
     if outlined is not None:
         outlined[:masks_at_least] = True
     with torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32):
         detections = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, outlined, corrections)
-    detections = in_float32(detections)
-    return detections, loss(detections, batch.targets)
+    return in_float32(detections)
 
 
 def clip_gradients(model: nn.Module, limit: float | None) -> float:

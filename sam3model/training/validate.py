@@ -14,10 +14,10 @@ from sam3model.metrics.average_precision import ApRules, AveragePrecision, stron
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy
 from sam3model.ops.nms import distinct_masks
-from sam3model.structures import Detections
+from sam3model.structures import Correction, Detections
 from sam3model.training.panel import Example
 from sam3model.training.parallel import World
-from sam3model.training.step import Loss, evaluate
+from sam3model.training.step import Interaction, Loss, detect
 
 _RULES = ApRules()
 
@@ -40,13 +40,23 @@ class BoxMatches:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlines:
+    """How the masks of prompts fit: counts of every one, overlaps of those that have a true mask."""
+
+    samples: tuple[SampleCounts, ...]
+    overlaps: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """What one batch adds to the figures: its mean loss, and the matches, counts and overlaps of its prompts."""
+    """What one batch adds to the figures: its mean loss, and how the boxes and masks of its prompts fit.
+
+    outlines: of the first pass, then after each correction.
+    """
 
     loss: float
     boxes: tuple[BoxMatches, ...]
-    samples: tuple[SampleCounts, ...]
-    overlaps: tuple[float, ...]
+    outlines: tuple[Outlines, ...]
     examples: tuple[Example, ...]
 
 
@@ -60,18 +70,21 @@ def validate(
     nms: float | None = None,
     examples: int = 0,
     world: World | None = None,
+    interaction: Interaction | None = None,
 ) -> Validation:
     """Mean loss, cgF1 and its two factors (presence MCC, positive micro-F1), mean IoU of positive prompts' unions, AP.
 
     AP is COCO's over boxes, each phrase a category. Masks are compared at the resolution of the targets. `model` is in
     eval mode. nms: as `DetectorConfig.nms`, so that validation keeps what the predictor keeps. examples: so many
     prompts are kept to be drawn. world: `batches` are this process's turns among all; the first process gets the
-    figures of all of them, which are those of one process, and the others empty ones.
+    figures of all of them, which are those of one process, and the others empty ones. interaction: correct the answers;
+    `cgF1@k` and `mean_IoU@k` are those after k corrections of every prompt.
     """
     world, judged = world or World(), list[Judged]()
-    for batch in batches:
+    for batch in (batch.to(world.device) for batch in batches):
         shown = sum(len(one.examples) for one in judged)
-        judged.append(judge(model, loss, batch.to(world.device), threshold, precision, nms, examples - shown))
+        corrections = interaction(batch) if interaction else ()
+        judged.append(judge(model, loss, batch, threshold, precision, nms, examples - shown, corrections))
     return summed(world.in_turn(judged), examples)
 
 
@@ -84,20 +97,24 @@ def judge(
     precision: torch.dtype,
     nms: float | None,
     examples: int,
+    corrections: Sequence[Correction] = (),
 ) -> Judged:
     """One batch, as `validate` says; `examples` of its first prompts are kept."""
-    detections, terms = evaluate(model, loss, batch, precision)
-    answers = list(masks_of(detections, batch.targets, threshold, nms))
+    passes = detect(model, batch, precision, corrections=corrections).passes
+    answers = [list(masks_of(detections, batch.targets, threshold, nms)) for detections in passes]
     return Judged(
-        terms.total.item(),
-        tuple(match_boxes(detections, batch)),
+        loss(passes[0], batch.targets).total.item(),
+        tuple(match_boxes(passes[0], batch)),
+        tuple(_outlines(pairs) for pairs in answers),
+        tuple(_example(batch, prompt, *answer) for prompt, answer in enumerate(answers[0][: max(examples, 0)])),
+    )
+
+
+def _outlines(answers: Sequence[tuple[Tensor, Tensor]]) -> Outlines:
+    unions = ((truth.any(0, keepdim=True), found.any(0, keepdim=True)) for found, truth in answers if len(truth))
+    return Outlines(
         tuple(count_matches(mask_iou(truth, found)) for found, truth in answers),
-        tuple(
-            mask_iou(truth.any(0, keepdim=True), found.any(0, keepdim=True)).item()
-            for found, truth in answers
-            if len(truth)
-        ),
-        tuple(_example(batch, prompt, *answer) for prompt, answer in enumerate(answers[: max(examples, 0)])),
+        tuple(mask_iou(*union).item() for union in unions),
     )
 
 
@@ -109,17 +126,30 @@ def summed(judged: Sequence[Judged], examples: int) -> Validation:
     precision_of_boxes = AveragePrecision(_RULES)
     for prompt, match in enumerate(boxes):
         precision_of_boxes.update(match.phrase, prompt, match.iou, match.scores)
-    result = summarise([sample for batch in judged for sample in batch.samples])
-    overlaps = [overlap for batch in judged for overlap in batch.overlaps]
+    first, *corrected = [_joined(passes) for passes in zip(*(batch.outlines for batch in judged), strict=True)]
+    result = summarise(first.samples)
     metrics = {
         "loss": sum(batch.loss * len(batch.boxes) for batch in judged) / max(len(boxes), 1),
         "cgF1": result.cgf1,
         "IL_MCC": result.il_mcc,
         "positive_micro_F1": result.pmf1,
-        "mean_IoU": float(np.mean(overlaps)) if overlaps else 0.0,
+        "mean_IoU": _mean(first.overlaps),
         "AP": max(precision_of_boxes.compute().ap, 0.0),
     }
+    for number, outlines in enumerate(corrected, 1):
+        metrics |= {f"cgF1@{number}": summarise(outlines.samples).cgf1, f"mean_IoU@{number}": _mean(outlines.overlaps)}
     return Validation(metrics, tuple(example for batch in judged for example in batch.examples)[:examples])
+
+
+def _joined(parts: Sequence[Outlines]) -> Outlines:
+    return Outlines(
+        tuple(sample for part in parts for sample in part.samples),
+        tuple(overlap for part in parts for overlap in part.overlaps),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
 
 
 def match_boxes(detections: Detections, batch: Batch) -> Iterator[BoxMatches]:

@@ -12,13 +12,22 @@ from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
 from sam3model.data.queries import split
 from sam3model.data.scenes import PlaygroundSource
 from sam3model.errors import ConfigError
-from sam3model.losses import LossConfig, Sam3LossWrapper, Targets
+from sam3model.losses import LossConfig, LossTerms, Sam3LossWrapper, Targets
 from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
 from sam3model.training.config import InteractiveConfig
-from sam3model.training.interactive import Annotator, Element, anywhere, extended, find_mistakes, innermost
+from sam3model.training.interactive import (
+    Annotator,
+    Element,
+    anywhere,
+    extended,
+    find_mistakes,
+    innermost,
+    judging,
+)
 from sam3model.training.run import Run, StopSignal
 from sam3model.training.step import evaluate, train_step
+from sam3model.training.validate import validate
 
 SIDE = 32
 LEFT, RIGHT = [0.2, 0.5, 0.2, 0.4], [0.75, 0.5, 0.3, 0.6]  # cxcywh of two things far from each other
@@ -91,6 +100,17 @@ def test_what_is_not_known_to_be_wrong_is_left_alone():
     assert told(saying(LEFT), hidden, boxes=0.5) is None
     part_of_it = [RIGHT[0], RIGHT[1], 0.2, 0.4]  # too small to count as found, but on the thing: not "not this"
     assert told(saying(LEFT, part_of_it), truth_of(LEFT, RIGHT), boxes=0.5).positive
+
+
+def test_what_cannot_be_pointed_at_is_left_alone():
+    outside, speck = [1.5, 0.5, 0.2, 0.2], [0.503, 0.511, 1e-3, 1e-3]
+    assert told(saying(masks=False), truth_of(outside, masks=False), boxes=0.0) is None
+    place = told(saying(masks=False), truth_of(speck, masks=False), boxes=0.0).place
+    assert np.abs(np.subtract(place, speck[:2])).max() <= 5.1e-4
+    broken = saying(RIGHT)
+    for name in ("logits", "boxes", "masks"):
+        nonsense = replace(broken.main, **{name: torch.full_like(getattr(broken.main, name), torch.nan)})
+        assert told(replace(broken, main=nonsense), truth_of(LEFT), boxes=0.0) is not None  # and no error
 
 
 def test_a_badly_covered_thing_is_pointed_at_where_it_is_not_covered():
@@ -236,6 +256,53 @@ def test_scenes_are_learnt_with_rounds_and_points_reach_their_parameters(setting
     ]
     assert reports[-1].loss < 0.7 * reports[0].loss
     assert not torch.equal(run.model.geometry.points_pool_project.weight, before)
+
+
+class Obedient(torch.nn.Module):
+    """Finds the things that it has been pointed at, and at first none; without a look at the picture."""
+
+    def __init__(self, truth: Targets) -> None:
+        super().__init__()
+        self.truth, self.prompts = truth, []
+
+    def forward(self, pixels, ids, prompt, image_index, mask_prompts=None, corrections=()):
+        passes = [self.answer(prompt)]
+        for correct in corrections:
+            prompt = correct(passes[-1], prompt)
+            self.prompts.append(prompt)
+            passes.append(self.answer(prompt))
+        return replace(passes[-1], before=tuple(passes[:-1]))
+
+    def answer(self, prompt) -> Detections:
+        truth = self.truth
+        boxes, masks = truth.padded(truth.boxes, 0.5), truth.padded(truth.masks * 20.0 - 10, -10)
+        told = torch.zeros(boxes.shape[:2], dtype=torch.bool)
+        if prompt is not None:
+            places = torch.cat((prompt.boxes[..., :2], prompt.points), 1)[:, :, None]
+            hidden = torch.cat((prompt.box_mask, prompt.point_mask), 1)[..., None]
+            centre, half = boxes[:, None, :, :2], boxes[:, None, :, 2:] / 2
+            told = (((places - centre).abs() < half).all(-1) & ~hidden).any(1)  # (P, T)
+            told &= torch.arange(told.shape[1]) < truth.num_boxes[:, None]
+        logits = torch.where(told, 9.0, -9.0)
+        return Detections(QueryOutputs(logits, boxes, masks), torch.full((truth.prompts,), 9.0), torch.zeros(0))
+
+
+@pytest.mark.parametrize("boxes", [0.0, 1.0], ids=["points", "boxes"])
+def test_validation_tells_what_corrections_are_worth(settings, boxes):
+    source = Sam3ImageDataset(PlaygroundSource("val", size=64, phrases=3))
+    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=3, pictures=3)
+    most = int(batch.targets.num_boxes.max())
+    config = settings(interactive={"boxes": boxes}, validation={"rounds": most})
+    model = Obedient(batch.targets)
+    seen = validate(
+        model, lambda *_: LossTerms(torch.tensor(2.0), {}), [batch], threshold=0.5, precision=torch.float32,
+        interaction=judging(config).corrections,
+    ).metrics  # fmt: skip
+    ious = [seen["mean_IoU"], *(seen[f"mean_IoU@{number}"] for number in range(1, most + 1))]
+    assert ious == sorted(ious) and ious[0] == 0 and ious[1] > 0
+    assert seen[f"cgF1@{most}"] > 0.9 > seen["cgF1"]
+    labels = model.prompts[-1].box_mask if boxes else model.prompts[-1].point_mask
+    assert (~labels).sum(1).tolist() == batch.targets.num_boxes.tolist()  # one for each thing, and then no more
 
 
 def test_settings_out_of_range_are_refused():
