@@ -68,6 +68,37 @@ def show(target: Target) -> str:
         ("the red and the blue ball", "red ball | blue ball"),
         ("the black and white cat", "black and white cat"),
         ("a person in a red shirt", "person in red shirt"),
+        ("the left player", "player left[1:1]"),
+        ("right-hand dog", "dog right[1:1]"),
+        ("left player in white", "player in white left[1:1]"),
+        ("the two left balls", "balls* left[1:2]"),
+        ("all left players", "players* @left"),
+        ("top left ball", "ball @top @left"),
+        ("the left and the right dog", "dog left[1:1] | dog right[1:1]"),
+        ("the man's left hand", "man's left hand"),
+        ("the left shoe", "left shoe"),
+        ("every ball but the left one", "balls* -(ball left[1:1])"),
+        ("the left one", "object left[1:1]"),
+        ("the red one", "red object"),
+        ("the one on the far right", "object @right"),
+        ("the two leftmost", "object left[1:2]"),
+        ("the biggest", "object large[1:1]"),
+        ("the middle player", "player middle[1:1]"),
+        ("third player from the left", "player left[3:1]"),
+        ("the dog on the sofa", "dog on(sofa)"),
+        ("the dog that is sitting on the chair", "dog on(chair)"),
+        ("the dog behind the left tree", "dog behind(tree left[1:1])"),
+        ("the cup on the table on the left", "cup @left on(table)"),
+        ("the ball on the left side of the car", "ball left(car)"),
+        ("the cat lying under the table", "cat below(table)"),
+        ("the ball next to the car", "ball nearest(car)"),
+        ("all balls near the car", "balls* near(car)"),
+        ("the two balls near the car", "balls* nearest(car) x2"),
+        ("the man holding the umbrella", "man holding umbrella"),
+        ("the cat on the photo", "cat"),
+        ("a person on skis", "person on skis"),
+        ("all players", "players*"),
+        ("how many balls", "how many balls*"),
         ("the largest", "object large[1:1]"),
         ("", "object"),
         ("?!", "object"),
@@ -116,6 +147,47 @@ def test_answers(query: str, blocks: list[int]) -> None:
     got = {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
     assert got == set(blocks)
     assert (answer.backend, answer.mllm_calls) == ("rules", 0)
+
+
+ROOM = (
+    Block("sofa", "red", (20, 80, 100, 120)),
+    Block("dog", "white", (30, 60, 50, 82)),
+    Block("dog", "blue", (150, 90, 170, 110)),
+    Block("table", "green", (130, 60, 220, 72)),
+    Block("rug", "blue", (100, 125, 240, 160)),
+    Block("ball", "yellow", (160, 50, 168, 60)),
+    Block("ball", "yellow", (180, 146, 190, 154)),
+    Block("ball", "white", (224, 60, 234, 70)),
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "blocks"),
+    [
+        ("the dog on the sofa", [1]),
+        ("the dog on the table", []),
+        ("the dog under the table", [2]),
+        ("the ball on the table", [5]),
+        ("the ball on the rug", [6]),
+        ("the ball under the table", [6]),
+        ("the balls near the table", [5, 7]),
+        ("the ball next to the sofa", [5]),
+        ("the ball on the chair", []),
+        ("the left dog", [1]),
+        ("the right dog", [2]),
+        ("right dogs", [2]),
+        ("the two left balls", [5, 6]),
+        ("the left ball", [5]),
+        ("top right ball", [5]),
+        ("top left ball", []),
+        ("every ball but the left one", [6, 7]),
+    ],
+)
+def test_sides_and_places(query: str, blocks: list[int]) -> None:
+    world = World(ROOM)
+    answer = Agent(world).ask(world.picture, query)
+    got = {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
+    assert got == set(blocks), answer.reason
 
 
 def test_behind_is_what_is_hidden() -> None:

@@ -3,6 +3,7 @@
     "every player except the one in blue"         -> player, minus player in blue
     "the second red ball from the left"           -> red ball, ranked from the left, the second
     "the two largest cars behind the green tree"  -> car, behind green tree, the two largest
+    "the left dog on the sofa"                    -> dog, on sofa, the first from the left
 
 A word that the grammar does not know stays in the noun phrase, for the segmenter to make of it what it can.
 """
@@ -19,6 +20,7 @@ from sam3agent.mllm.rules.words import (
     LEAD_IN,
     NUMBERS,
     ORDINALS,
+    OWN_SIDE,
     TAIL,
     is_plural,
     singular,
@@ -34,7 +36,7 @@ _AXES: dict[str, Axis] = {
 _SIDES: dict[str, Side] = {
     "left": "left", "right": "right", "top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom",
 }  # fmt: skip
-_NO_NOUNS = {*COLOURS, *_AXES, *ORDINALS, "the", "all", "every"}
+_NO_NOUNS = {*COLOURS, *_AXES, *_SIDES, *ORDINALS, "the", "all", "every"}
 _COUNT = rf"(?:\d+|{'|'.join(NUMBERS)})"
 _AXIS = "|".join(_AXES)
 _ORDINAL = "|".join(ORDINALS)
@@ -47,17 +49,21 @@ _EXCEPT = re.compile(
 _RELATIONS: tuple[tuple[RelationKind, str], ...] = (
     ("behind", r"behind|hidden by|partly hidden by|covered by"),
     ("front", r"in front of"),
-    ("nearest", r"(?:the )?(?:closest|nearest)(?: one)?(?: to)?|next to|beside|near(?: to)?|close to|by"),
+    ("nearest", r"(?:the )?(?:closest|nearest)(?: one)?(?: to)?"),
+    ("near", r"next to|beside|near(?: to)?|close to|by"),
     ("farthest", r"(?:the )?(?:farthest|furthest)(?: away)?(?: one)? from"),
     ("left", r"(?:(?:to|on|at) the )?left(?: side)? of|left from"),
     ("right", r"(?:(?:to|on|at) the )?right(?: side)? of|right from"),
-    ("on", r"on top of"),
+    ("on", r"on top of|(?:up)?on(?= (?:the|an?|this|that) (?!picture|image|photo|scene|frame))"),
     ("above", r"above|over|higher than"),
     ("below", r"below|under|beneath|underneath|lower than"),
     ("between", r"(?:in )?between"),
 )
+_POSTURE = "sitting|seated|lying|sleeping|resting|walking|running|parked|perched|hanging|leaning|floating"
 _RELATION = re.compile(
-    r"^(?P<what>.+?) (?:" + "|".join(f"(?P<{kind}>{words})" for kind, words in _RELATIONS) + r") (?P<anchor>.+)$"
+    rf"^(?P<what>.+?) (?:(?:{_POSTURE}) )?(?:"
+    + "|".join(f"(?P<{kind}>{words})" for kind, words in _RELATIONS)
+    + r") (?P<anchor>.+)$"
 )
 _NEAREST_FIRST = re.compile(
     r"^(?:the )?(?P<count>(?:\d+|[a-z]+) )?(?P<kind>closest|nearest|farthest|furthest) "
@@ -77,12 +83,16 @@ _RANKED = re.compile(
 _PLACE = re.compile(
     r"\b(?:(?:in|on|at|to|towards?|near) )(?:the )?(?:far |very |extreme )?"
     r"(?P<first>left|right|top|bottom|upper|lower)(?:[ -](?P<second>left|right))?"
-    r"(?:[ -](?:hand side|hand|side|half|part|edge|corner|third))*"
+    r"(?:[ -](?:hand side|hand|side|half|part|edge|corner|third))*+"
     r"(?: of (?:the |this )?(?:picture|image|photo|scene|frame))?\b(?! of)"
 )
 _MIDDLE = re.compile(
     r"\b(?:in|at|near) the (?:very )?(?:middle|centre)"
     r"(?: of (?:the |this )?(?:picture|image|photo|scene|frame))?\b(?! of)"
+)
+_SIDED = re.compile(
+    rf"^(?P<before>(?:(?:the|an?|this|that|these|those|all|every|each|both|of|{_COUNT}) )*)"
+    r"(?P<first>left|right|top|bottom|upper|lower)(?:[ -](?P<second>left|right))?(?:[ -]hand)? (?P<after>.+)$"
 )
 _DETERMINER = re.compile(
     r"^(?:of )?(?:(?P<all>all|every|each|any|both)\b ?)?(?:of )?(?:(?:the|a|an|this|that|some|those|these)\b ?)*"
@@ -150,6 +160,8 @@ def _target(text: str) -> Target:
 def _related(what: str, kind: RelationKind, anchor: str, count: int | None) -> Target:
     base = _target(what)
     parts = re.split(r" and ", anchor) if kind == "between" else [TAIL.sub("", anchor)]
+    if kind == "near" and (base.number or not base.what.plural):
+        kind = "nearest"
     relation = Relation(kind, tuple(_target(part) for part in parts), count or base.number or 1)
     return replace(base, relation=relation)
 
@@ -167,7 +179,20 @@ def _ranked(text: str) -> Target:
         return replace(base, ranking=Ranking(_AXES[found["axis"]], count or number or 1, start), number=None)
     if found := _COUNTED.match(text):
         return replace(_noun(text[found.end() :]), ranking=Ranking("left", start=ORDINALS[found["ordinal"]]))
+    if found := _SIDED.match(text):
+        return _sided(found) or _noun(text)
     return _noun(text)
+
+
+def _sided(found: re.Match[str]) -> Target | None:
+    """A side as an adjective: the one nearest to it ("left player"), all in that half ("left players"), a corner."""
+    base = _noun(found["before"] + found["after"])
+    if base.what.noun in OWN_SIDE:
+        return None
+    sides = tuple(_SIDES[word] for word in (found["first"], found["second"]) if word)
+    if len(sides) == 1 and (base.number or not base.what.plural):
+        return replace(base, ranking=Ranking(sides[0], base.number or 1), number=None)
+    return replace(base, sides=sides)
 
 
 def _noun(text: str) -> Target:
@@ -179,6 +204,7 @@ def _noun(text: str) -> Target:
     number = _number(found["number"] or "") if found else None
     rest = (text[found.end() :] if found else text) or "object"
     rest = re.sub(r"\b(?:things?|everything|items?)\b", "object", rest)
+    rest = re.sub(r"\bone(s?)$", r"object\1", rest)
     cut = _POSTFIX.search(f"{rest} ")
     front, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")
     words = front.split()

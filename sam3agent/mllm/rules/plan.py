@@ -8,7 +8,7 @@ from sam3agent.mllm.rules.words import COLOURS
 Side = Literal["left", "right", "top", "bottom"]
 Axis = Literal["left", "right", "top", "bottom", "large", "small", "middle", "tall", "short", "wide", "narrow"]
 RelationKind = Literal[
-    "behind", "front", "nearest", "farthest", "left", "right", "above", "below", "on", "between"
+    "behind", "front", "nearest", "near", "farthest", "left", "right", "above", "below", "on", "between"
 ]  # fmt: skip
 
 

@@ -177,8 +177,23 @@ def _behind(a: Mask, b: Mask) -> bool:
 
 
 def _on(a: Mask, b: Mask) -> bool:
+    """Whether a stands over the upper half of b, or has b under its foot, as a cup far down on a table has."""
     x, y = box_centre(a)
-    return b.box[0] <= x <= b.box[2] and y < box_centre(b)[1] and gap(a, b) <= 0.2 * (b.box[3] - b.box[1])
+    over = b.box[0] <= x <= b.box[2] and y < box_centre(b)[1] and gap(a, b) <= 0.2 * (b.box[3] - b.box[1])
+    return over or _foot(a).intersection(b) > 0
+
+
+def _foot(mask: Mask) -> Mask:
+    """What lies right under the middle of a mask."""
+    x0, y0, x1, y1 = mask.box
+    below = np.ones((max(2, (y1 - y0) // 10), max(1, (x1 - x0) // 2)), bool)
+    return Mask(below, (x0 + x1 - below.shape[1]) // 2, y1, mask.width, mask.height)
+
+
+def _near(a: Mask, b: Mask) -> bool:
+    """Whether the gap between two boxes is at most half of the longest side of both."""
+    sides = (box[i + 2] - box[i] for box in (a.box, b.box) for i in (0, 1))
+    return gap(a, b) <= max(sides) / 2
 
 
 Test = Callable[[Mask, Mask], bool]
@@ -190,6 +205,7 @@ _HOLDS: dict[str, Test] = {
     "above": lambda a, b: box_centre(a)[1] < box_centre(b)[1],
     "below": lambda a, b: box_centre(a)[1] > box_centre(b)[1],
     "on": _on,
+    "near": _near,
 }
 _DOUBT: dict[str, Callable[[Mask, Mask], float]] = {
     "behind": lambda a, b: -contact(a, b),
@@ -199,5 +215,6 @@ _DOUBT: dict[str, Callable[[Mask, Mask], float]] = {
     "above": distance,
     "below": distance,
     "on": gap,
+    "near": gap,
 }
 """Where several fit and one is asked for, the one with the least of this."""

@@ -67,6 +67,12 @@ def synonyms(noun: str) -> tuple[str, ...]:
     return tuple(word for group in SYNONYMS if noun in group for word in group if word != noun)
 
 
+OWN_SIDE = {
+    "hand", "arm", "leg", "foot", "eye", "ear", "knee", "elbow", "shoulder", "shoe", "boot", "sock", "glove", "sleeve",
+    "wing", "lip", "body", "hat",
+}  # fmt: skip
+"""Nouns that keep a side as part of their name: a left hand may lie anywhere, and so may a top hat."""
+
 LEAD_IN = re.compile(
     r"^(?:(?:please|can you|could you|would you|i want(?: to see)?|i need|show(?: me)?|find(?: me)?|segment(?: out)?|"
     r"select|mark|highlight|outline|pick(?: out)?|locate|point (?:at|to|out)|give me|get(?: me)?|detect|look for|"
