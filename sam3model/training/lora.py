@@ -18,7 +18,9 @@ from sam3model.training.parallel import whole
 
 @dataclass(frozen=True, slots=True)
 class LoraConfig:
-    """Adapters of `rank`, scaled by alpha / rank, on every linear and attention projection that a pattern names."""
+    """Adapters of `rank`, scaled by alpha / rank, on every linear or attention projection and every table of embeddings
+    that a pattern names. The table of tokens, `text.encoder.token_embedding.weight`, is worth one for new words.
+    """
 
     rank: int = 8
     alpha: float = 16.0
@@ -52,7 +54,7 @@ def add_adapters(model: nn.Module, config: LoraConfig) -> int:
     """Freeze the model and put adapters on what the patterns name. Returns how many.
 
     Raises:
-        ConfigError: a pattern names no projection.
+        ConfigError: a pattern names no projection or table.
     """
     model.requires_grad_(False)
     chosen: dict[str, tuple[nn.Module, str]] = {}
@@ -60,7 +62,7 @@ def add_adapters(model: nn.Module, config: LoraConfig) -> int:
     for pattern in config.patterns:
         fitting = {name: place for name, place in projections.items() if fnmatch(name, pattern)}
         if not fitting:
-            raise ConfigError(f"model.lora.patterns: no linear or attention projection is called {pattern!r}")
+            raise ConfigError(f"model.lora.patterns: no projection or table of embeddings is called {pattern!r}")
         chosen |= fitting
     for module, leaf in chosen.values():
         parametrize.register_parametrization(module, leaf, LowRank(getattr(module, leaf), config))
@@ -89,7 +91,7 @@ def plain_model(model: Sam3ImageModel, dtype: torch.dtype | None = None) -> Sam3
 
 def _projections(model: nn.Module) -> Iterator[tuple[str, tuple[nn.Module, str]]]:
     for prefix, module in model.named_modules():
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear | nn.Embedding):
             yield f"{prefix}.weight", (module, "weight")
         elif isinstance(module, MultiheadAttention):
             yield f"{prefix}.in_proj_weight", (module, "in_proj_weight")

@@ -22,13 +22,13 @@ def scenes() -> list[Scene]:
     return [scene("shifted/train", index, domain=SHIFTED) for index in range(60)]
 
 
-def words(domain) -> set[str]:
+def nouns(domain) -> set[str]:
     pairs = [pair for kind in domain.kinds.values() for pair in ((kind.name, kind.plural), *kind.synonyms)]
     return {word for pair in pairs for word in pair}
 
 
 def test_no_thing_colour_or_setting_is_playgrounds():
-    assert not words(SHIFTED) & words(PLAYGROUND)
+    assert not nouns(SHIFTED) & nouns(PLAYGROUND)
     assert not set(SHIFTED.themes) & set(PLAYGROUND.themes)
     assert not {kind.draw for kind in SHIFTED.kinds.values()} & {kind.draw for kind in PLAYGROUND.kinds.values()}
     assert not set(SHIFTED.colours) & set(PLAYGROUND.colours)
@@ -98,25 +98,14 @@ def test_more_pictures_begin_with_the_same_ones(tmp_path):
 
 def test_the_command_writes_a_folder_or_says_in_a_line_why_not(tmp_path, capsys):
     folder = tmp_path / "set"
-    command = [
-        sys.executable,
-        "-m",
-        "sam3model.data.playground.export",
-        str(folder),
-        "--pictures",
-        "1",
-        "--held-out",
-        "1",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [sys.executable, "-m", "sam3model.data.playground.export", str(folder), "--pictures", "1"]
+    subprocess.run([*command, "--held-out", "1"], check=True, capture_output=True)
     assert sorted(path.name for path in (folder / "train").iterdir()) == ["000000.png", "_annotations.coco.json"]
     (tmp_path / "file").write_text("")
-    for words_, message in (
-        ([str(folder), "--pictures", "0"], "at least 1"),
-        ([str(tmp_path / "file")], "cannot write"),
-    ):
+    wrong = (([str(folder), "--pictures", "0"], "at least 1"), ([str(tmp_path / "file")], "cannot write"))
+    for words, message in wrong:
         with pytest.raises(SystemExit, match="2"):
-            main(words_)
+            main(words)
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1

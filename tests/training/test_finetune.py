@@ -61,6 +61,7 @@ def test_the_sizes_are_those_of_the_weights(settings, weights):
         ({"frozen": ["vision.", "text."]}, EVERYTHING - {"vision", "text"}),
         ({"lora": {"rank": 2, "patterns": ["fusion.layers.*", "*.in_proj_weight"]}},
          {"text", "geometry", "fusion", "decoder", "segmentation"}),
+        ({"lora": {"rank": 2, "patterns": ["text.encoder.token_embedding.*"]}}, {"text"}),
     ],
 )  # fmt: skip
 def test_only_what_is_meant_to_learn_does(settings, weights, changes, parts):
@@ -149,7 +150,7 @@ def test_the_artefact_shares_nothing_with_the_run(settings):
     [
         ({"frozen": ["visoin."]}, r"no parameter begins with 'visoin\.'; the parts are vision\., "),
         ({"frozen": [f"{part}." for part in EVERYTHING]}, "nothing is left to train"),
-        ({"lora": {"patterns": ["encoder.*"]}}, r"no linear or attention projection is called 'encoder\.\*'"),
+        ({"lora": {"patterns": ["encoder.*"]}}, r"no projection or table of embeddings is called 'encoder\.\*'"),
         ({"preset": None}, "give a preset or weights"),
     ],
 )  # fmt: skip
