@@ -7,6 +7,7 @@ from evals.files import field, first_existing, inside, read_json, table
 from evals.readers.coco import load, samples
 from evals.registry import PhraseSample, Source
 from evals.scorers.detection import PictureTruth
+from sam3model.data.coco import real_categories
 from sam3model.errors import DataError
 
 ODINW13 = (
@@ -56,11 +57,6 @@ def read_rf100vl(source: Source) -> list[PhraseSample[PictureTruth]]:
 
 
 def _real_categories(data: Any, path: Path) -> list[int]:
-    """All but Roboflow's root category, which only serves the others as their supercategory."""
-    rows = table(data, "categories", path)
-    parents = {str(row.get("supercategory")) for row in rows}
-    return [
-        field(row, "id", int, f"{path}: category")
-        for row in rows
-        if row.get("supercategory") != "none" or str(row.get("name")) not in parents
-    ]
+    """Ids of the categories that are asked for, the same as in training."""
+    rows = real_categories(table(data, "categories", path), table(data, "annotations", path))
+    return [field(row, "id", int, f"{path}: category") for row in rows]

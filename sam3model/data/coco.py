@@ -25,6 +25,20 @@ def class_phrase(name: str) -> str:
     return " ".join("".join(" " if letter in "_()[]" else letter for letter in name).split()) or name
 
 
+def real_categories(categories: Sequence[Row], annotations: Sequence[Row]) -> list[Row]:
+    """The categories without Roboflow's root one, which only serves the others as their supercategory.
+
+    One that something is annotated as is real, whatever it looks like.
+    """
+    parents = [row.get("supercategory") for row in categories]
+    used = grouped(annotations, "category_id")
+    return [
+        row
+        for row in categories
+        if key(row, "id") in used or row.get("supercategory") != "none" or row.get("name") not in parents
+    ]
+
+
 def read_coco(place: Place, *, masks: bool = True, broken: float = 0.1) -> AnnotatedSet:
     """Every picture of a COCO file with its classes as phrases.
 
@@ -64,17 +78,12 @@ def read_coco(place: Place, *, masks: bool = True, broken: float = 0.1) -> Annot
 
 
 def _phrases(content: Row, path: Path) -> dict[int, str]:
-    """Category id -> phrase, without Roboflow's root category, which only serves the others as their supercategory."""
-    categories = rows(content, "categories", path)
-    parents = [row.get("supercategory") for row in categories]
-    used = grouped(rows(content, "annotations", path), "category_id")
-    return {
-        number: class_phrase(required(row, "name", str, f"{path}: category {number}"))
-        for row in categories
-        if (number := required(row, "id", int, f"{path}: category")) in used
-        or row.get("supercategory") != "none"
-        or row.get("name") not in parents
-    }
+    """Category id -> phrase."""
+    phrases = dict[int, str]()
+    for row in real_categories(rows(content, "categories", path), rows(content, "annotations", path)):
+        number = required(row, "id", int, f"{path}: category")
+        phrases[number] = class_phrase(required(row, "name", str, f"{path}: category {number}"))
+    return phrases
 
 
 def _file_name(row: Row) -> Any:

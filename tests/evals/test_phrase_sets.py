@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evals.readers.detection_sets import ODINW13
+from sam3model.data.coco import real_categories
 from tests.evals.world import annotation, draw, figures, image, polygon_of, rle_of, run, runs_of, write_json
 
 A, B, C = (8, 8, 24, 24), (32, 8, 48, 24), (8, 32, 24, 40)
@@ -157,6 +158,12 @@ def test_rf100vl_leaves_out_the_root_category(tmp_path):
     assert got["box AP"] == pytest.approx(50)
     first = json.loads((tmp_path / "out-rf100vl/predictions.jsonl").read_text().splitlines()[0])
     assert first["phrases"] == ["red-block", "red block"]
+
+
+def test_a_category_of_roboflow_that_is_annotated_is_asked_for():
+    animals, cat = {"id": 0, "name": "animals", "supercategory": "none"}, {"id": 1, "supercategory": "animals"}
+    assert real_categories([animals, cat], [{"category_id": 1}]) == [cat]
+    assert real_categories([animals, cat], [{"category_id": 0}]) == [animals, cat]
 
 
 def test_countbench_counts_what_the_question_names(tmp_path):
