@@ -23,7 +23,7 @@ def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
     try:
         return encode_runs(read_runs(counts, (width, height)), (width, height))
     except DataError as error:
-        raise DataError(f"{where}: {error}") from None
+        raise DataError(f"{where}: {error} (field 'counts')") from None
 
 
 def _size(value: Any, where: str) -> Size:
