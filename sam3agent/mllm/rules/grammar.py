@@ -191,7 +191,7 @@ def _sided(found: re.Match[str]) -> Target | None:
         return None
     sides = tuple(_SIDES[word] for word in (found["first"], found["second"]) if word)
     if len(sides) == 1 and (base.number or not base.what.plural):
-        return replace(base, ranking=Ranking(sides[0], base.number or 1), number=None)
+        return replace(base, ranking=Ranking(_SIDES[found["first"]], base.number or 1), number=None)
     return replace(base, sides=sides)
 
 
