@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -90,7 +91,8 @@ def job(words: DictConfig) -> Path | None:
 
     from sam3model.training.run import train
 
-    config = parse(TrainConfig, OmegaConf.to_container(words, resolve=True))
+    values: Any = OmegaConf.to_container(words, resolve=True)
+    config = parse(TrainConfig, values)
     TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
     result = train(config)
     if result.status == "finished":
