@@ -98,10 +98,9 @@ class Annotator:
         """The correction of one of the mistakes; None if there is none."""
         if not len(mistakes):
             return None
-        largest = int(mistakes.regions.flatten(1).sum(1).argmax()) if self.careful else None
-        chosen = int(rng.integers(len(mistakes))) if largest is None else largest
-        positive = chosen < mistakes.missed
-        box = mistakes.boxes[chosen]
+        sizes = mistakes.regions.flatten(1).sum(1)
+        chosen = int(sizes.argmax()) if self.careful else int(rng.integers(len(sizes)))
+        positive, box = chosen < mistakes.missed, mistakes.boxes[chosen]
         if rng.random() < self.config.boxes:
             place = xyxy_to_cxcywh(box).cpu().numpy()
             if not self.careful:
