@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +90,9 @@ class Bench:
         self.args, self.folder = args, folder
         write_folder(folder / "shifted", "shifted", max(1, *args.shots), args.held_out)
         config = self.config("full", 0)
-        self.config0 = config.sized(config.model.resolve().vit.image_size)
-        size, phrases = self.config0.stages[-1].size, config.validation.phrases
-        self.domain = open_sources(self.config0).validation()
+        self.base = config.sized(config.model.resolve().vit.image_size)
+        size, phrases = self.base.stages[-1].size, config.validation.phrases
+        self.domain = open_sources(self.base).validation()
         self.playground = PlaygroundSource("heldout", size=size, phrases=phrases), args.forgetting
 
     def config(self, method: str, shots: int) -> TrainConfig:
@@ -106,12 +106,13 @@ class Bench:
 
     def judged(self, weights: str | Path, seconds: float = 0.0, learnt: int = 0) -> Judged:
         """Both figures of some weights."""
-        found = [judge(weights, self.config0, pictures) for pictures in (self.domain, self.playground)]
-        return Judged(*found, seconds, learnt)
+        shifted, playground = (judge(weights, self.base, pictures) for pictures in (self.domain, self.playground))
+        return Judged(shifted, playground, seconds, learnt)
 
     def tuned(self, method: str, shots: int) -> Judged:
-        """Fine-tune on so many pictures, and judge what comes out."""
+        """Fine-tune on so many pictures, and judge what comes out (here, and so hardly by the trainer as well)."""
         config = self.config(method, shots)
+        config = replace(config, validation=replace(config.validation, pictures=1))
         model = initial_model(config.model, config.model.resolve())
         learnt = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         del model
@@ -126,12 +127,11 @@ class Bench:
 
 
 def draw(before: Judged, after: Judged, title: str) -> Image.Image:
-    """The first prompt of each of the first pictures: the truth, what was found before, and what after."""
-    pairs = list(zip(before.shifted.examples, after.shifted.examples, strict=True))
-    firsts = [
-        pair for index, pair in enumerate(pairs)
-        if index == 0 or not np.array_equal(pair[0].picture, pairs[index - 1][0].picture)
-    ][:SHOWN]  # fmt: skip
+    """Of each of the first pictures, the phrase that names most of it: the truth, what was found before and after."""
+    pictures: dict[bytes, list[tuple[Example, Example]]] = {}
+    for pair in zip(before.shifted.examples, after.shifted.examples, strict=True):
+        pictures.setdefault(pair[0].picture.tobytes(), []).append(pair)
+    firsts = [max(pairs, key=lambda pair: pair[0].truth.sum()) for pairs in list(pictures.values())[:SHOWN]]
     width, height = 3 * (TILE + GAP) + GAP, TILE + LINE + GAP
     sheet = Image.new("RGB", (2 * width, LINE + -(-len(firsts) // 2) * height), "white")
     pen = ImageDraw.Draw(sheet)
