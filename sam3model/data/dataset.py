@@ -39,11 +39,15 @@ GRACE_S = 5.0
 
 
 class CachedTokenizer:
-    """Token ids (P, T) of phrases, cut after the longest one of a call; a phrase is encoded once while it is known."""
+    """Token ids (P, T) of phrases, cut after the longest one of a call; a phrase is encoded once while it is known.
+
+    Known ones are kept as plain lists: small tensors that stay, made among large ones that go, leave holes in the heap,
+    which cost a worker gigabytes within an hour.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self.known: dict[str, torch.Tensor] = {}
+        self.known: dict[str, list[int]] = {}
 
     def __call__(self, phrases: list[str]) -> torch.Tensor:
         """Ids of the phrases, in order."""
@@ -51,8 +55,8 @@ class CachedTokenizer:
             self.known.clear()
         fresh = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self.known]
         if fresh:
-            self.known.update(zip(fresh, self.tokenizer(fresh), strict=True))
-        return trim(torch.stack([self.known[phrase] for phrase in phrases]), self.tokenizer.end_id)
+            self.known.update(zip(fresh, self.tokenizer(fresh).tolist(), strict=True))
+        return trim(torch.tensor([self.known[phrase] for phrase in phrases]), self.tokenizer.end_id)
 
 
 def stream(
