@@ -62,7 +62,8 @@ def config_of(task: Task, out: str) -> TrainConfig:
         "experiment=playground_tiny", f"model={task.preset}", f"out={out}", "log_every=1",
         f"threads={task.threads}", f"device={task.device}", f"budget={{steps: {task.steps}, minutes: null}}",
         f"stages=[{{size: 0, batch: {task.batch}, phrases: 6, outlined: 3, mask_stride: 2}}]",
-        "validation={pictures: 1, batch: 1, phrases: 1, examples: 0}", "checkpoint.every_minutes=1e9",
+        "validation={pictures: 1, batch: 1, phrases: 1, examples: 0, every_minutes: 1e9}",
+        "checkpoint.every_minutes=1e9",
     ]  # fmt: skip
     if task.size:
         words.append(f"model.overrides={{vit: {{image_size: {task.size}}}}}")
