@@ -5,7 +5,7 @@ with a category for every phrase of one or two words.
 """
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -105,23 +105,26 @@ def write_folder(folder: Path, domain: str, pictures: int, held_out: int) -> Non
         OutputError: the folder cannot be written to.
     """
     for split, count in (("train", pictures), ("valid", held_out)):
-        place = folder / split
-        shown = {}
-        for index in tqdm(range(count), desc=split, unit="scene", disable=None):
-            drawn = scene(f"{domain}/{split}", index, domain=DOMAINS[domain])
-            save_picture(drawn, place / f"{index:06d}.png")
-            shown[f"{index:06d}.png"] = drawn
-        write_json(place / "_annotations.coco.json", by_phrase(shown, DOMAINS[domain]), indent=1)
+        content = by_phrase(_saved(folder / split, domain, count), DOMAINS[domain])
+        write_json(folder / split / "_annotations.coco.json", content, indent=1)
 
 
-def by_phrase(shown: Mapping[str, Scene], domain: Domain) -> dict[str, Any]:
-    """COCO dictionary of scenes by file name, with a category for every kind and for every colour of a kind."""
+def _saved(place: Path, domain: str, count: int) -> Iterator[tuple[str, Scene]]:
+    """Scenes of the split that a folder is named after, one at a time, each with the picture that it is written as."""
+    for index in tqdm(range(count), desc=place.name, unit="scene", disable=None):
+        drawn = scene(f"{domain}/{place.name}", index, domain=DOMAINS[domain])
+        save_picture(drawn, place / f"{index:06d}.png")
+        yield f"{index:06d}.png", drawn
+
+
+def by_phrase(shown: Iterable[tuple[str, Scene]], domain: Domain) -> dict[str, Any]:
+    """COCO dictionary of scenes with file names, with a category for every kind and for every colour of a kind."""
     names = [name for kind in domain.kinds.values() for name in (kind.name, *_coloured(kind))]
     number = {name: place for place, name in enumerate(names, start=1)}
     categories = [{"id": place, "name": name, "supercategory": name.split()[-1]} for name, place in number.items()]
     info = {"description": "Scenes, each thing annotated under every phrase that names it", "version": VERSION}
     content: dict[str, Any] = {"info": info, "images": [], "annotations": [], "categories": categories}
-    for image_id, (file_name, drawn) in enumerate(shown.items(), start=1):
+    for image_id, (file_name, drawn) in enumerate(shown, start=1):
         height, width = drawn.image.shape[:2]
         absent = [number[phrase] for phrase in _asked_in_vain(drawn, domain)]
         image = {"id": image_id, "file_name": file_name, "width": width, "height": height, "neg_category_ids": absent}
