@@ -34,6 +34,8 @@ def attend(
     if torch.is_autocast_enabled("cpu"):
         precision = torch.get_autocast_dtype("cpu")
         query, key, value = query.to(precision), key.to(precision), value.to(precision)
+    if mask is not None and mask.dtype != torch.bool:
+        mask = mask.to(query.dtype)  # else the weights, and not the values, would have the mask's precision
     return _PlainAttention.apply(query, key, value, mask)  # type: ignore[no-any-return]
 
 

@@ -36,10 +36,10 @@ def test_a_learnt_bias_and_keys_all_get_their_gradient():
 
 def test_autocast_makes_one_precision_of_mixed_inputs():
     torch.manual_seed(0)
-    query = torch.randn(1, 2, 4, 8, requires_grad=True)
+    query, bias = torch.randn(1, 2, 4, 8, requires_grad=True), torch.randn(1, 1, 4, 4, requires_grad=True)
     key = torch.randn(1, 2, 4, 8, dtype=torch.bfloat16, requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = attend(query, key, key)
+        out = attend(query, key, key, bias)
     out.float().sum().backward()
     assert out.dtype == torch.bfloat16
-    assert (query.grad.dtype, key.grad.dtype) == (torch.float32, torch.bfloat16)
+    assert (query.grad.dtype, key.grad.dtype, bias.grad.dtype) == (torch.float32, torch.bfloat16, torch.float32)
