@@ -306,13 +306,20 @@ class Run:
         try:
             self.model.load_state_dict(sharded(parts["model"], self.model.state_dict()))
             self.optimizer.load_state_dict(sharded_optimizer(parts["optimizer"], self.optimizer))
-            self.ema.load_state_dict(sharded(parts["ema"], self.ema.state_dict()))
+            self._resume_averages(parts["ema"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"the state in {self.folder} is of another model or optimiser: choose another name, or resume=false"
             ) from error
         restore_random(parts, self.world.device)
         log.info("resuming at step %d", self.progress.step)
+
+    def _resume_averages(self, kept: dict[str, Tensor]) -> None:
+        """Go on with the averages of a state; where `ema.decay` was or becomes 0, begin with the resumed weights."""
+        if kept and self.ema.average:
+            self.ema.load_state_dict(sharded(kept, self.ema.state_dict()))
+        else:
+            self.ema = Ema(self.model, self.config.ema.decay, self.config.ema.every)
 
 
 class StopSignal:

@@ -156,6 +156,17 @@ def test_without_averages_the_artefact_is_the_model_as_it_is(settings):
         torch.testing.assert_close(value.float(), run.model.state_dict()[name].half().float())
 
 
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.9), (0.9, 0.0)])
+def test_averages_turned_on_or_off_begin_with_the_resumed_weights(settings, before, after):
+    _, run = losses_of(settings(ema={"decay": before}), 2)
+    run.save()
+    resumed = Run(settings(ema={"decay": after}))
+    assert resumed.progress.step == 2
+    assert bool(resumed.ema.average) == bool(after)
+    with resumed.ema.applied_to(resumed.model) as lent:
+        torch.testing.assert_close(lent.state_dict(), run.model.state_dict())
+
+
 def test_lending_the_averages_changes_neither_them_nor_the_weights(settings):
     run = Run(settings())
     run.step(next(run.batches(StopSignal())))
