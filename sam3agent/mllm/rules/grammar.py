@@ -80,11 +80,17 @@ _FROM = re.compile(
 _RANKED = re.compile(
     rf"\b(?:(?P<ordinal>{_ORDINAL}) |(?P<before>{_COUNT}) )?(?P<axis>{_AXIS})(?: (?P<after>{_COUNT})\b)?"
 )
+_AFTER_PLACE = (
+    r"(?=,|$| (?:in|on|at|with|without|from|to|by|near|next|beside|behind|under|over|above|below|beneath|underneath|"
+    r"between|inside|against|closest|nearest|farthest|furthest|hidden|partly|made|and|or|but|except|that|who|which|is|"
+    r"are|as|please|\w+ing|\w+ed)\b)"
+)
+"""What may follow "on the left": before anything else, as in "on the left table", the side is that thing's."""
 _PLACE = re.compile(
     r"\b(?:(?:in|on|at|to|towards?|near) )(?:the )?(?:far |very |extreme )?"
     r"(?P<first>left|right|top|bottom|upper|lower)(?:[ -](?P<second>left|right))?"
     r"(?:[ -](?:hand side|hand|side|half|part|edge|corner|third))*+"
-    r"(?: of (?:the |this )?(?:picture|image|photo|scene|frame))?\b(?! of)"
+    rf"(?: of (?:the |this )?(?:picture|image|photo|scene|frame))?\b{_AFTER_PLACE}"
 )
 _MIDDLE = re.compile(
     r"\b(?:in|at|near) the (?:very )?(?:middle|centre)"
@@ -100,6 +106,7 @@ _DETERMINER = re.compile(
 )
 _WORN = re.compile(rf" (?:in|wearing) ((?:(?:{'|'.join(COLOURS)}|and) ?)+)$")
 _OF = re.compile(rf"\b(?:{_AXIS}) (?:one )?of\b")
+_ONE_OF = re.compile(rf"^the (left|right|top|bottom|upper|lower)(?: one)? of (?=(?:the|these|those) {_COUNT} )")
 _COUNTED = re.compile(rf"^(?:the )?(?P<ordinal>{_ORDINAL}) ")
 _ONE = re.compile(r"\b(?:ones?|those|that)\b")
 _POSTFIX = re.compile(r" (?:in|with|wearing|holding|of|on|at|carrying|riding|without|made) ")
@@ -111,6 +118,7 @@ def parse(query: str) -> Plan:
     text = re.sub(r"\b(left|right|top|bottom|upper|lower)[ -]most\b", r"\1most", text)
     text = re.sub(r"\bcenter\b", "centre", " ".join(text.split()))
     text = CLAUSE.sub("", LEAD_IN.sub("", text) + " ").strip()
+    text = _ONE_OF.sub(r"\1most of ", text)
     return Plan(tuple(_target(part) for part in _split_union(text)))
 
 
