@@ -9,7 +9,7 @@ from sam3model.resources import TINY_WEIGHTS, asset
 
 TINY = "tiny"
 OFFICIAL_FILE = "sam3.pt"
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REPOSITORY = re.compile(r"(?!.*(?:--|\.\.))\b[\w.-]+\b/\b[\w.-]{1,96}\b(?<!\.git)")  # as the hub has it
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -176,6 +176,7 @@ def write_bytes(path: Path, data: bytes) -> Path:
     ("make", "says"),
     [
         (lambda d: d / "absent.pt", "no weights at"),
+        (lambda d: "some--body/sam3", "no weights at"),  # no name that the hub would take
         (lambda d: write_bytes(d / "a.safetensors", b"junk"), "not a readable safetensors"),
         (lambda d: write_bytes(d / "a.pt", b"junk"), "damaged|more than tensors"),
         (lambda d: write_bytes(d / "a.jpg", b"junk"), "no known suffix"),
