@@ -178,7 +178,7 @@ def sam3_tiny() -> DetectorConfig:
         dropout=0.0,
         vit=ViTConfig(
             image_size=256,
-            patch_size=16,
+            patch_size=8,
             pretrain_image_size=128,
             width=128,
             depth=6,
@@ -188,7 +188,7 @@ def sam3_tiny() -> DetectorConfig:
             global_blocks=(2, 5),
             drop_path=0.0,
         ),
-        neck=NeckConfig(tracker_neck=False),
+        neck=NeckConfig(scale_factors=(2.0, 1.0, 0.5, 0.5), tracker_neck=False),
         text=TextConfig(width=64, heads=2, layers=2, context_length=16, projection_dim=64),
         geometry=GeometryConfig(layers=1, ffn=128, roi_size=3),
         fusion=FusionConfig(layers=2, ffn=192),
