@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sam3model.errors import ConfigError, Sam3Error
+from sam3model.errors import ConfigError, OutputError, Sam3Error, TrainingError
 from sam3model.parse import nearest, parse
 from sam3model.training.config import TrainConfig
 
@@ -26,7 +26,7 @@ Every key of train/configs can be overridden; a run is resumed when its folder (
 
 
 def main(arguments: list[str]) -> int:
-    """Run the words of a command line. Returns 0 when the run finished, 1 when it failed, 2 for bad settings.
+    """Run the words of a command line. Returns 0 when the run finished, 1 when it failed, 2 for bad input.
 
     143 is returned when a signal ended it early with its state saved.
     """
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         return {"check": _check, "launch": _launch, "run": _run}[command](words)
     except Sam3Error as error:
         print(f"train: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) or command == "check" else 1
+        return 1 if isinstance(error, TrainingError | OutputError) else 2
 
 
 def settings(arguments: Sequence[str]) -> TrainConfig:

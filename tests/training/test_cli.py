@@ -75,6 +75,9 @@ def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
         (["optim.lr=fast"], "optim.lr"),
         (["stages=[{size: 100"], "size: 100"),
         (["budget.minutes=3"], "either steps or minutes"),
+        (["model.weights=nowhere.safetensors"], "nowhere.safetensors"),
+        (["data=coco", "data.root=nowhere"], "nowhere"),
+        (["device=abacus"], "abacus"),
     ],
 )
 def test_bad_settings_are_one_line_and_exit_code_2(words, message, capsys):
