@@ -16,6 +16,7 @@ from torch import Tensor
 from sam3model.checkpoint import LoadReport, load_with_report
 from sam3model.compile import CompileMode, compile_model
 from sam3model.detector.model import Grounding, Sam3ImageModel
+from sam3model.detector.scoring import scores_of
 from sam3model.devices import resolve_device, resolve_dtype
 from sam3model.errors import InputError
 from sam3model.instances import Instances, no_instances
@@ -188,7 +189,7 @@ class Sam3ImagePredictor:
     def _instances(
         self, encoded: EncodedImage, phrases: Sequence[str], grounding: Grounding, index: Tensor, threshold: float
     ) -> list[Instances]:
-        scores = grounding.logits.float().sigmoid() * grounding.presence.float().sigmoid().unsqueeze(-1)  # (P, Q)
+        scores = scores_of(grounding.logits, grounding.presence)  # (P, Q)
         select = (scores > threshold).nonzero()  # (K, 2)
         if not len(select):
             return [no_instances(encoded.size, phrase) for phrase in phrases]

@@ -47,6 +47,11 @@ class DotProductScoring(nn.Module):
         nn.init.constant_(self.hs_proj.bias, -size)
 
 
+def scores_of(logits: Tensor, presence: Tensor) -> Tensor:
+    """How sure a query is of a thing: logits of match (P, Q) and of presence (P,) -> (P, Q) float32, in 0..1."""
+    return logits.float().sigmoid() * presence.float().sigmoid().unsqueeze(-1)
+
+
 def joint_logits(logits: Tensor, presence: Tensor) -> Tensor:
     """Match and presence in one logit: logits (P, Q), presence (P,) -> (P, Q), held in +-10.
 

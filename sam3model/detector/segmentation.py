@@ -34,10 +34,8 @@ class PixelDecoder(nn.Module):
         for lateral, conv, norm in zip(laterals, self.conv_layers, self.norms, strict=False):
             kernel = _kernel_over_doubled(conv.get_parameter("weight"))
             x = lateral + F.conv_transpose2d(x, kernel, stride=2, padding=1)
-            if (
-                lateral is laterals[-1]
-            ):  # channels first in memory: the norm and the mask products run back twice as fast
-                x = x.contiguous()
+            if lateral is laterals[-1]:
+                x = x.contiguous()  # channels first in memory: the norm and the mask products run back twice as fast
             x = F.relu(norm(x))
         return x
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
+from sam3model.detector.scoring import scores_of
 from sam3model.losses.targets import Targets
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy, xyxy_to_cxcywh
 from sam3model.structures import Correction, Detections, GeometryPrompt
@@ -217,7 +218,7 @@ def _truths(targets: Targets) -> Iterator[Things]:
 def _answers(found: Detections, targets: Targets, threshold: float) -> Iterator[Things]:
     """What was found for each prompt, the surest first, with masks of the size of the true ones."""
     main, size = found.main, _size(targets)
-    scores, order = (main.logits.float().sigmoid() * found.presence.float().sigmoid()[:, None]).sort(descending=True)
+    scores, order = scores_of(main.logits, found.presence).sort(descending=True)
     numbers = (scores[:, :LOOKED_AT] > threshold).sum(1).tolist()
     rows = range(targets.prompts) if main.mask_rows is None else main.mask_rows.tolist()
     row_of = {} if main.masks is None else {prompt: row for row, prompt in enumerate(rows)}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
+from sam3model.detector.scoring import scores_of
 from sam3model.losses.targets import Targets
 from sam3model.metrics.average_precision import ApRules, AveragePrecision, strongest
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
@@ -154,7 +155,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def match_boxes(detections: Detections, batch: Batch) -> Iterator[BoxMatches]:
     """The boxes of every prompt of a batch against its true ones."""
-    scores = (detections.main.logits.sigmoid() * detections.presence.sigmoid()[:, None]).cpu().numpy()  # (P, Q)
+    scores = scores_of(detections.main.logits, detections.presence).cpu().numpy()  # (P, Q)
     found, truths = cxcywh_to_xyxy(detections.main.boxes), cxcywh_to_xyxy(batch.targets.boxes)
     for prompt, truth in enumerate(truths.split(batch.targets.num_boxes.tolist())):
         best = strongest(scores[prompt], _RULES.max_detections[-1])
@@ -174,7 +175,7 @@ def masks_of(
     """Found and true masks (n, H, W) bool of each prompt, found ones at the size of the true ones."""
     if targets.masks is None or detections.main.masks is None:
         return
-    scores = detections.main.logits.sigmoid() * detections.presence.sigmoid()[:, None]  # (P, Q)
+    scores = scores_of(detections.main.logits, detections.presence)  # (P, Q)
     size = targets.masks.shape[-2:]
     truths = targets.masks.split(targets.num_boxes.tolist())
     for prompt, truth in enumerate(truths):
