@@ -102,21 +102,24 @@ def judge(
 ) -> Judged:
     """One batch, as `validate` says; `examples` of its first prompts are kept."""
     passes = detect(model, batch, precision, corrections=corrections).passes
-    answers = [list(masks_of(detections, batch.targets, threshold, nms)) for detections in passes]
+    answers = (masks_of(detections, batch.targets, threshold, nms) for detections in passes)
+    first = list(next(answers))
     return Judged(
         loss(passes[0], batch.targets).total.item(),
         tuple(match_boxes(passes[0], batch)),
-        tuple(_outlines(pairs) for pairs in answers),
-        tuple(_example(batch, prompt, *answer) for prompt, answer in enumerate(answers[0][: max(examples, 0)])),
+        (_outlines(first), *map(_outlines, answers)),
+        tuple(_example(batch, prompt, *answer) for prompt, answer in enumerate(first[: max(examples, 0)])),
     )
 
 
-def _outlines(answers: Sequence[tuple[Tensor, Tensor]]) -> Outlines:
-    unions = ((truth.any(0, keepdim=True), found.any(0, keepdim=True)) for found, truth in answers if len(truth))
-    return Outlines(
-        tuple(count_matches(mask_iou(truth, found)) for found, truth in answers),
-        tuple(mask_iou(*union).item() for union in unions),
-    )
+def _outlines(answers: Iterable[tuple[Tensor, Tensor]]) -> Outlines:
+    """Of found and true masks, which are needed one prompt at a time."""
+    samples, overlaps = list[SampleCounts](), list[float]()
+    for found, truth in answers:
+        samples.append(count_matches(mask_iou(truth, found)))
+        if len(truth):
+            overlaps.append(mask_iou(truth.any(0, keepdim=True), found.any(0, keepdim=True)).item())
+    return Outlines(tuple(samples), tuple(overlaps))
 
 
 def summed(judged: Sequence[Judged], examples: int) -> Validation:
