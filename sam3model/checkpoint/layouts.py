@@ -173,48 +173,17 @@ def _from_transformers(values: Mapping[str, Any]) -> DetectorConfig:
 
 def transformers_config(config: DetectorConfig) -> dict[str, Any]:
     """The `config.json` that lets transformers build a `Sam3Model` of these sizes."""
-    vit, text = config.vit, config.text
     shared = {
         "hidden_size": config.d_model,
         "num_attention_heads": config.heads,
         "layer_norm_eps": 1e-5,
         "dropout": config.dropout,
     }
-    sizes = [round(vit.grid * scale) for scale in config.neck.scale_factors[: -config.neck.dropped_levels or None]]
     return {
         "model_type": "sam3",
         "architectures": ["Sam3Model"],
-        "vision_config": {
-            "model_type": "sam3_vision_model",
-            "fpn_hidden_size": config.d_model,
-            "scale_factors": list(config.neck.scale_factors),
-            "backbone_feature_sizes": [[side, side] for side in sizes],
-            "backbone_config": {
-                "model_type": "sam3_vit_model",
-                "hidden_size": vit.width,
-                "intermediate_size": round(vit.width * vit.mlp_ratio),
-                "num_hidden_layers": vit.depth,
-                "num_attention_heads": vit.heads,
-                "image_size": vit.image_size,
-                "patch_size": vit.patch_size,
-                "pretrain_image_size": vit.pretrain_image_size,
-                "window_size": vit.window,
-                "global_attn_indexes": list(vit.global_blocks),
-                "layer_norm_eps": 1e-5,
-                "rope_parameters": {"rope_theta": vit.rope_theta, "rope_type": "axial"},
-            },
-        },
-        "text_config": {
-            "model_type": "clip_text_model",
-            "hidden_size": text.width,
-            "intermediate_size": round(text.width * text.mlp_ratio),
-            "hidden_act": "gelu",
-            "num_hidden_layers": text.layers,
-            "num_attention_heads": text.heads,
-            "max_position_embeddings": text.context_length,
-            "vocab_size": text.vocabulary,
-            "projection_dim": text.projection_dim,
-        },
+        "vision_config": _vision_config(config),
+        "text_config": _text_config(config.text),
         "geometry_encoder_config": shared
         | {
             "num_layers": config.geometry.layers,
@@ -229,4 +198,43 @@ def transformers_config(config: DetectorConfig) -> dict[str, Any]:
             "num_queries": config.decoder.queries,
         },
         "mask_decoder_config": shared | {"dropout": 0.0, "num_upsampling_stages": config.segmentation.stages},
+    }
+
+
+def _vision_config(config: DetectorConfig) -> dict[str, Any]:
+    vit, neck = config.vit, config.neck
+    sizes = [round(vit.grid * scale) for scale in neck.scale_factors[: -neck.dropped_levels or None]]
+    return {
+        "model_type": "sam3_vision_model",
+        "fpn_hidden_size": config.d_model,
+        "scale_factors": list(neck.scale_factors),
+        "backbone_feature_sizes": [[side, side] for side in sizes],
+        "backbone_config": {
+            "model_type": "sam3_vit_model",
+            "hidden_size": vit.width,
+            "intermediate_size": round(vit.width * vit.mlp_ratio),
+            "num_hidden_layers": vit.depth,
+            "num_attention_heads": vit.heads,
+            "image_size": vit.image_size,
+            "patch_size": vit.patch_size,
+            "pretrain_image_size": vit.pretrain_image_size,
+            "window_size": vit.window,
+            "global_attn_indexes": list(vit.global_blocks),
+            "layer_norm_eps": 1e-5,
+            "rope_parameters": {"rope_theta": vit.rope_theta, "rope_type": "axial"},
+        },
+    }
+
+
+def _text_config(text: TextConfig) -> dict[str, Any]:
+    return {
+        "model_type": "clip_text_model",
+        "hidden_size": text.width,
+        "intermediate_size": round(text.width * text.mlp_ratio),
+        "hidden_act": "gelu",
+        "num_hidden_layers": text.layers,
+        "num_attention_heads": text.heads,
+        "max_position_embeddings": text.context_length,
+        "vocab_size": text.vocabulary,
+        "projection_dim": text.projection_dim,
     }
