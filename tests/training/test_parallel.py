@@ -80,3 +80,26 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path, parallel):
     }  # fmt: skip
     one, two = (load(folder / "final.safetensors").state_dict() for folder in (alone, together))
     assert max((one[name].float() - two[name].float()).abs().max().item() for name in one) < 2e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_go_on_where_they_were_stopped(tmp_path, parallel):
+    words = [f"parallel={parallel}", "budget.steps=4"]
+    launch(words_of(tmp_path, *words, "name=through"))
+    launch(words_of(tmp_path, *words, "budget.steps=2", "name=resumed"))
+    launch(words_of(tmp_path, *words, "name=resumed"))
+    assert len(curve(tmp_path / "through")) == 4
+    assert curve(tmp_path / "resumed") == curve(tmp_path / "through")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_train_adapters_as_one(tmp_path, parallel):
+    adapters = "model.lora={rank: 2, alpha: 4.0}"
+    train(settings(words_of(tmp_path, adapters)))
+    launch(words_of(tmp_path, adapters, f"parallel={parallel}", f"name={parallel}"))
+    alone, together = tmp_path / "test", tmp_path / parallel
+    assert curve(together) == pytest.approx(curve(alone), rel=1e-4)
+    one, two = (load(folder / "final.safetensors").state_dict() for folder in (alone, together))
+    assert max((one[name].float() - two[name].float()).abs().max().item() for name in one) < 2e-3
