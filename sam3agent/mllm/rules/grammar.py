@@ -96,6 +96,18 @@ _MIDDLE = re.compile(
     r"\b(?:in|at|near) the (?:very )?(?:middle|centre)"
     r"(?: of (?:the |this )?(?:picture|image|photo|scene|frame))?\b(?! of)"
 )
+_HOW_MANY = re.compile(
+    r"^(?:(?:tell me )?how many|(?:please )?count(?: up)?|(?:what(?:'s| is) )?(?:the )?number of) "
+    r"(?:of )?(?:the |all )*(?P<what>.+?)(?: (?:are there|there are|is there|do you see|can you see|can be seen|do we have|exist)\b(?P<where>.*))?$"
+)
+_WHATEVER = re.compile(
+    rf"^(?:what|who|whatever|whoever|anything|something)(?:'s| is| are) (?=(?:(?:{_POSTURE}|standing) )?"
+    rf"(?:{'|'.join(words for _, words in _RELATIONS)}|(?:in|on|at) the (?:{_SIDE}|upper|lower|middle|centre)) ?)"
+)
+_QUALITY = re.compile(
+    rf"^(?:which|what|all) (?P<what>(?:(?!\b(?:is|are)\b).)+?)(?: that| which| who)? (?:is|are) (?:the )?"
+    rf"(?P<quality>(?:(?:{_ORDINAL}) )?(?:{_AXIS})|{'|'.join(COLOURS)})$"
+)
 _SIDED = re.compile(
     rf"^(?P<before>(?:(?:the|an?|this|that|these|those|all|every|each|both|of|{_COUNT}) )*)"
     r"(?P<first>left|right|top|bottom|upper|lower)(?:[ -](?P<second>left|right))?(?:[ -]hand)? (?P<after>.+)$"
@@ -117,9 +129,20 @@ def parse(query: str) -> Plan:
     text = re.sub(r"[^\w\s',-]", " ", query.lower())
     text = re.sub(r"\b(left|right|top|bottom|upper|lower)[ -]most\b", r"\1most", text)
     text = re.sub(r"\bcenter\b", "centre", " ".join(text.split()))
+    text = _asked(text)
     text = CLAUSE.sub("", LEAD_IN.sub("", text) + " ").strip()
     text = _ONE_OF.sub(r"\1most of ", text)
+    if _PLACE.fullmatch(f"in the {text.removeprefix('the ')}"):
+        text = f"object in the {text.removeprefix('the ')}"
     return Plan(tuple(_target(part) for part in _split_union(text)))
+
+
+def _asked(text: str) -> str:
+    """What a question wants to see, as a noun phrase: "how many balls are red" wants all red balls."""
+    if found := _HOW_MANY.match(text):
+        text = f"all {found['what']}{found['where'] or ''}"
+    text = _QUALITY.sub(lambda found: f"{found['quality']} {found['what']}", text)
+    return _WHATEVER.sub("all objects ", text)
 
 
 def _split_union(text: str) -> list[str]:
@@ -211,7 +234,7 @@ def _noun(text: str) -> Target:
     everything = bool(found and found["all"])
     number = _number(found["number"] or "") if found else None
     rest = (text[found.end() :] if found else text) or "object"
-    rest = re.sub(r"\b(?:things?|everything|items?)\b", "object", rest)
+    rest = re.sub(r"\b(?:thing|item)(s?)\b", r"object\1", rest).replace("everything", "objects")
     rest = re.sub(r"\bone(s?)$", r"object\1", rest)
     cut = _POSTFIX.search(f"{rest} ")
     front, tail = (rest[: cut.start()], rest[cut.start() :]) if cut else (rest, "")

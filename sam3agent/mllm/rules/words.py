@@ -76,8 +76,8 @@ OWN_SIDE = {
 LEAD_IN = re.compile(
     r"^(?:(?:please|can you|could you|would you|i want(?: to see)?|i need|show(?: me)?|find(?: me)?|segment(?: out)?|"
     r"select|mark|highlight|outline|pick(?: out)?|locate|point (?:at|to|out)|give me|get(?: me)?|detect|look for|"
-    r"where(?:'s| is| are)|what(?:'s| is| are)|who(?:'s| is| are)|which|mask(?: of)?|a mask (?:of|for)|"
-    r"masks (?:of|for))\s+)+"
+    r"where(?:'s| is| are)|what(?:'s| is| are)|who(?:'s| is| are)|which(?: one)?(?: is| are)?|mask(?: of)?|"
+    r"a mask (?:of|for)|masks (?:of|for))\s+)+"
 )
 TAIL = re.compile(
     r"(?:\s+(?:please|in|of|on)?\s*(?:(?:the|this)\s+)?(?:picture|image|photo|photograph|scene|frame)|\s+please)$"
