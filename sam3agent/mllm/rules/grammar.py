@@ -98,7 +98,8 @@ _MIDDLE = re.compile(
 )
 _HOW_MANY = re.compile(
     r"^(?:(?:tell me )?how many|(?:please )?count(?: up)?|(?:what(?:'s| is) )?(?:the )?number of) "
-    r"(?:of )?(?:the |all )*(?P<what>.+?)(?: (?:are there|there are|is there|do you see|can you see|can be seen|do we have|exist)\b(?P<where>.*))?$"
+    r"(?:of )?(?:the |all )*(?P<what>.+?)"
+    r"(?: (?:are there|there are|is there|do you see|can you see|can be seen|do we have|exist)\b(?P<where>.*))?$"
 )
 _WHATEVER = re.compile(
     rf"^(?:what|who|whatever|whoever|anything|something)(?:'s| is| are) (?=(?:(?:{_POSTURE}|standing) )?"
