@@ -11,6 +11,7 @@ from evals.masks import read_rle
 from evals.registry import PhraseSample, Rle, Source
 from evals.scorers.detection import PictureTruth, Target
 from sam3model.data.coco import class_phrase
+from sam3model.data.segments import read_polygon
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import coco_mask
 
@@ -51,12 +52,10 @@ def to_rle(segmentation: Any, size: tuple[int, int], where: str) -> Rle:
         return read_rle(segmentation, f"{where}: the field 'segmentation'", size)
     if not isinstance(segmentation, list) or not segmentation:
         raise DataError(f"{where}: the field 'segmentation' is neither polygons nor a run-length code")
-    polygons = [list(numbers(part, None, f"{where}: the field 'segmentation'")) for part in segmentation]
-    if any(len(part) < 6 or len(part) % 2 for part in polygons):
-        raise DataError(f"{where}: the field 'segmentation' holds a polygon that has no three corners")
-    limit = 4 * max(size)
-    if any(abs(value) > limit for part in polygons for value in part):
-        raise DataError(f"{where}: the field 'segmentation' holds a corner far outside of the picture")
+    try:
+        polygons = [read_polygon(part, size) for part in segmentation]
+    except DataError as error:
+        raise DataError(f"{where}: the field 'segmentation' holds a {error}") from None
     return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
 
 

@@ -33,7 +33,7 @@ def read_segmentation(value: Any, size: tuple[int, int]) -> Segmentation | None:
         return read_rle(value, size)
     if not isinstance(value, list):
         raise DataError("outline that is neither polygons nor a run-length code")
-    return tuple(_polygon(part, size) for part in value)
+    return tuple(read_polygon(part, size) for part in value)
 
 
 def to_rle(segmentation: Segmentation, size: tuple[int, int]) -> Rle:
@@ -80,10 +80,15 @@ def encode_runs(runs: NDArray[np.int64], size: tuple[int, int]) -> Rle:
     return coco.frPyObjects({"size": [height, width], "counts": _joined(runs).tolist()}, height, width)
 
 
-def _polygon(part: Any, size: tuple[int, int]) -> NDArray[np.float64]:
+def read_polygon(part: Any, size: tuple[int, int]) -> NDArray[np.float64]:
+    """The corners of a polygon, x and y in turns (2n,), on a picture of `size`.
+
+    Raises:
+        DataError: a short reason: fewer than three corners, or no numbers near the picture.
+    """
     try:
         corners = np.asarray(part, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError("polygon that holds something else than numbers") from None
     if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2:
         raise DataError("polygon without three corners")
