@@ -31,7 +31,8 @@ def check(config: TrainConfig) -> str:
     Raises:
         ConfigError, DataError: as a run would.
     """
-    config = config.sized(config.model.resolve().vit.image_size)
+    vit = config.model.resolve().vit
+    config = config.sized(vit.image_size, vit.patch_size * vit.window)
     sources = open_sources(config)
     lines = []
     if isinstance(sources, AnnotatedSources):

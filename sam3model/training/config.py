@@ -7,10 +7,17 @@ from typing import Any, Literal
 from sam3model.checkpoint import find_weights
 from sam3model.checkpoint.files import open_tensors
 from sam3model.checkpoint.layouts import recognise
-from sam3model.config import PRESETS, DetectorConfig, require_positive
+from sam3model.config import PRESETS, DetectorConfig
 from sam3model.errors import ConfigError
 from sam3model.losses import LossConfig
 from sam3model.parse import merge, nearest, parse
+from sam3model.training.limits import (
+    require_above_zero,
+    require_decay,
+    require_folder_name,
+    require_not_negative,
+    require_share,
+)
 from sam3model.training.lora import LoraConfig
 
 
@@ -86,14 +93,13 @@ class DataConfig:
     broken: float = 0.1
 
     def __post_init__(self) -> None:
-        require_positive(self, "max_annotations")
+        require_above_zero(self, "data", "pictures", "prefetch", "max_annotations")
+        require_not_negative(self, "data", "workers")
+        require_share(self, "data", "negatives", "exemplars", "held_out", "broken")
         if self.source != "playground" and self.root is None:
             raise ConfigError("data.root: name the folder of the data set, as data.root=DIR")
         if self.source == "playground" and self.negatives is None:
             raise ConfigError("data.negatives: scenes need a share, from 0 to 1")
-        for name in ("negatives", "exemplars", "held_out", "broken"):
-            if (share := getattr(self, name)) is not None and not 0 <= share <= 1:
-                raise ConfigError(f"data.{name} is a share, from 0 to 1, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,10 @@ class CurriculumStage:
     lr_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        require_positive(self, "share", "batch", "phrases", "mask_stride")
+        require_above_zero(self, "stages", "share", "batch", "phrases", "mask_stride")
+        require_not_negative(self, "stages", "size", "outlined", "lr_scale")
+        if self.size % self.mask_stride:
+            raise ConfigError(f"stages.mask_stride {self.mask_stride} does not divide a size of {self.size} pixels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +145,7 @@ class InteractiveConfig:
     def __post_init__(self) -> None:
         if self.rounds < 0:
             raise ConfigError(f"interactive.rounds is a number of passes, 0 for none, not {self.rounds}")
-        for name in ("share", "boxes", "threshold", "iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"interactive.{name} is from 0 to 1, not {getattr(self, name)}")
+        require_share(self, "interactive", "share", "boxes", "threshold", "iou")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +158,7 @@ class BudgetConfig:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise ConfigError("budget: give either steps or minutes, and set the other one to null")
-        if (self.steps or self.minutes or 0) <= 0:
-            raise ConfigError("budget: steps or minutes must be positive")
+        require_above_zero(self, "budget", "steps", "minutes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,12 @@ class OptimConfig:
     accumulate: int = 1
 
     def __post_init__(self) -> None:
-        require_positive(self, "accumulate")
+        require_not_negative(self, "optim", "lr", "weight_decay")
+        require_above_zero(self, "optim", "layer_decay", "eps", "clip", "accumulate")
+        require_decay(self, "optim", "betas")
+        for part, rate in self.rates.items():
+            if not rate >= 0:
+                raise ConfigError(f"optim.rates: that of {part!r} is 0 or more, not {rate}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +197,11 @@ class ScheduleConfig:
     timescale: int = 20
     final: float = 0.01
 
+    def __post_init__(self) -> None:
+        require_not_negative(self, "schedule", "warmup", "cooldown")
+        require_above_zero(self, "schedule", "timescale")
+        require_share(self, "schedule", "final")
+
 
 @dataclass(frozen=True, slots=True)
 class EmaConfig:
@@ -195,9 +211,8 @@ class EmaConfig:
     every: int = 4
 
     def __post_init__(self) -> None:
-        require_positive(self, "every")
-        if not 0 <= self.decay < 1:
-            raise ConfigError(f"ema.decay is from 0 (no average) to below 1, not {self.decay}")
+        require_above_zero(self, "ema", "every")
+        require_decay(self, "ema", "decay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +223,7 @@ class CheckpointConfig:
     keep: int = 2
 
     def __post_init__(self) -> None:
-        require_positive(self, "keep")
+        require_above_zero(self, "checkpoint", "every_minutes", "keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +245,9 @@ class ValidationConfig:
     rounds: int = 0
 
     def __post_init__(self) -> None:
-        require_positive(self, "pictures", "batch", "phrases")
-        if self.rounds < 0:
-            raise ConfigError(f"validation.rounds is a number of corrections, 0 for none, not {self.rounds}")
+        require_above_zero(self, "validation", "every_minutes", "pictures", "batch", "phrases")
+        require_not_negative(self, "validation", "examples", "rounds")
+        require_share(self, "validation", "threshold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,24 +280,30 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
-        require_positive(self, "threads", "max_bad_steps", "log_every")
+        require_folder_name(self.name, "name")
+        require_above_zero(self, "", "threads", "max_bad_steps", "log_every")
         if not self.stages:
             raise ConfigError("stages: at least one is needed")
         for stage in self.stages:
             if stage.batch % self.optim.accumulate:
                 raise ConfigError(f"optim.accumulate {self.optim.accumulate} does not divide a batch of {stage.batch}")
 
-    def sized(self, side: int) -> "TrainConfig":
+    def sized(self, side: int, step: int = 1) -> "TrainConfig":
         """The same with every stage's size stated, for a model that answers at `side` pixels.
 
+        step: the model takes sizes that are multiples of it, its patch size times its window.
+
         Raises:
-            ConfigError: the last stage, on which the run is judged, has another size.
+            ConfigError: the last stage, on which the run is judged, has another size, or one does not fit the model.
         """
         if self.stages[-1].size not in (0, side):
             raise ConfigError(
                 f"stages: the last one has {self.stages[-1].size} pixels, but the model answers at {side}: what "
                 f"validation says would not be what you get (use that size, or set model.overrides.vit.image_size)"
             )
+        for stage in self.stages:
+            if stage.size % step:
+                raise ConfigError(f"stages.size is a multiple of {step} pixels for this model, not {stage.size}")
         return replace(self, stages=tuple(replace(stage, size=stage.size or side) for stage in self.stages))
 
 

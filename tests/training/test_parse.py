@@ -1,5 +1,8 @@
 """Settings are typed, and a wrong name is answered with the right one."""
 
+import math
+import re
+
 import pytest
 
 from sam3model.errors import ConfigError
@@ -23,14 +26,74 @@ def test_plain_values_survive_a_round_trip():
         ({"budget": {"steps": 3, "minutes": 1}}, "either steps or minutes"),
         ({"optim": {"accumulate": 3}}, "does not divide"),
         ({"stages": []}, "at least one"),
-        ({"optim": {"accumulate": 0}}, r"OptimConfig\.accumulate must be positive"),
-        ({"log_every": 0}, r"TrainConfig\.log_every must be positive"),
+        ({"stages": [{"size": 64, "mask_stride": 3}]}, r"stages\.mask_stride 3 does not divide a size of 64 pixels"),
+        ({"stages": [{"size": 64, "mask_stride": 128}]}, "does not divide"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(values, message):
     with pytest.raises(ConfigError, match=message) as error:
         parse(TrainConfig, values)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "wrong", "allowed"),
+    [
+        ("", "log_every", 0, "above 0"),
+        ("optim", "lr", -1.0, "0 or more"),
+        ("optim", "lr", math.nan, "0 or more"),
+        ("optim", "betas", [1.5, 0.9], "from 0 to below 1"),
+        ("optim", "betas", [0.9, 1.0], "from 0 to below 1"),
+        ("optim", "eps", 0.0, "above 0"),
+        ("optim", "weight_decay", -0.1, "0 or more"),
+        ("optim", "layer_decay", 0.0, "above 0"),
+        ("optim", "clip", 0.0, "above 0"),
+        ("optim", "accumulate", 0, "above 0"),
+        ("data", "workers", -1, "0 or more"),
+        ("data", "prefetch", 0, "above 0"),
+        ("data", "pictures", 0, "above 0"),
+        ("data", "held_out", 1.5, "from 0 to 1"),
+        ("interactive", "boxes", -0.5, "from 0 to 1"),
+        ("schedule", "timescale", 0, "above 0"),
+        ("schedule", "warmup", -1, "0 or more"),
+        ("schedule", "cooldown", -1, "0 or more"),
+        ("schedule", "final", 1.5, "from 0 to 1"),
+        ("ema", "decay", 1.0, "from 0 to below 1"),
+        ("checkpoint", "every_minutes", 0.0, "above 0"),
+        ("checkpoint", "keep", 0, "above 0"),
+        ("validation", "every_minutes", -1.0, "above 0"),
+        ("validation", "examples", -1, "0 or more"),
+        ("validation", "threshold", 2.0, "from 0 to 1"),
+    ],
+)
+def test_numbers_beyond_their_limits_are_refused_by_their_key(table, key, wrong, allowed):
+    values = {table: {key: wrong}} if table else {key: wrong}
+    shown = wrong[wrong.index(max(wrong))] if isinstance(wrong, list) else wrong
+    where = f"{table}.{key}" if table else key
+    with pytest.raises(ConfigError, match=f"^{re.escape(where)} is {allowed}, not {shown}$"):
+        parse(TrainConfig, values)
+
+
+def test_nothing_and_no_limit_stay_allowed():
+    settings = parse(TrainConfig, {"optim": {"lr": 0.0, "clip": None}, "data": {"pictures": None, "negatives": 0.0}})
+    assert settings.optim.lr == 0
+    with pytest.raises(ConfigError, match=r"optim\.rates: that of 'text\.' is 0 or more, not -1"):
+        parse(TrainConfig, {"optim": {"rates": {"vision.": 0.0, "text.": -1.0}}})
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp", "a\0b", "a\\b"])
+def test_a_run_is_called_as_one_folder_can_be(name):
+    with pytest.raises(ConfigError, match=r"^name is the name of one folder"):
+        parse(TrainConfig, {"name": name})
+    assert parse(TrainConfig, {"name": "lr_1e-4, größer"}).name
+
+
+def test_sizes_fit_the_model():
+    config = parse(TrainConfig, {"stages": [{"size": 40, "mask_stride": 4}, {"size": 0, "mask_stride": 4}]})
+    with pytest.raises(ConfigError, match=r"^stages\.size is a multiple of 64 pixels for this model, not 40$"):
+        config.sized(64, 64)
+    with pytest.raises(ConfigError, match=r"stages\.mask_stride 4 does not divide a size of 70"):
+        config.sized(70)
 
 
 def test_model_sizes_are_checked_by_name(settings):
