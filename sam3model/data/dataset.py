@@ -80,6 +80,7 @@ def stream(
         num_workers=workers,
         prefetch_factor=prefetch if workers else None,
         worker_init_fn=_quiet_worker,
+        generator=torch.Generator(),  # or it would take a number from those of the run, once more when that is resumed
     )
     return _unwrapped(iter(loader))
 
