@@ -1,18 +1,33 @@
 """What a run says: a progress bar or log lines, a JSONL of all scalars, and TensorBoard where it is installed."""
 
+import contextlib
 import json
 import logging
+import math
 import sys
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
 from tqdm import tqdm
 
+from sam3model.errors import OutputError
+from sam3model.files import write_text
+
 log = logging.getLogger(__name__)
 
 _LINE_SECONDS = 30.0
+
+
+@contextlib.contextmanager
+def lasting(what: str) -> Iterator[None]:
+    """Log that something could not be written, and go on: a full disk must not cost the training that was done."""
+    try:
+        yield
+    except (OutputError, OSError) as error:
+        log.error("%s: %s", what, error)
 
 
 class Report:
@@ -32,12 +47,17 @@ class Report:
 
     def scalars(self, step: int, values: dict[str, Any]) -> None:
         """Keep the numbers of a step."""
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
-        self.file.flush()
-        if self.board is not None:
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    self.board.add_scalar(name, value, step)
+        told = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
+        with lasting("scalars are missing"):
+            self.file.write(json.dumps({"step": step, **told}) + "\n")
+            self.file.flush()
+            if self.board is not None:
+                for name, value in values.items():
+                    if isinstance(value, int | float):
+                        self.board.add_scalar(name, value, step)
 
     def progress(self, step: int, progress: float, seconds: float, loss: float, rate: float) -> None:
         """Show how far the run is, the smoothed loss, pictures per second and the time that is left."""
@@ -54,9 +74,10 @@ class Report:
 
     def __exit__(self, *_: object) -> None:
         self.bar.close()
-        self.file.close()
-        if self.board is not None:
-            self.board.close()
+        for file in (self.file, self.board):
+            with lasting("the last scalars are missing"):
+                if file is not None:
+                    file.close()
 
 
 class Silent:
@@ -79,7 +100,7 @@ def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
+    write_text(path, "".join(line for line in lines if _step_of(line) <= step))
 
 
 def _step_of(line: str) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import shlex
 import signal
 import sys
@@ -32,11 +33,12 @@ from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.panel import save_panel
 from sam3model.training.parallel import World, drop, joined, sharded, sharded_optimizer, whole
-from sam3model.training.report import Report, Silent
+from sam3model.training.report import Report, Silent, lasting
+from sam3model.training.resume import best_so_far, require_same_run, with_moments
 from sam3model.training.schedule import factor, stage_at
 from sam3model.training.sources import open_sources
 from sam3model.training.start import initial_model
-from sam3model.training.state import Progress, StateFolder, random_state, restore_random
+from sam3model.training.state import Progress, StateFolder, own_folder, random_state, restore_random
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.validate import validate
 
@@ -67,6 +69,7 @@ def train(config: TrainConfig) -> Result:
             state of another model.
         CheckpointError: `model.weights` cannot be read, or do not fit the preset.
         InputError: no such device.
+        ConfigError: the folder cannot be made, or holds a run with another seed, model or data set.
     Several processes started by torchrun share each batch; the first one writes.
     """
     torch.set_num_threads(config.threads)
@@ -94,6 +97,10 @@ def _train(run: "Run") -> Result:
         if run.done < 1:
             return Result("preempted" if stop.shared(run.world) > 1 else "stopped", run.progress, {}, None)
         metrics = run.validate(report)
+        if not math.isfinite(metrics.get("loss", 0.0)):
+            raise TrainingError(
+                "the weights are worth nothing, their validation loss is not finite: lower the learning rate"
+            )
         return Result("finished", run.progress, metrics, run.export("final.safetensors", metrics))
 
 
@@ -103,7 +110,7 @@ class Run:
     def __init__(self, config: TrainConfig, world: World | None = None) -> None:
         detector = config.model.resolve()
         self.config = config = config.sized(detector.vit.image_size)
-        self.folder = Path(config.out) / config.name
+        self.folder = own_folder(config)
         self.sources = open_sources(config)
         torch.manual_seed(config.seed)
         self.world = world or World(device=resolve_device(config.device))
@@ -118,6 +125,9 @@ class Run:
         self.ema = Ema(self.model, config.ema.decay, config.ema.every)
         self.progress = Progress()
         self.states = StateFolder(self.folder, config.checkpoint.keep)
+        if self.world.first:
+            self.states.tidy(anew=not config.resume)
+        self.best: float | None = None
         self.waited = self.smooth = 0.0
         self.tokenize = CachedTokenizer(Tokenizer(detector.text.context_length))
         if config.resume:
@@ -126,7 +136,9 @@ class Run:
             torch.manual_seed(hash((config.seed, self.progress.step, self.world.rank)))
         self.started = time.monotonic() - self.progress.seconds
         self.stage = self.config.stages[stage_at(config.stages, self.done)]
-        self.marks = {"checkpoint": self.progress.seconds, "validation": self.progress.seconds}
+        spent, periods = self.progress.seconds, (config.checkpoint.every_minutes, config.validation.every_minutes)
+        # a run that is stopped more often than something is due must come to it all the same
+        self.marks = dict(zip(("checkpoint", "validation"), (spent - spent % (60 * m) for m in periods), strict=True))
 
     @property
     def done(self) -> float:
@@ -229,13 +241,19 @@ class Run:
         if not world.first:
             return {}
         metrics = seen.metrics
-        save_panel(seen.examples, self.folder / "panels" / f"step_{self.progress.step:08d}.png")
-        if self.progress.best is None or metrics[settings.metric] > self.progress.best:
-            self.progress.best = metrics[settings.metric]
-            self._write(model, "best.safetensors", metrics)
+        with lasting("no picture of the validation"):
+            save_panel(seen.examples, self.folder / "panels" / f"step_{self.progress.step:08d}.png")
+        self._keep_if_best(model, metrics)
         report.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
         log.info("validation: %s", ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
         return metrics
+
+    def _keep_if_best(self, model: Sam3ImageModel, metrics: dict[str, float]) -> None:
+        value = metrics[self.config.validation.metric]
+        if math.isfinite(metrics["loss"]) and (self.best is None or value > self.best):
+            with lasting("the best weights are not kept"):
+                self._write(model, "best.safetensors", metrics)
+                self.best = value
 
     def save(self) -> None:
         """Write the state of the run; shards are gathered one tensor at a time, and kept by the first process alone."""
@@ -299,19 +317,26 @@ class Run:
             yield batch
 
     def _resume(self) -> None:
-        found = self.states.load()
+        found = self.states.load(mapped=self.world.device.type != "cpu")
+        step = 0 if found is None else found[0].step
+        if self.world.largest(step) != -self.world.largest(-step):
+            raise TrainingError(f"the processes find different states: {self.folder} must be one folder that all share")
         if found is None:
             return
         self.progress, parts = found
+        require_same_run(parts["config"], self.config, self.folder)
         try:
             self.model.load_state_dict(sharded(parts["model"], self.model.state_dict()))
-            self.optimizer.load_state_dict(sharded_optimizer(parts["optimizer"], self.optimizer))
+            moments = with_moments(parts["optimizer"], self.optimizer)
+            self.optimizer.load_state_dict(sharded_optimizer(moments, self.optimizer))
             self._resume_averages(parts["ema"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"the state in {self.folder} is of another model or optimiser: choose another name, or resume=false"
             ) from error
         restore_random(parts, self.world.device)
+        self.best = best_so_far(self.folder / "best.safetensors", self.config.validation.metric)
+        self.progress.bad_in_a_row = 0  # whoever starts it again has done something about them
         log.info("resuming at step %d", self.progress.step)
 
     def _resume_averages(self, kept: dict[str, Tensor]) -> None:

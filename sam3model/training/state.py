@@ -11,17 +11,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sam3model.errors import OutputError
+from sam3model.errors import ConfigError, OutputError
 from sam3model.files import replacing
+from sam3model.training.config import TrainConfig
 
 log = logging.getLogger(__name__)
 
-_UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is: steps and pictures done, seconds spent, non-finite steps in a row and in all, best metric."""
+    """How far a run is: steps and pictures done, seconds spent, non-finite steps in a row and in all."""
 
     step: int = 0
     pictures: int = 0
@@ -29,7 +39,20 @@ class Progress:
     seconds: float = 0.0
     bad_in_a_row: int = 0
     bad_steps: int = 0
-    best: float | None = None
+
+
+def own_folder(config: TrainConfig) -> Path:
+    """The folder of a run, made before anything is computed for it.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    folder = Path(config.out) / config.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out: cannot make the folder {folder}: {error.strerror}") from None
+    return folder
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
@@ -54,6 +77,12 @@ class StateFolder:
         self.folder = folder
         self.keep = keep
 
+    def tidy(self, anew: bool = False) -> None:
+        """Remove what a kill while writing left behind; if the run begins `anew`, states and best weights too."""
+        old = (*self._newest_first(), self.folder / "best.safetensors") if anew else ()
+        for path in (*self.folder.glob(".step_*.pt.*"), *old):
+            path.unlink(missing_ok=True)
+
     def save(self, progress: Progress, parts: dict[str, Any]) -> Path | None:
         """Write a state and prune older ones; a full disk is logged, not fatal, and leaves the older ones in place."""
         path = self.folder / f"step_{progress.step:08d}.pt"
@@ -67,11 +96,14 @@ class StateFolder:
             old.unlink(missing_ok=True)
         return path
 
-    def load(self) -> tuple[Progress, dict[str, Any]] | None:
-        """The newest state that can be read, or None; a torn file is named in the log and passed over."""
+    def load(self, mapped: bool = False) -> tuple[Progress, dict[str, Any]] | None:
+        """The newest state that can be read, or None; a torn file is named in the log and passed over.
+
+        mapped: read a tensor when it is used, not all into memory: for those who copy each to another device.
+        """
         for path in self._newest_first():
             try:
-                parts = torch.load(path, map_location="cpu", weights_only=True)
+                parts = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
                 return Progress(**parts.pop("progress")), parts
             except _UNREADABLE as error:
                 log.warning("passing over the damaged checkpoint %s: %s", path, str(error).splitlines()[0])

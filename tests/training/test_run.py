@@ -1,9 +1,11 @@
 """Runs from end to end, small: they learn, survive being killed, and refuse to go on with nonsense."""
 
 import json
+import math
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,13 +14,17 @@ from safetensors import safe_open
 from sam3model.checkpoint import load
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
 from sam3model.data.scenes import PlaygroundSource
-from sam3model.errors import InputError, TrainingError
+from sam3model.errors import ConfigError, InputError, OutputError, TrainingError
 from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
 from sam3model.training.config import BudgetConfig
+from sam3model.training.report import Report
 from sam3model.training.run import Run, StopSignal, train
 from sam3model.training.state import Progress, StateFolder, random_state, restore_random
 from sam3model.training.step import train_step
+from sam3model.training.validate import Validation
+
+METRICS = {"loss": 1.0, "cgF1": 0.5, "IL_MCC": 0.5, "positive_micro_F1": 0.5, "mean_IoU": 0.5, "AP": 0.5}
 
 
 def losses_of(config, steps):
@@ -41,14 +47,17 @@ def test_four_scenes_are_learnt_by_heart(settings):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_resumed_run_has_the_same_next_losses_bit_for_bit(settings, precision):
-    config = settings(precision=precision, budget={"steps": 6}, optim={"accumulate": 2})
-    whole, _ = losses_of(config, 6)
+    config = settings(
+        precision=precision, budget={"steps": 6}, optim={"accumulate": 2}, model={"overrides": {"dropout": 0.2}}
+    )
+    whole, through = losses_of(config, 6)
     config = replace(config, name="again")
     first, run = losses_of(config, 3)
     run.save()
     rest, resumed = losses_of(config, 3)
     assert first + rest == whole
     assert resumed.progress.step == 6
+    assert all(torch.equal(value, resumed.ema.average[name]) for name, value in through.ema.average.items())
 
 
 def test_a_torn_state_is_passed_over_and_old_ones_are_pruned(tmp_path):
@@ -60,6 +69,8 @@ def test_a_torn_state_is_passed_over_and_old_ones_are_pruned(tmp_path):
     newest.write_bytes(newest.read_bytes()[:100])
     progress, parts = states.load()
     assert (progress.step, parts["value"].item()) == (2, 2)
+    torch.save({"progress": {"step": 3, "laps": 7}, "value": torch.tensor(3)}, newest)  # of another version
+    assert states.load()[0].step == 2
 
 
 def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
@@ -72,6 +83,36 @@ def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "save", full)
     assert states.save(Progress(step=2), {}) is None
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.pt"]
+
+
+def test_a_full_disk_costs_scalars_and_pictures_but_no_training(settings, monkeypatch, caplog):
+    def full(*_: object) -> None:
+        raise OutputError("cannot write it: No space left on device")
+
+    class Full(Report):
+        def __init__(self, folder: Path, since: int) -> None:
+            super().__init__(folder, since)
+            self.file.close()
+            self.file = Path("/dev/full").open("a")  # noqa: SIM115
+
+    monkeypatch.setattr("sam3model.training.run.save_panel", full)
+    monkeypatch.setattr("sam3model.training.run.Report", Full)
+    assert train(settings(budget={"steps": 2})).status == "finished"
+    assert "No space left" in caplog.text
+
+
+def test_scalars_are_json_whatever_they_are(tmp_path):
+    with Report(tmp_path, 0) as report:
+        report.scalars(1, {"loss": math.nan, "grad_norm": math.inf, "bad": "loss of a.png"})
+    (line,) = (tmp_path / "scalars.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=pytest.fail) == {
+        "step": 1, "loss": None, "grad_norm": None, "bad": "loss of a.png",
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_made_is_refused(settings):
+    with pytest.raises(ConfigError, match="out: cannot make the folder /dev/null/runs"):
+        Run(settings(out="/dev/null/runs"))
 
 
 def test_a_non_finite_loss_changes_no_weight_and_names_the_samples(settings):
@@ -96,7 +137,9 @@ def test_bad_steps_in_a_row_stop_the_run_with_its_state_saved(settings, monkeypa
     monkeypatch.setattr(PlaygroundSource, "__call__", broken)
     with pytest.raises(TrainingError, match="2 non-finite steps in a row"):
         train(config)
-    assert StateFolder(Run(config).folder, 1).load()[0].bad_steps == 2
+    with pytest.raises(TrainingError, match="2 non-finite steps in a row"):
+        train(config)  # two more, not one
+    assert StateFolder(Run(config).folder, 1).load()[0].bad_steps == 4
 
 
 def test_a_run_from_weights_is_in_float32_with_the_dropout_of_its_config(settings):
@@ -108,9 +151,105 @@ def test_a_run_from_weights_is_in_float32_with_the_dropout_of_its_config(setting
 
 def test_a_state_of_another_model_is_refused_in_one_line(settings):
     Run(settings()).save()
-    with pytest.raises(TrainingError, match="another model or optimiser: choose another name") as refusal:
+    with pytest.raises(ConfigError, match=r"decoder.queries=8, not 9: choose another name") as refusal:
         Run(settings(model={"overrides": {"decoder": {"queries": 9}}}))
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"seed": 1}, "seed=0, not 1"), ({"data": {"negatives": 0.1}}, "data.negatives=0.4, not 0.1")],
+)
+def test_a_state_that_learnt_something_else_is_refused(settings, changes, said):
+    Run(settings()).save()
+    with pytest.raises(ConfigError, match=said):
+        Run(settings(**changes))
+
+
+def test_settings_changed_since_hold_for_the_resumed_run(settings):
+    _, run = losses_of(settings(), 2)
+    run.save()
+    rates = {"vision.": 1e-5}
+    resumed = Run(settings(optim={"lr": 1e-6, "rates": rates, "weight_decay": 0.3}, data={"workers": 1}))
+    fresh = Run(settings(name="fresh", optim={"lr": 1e-6, "rates": rates, "weight_decay": 0.3}))
+    for ours, theirs in zip(resumed.optimizer.param_groups, fresh.optimizer.param_groups, strict=True):
+        assert {**ours, "params": 0} == {**theirs, "params": 0}
+    before, after = (
+        {name: part.optimizer.state[parameter] for name, parameter in part.model.named_parameters()}
+        for part in (run, resumed)
+    )
+    assert all(torch.equal(after[name]["exp_avg"], values["exp_avg"]) for name, values in before.items() if values)
+
+
+def test_a_run_that_begins_anew_leaves_nothing_of_the_old_one(settings):
+    config = settings(budget={"steps": 3})
+    train(config)
+    train(replace(config, resume=False, budget=BudgetConfig(steps=1)))
+    run = Run(config)
+    assert run.progress.step == 1
+    assert [path.name for path in run.folder.glob("step_*")] == ["step_00000001.pt"]
+
+
+def test_the_best_weights_survive_worse_ones_in_an_extended_run(settings, monkeypatch):
+    def judged_as(value: float) -> None:
+        monkeypatch.setattr(
+            "sam3model.training.run.validate", lambda *_, **__: Validation(dict(METRICS, cgF1=value), ())
+        )
+
+    def best() -> float:
+        with safe_open(folder / "best.safetensors", "pt") as file:
+            return json.loads(file.metadata()["training"])["metrics"]["cgF1"]
+
+    folder = None
+    for steps, value, kept in ((1, 0.5, 0.5), (2, 0.2, 0.5), (3, 0.7, 0.7), (4, math.nan, 0.7)):
+        judged_as(value)
+        folder = train(settings(budget={"steps": steps})).weights.parent
+        assert best() == kept
+
+
+def test_weights_that_are_not_finite_are_no_result(settings, monkeypatch):
+    metrics = dict(METRICS, loss=math.nan)
+    monkeypatch.setattr("sam3model.training.run.validate", lambda *_, **__: Validation(metrics, ()))
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        train(settings(budget={"steps": 1}))
+
+
+def test_a_run_killed_while_it_writes_goes_on_from_the_state_before(settings, monkeypatch):
+    config = settings(budget={"steps": 4}, checkpoint={"every_minutes": 1e-9})
+    whole, _ = losses_of(replace(config, name="whole"), 4)
+    write = torch.save
+
+    def killed(parts: dict, path: Path) -> None:
+        write(parts, path)
+        if parts["progress"]["step"] == 3:
+            os.truncate(path, 1000)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(torch, "save", killed)
+    if not (child := os.fork()):
+        train(config)
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    monkeypatch.setattr(torch, "save", write)
+    folder = Path(config.out) / config.name
+    assert list(folder.glob(".step_*"))
+    assert train(config).status == "finished"
+    lines = [json.loads(line) for line in (folder / "scalars.jsonl").read_text().splitlines()]
+    assert [line["loss"] for line in lines if "loss" in line] == whole
+    assert not list(folder.glob(".step_*"))
+
+
+def test_a_run_that_is_often_stopped_is_validated_all_the_same(settings):
+    config = settings(validation={"every_minutes": 25})
+    run = Run(config)
+    for minutes in (10, 20):
+        run.progress.seconds = 60.0 * minutes
+        assert not run.due("validation", 25)
+        run.save()
+        run = Run(config)
+    run.progress.seconds = 60.0 * 26
+    assert run.due("validation", 25)
+    assert not run.due("validation", 25)
 
 
 def test_an_unknown_device_is_refused(settings):
