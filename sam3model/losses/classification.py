@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sam3model.losses.focal import focal_elements
 from sam3model.losses.matcher import Matches
-from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.targets import LossTerms, Targets, mean_over_ranks
 from sam3model.ops.boxes import cxcywh_to_xyxy, paired_iou
 
 SOFT_TARGET_FLOOR = 0.01
@@ -43,7 +43,8 @@ class IABCEMdetr:
     A matched query learns t = max(p^alpha * IoU^(1 - alpha), 0.01), which carries no gradient; an unmatched one learns
     0, weighted by p^gamma. With `use_presence`, prompts whose phrase is absent add nothing here: that is the presence
     token's task, trained by focal loss. The mean is over P * Q, or P * pad_n_queries when Q is smaller. `weak_loss`
-    leaves the negatives of prompts that are not exhaustively annotated out, and averages over the rest.
+    leaves the negatives of prompts that are not exhaustively annotated out, and averages over the rest; `weak_presence`
+    (not in the official loss) leaves the presence of those out that show no target: nobody knows that they are absent.
 
     Differs from the official loss in three faults only: two zero-area boxes have IoU 0 (there nan, which reaches the
     loss); of several targets matched to one query the last one wins on every device (there undefined on GPU); and the
@@ -60,6 +61,7 @@ class IABCEMdetr:
     presence_alpha: float = 0.5
     presence_gamma: float = 0.0
     weak_loss: bool = False
+    weak_presence: bool = False
     pos_focal: bool = False
     pad_n_queries: int | None = 200
     pad_scale_pos: float = 1.0
@@ -75,11 +77,13 @@ class IABCEMdetr:
         *,
         first_track_query: int = 0,
         ignored: Tensor | None = None,
+        share: float | None = None,
     ) -> LossTerms:
         """Score logits (P, Q) with cxcywh boxes (P, Q, 4) and presence logits (P,), None where a layer has none.
 
         `first_track_query` splits detection from tracking queries for `tracking_scales`; `ignored` (P, Q) True marks
-        elements that get no loss (propagated false positives of prompts that are not exhaustive).
+        elements that get no loss (propagated false positives of prompts that are not exhaustive). `share`: what this
+        rank's means over prompts are weighed with; `weak_loss` then averages over the elements of all ranks together.
         """
         logits = logits.float()
         soft = self._soft_targets(logits.detach(), boxes.detach(), matches, targets)  # (P, Q), -1 where unmatched
@@ -92,11 +96,14 @@ class IABCEMdetr:
         present = targets.present()
         if self.use_presence:
             elements = elements * present[:, None]
-        losses = {"loss_ce": self._reduce(elements, positive, targets.is_exhaustive)}
+        losses = {"loss_ce": self._reduce(elements, positive, targets.is_exhaustive, share)}
         metrics = {"ce_f1": _binary_f1(logits.detach() > 0, positive)}
         if self.use_presence and presence is not None:
             presence = presence.float()
-            losses["presence_loss"] = focal_elements(presence, present, self.presence_alpha, self.presence_gamma).mean()
+            per_prompt = focal_elements(presence, present, self.presence_alpha, self.presence_gamma)
+            if self.weak_presence:
+                per_prompt = per_prompt * (present | targets.is_exhaustive)
+            losses["presence_loss"] = per_prompt.mean()
             metrics["presence_dec_acc"] = ((presence > 0) == present).float().mean()
         return LossTerms.weighted(losses, {"loss_ce": self.weight, "presence_loss": self.presence_weight}, metrics)
 
@@ -120,10 +127,11 @@ class IABCEMdetr:
             on_positive = on_positive * self.pad_scale_pos
         return torch.where(positive, on_positive, F.softplus(logits) * logits.sigmoid() ** self.gamma)
 
-    def _reduce(self, elements: Tensor, positive: Tensor, exhaustive: Tensor) -> Tensor:
+    def _reduce(self, elements: Tensor, positive: Tensor, exhaustive: Tensor, share: float | None) -> Tensor:
         if self.weak_loss:
             counted = (exhaustive[:, None] | positive).to(elements.dtype)
-            return (elements * counted).sum() / (counted.sum() + 1e-6)
+            count = counted.sum() if share is None else mean_over_ranks(counted.sum()) * share
+            return (elements * counted).sum() / (count + 1e-6)
         rows, queries = elements.shape
         return elements.sum() / (rows * max(queries, self.pad_n_queries or 0))
 

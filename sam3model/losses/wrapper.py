@@ -167,7 +167,10 @@ class Sam3LossWrapper:
     ) -> Iterator[tuple[LossTerms, float]]:
         config, outputs = self.config, layer.outputs
         yield config.boxes(outputs.boxes, layer.matches, targets, num_boxes), 1.0
-        scored = config.classification(outputs.logits, outputs.boxes, layer.presence, layer.matches, targets)
+        share = weights.prompts if config.across_ranks else None
+        scored = config.classification(
+            outputs.logits, outputs.boxes, layer.presence, layer.matches, targets, share=share
+        )
         yield scored, weights.prompts
         if config.masks is not None and outputs.masks is not None:
             yield config.masks(outputs, layer.matches, targets, num_boxes), 1.0

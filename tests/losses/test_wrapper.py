@@ -1,5 +1,6 @@
 """The whole training loss against the official wrapper: totals, log, gradients, normalisation, stages, ranks."""
 
+import socket
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,10 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from sam3model.errors import ConfigError
-from sam3model.losses import IABCEMdetr, LossConfig, Sam3LossWrapper, Stage, Targets
+from sam3model.losses import IABCEMdetr, LossConfig, Matches, Sam3LossWrapper, Stage, Targets
 from sam3model.structures import Detections, QueryOutputs
 from tests.losses.reference import Case, names
+from train.app import settings
 
 METRICS = ("ce_f1", "presence_dec_acc", "presence_acc", "miou_semantic_seg")
 TOTALS = names("wrapper/total/")
@@ -104,15 +106,70 @@ def _rank(rank: int, port: int, results) -> None:
     dist.destroy_process_group()
 
 
-def test_two_ranks_share_the_divisor():
-    import socket
-
+def in_two_ranks(work, results: int) -> list[float]:
+    """What two processes write into a tensor of so many numbers; raises if either of them does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    results = torch.zeros(4).share_memory_()
-    mp.start_processes(_rank, (port, results), nprocs=2, start_method="fork")  # raises if either rank does
-    assert results.tolist() == [1, 1, 1, 1]
+    shared = torch.zeros(results).share_memory_()
+    mp.start_processes(work, (port, shared), nprocs=2, start_method="fork")
+    return shared.tolist()
+
+
+def test_two_ranks_share_the_divisor():
+    assert in_two_ranks(_rank, 4) == [1, 1, 1, 1]
+
+
+UNFINISHED = LossConfig(classification=IABCEMdetr(weak_loss=True, weak_presence=True), across_ranks=True, masks=None)
+
+
+def unfinished(rows: slice) -> torch.Tensor:
+    """The loss of some of four prompts; not everything is annotated for the first and for the last, empty one."""
+    generator = torch.Generator().manual_seed(0)
+    boxes = [torch.rand(n, 4, generator=generator) for n in (2, 1, 0, 0)]
+    logits, places = torch.randn(4, 6, generator=generator), torch.rand(4, 6, 4, generator=generator)
+    presence = torch.randn(4, generator=generator)
+    targets = Targets.from_prompts(boxes[rows], is_exhaustive=[False, True, True, False][rows])
+    found = Detections(QueryOutputs(logits[rows], places[rows]), presence[rows], torch.empty(0))
+    return Sam3LossWrapper(UNFINISHED)(found, targets).total
+
+
+def _half(rank: int, port: int, results) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    results[rank] = unfinished(slice(0, 1) if rank == 0 else slice(1, 4)).item()
+    dist.destroy_process_group()
+
+
+def test_two_ranks_with_unlike_annotations_have_the_loss_of_one():
+    assert sum(in_two_ranks(_half, 2)) / 2 == pytest.approx(unfinished(slice(0, 4)).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "weak"), [("finetune", True), ("finetune_lora", True), ("detector_pretrain", True), ("odinw", False)]
+)
+def test_what_may_be_unlabelled_costs_nothing_where_an_experiment_says_so(experiment, weak):
+    """Three prompts of which the first two are not exhaustive, one of these without a thing."""
+    loss = settings([f"experiment={experiment}", "data.root=somewhere"]).loss
+    box = torch.tensor([[0.3, 0.5, 0.2, 0.2]])
+    targets = Targets.from_prompts([box, box[:0], box], is_exhaustive=[False, False, True])
+    logits, presence = torch.zeros(3, 5, requires_grad=True), torch.zeros(3, requires_grad=True)
+    boxes = torch.rand(3, 5, 4, generator=torch.Generator().manual_seed(0))
+    boxes[:, 2] = box
+    matches = loss.matcher(logits, boxes, targets)
+    assert matches.query.tolist() == [2, 2]
+    terms = loss.classification(logits, boxes, presence, matches, targets)
+    of_logits, of_presence = torch.autograd.grad(terms.total, (logits, presence))
+    unmatched = of_logits[:, [0, 1, 3, 4]]
+    assert (of_logits[[0, 2], 2] < 0).all() and (unmatched[2] > 0).all()
+    assert of_presence[0] < 0 and of_presence[2] < 0
+    assert (unmatched[0] == 0).all() if weak else (unmatched[0] > 0).all()
+    assert of_presence[1] == 0 if weak else of_presence[1] > 0
+    nothing = loss.classification(
+        logits[1:2], boxes[1:2], presence[1:2], Matches(*torch.zeros(3, 0, dtype=torch.long)),
+        Targets.from_prompts([box[:0]], is_exhaustive=[False]),
+    )  # fmt: skip
+    assert nothing.total.isfinite()
 
 
 def test_masks_for_prompts_with_targets_alone_change_nothing():
