@@ -13,6 +13,8 @@ from sam3model.errors import ConfigError
 
 T = TypeVar("T")
 
+_NAMED = 24
+
 
 def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     """Make the dataclass `cls` (and those inside it) from a mapping as YAML or JSON gives it.
@@ -52,10 +54,11 @@ def refuse_unknown(cls: type, values: Any, where: str = "") -> None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or the list of known names when none is near."""
+    """`; did you mean 'x'?`, or the known names, the first ones of many, when none is near."""
     known = list(known)
     close = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
+    shown = ", ".join(known[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {shown}"
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """AdamW over parameter groups with per-part rates and layer decay, as in the official fine-tuning recipe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
 
+from sam3model.errors import ConfigError
+from sam3model.parse import nearest
 from sam3model.training.config import OptimConfig
 
 _TRUNK = "vision.trunk."
@@ -14,9 +16,14 @@ def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
     """Parameters that share a rate and a decay, in order of first appearance.
 
     Each group has `params`, `names`, `peak_lr`, `lr` (the same until the schedule sets it) and `weight_decay`.
+
+    Raises:
+        ConfigError: a prefix in `config.rates` fits no parameter.
     """
-    unadorned = _layer_norm_parameters(model)
-    depth = _trunk_depth(name for name, _ in model.named_parameters())
+    names = [name for name, _ in model.named_parameters()]
+    for prefix in config.rates:
+        _require_part(prefix, names)
+    unadorned, depth = _layer_norm_parameters(model), _trunk_depth(names)
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -60,6 +67,14 @@ def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set every group to its peak rate times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * factor
+
+
+def _require_part(prefix: str, names: Sequence[str]) -> None:
+    """Raise ConfigError, with the nearest part of the model, if no name begins with this."""
+    if not any(name.startswith(prefix) for name in names):
+        depth = prefix.rstrip(".").count(".") + 1
+        parts = dict.fromkeys(".".join(name.split(".")[:depth]) + "." for name in names)
+        raise ConfigError(f"optim.rates: no parameter begins with {prefix!r}{nearest(prefix, parts)}")
 
 
 def _layer_norm_parameters(model: nn.Module) -> set[str]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sam3model.build import build
+from sam3model.errors import ConfigError
 from sam3model.training.config import CurriculumStage, OptimConfig, ScheduleConfig
 from sam3model.training.optim import parameter_groups
 from sam3model.training.schedule import factor, stage_at
@@ -43,6 +44,22 @@ def test_every_parameter_has_the_official_rate_and_decay():
     assert ours.keys() == theirs.keys()
     for name, expected in theirs.items():
         assert ours[name] == pytest.approx(expected, rel=1e-12), name
+
+
+@pytest.mark.parametrize(
+    ("prefix", "right"),
+    [
+        ("visoin.", r"; did you mean 'vision\.'\?"),
+        ("text.encoder.token_embeding.", r"; did you mean 'text\.encoder\.token_embedding\.'\?"),
+        ("backbone", r"; known are vision\., text\., .*scoring\."),
+    ],
+)
+def test_rates_of_parts_that_the_model_has_not_are_refused(prefix, right):
+    with torch.device("meta"):
+        model = build("sam3_tiny")
+    with pytest.raises(ConfigError, match=rf"^optim\.rates: no parameter begins with '{prefix}'{right}") as refusal:
+        parameter_groups(model, OptimConfig(rates={"vision.": 1e-4, prefix: 1e-3}))
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("case", GOLDEN["schedule"])
