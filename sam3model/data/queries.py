@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sam3model.errors import DataError
+from sam3model.errors import ConfigError, DataError
 from sam3model.losses.targets import Targets
 from sam3model.structures import GeometryPrompt
 
@@ -88,32 +88,31 @@ def collate(samples: Sequence[Sample], tokenize: Tokenize) -> Batch:
 
 
 def split(batch: Batch, chunks: int) -> list[Batch]:
-    """Cut a batch into `chunks` of whole pictures, for gradient accumulation."""
+    """Cut a batch into `chunks` of equally many whole pictures, for gradient accumulation.
+
+    Raises:
+        ConfigError: they cannot all be equal.
+    """
     if chunks == 1:
         return [batch]
-    size = len(batch.pixels) // chunks
-    return [_pictures(batch, start, start + size) for start in range(0, size * chunks, size)]
+    size, rest = divmod(len(batch.pixels), chunks)
+    if rest:
+        raise ConfigError(f"optim.accumulate: {len(batch.pixels)} pictures cannot be cut into {chunks} equal chunks")
+    return [_pictures(batch, start, start + size) for start in range(0, len(batch.pixels), size)]
 
 
 def _pictures(batch: Batch, start: int, stop: int) -> Batch:
-    prompts = (batch.image_index >= start) & (batch.image_index < stop)
-    rows = prompts.repeat_interleave(batch.targets.num_boxes)
-    truth = batch.targets
+    """Some pictures with their prompts, which stand together, since prompts are in picture order."""
+    first, last = torch.searchsorted(batch.image_index, batch.image_index.new_tensor([start, stop])).tolist()
+    prompts = slice(first, last)
     return Batch(
         pixels=batch.pixels[start:stop],
         ids=batch.ids[prompts],
         image_index=batch.image_index[prompts] - start,
         geometry=batch.geometry and _each(batch.geometry, lambda part: part[prompts]),
-        targets=Targets(
-            boxes=truth.boxes[rows],
-            num_boxes=truth.num_boxes[prompts],
-            object_ids=truth.object_ids[rows],
-            is_exhaustive=truth.is_exhaustive[prompts],
-            masks=None if truth.masks is None else truth.masks[rows],
-            is_valid_mask=None if truth.is_valid_mask is None else truth.is_valid_mask[rows],
-        ),
+        targets=batch.targets.of_prompts(first, last),
         names=batch.names[start:stop],
-        phrases=tuple(phrase for phrase, kept in zip(batch.phrases, prompts.tolist(), strict=True) if kept),
+        phrases=batch.phrases[prompts],
     )
 
 

@@ -1,6 +1,6 @@
 """The truth of P prompts, packed without padding, and the value that every criterion returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -8,6 +8,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from sam3model.errors import InputError
+
+_OF_TARGETS = ("boxes", "object_ids", "masks", "is_valid_mask")
+_OF_PROMPTS = ("is_exhaustive", "semantic_masks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,19 @@ class Targets:
         """Where the boxes lie."""
         return self.boxes.device
 
+    def of_prompts(self, first: int, last: int) -> "Targets":
+        """The truth of prompts `first` to `last`, which is the first one left out."""
+        start, stop = (int(self.num_boxes[:prompt].sum()) for prompt in (first, last))
+        part = self._each(_OF_TARGETS, lambda value: value[start:stop])
+        return part._each(("num_boxes", *_OF_PROMPTS), lambda value: value[first:last])
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Targets":
         """Move everything but the counts to `device`."""
-        moved = {
-            name: value.to(device, non_blocking=non_blocking)
-            for name in ("boxes", "object_ids", "is_exhaustive", "masks", "is_valid_mask", "semantic_masks")
-            if (value := getattr(self, name)) is not None
-        }
-        return replace(self, **moved)
+        return self._each(_OF_TARGETS + _OF_PROMPTS, lambda value: value.to(device, non_blocking=non_blocking))
+
+    def _each(self, names: Sequence[str], change: Callable[[Tensor], Tensor]) -> "Targets":
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return replace(self, **{name: change(value) for name, value in given.items()})
 
     def starts(self) -> Tensor:
         """Packed index of each prompt's first target, (P,) int64 on the CPU."""

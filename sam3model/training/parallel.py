@@ -61,14 +61,15 @@ class World:
         turns = itertools.zip_longest(*(parts or ()))
         return [value for turn in turns for value in turn if value is not None]
 
-    def share(self, batch: int) -> int:
-        """How many of a batch's pictures each process takes.
+    def share(self, batch: int, accumulate: int = 1) -> int:
+        """How many of a batch's pictures each process takes, in `accumulate` chunks.
 
         Raises:
             ConfigError: they cannot be split evenly.
         """
-        if batch % self.size:
-            raise ConfigError(f"stages: a batch of {batch} pictures cannot be split among {self.size} processes")
+        if batch % (self.size * accumulate):
+            among = f"{self.size} processes" + f", {accumulate} chunks each (optim.accumulate)" * (accumulate > 1)
+            raise ConfigError(f"stages: a batch of {batch} pictures cannot be split among {among}")
         return batch // self.size
 
     @property

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from sam3model.checkpoint import load
+from sam3model.errors import ConfigError
 from sam3model.parse import merge
+from sam3model.training.parallel import World
 from sam3model.training.run import train
 from tests.training.conftest import SETTINGS
 from train.app import settings
@@ -67,6 +69,19 @@ def test_two_processes_judge_as_one(tmp_path):
     assert alone == together
     panels = [(tmp_path / name / "panels" / "step_00000001.png").read_bytes() for name in ("test", "two")]
     assert panels[0] == panels[1]
+
+
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "share"), [(12, 1, 6), (12, 3, 6), (12, 2, 6), (6, 2, None), (3, 1, None)]
+)
+def test_every_process_takes_chunks_of_whole_pictures(batch, accumulate, share):
+    world = World(size=2)
+    if share:
+        assert world.share(batch, accumulate) == share
+        return
+    with pytest.raises(ConfigError, match=f"batch of {batch} pictures cannot be split among 2 processes") as error:
+        world.share(batch, accumulate)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
