@@ -45,6 +45,12 @@ def has_split(root: Path, split: str) -> bool:
     return any(path.is_file() for path in _usual(root, split))
 
 
+def splits(root: Path) -> list[str]:
+    """Names of the parts whose usual annotation files are there."""
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir())
+    return [name for name in dict.fromkeys(("train", "val", "test", *folders)) if has_split(root, name)]
+
+
 def picture_path(name: str, folders: Sequence[Path]) -> Path | None:
     """The picture of this name, in the first folder that has it; None if it is missing or its name leads out."""
     if not name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:

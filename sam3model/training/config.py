@@ -62,9 +62,10 @@ class DataConfig:
     """Where pictures come from and how they are asked.
 
     source: rendered scenes, a folder with a COCO file (COCO, LVIS, ODinW, Roboflow), or one with a SA-Co file.
-    root: the folder. annotations: the file's name inside `root` where it is not a usual one; images: the pictures'
-    folder where it is not. split, val_split: parts of the data set by name; without a part for validation, a share
-    `held_out` of the pictures is kept back from training. pictures: train on so many of them only (few shots).
+    root: the folder. annotations, val_annotations: the files' names inside `root` where they are not usual ones;
+    images, val_images: the pictures' folders where they are not, the second as the first if it is null.
+    split, val_split: parts of the data set by name; without a part for validation, a share `held_out` of the pictures
+    is kept back from training. pictures: train on so many of them only (few shots).
     masks: learn outlines where the file has them.
     negatives: share of a picture's phrases that should match nothing; null fills up with them. hard_negatives: for a
     class, those it is easily taken for; half of the negatives are drawn from them. exemplars: share of positive prompts
@@ -78,6 +79,8 @@ class DataConfig:
     root: str | None = None
     annotations: str | None = None
     images: str | None = None
+    val_annotations: str | None = None
+    val_images: str | None = None
     split: str = "train"
     val_split: str = "val"
     held_out: float = 0.1

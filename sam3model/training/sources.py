@@ -1,6 +1,6 @@
 """From a run's settings to the sources of its pictures: for a stage of training, and for validation."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,7 +8,7 @@ from sam3model.data.annotated import AnnotatedSource
 from sam3model.data.asking import Asking
 from sam3model.data.coco import class_phrase, read_coco
 from sam3model.data.dataset import Source
-from sam3model.data.layout import find, has_split
+from sam3model.data.layout import Place, find, has_split, splits
 from sam3model.data.parts import few, hold_out
 from sam3model.data.records import AnnotatedSet
 from sam3model.data.saco import read_saco
@@ -35,7 +35,7 @@ def open_sources(config: TrainConfig) -> Sources:
     """Read the data set that `config.data` names, once for the whole run.
 
     Raises:
-        ConfigError: an unknown transform, or a setting that it refuses.
+        ConfigError: an unknown transform, or a setting that it refuses; a class or a part that the data set has not.
         DataError: the data set is missing, is not in its format, or too much of it is broken.
     """
     return PlaygroundSources(config) if config.data.source == "playground" else AnnotatedSources(config)
@@ -69,6 +69,7 @@ class AnnotatedSources:
         self.config = config
         self.transforms = [build_transform(item) for item in config.data.transforms]
         self.learnt, self.judged = _read(config.data, config.seed)
+        self.look_alikes = _look_alikes(config.data, dict.fromkeys((*self.learnt.vocabulary, *self.judged.vocabulary)))
 
     def training(self, stage: CurriculumStage) -> Source:
         """Pictures of the training part, again and again."""
@@ -89,8 +90,7 @@ class AnnotatedSources:
 
     def _asking(self, phrases: int) -> Asking:
         data = self.config.data
-        hard = {class_phrase(name): [class_phrase(one) for one in like] for name, like in data.hard_negatives.items()}
-        return Asking(phrases, data.negatives, hard, data.max_annotations)
+        return Asking(phrases, data.negatives, self.look_alikes, data.max_annotations)
 
 
 def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
@@ -110,17 +110,42 @@ def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
 def _read(data: DataConfig, seed: int) -> tuple[AnnotatedSet, AnnotatedSet]:
     """What is trained on, and what is validated on."""
     root = Path(data.root or ".").expanduser()
-    learnt = _read_split(data, root, data.split, data.annotations)
-    if data.val_split != data.split and has_split(root, data.val_split):
-        judged = _read_split(data, root, data.val_split)
+    learnt = _read_split(data, find(root, data.split, data.annotations, data.images))
+    if _has_own_validation(data, root):
+        place = find(root, data.val_split, data.val_annotations, data.val_images or data.images)
+        judged = _read_split(data, place)
     else:
         learnt, judged = hold_out(learnt, data.held_out)
     return (learnt if data.pictures is None else few(learnt, data.pictures, seed)), few(judged, len(judged), 0)
 
 
-def _read_split(data: DataConfig, root: Path, split: str, annotations: str | None = None) -> AnnotatedSet:
+def _has_own_validation(data: DataConfig, root: Path) -> bool:
+    """Whether there is a part to validate on. Raises ConfigError if one was asked for that is not there."""
+    if data.val_annotations is not None:
+        return True
+    if data.val_split == data.split or has_split(root, data.val_split):
+        return data.val_split != data.split
+    if data.val_split != DataConfig().val_split:
+        known = splits(root)
+        raise ConfigError(
+            f"data.val_split: {root} has no part {data.val_split!r}{nearest(data.val_split, known) if known else ''} "
+            f"(a file of another name is data.val_annotations=FILE)"
+        )
+    return False
+
+
+def _read_split(data: DataConfig, place: Place) -> AnnotatedSet:
     read = read_saco if data.source == "saco" else read_coco
-    found = read(find(root, split, annotations, data.images), masks=data.masks, broken=data.broken)
+    found = read(place, masks=data.masks, broken=data.broken)
     if not found.records:
         raise DataError(f"{found.name} has no picture that can be used")
     return found
+
+
+def _look_alikes(data: DataConfig, vocabulary: Collection[str]) -> dict[str, list[str]]:
+    """Phrase -> those it is easily taken for. Raises ConfigError for one that the data set does not know."""
+    phrases = {class_phrase(name): [class_phrase(one) for one in like] for name, like in data.hard_negatives.items()}
+    for phrase in phrases:
+        if phrase not in vocabulary:
+            raise ConfigError(f"data.hard_negatives: the data set has no {phrase!r}{nearest(phrase, vocabulary)}")
+    return phrases

@@ -1,0 +1,55 @@
+"""From settings to what is learnt from and judged on."""
+
+import pytest
+
+from sam3model.errors import ConfigError
+from sam3model.parse import parse
+from sam3model.training.config import TrainConfig
+from sam3model.training.sources import AnnotatedSources, open_sources
+from tests.data.annotated_sets import annotation, blob, image, picture, small_coco, write
+
+
+def opened(root, validation=None, **data: object) -> AnnotatedSources:
+    values = {"data": {"source": "coco", "root": str(root), **data}, "validation": validation or {}}
+    sources = open_sources(parse(TrainConfig, values).sized(256))
+    assert isinstance(sources, AnnotatedSources)
+    return sources
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"hard_negatives": {"dgo_on_the_left": ["wolf"]}},
+         r"data\.hard_negatives: the data set has no 'dgo on the left'; did you mean 'dog on the left'\?"),
+        ({"val_split": "tset"}, r"data\.val_split: .* no part 'tset'; did you mean 'test'\? .*val_annotations=FILE"),
+    ],
+)  # fmt: skip
+def test_what_the_data_set_has_not_is_answered_with_what_it_has(tmp_path, data, message):
+    small_coco(tmp_path)
+    small_coco(tmp_path, "test", pictures=2)
+    with pytest.raises(ConfigError, match=message) as refusal:
+        opened(tmp_path, **data)
+    assert "\n" not in str(refusal.value)
+
+
+def test_parts_are_found_by_name_and_kept_back_where_there_is_none(tmp_path):
+    small_coco(tmp_path, pictures=10)
+    small_coco(tmp_path, "test", pictures=3)
+    sizes = [len(opened(tmp_path, **data).judged) for data in ({}, {"val_split": "test"}, {"val_split": "train"})]
+    assert sizes == [1, 3, 1]
+    hard = opened(tmp_path, hard_negatives={"cow_(animal)": ["bull"], "cat": ["tiger_cub"]}).look_alikes
+    assert hard == {"cow animal": ["bull"], "cat": ["tiger cub"]}
+
+
+def test_a_validation_file_of_any_name_can_be_given(tmp_path):
+    for number in (1, 2, 3):
+        picture(tmp_path / "photos" / f"{number}.png", number)
+        picture(tmp_path / "later" / f"{number}.png", number)
+    for name, numbers in (("mine.json", (1, 2)), ("checked.json", (3,))):
+        rows = [annotation(number, number, 1, blob(number)) for number in numbers]
+        write(tmp_path / name, [image(number) for number in numbers], rows, ["cat"])
+    files = {"annotations": "mine.json", "images": "photos", "val_annotations": "checked.json"}
+    sources = opened(tmp_path, **files)
+    assert [len(sources.learnt), len(sources.judged)] == [2, 1]
+    assert sources.judged.records[0].path.parent.name == "photos"
+    assert opened(tmp_path, **files, val_images="later").judged.records[0].path.parent.name == "later"
