@@ -49,7 +49,7 @@ class AnnotatedSource:
         """Read the picture and choose what it is asked."""
         count = len(self.data.records)
         for attempt in range(_TRIES):
-            rng = np.random.default_rng((self.seed % 2**63, index, attempt))
+            rng = self._rng(index, attempt)
             record = self.data.records[self._number(index) if attempt == 0 else int(rng.integers(count))]
             try:
                 if sample := self._sample(record, rng):
@@ -59,13 +59,23 @@ class AnnotatedSource:
                 self.faults.refuse_beyond(self.broken, count, f"pictures of {self.data.name}")
         raise DataError(f"{self.data.name}: {_TRIES} pictures in a row leave nothing to ask: check data.transforms")
 
+    def asked(self, index: int) -> list[Concept]:
+        """What the picture of this number is asked if it can be read, before any transform."""
+        return self._choose(self.data.records[self._number(index)], self._rng(index))
+
+    def _rng(self, index: int, attempt: int = 0) -> np.random.Generator:
+        return np.random.default_rng((self.seed % 2**63, index, attempt))
+
+    def _choose(self, record: Record, rng: np.random.Generator) -> list[Concept]:
+        return self.asking.choose(record, self.data.vocabulary, rng)
+
     def _number(self, index: int) -> int:
         turn, place = divmod(index, len(self.data.records))
         return int(_order(self.seed % 2**63, turn, len(self.data.records))[place]) if self.shuffle else place
 
     def _sample(self, record: Record, rng: np.random.Generator) -> Sample | None:
         """A picture and its queries; None if nothing is left to ask."""
-        asked = self.asking.choose(record, self.data.vocabulary, rng)
+        asked = self._choose(record, rng)
         boxes = np.array([thing.box for concept in asked for thing in concept.things]).reshape(-1, 4)
         view = View.whole(record.size, boxes, located=any(says_where(concept.phrase) for concept in asked))
         for transform in self.transforms:

@@ -233,9 +233,9 @@ class CheckpointConfig:
 class ValidationConfig:
     """Held-out pictures that the averaged weights are judged on: every so many minutes and at the end.
 
-    metric: the figure by which the best weights are chosen; AP where the truth is boxes alone. examples: prompts drawn
-    in the panel of predictions against truth. rounds: also judge the answers after 1, 2, … corrections, one to each
-    prompt at a time, as `cgF1@1` and so on.
+    metric: the figure by which the best weights are chosen; null takes cgF1, or what says more where nothing has an
+    outline or no phrase is absent. examples: prompts drawn in the panel of predictions against truth. rounds: also
+    judge the answers after 1, 2, … corrections, one to each prompt at a time, as `cgF1@1` and so on.
     """
 
     every_minutes: float = 15.0
@@ -243,7 +243,7 @@ class ValidationConfig:
     batch: int = 8
     phrases: int = 6
     threshold: float = 0.5
-    metric: Literal["cgF1", "AP", "mean_IoU"] = "cgF1"
+    metric: Literal["cgF1", "positive_micro_F1", "mean_IoU", "AP"] | None = None
     examples: int = 16
     rounds: int = 0
 

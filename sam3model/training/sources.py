@@ -17,10 +17,13 @@ from sam3model.data.transforms import TRANSFORMS, Transform
 from sam3model.errors import ConfigError, DataError
 from sam3model.parse import nearest, parse
 from sam3model.training.config import CurriculumStage, DataConfig, TrainConfig
+from sam3model.training.metric import chosen_metric
 
 
 class Sources(Protocol):
-    """Where a run's pictures come from."""
+    """Where a run's pictures come from. metric: the figure of validation that chooses the best weights."""
+
+    metric: str
 
     def training(self, stage: CurriculumStage) -> Source:
         """Pictures to learn from, without end, as this stage wants them."""
@@ -35,7 +38,8 @@ def open_sources(config: TrainConfig) -> Sources:
     """Read the data set that `config.data` names, once for the whole run.
 
     Raises:
-        ConfigError: an unknown transform, or a setting that it refuses; a class or a part that the data set has not.
+        ConfigError: an unknown transform, or a setting that it refuses; a class or a part that the data set has not; a
+            metric that would be 0 for every model.
         DataError: the data set is missing, is not in its format, or too much of it is broken.
     """
     return PlaygroundSources(config) if config.data.source == "playground" else AnnotatedSources(config)
@@ -46,6 +50,7 @@ class PlaygroundSources:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
+        self.metric = config.validation.metric or "cgF1"
 
     def training(self, stage: CurriculumStage) -> Source:
         """Scenes of the training split, never the same one twice."""
@@ -70,6 +75,9 @@ class AnnotatedSources:
         self.transforms = [build_transform(item) for item in config.data.transforms]
         self.learnt, self.judged = _read(config.data, config.seed)
         self.look_alikes = _look_alikes(config.data, dict.fromkeys((*self.learnt.vocabulary, *self.judged.vocabulary)))
+        source, count = self.validation()
+        asked = (concept for index in range(count) for concept in source.asked(index))
+        self.metric = chosen_metric(config.validation.metric, asked)
 
     def training(self, stage: CurriculumStage) -> Source:
         """Pictures of the training part, again and again."""
@@ -79,7 +87,7 @@ class AnnotatedSources:
             outlined=stage.outlined, mask_stride=stage.mask_stride, transforms=self.transforms, broken=data.broken,
         )  # fmt: skip
 
-    def validation(self) -> tuple[Source, int]:
+    def validation(self) -> tuple[AnnotatedSource, int]:
         """Pictures of the validation part, untransformed."""
         settings, data = self.config.validation, self.config.data
         source = AnnotatedSource(

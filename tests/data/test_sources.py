@@ -41,6 +41,48 @@ def test_parts_are_found_by_name_and_kept_back_where_there_is_none(tmp_path):
     assert hard == {"cow animal": ["bull"], "cat": ["tiger cub"]}
 
 
+def boxes_only(root, pictures=4):
+    """A cat in every picture, a dog in none, no outlines."""
+    for number in range(1, pictures + 1):
+        picture(root / "train" / f"{number}.png", number)
+    rows = [annotation(number, number, 1, segmentation=[]) for number in range(1, pictures + 1)]
+    images = [image(number) for number in range(1, pictures + 1)]
+    write(root / "train" / "_annotations.coco.json", images, rows, ["cat", "dog"])
+    return root
+
+
+def one_class(root, pictures=4):
+    """A cat in every picture, and nothing else in the world."""
+    small_coco(root, pictures=pictures)
+    rows = [annotation(number, number, 1, blob(number)) for number in range(1, pictures + 1)]
+    images = [image(number) for number in range(1, pictures + 1)]
+    write(root / "train" / "_annotations.coco.json", images, rows, ["cat"])
+    return root
+
+
+@pytest.mark.parametrize(
+    ("made", "data", "best", "constant"),
+    [
+        (small_coco, {}, "cgF1", None),
+        (small_coco, {"masks": False}, "AP", "cgF1"),
+        (small_coco, {"negatives": 0.0}, "positive_micro_F1", "cgF1"),
+        (boxes_only, {}, "AP", "mean_IoU"),
+        (one_class, {}, "positive_micro_F1", "cgF1"),
+    ],
+)
+def test_the_best_weights_are_chosen_by_a_figure_that_can_differ(tmp_path, caplog, made, data, best, constant):
+    made(tmp_path)
+    with caplog.at_level("INFO"):
+        assert opened(tmp_path, **data).metric == best
+    assert f"the best weights are those with the highest {best}" in caplog.text
+    assert opened(tmp_path, {"metric": "AP"}, **data).metric == "AP"
+    if constant is None:
+        assert opened(tmp_path, {"metric": "cgF1"}, **data).metric == "cgF1"
+    else:
+        with pytest.raises(ConfigError, match=rf"^validation.metric: {constant} is always 0 here, .*, or use {best}$"):
+            opened(tmp_path, {"metric": constant}, **data)
+
+
 def test_a_validation_file_of_any_name_can_be_given(tmp_path):
     for number in (1, 2, 3):
         picture(tmp_path / "photos" / f"{number}.png", number)
