@@ -9,7 +9,7 @@ from sam3model.data.asking import Asking
 from sam3model.data.coco import class_phrase, read_coco
 from sam3model.data.dataset import Source
 from sam3model.data.layout import Place, find, has_split, splits
-from sam3model.data.parts import few, hold_out
+from sam3model.data.parts import few, hold_out, readable
 from sam3model.data.records import AnnotatedSet
 from sam3model.data.saco import read_saco
 from sam3model.data.scenes import PlaygroundSource
@@ -40,7 +40,8 @@ def open_sources(config: TrainConfig) -> Sources:
     Raises:
         ConfigError: an unknown transform, or a setting that it refuses; a class or a part that the data set has not; a
             metric that would be 0 for every model.
-        DataError: the data set is missing, is not in its format, or too much of it is broken.
+        DataError: the data set is missing, is not in its format, or too much of it is broken: the pictures that will be
+            judged are all read, so that they do not turn out to be so when everything has been trained.
     """
     return PlaygroundSources(config) if config.data.source == "playground" else AnnotatedSources(config)
 
@@ -73,7 +74,8 @@ class AnnotatedSources:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.transforms = [build_transform(item) for item in config.data.transforms]
-        self.learnt, self.judged = _read(config.data, config.seed)
+        self.learnt, judged = _read(config.data, config.seed)
+        self.judged = readable(judged, config.validation.pictures, config.data.broken)
         self.look_alikes = _look_alikes(config.data, dict.fromkeys((*self.learnt.vocabulary, *self.judged.vocabulary)))
         source, count = self.validation()
         asked = (concept for index in range(count) for concept in source.asked(index))

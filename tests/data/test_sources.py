@@ -2,7 +2,8 @@
 
 import pytest
 
-from sam3model.errors import ConfigError
+from sam3model.data import parts
+from sam3model.errors import ConfigError, DataError
 from sam3model.parse import parse
 from sam3model.training.config import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources
@@ -81,6 +82,37 @@ def test_the_best_weights_are_chosen_by_a_figure_that_can_differ(tmp_path, caplo
     else:
         with pytest.raises(ConfigError, match=rf"^validation.metric: {constant} is always 0 here, .*, or use {best}$"):
             opened(tmp_path, {"metric": constant}, **data)
+
+
+@pytest.fixture
+def torn(tmp_path):
+    """Six pictures to judge, one of them torn so that only reading all of it tells."""
+    small_coco(tmp_path)
+    small_coco(tmp_path, "val", pictures=6)
+    file = tmp_path / "val" / "4.png"
+    file.write_bytes(file.read_bytes()[:600])
+    return tmp_path
+
+
+def test_broken_pictures_are_found_before_the_training_and_not_judged(torn):
+    sources = opened(torn, broken=0.2)
+    assert len(sources.judged) == 5
+    assert sources.judged.faults.counts() == {"picture that cannot be read": 1}
+    source, count = sources.validation()
+    assert sorted(source(index).name for index in range(count)) == [f"{n}.png" for n in (1, 2, 3, 5, 6)]
+
+
+def test_too_many_broken_pictures_to_judge_are_refused_before_the_training(torn):
+    with pytest.raises(DataError, match=r"1 of 6 pictures of .*val.* are broken, more than data\.broken=0\.1 allows"):
+        opened(torn, broken=0.1)
+
+
+def test_no_more_pictures_are_read_than_are_judged(torn, monkeypatch):
+    seen = list[str]()
+    monkeypatch.setattr(parts, "read_picture", lambda path, size: seen.append(path.name))
+    sources = opened(torn, {"pictures": 2})
+    assert seen == [record.name for record in sources.judged.records[:2]]
+    assert len(sources.judged) == 6
 
 
 def test_a_validation_file_of_any_name_can_be_given(tmp_path):
