@@ -1,8 +1,7 @@
-"""`python -m train check data=…`: what a run would train on, in numbers and as a contact sheet."""
+"""`python -m train check experiment=…`: what a run would train on, in numbers and as a contact sheet."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -15,6 +14,7 @@ from sam3model.errors import DataError
 from sam3model.structures import VISUAL
 from sam3model.training.config import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources
+from sam3model.training.state import own_folder
 from train.contact_sheet import save_contact_sheet
 
 SAMPLES = 96
@@ -30,9 +30,11 @@ def check(config: TrainConfig) -> str:
 
     Raises:
         ConfigError, DataError: as a run would.
+        OutputError: the picture cannot be written.
     """
     vit = config.model.resolve().vit
     config = config.sized(vit.image_size, vit.patch_size * vit.window)
+    sheet = own_folder(config) / "contact_sheet.png"
     sources = open_sources(config)
     lines = []
     if isinstance(sources, AnnotatedSources):
@@ -41,8 +43,7 @@ def check(config: TrainConfig) -> str:
     stage = config.stages[-1]
     source = sources.training(stage)
     samples = [source(index) for index in tqdm(range(SAMPLES), desc="samples", disable=None, leave=False)]
-    lines += _asked(samples, stage.size)
-    sheet = Path(config.out) / config.name / "contact_sheet.png"
+    lines += [*_asked(samples, stage.size), ("best by", sources.metric), *_warnings(samples)]
     save_contact_sheet(samples[:SHOWN], sheet)
     return "\n".join(f"{what:<14}{says}" for what, says in [*lines, ("contact sheet", str(sheet))])
 
@@ -118,6 +119,17 @@ def _asked(samples: Sequence[Sample], size: int) -> list[tuple[str, str]]:
         ),
         ("shown", f"at {size}x{size}: sides of things {low:.0f} to {high:.0f} pixels, median {middle:.0f}"),
     ]
+
+
+def _warnings(samples: Sequence[Sample]) -> list[tuple[str, str]]:
+    """What these samples cannot teach."""
+    queries = [query for sample in samples for query in sample.queries]
+    lines = []
+    if all(len(query.boxes) for query in queries):
+        lines.append("no phrase matches nothing, so it is not learnt to find nothing: add classes, or other pictures")
+    if not any(query.masks.any() for query in queries):
+        lines.append("nothing has an outline: boxes alone are learnt")
+    return [("warning", line) for line in lines]
 
 
 def _sizes(sizes: Sequence[tuple[int, int]]) -> str:

@@ -11,6 +11,7 @@ from sam3agent.agent.pool import Mask
 from sam3agent.render.colours import colour_of
 from sam3agent.render.marks import Mark, draw_mask
 from sam3model.data.queries import FindQuery, Sample
+from sam3model.files import replacing
 from sam3model.structures import VISUAL
 
 TILE = 336
@@ -26,7 +27,7 @@ _KEY = (
 
 
 def save_contact_sheet(samples: Sequence[Sample], path: Path) -> None:
-    """Write the samples as one PNG, atomically: a tile each, with a legend of its phrases below."""
+    """Write the samples as one PNG: a tile each, with a legend of its phrases below; raises `OutputError`."""
     tiles = [_tile(sample) for sample in samples]
     rows = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
     heights = [max(tile.height for tile in row) for row in rows]
@@ -38,10 +39,8 @@ def save_contact_sheet(samples: Sequence[Sample], path: Path) -> None:
             sheet.paste(tile, (_GAP + column * (TILE + _GAP), top))
         top += height + _GAP
     _draw_key(sheet, top)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    sheet.save(temporary, "PNG")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        sheet.save(temporary, "PNG")
 
 
 def _tile(sample: Sample) -> Image.Image:

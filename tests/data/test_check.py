@@ -1,5 +1,6 @@
 """`python -m train check` on miniature data sets, and a run that learns from one."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sam3model.errors import ConfigError, DataError
+from sam3model.errors import ConfigError, DataError, OutputError
 from sam3model.parse import merge, parse
 from sam3model.training.config import TrainConfig
 from sam3model.training.run import train
@@ -35,6 +36,8 @@ def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
     assert report["pictures"] == "10 to learn from, 3 to judge on; 0 with nothing in them"
     assert report["sizes"] == "40x30"
     assert report["annotations"] == "15, 15 of them with an outline"
+    assert report["best by"] == "cgF1"
+    assert "warning" not in report
     assert report["phrases"] == "2, in pictures: cat 10, dog on the left 5"
     assert report["only absent"] == "2: bird, cow animal"
     assert report["broken"] == "nothing"
@@ -64,6 +67,16 @@ def test_sets_of_boxes_and_federated_sets_are_reported(tmp_path):
     assert report["not exhaustive"].startswith("2 ")
     assert report["things"].endswith("0 % with their masks")
     assert report["only absent"] == "1: bow weapon"
+    assert report["best by"] == "AP"
+    assert report["warning"] == "nothing has an outline: boxes alone are learnt"
+
+
+def test_a_set_without_negatives_is_warned_about(tmp_path):
+    small_coco(tmp_path)
+    report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "negatives": 0.0})))
+    assert report["negative"].startswith("0 ")
+    assert report["best by"] == "positive_micro_F1"
+    assert report["warning"].startswith("no phrase matches nothing")
 
 
 def test_scenes_can_be_checked_as_well(tmp_path):
@@ -79,6 +92,31 @@ def test_check_is_a_command_with_plain_errors(tmp_path, capsys):
     assert "data.root=DIR" in capsys.readouterr().err
     assert main(["check", "data=coco", f"data.root={tmp_path}", "data.transforms=[{flop: {}}]"]) == 2
     assert "did you mean 'flip'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["/dev/null/x", "/proc/nope"])
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, out, capsys):
+    small_coco(tmp_path)
+    assert main(["check", "data=coco", f"data.root={tmp_path}", f"out={out}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"train: out: cannot make the folder {out}")
+    assert error.count("\n") == 1
+
+
+def test_the_sheet_is_whole_or_not_there(tmp_path, monkeypatch):
+    small_coco(tmp_path)
+    sheet = tmp_path / "runs" / "test" / "contact_sheet.png"
+    check(config(tmp_path))
+    before = sheet.read_bytes()
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(OutputError, match=r"cannot write .*contact_sheet\.png: No space left on device"):
+        check(config(tmp_path))
+    assert [path.name for path in sheet.parent.iterdir()] == [sheet.name]
+    assert sheet.read_bytes() == before
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize("item", [{"flip": {"chanse": 0.5}}, {"crop": {"least": 0.0}}, {"flip": {}, "crop": {}}])
