@@ -95,7 +95,8 @@ class AnnotatedSource:
         seen = [show(thing, view, side, outlined=outlined) for thing in concept.things]
         seen = [shown for shown in seen if shown.share > 0]
         kept = [shown for shown in seen if shown.share >= view.keep]
-        exhaustive = concept.exhaustive and len(kept) == len(seen)
+        whole = len(kept) == len(seen)
+        exhaustive = concept.exhaustive and whole
         if not kept and not exhaustive:
             return None
         query = FindQuery(
@@ -103,6 +104,7 @@ class AnnotatedSource:
             np.array([shown.box for shown in kept], np.float32).reshape(-1, 4),
             np.stack([shown.mask for shown in kept]) if kept else np.zeros((0, side, side), bool),
             exhaustive,
+            concept.pixel_exhaustive and whole,
         )
         return self._with_exemplar(query, rng) if kept and rng.random() < self.exemplars else query
 

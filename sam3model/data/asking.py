@@ -47,7 +47,8 @@ class Asking:
                 if chosen:
                     continue
                 some = sorted(rng.permutation(len(concept.things))[:left])
-                concept = replace(concept, things=tuple(concept.things[i] for i in some), exhaustive=False)
+                things = tuple(concept.things[i] for i in some)
+                concept = replace(concept, things=things, exhaustive=False, pixel_exhaustive=False)
             chosen.append(concept)
             left -= len(concept.things)
         return chosen

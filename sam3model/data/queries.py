@@ -20,7 +20,8 @@ class FindQuery:
 
     boxes (n, 4) float32 normalised cxcywh and masks (n, H, W) bool of every instance; both empty for a negative prompt.
     An instance whose mask is not known, or not to be learnt, has one without a single pixel.
-    exhaustive: nothing that fits was left unannotated.
+    exhaustive: nothing that fits was left unannotated. pixel_exhaustive: the masks leave out no pixel of what fits,
+    whatever is one thing in them; None: as `exhaustive`. It never holds where a mask is not known.
     exemplars (m, 4) normalised cxcywh: positive boxes given as prompt.
     """
 
@@ -28,6 +29,7 @@ class FindQuery:
     boxes: np.ndarray
     masks: np.ndarray
     exhaustive: bool = True
+    pixel_exhaustive: bool | None = None
     exemplars: np.ndarray | None = None
 
 
@@ -119,11 +121,14 @@ def _pictures(batch: Batch, start: int, stop: int) -> Batch:
 def _targets(queries: Sequence[FindQuery]) -> Targets:
     """A mask that is empty at its (coarse) resolution says nothing and is marked as unknown."""
     masks = [torch.from_numpy(query.masks) for query in queries]
+    valid = [mask.flatten(1).any(1) for mask in masks]
+    complete = [one.exhaustive if one.pixel_exhaustive is None else one.pixel_exhaustive for one in queries]
     return Targets.from_prompts(
         [torch.from_numpy(query.boxes) for query in queries],
         masks,
-        is_valid_mask=[mask.flatten(1).any(1) for mask in masks],
+        is_valid_mask=valid,
         is_exhaustive=[query.exhaustive for query in queries],
+        is_pixel_exhaustive=[bool(known.all()) and whole for known, whole in zip(valid, complete, strict=True)],
     )
 
 

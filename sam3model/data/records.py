@@ -23,12 +23,14 @@ class Concept:
     """A phrase and everything in a picture that it names.
 
     exhaustive: nothing that fits was left unannotated. Without things and not exhaustive, it is not known whether the
-    phrase fits at all, and nobody should ask.
+    phrase fits at all, and nobody should ask. pixel_exhaustive: the outlines leave out no pixel of what fits, whatever
+    is one thing in them; None: as `exhaustive`.
     """
 
     phrase: str
     things: tuple[Thing, ...]
     exhaustive: bool = True
+    pixel_exhaustive: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

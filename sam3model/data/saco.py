@@ -14,7 +14,8 @@ def read_saco(place: Place, *, masks: bool = True, broken: float = 0.1) -> Annot
     """The pairs of a SA-Co file, gathered by picture. A pair without annotations is a negative phrase.
 
     Only phrases that a picture is paired with are asked about it. A pair that is not `is_instance_exhaustive` keeps
-    that mark, and is never a negative one.
+    that mark, and is never a negative one. One that is `is_pixel_exhaustive` all the same still says where the phrase
+    fits and where not. Neither holds where an annotation is a crowd or cannot be used.
 
     Raises:
         DataError: the file is no SA-Co file, or more than a share `broken` of its pairs or annotations is unusable.
@@ -52,5 +53,6 @@ def _concept(pair: Row, table: Sequence[Row], size: tuple[int, int], reader: Ann
     single = [row for row in table if not row.get("iscrowd")]
     things = [reader.thing(row, size, f"annotation {row.get('id')}") for row in single]
     known = tuple(thing for thing in things if thing is not None)
-    exhaustive = bool(pair.get("is_instance_exhaustive", True)) and len(known) == len(table)
-    return Concept(phrase, known, exhaustive)
+    whole, of_pixels = len(known) == len(table), pair.get("is_pixel_exhaustive")
+    exhaustive = whole and bool(pair.get("is_instance_exhaustive", True))
+    return Concept(phrase, known, exhaustive, None if of_pixels is None else whole and bool(of_pixels))

@@ -30,7 +30,8 @@ class SemanticSegCriterion:
 
     `presence_head`: averaged over the prompts that have something to segment, otherwise over all. `presence_loss`
     trains the head's own presence logit. `downsample` brings the truth to the size of the prediction (any covered pixel
-    counts), otherwise the prediction is resized to the truth.
+    counts), otherwise the prediction is resized to the truth. A prompt of which not every pixel is known
+    (`Targets.is_pixel_exhaustive`) counts for nothing: what merely has no outline is no background.
 
     When no prompt of the batch has an instance, the truth is one empty pixel per prompt, as in the official code; with
     `downsample`, where that code fails, it is empty at the size of the prediction.
@@ -55,20 +56,24 @@ class SemanticSegCriterion:
         alone.
         """
         logits, truth = self._aligned(logits.float(), self._truth(targets, rows))  # (P, H, W) both
+        known = targets.pixels_known() if rows is None else targets.pixels_known()[rows]  # (P,)
+        truth = truth & known[:, None, None]
         filled = truth.flatten(1).any(1)
+        counted = filled if self.presence_head else known
         elements, hard = logits.flatten(1), truth.flatten(1).to(logits.dtype)
         if self.focal:
             seg = focal_elements(elements, hard, self.focal_alpha, self.focal_gamma).mean(1)
         else:
             seg = F.binary_cross_entropy_with_logits(elements, hard, reduction="none").mean(1)
         losses = {
-            "loss_semantic_seg": self._average(seg, filled),
-            "loss_semantic_dice": self._average(dice_elements(elements, hard), filled),
+            "loss_semantic_seg": self._average(seg, counted),
+            "loss_semantic_dice": self._average(dice_elements(elements, hard), counted),
         }
         metrics = {"miou_semantic_seg": segment_miou(logits.detach() > 0, truth)}
         if self.presence_head and self.presence_loss and presence is not None:
-            losses["loss_semantic_presence"] = F.binary_cross_entropy_with_logits(presence.float(), filled.float())
-            metrics["presence_acc"] = ((presence > 0) == filled).float().mean()
+            wrong = F.binary_cross_entropy_with_logits(presence.float(), filled.float(), reduction="none")
+            losses["loss_semantic_presence"] = _mean(wrong, known)
+            metrics["presence_acc"] = _mean(((presence > 0) == filled).float(), known)
         weights = {
             "loss_semantic_seg": self.seg_weight,
             "loss_semantic_dice": self.dice_weight,
@@ -94,7 +99,11 @@ class SemanticSegCriterion:
             return logits[:, 0], truth
         return F.interpolate(logits, truth.shape[-2:], mode="bilinear", align_corners=False)[:, 0], truth
 
-    def _average(self, per_prompt: Tensor, filled: Tensor) -> Tensor:
+    def _average(self, per_prompt: Tensor, counted: Tensor) -> Tensor:
         if not self.presence_head:
-            return per_prompt.sum() / max(len(per_prompt), 1)
-        return (per_prompt * filled).sum() / (filled.sum() + 1e-6)
+            return _mean(per_prompt, counted)
+        return (per_prompt * counted).sum() / (counted.sum() + 1e-6)
+
+
+def _mean(per_prompt: Tensor, counted: Tensor) -> Tensor:
+    return (per_prompt * counted).sum() / counted.sum().clamp(min=1)

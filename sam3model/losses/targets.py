@@ -10,7 +10,7 @@ from torch import Tensor
 from sam3model.errors import InputError
 
 _OF_TARGETS = ("boxes", "object_ids", "masks", "is_valid_mask")
-_OF_PROMPTS = ("is_exhaustive", "semantic_masks")
+_OF_PROMPTS = ("is_exhaustive", "semantic_masks", "is_pixel_exhaustive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Targets:
     device would stall it. object_ids (N,) int64, negative for a target that does not count as visible.
     is_exhaustive (P,) bool: every instance of the phrase is annotated. masks (N, H, W) bool or None;
     is_valid_mask (N,) bool, False where the mask is unknown. semantic_masks (P, H, W) bool or None (then the union of
-    masks).
+    masks). is_pixel_exhaustive (P,) bool: these leave out no pixel of what the phrase names; None: so for every prompt.
     """
 
     boxes: Tensor
@@ -31,6 +31,7 @@ class Targets:
     masks: Tensor | None = None
     is_valid_mask: Tensor | None = None
     semantic_masks: Tensor | None = None
+    is_pixel_exhaustive: Tensor | None = None
 
     @classmethod
     def from_prompts(
@@ -41,19 +42,21 @@ class Targets:
         object_ids: Sequence[Tensor] | None = None,
         is_valid_mask: Sequence[Tensor] | None = None,
         is_exhaustive: Sequence[bool] | None = None,
+        is_pixel_exhaustive: Sequence[bool] | None = None,
         semantic_masks: Tensor | None = None,
     ) -> "Targets":
         """Pack one entry per prompt: boxes (N_p, 4), masks (N_p, H, W), ids (N_p,); N_p = 0 without targets.
 
-        Left out: ids are 0, 1, … within each prompt, every mask is valid, every prompt is exhaustive.
+        Left out: ids are 0, 1, … within each prompt, every mask is valid, every prompt is exhaustive, to the pixel.
         Raises InputError when the lists disagree in length.
         """
         counts = [len(b) for b in boxes]
         for name, values in (("masks", masks), ("object_ids", object_ids), ("is_valid_mask", is_valid_mask)):
             if values is not None and [len(v) for v in values] != counts:
                 raise InputError(f"targets: {name} must have one entry per box: {counts} boxes per prompt")
-        if is_exhaustive is not None and len(is_exhaustive) != len(counts):
-            raise InputError(f"targets: is_exhaustive has {len(is_exhaustive)} entries for {len(counts)} prompts")
+        for name, flags in (("is_exhaustive", is_exhaustive), ("is_pixel_exhaustive", is_pixel_exhaustive)):
+            if flags is not None and len(flags) != len(counts):
+                raise InputError(f"targets: {name} has {len(flags)} entries for {len(counts)} prompts")
         device = boxes[0].device if boxes else None
         ids = [torch.arange(n, device=device) for n in counts] if object_ids is None else object_ids
         packed_masks = None if masks is None else torch.cat(list(masks)).bool()
@@ -68,6 +71,9 @@ class Targets:
             masks=packed_masks,
             is_valid_mask=None if masks is None else valid if is_valid_mask is None else torch.cat(list(is_valid_mask)),
             semantic_masks=semantic_masks,
+            is_pixel_exhaustive=None
+            if is_pixel_exhaustive is None
+            else torch.tensor(list(is_pixel_exhaustive), dtype=torch.bool, device=device),
         )
 
     def __len__(self) -> int:
@@ -124,6 +130,11 @@ class Targets:
         valid = self.is_valid_mask
         outlined[self.prompt_index() if valid is None else self.prompt_index()[valid]] = True
         return outlined
+
+    def pixels_known(self) -> Tensor:
+        """Prompts of which it is known what every pixel is, (P,) bool: the semantic head may learn from them."""
+        given = self.is_pixel_exhaustive
+        return torch.ones(self.prompts, dtype=torch.bool, device=self.device) if given is None else given
 
     def present(self) -> Tensor:
         """Prompts with a visible target (id not negative, positive area), (P,) bool: truth of the presence token."""

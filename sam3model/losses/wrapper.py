@@ -60,10 +60,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class _Weights:
-    """Factors on means over prompts, on means over outlined prompts, and on everything."""
+    """Factors on means over prompts, on means over those that the semantic head learns from, and on everything."""
 
     prompts: float
-    outlined: float
+    segmented: float
     batch: float
 
 
@@ -141,14 +141,15 @@ class Sam3LossWrapper:
 
     def _weights(self, targets: Targets, scale: float) -> _Weights:
         """What this rank's means weigh: its share of the prompts, times the ranks, where these are counted together."""
-        prompts = outlined = 1.0
+        prompts = segmented = 1.0
         total = float(targets.prompts)
         if self.config.across_ranks and ranks() > 1:
-            mine = torch.tensor([targets.prompts, targets.outlined().sum()], dtype=torch.float32, device=targets.device)
+            learnt = (targets.outlined() & targets.pixels_known()).sum()
+            mine = torch.tensor([targets.prompts, learnt], dtype=torch.float32, device=targets.device)
             mean = mean_over_ranks(mine)
-            prompts, outlined = (mine / mean.clamp(min=1 / ranks())).tolist()
+            prompts, segmented = (mine / mean.clamp(min=1 / ranks())).tolist()
             total = mean[0].item() * ranks()
-        return _Weights(prompts, outlined, scale * (total**0.5 if self.config.scale_by_find_batch_size else 1.0))
+        return _Weights(prompts, segmented, scale * (total**0.5 if self.config.scale_by_find_batch_size else 1.0))
 
     def _add_step(
         self, tally: _Tally, outputs: Detections, targets: Targets, num_boxes: Tensor, weights: _Weights
@@ -160,7 +161,7 @@ class Sam3LossWrapper:
                     tally.add(terms, weights.batch * share, layer.suffix, layer.weight)
             if config.semantic is not None and outputs.semantic is not None:
                 terms = config.semantic(outputs.semantic, targets, rows=outputs.main.mask_rows)
-                tally.add(terms, weights.batch * weights.outlined)
+                tally.add(terms, weights.batch * weights.segmented)
 
     def _layer_terms(
         self, layer: _Layer, targets: Targets, num_boxes: Tensor, weights: _Weights

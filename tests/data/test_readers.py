@@ -5,13 +5,17 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sam3model.data.annotated import AnnotatedSource
+from sam3model.data.asking import Asking
 from sam3model.data.coco import class_phrase, read_coco
 from sam3model.data.layout import Place, find, has_split
 from sam3model.data.parts import few, hold_out
 from sam3model.data.pictures import read_picture
+from sam3model.data.queries import collate
 from sam3model.data.saco import read_saco
 from sam3model.data.segments import read_segmentation, to_rle
 from sam3model.errors import DataError
@@ -249,6 +253,28 @@ def test_saco_pairs_are_gathered_by_picture(tmp_path):
     assert not concepts(record)["things"].exhaustive
     assert concepts(record)["things"].things[0].box == (10, 15, 30, 22.5)
     assert not concepts(record)["unsure"].things
+
+
+@pytest.mark.parametrize(
+    ("flags", "of_things", "pixels"),
+    [
+        ({}, {}, True),
+        ({"is_instance_exhaustive": 0}, {}, False),
+        ({"is_instance_exhaustive": 0, "is_pixel_exhaustive": 1}, {}, True),
+        ({"is_pixel_exhaustive": 0}, {}, False),
+        ({"is_pixel_exhaustive": 1}, {"iscrowd": 1}, False),
+        ({"is_pixel_exhaustive": 1}, {"segmentation": []}, False),
+    ],
+)
+def test_what_every_pixel_is_may_be_known_where_things_are_not(tmp_path, flags, of_things, pixels):
+    picture(tmp_path / "images" / "a.png")
+    normal = [0.25, 0.5, 0.5, 0.25]
+    things = [annotation(1, 1, 1, blob(1), bbox=normal), annotation(2, 1, 1, blob(2), bbox=normal) | of_things]
+    write(tmp_path / "train.json", [image(1, file_name="a.png", text_input="cats", **flags)], things, ["object"])
+    sample = AnnotatedSource(read_saco(find(tmp_path, "train")), Asking(negatives=0.0), size=32)(0)
+    targets = collate([sample], lambda phrases: torch.zeros(len(phrases), 4)).targets
+    assert targets.is_exhaustive.tolist() == [flags.get("is_instance_exhaustive", 1) and "iscrowd" not in of_things]
+    assert targets.pixels_known().tolist() == [pixels]
 
 
 def test_run_length_codes_of_every_kind_are_the_same_mask():

@@ -194,3 +194,27 @@ def test_semantic_of_chosen_prompts_only():
     whole = criterion(case["semantic_seg"], targets)
     part = criterion(case["semantic_seg"][rows], targets, rows=rows)
     torch.testing.assert_close(part.total, whole.total)
+
+
+@pytest.mark.parametrize("presence_head", [True, False])
+def test_semantic_learns_nothing_from_prompts_with_unknown_pixels(presence_head):
+    """Two things each, of which one has no outline in the second prompt: segmenting both is no mistake there."""
+    criterion = SemanticSegCriterion(presence_head=presence_head, presence_loss=presence_head)
+    masks = torch.zeros(2, 8, 8, dtype=torch.bool)
+    masks[0, :, :4], masks[1, :, 4:] = True, True
+    boxes = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]])
+    known, half = torch.tensor([True, True]), torch.tensor([True, False])
+    unsure = Targets.from_prompts(
+        [boxes, boxes], [masks, masks & half[:, None, None]], is_valid_mask=[known, half],
+        is_pixel_exhaustive=[True, False],
+    )  # fmt: skip
+    logits = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    presence = torch.zeros(2)
+    terms = criterion(logits, unsure, presence)
+    (gradient,) = torch.autograd.grad(terms.total, logits)
+    assert gradient[0].any() and not gradient[1].any()
+    alone = criterion(logits[:1], Targets.from_prompts([boxes], [masks]), presence[:1])
+    torch.testing.assert_close(terms.total, alone.total)
+    torch.testing.assert_close(terms.metrics["miou_semantic_seg"], alone.metrics["miou_semantic_seg"])
+    nothing = criterion(logits[1:], unsure.of_prompts(1, 2), presence[1:])
+    assert nothing.total == 0

@@ -120,7 +120,7 @@ def test_two_ranks_share_the_divisor():
     assert in_two_ranks(_rank, 4) == [1, 1, 1, 1]
 
 
-UNFINISHED = LossConfig(classification=IABCEMdetr(weak_loss=True, weak_presence=True), across_ranks=True, masks=None)
+UNFINISHED = LossConfig(classification=IABCEMdetr(weak_loss=True, weak_presence=True), across_ranks=True)
 
 
 def unfinished(rows: slice) -> torch.Tensor:
@@ -128,9 +128,13 @@ def unfinished(rows: slice) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     boxes = [torch.rand(n, 4, generator=generator) for n in (2, 1, 0, 0)]
     logits, places = torch.randn(4, 6, generator=generator), torch.rand(4, 6, 4, generator=generator)
-    presence = torch.randn(4, generator=generator)
-    targets = Targets.from_prompts(boxes[rows], is_exhaustive=[False, True, True, False][rows])
-    found = Detections(QueryOutputs(logits[rows], places[rows]), presence[rows], torch.empty(0))
+    presence, maps = torch.randn(4, generator=generator), torch.randn(4, 1, 4, 4, generator=generator)
+    finished = [False, True, True, False][rows]
+    outlines = [torch.rand(len(some), 4, 4, generator=generator) < 0.5 for some in boxes]
+    targets = Targets.from_prompts(boxes[rows], outlines[rows], is_exhaustive=finished, is_pixel_exhaustive=finished)
+    masks = torch.randn(4, 6, 4, 4, generator=generator)
+    main = QueryOutputs(logits[rows], places[rows], masks[rows])
+    found = Detections(main, presence[rows], torch.empty(0), maps[rows])
     return Sam3LossWrapper(UNFINISHED)(found, targets).total
 
 
