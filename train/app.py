@@ -19,7 +19,7 @@ from sam3model.training.config import TrainConfig
 CONFIGS = Path(__file__).parent / "configs"
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
   python -m train experiment=playground_tiny budget.minutes=75 threads=2
-  python -m train check data=coco data.root=FOLDER    what a run would train on, and a contact sheet of it
+  python -m train check experiment=finetune data.root=FOLDER    what a run would train on, and a contact sheet of it
   python -m train launch experiment=finetune data.root=FOLDER hydra.launcher.nodes=2    as a job under Slurm
 experiments: {experiments}
 Every key of train/configs can be overridden; a run is resumed when its folder (out/name) holds a state."""
