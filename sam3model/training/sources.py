@@ -46,12 +46,19 @@ def open_sources(config: TrainConfig) -> Sources:
     return PlaygroundSources(config) if config.data.source == "playground" else AnnotatedSources(config)
 
 
+_LEAST_SCENE = 64
+"""Side in pixels of the smallest scene that can be rendered."""
+
+
 class PlaygroundSources:
-    """Rendered scenes."""
+    """Rendered scenes. Raises `ConfigError` for a stage that is too small for them."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.metric = config.validation.metric or "cgF1"
+        for stage in config.stages:
+            if stage.size < _LEAST_SCENE:
+                raise ConfigError(f"stages.size is {_LEAST_SCENE} pixels or more for scenes, not {stage.size}")
 
     def training(self, stage: CurriculumStage) -> Source:
         """Scenes of the training split, never the same one twice."""

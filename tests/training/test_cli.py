@@ -78,9 +78,17 @@ def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
         (["model.weights=nowhere.safetensors"], "nowhere.safetensors"),
         (["data=coco", "data.root=nowhere"], "nowhere"),
         (["device=abacus"], "abacus"),
+        (["optim.lr=-1"], "optim.lr is 0 or more, not -1"),
+        (["name=../elsewhere"], "name is the name of one folder"),
+        (["stages=[{size: 40, batch: 2}, {size: 256, batch: 2}]"], "stages.size is a multiple of 64 pixels"),
+        (
+            ["check", "stages=[{size: 32}]", "model.overrides.vit={image_size: 32, window: 4}"],
+            "stages.size is 64 pixels",
+        ),
     ],
 )
-def test_bad_settings_are_one_line_and_exit_code_2(words, message, capsys):
+def test_bad_settings_are_one_line_and_exit_code_2(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert main(words) == 2
     error = capsys.readouterr().err
     assert message in error
