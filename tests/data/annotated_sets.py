@@ -62,3 +62,22 @@ def small_coco(root: Path, split: str = "train", pictures: int = 6) -> Path:
         root / split / "_annotations.coco.json", images, annotations, ["cat", "dog_on_the_left", "bird", "cow_(animal)"]
     )
     return root
+
+
+def boxes_only(root: Path, pictures: int = 4) -> Path:
+    """A cat in every picture, a dog in none, no outlines."""
+    for number in range(1, pictures + 1):
+        picture(root / "train" / f"{number}.png", number)
+    rows = [annotation(number, number, 1, segmentation=[]) for number in range(1, pictures + 1)]
+    images = [image(number) for number in range(1, pictures + 1)]
+    write(root / "train" / "_annotations.coco.json", images, rows, ["cat", "dog"])
+    return root
+
+
+def one_class(root: Path, pictures: int = 4) -> Path:
+    """A cat in every picture, and nothing else in the world."""
+    small_coco(root, pictures=pictures)
+    rows = [annotation(number, number, 1, blob(number)) for number in range(1, pictures + 1)]
+    images = [image(number) for number in range(1, pictures + 1)]
+    write(root / "train" / "_annotations.coco.json", images, rows, ["cat"])
+    return root

@@ -7,7 +7,7 @@ from sam3model.errors import ConfigError, DataError
 from sam3model.parse import parse
 from sam3model.training.config import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources
-from tests.data.annotated_sets import annotation, blob, image, picture, small_coco, write
+from tests.data.annotated_sets import annotation, blob, boxes_only, image, one_class, picture, small_coco, write
 
 
 def opened(root, validation=None, **data: object) -> AnnotatedSources:
@@ -40,25 +40,6 @@ def test_parts_are_found_by_name_and_kept_back_where_there_is_none(tmp_path):
     assert sizes == [1, 3, 1]
     hard = opened(tmp_path, hard_negatives={"cow_(animal)": ["bull"], "cat": ["tiger_cub"]}).look_alikes
     assert hard == {"cow animal": ["bull"], "cat": ["tiger cub"]}
-
-
-def boxes_only(root, pictures=4):
-    """A cat in every picture, a dog in none, no outlines."""
-    for number in range(1, pictures + 1):
-        picture(root / "train" / f"{number}.png", number)
-    rows = [annotation(number, number, 1, segmentation=[]) for number in range(1, pictures + 1)]
-    images = [image(number) for number in range(1, pictures + 1)]
-    write(root / "train" / "_annotations.coco.json", images, rows, ["cat", "dog"])
-    return root
-
-
-def one_class(root, pictures=4):
-    """A cat in every picture, and nothing else in the world."""
-    small_coco(root, pictures=pictures)
-    rows = [annotation(number, number, 1, blob(number)) for number in range(1, pictures + 1)]
-    images = [image(number) for number in range(1, pictures + 1)]
-    write(root / "train" / "_annotations.coco.json", images, rows, ["cat"])
-    return root
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,18 @@ import pytest
 import torch
 from PIL import Image
 
+from sam3model.data.annotated import AnnotatedSource
+from sam3model.data.coco import read_coco
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
+from sam3model.data.layout import find
 from sam3model.data.scenes import PlaygroundSource
 from sam3model.losses.targets import LossTerms
 from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
+from sam3model.training.metric import judgement
 from sam3model.training.panel import Example, draw_panel, paint, save_panel
 from sam3model.training.validate import validate
+from tests.data.annotated_sets import boxes_only, one_class, small_coco
 
 
 class Oracle(torch.nn.Module):
@@ -32,10 +37,9 @@ class Oracle(torch.nn.Module):
         return Detections(QueryOutputs(logits, boxes + self.shift, masks), presence, torch.zeros(0))
 
 
-def judged(shift: float):
-    source = Sam3ImageDataset(PlaygroundSource("val", size=64, phrases=4))
-    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, pictures=4)
-    assert 0 < (batch.targets.num_boxes > 0).sum() < batch.targets.prompts
+def judged(source, shift: float):
+    """What four pictures of a source say of an oracle."""
+    (batch,) = batches(Sam3ImageDataset(source), CachedTokenizer(Tokenizer(16)), batch=4, pictures=4)
 
     def loss(*_):
         return LossTerms(torch.tensor(2.0), {})
@@ -44,17 +48,30 @@ def judged(shift: float):
     return validate(oracle, loss, [batch], threshold=0.5, precision=torch.float32, examples=3)
 
 
+SCENES = PlaygroundSource("val", size=64, phrases=4)
+
+
 def test_the_truth_has_full_marks_and_boxes_elsewhere_none():
-    seen = judged(0.0)
+    seen = judged(SCENES, 0.0)
     assert seen.metrics["cgF1"] == pytest.approx(1, abs=1e-3)
     assert seen.metrics["AP"] == pytest.approx(1, abs=1e-3)
     assert seen.metrics["mean_IoU"] == pytest.approx(1)
     assert seen.metrics["loss"] == 2
-    assert judged(5.0).metrics["AP"] == 0
+    assert judged(SCENES, 5.0).metrics["AP"] == 0
     assert len(seen.examples) == 3
     for example in seen.examples:
         assert example.picture.shape == (64, 64, 3)
         assert np.array_equal(example.found, example.truth)
+
+
+@pytest.mark.parametrize("made", [small_coco, boxes_only, one_class])
+def test_what_is_said_to_be_always_0_is_0_for_the_truth_and_what_chooses_the_best_is_1(tmp_path, made):
+    made(tmp_path, pictures=10)
+    source = AnnotatedSource(read_coco(find(tmp_path, "train")), size=64)
+    best, _, constant = judgement(concept for index in range(4) for concept in source.asked(index))
+    metrics = judged(source, 0.0).metrics
+    assert metrics[best] == pytest.approx(1, abs=1e-3)
+    assert {name for name in ("cgF1", "positive_micro_F1", "mean_IoU", "AP") if not metrics[name]} == set(constant)
 
 
 def test_masks_are_painted_where_they_are_and_nowhere_else():
