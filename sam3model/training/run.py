@@ -109,11 +109,13 @@ class Run:
 
     def __init__(self, config: TrainConfig, world: World | None = None) -> None:
         detector = config.model.resolve()
-        self.config = config = config.sized(detector.vit.image_size)
+        self.config = config = config.sized(detector.vit.image_size, detector.vit.patch_size * detector.vit.window)
         self.folder = own_folder(config)
         self.sources = open_sources(config)
         torch.manual_seed(config.seed)
         self.world = world or World(device=resolve_device(config.device))
+        for stage in config.stages:
+            self.world.share(stage.batch, config.optim.accumulate)
         self.model = initial_model(config.model, detector).to(self.world.device).train()
         if config.model.compile:
             compile_model(self.model)
@@ -249,7 +251,7 @@ class Run:
         return metrics
 
     def _keep_if_best(self, model: Sam3ImageModel, metrics: dict[str, float]) -> None:
-        value = metrics[self.config.validation.metric]
+        value = metrics[self.sources.metric]
         if math.isfinite(metrics["loss"]) and (self.best is None or value > self.best):
             with lasting("the best weights are not kept"):
                 self._write(model, "best.safetensors", metrics)
@@ -299,7 +301,7 @@ class Run:
         }
 
     def _stream(self, stage: CurriculumStage) -> Iterator[Batch]:
-        data, share = self.config.data, self.world.share(stage.batch)
+        data, share = self.config.data, self.world.share(stage.batch, self.config.optim.accumulate)
         self.waited = 0.0
         self.speed_from = (self.progress.seconds, self.progress.pictures)
         return stream(
@@ -335,7 +337,7 @@ class Run:
                 f"the state in {self.folder} is of another model or optimiser: choose another name, or resume=false"
             ) from error
         restore_random(parts, self.world.device)
-        self.best = best_so_far(self.folder / "best.safetensors", self.config.validation.metric)
+        self.best = best_so_far(self.folder / "best.safetensors", self.sources.metric)
         self.progress.bad_in_a_row = 0  # whoever starts it again has done something about them
         log.info("resuming at step %d", self.progress.step)
 

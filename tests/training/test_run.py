@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sam3model.checkpoint import load
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
@@ -108,6 +109,14 @@ def test_scalars_are_json_whatever_they_are(tmp_path):
     assert json.loads(line, parse_constant=pytest.fail) == {
         "step": 1, "loss": None, "grad_norm": None, "bad": "loss of a.png",
     }  # fmt: skip
+
+
+def test_tensorboard_gets_the_same_scalars(tmp_path):
+    with Report(tmp_path, 0) as report:
+        report.scalars(1, {"loss": 2.5, "bad": None})
+        report.scalars(2, {"loss": 1.5, "bad": None})
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 2.5), (2, 1.5)]
 
 
 def test_a_folder_that_cannot_be_made_is_refused(settings):
@@ -360,5 +369,6 @@ def test_a_budget_of_minutes_is_used_up_and_decays_to_its_end(settings):
     for batch in run.batches(StopSignal()):
         rates.append(run.rate)
         run.step(batch)
+    assert len(rates) > 1
     assert rates == sorted(rates, reverse=True)
     assert run.done >= 1
