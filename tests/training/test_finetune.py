@@ -1,25 +1,26 @@
 """From weights to better weights: all of a model, a part of it, or adapters; and what comes out is what was judged."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from sam3model.checkpoint import load, save_official, save_transformers
 from sam3model.config import DetectorConfig
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
-from sam3model.data.playground import scene
-from sam3model.data.scenes import PlaygroundSource
+from sam3model.detector.scoring import scores_of
 from sam3model.errors import ConfigError
 from sam3model.image import Sam3ImagePredictor
 from sam3model.layers.attention import MultiheadAttention
-from sam3model.ops.boxes import cxcywh_to_xyxy
-from sam3model.ops.resize import preprocess
 from sam3model.text import Tokenizer
 from sam3model.training import run as run_module
 from sam3model.training.lora import LoraConfig, add_adapters, plain_model, plain_state
 from sam3model.training.run import Run
-from sam3model.training.step import evaluate
+from sam3model.training.step import detect
+from sam3model.training.validate import validate
+from tests.data.annotated_sets import SIZE, small_coco
 
 
 @pytest.fixture
@@ -70,45 +71,36 @@ def test_only_what_is_meant_to_learn_does(settings, weights, changes, parts):
     assert moved(run, load(weights)) == parts
 
 
-@torch.no_grad()
-def say(model, loss, batch):
-    return evaluate(model, loss, batch, torch.float32)[0].main
-
-
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])
 def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp_path, lora):
-    config = settings(model={"preset": None, "weights": weights, "overrides": {}, "lora": lora}, optim={"lr": 1e-2})
-    run = step_through(config)
-    run.progress.best = None
-    path = run.export("best.safetensors", {})
-    judged, model = run.artefact(), load(path, dtype=torch.float32)
-    save_official(model, tmp_path / "official.pt")
-    save_transformers(model, tmp_path / "transformers")
+    """From picture files to full-size masks: validation's way, and the predictor's with each exported file."""
+    root = small_coco(small_coco(tmp_path / "set", pictures=4), "val", pictures=2)
+    model = {"preset": None, "weights": weights, "overrides": {}, "lora": lora}
+    data, optim = {"source": "coco", "root": str(root)}, {"lr": 3e-3}
+    run = step_through(settings(model=model, data=data, optim=optim, budget={"steps": 20}))
+    judged, (held_out, count) = run.artefact(), run.sources.validation()
     tokenize = CachedTokenizer(Tokenizer(judged.config.text.context_length))
-    held_out = Sam3ImageDataset(PlaygroundSource("val", size=64, phrases=3, exemplars=1.0))
-    (batch,) = batches(held_out, tokenize, batch=2, pictures=2)
-    official = load(tmp_path / "official.pt", config=judged.config)
-    ours = say(judged, run.loss, batch)
-    for loaded in (model, official, load(tmp_path / "transformers")):
-        theirs = say(loaded, run.loss, batch)
-        assert torch.equal(ours.logits, theirs.logits)
-        assert torch.equal(ours.boxes, theirs.boxes)
-        assert torch.equal(ours.masks, theirs.masks)
-
-
-def test_a_picture_is_shown_to_the_predictor_as_it_was_to_validation(settings):
-    run = Run(settings())
-    path = run.export("best.safetensors", {})
-    predictor = Sam3ImagePredictor.from_weights(path, device="cpu", dtype="float32")
-    picture = scene("val", 3, size=(80, 64), count=(2, 4))
-    (found,) = predictor.predict(predictor.encode(picture.image), ["circle"], threshold=0.0)
-    ids = CachedTokenizer(Tokenizer(16))(["circle"])
-    said = run.artefact()(preprocess(picture.image, 64)[None], ids, None, torch.zeros(1, dtype=torch.long))
-    scores = said.main.logits.sigmoid() * said.presence.sigmoid()[:, None]
-    best = scores[0].argmax()  # others may be suppressed
-    assert found.scores.max() == pytest.approx(scores[0, best].item(), rel=1e-5)
-    box = cxcywh_to_xyxy(said.main.boxes[0, best]).detach().numpy() * (80, 64, 80, 64)
-    np.testing.assert_allclose(found.boxes[found.scores.argmax()], box, rtol=1e-4)
+    (batch,) = batches(Sam3ImageDataset(held_out), tokenize, batch=count, pictures=count)
+    full_size = torch.zeros(len(batch.targets), *SIZE[::-1], dtype=torch.bool)  # found masks take the size of true ones
+    batch = replace(batch, targets=replace(batch.targets, masks=full_size))
+    said = detect(judged, batch, torch.float32)
+    scores = scores_of(said.main.logits, said.presence).flatten().sort().values
+    threshold = scores[len(scores) // 2 :][:2].mean().item()  # half of them are above
+    seen = validate(
+        judged, run.loss, [batch], threshold=threshold, precision=run.precision, nms=judged.config.nms, examples=99
+    )
+    assert any(0.01 < mask.mean() < 0.99 for example in seen.examples for mask in example.found)
+    native = run.export("best.safetensors", {})
+    save_official(load(native), tmp_path / "official.pt")
+    save_transformers(load(native), tmp_path / "transformers")
+    pictures = {path.name: path for path in (root / "val").glob("*.png")}
+    for path in (native, tmp_path / "official.pt", tmp_path / "transformers"):
+        predictor = Sam3ImagePredictor.from_weights(path, device="cpu", dtype="float32")
+        encoded = [predictor.encode(Image.open(pictures[name])) for name in batch.names]
+        for picture, phrase, example in zip(batch.image_index, batch.phrases, seen.examples, strict=True):
+            (found,) = predictor.predict(encoded[picture], [phrase], threshold=threshold)
+            assert found.masks.shape == example.found.shape
+            assert (found.masks != example.found).mean() < 1e-3 if len(found) else True
 
 
 def test_adapters_add_up_exactly_and_begin_as_nothing(settings):
