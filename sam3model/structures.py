@@ -61,6 +61,18 @@ class GeometryPrompt:
     point_mask: Tensor
     masks: Tensor | None = None
 
+    @classmethod
+    def blank(
+        cls, prompts: int, boxes: int = 0, points: int = 0, device: torch.device | str | None = None
+    ) -> "GeometryPrompt":
+        """Nothing but padding, so many boxes and points for each prompt, in the middle of the picture."""
+        parts = []
+        for count, numbers in ((boxes, 4), (points, 2)):
+            parts.append(torch.full((prompts, count, numbers), 0.5, device=device))
+            parts.append(torch.ones(prompts, count, dtype=torch.long, device=device))
+            parts.append(torch.ones(prompts, count, dtype=torch.bool, device=device))
+        return cls(*parts)
+
     def to(self, device: torch.device | str) -> "GeometryPrompt":
         """The same prompt on another device."""
         return GeometryPrompt(

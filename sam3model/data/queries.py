@@ -136,21 +136,12 @@ def _geometry(queries: Sequence[FindQuery]) -> GeometryPrompt | None:
     longest = max((len(query.exemplars) for query in queries if query.exemplars is not None), default=0)
     if not longest:
         return None
-    boxes = torch.zeros(len(queries), longest, 4)
-    padding = torch.ones(len(queries), longest, dtype=torch.bool)
+    prompt = GeometryPrompt.blank(len(queries), boxes=longest)
     for row, query in enumerate(queries):
         if query.exemplars is not None:
-            boxes[row, : len(query.exemplars)] = torch.from_numpy(query.exemplars)
-            padding[row, : len(query.exemplars)] = False
-    none = torch.zeros(len(queries), 0, dtype=torch.long)
-    return GeometryPrompt(
-        boxes=boxes,
-        box_labels=torch.ones(len(queries), longest, dtype=torch.long),
-        box_mask=padding,
-        points=torch.zeros(len(queries), 0, 2),
-        point_labels=none,
-        point_mask=none.bool(),
-    )
+            prompt.boxes[row, : len(query.exemplars)] = torch.from_numpy(query.exemplars)
+            prompt.box_mask[row, : len(query.exemplars)] = False
+    return prompt
 
 
 def _each(prompt: GeometryPrompt, change: Callable[[Tensor], Tensor]) -> GeometryPrompt:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from sam3model.data.playground import PhraseQuery, Scene, phrases, scene
 from sam3model.data.playground.dice import Dice
 from sam3model.data.playground.scene import SIZES
 from sam3model.data.queries import FindQuery, Sample
+from sam3model.data.view import shrink
 from sam3model.ops.resize import preprocess
 from sam3model.structures import VISUAL
 
@@ -79,11 +78,3 @@ class PlaygroundSource:
         plain = query.description == replace(query.description, colour="", pattern="", size="")
         phrase = VISUAL if plain and dice.chance(0.5) else query.phrase
         return replace(found, phrase=phrase, exemplars=moved[None].astype(np.float32))
-
-
-def shrink(masks: np.ndarray, side: int) -> np.ndarray:
-    """Masks (n, H, W) bool to (n, side, side): a cell is in if at least half of it is covered."""
-    if not len(masks):
-        return np.zeros((0, side, side), bool)
-    cover = F.interpolate(torch.from_numpy(masks)[:, None].float(), (side, side), mode="bilinear", antialias=True)
-    return (cover[:, 0] >= 0.5).numpy()

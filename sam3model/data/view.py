@@ -126,10 +126,12 @@ def show(thing: Thing, view: View, side: int, *, outlined: bool) -> Shown:
     return _show_mask(rle, area, view, side, outlined)
 
 
-def shrink(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """A mask (H, W) at (side, side): a cell is in if at least half of it is covered."""
-    pixels = torch.from_numpy(np.ascontiguousarray(mask))[None, None].float()
-    return (F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[0, 0] >= 0.5).numpy()
+def shrink(masks: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Masks (n, H, W) at (n, side, side): a cell is in if at least half of it is covered."""
+    if not len(masks):
+        return np.zeros((0, side, side), bool)
+    pixels = torch.from_numpy(np.ascontiguousarray(masks))[:, None].float()
+    return (F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[:, 0] >= 0.5).numpy()
 
 
 def _show_mask(rle: Rle, area: int, view: View, side: int, outlined: bool) -> Shown:
@@ -137,7 +139,7 @@ def _show_mask(rle: Rle, area: int, view: View, side: int, outlined: bool) -> Sh
     x0, y0, x1, y1 = mask_to_box(seen)
     size = np.array([view.width, view.height] * 2)
     box = (np.array([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]) / size).astype(np.float32)
-    return Shown(seen.sum() / area, box, shrink(seen, side) if outlined else np.zeros((side, side), bool))
+    return Shown(seen.sum() / area, box, shrink(seen[None], side)[0] if outlined else np.zeros((side, side), bool))
 
 
 def _cut(values: Tensor, window: tuple[int, int, int, int], fill: int) -> Tensor:

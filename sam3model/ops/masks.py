@@ -49,6 +49,13 @@ def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def mask_iou(a: Tensor, b: Tensor) -> Tensor:
+    """IoU of every mask of a (n, H, W) with every mask of b (m, H, W), (n, m) float32; two empty masks have 0."""
+    a, b = a.flatten(1).float(), b.flatten(1).float()
+    both = a @ b.T
+    return both / (a.sum(1)[:, None] + b.sum(1) - both).clamp(min=1)
+
+
 def masks_at_size(logits: Tensor, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Mask logits (n, h, w) -> masks (n, H, W) of a picture of `size` (width, height).
 

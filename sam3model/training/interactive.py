@@ -19,6 +19,7 @@ from sam3model.data.queries import Batch
 from sam3model.detector.scoring import scores_of
 from sam3model.losses.targets import Targets
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy, xyxy_to_cxcywh
+from sam3model.ops.masks import mask_iou
 from sam3model.structures import Correction, Detections, GeometryPrompt
 from sam3model.training.config import InteractiveConfig, TrainConfig
 
@@ -148,10 +149,8 @@ def find_mistakes(found: Detections, targets: Targets, config: InteractiveConfig
 
 def overlap(answer: Things, truth: Things) -> Tensor:
     """IoU (n, m) of masks where both are outlines, of boxes otherwise."""
-    a, b = answer.masks.flatten(1).float(), truth.masks.flatten(1).float()
-    both = a @ b.T
-    of_masks = both / (a.sum(1)[:, None] + b.sum(1) - both).clamp(min=1)
-    return torch.where(answer.outlined[:, None] & truth.outlined, of_masks, box_iou(answer.boxes, truth.boxes))
+    of_masks, of_boxes = mask_iou(answer.masks, truth.masks), box_iou(answer.boxes, truth.boxes)
+    return torch.where(answer.outlined[:, None] & truth.outlined, of_masks, of_boxes)
 
 
 def filled(boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -188,17 +187,15 @@ def extended(
 
     Shapes then depend on the round alone, and every process runs the same parts of the model.
     """
-    count = len(elements)
-    boxes, box_labels, box_mask = torch.full((count, 1, 4), 0.5), torch.zeros(count, 1).long(), torch.ones(count, 1) > 0
-    points, point_labels, point_mask = boxes[..., :2].clone(), box_labels.clone(), box_mask.clone()
+    new = GeometryPrompt.blank(len(elements), boxes=1, points=1)
+    boxes, points = (new.boxes, new.box_labels, new.box_mask), (new.points, new.point_labels, new.point_mask)
     for row, element in enumerate(elements):
         if element is None:
             continue
-        is_box = len(element.place) == 4
-        places, labels, padding = (boxes, box_labels, box_mask) if is_box else (points, point_labels, point_mask)
+        places, labels, padding = boxes if len(element.place) == 4 else points
         places[row, 0] = torch.tensor(element.place)
         labels[row, 0], padding[row, 0] = int(element.positive), False
-    new = GeometryPrompt(boxes, box_labels, box_mask, points, point_labels, point_mask).to(device)
+    new = new.to(device)
     if prompt is None:
         return new
     names = ("boxes", "box_labels", "box_mask", "points", "point_labels", "point_mask")

@@ -97,17 +97,7 @@ class World:
         batch = batch.to(self.device)
         if not self.uniform or batch.geometry is not None:
             return batch
-        prompts, device = len(batch.ids), batch.ids.device
-        none = torch.zeros(prompts, 0, dtype=torch.long, device=device)
-        geometry = GeometryPrompt(
-            boxes=torch.full((prompts, 1, 4), 0.5, device=device),
-            box_labels=torch.ones(prompts, 1, dtype=torch.long, device=device),
-            box_mask=torch.ones(prompts, 1, dtype=torch.bool, device=device),
-            points=torch.zeros(prompts, 0, 2, device=device),
-            point_labels=none,
-            point_mask=none.bool(),
-        )
-        return replace(batch, geometry=geometry)
+        return replace(batch, geometry=GeometryPrompt.blank(len(batch.ids), boxes=1, device=batch.ids.device))
 
     def _reduced(self, value: float, how: Any) -> float:
         shared = torch.tensor(value, dtype=torch.float64, device=self.device)
