@@ -1,6 +1,6 @@
 """From sam3-tiny to a domain it never saw, by a few pictures: how much 0, 1, 5 and 10 shots teach, and at what price.
 
-    python -m benchmarks.few_shot [--picture docs/images/few_shot.png]          # under ten minutes of one core
+    python -m benchmarks.few_shot [--picture docs/images/few_shot.png]          # about 25 minutes of one core
     python -m benchmarks.few_shot --shots 0 10 --methods lora --steps 20        # a quick look
 
 The shifted domain (`sam3model.data.playground.shifted`) is written as a COCO folder, and the trainer learns from its

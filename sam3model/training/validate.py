@@ -14,6 +14,7 @@ from sam3model.losses.targets import Targets
 from sam3model.metrics.average_precision import ApRules, AveragePrecision, strongest
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy
+from sam3model.ops.masks import mask_iou
 from sam3model.ops.nms import distinct_masks
 from sam3model.structures import Correction, Detections
 from sam3model.training.panel import Example
@@ -116,7 +117,7 @@ def _outlines(answers: Iterable[tuple[Tensor, Tensor]]) -> Outlines:
     """Of found and true masks, which are needed one prompt at a time."""
     samples, overlaps = list[SampleCounts](), list[float]()
     for found, truth in answers:
-        samples.append(count_matches(mask_iou(truth, found)))
+        samples.append(count_matches(mask_iou(truth, found).cpu().numpy()))
         if len(truth):
             overlaps.append(mask_iou(truth.any(0, keepdim=True), found.any(0, keepdim=True)).item())
     return Outlines(tuple(samples), tuple(overlaps))
@@ -187,11 +188,3 @@ def masks_of(
         if nms is not None:
             kept = kept[distinct_masks(kept > 0, scores[prompt, above], nms)]
         yield F.interpolate(kept[:, None], size=size, mode="bilinear")[:, 0] > 0, truth
-
-
-def mask_iou(a: Tensor, b: Tensor) -> np.ndarray:
-    """IoU of every mask of a (n, H, W) with every mask of b (m, H, W), (n, m); two empty masks have 0."""
-    a, b = a.flatten(1).float(), b.flatten(1).float()
-    both = a @ b.T
-    union = a.sum(1)[:, None] + b.sum(1) - both
-    return (both / union.clamp(min=1)).cpu().numpy()
