@@ -138,9 +138,10 @@ class Run:
             torch.manual_seed(hash((config.seed, self.progress.step, self.world.rank)))
         self.started = time.monotonic() - self.progress.seconds
         self.stage = self.config.stages[stage_at(config.stages, self.done)]
-        spent, periods = self.progress.seconds, (config.checkpoint.every_minutes, config.validation.every_minutes)
         # a run that is stopped more often than something is due must come to it all the same
-        self.marks = dict(zip(("checkpoint", "validation"), (spent - spent % (60 * m) for m in periods), strict=True))
+        every = {"checkpoint": config.checkpoint.every_minutes, "validation": config.validation.every_minutes}
+        spent = self.progress.seconds
+        self.marks = {what: spent - spent % (60 * minutes) for what, minutes in every.items()}
 
     @property
     def done(self) -> float:
