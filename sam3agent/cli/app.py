@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sam3model.errors import ConfigError, InputError, Sam3Error
+from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
 
 app = typer.Typer(
     name="sam3agent",
@@ -202,7 +202,7 @@ def guarded(run: Callable[[], Any]) -> int:
     """The exit code of a command."""
     try:
         result = run()
-    except (InputError, ConfigError) as error:
+    except (InputError, ConfigError, CheckpointError) as error:
         return _fail(error, 2)
     except Sam3Error as error:
         return _fail(error, 1)

@@ -79,6 +79,8 @@ def train(config: TrainConfig) -> Result:
 
 def _train(run: "Run") -> Result:
     config = run.config
+    if run.done >= 1:
+        log.warning("the budget was used up before: nothing more is learnt (set a larger one, or resume=false)")
     with run.report() as report, StopSignal() as stop:
         for batch in run.batches(stop):
             outcome = run.step(batch)

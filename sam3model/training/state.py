@@ -78,10 +78,11 @@ class StateFolder:
         self.keep = keep
 
     def tidy(self, anew: bool = False) -> None:
-        """Remove what a kill while writing left behind; if the run begins `anew`, states and best weights too."""
-        old = (*self._newest_first(), self.folder / "best.safetensors") if anew else ()
-        for path in (*self.folder.glob(".step_*.pt.*"), *old):
-            path.unlink(missing_ok=True)
+        """Remove what a kill while writing left behind; if the run begins `anew`, what would mix with it too."""
+        old = ("step_*.pt", "best.safetensors", "events.out.tfevents.*", "panels/step_*.png") if anew else ()
+        for pattern in (".step_*.pt.*", *old):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def save(self, progress: Progress, parts: dict[str, Any]) -> Path | None:
         """Write a state and prune older ones; a full disk is logged, not fatal, and leaves the older ones in place."""

@@ -59,9 +59,9 @@ def test_the_training_record_stays(weights: Path, tmp_path: Path) -> None:
     [
         (("convert", "WEIGHTS", "out", "--layout", "onnx"), 2, "there is no layout 'onnx': use native"),
         (("convert", "WEIGHTS", "out.pt"), 2, "ends in .safetensors"),
-        (("convert", "nowhere.pt", "out.safetensors"), 1, "no weights at nowhere.pt"),
+        (("convert", "nowhere.pt", "out.safetensors"), 2, "no weights at nowhere.pt"),
         (("convert", "WEIGHTS", "WEIGHTS/x.safetensors"), 1, "cannot write"),
-        (("info", "nowhere.safetensors"), 1, "no weights at nowhere.safetensors"),
+        (("info", "nowhere.safetensors"), 2, "no weights at nowhere.safetensors"),
         (("info",), 2, "Missing argument"),
     ],
 )

@@ -197,6 +197,8 @@ def test_a_run_that_begins_anew_leaves_nothing_of_the_old_one(settings):
     run = Run(config)
     assert run.progress.step == 1
     assert [path.name for path in run.folder.glob("step_*")] == ["step_00000001.pt"]
+    assert [path.name for path in run.folder.glob("panels/*")] == ["step_00000001.png"]
+    assert len(list(run.folder.glob("events.*"))) == 1
 
 
 def test_the_best_weights_survive_worse_ones_in_an_extended_run(settings, monkeypatch):
