@@ -3,7 +3,7 @@
     python -m benchmarks.few_shot [--picture docs/images/few_shot.png]          # about 25 minutes of one core
     python -m benchmarks.few_shot --shots 0 10 --methods lora --steps 20        # a quick look
 
-The shifted domain (`sam3model.data.playground.shifted`) is written as a COCO folder, and the trainer learns from its
+The shifted domain (`sam3model.playground.shifted`) is written as a COCO folder, and the trainer learns from its
 first pictures by `experiment=few_shot` (all of the model) and `few_shot_lora` (adapters). More shots hold the fewer.
 Judged are 40 other pictures of the domain, with phrases that differ in one word from something shown among those that
 match nothing; and, for what is forgotten, 60 held-out Playground scenes.
@@ -25,11 +25,11 @@ from PIL import Image, ImageDraw
 
 from sam3model.checkpoint import load
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, Source, batches
-from sam3model.data.playground.export import write_folder
 from sam3model.data.scenes import PlaygroundSource
 from sam3model.errors import Sam3Error
 from sam3model.files import replacing
 from sam3model.losses import Sam3LossWrapper
+from sam3model.playground.export import write_folder
 from sam3model.text import Tokenizer
 from sam3model.training.config import TrainConfig
 from sam3model.training.panel import Example, paint

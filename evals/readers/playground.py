@@ -10,7 +10,7 @@ from evals.scorers.referring import Wanted, union
 if TYPE_CHECKING:
     from PIL import Image
 
-    from sam3model.data.playground import Scene
+    from sam3model.playground import Scene
 
 SCENES = 500
 QUESTIONS = 200
@@ -42,7 +42,7 @@ class PlaygroundPhrases(Sequence[PhraseSample[tuple[Concept, ...]]]):
 
 
 def _phrase_sample(split: str, index: int) -> PhraseSample[tuple[Concept, ...]]:
-    from sam3model.data.playground import phrases, scene
+    from sam3model.playground import phrases, scene
 
     shown = scene(split, index)
     queries = phrases(shown)
@@ -61,7 +61,7 @@ def read_phrases(source: Source) -> PlaygroundPhrases:
 
 def read_questions(source: Source) -> list[QuestionSample[Wanted]]:
     """The first 200 questions of the split, scene by scene."""
-    from sam3model.data.playground import questions, scene
+    from sam3model.playground import questions, scene
 
     samples: list[QuestionSample[Wanted]] = []
     index = 0

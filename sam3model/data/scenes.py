@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sam3model.data.playground import PhraseQuery, Scene, phrases, scene
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.scene import SIZES
 from sam3model.data.queries import FindQuery, Sample
 from sam3model.data.view import shrink
 from sam3model.ops.resize import preprocess
+from sam3model.playground import PhraseQuery, Scene, phrases, scene
+from sam3model.playground.dice import Dice
+from sam3model.playground.scene import SIZES
 from sam3model.structures import VISUAL
 
 FULL = 256

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from sam3model.data.playground import Scene, phrases, questions, scene
-from sam3model.data.playground.export import to_coco, write_split
-from sam3model.data.playground.kinds import KINDS
-from sam3model.data.playground.match import main as write_match
-from sam3model.data.playground.match import match
-from sam3model.data.playground.palette import COLOURS
-from sam3model.data.playground.questions import TEMPLATES
 from sam3model.errors import InputError
+from sam3model.playground import Scene, phrases, questions, scene
+from sam3model.playground.export import to_coco, write_split
+from sam3model.playground.kinds import KINDS
+from sam3model.playground.match import main as write_match
+from sam3model.playground.match import match
+from sam3model.playground.palette import COLOURS
+from sam3model.playground.questions import TEMPLATES
 from tests.data.viewer import Seen, Viewer
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -31,7 +31,7 @@ NOUNS = {
 }
 FINGERPRINT = """
 import hashlib
-from sam3model.data.playground import phrases, questions, scene
+from sam3model.playground import phrases, questions, scene
 for index in INDICES:
     shown = scene("train", index)
     text = repr([(q.phrase, q.ids) for q in phrases(shown)] + [(q.text, q.ids) for q in questions(shown)])

@@ -9,12 +9,12 @@ import pytest
 from sam3model.data.coco import read_coco
 from sam3model.data.layout import find
 from sam3model.data.pictures import read_picture
-from sam3model.data.playground import Scene, scene
-from sam3model.data.playground.domain import PLAYGROUND
-from sam3model.data.playground.export import main, write_folder
-from sam3model.data.playground.shifted import SHIFTED
 from sam3model.data.segments import to_rle
 from sam3model.ops.masks import decode_rle
+from sam3model.playground import Scene, scene
+from sam3model.playground.domain import PLAYGROUND
+from sam3model.playground.export import main, write_folder
+from sam3model.playground.shifted import SHIFTED
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_more_pictures_begin_with_the_same_ones(tmp_path):
 
 def test_the_command_writes_a_folder_or_says_in_a_line_why_not(tmp_path, capsys):
     folder = tmp_path / "set"
-    command = [sys.executable, "-m", "sam3model.data.playground.export", str(folder), "--pictures", "1"]
+    command = [sys.executable, "-m", "sam3model.playground.export", str(folder), "--pictures", "1"]
     subprocess.run([*command, "--held-out", "1"], check=True, capture_output=True)
     assert sorted(path.name for path in (folder / "train").iterdir()) == ["000000.png", "_annotations.coco.json"]
     (tmp_path / "file").write_text("")

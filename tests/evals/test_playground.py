@@ -16,8 +16,8 @@ from evals.registry import Answered, Detection, QuestionSample, Source
 from evals.runner import Shard
 from evals.scorers.referring import PlaygroundScorer, Wanted
 from sam3agent.segmenter import Prompt
-from sam3model.data.playground import Scene, phrases, questions, scene
 from sam3model.instances import Instances, no_instances
+from sam3model.playground import Scene, phrases, questions, scene
 from tests.evals.world import rle_of, run
 
 A, B = (8, 8, 24, 24), (8, 8, 24, 40)

@@ -1,17 +1,17 @@
 """The picture that ships with the package: a held-out football scene with its truth.
 
-`python -m sam3model.data.playground.match assets` writes `match.png` and `match.json` again, byte for byte.
+`python -m sam3model.playground.match assets` writes `match.png` and `match.json` again, byte for byte.
 """
 
 import sys
 from pathlib import Path
 
-from sam3model.data.playground.descriptions import Description
-from sam3model.data.playground.export import save_picture, to_coco
-from sam3model.data.playground.questions import Question
-from sam3model.data.playground.relations import first, nearest
-from sam3model.data.playground.scene import Scene, scene
 from sam3model.files import write_json
+from sam3model.playground.descriptions import Description
+from sam3model.playground.export import save_picture, to_coco
+from sam3model.playground.questions import Question
+from sam3model.playground.relations import first, nearest
+from sam3model.playground.scene import Scene, scene
 
 SPLIT = "heldout"
 """No training or model selection reads this split."""

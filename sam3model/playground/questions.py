@@ -11,11 +11,11 @@ is behind B when B hides a part of A, and then A's visible box also ends higher 
 
 from dataclasses import dataclass
 
-from sam3model.data.playground.asking import ASKERS, Asker
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.phrases import descriptions
-from sam3model.data.playground.refusing import REFUSERS
-from sam3model.data.playground.scene import Scene
+from sam3model.playground.asking import ASKERS, Asker
+from sam3model.playground.dice import Dice
+from sam3model.playground.phrases import descriptions
+from sam3model.playground.refusing import REFUSERS
+from sam3model.playground.scene import Scene
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "plain": ("NP", "the NP", "all NPs", "every NP"),

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from sam3model.data.playground import relations
-from sam3model.data.playground.asking import BESIDE, ORDINALS, Asker, absent_phrase, half_text
-from sam3model.data.playground.descriptions import Description
-from sam3model.data.playground.kinds import KINDS
-from sam3model.data.playground.palette import COLOURS
+from sam3model.playground import relations
+from sam3model.playground.asking import BESIDE, ORDINALS, Asker, absent_phrase, half_text
+from sam3model.playground.descriptions import Description
+from sam3model.playground.kinds import KINDS
+from sam3model.playground.palette import COLOURS
 
 
 def colour(asker: Asker) -> str | None:

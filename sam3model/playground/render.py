@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from sam3model.data.playground.backgrounds import vignette
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.kinds import Kind
-from sam3model.data.playground.pen import Look, Pen
+from sam3model.playground.backgrounds import vignette
+from sam3model.playground.dice import Dice
+from sam3model.playground.kinds import Kind
+from sam3model.playground.pen import Look, Pen
 
 RIM = 4
 """Pixels added around a sprite while its rim is shaded."""

@@ -1,7 +1,7 @@
 """People on a pitch: players in kit and the referee. Boxes are 64 x 100 units, facing right."""
 
-from sam3model.data.playground.palette import RGB, tone
-from sam3model.data.playground.pen import Pen
+from sam3model.playground.palette import RGB, tone
+from sam3model.playground.pen import Pen
 
 SKINS: tuple[RGB, ...] = ((244, 206, 174), (224, 172, 132), (190, 130, 92), (134, 88, 62), (98, 64, 46))
 HAIRS: tuple[RGB, ...] = ((40, 30, 26), (72, 46, 30), (112, 72, 40), (206, 166, 96), (30, 28, 34))

@@ -2,8 +2,8 @@
 
 from math import cos, pi, sin
 
-from sam3model.data.playground.palette import RGB
-from sam3model.data.playground.pen import CLEAR, Pen
+from sam3model.playground.palette import RGB
+from sam3model.playground.pen import CLEAR, Pen
 
 EYE: RGB = (28, 26, 34)
 SHINE: RGB = (255, 255, 255)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.domain import PLAYGROUND, Domain
-from sam3model.data.playground.palette import pattern_ink, shade_of
-from sam3model.data.playground.pen import Look
-from sam3model.data.playground.plan import Plan, plan_things
-from sam3model.data.playground.render import Light, Sprite, draw, expose, paint
-from sam3model.data.playground.themes import Theme
 from sam3model.errors import InputError
+from sam3model.playground.dice import Dice
+from sam3model.playground.domain import PLAYGROUND, Domain
+from sam3model.playground.palette import pattern_ink, shade_of
+from sam3model.playground.pen import Look
+from sam3model.playground.plan import Plan, plan_things
+from sam3model.playground.render import Light, Sprite, draw, expose, paint
+from sam3model.playground.themes import Theme
 
 Box = tuple[int, int, int, int]
 Size = tuple[int, int]

@@ -1,7 +1,7 @@
 """Things of a room and of a wardrobe."""
 
-from sam3model.data.playground.palette import RGB
-from sam3model.data.playground.pen import CLEAR, Pen
+from sam3model.playground.palette import RGB
+from sam3model.playground.pen import CLEAR, Pen
 
 WOOD: RGB = (150, 104, 64)
 PAPER: RGB = (248, 242, 226)

@@ -2,7 +2,7 @@
 
 from math import cos, pi, sin
 
-from sam3model.data.playground.pen import CLEAR, Pen
+from sam3model.playground.pen import CLEAR, Pen
 
 
 def ball(pen: Pen) -> None:

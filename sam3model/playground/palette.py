@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sam3model.data.playground.dice import Dice
+from sam3model.playground.dice import Dice
 
 RGB = tuple[int, int, int]
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sam3model.data.playground.descriptions import Description, say
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.kinds import KINDS
-from sam3model.data.playground.scene import Scene
-from sam3model.data.playground.themes import THEMES
+from sam3model.playground.descriptions import Description, say
+from sam3model.playground.dice import Dice
+from sam3model.playground.kinds import KINDS
+from sam3model.playground.scene import Scene
+from sam3model.playground.themes import THEMES
 
 POSITIVES = 6
 NEGATIVES = 5

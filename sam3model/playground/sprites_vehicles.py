@@ -1,7 +1,7 @@
 """Vehicles in side view, facing right."""
 
-from sam3model.data.playground.palette import RGB
-from sam3model.data.playground.pen import Pen
+from sam3model.playground.palette import RGB
+from sam3model.playground.pen import Pen
 
 GLASS: RGB = (178, 216, 236)
 GLASS_DARK: RGB = (120, 160, 190)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import hypot
 
-from sam3model.data.playground.scene import Scene, SceneObject
+from sam3model.playground.scene import Scene, SceneObject
 
 MARGIN = 0.05
 """Least gap between centres, as a share of the picture's side."""

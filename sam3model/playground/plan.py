@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.domain import Domain
-from sam3model.data.playground.kinds import Kind
-from sam3model.data.playground.themes import Theme
+from sam3model.playground.dice import Dice
+from sam3model.playground.domain import Domain
+from sam3model.playground.kinds import Kind
+from sam3model.playground.themes import Theme
 
 KITS = ("white", "red", "red", "blue", "blue", "yellow", "black", "orange", "purple", "pink", "brown")
 FACTORS = {"small": (0.66, 0.76), "medium": (0.94, 1.1), "large": (1.45, 1.62)}

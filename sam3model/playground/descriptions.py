@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.kinds import KINDS
-from sam3model.data.playground.scene import Scene, SceneObject
+from sam3model.playground.dice import Dice
+from sam3model.playground.kinds import KINDS
+from sam3model.playground.scene import Scene, SceneObject
 
 PEOPLE = ("player",)
 """Kinds whose colour is worn: "player in white"."""

@@ -1,6 +1,6 @@
 """Scenes as COCO data sets: pictures, masks as run-length codes, and the phrases and questions in `info`.
 
-`python -m sam3model.data.playground.export FOLDER --domain shifted` writes one to fine-tune on: `train` and `valid`,
+`python -m sam3model.playground.export FOLDER --domain shifted` writes one to fine-tune on: `train` and `valid`,
 with a category for every phrase of one or two words.
 """
 
@@ -13,16 +13,16 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from sam3model.data.playground.dice import VERSION
-from sam3model.data.playground.domain import PLAYGROUND, Domain
-from sam3model.data.playground.kinds import KINDS, Kind
-from sam3model.data.playground.phrases import PhraseQuery, phrases
-from sam3model.data.playground.questions import Question, questions
-from sam3model.data.playground.scene import Scene, SceneObject, scene
-from sam3model.data.playground.shifted import SHIFTED
 from sam3model.errors import Sam3Error
 from sam3model.files import replacing, write_json
 from sam3model.ops.masks import encode_rle
+from sam3model.playground.dice import VERSION
+from sam3model.playground.domain import PLAYGROUND, Domain
+from sam3model.playground.kinds import KINDS, Kind
+from sam3model.playground.phrases import PhraseQuery, phrases
+from sam3model.playground.questions import Question, questions
+from sam3model.playground.scene import Scene, SceneObject, scene
+from sam3model.playground.shifted import SHIFTED
 
 CATEGORY = {name: number for number, name in enumerate(KINDS, start=1)}
 DOMAINS: dict[str, Domain] = {"playground": PLAYGROUND, "shifted": SHIFTED}

@@ -1,7 +1,7 @@
 """Fruit and cake."""
 
-from sam3model.data.playground.palette import RGB
-from sam3model.data.playground.pen import Pen
+from sam3model.playground.palette import RGB
+from sam3model.playground.pen import Pen
 
 STALK: RGB = (104, 74, 48)
 LEAF: RGB = (84, 160, 74)

@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sam3model.data.playground import sprites_animals as animals
-from sam3model.data.playground import sprites_food as food
-from sam3model.data.playground import sprites_household as household
-from sam3model.data.playground import sprites_nature as nature
-from sam3model.data.playground import sprites_people as people
-from sam3model.data.playground import sprites_shapes as shapes
-from sam3model.data.playground import sprites_vehicles as vehicles
-from sam3model.data.playground.palette import COLOURS
-from sam3model.data.playground.pen import Pen
+from sam3model.playground import sprites_animals as animals
+from sam3model.playground import sprites_food as food
+from sam3model.playground import sprites_household as household
+from sam3model.playground import sprites_nature as nature
+from sam3model.playground import sprites_people as people
+from sam3model.playground import sprites_shapes as shapes
+from sam3model.playground import sprites_vehicles as vehicles
+from sam3model.playground.palette import COLOURS
+from sam3model.playground.pen import Pen
 
 ALL = tuple(COLOURS)
 FUR = ("orange", "brown", "black", "white")

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.palette import RGB, tint, tone
+from sam3model.playground.dice import Dice
+from sam3model.playground.palette import RGB, tint, tone
 
 Points = Sequence[tuple[float, float]]
 CLEAR = (0, 0, 0, 0)

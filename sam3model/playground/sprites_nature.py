@@ -1,7 +1,7 @@
 """Plants, clouds and houses."""
 
-from sam3model.data.playground.palette import RGB
-from sam3model.data.playground.pen import Pen
+from sam3model.playground.palette import RGB
+from sam3model.playground.pen import Pen
 
 BARK: RGB = (112, 78, 52)
 STEM: RGB = (70, 140, 70)

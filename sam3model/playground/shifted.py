@@ -7,13 +7,13 @@ from functools import partial
 
 from PIL import Image, ImageDraw
 
-from sam3model.data.playground import sprites_shifted as sprites
-from sam3model.data.playground.backgrounds import Size, bands, overlay
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.domain import Domain
-from sam3model.data.playground.kinds import Kind
-from sam3model.data.playground.palette import RGB, mix, tint, tone
-from sam3model.data.playground.themes import Theme
+from sam3model.playground import sprites_shifted as sprites
+from sam3model.playground.backgrounds import Size, bands, overlay
+from sam3model.playground.dice import Dice
+from sam3model.playground.domain import Domain
+from sam3model.playground.kinds import Kind
+from sam3model.playground.palette import RGB, mix, tint, tone
+from sam3model.playground.themes import Theme
 
 COLOURS: dict[str, RGB] = {
     "teal": (20, 148, 150),

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sam3model.data.playground import relations
-from sam3model.data.playground.descriptions import PEOPLE, Description, say
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.scene import Scene, SceneObject
+from sam3model.playground import relations
+from sam3model.playground.descriptions import PEOPLE, Description, say
+from sam3model.playground.dice import Dice
+from sam3model.playground.scene import Scene, SceneObject
 
 Asked = tuple[str, tuple[int, ...]] | None
 Group = tuple[Description, list[SceneObject]]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sam3model.data.playground.backgrounds import PAINTERS, Painter
-from sam3model.data.playground.kinds import KINDS, Kind
-from sam3model.data.playground.palette import COLOURS, RGB
-from sam3model.data.playground.themes import THEMES, Theme
+from sam3model.playground.backgrounds import PAINTERS, Painter
+from sam3model.playground.kinds import KINDS, Kind
+from sam3model.playground.palette import COLOURS, RGB
+from sam3model.playground.themes import THEMES, Theme
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sam3model.data.playground.dice import Dice
-from sam3model.data.playground.palette import RGB, mix, tint, tone
+from sam3model.playground.dice import Dice
+from sam3model.playground.palette import RGB, mix, tint, tone
 
 Size = tuple[int, int]
 Painter = Callable[[Size, float, Dice], Image.Image]

@@ -1,7 +1,7 @@
 """Animals in side view, facing right."""
 
-from sam3model.data.playground.palette import RGB
-from sam3model.data.playground.pen import Pen
+from sam3model.playground.palette import RGB
+from sam3model.playground.pen import Pen
 
 EYE: RGB = (26, 24, 28)
 SHINE: RGB = (255, 255, 255)

@@ -1,7 +1,0 @@
-"""The Playground: a seeded generator of annotated pictures with phrases, questions and exact truth."""
-
-from sam3model.data.playground.phrases import PhraseQuery, phrases
-from sam3model.data.playground.questions import Question, questions
-from sam3model.data.playground.scene import Scene, SceneObject, scene
-
-__all__ = ["PhraseQuery", "Question", "Scene", "SceneObject", "phrases", "questions", "scene"]

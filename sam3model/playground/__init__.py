@@ -1,0 +1,7 @@
+"""The Playground: a seeded generator of annotated pictures with phrases, questions and exact truth."""
+
+from sam3model.playground.phrases import PhraseQuery, phrases
+from sam3model.playground.questions import Question, questions
+from sam3model.playground.scene import Scene, SceneObject, scene
+
+__all__ = ["PhraseQuery", "Question", "Scene", "SceneObject", "phrases", "questions", "scene"]
