@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from sam3model.errors import ConfigError, DataError
-from sam3model.losses.targets import Targets
 from sam3model.structures import GeometryPrompt
+from sam3model.targets import Targets
 
 Tokenize = Callable[[list[str]], Tensor]
 

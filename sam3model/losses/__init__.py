@@ -6,9 +6,10 @@ from sam3model.losses.classification import IABCEMdetr, TrackingScales
 from sam3model.losses.masks import Masks, PointSampler
 from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
 from sam3model.losses.semantic import SemanticSegCriterion
-from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.terms import LossTerms
 from sam3model.losses.tracker import MultiStepMultiMasksAndIous, TrackerStep
 from sam3model.losses.wrapper import LossConfig, Sam3LossWrapper, Stage
+from sam3model.targets import Targets
 
 __all__ = [
     "Boxes",

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam3model.losses.targets import LossTerms
+from sam3model.losses.terms import LossTerms
 
 IGNORED = -100
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sam3model.losses.matcher import Matches
-from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.terms import LossTerms
 from sam3model.ops.boxes import cxcywh_to_xyxy, paired_giou
+from sam3model.targets import Targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from sam3model.losses.focal import focal_elements
 from sam3model.losses.matcher import Matches
-from sam3model.losses.targets import LossTerms, Targets, mean_over_ranks
+from sam3model.losses.terms import LossTerms, mean_over_ranks
 from sam3model.ops.boxes import cxcywh_to_xyxy, paired_iou
+from sam3model.targets import Targets
 
 SOFT_TARGET_FLOOR = 0.01
 

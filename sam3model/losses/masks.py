@@ -10,8 +10,9 @@ from sam3model.errors import InputError
 from sam3model.losses.dense import DenseMaskLoss
 from sam3model.losses.focal import dice_loss, sigmoid_focal_loss
 from sam3model.losses.matcher import Matches
-from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.terms import LossTerms
 from sam3model.structures import QueryOutputs
+from sam3model.targets import Targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from sam3model.errors import InputError
-from sam3model.losses.targets import Targets
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy, generalized_box_iou
 from sam3model.structures import QueryOutputs
+from sam3model.targets import Targets
 
 FORBIDDEN = 1e9  # cost of a pair that must not be made
 REFUSED = 1e8  # a made pair that costs this much is dropped

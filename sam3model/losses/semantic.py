@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sam3model.losses.focal import dice_elements, focal_elements
-from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.terms import LossTerms
+from sam3model.targets import Targets
 
 
 def instance_to_semantic(masks: Tensor, num_boxes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sam3model.losses.focal import dice_loss, sigmoid_focal_loss
-from sam3model.losses.targets import LossTerms, mean_over_ranks
+from sam3model.losses.terms import LossTerms, mean_over_ranks
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from sam3model.losses.classification import IABCEMdetr
 from sam3model.losses.masks import Masks
 from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
 from sam3model.losses.semantic import SemanticSegCriterion
-from sam3model.losses.targets import LossTerms, Targets, mean_over_ranks, ranks
+from sam3model.losses.terms import LossTerms, mean_over_ranks, ranks
 from sam3model.structures import Detections, QueryOutputs
+from sam3model.targets import Targets
 
 NORMALIZATIONS = ("global", "local", "none")
 

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
 from sam3model.detector.scoring import scores_of
-from sam3model.losses.targets import Targets
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy, xyxy_to_cxcywh
 from sam3model.ops.masks import mask_iou
 from sam3model.structures import Correction, Detections, GeometryPrompt
+from sam3model.targets import Targets
 from sam3model.training.config import InteractiveConfig, TrainConfig
 
 LOOKED_AT = 32

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from sam3model.data.queries import Batch, split
-from sam3model.losses.targets import LossTerms, Targets
+from sam3model.losses.terms import LossTerms
 from sam3model.structures import Correction, Detections
+from sam3model.targets import Targets
 from sam3model.training.config import OptimConfig
 from sam3model.training.parallel import World, whole
 

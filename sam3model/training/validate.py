@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
 from sam3model.detector.scoring import scores_of
-from sam3model.losses.targets import Targets
 from sam3model.metrics.average_precision import ApRules, AveragePrecision, strongest
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy
 from sam3model.ops.masks import mask_iou
 from sam3model.ops.nms import distinct_masks
 from sam3model.structures import Correction, Detections
+from sam3model.targets import Targets
 from sam3model.training.panel import Example
 from sam3model.training.parallel import World
 from sam3model.training.step import Interaction, Loss, detect

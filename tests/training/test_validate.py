@@ -10,7 +10,7 @@ from sam3model.data.coco import read_coco
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
 from sam3model.data.layout import find
 from sam3model.data.scenes import PlaygroundSource
-from sam3model.losses.targets import LossTerms
+from sam3model.losses.terms import LossTerms
 from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
 from sam3model.training.metric import judgement

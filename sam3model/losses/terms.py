@@ -1,0 +1,45 @@
+"""What every criterion returns, and averages over the processes of a distributed run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerms:
+    """What a criterion says.
+
+    total: weighted sum, a scalar with gradient. losses: its parts before weighting, detached. metrics: what is only
+    logged.
+    """
+
+    total: Tensor
+    losses: dict[str, Tensor]
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def weighted(
+        cls, losses: Mapping[str, Tensor], weights: Mapping[str, float], metrics: Mapping[str, Tensor] | None = None
+    ) -> "LossTerms":
+        """Sum `losses` by `weights` of the same names and keep detached copies for the log."""
+        total = torch.stack([value * weights[name] for name, value in losses.items()]).sum()
+        return cls(
+            total, {k: v.detach() for k, v in losses.items()}, {k: v.detach() for k, v in (metrics or {}).items()}
+        )
+
+
+def ranks() -> int:
+    """Number of processes of a distributed run; 1 outside of one."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def mean_over_ranks(count: Tensor) -> Tensor:
+    """Mean over the processes of a distributed run; the value itself in a single process."""
+    if ranks() == 1:
+        return count
+    total = count.clone()
+    dist.all_reduce(total)
+    return total / ranks()
