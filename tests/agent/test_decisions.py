@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sam3agent.agent.decisions import read_call, read_judgement
 from sam3agent.mllm.base import MLLMReply, ToolCall
-from sam3agent.mllm.scripted import call
+from sam3agent.testing import call
 from sam3agent.tools.masks import REGISTRY
 from sam3agent.tools.registry import ToolUseError
 

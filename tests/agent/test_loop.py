@@ -14,8 +14,8 @@ from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, Picture, Text, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBusyError, MLLMUnreachableError
-from sam3agent.mllm.rules import RulesBackend
-from sam3agent.mllm.scripted import ScriptedBackend, call
+from sam3agent.rules import RulesBackend
+from sam3agent.testing import ScriptedBackend, call
 from sam3model.errors import InputError
 from tests.agent.world import World
 

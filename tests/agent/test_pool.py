@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from sam3agent.agent.pool import Mask, MaskPool
+from sam3agent.pool import Mask, MaskPool
 from tests.agent.world import Found
 
 bitmaps = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))

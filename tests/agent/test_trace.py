@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from sam3agent.agent.replay import RecordedSegmenter, recorded_picture
+from sam3agent.agent.recorded import RecordedSegmenter, recorded_picture
 from sam3agent.agent.trace import Trace, read_trace
 from sam3agent.api import Agent
 from sam3agent.cli.replaying import run_replay
 from sam3agent.mllm.base import MLLMReply, MLLMRequest, Picture
-from sam3agent.mllm.scripted import ReplayBackend, ScriptedBackend, call
+from sam3agent.testing import ReplayBackend, ScriptedBackend, call
 from sam3model.errors import CheckpointError, InputError
 from tests.agent.test_loop import ACCEPT, SEARCH
 from tests.agent.world import World

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sam3agent.agent import states as s
-from sam3agent.agent.pool import MaskPool
+from sam3agent import states as s
+from sam3agent.pool import MaskPool
 from sam3agent.agent.transitions import Limits, advance, best_ids
 from tests.agent.world import Found
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from sam3agent.api import Agent
 from sam3agent.config import Settings
-from sam3agent.mcp_server import build_server
+from sam3agent.servers.mcp_server import build_server
 from sam3agent.mllm.base import MLLM
-from sam3agent.mllm.scripted import Line, ScriptedBackend
+from sam3agent.testing import Line, ScriptedBackend
 from tests.mllm.fake_segmenter import FakeSegmenter, drawing
 
 

@@ -12,8 +12,8 @@ from mcp.types import CallToolResult
 
 from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
-from sam3agent.mllm.rules import RulesBackend
-from sam3agent.mllm.scripted import ScriptedBackend, call
+from sam3agent.rules import RulesBackend
+from sam3agent.testing import ScriptedBackend, call
 from sam3model.files import replacing
 from tests.mcp.desk import Desk, data, pictures, text
 from tests.mllm.fake_segmenter import drawing

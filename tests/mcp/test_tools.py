@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from sam3agent.agent.pool import Mask
-from sam3agent.mcp_server import SERVED
+from sam3agent.masks import Mask
+from sam3agent.servers.mcp_server import SERVED
 from sam3agent.tools.masks import REGISTRY
 from tests.mcp.desk import Desk, data, pictures, text
 from tests.mllm.fake_segmenter import drawing
