@@ -7,7 +7,7 @@ from typing import Any
 
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest, ToolCall
 from sam3agent.rules.grammar import parse
-from sam3agent.rules.plan import NounPhrase, Plan, Target
+from sam3agent.rules.question_plan import NounPhrase, QuestionPlan, Target
 from sam3agent.rules.select import Selector, alternatives
 from sam3agent.states import Story
 from sam3agent.workbench import Workbench
@@ -34,7 +34,7 @@ class RulesBackend(MLLM):
         return _next(story, plan, request.bench)
 
 
-def _next(story: Story, plan: Plan, bench: Workbench) -> MLLMReply:
+def _next(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
     """Search, search again with other words, answer, or give up."""
     if wanted := _unused((what.phrase for what in plan.phrases()), story):
         return _call("segment_phrase", phrases=wanted[:MOST_PHRASES])
@@ -49,7 +49,7 @@ def _next(story: Story, plan: Plan, bench: Workbench) -> MLLMReply:
     return _call("report_no_match", reason=_why_not(plan, missing))
 
 
-def _judge(bench: Workbench, plan: Plan, mask_id: int) -> MLLMReply:
+def _judge(bench: Workbench, plan: QuestionPlan, mask_id: int) -> MLLMReply:
     """Whether a mask has the colours that the phrases which found it name."""
     candidate = bench.pool.get(mask_id)
     if candidate is None:
@@ -74,7 +74,7 @@ def _unused(phrases: Iterable[str], story: Story) -> list[str]:
     return [phrase for phrase in dict.fromkeys(phrases) if phrase not in story.used_phrases]
 
 
-def _because(plan: Plan, count: int) -> str:
+def _because(plan: QuestionPlan, count: int) -> str:
     things = " and ".join(_describe(target) for target in plan.targets)
     return f"{count} found as {things}"
 
@@ -95,7 +95,7 @@ def _describe(target: Target) -> str:
     return said
 
 
-def _why_not(plan: Plan, missing: list[NounPhrase]) -> str:
+def _why_not(plan: QuestionPlan, missing: list[NounPhrase]) -> str:
     if missing:
         return f"nothing found for {', '.join(repr(what.phrase) for what in missing)}"
     return f"nothing fits {' and '.join(_describe(target) for target in plan.targets)}"

@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from typing import get_args
 
-from sam3agent.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, RelationKind, Side, Target
+from sam3agent.rules.question_plan import Axis, NounPhrase, QuestionPlan, Ranking, Relation, RelationKind, Side, Target
 from sam3agent.rules.words import (
     CLAUSE,
     COLOURS,
@@ -125,7 +125,7 @@ _ONE = re.compile(r"\b(?:ones?|those|that)\b")
 _POSTFIX = re.compile(r" (?:in|with|wearing|holding|of|on|at|carrying|riding|without|made) ")
 
 
-def parse(query: str) -> Plan:
+def parse(query: str) -> QuestionPlan:
     """The plan of a question; anything at all gives some plan."""
     text = re.sub(r"[^\w\s',-]", " ", query.lower())
     text = re.sub(r"\b(left|right|top|bottom|upper|lower)[ -]most\b", r"\1most", text)
@@ -135,7 +135,7 @@ def parse(query: str) -> Plan:
     text = _ONE_OF.sub(r"\1most of ", text)
     if _PLACE.fullmatch(f"in the {text.removeprefix('the ')}"):
         text = f"object in the {text.removeprefix('the ')}"
-    return Plan(tuple(_target(part) for part in _split_union(text)))
+    return QuestionPlan(tuple(_target(part) for part in _split_union(text)))
 
 
 def _asked(text: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from sam3agent.masks import Mask
 from sam3agent.pool import Candidate
-from sam3agent.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, Side, Target
+from sam3agent.rules.question_plan import Axis, NounPhrase, QuestionPlan, Ranking, Relation, Side, Target
 from sam3agent.rules.words import synonyms
 from sam3agent.tools.mask_facts import box_centre, distance, gap, mask_colours
 from sam3agent.workbench import Workbench
@@ -37,7 +37,7 @@ class Selector:
     bench: Workbench
     _colours: dict[int, dict[str, float]] = field(default_factory=dict)
 
-    def answer(self, plan: Plan) -> tuple[int, ...]:
+    def answer(self, plan: QuestionPlan) -> tuple[int, ...]:
         """Ids that answer any part of a plan, each once."""
         parts = [self.choose(target) for target in plan.targets]
         return tuple(dict.fromkeys(c.id for part in parts for c in part))

@@ -5,7 +5,7 @@ import pytest
 from sam3agent.agent.budget import Budget
 from sam3agent.api import Agent
 from sam3agent.rules.grammar import parse
-from sam3agent.rules.plan import Target
+from sam3agent.rules.question_plan import Target
 from sam3agent.rules.words import singular
 from tests.agent.world import Block, World
 
@@ -159,11 +159,11 @@ def test_singular(plural: str, one: str) -> None:
 )
 def test_answers(query: str, blocks: list[int]) -> None:
     world = World()
-    answer = Agent(world).ask(world.picture, query)
+    answer = Agent(world).ask(world.image, query)
     assert answer.status == ("answered" if blocks else "no_match"), answer.reason
     got = {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
     assert got == set(blocks)
-    assert (answer.backend, answer.mllm_calls) == ("rules", 0)
+    assert (answer.backend, answer.costs.mllm_calls) == ("rules", 0)
 
 
 ROOM = (
@@ -202,7 +202,7 @@ ROOM = (
 )
 def test_sides_and_places(query: str, blocks: list[int]) -> None:
     world = World(ROOM)
-    answer = Agent(world).ask(world.picture, query)
+    answer = Agent(world).ask(world.image, query)
     got = {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
     assert got == set(blocks), answer.reason
 
@@ -215,9 +215,9 @@ def test_behind_is_what_is_hidden() -> None:
             Block("ball", "yellow", (80, 50, 130, 110)),
         ]
     )
-    assert Agent(world).ask(world.picture, "the car behind the ball").masks[0].box[:2] == (40, 40)
-    assert Agent(world).ask(world.picture, "the ball in front of the red car").status == "answered"
-    assert Agent(world).ask(world.picture, "the ball behind the red car").status == "no_match"
+    assert Agent(world).ask(world.image, "the car behind the ball").masks[0].box[:2] == (40, 40)
+    assert Agent(world).ask(world.image, "the ball in front of the red car").status == "answered"
+    assert Agent(world).ask(world.image, "the ball behind the red car").status == "no_match"
 
 
 def test_a_wrong_colour_from_the_segmenter_is_rejected_with_the_measurement() -> None:
@@ -226,14 +226,14 @@ def test_a_wrong_colour_from_the_segmenter_is_rejected_with_the_measurement() ->
             return super()._found(" ".join(word for word in phrase.split() if word != "red"))
 
     world = Blind()
-    answer = Agent(world).ask(world.picture, "the red player")
+    answer = Agent(world).ask(world.image, "the red player")
     assert answer.status == "no_match"
     lines: list[str] = []
-    Agent(world).ask(world.picture, "the red player", tell=lines.append)
+    Agent(world).ask(world.image, "the red player", tell=lines.append)
     assert any("reject (0% of its pixels can be called red)" in line for line in lines)
 
 
 def test_no_budget_of_mllm_calls_limits_a_backend_without_one() -> None:
     world = World([Block("ball", "yellow", (8 * i, 10, 8 * i + 6, 16)) for i in range(25)])
-    answer = Agent(world, budget=Budget(mllm_calls=1)).ask(world.picture, "all balls")
+    answer = Agent(world, budget=Budget(mllm_calls=1)).ask(world.image, "all balls")
     assert len(answer.masks) == 25

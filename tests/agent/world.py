@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sam3agent.media import Media
+
 RGB = {
     "white": (245, 245, 240),
     "blue": (42, 100, 218),
@@ -46,7 +48,7 @@ TEAM = (
 
 
 class World:
-    """A picture of blocks, and a segmenter (Protocol `Segmenter`) over it."""
+    """An image of blocks, and a segmenter (Protocol `Segmenter`) over it."""
 
     name = "world"
 
@@ -58,26 +60,26 @@ class World:
             x0, y0, x1, y1 = block.box
             pixels[y0:y1, x0:x1] = RGB[block.colour]
             owner[y0:y1, x0:x1] = index
-        self.picture = Image.fromarray(pixels)
+        self.image = Image.fromarray(pixels)
         self.masks = [owner == index for index in range(len(blocks))]
         self.asked: list[str] = []
         self.opened = 0
 
-    def open(self, image: Image.Image) -> "World":
+    def open(self, media: Media) -> "World":
         self.opened += 1
         return self
 
-    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> list[Found]:
+    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0) -> list[Found]:
         self.asked += phrases
         return [self._found(phrase) for phrase in phrases]
 
-    def segment_prompt(self, prompt: Any, threshold: float | None = None) -> Found:
+    def segment_prompt(self, prompt: Any, threshold: float | None = None, frame: int = 0) -> Found:
         return self._found(prompt.phrase or "player")
 
     def _found(self, phrase: str) -> Found:
         words = set(phrase.split())
         colours = words & set(RGB)
         hits = [i for i, b in enumerate(self.blocks) if b.noun in words and colours <= {b.colour}]
-        masks = np.array([self.masks[i] for i in hits], bool).reshape(-1, self.picture.height, self.picture.width)
+        masks = np.array([self.masks[i] for i in hits], bool).reshape(-1, self.image.height, self.image.width)
         boxes = np.array([self.blocks[i].box for i in hits], np.float32).reshape(-1, 4)
         return Found(masks, boxes, np.linspace(0.95, 0.8, len(hits), dtype=np.float32))

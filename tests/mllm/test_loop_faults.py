@@ -14,7 +14,7 @@ from sam3agent.api import Agent
 from sam3agent.mllm import errors
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.transport import Endpoint
-from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+from tests.drawn_match import drawing, segmenter
 from tests.mllm.fault_server import (
     Behaviour,
     FaultServer,
@@ -40,9 +40,9 @@ SELECT = reply(calls=[("select_masks", {"ids": [1], "reason": "furthest left"})]
 def ask(server: FaultServer, budget: Budget = BUDGET, out: Path | None = None, reply_s: float = 20) -> Answer:
     backend = OpenAIBackend(replace(QUICK, base_url=server.url, reply_s=reply_s), "test-model")
     started = time.monotonic()
-    answer = Agent(FakeSegmenter(), backend, budget).ask(drawing(), "leftmost player in white", out=out)
+    answer = Agent(segmenter(), backend, budget).ask(drawing(), "leftmost player in white", out=out)
     assert time.monotonic() - started < budget.seconds + 2
-    assert answer.mllm_calls <= budget.mllm_calls
+    assert answer.costs.mllm_calls <= budget.mllm_calls
     return answer
 
 
@@ -63,8 +63,8 @@ def by_kind(**kinds: Behaviour) -> Behaviour:
 def test_the_way_it_should_go(tmp_path: Path) -> None:
     with fault_server(SEARCH, ACCEPT, ACCEPT, SELECT) as server:
         answer = ask(server, out=tmp_path)
-    assert (answer.status, ids(answer), answer.mllm_calls) == ("answered", [1], 4)
-    assert answer.usage.prompt_tokens == 44
+    assert (answer.status, ids(answer), answer.costs.mllm_calls) == ("answered", [1], 4)
+    assert answer.costs.usage.prompt_tokens == 44
 
 
 MISTAKES = {
@@ -85,7 +85,7 @@ MISTAKES = {
 def test_a_mistake_is_told_back_and_the_question_goes_on(mistake: Behaviour) -> None:
     with fault_server(mistake, SEARCH, ACCEPT, ACCEPT, mistake, SELECT) as server:
         answer = ask(server)
-    assert (answer.status, ids(answer), answer.mllm_calls) == ("answered", [1], 6)
+    assert (answer.status, ids(answer), answer.costs.mllm_calls) == ("answered", [1], 6)
     again = json.dumps(server.requests[1]["messages"][-1])
     assert "could not be used" in again
 
@@ -127,7 +127,7 @@ HICCUPS = {
 def test_a_hiccup_is_not_noticed(hiccup: Behaviour) -> None:
     with fault_server(hiccup, SEARCH, hiccup, ACCEPT, ACCEPT, hiccup, SELECT) as server:
         answer = ask(server)
-    assert (answer.status, answer.mllm_calls) == ("answered", 4)
+    assert (answer.status, answer.costs.mllm_calls) == ("answered", 4)
 
 
 @pytest.mark.parametrize("outage", HICCUPS.values(), ids=HICCUPS.keys())
@@ -180,7 +180,7 @@ def test_calls_run_out() -> None:
     with fault_server(*script, default=ACCEPT) as server:
         answer = ask(server, replace(BUDGET, mllm_calls=3))
     assert answer.status == "exhausted"
-    assert answer.mllm_calls == 3 == len(server.requests)
+    assert answer.costs.mllm_calls == 3 == len(server.requests)
 
 
 def test_system_prompt_and_picture_are_a_stable_prefix() -> None:

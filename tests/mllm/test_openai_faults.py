@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 import pytest
 from PIL import Image
 
+from sam3agent.agent.decisions import OfferedCall, read_call, read_judgement
+from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.mllm import errors
-from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Picture, Text, ToolCall, ToolSchema
+from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolCall, ToolSchema
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.transport import Endpoint
+from sam3agent.tools.registry import ToolUseError
 from tests.mllm.fault_server import (
     FaultServer,
     body,
@@ -36,8 +39,8 @@ QUICK = Endpoint(connect_s=5, read_s=20, reply_s=20, retries=2, backoff_s=0.01, 
 
 
 def question(**changes: Any) -> MLLMRequest:
-    picture = Picture("picture", lambda: Image.new("RGB", (8, 6), "red"))
-    messages = (Message("system", (Text("Be brief."),)), Message("user", (picture, Text("leftmost player"))))
+    image = LazyImage(EvidenceKey(0), lambda: Image.new("RGB", (8, 6), "red"))
+    messages = (Message("system", (Text("Be brief."),)), Message("user", (image, Text("leftmost player"))))
     return replace(MLLMRequest(messages, tools=(TOOL,), timeout_s=30), **changes)
 
 
@@ -80,8 +83,8 @@ def test_what_is_sent() -> None:
     assert verdict["response_format"]["json_schema"]["schema"] == SCHEMA.schema
     assert "tools" not in verdict and "tool_choice" not in verdict
     assert tools["messages"][0] == {"role": "system", "content": "Be brief."}
-    picture, words = tools["messages"][1]["content"]
-    assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,/9j/")
+    image, words = tools["messages"][1]["content"]
+    assert image["image_url"]["url"].startswith("data:image/jpeg;base64,/9j/")
     assert words == {"type": "text", "text": "leftmost player"}
 
 
@@ -259,11 +262,15 @@ def test_an_error_in_place_of_a_reply() -> None:
         assert "provider is down" in fails(errors.MLLMBadReplyError, server)
 
 
-def test_calls_in_text_are_read_only_where_tools_were_offered() -> None:
-    said = '<tool_call>{"name": "segment_phrase", "arguments": {"phrases": ["ball"]}}</tool_call>'
-    with fault_server(default=reply(said)) as server:
-        assert ask(server).tool_calls == (ToolCall("segment_phrase", '{"phrases": ["ball"]}'),)
-        assert ask(server, question(tools=(), json_schema=SCHEMA)).tool_calls == ()
+def test_calls_written_as_text_are_read_only_when_tools_were_offered() -> None:
+    written = '<tool_call>{"name": "segment_phrase", "arguments": {"phrases": ["ball"]}}</tool_call>'
+    with fault_server(default=reply(written)) as server:
+        called = ask(server)
+        judged = ask(server, question(tools=(), json_schema=SCHEMA))
+    assert read_call(called, ("segment_phrase",)) == OfferedCall("segment_phrase", '{"phrases": ["ball"]}')
+    assert judged.tool_calls == ()
+    with pytest.raises(ToolUseError, match="judgement"):
+        read_judgement(judged)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +318,7 @@ def test_without_options_the_same_is_said_in_words() -> None:
             await asking.decide(question(tools=(), json_schema=SCHEMA))
             return answer
 
-        assert run(both()).tool_calls[0].name == "segment_phrase"
+        assert read_call(run(both()), ("segment_phrase",)).name == "segment_phrase"
     assert "segment_phrase: Find things." in server.requests[1]["messages"][-1]["content"][-1]["text"]
     assert '"verdict"' in server.requests[3]["messages"][-1]["content"][-1]["text"]
     assert server.requests[1]["messages"][0] == server.requests[0]["messages"][0]

@@ -9,7 +9,7 @@ from sam3agent.config import Settings
 from sam3agent.mllm.base import ToolCall
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import profile_for
-from sam3agent.mllm.tool_text import parse_tool_text
+from sam3agent.mllm.tool_text import parse_tool_calls
 from sam3model.errors import ConfigError
 
 
@@ -74,7 +74,7 @@ def test_an_unknown_profile_is_refused() -> None:
     ],
 )
 def test_calls_written_as_text(said: str, calls: list[tuple[str, str]]) -> None:
-    assert list(parse_tool_text(said)) == [ToolCall(*call) for call in calls]
+    assert list(parse_tool_calls(said)) == [ToolCall(*call) for call in calls]
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_calls_written_as_text(said: str, calls: list[tuple[str, str]]) -> None:
 )
 def test_a_heap_of_markup_is_read_in_no_time(said: str) -> None:
     started = time.process_time()
-    parse_tool_text(said)
+    parse_tool_calls(said)
     assert time.process_time() - started < 1

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolCall, ToolSchema
+from sam3agent.agent.decisions import OfferedCall, read_call
+from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolSchema
 from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableError
-from sam3agent.mllm.vllm import Conversation, VLLMBackend
+from sam3agent.mllm.vllm import ChatInput, VLLMBackend
 
 CALL = '<tool_call>{"name": "segment_phrase", "arguments": {"phrases": ["ball"]}}</tool_call>'
 TOOL = ToolSchema("segment_phrase", "Find things.", {"type": "object"})
@@ -23,9 +24,9 @@ class StandIn:
 
     text: str = CALL
     failure: Exception | None = None
-    batches: list[Sequence[Conversation]] = field(default_factory=list)
+    batches: list[Sequence[ChatInput]] = field(default_factory=list)
 
-    def chat(self, conversations: Sequence[Conversation]) -> list[MLLMReply]:
+    def chat(self, conversations: Sequence[ChatInput]) -> list[MLLMReply]:
         self.batches.append(conversations)
         if self.failure:
             raise self.failure
@@ -55,7 +56,7 @@ def test_questions_that_come_together_are_one_batch() -> None:
 def test_tools_are_told_in_words_and_read_from_text() -> None:
     engine = StandIn()
     (reply,) = ask(engine, question())
-    assert reply.tool_calls == (ToolCall("segment_phrase", json.dumps({"phrases": ["ball"]})),)
+    assert read_call(reply, ("segment_phrase",)) == OfferedCall("segment_phrase", json.dumps({"phrases": ["ball"]}))
     assert "segment_phrase: Find things." in engine.batches[0][0].messages[-1]["content"][-1]["text"]
 
 

@@ -70,7 +70,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class QuestionPlan:
     """A question as a union of targets."""
 
     targets: tuple[Target, ...]

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam3agent.masks import Mask
 from sam3agent.images import open_image
+from sam3agent.masks import Mask
+from sam3agent.media import ImageMedia
+from sam3agent.pool import MaskPool, masklets
 from sam3agent.render import Mark, fit, locate, overlay, spotlight, zoom
-from sam3agent.render.palette import colour_of
 from sam3agent.render.labels import place
+from sam3agent.render.palette import colour_of
 from sam3agent.tools.mask_facts import mask_colours, measure
+from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 from tests.agent.world import RGB, World
 
@@ -69,13 +72,13 @@ def test_a_panorama_opens_without_a_warning(tmp_path: Path) -> None:
     ("data", "said"),
     [
         (b"", "is empty"),
-        (b"hello, I am no picture", "not a picture"),
+        (b"hello, I am no image", "not an image"),
         (encoded(Image.effect_noise((64, 64), 50), "PNG")[:600], "damaged"),
         (encoded(Image.effect_noise((64, 64), 50).convert("RGB"), "JPEG")[:700], "damaged"),
         (encoded(Image.new("1", (30_000, 20_000)), "PNG"), "million"),
     ],
 )
-def test_what_is_no_picture_is_named_in_one_line(data: bytes, said: str) -> None:
+def test_what_is_no_image_is_named_in_one_line(data: bytes, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
         open_image(data)
     assert "\n" not in str(caught.value)
@@ -127,10 +130,10 @@ def test_zoom_shows_the_mask_large_and_locate_the_whole() -> None:
     world = World()
     mask = Mask.from_full(world.masks[4])
     assert mask is not None
-    close = zoom(world.picture, Mark(1, mask), side=320)
+    close = zoom(world.image, Mark(1, mask), side=320)
     assert max(close.size) == 320
     assert close.getpixel((close.width // 2, close.height // 2)) == RGB["yellow"]
-    assert locate(world.picture, Mark(1, mask)).size == world.picture.size
+    assert locate(world.image, Mark(1, mask)).size == world.image.size
 
 
 def test_a_tiny_mask_survives_a_smaller_picture() -> None:
@@ -144,10 +147,9 @@ def test_a_tiny_mask_survives_a_smaller_picture() -> None:
 
 def test_facts_rank_and_name() -> None:
     world = World()
-    from sam3agent.pool import MaskPool
-
-    pool, _ = MaskPool().add("player", world.segment_phrases(["player"])[0])
-    facts = {f.id: f for f in measure(np.asarray(world.picture), pool.candidates)}
+    media = ImageMedia(world.image)
+    pool, _ = MaskPool().add("player", masklets(world.segment_phrases(["player"])[0]))
+    facts = {f.id: f for f in measure(Workbench(media, world.open(media)), pool.candidates)}
     assert [facts[i].from_left for i in (1, 2, 3)] == [1, 3, 2]
     assert facts[3].colours == {"blue": 1.0}
     assert facts[1].place == "middle left"
