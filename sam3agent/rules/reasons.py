@@ -8,7 +8,7 @@ from sam3agent.rules.selector import Choice, anchors_of
 from sam3agent.rules.words import ORDINALS
 
 Role = Literal["answer", "anchor", "exception"]
-"""What a description is for: the answer itself, or an object that it is compared with or that is left out."""
+"""What is described: the answer, an anchor that it is compared with, or an exception."""
 
 _SUPERLATIVES: dict[Axis, str] = {
     "left": "leftmost", "right": "rightmost", "top": "topmost", "bottom": "bottommost", "large": "largest",
@@ -27,8 +27,8 @@ def explain(choices: Sequence[Choice]) -> str:
     """The reason for an answer, or for no match."""
     chosen = list(dict.fromkeys(_describe(choice) for choice in choices if choice.kept))
     failed = dict.fromkeys(_why_none(choice) for choice in choices if not choice.kept)
-    listed = [" and ".join([*([", ".join(chosen[:-1])] if chosen[1:] else []), chosen[-1]])] if chosen else []
-    return "; ".join([*listed, *failed])
+    listed = f"{', '.join(chosen[:-1])} and {chosen[-1]}" if len(chosen) > 1 else "".join(chosen)
+    return "; ".join(filter(None, [listed, *failed]))
 
 
 def _describe(choice: Choice, role: Role = "answer") -> str:
@@ -114,8 +114,8 @@ def _place(sides: Sequence[Side]) -> str:
     """` in the left half` or ` in the top left quarter`."""
     if not sides:
         return ""
-    upright = sorted(dict.fromkeys(sides), key=("top", "bottom", "left", "right").index)
-    return f" in the {' '.join(upright)} {'half' if len(upright) == 1 else 'quarter'}"
+    ordered = sorted(dict.fromkeys(sides), key=("top", "bottom", "left", "right").index)
+    return f" in the {' '.join(ordered)} {'half' if len(ordered) == 1 else 'quarter'}"
 
 
 def _link(choice: Choice, adjective: str = "") -> str:

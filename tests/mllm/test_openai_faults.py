@@ -92,11 +92,11 @@ def test_the_prefix_has_the_same_bytes_in_every_call() -> None:
     first = question()
     later = replace(first, messages=(*first.messages, Message("assistant", (Text("looked"),))))
     with fault_server() as server:
-        used = backend(server)
+        client = backend(server)
 
         async def both() -> None:
-            await used.decide(first)
-            await used.decide(later)
+            await client.decide(first)
+            await client.decide(later)
 
         run(both())
     before, after = (raw.split(b'"messages":')[1] for raw in server.raw)
@@ -118,11 +118,11 @@ def test_the_prefix_has_the_same_bytes_in_every_call() -> None:
 )
 def test_transient_failures_are_retried(fault: Any) -> None:
     with fault_server(reply("hello"), fault, fault, reply(calls=[CALL])) as server:
-        used = backend(server)
+        client = backend(server)
 
         async def twice() -> MLLMReply:
-            await used.decide(question())
-            return await used.decide(question())
+            await client.decide(question())
+            return await client.decide(question())
 
         assert run(twice()).tool_calls
     assert len(server.requests) == 4
@@ -286,11 +286,11 @@ def test_calls_written_as_text_are_read_only_when_tools_were_offered() -> None:
 )
 def test_a_rejected_option_is_dropped_permanently(refusal: str, dropped: str, kept: str) -> None:
     with fault_server(error(400, refusal)) as server:
-        used = backend(server)
+        client = backend(server)
 
         async def twice() -> None:
-            await used.decide(question())
-            await used.decide(question())
+            await client.decide(question())
+            await client.decide(question())
 
         run(twice())
     first, second, third = server.requests
@@ -315,11 +315,11 @@ def test_unsupported_tools_and_schemas_are_sent_as_text() -> None:
         error(400, "response_format: json_schema unknown"),
     ]
     with fault_server(*refused) as server:
-        used = backend(server)
+        client = backend(server)
 
         async def both() -> MLLMReply:
-            answer = await used.decide(question())
-            await used.decide(question(tools=(), json_schema=SCHEMA))
+            answer = await client.decide(question())
+            await client.decide(question(tools=(), json_schema=SCHEMA))
             return answer
 
         assert read_call(run(both()), ("segment_phrase",)).name == "segment_phrase"
@@ -337,10 +337,10 @@ def test_a_server_that_rejects_every_option() -> None:
 
 def test_maximum_number_of_concurrent_requests() -> None:
     with fault_server(default=delayed(0.03, reply("yes"))) as server:
-        used = backend(server, concurrency=3)
+        client = backend(server, concurrency=3)
 
         async def many() -> list[MLLMReply]:
-            return await asyncio.gather(*(used.decide(question()) for _ in range(9)))
+            return await asyncio.gather(*(client.decide(question()) for _ in range(9)))
 
         assert len(run(many())) == 9
     assert server.max_open == 3
@@ -348,15 +348,15 @@ def test_maximum_number_of_concurrent_requests() -> None:
 
 def test_a_backend_can_be_used_on_one_event_loop_after_another() -> None:
     with fault_server() as server:
-        used = backend(server)
-        assert {run(used.decide(question())).text for _ in range(2)} == {"that is all"}
+        client = backend(server)
+        assert {run(client.decide(question())).text for _ in range(2)} == {"that is all"}
 
 
 def test_the_only_model_of_a_server_is_the_default() -> None:
     with fault_server() as server:
-        used = OpenAIBackend(replace(QUICK, base_url=server.url))
-        run(used.decide(question()))
-        assert used.name == "openai:test-model"
+        client = OpenAIBackend(replace(QUICK, base_url=server.url))
+        run(client.decide(question()))
+        assert client.name == "openai:test-model"
         assert server.requests[0]["model"] == "test-model"
         server.models = ("one", "two")
         with pytest.raises(errors.MLLMUnknownModelError, match="one, two"):
