@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam3agent.masks import Mask
 from sam3agent.images import open_image
+from sam3agent.masks import Mask
 from sam3agent.render import Mark, fit, locate, overlay, spotlight, zoom
-from sam3agent.render.palette import colour_of
 from sam3agent.render.labels import place
+from sam3agent.render.palette import colour_of
 from sam3agent.tools.mask_facts import mask_colours, measure
 from sam3model.errors import InputError
 from tests.agent.world import RGB, World
