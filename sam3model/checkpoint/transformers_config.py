@@ -138,7 +138,7 @@ def _refuse_inexpressible(config: DetectorConfig) -> None:
     ]
     for name, found, supported in wanted:
         if found != supported:
-            raise ConfigError(f"transformers cannot hold this model: {name} is {found}, it computes with {supported}")
+            raise ConfigError(f"transformers cannot represent {name} = {found}, only {supported}: use another layout")
 
 
 def _vision_config(config: DetectorConfig) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save_file
 from sam3model import checkpoint
 from sam3model.build import build, config_from_dict, config_to_dict
 from sam3model.checkpoint.header import header
-from sam3model.checkpoint.layouts import Layout, entries_of, is_recomputed
-from sam3model.checkpoint.name_tables import EXTRA_PREFIX, transformers_entries
-from sam3model.checkpoint.tensor_files import open_tensors
+from sam3model.checkpoint.layouts import Layout, entries_of, is_recomputed, recognise
+from sam3model.checkpoint.name_tables import EXTRA_PREFIX, transformers_entries, version_0_entries
+from sam3model.checkpoint.tensor_files import TensorFile, open_tensors
 from sam3model.config import PRESETS, NeckConfig, Sam3Config
 from sam3model.errors import CheckpointError, ConfigError, OutputError
+from sam3model.resources import TINY_WEIGHTS, asset
 from tests.model.weight_rule import GOLDENS, small_config
 
 MANIFEST = GOLDENS / "official_manifest_detector.json"
@@ -43,6 +44,152 @@ def test_every_released_detector_key_is_consumed_with_its_shape():
     ours = {names[name]: list(tensor.shape) for name, tensor in state.items()}
     released = {name: shape for name, (_, shape) in manifest.items() if not is_recomputed(name)}
     assert ours == released
+
+
+def test_the_released_detector_of_sam_3_1_is_consumed_too(tmp_path):
+    """SAM 3.1 renames the second neck head, adds a third, and has no fourth level."""
+    manifest = json.loads(MANIFEST.read_text())
+    gone = ("detector.backbone.vision_backbone.convs.3.", "detector.backbone.vision_backbone.sam2_convs.")
+    manifest = {name: entry for name, entry in manifest.items() if not name.startswith(gone)}
+    manifest |= json.loads((GOLDENS / "official_manifest_neck_31.json").read_text())
+    manifest["tracker.model.maskmem_tpos_enc"] = ["float32", [7, 1, 1, 256]]
+    file = TensorFile(tmp_path, {name: lambda: torch.zeros(1) for name in manifest}, {})
+    recognised = recognise(file)
+    assert recognised.config == PRESETS["sam3_1"]() and recognised.layout is Layout.OFFICIAL
+    with torch.device("meta"):
+        state = build(recognised.config).state_dict()
+    entries = entries_of(recognised.layout, recognised.prefix, state)
+    ours = {entry.foreign[0]: list(state[entry.native].shape) for entry in entries}
+    others = {name for name in manifest if is_recomputed(name) or name.startswith(recognised.unused)}
+    assert ours == {name: shape for name, (_, shape) in manifest.items() if name not in others}
+
+
+def test_a_file_of_sam_3_1_loads(tmp_path):
+    config = Sam3Config(replace(small_config(), neck=PRESETS["sam3_1"]().detector.neck))
+    three_heads = build(config)
+    checkpoint.save_official(three_heads, tmp_path / "sam3.1.pt")
+    saved = torch.load(tmp_path / "sam3.1.pt", weights_only=True)["model"]
+    assert any(".interactive_convs.0." in name for name in saved) and not any("sam2_convs" in name for name in saved)
+    torch.save(saved | {"tracker.model.maskmem_tpos_enc": torch.zeros(1)}, tmp_path / "sam3.1.pt")
+    loaded, report = checkpoint.load_with_report(tmp_path / "sam3.1.pt", config=config)
+    assert same(three_heads, loaded) and report.unused == 1
+
+
+def test_the_shipped_weights_are_the_test_of_format_version_0(tmp_path):
+    file = open_tensors(asset(TINY_WEIGHTS))
+    assert "format_version" not in file.metadata and "vision.neck.convs.0.conv_1x1.weight" in file
+    tiny = checkpoint.load("tiny")
+    assert tiny.config == checkpoint.read_config("tiny") == PRESETS["sam3_tiny"]()
+    assert torch.equal(
+        tiny.detector.vision.neck.detection[0].conv_1x1.weight, file["vision.neck.convs.0.conv_1x1.weight"]
+    )
+    checkpoint.save_native(tiny, tmp_path / "new.safetensors")
+    assert same(tiny, checkpoint.load(tmp_path / "new.safetensors"))
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_a_file_of_version_0_with_all_its_names(model, tmp_path, interactive):
+    names = {entry.native: entry.foreign[0] for entry in version_0_entries(model.detector.state_dict())}
+    state = {names[name]: tensor for name, tensor in model.detector.state_dict().items()}
+    config = asdict(model.config.detector)
+    config["neck"] = {"scale_factors": [4, 2, 1, 0.5], "dropped_levels": 1, "tracker_neck": interactive}
+    save_file(state, tmp_path / "old.safetensors", {"config": json.dumps(config)})
+    loaded, report = checkpoint.load_with_report(tmp_path / "old.safetensors")
+    assert report.unused == (0 if interactive else 22)
+    assert (loaded.config == model.config) is interactive and (same(model, loaded)) is interactive
+
+
+def with_header(model, path, **changes):
+    checkpoint.save_native(model, path)
+    save_file(load_file(path), path, header(model.config) | changes)
+    return path
+
+
+@pytest.mark.parametrize("version", ["2", "1.5", "new"])
+def test_a_newer_format_is_refused_by_name(model, tmp_path, version):
+    path = with_header(model, tmp_path / "m.safetensors", format_version=version)
+    with pytest.raises(CheckpointError, match=f"format version {version}, and this code reads up to 1: update"):
+        checkpoint.load(path)
+
+
+def test_an_unknown_part_is_refused_unless_it_is_not_asked_for(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    config = json.dumps(config_to_dict(model.config) | {"tracker": {"memory_frames": 7}})
+    checkpoint.save_native(model, path)
+    state = load_file(path) | {"tracker.no_obj_ptr": torch.zeros(1)}
+    save_file(state, path, header(model.config) | {"config": config})
+    with pytest.raises(CheckpointError, match="part 'tracker' cannot be built by this version"):
+        checkpoint.load(path)
+    loaded, report = checkpoint.load_with_report(path, parts=["detector"])
+    assert same(model, loaded) and report.unused == 1
+    save_file(state, path, header(model.config))
+    with pytest.raises(CheckpointError, match=r"unexpected tracker\.no_obj_ptr"):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize(("parts", "says"), [(["detector", "tracker"], "part 'tracker'"), ([], "include 'detector'")])
+def test_parts_that_cannot_be_built_are_refused(model, tmp_path, parts, says):
+    checkpoint.save_native(model, tmp_path / "m.safetensors")
+    for make in (lambda: build("sam3_tiny", parts), lambda: checkpoint.load(tmp_path / "m.safetensors", parts=parts)):
+        with pytest.raises(ConfigError, match=says):
+            make()
+    with pytest.raises(ConfigError, match="part 'video'"):
+        config_from_dict({"video": {}})
+
+
+@pytest.mark.parametrize("save", [checkpoint.save_native, checkpoint.save_official, checkpoint.save_transformers])
+def test_the_same_model_is_written_as_the_same_bytes(model, tmp_path, save):
+    paths = [tmp_path / f"{i}" / "weights.pt" for i in range(4)]
+    for path in paths:
+        save(model, path)
+        path = path / "model.safetensors" if path.is_dir() else path
+        assert path.read_bytes() == (paths[0] / path.name if paths[0].is_dir() else paths[0]).read_bytes()
+
+
+def test_any_text_in_the_header_survives_sorting(model, tmp_path):
+    further = {f"{i}": text for i, text in enumerate(["é日\U0001f600", '"\\/\b\f\n\r\t\x00\x1f\x7f', "\u2028", ""])}
+    for name in ("a", "b"):
+        checkpoint.save_native(model, tmp_path / f"{name}.safetensors", metadata=further)
+    loaded, report = checkpoint.load_with_report(tmp_path / "a.safetensors")
+    assert same(model, loaded) and report.metadata.items() >= further.items()
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("wrap", ["_orig_mod.{}", "model.{}", "module._orig_mod.{}", "inner"])
+def test_names_lose_what_wrappers_put_in_front(model, tmp_path, wrap):
+    def wrapped(name):
+        return name.replace("vision.", "vision._orig_mod.") if wrap == "inner" else wrap.format(name)
+
+    state = {wrapped(name): tensor for name, tensor in model.state_dict().items()}
+    save_file(state, tmp_path / "m.safetensors", header(model.config))
+    assert same(model, checkpoint.load(tmp_path / "m.safetensors"))
+    torch.save({"state_dict": state}, tmp_path / "m.pt")
+    assert same(model, checkpoint.load(tmp_path / "m.pt", config=model.config))
+
+
+def test_the_same_tensor_with_and_without_a_wrapper_is_refused(tmp_path):
+    save_file({"a": torch.zeros(1), "_orig_mod.a": torch.ones(1)}, tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match="with and without '_orig_mod"):
+        open_tensors(tmp_path / "m.safetensors")
+
+
+def test_weights_of_mixed_precision_get_the_widest_type(model, tmp_path):
+    state = {name: t.half() if "norm" not in name else t.bfloat16() for name, t in model.state_dict().items()}
+    save_file(state, tmp_path / "m.safetensors", header(model.config))
+    loaded = checkpoint.load(tmp_path / "m.safetensors")
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.float32}
+    name = "detector.text.resizer.weight"
+    assert torch.equal(loaded.state_dict()[name], state[name].float())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_tensor_that_is_not_finite_is_named(model, tmp_path, value, dtype):
+    state = {name: tensor.to(dtype, copy=True) for name, tensor in model.state_dict().items()}
+    state["detector.fusion.layers.1.linear1.weight"][3, 5] = value
+    save_file(state, tmp_path / "m.safetensors", header(model.config))
+    with pytest.raises(CheckpointError, match=r"detector\.fusion\.layers\.1\.linear1\.weight contains NaN or infinity"):
+        checkpoint.load(tmp_path / "m.safetensors")
 
 
 def test_native_round_trip(model, tmp_path):
@@ -245,6 +392,10 @@ def test_config_round_trip_and_refusal():
         detector_from({"vit": {"patch_size": 0}})
     with pytest.raises(ConfigError, match="d_model 30 must be a multiple of heads 8"):
         detector_from({"d_model": 30})
+    with pytest.raises(ConfigError, match=r"FusionConfig\.layers must be positive"):
+        detector_from({"fusion": {"layers": 0}, "geometry": {"layers": 0}})
+    with pytest.raises(ConfigError, match=r"neck\.interactive\.dropped_levels is 4, with 4 scale factors"):
+        detector_from({"neck": {"interactive": {"dropped_levels": 4}}})
     with pytest.raises(ConfigError, match="groups 7 do not divide"):
         detector_from({"segmentation": {"groups": 7}})
     with pytest.raises(ConfigError, match="the detection head of the neck has 3 levels"):

@@ -34,6 +34,7 @@ PREFIXES = {
     "vision.trunk.": "detector.backbone.vision_backbone.trunk.",
     "vision.neck.detection.": "detector.backbone.vision_backbone.convs.",
     "vision.neck.interactive.": "detector.backbone.vision_backbone.sam2_convs.",
+    "vision.neck.propagation.": "detector.backbone.vision_backbone.propagation_convs.",
     "text.": "detector.backbone.language_backbone.",
     "geometry.": "detector.geometry_encoder.",
     "fusion.": "detector.transformer.encoder.",
