@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
-from sam3agent.masks import Box, Mask, Masklet
+from sam3agent.masks import Box, Mask, Masklet, best_frame
 from sam3agent.media import Media
 from sam3agent.mllm.base import Usage
 from sam3agent.pool import Candidate, MaskPool
@@ -100,8 +100,8 @@ class Selection:
 
     @property
     def frame(self) -> int:
-        """The frame to show: the key frame of the first mask."""
-        return self.masks[0].masklet.key_frame if self.masks else 0
+        """The frame to show: the one with most of the masks."""
+        return best_frame([mask.masklet for mask in self.masks])
 
     def overlay(self) -> "Image.Image":
         """The frame to show with its masks highlighted and the rest dimmed; unchanged if there are no masks."""

@@ -1,6 +1,6 @@
 """Masks in image pixels, stored inside their tight boxes, and masklets: one object's mask on every frame it is on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -118,3 +118,12 @@ class Masklet:
         read = {int(frame): Mask.from_rle(rle) for frame, rle in frames.items()}
         masks = {frame: mask for frame, mask in read.items() if mask is not None}
         return cls(masks) if masks else None
+
+
+def best_frame(masklets: Sequence[Masklet]) -> int:
+    """The frame that shows most of the masklets, and of those the one with the largest masks; 0 without masklets."""
+    areas: dict[int, list[int]] = {}
+    for masklet in masklets:
+        for frame, mask in masklet:
+            areas.setdefault(frame, []).append(mask.area)
+    return max(sorted(areas), key=lambda frame: (len(areas[frame]), sum(areas[frame])), default=0)

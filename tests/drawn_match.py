@@ -1,4 +1,4 @@
-"""A drawn image of a match, and a segmenter that knows what is on it."""
+"""A small drawn match whose objects are known exactly, and a segmenter that finds them."""
 
 from PIL import Image, ImageDraw
 
@@ -23,5 +23,5 @@ def drawing() -> Image.Image:
 
 
 def segmenter() -> ScriptedSegmenter:
-    """A segmenter that finds the players of `drawing()`."""
+    """A segmenter that knows the image."""
     return ScriptedSegmenter(PLAYERS)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sam3agent.images import EvidenceKey, LazyImage
+from sam3agent.masks import best_frame
 from sam3agent.pool import Candidate, missing_masks
 from sam3agent.render import Mark, fit, locate, overlay, zoom
 from sam3agent.render.zoom import WHOLE_SIDE
@@ -18,7 +19,7 @@ def raw_frame(bench: Workbench, frame: int = 0) -> LazyImage:
 
 def numbered(bench: Workbench, candidates: Sequence[Candidate]) -> LazyImage:
     """The frame with the most of these candidates, with their masks numbered."""
-    frame = busiest_frame(candidates)
+    frame = best_frame([candidate.masklet for candidate in candidates])
     marks = marks_on(candidates, frame)
     key = EvidenceKey(frame, tuple(mark.id for mark in marks), "numbered")
     return LazyImage(key, lambda: overlay(*fit(bench.media.frame(frame), marks, WHOLE_SIDE)))
@@ -31,12 +32,6 @@ def close_up(bench: Workbench, candidate: Candidate) -> tuple[LazyImage, LazyIma
         LazyImage(EvidenceKey(frame, (mark.id,), "located"), lambda: locate(bench.media.frame(frame), mark)),
         LazyImage(EvidenceKey(frame, (mark.id,), "zoomed"), lambda: zoom(bench.media.frame(frame), mark)),
     )
-
-
-def busiest_frame(candidates: Sequence[Candidate]) -> int:
-    """The earliest frame on which most of the candidates are visible."""
-    frames = [frame for candidate in candidates for frame, _ in candidate.masklet]
-    return min(set(frames), key=lambda frame: (-frames.count(frame), frame), default=0)
 
 
 def marks_on(candidates: Sequence[Candidate], frame: int) -> tuple[Mark, ...]:
