@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.metric_sets import JITTER, Canvas, Dice, Json, Mask, Shape
+from benchmarks.metric_sets import JITTER, Canvas, Draws, EncodedMask, Json, Shape
 
 ANNOTATORS = "abc"
 
@@ -13,7 +13,7 @@ def phrase_set(seed: int, pictures: int, objects: int, width: int, height: int) 
     A quarter of the phrases is negative. The later annotators see jittered objects, miss some and now and then disagree
     altogether; a few objects are crowds, a few pictures are not annotated exhaustively.
     """
-    dice, canvas = Dice(seed), Canvas.of(width, height, 0.06, 0.5)
+    dice, canvas = Draws(seed), Canvas.of(width, height, 0.06, 0.5)
     files: list[Json] = [
         {"info": {"annotator": a}, "images": [], "annotations": [], "categories": [{"id": 1, "name": "object"}]}
         for a in ANNOTATORS
@@ -28,7 +28,7 @@ def phrase_set(seed: int, pictures: int, objects: int, width: int, height: int) 
     return files, predictions
 
 
-def _annotate(dice: Dice, canvas: Canvas, file: Json, index: int, base: list[Shape], differs: bool) -> None:
+def _annotate(dice: Draws, canvas: Canvas, file: Json, index: int, base: list[Shape], differs: bool) -> None:
     shapes = base
     if differs:
         shapes = [dice.jitter(s, 0.12) for s in base if not dice.chance_at_most(0.08)]
@@ -44,14 +44,14 @@ def _annotate(dice: Dice, canvas: Canvas, file: Json, index: int, base: list[Sha
         "is_pixel_exhaustive": 1,
     }
     file["images"].append(image)
-    for mask in (Mask.of(s, canvas) for s in shapes):
+    for mask in (EncodedMask.of(s, canvas) for s in shapes):
         if mask:
             place = {"id": len(file["annotations"]) + 1, "image_id": image["id"], "category_id": 1}
             extent = {**_relative(mask, canvas), "segmentation": mask.rle, "iscrowd": int(dice.chance(0.06))}
             file["annotations"].append(place | extent)
 
 
-def _answer(dice: Dice, canvas: Canvas, image: int, base: list[Shape], objects: int) -> list[Json]:
+def _answer(dice: Draws, canvas: Canvas, image: int, base: list[Shape], objects: int) -> list[Json]:
     candidates: list[tuple[Shape, bool]] = []
     silent = dice.chance(0.1)
     for shape in base:
@@ -64,7 +64,7 @@ def _answer(dice: Dice, canvas: Canvas, image: int, base: list[Shape], objects: 
     candidates += [(dice.shape(canvas), False) for _ in range(extra)]
     answers = []
     for shape, good in candidates:
-        mask = Mask.of(shape, canvas)
+        mask = EncodedMask.of(shape, canvas)
         if mask:
             score = dice.score(good)
             score = 0.5 if dice.chance(0.03) else score
@@ -73,7 +73,7 @@ def _answer(dice: Dice, canvas: Canvas, image: int, base: list[Shape], objects: 
     return answers
 
 
-def _relative(mask: Mask, canvas: Canvas) -> Json:
+def _relative(mask: EncodedMask, canvas: Canvas) -> Json:
     x, y, w, h = mask.box
     width, height = canvas.width, canvas.height
     return {"bbox": [x / width, y / height, w / width, h / height], "area": mask.area / (width * height)}
@@ -83,7 +83,7 @@ def category_set(
     seed: int, pictures: int, objects: int, width: int, height: int, kinds: int = 6
 ) -> tuple[Json, list[Json]]:
     """Many categories in absolute pixels, with crowds; the last picture is crowded by one category."""
-    dice, canvas = Dice(seed), Canvas.of(width, height, 0.03, 0.6)
+    dice, canvas = Draws(seed), Canvas.of(width, height, 0.03, 0.6)
     categories = [{"id": 3 * c + 1, "name": f"cat{c}"} for c in range(kinds)]
     truth: Json = {"info": {}, "images": [], "annotations": [], "categories": categories}
     predictions: list[Json] = []
@@ -94,7 +94,7 @@ def category_set(
         for _ in range(objects + 30 * last):
             category = 1 if last else 3 * dice.below(kinds) + 1
             shape = dice.shape(canvas)
-            mask = Mask.of(shape, canvas)
+            mask = EncodedMask.of(shape, canvas)
             if not mask:
                 continue
             truth["annotations"].append(
@@ -108,12 +108,12 @@ def category_set(
     return truth, predictions
 
 
-def _absolute(number: int, image: int, category: int, mask: Mask, crowd: bool) -> Json:
+def _absolute(number: int, image: int, category: int, mask: EncodedMask, crowd: bool) -> Json:
     place: dict[str, Any] = {"id": number, "image_id": image, "category_id": category}
     return place | {"bbox": mask.box, "area": mask.area, "segmentation": mask.rle, "iscrowd": int(crowd)}
 
 
-def _guesses(dice: Dice, shape: Shape, category: int, kinds: int) -> list[tuple[Shape, int, bool]]:
+def _guesses(dice: Draws, shape: Shape, category: int, kinds: int) -> list[tuple[Shape, int, bool]]:
     luck, guesses = dice.state.uniform(), []
     if luck < 0.85:
         moved = dice.jitter(shape, dice.pick(JITTER))
@@ -124,10 +124,10 @@ def _guesses(dice: Dice, shape: Shape, category: int, kinds: int) -> list[tuple[
     return guesses
 
 
-def _scored(dice: Dice, canvas: Canvas, image: int, candidates: list[tuple[Shape, int, bool]]) -> list[Json]:
+def _scored(dice: Draws, canvas: Canvas, image: int, candidates: list[tuple[Shape, int, bool]]) -> list[Json]:
     entries = []
     for shape, category, good in candidates:
-        mask = Mask.of(shape, canvas)
+        mask = EncodedMask.of(shape, canvas)
         if mask:
             entry = {"image_id": image, "category_id": category, "segmentation": mask.rle, "bbox": mask.box}
             entries.append(entry | {"score": dice.score(good)})

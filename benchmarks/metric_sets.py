@@ -72,13 +72,13 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Mask:
+class EncodedMask:
     """An encoded mask with its box and area."""
 
     rle: Json
 
     @classmethod
-    def of(cls, shape: Shape | None, canvas: Canvas) -> "Mask | None":
+    def of(cls, shape: Shape | None, canvas: Canvas) -> "EncodedMask | None":
         """Draw and encode a shape; None if it is away or has no pixel in the picture."""
         if shape is None:
             return None
@@ -86,7 +86,7 @@ class Mask:
         return drawn if drawn.area else None
 
     @classmethod
-    def encode(cls, picture: NDArray[np.uint8]) -> "Mask":
+    def encode(cls, picture: NDArray[np.uint8]) -> "EncodedMask":
         """Encode an array (height, width)."""
         rle = coco_mask.encode(np.asfortranarray(picture))
         return cls({"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode()})
@@ -102,7 +102,7 @@ class Mask:
         return [float(x) for x in coco_mask.toBbox(self.rle)]
 
 
-class Dice:
+class Draws:
     """The draws that shapes, scores and tracks are made of."""
 
     def __init__(self, seed: int):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.metric_sets import Canvas, Dice, Json, Mask, Shape
+from benchmarks.metric_sets import Canvas, Draws, EncodedMask, Json, Shape
 
 Trail = list[Shape | None]
 
@@ -11,7 +11,7 @@ class Phrases:
     """Tracks of a few phrases per video; two are in it, one is not, and the last video has none."""
 
     def __init__(self, seed: int, frames: int, objects: int, width: int, height: int, kinds: int = 5):
-        self.dice, self.canvas = Dice(seed), Canvas.of(width, height, 0.12, 0.5)
+        self.dice, self.canvas = Draws(seed), Canvas.of(width, height, 0.12, 0.5)
         self.frames, self.objects, self.kinds = frames, objects, kinds
         categories = [{"id": c + 1, "name": f"np {c}"} for c in range(kinds)]
         tables: Json = {"videos": [], "annotations": [], "categories": categories, "video_np_pairs": []}
@@ -44,7 +44,7 @@ class Phrases:
     def _add_object(self, video: int, category: int, positive: list[int]) -> bool:
         dice = self.dice
         trail = dice.track(dice.shape(self.canvas), self.frames, self.canvas)
-        masks = [Mask.of(s, self.canvas) for s in trail]
+        masks = [EncodedMask.of(s, self.canvas) for s in trail]
         if not any(masks):
             return False
         place = {"id": len(self.truth["annotations"]) + 1, "video_id": video, "category_id": category}
@@ -76,11 +76,11 @@ class Phrases:
             self._predict(video, label, [s if t in part else None for t, s in enumerate(moved)], True)
 
     def _predict(self, video: int, category: int, trail: Trail, good: bool) -> None:
-        masks = [Mask.of(s, self.canvas) for s in trail]
+        masks = [EncodedMask.of(s, self.canvas) for s in trail]
         if not any(masks):
             return
         with_null = self.dice.chance(0.5)
-        away = Mask.encode(np.zeros((self.canvas.height, self.canvas.width), np.uint8)).rle
+        away = EncodedMask.encode(np.zeros((self.canvas.height, self.canvas.width), np.uint8)).rle
         blank = (None, None, None) if with_null else (away, [0.0, 0.0, 0.0, 0.0], 0)
         entry = {"video_id": video, "category_id": category, "score": self.dice.score(good)}
         rows = [(m.rle, m.box, m.area) if m else blank for m in masks]
@@ -100,32 +100,32 @@ def phrase_videos(
 
 def object_videos(seed: int, videos: int, frames: int, objects: int, width: int, height: int) -> Json:
     """Masks of target and prediction per object and frame; predictions blink and hallucinate now and then."""
-    dice, result = Dice(seed), {}
+    dice, result = Draws(seed), {}
     large, small = Canvas.of(width, height, 0.12, 0.5), Canvas.of(width, height, 0.1, 0.2)
-    empty = Mask.encode(np.zeros((height, width), np.uint8))
+    empty = EncodedMask.encode(np.zeros((height, width), np.uint8))
     for v in range(videos):
         tracks = {}
         for o in range(objects):
             trail, target = _visible(dice, large, frames)
             amount = dice.pick((0.03, 0.08, 0.2))
             guess = [_blink(dice, s, amount, small) for s in trail]
-            prediction = [Mask.of(s, large) for s in guess]
+            prediction = [EncodedMask.of(s, large) for s in guess]
             pair = {"gt": target, "pred": prediction}
             tracks[f"{o:03d}"] = {side: [(m or empty).rle for m in masks] for side, masks in pair.items()}
         result[f"vid_{v:03d}"] = {"height": height, "width": width, "frames": frames, "objects": tracks}
     return result
 
 
-def _visible(dice: Dice, canvas: Canvas, frames: int) -> tuple[Trail, list[Mask | None]]:
+def _visible(dice: Draws, canvas: Canvas, frames: int) -> tuple[Trail, list[EncodedMask | None]]:
     """A track that is seen in at least two of the inner frames."""
     while True:
         trail = dice.track(dice.shape(canvas), frames, canvas)
-        masks = [Mask.of(s, canvas) for s in trail]
+        masks = [EncodedMask.of(s, canvas) for s in trail]
         if sum(m is not None for m in masks[1:-1]) >= 2:
             return trail, masks
 
 
-def _blink(dice: Dice, shape: Shape | None, amount: float, small: Canvas) -> Shape | None:
+def _blink(dice: Draws, shape: Shape | None, amount: float, small: Canvas) -> Shape | None:
     if shape is None:
         return dice.shape(small) if dice.chance(0.15) else None
     return None if dice.chance_at_most(0.08) else dice.jitter(shape, amount)

@@ -28,7 +28,7 @@ from sam3model.metrics import (
     evaluate_video_cgf1,
     evaluate_ytvis,
 )
-from sam3model.metrics.files import read_json
+from sam3model.metrics.annotation_files import read_json
 from sam3model.metrics.veval import official_cgf1
 
 REFERENCE = json.loads(Path(__file__).with_name("metrics_reference.json").read_text())

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.metric_result import MetricResult, mean_of_defined
 from sam3model.metrics.overlap import IOU_THRESHOLDS, FloatArray
-from sam3model.metrics.results import Report, mean_of_defined
 
 BoolArray = NDArray[np.bool_]
 RECALL_POINTS = np.linspace(0, 1, 101)
@@ -111,7 +111,7 @@ def match_unit(
 
 
 @dataclass(frozen=True, slots=True)
-class ApResult(Report):
+class ApResult(MetricResult):
     """The twelve COCO figures, -1 where there is nothing to find, and the curves behind the first.
 
     per_category: category -> precision per IoU threshold, averaged over 101 recall points (all areas, most detections).

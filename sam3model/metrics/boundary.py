@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from sam3model.metrics.runs import Runs
+from sam3model.metrics.column_runs import Runs
 
 BOUNDARY_TOLERANCE = 0.008
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, best_annotator, count_matches, summarise
-from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
 from sam3model.metrics.overlap import check_kind, geometry_field, iou_matrix
 
 SCORE_THRESHOLD = 0.5
@@ -75,8 +75,8 @@ class ConceptF1(Aggregate[SampleCounts]):
 
 
 def evaluate_cgf1(
-    ground_truth: Source | Sequence[Source],
-    predictions: Source,
+    ground_truth: JsonSource | Sequence[JsonSource],
+    predictions: JsonSource,
     iou_type: str = "segm",
     score_threshold: float = SCORE_THRESHOLD,
     protect_crowds: bool = False,
@@ -93,8 +93,8 @@ def evaluate_cgf1(
 
 
 def concept_f1_shard(
-    ground_truth: Source | Sequence[Source],
-    predictions: Source,
+    ground_truth: JsonSource | Sequence[JsonSource],
+    predictions: JsonSource,
     iou_type: str = "segm",
     score_threshold: float = SCORE_THRESHOLD,
     protect_crowds: bool = False,

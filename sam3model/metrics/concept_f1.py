@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.assignment import matched_similarity
+from sam3model.metrics.metric_result import MetricResult, mean_of_defined
 from sam3model.metrics.overlap import IOU_THRESHOLDS, FloatArray
-from sam3model.metrics.results import Report, mean_of_defined
 
 LOCAL_EPSILON = 1e-4
 IMAGE_LEVEL_EPSILON = 1e-6
@@ -94,7 +94,7 @@ def image_level(tp: int, fp: int, tn: int, fn: int) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class ConceptF1Result(Report):
+class ConceptF1Result(MetricResult):
     """cgF1 and its parts.
 
     per_threshold: name -> one value per IoU threshold 0.50, 0.55 .. 0.95; the counts TPs, FPs, FNs, positive_micro_FPs

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.assignment import best_pairs
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import FloatArray
-from sam3model.metrics.results import Report
 
 ALPHAS: FloatArray = np.arange(0.05, 0.99, 0.05)
 EPSILON = float(np.finfo(np.float64).eps)
@@ -149,7 +149,7 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
-class HotaResult(Report):
+class HotaResult(MetricResult):
     """combined: the figures over all sequences. sequences: the same for each, by key."""
 
     combined: Mapping[str, FloatArray]

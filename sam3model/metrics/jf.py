@@ -9,9 +9,9 @@ import numpy as np
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.boundary import boundary_radius, region_and_boundary
+from sam3model.metrics.column_runs import decode_runs
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import FloatArray, Rle, as_rle, coco_mask, rle_iou
-from sam3model.metrics.results import Report
-from sam3model.metrics.runs import decode_runs
 
 Track = Sequence[Rle | None]
 
@@ -75,7 +75,7 @@ def _exclusive(masks: list[Rle | None]) -> list[Rle | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class JFResult(Report):
+class JFResult(MetricResult):
     """J&F in percent.
 
     jf: mean of j and f; j, f: means over objects of means over frames. objects: "video/object" -> (J, F).

@@ -10,8 +10,8 @@ import numpy as np
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.jf import Track, frame_quality
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import Rle, coco_mask, rle_areas
-from sam3model.metrics.results import Report
 
 
 class ExpressionScores(NamedTuple):
@@ -54,7 +54,7 @@ def expression_scores(
 
 
 @dataclass(frozen=True, slots=True)
-class ReferringVideoResult(Report):
+class ReferringVideoResult(MetricResult):
     """Percentages. overall: the unweighted mean of the groups (ReVOS: referring and reasoning); groups: by name.
 
     Each has J&F, J, F, A (pixel accuracy) and R (robustness, nan without foreground masks). The official ReVOS script

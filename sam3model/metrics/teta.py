@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.hota import EPSILON, AssociationSums, BoolArray, associate, pair_up
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import FloatArray
-from sam3model.metrics.results import Report
 
 ALPHAS: FloatArray = np.arange(0, 0.99, 0.05)
 CLASSIFIED = slice(10, None)  # alphas from 0.5 on
@@ -149,7 +149,7 @@ def _count_class(
 
 
 @dataclass(frozen=True, slots=True)
-class TetaResult(Report):
+class TetaResult(MetricResult):
     """figures: teta, loc_a, assoc_a, cls_a, their recalls (_re) and precisions (_pr), percent; nan without any class.
 
     per_class: the same for every class with any localisation count.

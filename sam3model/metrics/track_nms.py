@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.average_precision import strongest
-from sam3model.metrics.video import box_overlap
+from sam3model.metrics.video_tracks import box_overlap
 
 BoolArray = NDArray[np.bool_]
 

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.concept_f1 import ConceptF1Result
-from sam3model.metrics.files import Source
-from sam3model.metrics.results import Report
-from sam3model.metrics.video import VideoData, load_videos
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.video_cgf1 import phrase_table, video_concept_f1
 from sam3model.metrics.video_hota import hota_shard
 from sam3model.metrics.video_teta import teta_shard
+from sam3model.metrics.video_tracks import VideoData, load_videos
 from sam3model.metrics.ytvis import ytvis_shard
 
 OFFICIAL = {"segm": "mask", "bbox": "bbox"}
 
 
 @dataclass(frozen=True, slots=True)
-class VEvalResult(Report):
+class VEvalResult(MetricResult):
     """dataset_results: figures over all videos. video_np_results: one row per (video, phrase) pair, sorted."""
 
     dataset_results: Mapping[str, float]
@@ -28,7 +28,9 @@ class VEvalResult(Report):
         return dict(self.dataset_results)
 
 
-def evaluate_saco_veval(ground_truth: Source, predictions: Source, reference_behaviour: bool = False) -> VEvalResult:
+def evaluate_saco_veval(
+    ground_truth: JsonSource, predictions: JsonSource, reference_behaviour: bool = False
+) -> VEvalResult:
     """Class AP, phrase AP, TETA of masks, phrase HOTA and cgF1, of boxes and masks.
 
     reference_behaviour: match the faults of the official TETA (see `Teta`). Raises MetricError if a file is malformed.

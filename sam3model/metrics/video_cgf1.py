@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.cgf1 import SCORE_THRESHOLD, ConceptF1
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, count_matches
-from sam3model.metrics.files import Source
 from sam3model.metrics.overlap import check_kind
-from sam3model.metrics.video import Phrase, VideoData, above, iou_masklets, load_videos
+from sam3model.metrics.video_tracks import Phrase, VideoData, above, iou_masklets, load_videos
 
 
 def evaluate_video_cgf1(
-    ground_truth: Source, predictions: Source, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD
+    ground_truth: JsonSource, predictions: JsonSource, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD
 ) -> ConceptF1Result:
     """cgF1 of tracks; see `video_concept_f1`. Raises MetricError if a file is malformed or no pair was asked."""
     return video_concept_f1(load_videos(ground_truth, predictions), iou_type, score_threshold).compute()

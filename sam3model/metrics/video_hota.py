@@ -5,17 +5,17 @@ from typing import Literal
 
 import numpy as np
 
-from sam3model.metrics.files import Source
+from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.hota import Hota, HotaResult
 from sam3model.metrics.overlap import check_kind
 from sam3model.metrics.track_nms import suppress_tracks
-from sam3model.metrics.video import Entry, TrackSet, VideoData, above, frame_iou, load_videos
+from sam3model.metrics.video_tracks import Entry, TrackSet, VideoData, above, frame_iou, load_videos
 
 Mode = Literal["phrase", "class", "agnostic"]
 
 
 def evaluate_hota(
-    ground_truth: Source, predictions: Source, iou_type: str = "segm", mode: Mode = "phrase", **options: bool
+    ground_truth: JsonSource, predictions: JsonSource, iou_type: str = "segm", mode: Mode = "phrase", **options: bool
 ) -> HotaResult:
     """HOTA of tracks; see `hota_shard` for modes and options. Raises MetricError if a file is malformed."""
     return hota_shard(load_videos(ground_truth, predictions), iou_type, mode, **options).compute()

@@ -4,18 +4,18 @@ from typing import Literal
 
 import numpy as np
 
-from sam3model.metrics.files import Source
+from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.overlap import check_kind
 from sam3model.metrics.teta import Teta, TetaResult, VideoTracks
 from sam3model.metrics.track_nms import suppress_tracks
-from sam3model.metrics.video import TrackSet, VideoData, above, frame_iou, load_videos
+from sam3model.metrics.video_tracks import TrackSet, VideoData, above, frame_iou, load_videos
 
 Suppression = Literal["none", "track", "frame"]
 
 
 def evaluate_teta(
-    ground_truth: Source,
-    predictions: Source,
+    ground_truth: JsonSource,
+    predictions: JsonSource,
     iou_type: str = "segm",
     exhaustive: bool = True,
     score_threshold: float = 0.5,

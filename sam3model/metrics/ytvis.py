@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from sam3model.metrics.annotation_files import JsonSource, require
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, strongest
-from sam3model.metrics.files import Source, require
+from sam3model.metrics.metric_result import mean_of_defined
 from sam3model.metrics.overlap import check_kind
-from sam3model.metrics.results import mean_of_defined
-from sam3model.metrics.video import Entry, VideoData, iou_masklets, load_videos
+from sam3model.metrics.video_tracks import Entry, VideoData, iou_masklets, load_videos
 
 YTVIS_RULES = ApRules(area_splits=(128.0**2, 256.0**2))
 
 
 def evaluate_ytvis(
-    ground_truth: Source,
-    predictions: Source,
+    ground_truth: JsonSource,
+    predictions: JsonSource,
     iou_type: str = "segm",
     by_phrase: bool = False,
     rules: ApRules = YTVIS_RULES,

@@ -4,7 +4,7 @@ import pytest
 
 from sam3model.errors import MetricError
 from sam3model.metrics.average_precision import AveragePrecision
-from sam3model.metrics.coco import coco_shard, evaluate_coco
+from sam3model.metrics.coco_ap import coco_shard, evaluate_coco
 from tests.metrics.conftest import close, golden
 
 TRUTH, FOUND = golden("metrics_coco_gt.json"), golden("metrics_coco_pred.json")

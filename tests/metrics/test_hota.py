@@ -6,10 +6,10 @@ import pytest
 from sam3model.errors import MetricError
 from sam3model.metrics.hota import Hota
 from sam3model.metrics.track_nms import suppress_tracks
-from sam3model.metrics.video import TrackSet, load_videos
 from sam3model.metrics.video_hota import evaluate_hota, hota_shard
+from sam3model.metrics.video_tracks import TrackSet, load_videos
 from tests.metrics.conftest import close, golden
-from tests.metrics.test_video import CASES, EDGE, EXPECTED, FOUND, KINDS, OFFICIAL, TOLERANCE, TRUTH
+from tests.metrics.test_video_tracks import CASES, EDGE, EXPECTED, FOUND, KINDS, OFFICIAL, TOLERANCE, TRUTH
 
 MODES = [
     ("phrase", "phota", "phrase"),

@@ -9,9 +9,9 @@ from scipy import ndimage
 
 from sam3model.errors import MetricError
 from sam3model.metrics.boundary import boundary_radius, disk_widths, region_and_boundary
+from sam3model.metrics.column_runs import decode_runs
 from sam3model.metrics.jf import JAndF, object_quality, without_overlaps
 from sam3model.metrics.overlap import as_rle
-from sam3model.metrics.runs import decode_runs
 from tests.metrics.conftest import close, golden
 
 REFERENCE = golden("metrics_jf.json")

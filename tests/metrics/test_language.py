@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from sam3model.errors import MetricError
-from sam3model.metrics.counting import Counting
-from sam3model.metrics.omnilabel import OmniLabelAp, evaluate_omnilabel, omnilabel_shard
+from sam3model.metrics.count_accuracy import Counting
+from sam3model.metrics.omnilabel_ap import OmniLabelAp, evaluate_omnilabel, omnilabel_shard
 from sam3model.metrics.overlap import as_rle, rle_areas
 from sam3model.metrics.referring_video import ReferringVideo, union_track
 

@@ -4,10 +4,10 @@ import pickle
 import pytest
 
 from sam3model.metrics.teta import Teta
-from sam3model.metrics.video import load_videos
 from sam3model.metrics.video_teta import evaluate_teta, teta_shard
+from sam3model.metrics.video_tracks import load_videos
 from tests.metrics.conftest import close
-from tests.metrics.test_video import CASES, EXPECTED, FOUND, TRUTH
+from tests.metrics.test_video_tracks import CASES, EXPECTED, FOUND, TRUTH
 
 RUNS = sorted(k for k in EXPECTED if k.startswith("teta_"))
 

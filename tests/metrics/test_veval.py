@@ -1,6 +1,6 @@
 from sam3model.metrics.veval import evaluate_saco_veval
 from tests.metrics.conftest import close
-from tests.metrics.test_video import EXPECTED, FOUND, TRUTH
+from tests.metrics.test_video_tracks import EXPECTED, FOUND, TRUTH
 
 
 def test_all_five_evaluators_at_once():

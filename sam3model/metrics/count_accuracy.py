@@ -7,11 +7,11 @@ import numpy as np
 
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
-from sam3model.metrics.results import Report
+from sam3model.metrics.metric_result import MetricResult
 
 
 @dataclass(frozen=True, slots=True)
-class CountingResult(Report):
+class CountingResult(MetricResult):
     """accuracy: share of exact counts; mae: mean absolute error; rmse: root of the mean squared error."""
 
     accuracy: float

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .video_sets import SIZE, complaint, figures, rle, square, write_json, write_png
+from .video_datasets import SIZE, error_of, figures, rle, square, write_json, write_png
 
 A, B = square(1, 1), square(1, 9)
 NOTHING = np.zeros(SIZE, bool)
@@ -19,11 +19,11 @@ def predict(root: Path, expression: str, *masks: np.ndarray) -> None:
 
 
 def expressions(**entries: dict[str, Any]) -> dict[str, Any]:
-    return {name[1:]: {"exp": "the thing", "obj_id": [0], **entry} for name, entry in entries.items()}
+    return {name[1:]: {"exp": "the object", "obj_id": [0], **entry} for name, entry in entries.items()}
 
 
 def mevis(root: Path) -> tuple[Path, Path]:
-    """Expression 0 means two objects and loses them at the end, 1 has no folder, 2 means nothing and finds nothing."""
+    """Expression 0 has two objects, lost in frame 1; 1 has no folder; 2 has no target and an empty prediction."""
     video = expressions(e0={"anno_id": [5, 6]}, e1={"anno_id": [5]}, e2={"anno_id": []})
     meta = {"videos": {"0ab4": {"vid_id": 1, "frames": FRAMES, "expressions": video}}}
     write_json(root / "valid_u/meta_expressions.json", meta)
@@ -33,7 +33,7 @@ def mevis(root: Path) -> tuple[Path, Path]:
     return root, root / "out"
 
 
-def test_mevis_joins_objects_and_counts_all_frames(tmp_path):
+def test_mevis_joins_objects_and_scores_all_frames(tmp_path):
     found = figures("mevis", *mevis(tmp_path))
     assert [found["J&F"], found["J"], found["F"]] == pytest.approx([50, 50, 50])
     assert (found["expressions"], found["missing"]) == (3, 1)
@@ -56,9 +56,9 @@ def revos(root: Path) -> tuple[Path, Path]:
     return root, root / "out"
 
 
-def test_revos_weighs_referring_and_reasoning_alike(tmp_path):
+def test_revos_averages_referring_and_reasoning(tmp_path):
     found = figures("revos", *revos(tmp_path))
-    # reasoning: one expression with half its pixels outside of the target and inside of the foreground, one missing
+    # reasoning: one expression with half its pixels outside the target but in the foreground, one missing
     assert [found["J"], found["referring J"], found["reasoning J"]] == pytest.approx([62.5, 100, 25])
     assert [found["R"], found["referring R"], found["reasoning R"]] == pytest.approx([62.5, 100, 25], abs=1e-4)
     assert (found["expressions"], found["missing"]) == (3, 1)
@@ -70,28 +70,28 @@ def test_robustness_is_undefined_without_the_foreground(tmp_path):
     assert figures("revos", root, predictions)["R"] is None
 
 
-def _lack_a_frame(root: Path) -> None:
+def _delete_frame(root: Path) -> None:
     (root / "out/0ab4/2/00001.png").unlink()
 
 
-def _lead_out(root: Path) -> None:
+def _use_outside_path(root: Path) -> None:
     meta = {"videos": {"../../0ab4": {"frames": FRAMES, "expressions": expressions(e0={"anno_id": [5]})}}}
     write_json(root / "valid_u/meta_expressions.json", meta)
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
-        (_lack_a_frame, "there is no"),
-        (_lead_out, "leads out of the data set"),
+        (_delete_frame, "is missing"),
+        (_use_outside_path, "is outside the data set"),
         (lambda root: predict(root / "out", "0ab4/2", NOTHING, np.zeros((3, 3), bool)), "3x3 pixels, not 16x12"),
         (lambda root: write_json(root / "valid_u/mask_dict.json", {"5": [None]}), "mask_dict.json: 5: 1 masks for 2"),
         (lambda root: write_json(root / "valid_u/mask_dict.json", {"5": [rle(A)] * 2}), "the field '6' is missing"),
         (lambda root: write_json(root / "valid_u/mask_dict.json", {"5": [rle(A[:9])] * 2, "6": [None] * 2}), "0ab4/0"),
-        (lambda root: (root / "valid_u/mask_dict.json").unlink(), "the server of the challenge"),
+        (lambda root: (root / "valid_u/mask_dict.json").unlink(), "the challenge server"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, capsys, damage, says):
+def test_invalid_files_are_reported(tmp_path, capsys, damage, message):
     root, predictions = mevis(tmp_path / "set")
     damage(root)
-    assert says in complaint(capsys, "mevis", root, predictions)
+    assert message in error_of(capsys, "mevis", root, predictions)

@@ -9,15 +9,15 @@ import numpy as np
 
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
 from sam3model.metrics.average_precision import ApRules, UnitMatches, category_curves, match_unit, strongest
-from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
+from sam3model.metrics.metric_result import MetricResult, mean_of_defined
 from sam3model.metrics.overlap import box_iou_xywh
-from sam3model.metrics.results import Report, mean_of_defined
 
 RULES = ApRules()
 
 
-class Described(NamedTuple):
+class DescriptionMatches(NamedTuple):
     """Matches of one description in one picture. kind: "C" plain category, "Dp" or "Dn" description with or without
     an object in this picture. words: length of the description.
     """
@@ -35,7 +35,7 @@ class DescriptionGroup:
     shortest: int = 0
     longest: int = 10**9
 
-    def holds(self, sample: Described) -> bool:
+    def holds(self, sample: DescriptionMatches) -> bool:
         """Does the sample belong to this group."""
         return sample.kind in self.kinds and self.shortest <= sample.words <= self.longest
 
@@ -51,7 +51,7 @@ GROUPS: Mapping[str, DescriptionGroup] = {
 
 
 @dataclass(frozen=True, slots=True)
-class OmniLabelResult(Report):
+class OmniLabelResult(MetricResult):
     """ap: harmonic mean of AP over plain categories and AP over descriptions, -1 unless both exist.
 
     groups: AP of each group, 0.50..0.95: categ, descr, and of the latter -Pos (positive in their picture), -S (up to 3
@@ -66,7 +66,7 @@ class OmniLabelResult(Report):
         return {"AP": self.ap, **{f"AP-{name}": value for name, value in self.groups.items()}}
 
 
-class OmniLabelAp(Aggregate[Described]):
+class OmniLabelAp(Aggregate[DescriptionMatches]):
     """OmniLabel AP over (picture, description) pairs; picklable, shards can be merged."""
 
     def update(
@@ -89,7 +89,7 @@ class OmniLabelAp(Aggregate[Described]):
         iou = box_iou_xywh(ranked, wanted)
         matches = match_unit(iou, np.asarray(scores, np.float64)[order], areas, own, none, RULES)
         tag = kind if kind == "C" else "Dp" if len(wanted) else "Dn"
-        self.add((image, description), Described(matches, tag, len(text.split())))
+        self.add((image, description), DescriptionMatches(matches, tag, len(text.split())))
 
     def compute(self) -> OmniLabelResult:
         """Return the figures; all pairs of a group are ranked together."""
@@ -105,12 +105,12 @@ def _group_ap(units: Sequence[UnitMatches]) -> float:
     return mean_of_defined(category_curves(units, RULES)[0][0]) if units else -1.0
 
 
-def evaluate_omnilabel(ground_truth: Source, predictions: Source) -> OmniLabelResult:
+def evaluate_omnilabel(ground_truth: JsonSource, predictions: JsonSource) -> OmniLabelResult:
     """OmniLabel AP of a results list; see `omnilabel_shard`. Raises MetricError if a file is malformed."""
     return omnilabel_shard(ground_truth, predictions).compute()
 
 
-def omnilabel_shard(ground_truth: Source, predictions: Source) -> OmniLabelAp:
+def omnilabel_shard(ground_truth: JsonSource, predictions: JsonSource) -> OmniLabelAp:
     """Match predictions {image_id, bbox, description_ids, scores} against an OmniLabel file.
 
     Boxes for a description that was not asked in their picture are ignored, as officially.

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sam3model.errors import MetricError
+from sam3model.metrics.mask_iou import ReasoningIoU, ReferringIoU, mask_overlap
 from sam3model.metrics.overlap import as_rle, rle_areas
-from sam3model.metrics.segmentation import ReasoningIoU, ReferringIoU, mask_overlap
 
 EMPTY = np.zeros((4, 4), bool)
 LEFT = np.array([[1, 1, 0, 0]] * 4, bool)

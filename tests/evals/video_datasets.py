@@ -1,4 +1,4 @@
-"""Writers of miniature video data sets, and the command on them."""
+"""Miniature video data sets, and the command on them."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from evals.app import main
+from evals.command import main
 
 GOLDENS = Path(__file__).parent.parent / "goldens"
 SIZE = (12, 16)
@@ -31,10 +31,10 @@ def label_map(objects: dict[int, np.ndarray]) -> np.ndarray:
 
 def write_png(path: Path, labels: np.ndarray, indexed: bool = True) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(labels.astype(np.uint8))
+    image = Image.fromarray(labels.astype(np.uint8))
     if indexed:
-        picture.putpalette(PALETTE)
-    picture.save(path)
+        image.putpalette(PALETTE)
+    image.save(path)
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -49,21 +49,21 @@ def rle(mask: np.ndarray) -> dict[str, Any]:
 
 
 def runs(mask: np.ndarray) -> dict[str, Any]:
-    """The same as a list of runs, as the files of YouTube-VIS have it."""
+    """An uncompressed RLE, as in YouTube-VIS files."""
     flat = np.concatenate([[False], mask.ravel("F"), [not mask.ravel("F")[-1]]])
     edges = np.flatnonzero(flat[1:] != flat[:-1])
     return {"size": list(mask.shape), "counts": np.diff(np.concatenate([[0], edges])).tolist()}
 
 
 def figures(name: str, root: Path, predictions: Path, *flags: str) -> dict[str, float]:
-    """Run the command and return what it wrote."""
+    """Run the command and return the figures it wrote."""
     out = root / "run"
     assert main([name, "--root", str(root), "--predictions", str(predictions), "--out", str(out), *flags]) == 0
     return json.loads((out / "metrics.json").read_text())["figures"]
 
 
-def complaint(capsys: Any, name: str, root: Path, predictions: Path) -> str:
-    """Run the command on something wrong and return the one line that it says."""
+def error_of(capsys: Any, name: str, root: Path, predictions: Path) -> str:
+    """Run the command on invalid input and return its one-line error."""
     out = root / "run"
     assert main([name, "--root", str(root), "--predictions", str(predictions), "--out", str(out)]) == 2
     text = capsys.readouterr().err

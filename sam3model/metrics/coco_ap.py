@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from sam3model.errors import MetricError
+from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, strongest
-from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
 from sam3model.metrics.overlap import FloatArray, check_kind, geometry_field, iou_matrix, rle_areas
 
 Entry = Mapping[str, Any]
@@ -16,8 +16,8 @@ Groups = Mapping[tuple[Any, Any], list[Entry]]
 
 
 def evaluate_coco(
-    ground_truth: Source,
-    predictions: Source,
+    ground_truth: JsonSource,
+    predictions: JsonSource,
     iou_type: str = "segm",
     positive_split: bool = False,
     mask_areas: bool = False,
@@ -28,8 +28,8 @@ def evaluate_coco(
 
 
 def coco_shard(
-    ground_truth: Source,
-    predictions: Source,
+    ground_truth: JsonSource,
+    predictions: JsonSource,
     iou_type: str = "segm",
     positive_split: bool = False,
     mask_areas: bool = False,

@@ -1,8 +1,8 @@
-"""Run-length codes as they lie in files of pictures and videos, every one checked before use."""
+"""RLE masks of annotation and prediction files, validated before use."""
 
 from typing import Any
 
-from evals.files import MAX_SIDE, field
+from evals.dataset_files import MAX_SIDE, field
 from sam3model.data.segments import encode_runs, read_runs
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle
@@ -12,13 +12,13 @@ Size = tuple[int, int]
 
 
 def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
-    """A COCO run-length code, compressed or a list of runs, as a compressed one that C code may be given.
+    """Read a COCO RLE, compressed or uncompressed, as a compressed one that is safe to pass to pycocotools.
 
-    Raises `DataError`, which says `where`, if it is malformed, does not fill its size, or has another than `size`.
+    where: starts error messages. Raises `DataError` if it is malformed, does not fill its size, or is not of `size`.
     """
     height, width = _size(value, where)
     if size is not None and (height, width) != size:
-        raise DataError(f"{where}: a mask of {width}x{height} pixels in a picture of {size[1]}x{size[0]}")
+        raise DataError(f"{where}: the mask is {width}x{height} pixels, but the image is {size[1]}x{size[0]}")
     counts = field(value, "counts", (str, bytes, list), where)
     try:
         return encode_runs(read_runs(counts, (width, height)), (width, height))
@@ -29,5 +29,5 @@ def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
 def _size(value: Any, where: str) -> Size:
     sides = field(value, "size", (list, tuple), where)
     if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
-        raise DataError(f"{where}: the field 'size' is no height and width: {sides}")
+        raise DataError(f"{where}: the field 'size' is not a valid height and width: {sides}")
     return sides[0], sides[1]

@@ -1,18 +1,18 @@
-"""What came of runs, as JSON and as Markdown tables beside the published figures."""
+"""Results of runs, as JSON and as Markdown tables next to the published figures."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evals.benchmark_types import AnyBenchmark, Figures
 from evals.published import PUBLISHED
-from evals.registry import AnyBenchmark, Figures
-from sam3model.metrics.results import plain
+from sam3model.metrics.metric_result import plain
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Figures over `scored` of `samples`; failures: key -> what went wrong, never part of a figure."""
+class RunOutcome:
+    """Figures over the `scored` of `samples` samples. failures: sample key -> error; they are not in the figures."""
 
     samples: int
     scored: int
@@ -22,17 +22,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The outcome of one benchmark for one system, with the settings of its run."""
+class BenchmarkResult:
+    """The outcome of a benchmark for one system, and the settings of the run."""
 
     benchmark: str
     split: str
     system: str
-    outcome: Outcome
+    outcome: RunOutcome
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values; an undefined figure is null."""
+        """A JSON object; an undefined figure is null."""
         outcome = self.outcome
         return {
             "benchmark": self.benchmark,
@@ -47,15 +47,15 @@ class Result:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Result":
+    def from_json(cls, data: Mapping[str, Any]) -> "BenchmarkResult":
         """The inverse of `to_json`."""
         figures = {name: math.nan if value is None else value for name, value in data["figures"].items()}
-        outcome = Outcome(data["samples"], data["scored"], figures, data["failures"], data["seconds"])
+        outcome = RunOutcome(data["samples"], data["scored"], figures, data["failures"], data["seconds"])
         return cls(data["benchmark"], data["split"], data["system"], outcome, data["settings"])
 
 
-def table(benchmark: AnyBenchmark, results: Sequence[Result]) -> str:
-    """A Markdown section: our systems, then the published ones of the same split."""
+def table(benchmark: AnyBenchmark, results: Sequence[BenchmarkResult]) -> str:
+    """A Markdown section: our results, then the published ones of the split."""
     split = results[0].split
     published = [p for p in PUBLISHED.get(benchmark.name, ()) if (p.split or benchmark.splits[0]) == split]
     names = list(benchmark.headline)
@@ -66,8 +66,8 @@ def table(benchmark: AnyBenchmark, results: Sequence[Result]) -> str:
     return f"## {benchmark.name} ({split})\n\n{benchmark.title}\n\n{_markdown(rows)}"
 
 
-def details(benchmark: AnyBenchmark, results: Iterable[Result]) -> str:
-    """Every figure that is not in the head table."""
+def details(benchmark: AnyBenchmark, results: Iterable[BenchmarkResult]) -> str:
+    """Markdown tables of all other figures."""
     parts = []
     for result in results:
         others = {n: v for n, v in result.outcome.figures.items() if n not in benchmark.headline}
@@ -77,7 +77,7 @@ def details(benchmark: AnyBenchmark, results: Iterable[Result]) -> str:
     return "\n\n".join(parts)
 
 
-def _coverage(result: Result) -> str:
+def _coverage(result: BenchmarkResult) -> str:
     outcome = result.outcome
     text = f"this run, {outcome.scored} samples" if outcome.samples else "this run"
     if outcome.failures:
@@ -88,19 +88,21 @@ def _coverage(result: Result) -> str:
 
 
 def _cell(name: str, value: float | None) -> str:
-    """Percent with one digit, correlations with three, counts as they are."""
+    """Percentages with one digit, correlations with three, counts as integers."""
     if value is None or math.isnan(value) or value == -1:
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.3f}" if name.endswith("MCC") else f"{value:.1f}"
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows, the first one the head, as a Markdown table; columns of words to the left, of numbers to the right."""
-    worded = {0, len(rows[0]) - 1} if len(rows[0]) > 2 else {0}
+    """Rows as a Markdown table, the first one as header; text aligned left, numbers right."""
+    text_columns = {0, len(rows[0]) - 1} if len(rows[0]) > 2 else {0}
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        " | ".join(c.ljust(w) if i in worded else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        " | ".join(
+            c.ljust(w) if i in text_columns else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
-    rule = "|".join("-" * (w + 1) + ("-" if i in worded else ":") for i, w in enumerate(widths))
+    rule = "|".join("-" * (w + 1) + ("-" if i in text_columns else ":") for i, w in enumerate(widths))
     return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])

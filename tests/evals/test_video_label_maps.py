@@ -1,4 +1,4 @@
-"""DAVIS, MOSE and SA-V in their layouts."""
+"""DAVIS, MOSE and SA-V in their official layouts."""
 
 import json
 import shutil
@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from .video_sets import GOLDENS, SIZE, complaint, figures, label_map, square, write_png
+from .video_datasets import GOLDENS, SIZE, error_of, figures, label_map, square, write_png
 
 A, B = square(1, 1), square(1, 9)
-SHIFTED = square(1, 10)  # beside B: 12 pixels in common of 20, every boundary pixel within 1 pixel
+SHIFTED = square(1, 10)  # against B: IoU 12 / 20, every boundary pixel within 1 pixel
 NOTHING = np.zeros(SIZE, bool)
 FRAMES = [f"{t:05d}.png" for t in range(5)]
 
 
 def davis(root: Path) -> tuple[Path, Path]:
-    """Five frames, two objects and a pixel of void; the ends are not predicted, object 3 is only in the prediction."""
+    """Five frames, two objects and a void pixel; first and last are not predicted, object 3 is only predicted."""
     (root / "ImageSets/2017").mkdir(parents=True)
     (root / "ImageSets/2017/val.txt").write_text("bike\n")
     truth = label_map({1: A, 2: B})
@@ -38,17 +38,17 @@ def test_davis_averages_objects_over_the_inner_frames(tmp_path, capsys):
     assert found["F"] == pytest.approx(50 * (1 + second_f))
     assert found["J&F"] == pytest.approx(80)
     assert (found["objects"], found["objects never seen"]) == (2, 0)
-    assert "92.2" in capsys.readouterr().out  # the published figure stands beside
+    assert "92.2" in capsys.readouterr().out  # the published figure is shown, too
 
 
-def test_mose_has_its_own_folders(tmp_path):
+def test_mose_has_its_own_layout(tmp_path):
     root, predictions = davis(tmp_path)
     (root / "train").mkdir()
     (root / "Annotations/480p").rename(root / "train/Annotations")
     assert figures("mose", root, predictions, "--split", "train")["J&F"] == pytest.approx(80)
 
 
-def test_sav_objects_overlap_and_need_not_be_seen(tmp_path):
+def test_sav_objects_may_overlap_or_be_absent(tmp_path):
     truth, predictions = tmp_path / "sav_test/Annotations_6fps", tmp_path / "out"
     (tmp_path / "sav_test").mkdir()
     (tmp_path / "sav_test/sav_test.txt").write_text("sav_000001\n")
@@ -64,7 +64,7 @@ def test_sav_objects_overlap_and_need_not_be_seen(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["davis", "sav"])
-def test_the_official_figures_come_out_of_folders(tmp_path, name):
+def test_folders_give_the_official_figures(tmp_path, name):
     golden = json.loads((GOLDENS / "metrics_jf.json").read_text())
     folder = {"davis": "Annotations/480p", "sav": "sav_val/Annotations_6fps"}[name]
     for video, entry in golden["videos"].items():
@@ -89,34 +89,34 @@ def test_the_official_figures_come_out_of_folders(tmp_path, name):
     )
 
 
-def _three_channels(path: Path) -> None:
+def _make_rgb(path: Path) -> None:
     Image.new("RGB", (16, 12)).save(path)
 
 
-def _cut_short(path: Path) -> None:
+def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:40])
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
-        (Path.unlink, "there is no"),
-        (_three_channels, "has colours (RGB)"),
-        (_cut_short, "no readable PNG"),
+        (Path.unlink, "is missing"),
+        (_make_rgb, "is a colour image (RGB)"),
+        (_truncate, "cannot be read as a PNG"),
         (lambda path: write_png(path, np.zeros((12, 15))), "is 15x12 pixels, not 16x12"),
         (lambda path: write_png(path, 255 * A, indexed=False), "give each object its own label"),
     ],
 )
-def test_a_bad_prediction_is_named(tmp_path, capsys, damage, says):
+def test_an_invalid_prediction_is_reported(tmp_path, capsys, damage, message):
     root, predictions = davis(tmp_path)
     damage(predictions / "bike/00002.png")
-    text = complaint(capsys, "davis", root, predictions)
-    assert says in text
+    text = error_of(capsys, "davis", root, predictions)
+    assert message in text
     assert "00002.png" in text
 
 
-def test_many_videos_are_shared_out_to_processes(tmp_path, monkeypatch):
-    monkeypatch.setattr("evals.video.spread.MANY", 2)
+def test_many_videos_are_spread_over_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr("evals.video.parallel.MIN_PARALLEL", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     root, predictions = davis(tmp_path)
     for folder in (root / "Annotations/480p", predictions):
@@ -124,17 +124,17 @@ def test_many_videos_are_shared_out_to_processes(tmp_path, monkeypatch):
     (predictions / "boat/00003.png").write_bytes((predictions / "boat/00001.png").read_bytes())
     (root / "ImageSets/2017/val.txt").write_text("bike\nboat\n")
     found = figures("davis", root, predictions)
-    # on the boat the second object slips in one frame of three and is never lost
+    # in "boat" the second object is shifted in one frame of three and never lost
     assert found["J&F"] == pytest.approx((80 + 50 * (1 + (2 * 1 + 0.6) / 6 + 3 / 6)) / 2)
     assert found["objects"] == 4
 
 
-def test_no_name_leads_out_of_the_data_set(tmp_path, capsys):
+def test_paths_outside_the_data_set_are_refused(tmp_path, capsys):
     root, predictions = davis(tmp_path / "set")
     (root / "ImageSets/2017/val.txt").write_text("../../../elsewhere\n")
-    assert "leads out of the data set" in complaint(capsys, "davis", root, predictions)
+    assert "is outside the data set" in error_of(capsys, "davis", root, predictions)
 
 
-def test_truth_that_only_the_server_has_is_no_zero(tmp_path, capsys):
+def test_ground_truth_only_on_the_server_is_an_error(tmp_path, capsys):
     write_png(tmp_path / "valid/Annotations/0a1b/00000.png", label_map({1: A}))
-    assert "the server of the challenge" in complaint(capsys, "mose", tmp_path, tmp_path)
+    assert "the challenge server" in error_of(capsys, "mose", tmp_path, tmp_path)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import Rle, as_rle, common_area, rle_areas
-from sam3model.metrics.results import Report
 
 Mask = Rle | NDArray[np.bool_]
 REASONING_EPSILON = 1e-5
@@ -46,7 +46,7 @@ def mask_overlap(prediction: Mask, target: Mask, ignore: Mask | None = None) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class ReasoningResult(Report):
+class ReasoningResult(MetricResult):
     """giou: mean IoU of the samples; ciou: summed intersection over summed union."""
 
     giou: float
@@ -76,7 +76,7 @@ class ReasoningIoU(Aggregate[MaskOverlap]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReferringResult(Report):
+class ReferringResult(MetricResult):
     """Figures of (generalised) referring segmentation.
 
     giou: mean IoU over all samples (mIoU of RefCOCO). ciou: summed intersection over summed union (oIoU).

@@ -39,7 +39,7 @@ def mean_of_defined(values: Any) -> float:
     return float(defined.mean()) if defined.size else -1.0
 
 
-class Report:
+class MetricResult:
     """Mixin of the frozen result dataclasses; subclasses say in `summary` which figures are the headline."""
 
     __slots__ = ()

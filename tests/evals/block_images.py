@@ -1,4 +1,4 @@
-"""Pictures of coloured blocks, a segmenter that finds them by colour words, and the real command on both."""
+"""Images of coloured blocks, a segmenter that finds them by colour words, and the real command on both."""
 
 import json
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from evals.app import main
+from evals.command import main
 from sam3agent.mllm.rules import RulesBackend
 from sam3agent.segmenter import Prompt, Segmenter
 from sam3model.instances import Instances, no_instances
 from sam3model.ops.masks import encode_rle, mask_to_box
 
 COLOURS = {"red": (220, 30, 30), "blue": (30, 60, 220), "green": (30, 160, 50), "yellow": (240, 220, 40)}
-GROUND = (128, 128, 128)
+BACKGROUND = (128, 128, 128)
 W, H = 64, 48
 Box = tuple[int, int, int, int]
 
 
 def draw(path: Path, *blocks: tuple[str, Box]) -> None:
-    """A 64 x 48 picture with blocks (colour, x0 y0 x1 y1); JPEG where the name says so."""
-    pixels = np.full((H, W, 3), GROUND, np.uint8)
+    """Write a 64x48 image with blocks (colour, x0 y0 x1 y1) as JPEG or PNG, by the extension."""
+    pixels = np.full((H, W, 3), BACKGROUND, np.uint8)
     for colour, (x0, y0, x1, y1) in blocks:
         pixels[y0:y1, x0:x1] = COLOURS[colour]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,12 +39,12 @@ def mask_of(*boxes: Box) -> np.ndarray:
 
 
 def rle_of(*boxes: Box) -> dict[str, Any]:
-    """Compressed, `counts` as text."""
+    """A compressed RLE with `counts` as text."""
     return encode_rle(mask_of(*boxes))
 
 
 def runs_of(*boxes: Box) -> dict[str, Any]:
-    """Uncompressed: a list of runs, column by column, the first one background."""
+    """An uncompressed RLE: a list of runs, column by column, starting with background."""
     flat = np.concatenate([[False], mask_of(*boxes).ravel(order="F")])
     edges = np.flatnonzero(flat[1:] != flat[:-1])
     return {"size": [H, W], "counts": np.diff(np.concatenate([[0], edges, [H * W]])).tolist()}
@@ -62,9 +62,9 @@ def xywh(box: Box) -> list[float]:
 
 @dataclass
 class Blocks:
-    """A segmenter: one instance for each connected block of the colours that a phrase names.
+    """A segmenter that returns one instance per connected block of the colours in a phrase.
 
-    opened counts pictures; broken: phrases that raise `failure`.
+    opened: number of images opened. broken: phrases that raise `failure`.
     """
 
     name: str = "blocks"
@@ -92,7 +92,7 @@ class BlockSession:
         return self._find(prompt.phrase or "")
 
     def _find(self, phrase: str) -> Instances:
-        palette = np.array([GROUND, *COLOURS.values()])
+        palette = np.array([BACKGROUND, *COLOURS.values()])
         nearest = np.abs(self.pixels[:, :, None] - palette).sum(-1).argmin(-1)
         masks = []
         for number, colour in enumerate(COLOURS, start=1):
@@ -106,10 +106,10 @@ class BlockSession:
 
 
 def run(name: str, root: Path, *flags: str, segmenter: Segmenter | None = None, code: int = 0) -> dict[str, Any]:
-    """The command in this process, with its exit code checked; what metrics.json holds."""
+    """Run the command in this process, check its exit code and return metrics.json."""
     out = root.parent / "".join(("out-", name, *flags)).replace("/", "_")
-    words = [name, "--root", str(root), "--out", str(out), *flags]
-    assert main(words, segmenter=segmenter or Blocks(), backend=RulesBackend()) == code
+    arguments = [name, "--root", str(root), "--out", str(out), *flags]
+    assert main(arguments, segmenter=segmenter or Blocks(), backend=RulesBackend()) == code
     return json.loads((out / "metrics.json").read_text())
 
 
@@ -126,11 +126,11 @@ def image(number: int, name: str, **more: Any) -> dict[str, Any]:
     return {"id": number, "file_name": name, "width": W, "height": H, **more}
 
 
-def annotation(number: int, picture: int, category: int, box: Box, segmentation: Any = None) -> dict[str, Any]:
+def annotation(number: int, image_id: int, category: int, box: Box, segmentation: Any = None) -> dict[str, Any]:
     x, y, w, h = xywh(box)
     row = {
         "id": number,
-        "image_id": picture,
+        "image_id": image_id,
         "category_id": category,
         "bbox": [x, y, w, h],
         "area": w * h,

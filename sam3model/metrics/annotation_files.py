@@ -8,10 +8,10 @@ from pydantic_core import from_json
 
 from sam3model.errors import MetricError
 
-Source = str | Path | Mapping[str, Any] | list[Any]
+JsonSource = str | Path | Mapping[str, Any] | list[Any]
 
 
-def read_json(source: Source) -> Any:
+def read_json(source: JsonSource) -> Any:
     """Return loaded JSON as it is, or read it from a path. Raises MetricError if the file is missing or no JSON."""
     if not isinstance(source, str | Path):
         return source
@@ -23,7 +23,7 @@ def read_json(source: Source) -> Any:
         raise MetricError(f"{source} is not JSON: {error}") from error
 
 
-def load_ground_truth(source: Source, *tables: str) -> Mapping[str, Any]:
+def load_ground_truth(source: JsonSource, *tables: str) -> Mapping[str, Any]:
     """Read a COCO-like file and check its tables (default: images, annotations, categories)."""
     data = read_json(source)
     name = source if isinstance(source, str | Path) else "ground truth"
@@ -35,7 +35,7 @@ def load_ground_truth(source: Source, *tables: str) -> Mapping[str, Any]:
     return data
 
 
-def load_predictions(source: Source) -> list[dict[str, Any]]:
+def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
     """Read a COCO results file: a list of objects."""
     data = read_json(source)
     name = source if isinstance(source, str | Path) else "predictions"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from .video_sets import GOLDENS, complaint, figures, rle, runs, square, write_json
+from .video_datasets import GOLDENS, error_of, figures, rle, runs, square, write_json
 
 A, B = square(1, 1), square(1, 9)
 
 
 def vis(encode=runs) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Two videos of three frames, a category with a track of space-time IoU 2/3 and one found exactly."""
+    """Two videos of three frames: a track with space-time IoU 2/3, and one predicted exactly."""
     videos = [
         {"id": k, "file_names": [f"v{k}/{t:05d}.jpg" for t in range(3)], "height": 12, "width": 16, "length": 3}
         for k in (1, 2)
@@ -42,7 +42,7 @@ def vis(encode=runs) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         ("lvvis", (), "val/val_instances.json"),
     ],
 )
-def test_ap_is_over_space_and_time(tmp_path, name, flags, path):
+def test_ap_uses_space_time_iou(tmp_path, name, flags, path):
     truth, found = vis()
     write_json(tmp_path / path, truth)
     write_json(tmp_path / "out/results.json", found)
@@ -51,13 +51,13 @@ def test_ap_is_over_space_and_time(tmp_path, name, flags, path):
     assert [result["AP"], result["AP_50"], result["AP_75"]] == pytest.approx([70, 100, 50])
 
 
-def test_the_file_may_be_named_itself_and_empty(tmp_path):
+def test_predictions_may_be_an_empty_file(tmp_path):
     write_json(tmp_path / "valid.json", vis()[0])
     assert figures("ytvis", tmp_path, write_json(tmp_path / "mine.json", []))["AP"] == 0
 
 
 def veval() -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Phrase 1 is found in the first video and missed in the second, phrase 2 is rightly not found."""
+    """Phrase 1 is found in video 1 and missed in video 2; phrase 2 is correctly not found."""
     truth, found = vis(rle)
     truth["annotations"][1]["category_id"] = 1
     truth["video_np_pairs"] = [
@@ -80,7 +80,7 @@ def test_veval_counts_negatives_and_misses(tmp_path):
     assert result["pHOTA"] == pytest.approx(100 * math.sqrt(0.5))
 
 
-def test_veval_has_the_official_figures(tmp_path):
+def test_veval_gives_the_official_figures(tmp_path):
     (tmp_path / "annotation").mkdir()
     shutil.copy(GOLDENS / "metrics_video_gt.json", tmp_path / "annotation/saco_veval_sav_test.json")
     expected = json.loads((GOLDENS / "metrics_video_expected.json").read_text())["saco_veval"]["dataset_results"]
@@ -96,46 +96,49 @@ def test_veval_has_the_official_figures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"segmentations": [None]}, "entry 0: the field 'segmentations' has 1 items for 3 frames"),
         ({"segmentations": [None, {"size": [12, 16], "counts": "1"}, None]}, "entry 0, segmentations[1]: mask whose"),
-        ({"segmentations": [None, {"size": [9, 9], "counts": [81]}, None]}, "9x9 pixels in a picture of 16x12"),
-        ({"video_id": 7}, "entry 0: the truth does not list video_id 7"),
-        ({"score": float("nan")}, "the field 'score': expected 1 numbers"),
-        ({"bboxes": [None, [1, 2], None]}, "entry 0, bboxes: expected 4 numbers"),
+        (
+            {"segmentations": [None, {"size": [9, 9], "counts": [81]}, None]},
+            "the mask is 9x9 pixels, but the image is 16x12",
+        ),
+        ({"video_id": 7}, "entry 0: video_id 7 or category_id 1 is not in the ground truth"),
+        ({"score": float("nan")}, "the field 'score': expected 1 finite numbers"),
+        ({"bboxes": [None, [1, 2], None]}, "entry 0, bboxes: expected 4 finite numbers"),
     ],
 )
-def test_a_bad_prediction_is_named(tmp_path, capsys, change, says):
+def test_an_invalid_prediction_is_reported(tmp_path, capsys, change, message):
     truth, found = vis()
     write_json(tmp_path / "valid.json", truth)
     results = write_json(tmp_path / "results.json", [{**found[0], **change}])
-    text = complaint(capsys, "ytvis", tmp_path, results)
-    assert says in text
+    text = error_of(capsys, "ytvis", tmp_path, results)
+    assert message in text
     assert "results.json" in text
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        ({"annotations": None}, "'annotations' is missing: the server"),
+        ({"annotations": None}, "'annotations' is missing; this ground truth is only"),
         ({"videos": [{"id": 1, "length": 4, "file_names": ["a"], "height": 12, "width": 16}]}, "1 file names"),
-        ({"videos": [{"id": 1, "length": 0, "file_names": [], "height": 12, "width": 1 << 30}]}, "is not believable"),
+        ({"videos": [{"id": 1, "length": 0, "file_names": [], "height": 12, "width": 1 << 30}]}, "is invalid"),
         ({"categories": [{"name": "person"}]}, "'id' is missing"),
-        ({"categories": [{"id": 1}, {"id": "1"}]}, "'id' of categories repeats itself, or mixes"),
+        ({"categories": [{"id": 1}, {"id": "1"}]}, "'id' of categories is not unique, or mixes"),
     ],
 )
-def test_bad_truth_is_named(tmp_path, capsys, change, says):
+def test_invalid_ground_truth_is_reported(tmp_path, capsys, change, message):
     truth, found = vis()
     write_json(tmp_path / "valid.json", truth | change)
-    text = complaint(capsys, "ytvis", tmp_path, write_json(tmp_path / "results.json", found))
-    assert says in text
+    text = error_of(capsys, "ytvis", tmp_path, write_json(tmp_path / "results.json", found))
+    assert message in text
     assert "valid.json" in text
 
 
-def test_a_phrase_asked_of_no_video_is_named(tmp_path, capsys):
+def test_a_phrase_of_an_unknown_video_is_reported(tmp_path, capsys):
     truth, found = veval()
     truth["video_np_pairs"][2]["video_id"] = 9
     write_json(tmp_path / "annotation/saco_veval_sav_test.json", truth)
     results = write_json(tmp_path / "results.json", found)
-    assert "video_np_pairs[2]" in complaint(capsys, "saco-veval", tmp_path, results)
+    assert "video_np_pairs[2]" in error_of(capsys, "saco-veval", tmp_path, results)

@@ -4,30 +4,32 @@
     ReVOS  meta_expressions_valid_.json, mask_dict.json and, for robustness, mask_dict_foreground.json
     predictions, both   VIDEO/EXPRESSION/00000.png, a mask for each of the `frames` of the video
 
-The target of an expression is the union of the masks of its `anno_id`; without any it asks for empty masks. An
-expression without a folder of predictions counts 0 in every figure, and `missing` says how many there are. A folder
-that lacks frames is an error.
+The target of an expression is the union of the masks of its `anno_id`; if there are none, it is empty. An expression
+without a folder of predictions counts 0 in every figure; `missing` is the number of these. A folder with missing frames
+is an error.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.files import field, inside, read_json
-from evals.masks import Size, read_rle
-from evals.registry import Figures, Source
-from evals.video.masks import progress, read_labels, size_of, whole_mask
+from evals.benchmark_types import Figures
+from evals.dataset_files import field, inside, read_json
+from evals.rle_masks import Size, read_rle
+from evals.samples import DatasetSplit
+from evals.video.label_maps import read_labels, size_of, whole_mask
+from evals.video.parallel import progress
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import Rle
 from sam3model.metrics.referring_video import ReferringVideo, union_track
 
 REVOS_TYPES = {0: "referring", 1: "reasoning"}
-"""`type_id` of the expressions that have a figure; 2 are those about nothing in the video."""
+"""Scored values of `type_id`; 2 marks expressions without a target in the video."""
 Track = Sequence[Rle | None]
 
 
 class Expression(NamedTuple):
-    """An expression of a video and how it is counted. frames: names without ending; annotations: keys of mask_dict."""
+    """An expression about a video. frames: names without extension; annotations: keys of mask_dict."""
 
     video: str
     name: str
@@ -36,23 +38,23 @@ class Expression(NamedTuple):
     group: str
 
 
-def score_mevis(source: Source, predictions: Path) -> Figures:
+def score_mevis(dataset: DatasetSplit, predictions: Path) -> Figures:
     """J&F of MeViS. Raises `DataError`."""
-    meta, masks = (inside(source.root, source.split, name) for name in ("meta_expressions.json", "mask_dict.json"))
+    meta, masks = (inside(dataset.root, dataset.split, name) for name in ("meta_expressions.json", "mask_dict.json"))
     if meta.exists() and not masks.exists():
-        raise DataError(f"there is no {masks}: the server of the challenge keeps the truth of this split")
+        raise DataError(f"{masks} is missing; the ground truth of this split is only on the challenge server")
     figures = _score(list(_expressions(meta)), _Masks(masks), None, predictions)
     return {name: value for name, value in figures.items() if name not in ("A", "R")}
 
 
-def score_revos(source: Source, predictions: Path) -> Figures:
-    """J&F of ReVOS: overall, referring and reasoning; R (robustness) if the foreground file is there.
+def score_revos(dataset: DatasetSplit, predictions: Path) -> Figures:
+    """J&F of ReVOS: overall, referring and reasoning; R (robustness) if the foreground file exists.
 
     Raises `DataError`.
     """
     meta, masks, seen = (
-        inside(source.root, name)
-        for name in (f"meta_expressions_{source.split}_.json", "mask_dict.json", "mask_dict_foreground.json")
+        inside(dataset.root, name)
+        for name in (f"meta_expressions_{dataset.split}_.json", "mask_dict.json", "mask_dict_foreground.json")
     )
     foreground = _Masks(seen, "masks_rle") if seen.exists() else None
     expressions = [e for e in _expressions(meta, REVOS_TYPES) if e.group]
@@ -63,7 +65,7 @@ def _score(
     expressions: Sequence[Expression], masks: "_Masks", foreground: "_Masks | None", predictions: Path
 ) -> dict[str, float]:
     if not predictions.is_dir():
-        raise DataError(f"there is no folder {predictions}")
+        raise DataError(f"{predictions} is not a folder")
     metric, missing = ReferringVideo(), 0
     for expression in progress(expressions, "expressions"):
         key = f"{expression.video}/{expression.name}"
@@ -76,7 +78,7 @@ def _score(
         except MetricError as error:
             raise DataError(f"{predictions / key}: {error}") from error
     if not metric.samples:
-        raise DataError(f"{masks.path}: there is no expression to score")
+        raise DataError(f"{masks.path}: no expressions to score")
     return {**metric.compute().summary(), "expressions": len(expressions), "missing": missing}
 
 
@@ -86,18 +88,18 @@ def _expressions(path: Path, groups: Mapping[int, str] | None = None) -> Iterato
         where = f"{path}: video {video}"
         frames = tuple(field(row, "frames", list, where))
         if not frames or not all(isinstance(frame, str) for frame in frames):
-            raise DataError(f"{where}: the field 'frames' is no list of names")
+            raise DataError(f"{where}: the field 'frames' is not a list of names")
         for name, expression in field(row, "expressions", dict, where).items():
-            there = f"{where}, expression {name}"
-            annotations = tuple(str(key) for key in field(expression, "anno_id", list, there))
-            group = groups.get(field(expression, "type_id", int, there), "") if groups else "all"
+            place = f"{where}, expression {name}"
+            annotations = tuple(str(key) for key in field(expression, "anno_id", list, place))
+            group = groups.get(field(expression, "type_id", int, place), "") if groups else "all"
             yield Expression(video, name, frames, annotations, group)
 
 
 class _Masks:
-    """A file of tracks by key, each a list of codes or null, checked as they are asked for.
+    """A file of tracks by key, each a list of RLEs or null, validated on access.
 
-    inner: the field of an entry that holds the list, if the entry is no list itself.
+    inner: the field of an entry with the list, if the entry itself is not the list.
     """
 
     def __init__(self, path: Path, inner: str | None = None) -> None:
@@ -106,7 +108,7 @@ class _Masks:
         self.entries = read_json(path)
 
     def track(self, key: str, frames: int) -> Track:
-        """The masks of a key. Raises `DataError` if there is none, or not one per frame."""
+        """The masks of a key, one per frame. Raises `DataError` if the key or a frame is missing."""
         where = f"{self.path}: {key}"
         values = field(self.entries, key, list if self.inner is None else dict, str(self.path))
         if self.inner is not None:
@@ -126,7 +128,7 @@ def _target(expression: Expression, masks: _Masks) -> Track:
 
 
 def _prediction(expression: Expression, predictions: Path) -> Track | None:
-    """The predicted masks, or None if there is no folder of them."""
+    """The predicted masks, or None if their folder is missing."""
     folder = f"{expression.video}/{expression.name}"
     if not inside(predictions, folder).is_dir():
         return None

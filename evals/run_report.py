@@ -1,26 +1,27 @@
-"""`python -m evals report DIR…`: runs, shards joined, in one Markdown and JSON table."""
+"""`python -m evals report DIR...`: finished runs, with shards joined, as one Markdown and JSON table."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from evals.benchmarks import find
+from evals.benchmark_registry import find
+from evals.benchmark_run import Shard
+from evals.benchmark_types import VideoBenchmark
 from evals.journal import METRICS, RUN, Predictions, read_record
-from evals.registry import PredictionBenchmark, Source
-from evals.results import Outcome, Result, details, table
-from evals.runner import Shard
+from evals.result_tables import BenchmarkResult, RunOutcome, details, table
+from evals.samples import DatasetSplit
 from sam3model.errors import ConfigError, DataError, Sam3Error
 from sam3model.files import write_json, write_text
 
 
 def report(folders: Sequence[Path], out: Path | None = None) -> str:
-    """The Markdown of all runs in (or right under) the folders; with `out`, report.md and report.json are written.
+    """Markdown of all runs in the folders or one level below; also written to `out`, as report.md and report.json.
 
-    Raises `ConfigError` where a folder holds no run or shards are missing.
+    Raises `ConfigError` if a folder has no finished run or a shard is missing.
     """
     results = _joined([run for folder in folders for run in _runs(folder)])
-    by_benchmark: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    by_benchmark: dict[tuple[str, str], list[BenchmarkResult]] = defaultdict(list)
     for result in results:
         by_benchmark[result.benchmark, result.split].append(result)
     sections = [
@@ -35,22 +36,22 @@ def report(folders: Sequence[Path], out: Path | None = None) -> str:
 
 
 def _runs(folder: Path) -> list[Path]:
-    """The folders of finished runs."""
+    """Folders of finished runs."""
     found = [folder] if (folder / METRICS).is_file() else sorted(path.parent for path in folder.glob(f"*/{METRICS}"))
     if not found:
-        hint = "; its run has not ended: give its command again" if (folder / RUN).is_file() else ""
-        raise ConfigError(f"{folder} holds no results of a run{hint}")
+        hint = "; the run is not finished: run its command again" if (folder / RUN).is_file() else ""
+        raise ConfigError(f"{folder} has no results of a run{hint}")
     return found
 
 
-def _joined(folders: Sequence[Path]) -> list[Result]:
-    """Results, with all shards of a run as one."""
+def _joined(folders: Sequence[Path]) -> list[BenchmarkResult]:
+    """Results, with the shards of a run joined."""
     whole, shards = [], defaultdict(list)
     for folder in folders:
         try:
-            result = Result.from_json(read_record(folder / METRICS))
+            result = BenchmarkResult.from_json(read_record(folder / METRICS))
         except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{folder / METRICS}: {error} is missing or of the wrong kind") from error
+            raise DataError(f"{folder / METRICS}: {error} is missing or has the wrong type") from error
         if result.settings.get("shard"):
             common = {name: value for name, value in result.settings.items() if name != "shard"}
             shards[result.benchmark, result.split, result.system, str(sorted(common.items()))].append((folder, result))
@@ -59,38 +60,40 @@ def _joined(folders: Sequence[Path]) -> list[Result]:
     return whole + [_join(parts) for parts in shards.values()]
 
 
-def _join(parts: Sequence[tuple[Path, Result]]) -> Result:
-    """Score the predictions of all shards together: AP and correlations are no means over shards."""
+def _join(parts: Sequence[tuple[Path, BenchmarkResult]]) -> BenchmarkResult:
+    """Score the predictions of all shards together: AP and correlations are not means over shards."""
     first = parts[0][1]
     count = int(first.settings["shard"].split("/")[1])
     present = {result.settings["shard"].split("/")[0] for _, result in parts}
     if absent := [f"{i}/{count}" for i in range(1, count + 1) if str(i) not in present]:
         raise ConfigError(f"{first.benchmark}: shard {', '.join(absent)} is missing")
-    predictions = [Predictions(folder) for folder, _ in parts]
+    predictions = [Predictions(folder, find(first.benchmark).kind) for folder, _ in parts]
     failures = {key: reason for _, result in parts for key, reason in result.outcome.failures.items()}
     settings = {name: value for name, value in first.settings.items() if name != "shard"}
-    outcome = rescore(first.benchmark, Source(Path(settings["root"]), first.split), settings["limit"], predictions)
+    outcome = rescore(
+        first.benchmark, DatasetSplit(Path(settings["root"]), first.split), settings["limit"], predictions
+    )
     seconds = sum(result.outcome.seconds for _, result in parts)
     return replace(
         first, outcome=replace(outcome, failures={**outcome.failures, **failures}, seconds=seconds), settings=settings
     )
 
 
-def rescore(name: str, source: Source, limit: int | None, predictions: Sequence[Predictions]) -> Outcome:
-    """Figures of predictions that lie on disk; a sample without one is a failure."""
+def rescore(name: str, dataset: DatasetSplit, limit: int | None, predictions: Sequence[Predictions]) -> RunOutcome:
+    """Score stored predictions; a sample without one is a failure."""
     benchmark = find(name)
-    if isinstance(benchmark, PredictionBenchmark):
-        raise ConfigError(f"{name} scores a folder of predictions: it has no shards")
-    samples, scorer = Shard(benchmark.read(source), limit, 0, 1), benchmark.scorer()
+    if isinstance(benchmark, VideoBenchmark):
+        raise ConfigError(f"{name} scores a folder of predictions, which has no shards")
+    samples, scorer = Shard(benchmark.read(dataset), limit, 0, 1), benchmark.scorer()
     failures = {}
     for index in range(len(samples)):
         sample = samples[index]
-        kept = next((part for part in predictions if sample.key in part), None)
-        if kept is None:
+        stored = next((part for part in predictions if sample.key in part), None)
+        if stored is None:
             failures[sample.key] = "no prediction"
             continue
         try:
-            scorer.update(sample, kept.get(sample.key))
+            scorer.update(sample, stored.get(sample.key))
         except Sam3Error as error:
             failures[sample.key] = str(error)
-    return Outcome(len(samples), len(samples) - len(failures), scorer.compute(), failures)
+    return RunOutcome(len(samples), len(samples) - len(failures), scorer.compute(), failures)

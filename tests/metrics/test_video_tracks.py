@@ -4,8 +4,8 @@ import pytest
 
 from sam3model.errors import MetricError
 from sam3model.metrics.average_precision import AveragePrecision
-from sam3model.metrics.video import load_videos
 from sam3model.metrics.video_cgf1 import evaluate_video_cgf1, phrase_table, video_concept_f1
+from sam3model.metrics.video_tracks import load_videos
 from sam3model.metrics.ytvis import ap_over, evaluate_ytvis, ytvis_shard
 from tests.metrics.conftest import close, golden
 

@@ -1,7 +1,8 @@
-"""Every benchmark by name."""
+"""All benchmarks by name."""
 
 from functools import partial
 
+from evals.benchmark_types import AnyBenchmark, PhraseBenchmark, QuestionBenchmark
 from evals.readers import (
     coco,
     countbench,
@@ -15,7 +16,6 @@ from evals.readers import (
     refcoco,
     saco,
 )
-from evals.registry import AnyBenchmark, PhraseBenchmark, QuestionBenchmark
 from evals.scorers.concepts import ConceptScorer
 from evals.scorers.counting import CountingScorer
 from evals.scorers.detection import LVIS_RULES, DetectionScorer
@@ -29,10 +29,10 @@ from sam3model.errors import ConfigError
 PLAYGROUND = (
     PhraseBenchmark(
         name="playground",
-        title="500 held-out Playground scenes, all their phrases",
+        title="500 held-out Playground scenes with all phrases",
         splits=playground.SPLITS,
         files=(),
-        get="nothing to get: the scenes are drawn as they are needed",
+        get="not needed: scenes are generated",
         headline=("cgF1", "pmF1", "IL_MCC", "AP"),
         read=playground.read_phrases,
         scorer=partial(ConceptScorer, ap=True),
@@ -40,10 +40,10 @@ PLAYGROUND = (
     ),
     QuestionBenchmark(
         name="playground-questions",
-        title="200 held-out Playground questions to the agent",
+        title="200 held-out Playground questions for the agent",
         splits=playground.SPLITS,
         files=(),
-        get="nothing to get: the scenes are drawn as they are needed",
+        get="not needed: scenes are generated",
         headline=("gIoU", "gIoU answerable", "no match reported", "cIoU"),
         read=playground.read_questions,
         scorer=PlaygroundScorer,
@@ -51,9 +51,9 @@ PLAYGROUND = (
 )
 
 JUST_BELOW_HALF = 0.4999
-"""cgF1 keeps scores of 0.5; the segmenter keeps what is above its threshold."""
-LEAST_RANKED = 0.01
-"""Least score of detections that are ranked for AP."""
+"""cgF1 keeps scores of exactly 0.5; the segmenter only keeps scores above its threshold."""
+MIN_RANKED_SCORE = 0.01
+"""Minimum score of detections ranked for AP."""
 COCO2017 = "val2017/ and annotations/ of COCO 2017: https://cocodataset.org/#download"
 
 PHRASES = (
@@ -62,7 +62,7 @@ PHRASES = (
         title="SA-Co/Gold: concept segmentation, seven subsets, three annotators",
         splits=("all", *saco.GOLD),
         files=("gt-annotations/gold_SUBSET_merged_{a,b,c}_release_test.json", "metaclip-images/", "sa1b-images/"),
-        get="https://huggingface.co/datasets/facebook/SACo-Gold; pictures as its page says",
+        get="https://huggingface.co/datasets/facebook/SACo-Gold; images as described there",
         headline=("cgF1", "pmF1", "IL_MCC"),
         read=saco.read_gold,
         scorer=ConceptScorer,
@@ -72,8 +72,8 @@ PHRASES = (
         name="saco-silver",
         title="SA-Co/Silver: concept segmentation, ten subsets",
         splits=("all", *saco.SILVER),
-        files=("gt-annotations/silver_SUBSET_merged_test.json", "SUBSET/ with its pictures, one folder per subset"),
-        get="https://huggingface.co/datasets/facebook/SACo-Silver; pictures as its page says",
+        files=("gt-annotations/silver_SUBSET_merged_test.json", "SUBSET/ with the images of each subset"),
+        get="https://huggingface.co/datasets/facebook/SACo-Silver; images as described there",
         headline=("cgF1", "pmF1", "IL_MCC"),
         read=saco.read_silver,
         scorer=ConceptScorer,
@@ -81,14 +81,14 @@ PHRASES = (
     ),
     PhraseBenchmark(
         name="coco",
-        title="COCO 2017 detection and instance segmentation, all 80 categories asked of every picture",
+        title="COCO 2017 detection and instance segmentation, every image prompted with all 80 categories",
         splits=("val",),
         files=("annotations/instances_val2017.json", "val2017/"),
         get=COCO2017,
         headline=("box AP", "mask AP", "box AP_50", "mask AP_50"),
         read=coco.read,
         scorer=DetectionScorer,
-        threshold=LEAST_RANKED,
+        threshold=MIN_RANKED_SCORE,
     ),
     PhraseBenchmark(
         name="lvis",
@@ -98,37 +98,37 @@ PHRASES = (
         get="https://www.lvisdataset.org/dataset; " + COCO2017,
         headline=("mask AP", "box AP", "cgF1", "mask AP_rare", "mask AP_common", "mask AP_frequent"),
         read=lvis.read,
-        scorer=partial(DetectionScorer, rules=LVIS_RULES, per_picture=300, concepts=True),
-        threshold=LEAST_RANKED,
+        scorer=partial(DetectionScorer, rules=LVIS_RULES, max_per_image=300, concepts=True),
+        threshold=MIN_RANKED_SCORE,
     ),
     PhraseBenchmark(
         name="odinw",
-        title="ODinW13: detection in 13 small sets, zero-shot",
+        title="ODinW13: zero-shot detection on 13 small data sets",
         splits=("test", "val"),
         files=("the 13 folders, from AerialMaritimeDrone/ to thermalDogsAndPeople/",),
         get="https://huggingface.co/GLIPModel/GLIP/tree/main/odinw_35",
         headline=("box AP", "box AP_50"),
         read=detection_sets.read_odinw,
         scorer=partial(DetectionScorer, kinds=("bbox",)),
-        threshold=LEAST_RANKED,
+        threshold=MIN_RANKED_SCORE,
     ),
     PhraseBenchmark(
         name="rf100vl",
-        title="Roboflow100-VL: detection in a hundred sets, zero-shot",
+        title="Roboflow100-VL: zero-shot detection on 100 data sets",
         splits=("test", "valid"),
-        files=("SET/test/_annotations.coco.json with the pictures beside it, for every set",),
+        files=("SET/test/_annotations.coco.json and the images next to it, for every set",),
         get="pip install rf100vl, then rf100vl.download_rf100vl(path=ROOT)",
         headline=("box AP", "box AP_50"),
         read=detection_sets.read_rf100vl,
         scorer=partial(DetectionScorer, kinds=("bbox",)),
-        threshold=LEAST_RANKED,
+        threshold=MIN_RANKED_SCORE,
     ),
     PhraseBenchmark(
         name="countbench",
-        title="CountBench: count what is asked for",
+        title="CountBench: counting the instances of a phrase",
         splits=("test",),
         files=("countbenchqa.jsonl: image, question, number", "images/"),
-        get="https://huggingface.co/datasets/vikhyatk/CountBenchQA, unpacked as docs/benchmarks.md says",
+        get="https://huggingface.co/datasets/vikhyatk/CountBenchQA, unpacked as in docs/benchmarks.md",
         headline=("accuracy", "MAE"),
         read=countbench.read,
         scorer=CountingScorer,
@@ -139,10 +139,10 @@ PHRASES = (
 def _referring(name: str, partition: str, splits: tuple[str, ...]) -> QuestionBenchmark:
     return QuestionBenchmark(
         name=name,
-        title=f"{name}: every expression to the agent",
+        title=f"{name}: every expression as a question for the agent",
         splits=splits,
         files=(f"{name}/refs({partition}).p", f"{name}/instances.json", "train2014/ of COCO"),
-        get="https://github.com/lichengunc/refer; pictures: http://images.cocodataset.org/zips/train2014.zip",
+        get="https://github.com/lichengunc/refer; images: http://images.cocodataset.org/zips/train2014.zip",
         headline=("gIoU", "cIoU", "Pr@0.5"),
         read=partial(refcoco.read, folder=name, partition=partition),
         scorer=ReferringScorer,
@@ -152,10 +152,10 @@ def _referring(name: str, partition: str, splits: tuple[str, ...]) -> QuestionBe
 QUESTIONS = (
     QuestionBenchmark(
         name="reasonseg",
-        title="ReasonSeg: implicit questions to the agent",
+        title="ReasonSeg: implicit questions for the agent",
         splits=("val", "test", "train"),
         files=("val/ and test/ with X.jpg and X.json",),
-        get="https://github.com/dvlab-research/LISA (ReasonSeg); repacks as boolean masks lack the ignored regions",
+        get="https://github.com/dvlab-research/LISA (ReasonSeg); repacks with boolean masks lack the ignored regions",
         headline=("gIoU", "cIoU"),
         read=reasonseg.read,
         scorer=ReasoningScorer,
@@ -165,10 +165,10 @@ QUESTIONS = (
     _referring("refcocog", "umd", ("val", "test")),
     QuestionBenchmark(
         name="grefcoco",
-        title="gRefCOCO: expressions with one, several or no target",
+        title="gRefCOCO: expressions with no, one or several targets",
         splits=("val", "testA", "testB"),
         files=("grefcoco/grefs(unc).json (or .p)", "grefcoco/instances.json", "train2014/ of COCO"),
-        get="https://github.com/henghuiding/gRefCOCO; pictures: http://images.cocodataset.org/zips/train2014.zip",
+        get="https://github.com/henghuiding/gRefCOCO; images: http://images.cocodataset.org/zips/train2014.zip",
         headline=("gIoU", "cIoU", "N_acc", "T_acc", "Pr@0.7", "Pr@0.8", "Pr@0.9"),
         read=refcoco.read_generalised,
         scorer=ReferringScorer,
@@ -185,7 +185,7 @@ QUESTIONS = (
     ),
     QuestionBenchmark(
         name="groundingsuite",
-        title="GroundingSuite-Eval: captions of things, parts and stuff",
+        title="GroundingSuite-Eval: captions of objects, parts and stuff",
         splits=("test",),
         files=("GroundingSuite-Eval.jsonl", "unlabeled2017/ of COCO"),
         get="https://huggingface.co/datasets/hustvl/GSEval",
@@ -195,7 +195,7 @@ QUESTIONS = (
     ),
     QuestionBenchmark(
         name="mmr",
-        title="MMR: questions with several targets, things and parts",
+        title="MMR: questions with several targets, objects and parts",
         splits=tuple(mmr.FILES),
         files=("MMR/MMR_val.json, MMR_test_{obj_only,part_only,mixed}.json", "train2017/ and val2017/ of COCO"),
         get="https://github.com/jdg900/MMR; " + COCO2017,
@@ -209,11 +209,11 @@ BENCHMARKS: dict[str, AnyBenchmark] = {b.name: b for b in (*PLAYGROUND, *PHRASES
 
 
 def find(name: str) -> AnyBenchmark:
-    """The benchmark of a name; raises `ConfigError` with the nearest one where there is none."""
+    """The benchmark of this name. Raises `ConfigError`, with the closest name, if it is unknown."""
     import difflib
 
     if name in BENCHMARKS:
         return BENCHMARKS[name]
     near = difflib.get_close_matches(name, BENCHMARKS, n=1)
-    hint = f": did you mean {near[0]}?" if near else "; `python -m evals list` shows all"
-    raise ConfigError(f"there is no benchmark {name!r}{hint}")
+    hint = f": did you mean {near[0]}?" if near else "; see `python -m evals list`"
+    raise ConfigError(f"unknown benchmark {name!r}{hint}")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
-from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
+from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
 from sam3model.metrics.overlap import FloatArray, Rle, coco_mask, rle_areas
 
 Entry = Mapping[str, Any]
@@ -156,7 +156,7 @@ class VideoData:
         return TrackSet.of(kind, chosen, self.frames[phrase[0]])
 
 
-def load_videos(ground_truth: Source, predictions: Source) -> VideoData:
+def load_videos(ground_truth: JsonSource, predictions: JsonSource) -> VideoData:
     """Read a YT-VIS style file and a results list, paths or loaded JSON.
 
     Raises MetricError if a file is malformed, or an entry belongs to a video or category that is not in the file.

@@ -1,4 +1,4 @@
-"""Miniatures of the phrase benchmarks in their official layouts, through the command, with figures computed by hand."""
+"""Miniatures of the phrase benchmarks in their official layouts, with figures computed by hand."""
 
 import json
 import math
@@ -8,13 +8,13 @@ import pytest
 
 from evals.readers.detection_sets import ODINW13
 from sam3model.data.coco import real_categories
-from tests.evals.world import annotation, draw, figures, image, polygon_of, rle_of, run, runs_of, write_json
+from tests.evals.block_images import annotation, draw, figures, image, polygon_of, rle_of, run, runs_of, write_json
 
 A, B, C = (8, 8, 24, 24), (32, 8, 48, 24), (8, 32, 24, 40)
 
 
 def saco_file(pairs: list[tuple[int, str, str, bool]], masks: dict[int, list[tuple]]) -> dict:
-    """Pairs (id, file, phrase, exhaustive) and the boxes drawn for each; boxes are normalised, as in SA-Co."""
+    """Pairs (id, file, phrase, exhaustive) and the target boxes of each; `bbox` is normalised, as in SA-Co."""
     images = [image(i, name, text_input=text, is_instance_exhaustive=done) for i, name, text, done in pairs]
     rows = [
         {**annotation(100 * i + n, i, 1, box, rle_of(box)), "bbox": [box[0] / 64, box[1] / 48, 0.25, 0.33]}
@@ -24,7 +24,7 @@ def saco_file(pairs: list[tuple[int, str, str, bool]], masks: dict[int, list[tup
     return {"images": images, "annotations": rows, "categories": [{"id": 1, "name": "object"}]}
 
 
-def test_saco_gold_takes_the_best_annotator_and_the_finished_pairs(tmp_path):
+def test_saco_gold_scores_the_best_annotator_and_exhaustive_pairs(tmp_path):
     root = tmp_path / "gold"
     draw(root / "metaclip-images/1/a.jpg", ("red", A), ("red", B), ("green", C), ("yellow", (40, 32, 56, 40)))
     phrases = ("red block", "blue block", "green block", "yellow block", "red thing")
@@ -35,14 +35,14 @@ def test_saco_gold_takes_the_best_annotator_and_the_finished_pairs(tmp_path):
     for annotator, content in zip("abc", ((pairs, wrong), (pairs, right), (unfinished, wrong)), strict=True):
         write_json(root / f"gt-annotations/gold_crowded_merged_{annotator}_release_test.json", saco_file(*content))
     got = figures("saco-gold", root, "--split", "crowded")
-    # positives: red (2 of 2) and green (1 of 1); negatives: blue (rightly empty) and yellow (one false detection)
+    # positives: red (2 of 2) and green (1 of 1); negatives: blue (correctly empty) and yellow (one false positive)
     assert got["IL_MCC"] == pytest.approx(2 / math.sqrt(3 * 2 * 2 * 1), abs=1e-4)
     assert got["pmF1"] == pytest.approx(100, abs=0.02)
     assert got["cgF1"] == pytest.approx(57.73, abs=0.02)
     assert got["pairs"] == 4
 
 
-def test_saco_silver_averages_over_its_subsets(tmp_path):
+def test_saco_silver_averages_over_subsets(tmp_path):
     root = tmp_path / "silver"
     names = ("bdd100k", "droid", "ego4d", "food_rec", "geode", "inaturalist", "nga_art", "sav", "yt1b")
     files = [f"silver_{name}_merged_test.json" for name in names] + ["silver_fathomnet_test.json"]
@@ -58,7 +58,7 @@ def test_saco_silver_averages_over_its_subsets(tmp_path):
     assert figures("saco-silver", root, "--split", "sav")["pairs"] == 2
 
 
-def test_coco_scores_boxes_and_masks_of_polygons_and_codes(tmp_path):
+def test_coco_scores_boxes_and_masks_of_polygons_and_rles(tmp_path):
     root = tmp_path / "coco"
     draw(root / "val2017/000000000001.jpg", ("red", A), ("red", B), ("blue", C))
     draw(root / "val2017/000000000002.jpg", ("red", A))
@@ -67,7 +67,7 @@ def test_coco_scores_boxes_and_masks_of_polygons_and_codes(tmp_path):
         annotation(1, 1, 1, A, [polygon_of(A)]),
         annotation(2, 1, 1, B, rle_of(B)),
         annotation(3, 2, 1, A, runs_of(A)),
-        annotation(4, 1, 2, wide, [polygon_of(wide)]),  # found is half of it: right at IoU 0.5 alone
+        annotation(4, 1, 2, wide, [polygon_of(wide)]),  # the prediction is half of it: correct at IoU 0.5 only
     ]
     content = {
         "images": [image(1, "000000000001.jpg"), image(2, "000000000002.jpg")],
@@ -83,11 +83,11 @@ def test_coco_scores_boxes_and_masks_of_polygons_and_codes(tmp_path):
     assert got["box AP"] == got["mask AP"] == pytest.approx((100 + 10) / 2)
     assert got["mask AP_50"] == pytest.approx(100)
     assert got["mask AP_75"] == pytest.approx(50)
-    asked = json.loads((tmp_path / "out-coco/predictions.jsonl").read_text().splitlines()[0])
-    assert asked["phrases"] == ["red block", "blue block", "green lawn"]
+    first = json.loads((tmp_path / "out-coco/predictions.jsonl").read_text().splitlines()[0])
+    assert first["phrases"] == ["red block", "blue block", "green lawn"]
 
 
-def test_lvis_ignores_what_was_not_checked(tmp_path):
+def test_lvis_ignores_categories_that_were_not_checked(tmp_path):
     root = tmp_path / "lvis"
     draw(root / "val2017/000000000001.jpg", ("red", A), ("blue", B), ("green", C))
     draw(root / "train2017/000000000002.jpg", ("red", A), ("red", C), ("blue", B))
@@ -112,15 +112,15 @@ def test_lvis_ignores_what_was_not_checked(tmp_path):
         },
     )
     got = figures("lvis", root)
-    assert got["mask AP_frequent"] == pytest.approx(100)  # the second red of picture 2 is not charged
-    assert got["mask AP_rare"] == pytest.approx(50)  # a false blue of equal score ranks before the true one
+    assert got["mask AP_frequent"] == pytest.approx(100)  # the second red block of image 2 is ignored
+    assert got["mask AP_rare"] == pytest.approx(50)  # a false positive with an equal score ranks first
     assert got["mask AP"] == pytest.approx(75)
-    assert got["mask AP_common"] == -1  # green was never asked for
-    # pairs: red 1 (right), blue 1 (false), blue 2 (right); red 2 is unfinished
+    assert got["mask AP_common"] == -1  # green was never prompted
+    # pairs: red 1 (correct), blue 1 (false), blue 2 (correct); red 2 is not exhaustive
     assert got["IL_MCC"] == pytest.approx(0, abs=1e-6)
 
 
-def test_odinw_is_the_mean_of_thirteen_sets(tmp_path):
+def test_odinw_is_the_mean_of_13_data_sets(tmp_path):
     root = tmp_path / "odinw"
     for place in ODINW13:
         box = B if place == "pothole" else A
@@ -160,13 +160,13 @@ def test_rf100vl_leaves_out_the_root_category(tmp_path):
     assert first["phrases"] == ["red-block", "red block"]
 
 
-def test_a_category_of_roboflow_that_is_annotated_is_asked_for():
+def test_a_roboflow_root_category_with_annotations_is_kept():
     animals, cat = {"id": 0, "name": "animals", "supercategory": "none"}, {"id": 1, "supercategory": "animals"}
     assert real_categories([animals, cat], [{"category_id": 1}]) == [cat]
     assert real_categories([animals, cat], [{"category_id": 0}]) == [animals, cat]
 
 
-def test_countbench_counts_what_the_question_names(tmp_path):
+def test_countbench_counts_the_phrase_of_the_question(tmp_path):
     root = tmp_path / "count"
     draw(root / "images/1.png", ("red", A), ("red", B), ("blue", C))
     draw(root / "images/2.png", ("blue", A), ("blue", B))
@@ -178,7 +178,7 @@ def test_countbench_counts_what_the_question_names(tmp_path):
     assert figures("countbench", root) == {"accuracy": 50.0, "MAE": 1.5, "pictures": 2}
 
 
-def test_nothing_is_scored_for_a_picture_that_is_missing(tmp_path: Path):
+def test_a_missing_image_is_not_scored(tmp_path: Path):
     root = tmp_path / "count"
     draw(root / "images/1.png", ("red", A))
     rows = [{"image": f"{n}.png", "question": "How many red blocks?", "number": 1} for n in (1, 2)]

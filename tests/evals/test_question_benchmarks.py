@@ -1,4 +1,4 @@
-"""Miniatures of the question benchmarks in their official layouts; the agent's rules answer, the figures are ours."""
+"""Miniatures of the question benchmarks in their official layouts, answered by the rules backend."""
 
 import json
 import pickle
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.evals.world import Blocks, annotation, draw, figures, image, polygon_of, rle_of, run, write_json, xywh
+from tests.evals.block_images import Blocks, annotation, draw, figures, image, polygon_of, rle_of, run, write_json, xywh
 
 A, B, C = (8, 8, 24, 24), (32, 8, 48, 24), (8, 32, 24, 40)
 TRAIN2014 = "images/mscoco/images/train2014"
@@ -20,12 +20,12 @@ def reasonseg_json(text: str, shapes: list[dict], sentence: bool = False) -> str
 
 
 def inclusive(box: tuple[int, int, int, int]) -> list[list[float]]:
-    """Corners of a polygon whose outline is still in the box."""
+    """Corners of a polygon whose drawn outline stays inside the box."""
     x0, y0, x1, y1 = box
     return [[x0, y0], [x1 - 0.5, y0], [x1 - 0.5, y1 - 0.5], [x0, y1 - 0.5]]
 
 
-def test_reasonseg_paints_small_on_large_and_leaves_ignored_pixels_out(tmp_path):
+def test_reasonseg_draws_small_polygons_last_and_skips_ignored_pixels(tmp_path):
     folder = tmp_path / "rs/val"
     draw(folder / "one.jpg", ("red", A))
     draw(folder / "two.jpg", ("blue", A))
@@ -36,7 +36,7 @@ def test_reasonseg_paints_small_on_large_and_leaves_ignored_pixels_out(tmp_path)
     wide = {"label": "target", "points": inclusive((8, 8, 40, 24))}
     (folder / "two.json").write_text(reasonseg_json("the blue block", [wide]), encoding="utf-8")
     got = figures("reasonseg", tmp_path / "rs")
-    # one: 8 x 16 of the block is wanted and found, the other half ignored. two: 256 of 512 pixels.
+    # one: half of the block (8x16) is target and predicted, the other half is ignored. two: 256 of 512 pixels.
     assert got["gIoU"] == pytest.approx(75, abs=1e-3)
     assert got["cIoU"] == pytest.approx(100 * (128 + 256) / (128 + 512), abs=1e-3)
     assert got["gIoU long"] == pytest.approx(100, abs=1e-3)
@@ -44,12 +44,12 @@ def test_reasonseg_paints_small_on_large_and_leaves_ignored_pixels_out(tmp_path)
 
 
 def refs(*entries: tuple[int, object, str, list[str]]) -> list[dict]:
-    """References (image, annotation ids, split, sentences), with numpy numbers as in the official pickles."""
+    """References (image, annotation ids, split, sentences), with numpy scalars as in the official pickles."""
     return [
         {
             "ref_id": np.int64(number),
             "ann_id": annotations,
-            "image_id": picture,
+            "image_id": image_id,
             "split": split,
             "file_name": "unused",
             "sentences": [
@@ -57,12 +57,12 @@ def refs(*entries: tuple[int, object, str, list[str]]) -> list[dict]:
                 for i, text in enumerate(texts)
             ],
         }
-        for number, (picture, annotations, split, texts) in enumerate(entries)
+        for number, (image_id, annotations, split, texts) in enumerate(entries)
     ]
 
 
 def coco_root(root: Path, folder: str) -> None:
-    """Pictures of COCO train2014 and the instances of a RefCOCO folder: red A and C and blue B in picture 581857."""
+    """An image of COCO train2014 and `instances.json`: red blocks A and C and blue block B in image 581857."""
     name = "COCO_train2014_000000581857.jpg"
     draw(root / TRAIN2014 / name, ("red", A), ("blue", B), ("red", C))
     rows = [
@@ -78,7 +78,7 @@ def coco_root(root: Path, folder: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "partition", "protocol"), [("refcoco", "unc", 0), ("refcocog", "umd", 4)])
-def test_refcoco_asks_every_sentence_and_encodes_each_picture_once(tmp_path, name, partition, protocol):
+def test_refcoco_asks_every_sentence_and_encodes_an_image_once(tmp_path, name, partition, protocol):
     root = tmp_path / "refer"
     coco_root(root, name)
     entries = refs(
@@ -89,7 +89,7 @@ def test_refcoco_asks_every_sentence_and_encodes_each_picture_once(tmp_path, nam
     (root / name / f"refs({partition}).p").write_bytes(pickle.dumps(entries, protocol))
     segmenter = Blocks()
     got = figures(name, root, segmenter=segmenter)
-    # right: blue (256 px) and bottommost (128 px); wrong: a red block instead of B
+    # correct: blue (256 px) and bottommost (128 px); wrong: a red block instead of B
     assert got["questions"] == 3
     assert got["gIoU"] == pytest.approx(100 * 2 / 3)
     assert got["Pr@0.5"] == pytest.approx(100 * 2 / 3)
@@ -98,7 +98,7 @@ def test_refcoco_asks_every_sentence_and_encodes_each_picture_once(tmp_path, nam
 
 
 @pytest.mark.parametrize("form", ["json", "p"])
-def test_grefcoco_knows_no_target_and_several(tmp_path, form):
+def test_grefcoco_supports_no_and_several_targets(tmp_path, form):
     root = tmp_path / "refer"
     coco_root(root, "grefcoco")
     entries = refs(
@@ -111,14 +111,14 @@ def test_grefcoco_knows_no_target_and_several(tmp_path, form):
     plain = [{**entry, "ref_id": int(entry["ref_id"])} for entry in entries]
     file.write_bytes(pickle.dumps(entries) if form == "p" else json.dumps(plain).encode())
     got = figures("grefcoco", root, "--split", "testA")
-    assert got["gIoU"] == pytest.approx(50)  # 1 for the reds, 1 for nothing green, 0 for the blue, 0 for no yellow
+    assert got["gIoU"] == pytest.approx(50)  # red 1, green 1 (no target), blue 0 (no target), yellow 0 (missed)
     assert got["cIoU"] == pytest.approx(100 * 384 / (384 + 256 + 256))
     assert got["N_acc"] == pytest.approx(50)
     assert got["T_acc"] == pytest.approx(50)
     assert got["Pr@0.9"] == pytest.approx(50)
 
 
-def test_omnilabel_ranks_all_descriptions_of_a_group_together(tmp_path):
+def test_omnilabel_ranks_the_descriptions_of_a_group_together(tmp_path):
     root = tmp_path / "ol"
     draw(root / "images/coco/1.jpg", ("red", A), ("blue", B))
     texts = ["red", "green", "the blue block", "the red block", "all of the green blocks"]
@@ -136,12 +136,12 @@ def test_omnilabel_ranks_all_descriptions_of_a_group_together(tmp_path):
     write_json(root / "dataset_all_val_v0.1.4.json", content)
     got = figures("omnilabel", root)
     assert got["AP-categ"] == pytest.approx(100)
-    # descriptions: blue right, then a false red; one of two boxes found: precision 1 at 51 of the 101 recalls
+    # descriptions: blue correct, then a false red; 1 of 2 boxes found: precision 1 at 51 of 101 recall points
     assert got["AP-descr"] == pytest.approx(100 * 51 / 101, abs=0.01)
     assert got["AP-descr-S"] == pytest.approx(100)
     assert got["AP-descr-M"] == 0
-    share = 51 / 101
-    assert got["AP"] == pytest.approx(100 * 2 * share / (1 + share), abs=0.01)
+    descriptions = 51 / 101
+    assert got["AP"] == pytest.approx(100 * 2 * descriptions / (1 + descriptions), abs=0.01)
 
 
 def test_groundingsuite_scores_masks_and_boxes(tmp_path):
@@ -156,7 +156,7 @@ def test_groundingsuite_scores_masks_and_boxes(tmp_path):
     (root / "GroundingSuite-Eval.jsonl").write_text("\n".join(lines) + "\n")
     got = figures("groundingsuite", root)
     assert got["gIoU"] == pytest.approx(75)
-    assert got["box Acc@0.5"] == 50  # an IoU of exactly one half is not above it
+    assert got["box Acc@0.5"] == 50  # an IoU of exactly 0.5 does not count
     assert got["gIoU class 1"] == pytest.approx(50)
 
 
@@ -180,17 +180,17 @@ def test_mmr_assigns_masks_to_targets(tmp_path):
     assert got["union gIoU"] == pytest.approx(100 * (384 / 512 + 1) / 2, abs=1e-3)
 
 
-@pytest.mark.parametrize("flags", [(), ("--keep-pictures",)])
-def test_every_answer_keeps_its_trace(tmp_path, flags):
+@pytest.mark.parametrize("flags", [(), ("--keep-images",), ("--keep-pictures",)])
+def test_every_answer_has_a_trace(tmp_path, flags):
     root = tmp_path / "gs"
     draw(root / "1.jpg", ("red", A))
     row = {"idx": "7/a", "image_path": "1.jpg", "caption": "the red block", "class_id": 0, "box": list(A)}
     (root / "GroundingSuite-Eval.jsonl").write_text(json.dumps({**row, "segmentation": rle_of(A)}))
     run("groundingsuite", root, *flags)
     (out,) = tmp_path.glob("out-groundingsuite*")
-    kept = json.loads((out / "predictions.jsonl").read_text())
-    trace = [json.loads(line) for line in (out / kept["trace"] / "trace.jsonl").read_text().splitlines()]
+    prediction = json.loads((out / "predictions.jsonl").read_text())
+    trace = [json.loads(line) for line in (out / prediction["trace"] / "trace.jsonl").read_text().splitlines()]
     assert trace[0]["event"] == "start"
     assert trace[-1]["event"] == "end"
-    assert kept["status"] == "answered"
-    assert (out / kept["trace"] / "overlay.png").exists() == bool(flags)
+    assert prediction["status"] == "answered"
+    assert (out / prediction["trace"] / "overlay.png").exists() == bool(flags)
