@@ -1,4 +1,4 @@
-"""Picture sets: phrases with three annotators (cgF1), and many categories (COCO AP)."""
+"""Synthetic image data sets: phrases with three annotators (cgF1), and many categories (COCO AP)."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from benchmarks.metric_sets import JITTER, Canvas, Draws, EncodedMask, Json, Sha
 ANNOTATORS = "abc"
 
 
-def phrase_set(seed: int, pictures: int, objects: int, width: int, height: int) -> tuple[list[Json], list[Json]]:
-    """One phrase per picture: a file per annotator, and predictions. Boxes and areas are shares of the picture's size.
+def phrase_set(seed: int, images: int, objects: int, width: int, height: int) -> tuple[list[Json], list[Json]]:
+    """One phrase per image: a file per annotator, and predictions. Boxes and areas are relative to the image size.
 
-    A quarter of the phrases is negative. The later annotators see jittered objects, miss some and now and then disagree
-    altogether; a few objects are crowds, a few pictures are not annotated exhaustively.
+    A quarter of the phrases are negative. The second and third annotators have jittered objects, miss some and
+    sometimes disagree completely. A few objects are crowds, and a few images are not annotated exhaustively.
     """
     dice, canvas = Draws(seed), Canvas.of(width, height, 0.06, 0.5)
     files: list[Json] = [
@@ -19,7 +19,7 @@ def phrase_set(seed: int, pictures: int, objects: int, width: int, height: int) 
         for a in ANNOTATORS
     ]
     predictions: list[Json] = []
-    for i in range(pictures):
+    for i in range(images):
         count = 0 if dice.chance(0.25) else objects
         base = [dice.shape(canvas) for _ in range(count)]
         for rank, file in enumerate(files):
@@ -80,15 +80,15 @@ def _relative(mask: EncodedMask, canvas: Canvas) -> Json:
 
 
 def category_set(
-    seed: int, pictures: int, objects: int, width: int, height: int, kinds: int = 6
+    seed: int, images: int, objects: int, width: int, height: int, kinds: int = 6
 ) -> tuple[Json, list[Json]]:
-    """Many categories in absolute pixels, with crowds; the last picture is crowded by one category."""
+    """Many categories with crowds, boxes in pixels; the last image has many objects of one category."""
     dice, canvas = Draws(seed), Canvas.of(width, height, 0.03, 0.6)
     categories = [{"id": 3 * c + 1, "name": f"cat{c}"} for c in range(kinds)]
     truth: Json = {"info": {}, "images": [], "annotations": [], "categories": categories}
     predictions: list[Json] = []
-    for i in range(pictures):
-        last, image = i == pictures - 1, 10 + 7 * i
+    for i in range(images):
+        last, image = i == images - 1, 10 + 7 * i
         truth["images"].append({"id": image, "file_name": f"im_{i:05d}.jpg", "width": width, "height": height})
         candidates: list[tuple[Shape, int, bool]] = []
         for _ in range(objects + 30 * last):

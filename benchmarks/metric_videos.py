@@ -1,4 +1,4 @@
-"""Video sets: tracks of several phrases (YT-VIS form), and objects with masks per frame (J&F)."""
+"""Synthetic video data sets: tracks of several phrases (YT-VIS format), and objects with masks per frame (J&F)."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ Trail = list[Shape | None]
 
 
 class Phrases:
-    """Tracks of a few phrases per video; two are in it, one is not, and the last video has none."""
+    """Tracks of three phrases per video, of which two are positive; in the last video none is."""
 
     def __init__(self, seed: int, frames: int, objects: int, width: int, height: int, kinds: int = 5):
         self.dice, self.canvas = Draws(seed), Canvas.of(width, height, 0.12, 0.5)
@@ -62,7 +62,7 @@ class Phrases:
         return True
 
     def _follow(self, video: int, category: int, positive: list[int], trail: Trail) -> None:
-        """Predict an object, sometimes in two pieces, sometimes as another phrase."""
+        """Predict an object, sometimes as two tracks, sometimes as another phrase."""
         dice = self.dice
         amount = dice.pick((0.03, 0.08, 0.2, 0.35))
         moved = [None if s is None or dice.chance_at_most(0.05) else dice.jitter(s, amount) for s in trail]
@@ -99,7 +99,7 @@ def phrase_videos(
 
 
 def object_videos(seed: int, videos: int, frames: int, objects: int, width: int, height: int) -> Json:
-    """Masks of target and prediction per object and frame; predictions blink and hallucinate now and then."""
+    """Masks of target and prediction per object and frame; predictions sometimes miss or hallucinate."""
     dice, result = Draws(seed), {}
     large, small = Canvas.of(width, height, 0.12, 0.5), Canvas.of(width, height, 0.1, 0.2)
     empty = EncodedMask.encode(np.zeros((height, width), np.uint8))
@@ -117,7 +117,7 @@ def object_videos(seed: int, videos: int, frames: int, objects: int, width: int,
 
 
 def _visible(dice: Draws, canvas: Canvas, frames: int) -> tuple[Trail, list[EncodedMask | None]]:
-    """A track that is seen in at least two of the inner frames."""
+    """A track that is visible in at least two frames other than the first and the last."""
     while True:
         trail = dice.track(dice.shape(canvas), frames, canvas)
         masks = [EncodedMask.of(s, canvas) for s in trail]

@@ -1,4 +1,4 @@
-"""Metrics of the field: pure functions over arrays and RLE, and small aggregates that update, merge and compute."""
+"""Segmentation and tracking metrics: pure functions on arrays and RLEs, and aggregates with update, merge, compute."""
 
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision
 from sam3model.metrics.cgf1 import ConceptF1, evaluate_cgf1

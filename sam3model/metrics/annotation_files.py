@@ -1,4 +1,4 @@
-"""Reading COCO-like ground truth and prediction files, with errors that name the file and the field."""
+"""Read COCO-like annotation and prediction files; errors name file and field."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +12,19 @@ JsonSource = str | Path | Mapping[str, Any] | list[Any]
 
 
 def read_json(source: JsonSource) -> Any:
-    """Return loaded JSON as it is, or read it from a path. Raises MetricError if the file is missing or no JSON."""
+    """Read JSON from a path; loaded JSON is returned as is. Raises `MetricError` if the file is missing or invalid."""
     if not isinstance(source, str | Path):
         return source
     try:
-        return from_json(Path(source).read_bytes(), cache_strings="keys")  # twice as fast as json
+        return from_json(Path(source).read_bytes(), cache_strings="keys")  # twice as fast as the json module
     except OSError as error:
         raise MetricError(f"cannot read {source}: {error.strerror}") from error
     except ValueError as error:
-        raise MetricError(f"{source} is not JSON: {error}") from error
+        raise MetricError(f"{source} is not valid JSON: {error}") from error
 
 
 def load_ground_truth(source: JsonSource, *tables: str) -> Mapping[str, Any]:
-    """Read a COCO-like file and check its tables (default: images, annotations, categories)."""
+    """Read a COCO-like file with these lists (default: images, annotations, categories). Raises `MetricError`."""
     data = read_json(source)
     name = source if isinstance(source, str | Path) else "ground truth"
     if not isinstance(data, Mapping):
@@ -36,7 +36,7 @@ def load_ground_truth(source: JsonSource, *tables: str) -> Mapping[str, Any]:
 
 
 def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
-    """Read a COCO results file: a list of objects."""
+    """Read a COCO results file, a list of objects. Raises `MetricError`."""
     data = read_json(source)
     name = source if isinstance(source, str | Path) else "predictions"
     if not isinstance(data, list) or not all(isinstance(p, dict) for p in data):
@@ -45,7 +45,7 @@ def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
 
 
 def require(entry: Mapping[str, Any], field: str, what: str) -> Any:
-    """Return a field of an entry. Raises MetricError naming the entry if it is not there."""
+    """Return a field of an entry. Raises `MetricError` if it is missing."""
     try:
         return entry[field]
     except KeyError:

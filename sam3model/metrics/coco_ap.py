@@ -1,4 +1,4 @@
-"""COCO AP and AR of pictures, masks and boxes, as pycocotools computes them."""
+"""COCO AP and AR of masks and boxes in images, equal to pycocotools."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ def evaluate_coco(
     mask_areas: bool = False,
     rules: ApRules | None = None,
 ) -> ApResult:
-    """COCO AP and AR; see `coco_shard`, which takes the same arguments."""
+    """COCO AP and AR; arguments as in `coco_shard`."""
     return coco_shard(ground_truth, predictions, iou_type, positive_split, mask_areas, rules).compute()
 
 
@@ -35,22 +35,22 @@ def coco_shard(
     mask_areas: bool = False,
     rules: ApRules | None = None,
 ) -> AveragePrecision:
-    """Match a COCO results list against a COCO file; `.merge` joins shards of pictures, `.compute` gives the figures.
+    """Match a COCO results list against a COCO file; shards of images can be merged.
 
-    ground_truth, predictions: paths or loaded JSON; masks are RLE, boxes xywh pixels.
-    positive_split: drop detections of a category in pictures without any target of it (crowds count as targets).
-    mask_areas: pycocotools sorts a mask with a `bbox` beside it into small, medium and large by the area of that box;
-        True takes the area of the mask instead. AP over all areas is the same.
-    Raises MetricError if a file is malformed or a detection belongs to a picture that is not in the file.
+    ground_truth, predictions: paths or loaded JSON; masks are RLE, boxes xywh in pixels.
+    positive_split: ignore detections of a category in images without a target of it (crowds count as targets).
+    mask_areas: pycocotools assigns a predicted mask that has a `bbox` to small, medium or large by the area of the box;
+        True uses the area of the mask. AP over all areas is the same.
+    Raises `MetricError` if a file is invalid or a detection belongs to an unknown image.
     """
     kind = check_kind(iou_type)
-    truth, found = load_ground_truth(ground_truth), load_predictions(predictions)
+    truth, predicted = load_ground_truth(ground_truth), load_predictions(predictions)
     images, categories = {i["id"] for i in truth["images"]}, {c["id"] for c in truth["categories"]}
-    if strangers := {p.get("image_id") for p in found} - images:
-        raise MetricError(f"predictions name {len(strangers)} unknown pictures, for example {min(strangers, key=str)}")
+    if unknown := {p.get("image_id") for p in predicted} - images:
+        raise MetricError(f"predictions have {len(unknown)} unknown images, e.g. {min(unknown, key=str)}")
     targets = _group(truth["annotations"], "annotation")
-    detections = _group((p for p in found if p.get("category_id") in categories), "prediction")
-    by_box = kind == "bbox" or (not mask_areas and bool(found) and bool(found[0].get("bbox")))
+    detections = _group((p for p in predicted if p.get("category_id") in categories), "prediction")
+    by_box = kind == "bbox" or (not mask_areas and bool(predicted) and bool(predicted[0].get("bbox")))
     metric = AveragePrecision(rules)
     for key in targets.keys() | detections.keys():
         image, category = key

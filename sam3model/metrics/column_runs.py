@@ -1,4 +1,4 @@
-"""Many compressed RLE masks decoded to runs in one pass of numpy, without touching a pixel."""
+"""Decode many compressed RLE masks at once to runs within columns, without decoding pixels."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ IntArray = NDArray[np.int64]
 
 
 class Runs(NamedTuple):
-    """Foreground of one mask as runs that stay within a column: column, first row, row after the last, each (R,)."""
+    """Foreground of a mask as runs within columns: column, first row and last row + 1 of each run, (R,)."""
 
     column: IntArray
     top: IntArray
@@ -27,30 +27,30 @@ class Runs(NamedTuple):
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Columns and rows that hold pixels: x0, y0, x1, y1, the last two exclusive. The mask must not be empty."""
+        """Bounding box x0, y0, x1, y1, with exclusive ends. The mask must not be empty."""
         return int(self.column[0]), int(self.top.min()), int(self.column[-1]) + 1, int(self.bottom.max())
 
 
 def decode_runs(masks: Sequence[Rle], height: int, width: int) -> list[Runs]:
-    """Decode masks of one size. Raises MetricError if a mask has another size or its counts do not fill it.
+    """Decode masks of one size. Raises `MetricError` if a mask has another size or its counts do not fill it.
 
     >>> decode_runs([{"size": [2, 3], "counts": "021O1"}], 2, 3)[0].box
     (0, 0, 2, 2)
     """
     for mask in masks:
         if tuple(mask["size"]) != (height, width):
-            raise MetricError(f"a mask of size {list(mask['size'])} among masks of [{height}, {width}]")
+            raise MetricError(f"a mask of size {list(mask['size'])} among masks of size [{height}, {width}]")
     texts = [c.encode() if isinstance(c := m["counts"], str) else bytes(c) for m in masks]
     counts, first = decode_counts(texts)
-    ends = np.cumsum(counts)  # global; a mask starts where the one before ended
+    ends = np.cumsum(counts)  # over all masks; each starts at the end of the previous one
     begin = np.concatenate([[0], ends])[first[:-1]]
     if (np.concatenate([[0], ends])[first] != np.arange(len(first)) * height * width).any():
-        raise MetricError(f"the run lengths of a mask do not add up to {height} x {width} pixels")
+        raise MetricError(f"the run lengths of a mask do not add up to {height}x{width} pixels")
     return [_split(ends[a:b] - start, height) for a, b, start in zip(first[:-1], first[1:], begin, strict=True)]
 
 
 def _split(toggles: IntArray, height: int) -> Runs:
-    """Runs [toggle 0, toggle 1), [toggle 2, toggle 3) … cut at the ends of columns."""
+    """Runs [toggle 0, toggle 1), [toggle 2, toggle 3) and so on, split at column ends."""
     start, end = toggles[: len(toggles) // 2 * 2].reshape(-1, 2).T
     if not start.size:
         return Runs(start, start, start)

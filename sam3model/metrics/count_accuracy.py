@@ -1,4 +1,4 @@
-"""Counting by segmentation (CountBench, PixMo-Count)."""
+"""Accuracy of counting by segmentation (CountBench, PixMo-Count)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from sam3model.metrics.metric_result import MetricResult
 
 @dataclass(frozen=True, slots=True)
 class CountingResult(MetricResult):
-    """accuracy: share of exact counts; mae: mean absolute error; rmse: root of the mean squared error."""
+    """accuracy: fraction of exact counts; mae: mean absolute error; rmse: root mean squared error."""
 
     accuracy: float
     mae: float
@@ -31,13 +31,13 @@ class Counting(Aggregate[tuple[int, int]]):
     """
 
     def update(self, key: Any, predicted: int, target: int) -> None:
-        """Add one (picture, phrase) pair. Raises MetricError on a negative count or a repeated key."""
+        """Add one (image, phrase) pair. Raises `MetricError` if a count is negative or the key exists."""
         if predicted < 0 or target < 0:
-            raise MetricError(f"sample {key!r}: a count cannot be negative ({predicted} for {target})")
+            raise MetricError(f"sample {key!r}: counts cannot be negative (predicted {predicted}, target {target})")
         self.add(key, (predicted, target))
 
     def compute(self) -> CountingResult:
-        """Return the figures. Raises MetricError if there is no sample."""
+        """Return the figures. Raises `MetricError` if there are no samples."""
         predicted, target = np.array(self.require_samples(), np.float64).T
         error = np.abs(predicted - target)
         return CountingResult(

@@ -1,4 +1,4 @@
-"""IoU of one mask per sample: reasoning (ReasonSeg), referring (RefCOCO) and generalised referring (gRefCOCO)."""
+"""IoU of one mask per sample: reasoning (ReasonSeg), referring (RefCOCO), generalised referring (gRefCOCO)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PRECISION_AT = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 class MaskOverlap(NamedTuple):
-    """Pixel counts of one sample, ignored pixels left out."""
+    """Pixel counts of one sample, without ignored pixels."""
 
     intersection: int
     union: int
@@ -28,26 +28,26 @@ class MaskOverlap(NamedTuple):
 def mask_overlap(prediction: Mask, target: Mask, ignore: Mask | None = None) -> MaskOverlap:
     """Count pixels of two masks, each COCO RLE or a boolean array (H, W).
 
-    ignore: pixels that leave intersection and union alike. Raises MetricError if sizes differ.
+    ignore: pixels that are not counted. Raises `MetricError` if sizes differ.
 
     >>> row = lambda *bits: np.array([bits], bool)
     >>> mask_overlap(row(1, 1, 0), row(1, 0, 1), ignore=row(0, 0, 1))
     MaskOverlap(intersection=1, union=2, target=1, prediction=2)
     """
     pair = [as_rle(prediction), as_rle(target)]
-    found, wanted = rle_areas(pair).tolist()
+    predicted, expected = rle_areas(pair).tolist()
     both = common_area(*pair)
     if ignore is not None:
         region = as_rle(ignore)
-        found -= common_area(pair[0], region)
-        wanted -= common_area(pair[1], region)
+        predicted -= common_area(pair[0], region)
+        expected -= common_area(pair[1], region)
         both -= common_area(*pair, region)
-    return MaskOverlap(both, found + wanted - both, wanted, found)
+    return MaskOverlap(both, predicted + expected - both, expected, predicted)
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningResult(MetricResult):
-    """giou: mean IoU of the samples; ciou: summed intersection over summed union."""
+    """giou: mean IoU over samples; ciou: total intersection over total union."""
 
     giou: float
     ciou: float
@@ -55,7 +55,7 @@ class ReasoningResult(MetricResult):
 
 
 class ReasoningIoU(Aggregate[MaskOverlap]):
-    """gIoU and cIoU as ReasonSeg defines them: I / (U + 1e-5) per sample, 1 where both masks are empty.
+    """gIoU and cIoU as in ReasonSeg: I / (U + 1e-5) per sample, 1 if both masks are empty.
 
     >>> metric = ReasoningIoU()
     >>> metric.update("sample", np.ones((2, 2), bool), np.eye(2, dtype=bool))
@@ -68,7 +68,7 @@ class ReasoningIoU(Aggregate[MaskOverlap]):
         self.add(key, mask_overlap(prediction, target, ignore))
 
     def compute(self) -> ReasoningResult:
-        """Return the figures. Raises MetricError if there is no sample."""
+        """Return the figures. Raises `MetricError` if there are no samples."""
         counts = np.array(self.require_samples(), np.float64)
         intersection, union = counts[:, 0], counts[:, 1]
         iou = np.where(union > 0, intersection / (union + REASONING_EPSILON), 1.0)
@@ -79,9 +79,10 @@ class ReasoningIoU(Aggregate[MaskOverlap]):
 class ReferringResult(MetricResult):
     """Figures of (generalised) referring segmentation.
 
-    giou: mean IoU over all samples (mIoU of RefCOCO). ciou: summed intersection over summed union (oIoU).
-    n_acc: share of samples without target that got an empty answer; t_acc: share of samples with target that got a
-    non-empty one; nan if there is no such sample. precision_at: share of samples with target at or above each IoU.
+    giou: mean IoU over samples (mIoU in RefCOCO). ciou: total intersection over total union (oIoU).
+    n_acc: fraction of samples without a target whose prediction is empty; t_acc: fraction of samples with a target
+    whose prediction is not; nan without such samples. precision_at: IoU level -> fraction of samples with a target that
+    reach it.
     """
 
     giou: float
@@ -99,10 +100,9 @@ class ReferringResult(MetricResult):
 
 
 class ReferringIoU(Aggregate[MaskOverlap]):
-    """Referring segmentation; a sample with an empty target mask is gRefCOCO's "no target".
+    """Referring segmentation; an empty target mask means "no target" (gRefCOCO).
 
-    No target and an empty answer: IoU 1, nothing enters cIoU. No target and some answer: IoU 0, and its pixels enter
-    the union.
+    Without a target, an empty prediction has IoU 1 and does not affect cIoU; any other has IoU 0 and adds to the union.
 
     >>> metric = ReferringIoU()
     >>> metric.update("nobody", np.zeros((2, 2), bool), np.zeros((2, 2), bool))
@@ -124,21 +124,21 @@ class ReferringIoU(Aggregate[MaskOverlap]):
         self.add(key, mask_overlap(prediction, target))
 
     def compute(self) -> ReferringResult:
-        """Return the figures. Raises MetricError if there is no sample."""
-        intersection, union, target, found = np.array(self.require_samples(), np.float64).T
-        wanted, answered = target > 0, found > 0
-        iou = np.where(wanted | answered, intersection / np.maximum(union, 1), 1.0)
-        levels = {t: ratio((iou[wanted] >= t).sum(), wanted.sum(), np.nan) for t in self.precision_at}
+        """Return the figures. Raises `MetricError` if there are no samples."""
+        intersection, union, target, prediction = np.array(self.require_samples(), np.float64).T
+        has_target, has_prediction = target > 0, prediction > 0
+        iou = np.where(has_target | has_prediction, intersection / np.maximum(union, 1), 1.0)
+        levels = {t: ratio((iou[has_target] >= t).sum(), has_target.sum(), np.nan) for t in self.precision_at}
         return ReferringResult(
             float(iou.mean()),
             ratio(intersection.sum(), union.sum()),
-            ratio((~wanted & ~answered).sum(), (~wanted).sum(), np.nan),
-            ratio((wanted & answered).sum(), wanted.sum(), np.nan),
+            ratio((~has_target & ~has_prediction).sum(), (~has_target).sum(), np.nan),
+            ratio((has_target & has_prediction).sum(), has_target.sum(), np.nan),
             levels,
             len(iou),
         )
 
 
 def ratio(part: float, whole: float, undefined: float = 0.0) -> float:
-    """`part / whole`, or `undefined` where the whole is 0."""
+    """`part / whole`, or `undefined` if the whole is 0."""
     return float(part / whole) if whole else undefined

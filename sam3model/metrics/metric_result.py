@@ -1,4 +1,4 @@
-"""What every metric result can do: a dictionary of plain numbers, JSON, and a Markdown table."""
+"""Base class of metric results: conversion to plain values, JSON and Markdown."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def plain(value: Any) -> Any:
-    """Turn numpy values and nested containers into JSON values; an undefined number (nan) becomes None.
+    """Convert numpy values and nested containers to JSON values; nan and infinity become None.
 
     >>> plain({"a": np.float64(0.5), "b": (np.int64(1), math.nan)})
     {'a': 0.5, 'b': [1, None]}
@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
 
 
 def mean_of_defined(values: Any) -> float:
-    """Mean of the entries above -1, the value that marks an undefined entry; -1 if none is defined.
+    """Mean of the defined entries (above -1); -1 if there are none.
 
     >>> mean_of_defined([0.5, 1.0, -1.0, math.nan])
     0.75
@@ -40,27 +40,27 @@ def mean_of_defined(values: Any) -> float:
 
 
 class MetricResult:
-    """Mixin of the frozen result dataclasses; subclasses say in `summary` which figures are the headline."""
+    """Base of frozen result dataclasses; subclasses choose the headline figures in `summary`."""
 
     __slots__ = ()
 
     def summary(self) -> dict[str, float]:
-        """Return the scalar fields by name; results with curves override this."""
+        """Return the headline figures by name; by default, all scalar fields."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         values = {f.name: getattr(self, f.name) for f in fields}
         return {k: v for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every field as plain JSON values."""
+        """Return all fields as JSON values."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         return {f.name: plain(getattr(self, f.name)) for f in fields}
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return `to_dict` with the summary as JSON text."""
+        """Return the summary and all fields as JSON text."""
         return json.dumps({"summary": plain(self.summary()), **self.to_dict()}, indent=indent)
 
     def table(self, digits: int = 4) -> str:
-        """Return the summary as a Markdown table of two columns."""
+        """Return the summary as a Markdown table."""
         cells = [(k, str(v) if isinstance(v, int) else f"{v:.{digits}f}") for k, v in self.summary().items()]
         wide = max((len(k) for k, _ in cells), default=6)
         lines = [f"| {'metric':<{wide}} | {'value':>10} |", f"|{'-' * (wide + 2)}|{'-' * 11}:|"]

@@ -1,4 +1,4 @@
-"""OmniLabel AP: boxes found by free-form descriptions (Schulter et al., ICCV 2023)."""
+"""OmniLabel AP: boxes detected by free-form descriptions (Schulter et al., ICCV 2023)."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,9 @@ RULES = ApRules()
 
 
 class DescriptionMatches(NamedTuple):
-    """Matches of one description in one picture. kind: "C" plain category, "Dp" or "Dn" description with or without
-    an object in this picture. words: length of the description.
+    """Matches of one description in one image. words: length of the description.
+
+    kind: "C" for a category name, "Dp" or "Dn" for a description with or without a target in the image.
     """
 
     matches: UnitMatches
@@ -29,15 +30,15 @@ class DescriptionMatches(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DescriptionGroup:
-    """Which (picture, description) pairs a figure is about."""
+    """The (image, description) pairs of one figure. minimum, maximum: number of words."""
 
     kinds: tuple[str, ...]
-    shortest: int = 0
-    longest: int = 10**9
+    minimum: int = 0
+    maximum: int = 10**9
 
-    def holds(self, sample: DescriptionMatches) -> bool:
-        """Does the sample belong to this group."""
-        return sample.kind in self.kinds and self.shortest <= sample.words <= self.longest
+    def contains(self, sample: DescriptionMatches) -> bool:
+        """Whether the sample belongs to this group."""
+        return sample.kind in self.kinds and self.minimum <= sample.words <= self.maximum
 
 
 GROUPS: Mapping[str, DescriptionGroup] = {
@@ -52,39 +53,39 @@ GROUPS: Mapping[str, DescriptionGroup] = {
 
 @dataclass(frozen=True, slots=True)
 class OmniLabelResult(MetricResult):
-    """ap: harmonic mean of AP over plain categories and AP over descriptions, -1 unless both exist.
+    """ap: harmonic mean of AP over category names and AP over descriptions, -1 unless both are defined.
 
-    groups: AP of each group, 0.50..0.95: categ, descr, and of the latter -Pos (positive in their picture), -S (up to 3
-    words), -M (4 to 8), -L (9 and more).
+    groups: AP at IoU 0.50 .. 0.95 of each group: categ, descr, and descriptions that are -Pos (have a target in the
+    image), -S (at most 3 words), -M (4 to 8) or -L (9 or more).
     """
 
     ap: float
     groups: Mapping[str, float]
 
     def summary(self) -> dict[str, float]:
-        """AP, then AP-categ, AP-descr …"""
+        """AP, then AP-categ, AP-descr and so on."""
         return {"AP": self.ap, **{f"AP-{name}": value for name, value in self.groups.items()}}
 
 
 class OmniLabelAp(Aggregate[DescriptionMatches]):
-    """OmniLabel AP over (picture, description) pairs; picklable, shards can be merged."""
+    """OmniLabel AP over (image, description) pairs; picklable, shards can be merged."""
 
     def update(
         self, image: Any, description: Any, text: str, kind: str, targets: Any, boxes: Any, scores: Sequence[float]
     ) -> None:
-        """Add one description in one picture.
+        """Add one description in one image.
 
-        kind: "C" for a plain category, "D" for a description. targets, boxes: xywh. Raises MetricError on another kind,
-        on numbers of boxes and scores that differ, or on a pair that was added before.
+        kind: "C" for a category name, "D" for a description. targets, boxes: xywh. Raises `MetricError` if the kind is
+        unknown, the numbers of boxes and scores differ, or the pair was added before.
         """
         if kind not in ("C", "D") or len(boxes) != len(scores):
             raise MetricError(
                 f"description {description!r}: kind {kind!r}, {len(boxes)} boxes and {len(scores)} scores"
             )
         order = strongest(scores, RULES.max_detections[-1])
-        found, wanted = (np.asarray(b, np.float64).reshape(-1, 4) for b in (boxes, targets))
+        predicted, wanted = (np.asarray(b, np.float64).reshape(-1, 4) for b in (boxes, targets))
         areas, none = wanted[:, 2] * wanted[:, 3], np.zeros(len(wanted), bool)
-        ranked = found[order]
+        ranked = predicted[order]
         own = ranked[:, 2] * ranked[:, 3]
         iou = box_iou_xywh(ranked, wanted)
         matches = match_unit(iou, np.asarray(scores, np.float64)[order], areas, own, none, RULES)
@@ -92,9 +93,9 @@ class OmniLabelAp(Aggregate[DescriptionMatches]):
         self.add((image, description), DescriptionMatches(matches, tag, len(text.split())))
 
     def compute(self) -> OmniLabelResult:
-        """Return the figures; all pairs of a group are ranked together."""
+        """Return the figures; the detections of all pairs of a group are ranked together."""
         samples = [self.samples[key] for key in sorted(self.samples)]
-        groups = {name: _group_ap([s.matches for s in samples if g.holds(s)]) for name, g in GROUPS.items()}
+        groups = {name: _group_ap([s.matches for s in samples if g.contains(s)]) for name, g in GROUPS.items()}
         categories, descriptions = groups["categ"], groups["descr"]
         both = categories > -1 and descriptions > -1
         harmonic = 2 * categories * descriptions / (categories + descriptions + 1e-5)
@@ -106,35 +107,33 @@ def _group_ap(units: Sequence[UnitMatches]) -> float:
 
 
 def evaluate_omnilabel(ground_truth: JsonSource, predictions: JsonSource) -> OmniLabelResult:
-    """OmniLabel AP of a results list; see `omnilabel_shard`. Raises MetricError if a file is malformed."""
+    """OmniLabel AP of a results list; see `omnilabel_shard`. Raises `MetricError` if a file is invalid."""
     return omnilabel_shard(ground_truth, predictions).compute()
 
 
 def omnilabel_shard(ground_truth: JsonSource, predictions: JsonSource) -> OmniLabelAp:
     """Match predictions {image_id, bbox, description_ids, scores} against an OmniLabel file.
 
-    Boxes for a description that was not asked in their picture are ignored, as officially.
+    Boxes for descriptions that are not listed for the image are ignored, as officially.
     """
     truth = load_ground_truth(ground_truth, "images", "descriptions", "annotations")
     wanted: dict[tuple[Any, Any], list[Any]] = defaultdict(list)
     for a in truth["annotations"]:
         for description in require(a, "description_ids", "annotation"):
             wanted[require(a, "image_id", "annotation"), description].append(require(a, "bbox", "annotation"))
-    found: dict[tuple[Any, Any], list[tuple[Any, float]]] = defaultdict(list)
+    predicted: dict[tuple[Any, Any], list[tuple[Any, float]]] = defaultdict(list)
     for p in load_predictions(predictions):
         ids, scores = (require(p, field, "prediction") for field in ("description_ids", "scores"))
         if len(ids) != len(scores):
-            raise MetricError(
-                f"prediction of picture {p.get('image_id')}: {len(ids)} descriptions, {len(scores)} scores"
-            )
+            raise MetricError(f"prediction of image {p.get('image_id')}: {len(ids)} descriptions, {len(scores)} scores")
         for description, score in zip(ids, scores, strict=True):
             box = require(p, "bbox", "prediction")
-            found[require(p, "image_id", "prediction"), description].append((box, score))
+            predicted[require(p, "image_id", "prediction"), description].append((box, score))
     metric = OmniLabelAp()
     for d in truth["descriptions"]:
         kind = require(require(d, "anno_info", "description"), "type", "description")
         for image in require(d, "image_ids", "description"):
-            boxes, scores = zip(*found[image, d["id"]], strict=True) if (image, d["id"]) in found else ((), ())
+            boxes, scores = zip(*predicted[image, d["id"]], strict=True) if (image, d["id"]) in predicted else ((), ())
             metric.update(
                 image, d["id"], require(d, "text", "description"), kind, wanted[image, d["id"]], boxes, scores
             )

@@ -18,23 +18,23 @@ THREE = np.array([[1, 1, 1, 0]] * 4, bool)
 
 @settings(deadline=None)
 @given(st.tuples(*[arrays(bool, (5, 7))] * 3))
-def test_counts_agree_with_pixels(masks):
+def test_counts_match_pixels(masks):
     prediction, target, ignore = masks
     counts = mask_overlap(as_rle(prediction), target, ignore)
     assert counts.intersection == (prediction & target & ~ignore).sum()
     assert counts.union == ((prediction | target) & ~ignore).sum()
 
 
-def test_reasoning_means_and_sums():
+def test_reasoning_giou_and_ciou():
     metric = ReasoningIoU()
     metric.update("quarter", TOP, LEFT)  # 4 of 12 pixels
-    metric.update("nothing to find, nothing found", EMPTY, EMPTY)
+    metric.update("no target, empty prediction", EMPTY, EMPTY)
     result = metric.compute()
     assert result.giou == pytest.approx((4 / (12 + 1e-5) + 1) / 2)
     assert result.ciou == pytest.approx(4 / 12)
 
 
-def test_ignored_pixels_leave_both_sums():
+def test_ignored_pixels_are_not_counted():
     metric = ReasoningIoU()
     metric.update("ignored right half", np.ones((4, 4), bool), LEFT, ~LEFT)
     assert metric.compute().ciou == 1
@@ -43,8 +43,8 @@ def test_ignored_pixels_leave_both_sums():
 def test_generalised_referring():
     metric, other = ReferringIoU(), ReferringIoU()
     metric.update("hit", THREE, LEFT)  # 8 of 12 pixels
-    metric.update("no target, silent", EMPTY, EMPTY)
-    other.update("no target, false answer", TOP, EMPTY)
+    metric.update("no target, empty prediction", EMPTY, EMPTY)
+    other.update("no target, false positive", TOP, EMPTY)
     other.update("missed", EMPTY, LEFT)
     metric.merge(pickle.loads(pickle.dumps(other)))
     result = metric.compute()
@@ -55,14 +55,14 @@ def test_generalised_referring():
     assert "Pr@0.7" in result.table()
 
 
-def test_wrong_input_is_refused():
+def test_invalid_input_is_refused():
     with pytest.raises(MetricError, match="different sizes"):
         mask_overlap(EMPTY, np.zeros((4, 5), bool))
     with pytest.raises(MetricError, match="of shape"):
         mask_overlap(np.zeros(4, bool), EMPTY)
-    with pytest.raises(MetricError, match="ReasoningIoU: no sample"):
+    with pytest.raises(MetricError, match="ReasoningIoU: no samples"):
         ReasoningIoU().compute()
 
 
-def test_areas_of_more_masks_than_pycocotools_takes_at_once():
+def test_areas_of_more_masks_than_pycocotools_supports():
     assert rle_areas([as_rle(LEFT)] * 600).tolist() == [8] * 600

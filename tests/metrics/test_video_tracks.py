@@ -59,7 +59,7 @@ def test_cgf1_reference_set(name, threshold, kind):
 def test_cgf1_edge(case, kind):
     expected = case["expected"]["video_cgf1"]
     result = evaluate_video_cgf1(case["gt"], case["pred"], kind)
-    if "raises" in expected:  # an empty list stops the official reader; here it scores 0
+    if "raises" in expected:  # the official reader fails on an empty list; our cgF1 is 0
         assert result.cgf1 == 0
     else:
         check_cgf1(result, expected["results"], kind)
@@ -83,7 +83,7 @@ def test_ap_edge(case, kind):
             close(result.summary(), case["expected"][name]["stats"][kind], TOLERANCE[kind])
 
 
-def test_shards_of_videos_join():
+def test_shards_of_videos_merge():
     data = load_videos(TRUTH, FOUND)
     whole, parts = ytvis_shard(data), [AveragePrecision(ytvis_shard(data).rules) for _ in range(2)]
     for i, (key, sample) in enumerate(whole.samples.items()):
@@ -109,6 +109,6 @@ def test_ap_over_some_categories():
         ),
     ],
 )
-def test_malformed_predictions_are_named(entry, message):
+def test_invalid_predictions_are_reported(entry, message):
     with pytest.raises(MetricError, match=message):
         evaluate_video_cgf1(TRUTH, [entry])
