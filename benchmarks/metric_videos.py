@@ -27,17 +27,17 @@ class Phrases:
             {"id": video, "video_name": name, "file_names": files, **size, "length": self.frames}
         )
         drawn = self.dice.state.choice(self.kinds, size=min(self.kinds, 3), replace=False)
-        asked = sorted(int(c) + 1 for c in drawn)
-        positive = [] if empty else asked[:2]
-        found = dict.fromkeys(asked, 0)
+        prompted = sorted(int(c) + 1 for c in drawn)
+        positive = [] if empty else prompted[:2]
+        tracks = dict.fromkeys(prompted, 0)
         for o in range(self.objects if positive else 0):
             category = positive[o % len(positive)]
-            found[category] += self._add_object(video, category, positive)
-        for category in asked:
+            tracks[category] += self._add_object(video, category, positive)
+        for category in prompted:
             pair = {"id": len(self.truth["video_np_pairs"]) + 1, "video_id": video, "category_id": category}
-            more = {"noun_phrase": f"np {category - 1}", "num_masklets": found[category]}
+            more = {"noun_phrase": f"np {category - 1}", "num_masklets": tracks[category]}
             self.truth["video_np_pairs"].append(pair | more)
-            for _ in range(int(self.dice.state.poisson(0.4 if found[category] else 0.5))):
+            for _ in range(int(self.dice.state.poisson(0.4 if tracks[category] else 0.5))):
                 trail = self.dice.track(self.dice.shape(self.canvas), self.frames, self.canvas)
                 self._predict(video, category, trail, False)
 

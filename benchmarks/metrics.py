@@ -39,9 +39,9 @@ SMALL = ("cgF1", "positive_micro_F1", "IL_MCC")
 def make_sets(folder: Path) -> None:
     """Write the four data sets unless they exist, and check that they are those of the reference timings."""
     if not all((folder / name).exists() for name in REFERENCE["md5"]):
-        files, found = phrase_set(20260, 300, 20, 640, 480)
+        files, predictions = phrase_set(20260, 300, 20, 640, 480)
         sets: dict[str, Any] = {f"images/gt_{a}.json": f for a, f in zip("abc", files, strict=True)}
-        sets["images/pred.json"] = found
+        sets["images/pred.json"] = predictions
         sets["coco/gt.json"], sets["coco/pred.json"] = category_set(20261, 300, 20, 640, 480)
         sets["videos/gt.json"], sets["videos/pred.json"] = phrase_videos(20262, 10, 60, 8, 640, 480)
         sets["jf/masks.json"] = object_videos(20263, 10, 60, 8, 640, 480)
@@ -59,17 +59,21 @@ def select(figures: Figures, names: tuple[str, ...], prefix: str = "") -> dict[s
 
 def image_metrics(folder: Path) -> dict[str, Callable[[], Figures]]:
     """Metrics of the image data sets, by name of the reference run."""
-    truth = [str(folder / f"images/gt_{a}.json") for a in "abc"]
-    found, coco, coco_found = (str(folder / n) for n in ("images/pred.json", "coco/gt.json", "coco/pred.json"))
+    annotators = [str(folder / f"images/gt_{a}.json") for a in "abc"]
+    predictions, coco, coco_predictions = (
+        str(folder / n) for n in ("images/pred.json", "coco/gt.json", "coco/pred.json")
+    )
 
     def average_precision(kind: str) -> Figures:
-        stats = evaluate_coco(coco, coco_found, kind).summary()
+        stats = evaluate_coco(coco, coco_predictions, kind).summary()
         return select(stats, ("AP", "AP_50", "AP_75"), f"coco_eval_{kind}_")
 
     return {
-        "image_cgf1_segm_1_annotator": lambda: select(evaluate_cgf1(truth[0], found).summary(), SMALL),
-        "image_cgf1_segm_3_annotators": lambda: select(evaluate_cgf1(truth, found).summary(), SMALL),
-        "image_cgf1_bbox_1_annotator": lambda: select(evaluate_cgf1(truth[0], found, "bbox").summary(), SMALL),
+        "image_cgf1_segm_1_annotator": lambda: select(evaluate_cgf1(annotators[0], predictions).summary(), SMALL),
+        "image_cgf1_segm_3_annotators": lambda: select(evaluate_cgf1(annotators, predictions).summary(), SMALL),
+        "image_cgf1_bbox_1_annotator": lambda: select(
+            evaluate_cgf1(annotators[0], predictions, "bbox").summary(), SMALL
+        ),
         "coco_ap_segm": lambda: average_precision("segm"),
         "coco_ap_bbox": lambda: average_precision("bbox"),
     }

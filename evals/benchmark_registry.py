@@ -139,7 +139,7 @@ PHRASES = (
 def _referring(name: str, partition: str, splits: tuple[str, ...]) -> QuestionBenchmark:
     return QuestionBenchmark(
         name=name,
-        title=f"{name}: every expression as a question for the agent",
+        title="Referring expressions as questions for the agent",
         splits=splits,
         files=(f"{name}/refs({partition}).p", f"{name}/instances.json", "train2014/ of COCO"),
         get="https://github.com/lichengunc/refer; images: http://images.cocodataset.org/zips/train2014.zip",

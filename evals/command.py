@@ -170,7 +170,7 @@ def _score_predictions(
 ) -> tuple[BenchmarkResult, Path]:
     if flags.predictions is None:
         raise ConfigError(
-            f"{benchmark.name}: no runner for videos yet; pass --predictions PATH, predictions made with another tool "
+            f"{benchmark.name}: no runner for videos yet; pass predictions made with another tool as --predictions "
             f"(see `python -m evals list {benchmark.name}`)"
         )
     outcome = RunOutcome(0, 0, benchmark.score(dataset, flags.predictions))

@@ -37,11 +37,11 @@ def report(folders: Sequence[Path], out: Path | None = None) -> str:
 
 def _runs(folder: Path) -> list[Path]:
     """Folders of finished runs."""
-    found = [folder] if (folder / METRICS).is_file() else sorted(path.parent for path in folder.glob(f"*/{METRICS}"))
-    if not found:
+    runs = [folder] if (folder / METRICS).is_file() else sorted(path.parent for path in folder.glob(f"*/{METRICS}"))
+    if not runs:
         hint = "; the run is not finished: run its command again" if (folder / RUN).is_file() else ""
         raise ConfigError(f"{folder} has no results of a run{hint}")
-    return found
+    return runs
 
 
 def _joined(folders: Sequence[Path]) -> list[BenchmarkResult]:

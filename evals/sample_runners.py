@@ -40,7 +40,7 @@ SampleT_contra = TypeVar("SampleT_contra", bound=Sample, contravariant=True)
 
 
 class SampleRunner(Protocol[SampleT_contra]):
-    """Predicts samples of one kind. system: the name of what predicts, for the result tables."""
+    """Predicts samples of one kind. system: name in the result tables, e.g. "tiny + rules"."""
 
     system: str
 
@@ -105,7 +105,7 @@ class QuestionRunner:
         self.keep_images = keep_images
 
     async def __call__(self, sample: QuestionSample[Any]) -> QuestionPrediction:
-        """The agent's answer. If the MLLM's failure cut it short, raises that failure: it is no result of the agent."""
+        """The agent's answer. Raises the MLLM's error if it cut the answer short; the sample then counts as failed."""
         image = await asyncio.to_thread(sample.open_image)
         backend = _ErrorRecorder(self.backend)
         trace = f"traces/{slug(sample.key)}"

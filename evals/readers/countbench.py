@@ -15,17 +15,17 @@ QUESTION = re.compile(r"how many (?P<phrase>.+?)(?: (?:are|is|can|do|does|in|on|
 def read(dataset: DatasetSplit) -> list[PhraseSample[int]]:
     """Every image with the phrase to count; the target is the count."""
     path = first_existing(dataset.root, FILE)
-    found = []
+    samples = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
             where = f"{path}: line {number}"
             row = parse_json(line, where)
             count = field(row, "number", int, where)
             name = field(row, "image", str, where)
-            found.append(
+            samples.append(
                 PhraseSample(name, image_opener(dataset.root, ("", "images"), name), (_phrase(row, where),), count)
             )
-    return found
+    return samples
 
 
 def _phrase(row: Mapping[str, Any], where: str) -> str:

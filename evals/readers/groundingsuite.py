@@ -14,7 +14,7 @@ FOLDERS = ("", "images", "unlabeled2017", "images/unlabeled2017", "coco/unlabele
 def read(dataset: DatasetSplit) -> list[QuestionSample[GroundingTarget]]:
     """One sample per line, with the caption as the question."""
     path = first_existing(dataset.root, FILE, f"GSEval/{FILE}")
-    found = []
+    samples = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
@@ -33,5 +33,5 @@ def read(dataset: DatasetSplit) -> list[QuestionSample[GroundingTarget]]:
         target = GroundingTarget(mask, (x0, y0, x1 - x0, y1 - y0), class_id)
         open_image = image_opener(dataset.root, FOLDERS, field(row, "image_path", str, where))
         key = str(field(row, "idx", (int, str), where))
-        found.append(QuestionSample(key, open_image, field(row, "caption", str, where), target))
-    return found
+        samples.append(QuestionSample(key, open_image, field(row, "caption", str, where), target))
+    return samples

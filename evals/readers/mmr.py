@@ -31,13 +31,13 @@ def _questions(root: Path, path: Path, number: int, row: Any) -> list[QuestionSa
         raise DataError(f"{where}: the field 'answers' has {len(answers)} entries for {len(questions)} questions")
     size = image_size(row, where)
     open_image = image_opener(root, FOLDERS, field(row, "file_name", str, where))
-    found = []
+    samples = []
     for index, (question, answer) in enumerate(zip(questions, answers, strict=True)):
         if not isinstance(question, str) or not isinstance(answer, list):
             raise DataError(f"{where}: the fields 'questions' and 'answers' must have a string and a list per question")
         masks = tuple(_mask(part, size, f"{where}: answer {index}") for part in answer)
-        found.append(QuestionSample(f"{number}/{index}", open_image, question, masks))
-    return found
+        samples.append(QuestionSample(f"{number}/{index}", open_image, question, masks))
+    return samples
 
 
 def _mask(part: Mapping[str, Any], size: tuple[int, int], where: str) -> Rle:

@@ -25,25 +25,25 @@ def read(dataset: DatasetSplit) -> list[QuestionSample[DescriptionTarget]]:
         entry = field(row, "id", int, where), field(row, "text", str, where), free
         for image_id in integers(row, "image_ids", where):
             descriptions[image_id].append(entry)
-    found = []
+    samples = []
     for image in table(data, "images", path):
         where = f"{path}: image {image.get('id')}"
         image_id = field(image, "id", int, where)
         open_image = image_opener(dataset.root, FOLDERS, field(image, "file_name", str, where))
         for number, text, free in descriptions[image_id]:
             target = DescriptionTarget(image_id, number, free, tuple(boxes.get((image_id, number), ())))
-            found.append(QuestionSample(f"{image_id}/{number}", open_image, text, target))
-    return found
+            samples.append(QuestionSample(f"{image_id}/{number}", open_image, text, target))
+    return samples
 
 
 def _file(root: Path, split: str) -> Path:
     """The latest version of `dataset_all_SPLIT_VERSION.json`."""
-    found = sorted(root.glob(f"dataset_all_{split}*.json")) or sorted(
+    files = sorted(root.glob(f"dataset_all_{split}*.json")) or sorted(
         root.glob(f"annotations/dataset_all_{split}*.json")
     )
-    if not found:
+    if not files:
         raise DataError(f"{root}: dataset_all_{split}_VERSION.json is missing")
-    return found[-1]
+    return files[-1]
 
 
 def _boxes(data: Any, path: Path) -> dict[tuple[int, int], list[Box]]:

@@ -52,14 +52,14 @@ def _size(path: Path) -> tuple[int, int]:
 
 def _shapes(data: Any, path: Path) -> list[tuple[int, list[tuple[int, int]]]]:
     """Label and corners of each polygon, in file order. Coordinates are truncated to integers."""
-    found = []
+    polygons = []
     for number, shape in enumerate(field(data, "shapes", list, str(path))):
         where = f"{path}: shape {number}"
         label = field(shape, "label", str, where).lower()
         corners = [_corner(point, where) for point in field(shape, "points", list, where)]
         if "flag" not in label and corners:
-            found.append((IGNORED if "ignore" in label else TARGET, corners))
-    return found
+            polygons.append((IGNORED if "ignore" in label else TARGET, corners))
+    return polygons
 
 
 def _corner(point: Any, where: str) -> tuple[int, int]:

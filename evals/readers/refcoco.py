@@ -42,7 +42,7 @@ def _samples(dataset: DatasetSplit, folder: str, path: Path, refs: Any) -> list[
     if not isinstance(refs, list):
         raise DataError(f"{path}: expected a list of references, not a {type(refs).__name__}")
     instances = _Instances(inside(dataset.root, folder, "instances.json"))
-    found = []
+    samples = []
     for number, ref in enumerate(refs):
         where = f"{path}: reference {number}"
         if field(ref, "split", str, where) != dataset.split:
@@ -55,8 +55,8 @@ def _samples(dataset: DatasetSplit, folder: str, path: Path, refs: Any) -> list[
         for sentence in field(ref, "sentences", (list, tuple), where):
             key = f"{field(ref, 'ref_id', int, where)}/{field(sentence, 'sent_id', int, where)}"
             question = field(sentence, "sent", str, where)
-            found.append(QuestionSample(key, image_opener(dataset.root, IMAGES, name), question, target))
-    return found
+            samples.append(QuestionSample(key, image_opener(dataset.root, IMAGES, name), question, target))
+    return samples
 
 
 def _annotation_ids(ref: Row, where: str) -> Sequence[int]:

@@ -20,21 +20,21 @@ Samples = list[PhraseSample[tuple[PhraseTarget, ...]]]
 
 def read_gold(dataset: DatasetSplit) -> Samples:
     """One subset, or all seven; three annotators each."""
-    found: Samples = []
+    samples: Samples = []
     for subset in GOLD if dataset.split == "all" else (dataset.split,):
         names = [f"gold_{subset}_merged_{annotator}_release_test.json" for annotator in "abc"]
-        found += _samples(dataset.root, subset, [_annotations(dataset.root, name) for name in names], GOLD_IMAGES)
-    return found
+        samples += _samples(dataset.root, subset, [_annotations(dataset.root, name) for name in names], GOLD_IMAGES)
+    return samples
 
 
 def read_silver(dataset: DatasetSplit) -> Samples:
     """One subset, or all ten; one annotator."""
-    found: Samples = []
+    samples: Samples = []
     for subset in SILVER if dataset.split == "all" else (dataset.split,):
         names = (f"silver_{subset}_merged_test.json", f"silver_{subset}_test.json")
         folders = (subset, f"images/{subset}", f"{subset}-images", "images", "")
-        found += _samples(dataset.root, subset, [_annotations(dataset.root, *names)], folders)
-    return found
+        samples += _samples(dataset.root, subset, [_annotations(dataset.root, *names)], folders)
+    return samples
 
 
 def _annotations(root: Path, *names: str) -> Path:
@@ -50,15 +50,15 @@ def _samples(root: Path, subset: str, paths: Sequence[Path], folders: Sequence[s
         if all(file.is_exhaustive(pair["id"]) for file in files):
             name = field(pair, "file_name", str, f"{paths[0]}: image {pair['id']}")
             by_image[name].append(pair)
-    found = []
+    samples = []
     for name, pairs in by_image.items():
         phrases = tuple(field(p, "text_input", str, f"{paths[0]}: image {p['id']}") for p in pairs)
         targets = tuple(
             PhraseTarget(f"{subset}/{p['id']}", tuple(f.masks(p["id"]) for f in files if p["id"] in f.pairs), subset)
             for p in pairs
         )
-        found.append(PhraseSample(f"{subset}/{name}", image_opener(root, folders, name), phrases, targets))
-    return found
+        samples.append(PhraseSample(f"{subset}/{name}", image_opener(root, folders, name), phrases, targets))
+    return samples
 
 
 class _Annotator:

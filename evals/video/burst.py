@@ -19,7 +19,7 @@ from evals.benchmark_types import Figures
 from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file, table
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
-from evals.video.parallel import progress
+from evals.video.worker_pool import progress
 from sam3model.errors import DataError
 from sam3model.metrics.assignment import best_pairs
 from sam3model.metrics.hota import Hota
@@ -72,18 +72,18 @@ class BurstSequence(NamedTuple):
 
 def score_burst(dataset: DatasetSplit, predictions: Path) -> Figures:
     """HOTA, DetA and AssA over all, common and uncommon classes. Raises `DataError`."""
-    truth = first_existing(
+    annotations = first_existing(
         dataset.root, f"{dataset.split}/all_classes.json", f"annotations/{dataset.split}/all_classes.json"
     )
     results = results_file(predictions, f"{dataset.split}.json", "predictions.json", "results.json")
-    targets = table(read_json(truth), "sequences", truth)
-    found = {_key(row, results): row for row in table(read_json(results), "sequences", results)}
+    targets = table(read_json(annotations), "sequences", annotations)
+    by_key = {_key(row, results): row for row in table(read_json(results), "sequences", results)}
     metric = Hota(class_average=True)
     for row in progress(targets, "sequences"):
-        target = _target(row, truth)
-        if target.key not in found:
+        target = _target(row, annotations)
+        if target.key not in by_key:
             raise DataError(f"{results}: sequence {'/'.join(target.key)} is missing")
-        _update(metric, target, _prediction(found[target.key], results, target))
+        _update(metric, target, _prediction(by_key[target.key], results, target))
     # classes without any target are not evaluated
     seen = {c for (_, c), counts in metric.samples.items() if (counts.tp + counts.fn).any()}
     figures: dict[str, float] = {}
@@ -100,15 +100,15 @@ def _figures(metric: Hota, classes: set[int], suffix: str) -> dict[str, float]:
 
 
 def _update(metric: Hota, target: BurstSequence, predicted: Mapping[int, list[Track]]) -> None:
-    wanted: dict[int, list[Track]] = {}
+    by_class: dict[int, list[Track]] = {}
     for name, track in target.tracks.items():
         if target.classes[name] not in DISTRACTORS:
-            wanted.setdefault(target.classes[name], []).append(track)
+            by_class.setdefault(target.classes[name], []).append(track)
     frames = len(target.frames)
-    everything = _tracks([track for tracks in wanted.values() for track in tracks], frames)
+    everything = _tracks([track for tracks in by_class.values() for track in tracks], frames)
     labelled = np.any(everything.present, axis=0)  # frames without any target are not evaluated
-    for category in sorted((wanted.keys() | predicted.keys()) - DISTRACTORS):
-        left, right = (_tracks(side.get(category, []), frames) for side in (wanted, predicted))
+    for category in sorted((by_class.keys() | predicted.keys()) - DISTRACTORS):
+        left, right = (_tracks(side.get(category, []), frames) for side in (by_class, predicted))
         overlap = frame_iou(left, right)
         present = left.present.T
         kept = right.present.T & labelled[:, None]
@@ -150,8 +150,8 @@ def _target(row: Any, path: Path) -> BurstSequence:
     size = image_size(row, where)
     frames = _frames(row, where)
     tracks: dict[str, Track] = {}
-    for found in _masks(row, where, size, frames):
-        tracks.setdefault(found.track, [None] * len(frames))[found.frame] = found.mask
+    for mask in _masks(row, where, size, frames):
+        tracks.setdefault(mask.track, [None] * len(frames))[mask.frame] = mask.mask
     negative, partial = (
         frozenset(numbers(row.get(name), None, f"{where}: {name}"))
         for name in ("neg_category_ids", "not_exhaustive_category_ids")
@@ -163,12 +163,12 @@ def _prediction(row: Any, path: Path, target: BurstSequence) -> dict[int, list[T
     """Predicted tracks by category, on the annotated frames."""
     where = f"{path}: sequence {'/'.join(target.key)}"
     detections: list[list[TrackedMask]] = [[] for _ in target.frames]
-    for found in _masks(row, where, target.size, target.frames):
-        detections[found.frame].append(found)
+    for mask in _masks(row, where, target.size, target.frames):
+        detections[mask.frame].append(mask)
     tracks: dict[str, Track] = {}
-    for t, rivals in enumerate(detections):
-        for found in sorted(rivals, key=lambda d: -d.score)[:MAX_DETECTIONS]:
-            tracks.setdefault(found.track, [None] * len(target.frames))[t] = found.mask
+    for t, in_frame in enumerate(detections):
+        for mask in sorted(in_frame, key=lambda d: -d.score)[:MAX_DETECTIONS]:
+            tracks.setdefault(mask.track, [None] * len(target.frames))[t] = mask.mask
     by_category: dict[int, list[Track]] = {}
     for name, category in _classes(row, tracks, where).items():
         by_category.setdefault(category, []).append(tracks[name])
@@ -187,12 +187,12 @@ def _frames(row: Any, where: str) -> tuple[str, ...]:
     return names
 
 
-def _masks(row: Any, where: str, size: Size, wanted: tuple[str, ...]) -> Iterator[TrackedMask]:
+def _masks(row: Any, where: str, size: Size, annotated: tuple[str, ...]) -> Iterator[TrackedMask]:
     frames = _frames(row, where)
     segmentations = field(row, "segmentations", list, where)
     if len(segmentations) != len(frames):
         raise DataError(f"{where}: the field 'segmentations' has {len(segmentations)} items for {len(frames)} frames")
-    places = {name: t for t, name in enumerate(wanted)}
+    places = {name: t for t, name in enumerate(annotated)}
     for name, segments in zip(frames, segmentations, strict=True):
         if name not in places:
             continue

@@ -18,7 +18,7 @@ from evals.dataset_files import field, inside, read_json
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
 from evals.video.label_maps import read_labels, size_of, whole_mask
-from evals.video.parallel import progress
+from evals.video.worker_pool import progress
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import Rle
 from sam3model.metrics.referring_video import ReferringVideo, union_track

@@ -25,9 +25,9 @@ def png_names(folder: Path) -> list[str]:
     return _names(folder, lambda path: path.suffix == ".png")
 
 
-def _names(folder: Path, wanted: Callable[[Path], bool]) -> list[str]:
+def _names(folder: Path, accept: Callable[[Path], bool]) -> list[str]:
     try:
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and wanted(path))
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and accept(path))
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror}") from error
 

@@ -14,7 +14,7 @@ from evals.benchmark_types import Figures
 from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file, table
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
-from evals.video.parallel import progress
+from evals.video.worker_pool import progress
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import coco_mask, rle_areas
 from sam3model.metrics.veval import evaluate_saco_veval
@@ -55,14 +55,14 @@ def score_ytvis(dataset: DatasetSplit, predictions: Path) -> Figures:
 def score_lvvis(dataset: DatasetSplit, predictions: Path) -> Figures:
     """AP of tracks on LV-VIS. Raises `DataError`."""
     name = f"{dataset.split}_instances.json"
-    truth = first_existing(dataset.root, f"{dataset.split}/{name}", name, f"annotations/{name}")
-    return _average_precision(truth, predictions)
+    annotations = first_existing(dataset.root, f"{dataset.split}/{name}", name, f"annotations/{name}")
+    return _average_precision(annotations, predictions)
 
 
-def _average_precision(truth: Path, predictions: Path) -> Figures:
+def _average_precision(annotations: Path, predictions: Path) -> Figures:
     results = results_file(predictions, "results.json")
     try:
-        result = evaluate_ytvis(*read_tracks(truth, read_json(truth), results))
+        result = evaluate_ytvis(*read_tracks(annotations, read_json(annotations), results))
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
     return {name: value if value == -1 else 100 * value for name, value in result.summary().items()}
@@ -71,11 +71,11 @@ def _average_precision(truth: Path, predictions: Path) -> Figures:
 def score_veval(dataset: DatasetSplit, predictions: Path) -> Figures:
     """cgF1, pHOTA and the other figures of SA-Co/VEval. Raises `DataError`."""
     name = f"saco_veval_{dataset.split}"
-    truth = first_existing(dataset.root, f"annotation/{name}.json", f"{name}.json")
+    annotations = first_existing(dataset.root, f"annotation/{name}.json", f"{name}.json")
     results = results_file(predictions, f"{name}_preds.json", f"{name}_pred.json")
-    data = read_json(truth)
-    checked, entries = read_tracks(truth, data, results)
-    checked["video_np_pairs"] = _pairs(data, truth, checked)
+    data = read_json(annotations)
+    checked, entries = read_tracks(annotations, data, results)
+    checked["video_np_pairs"] = _pairs(data, annotations, checked)
     try:
         figures = evaluate_saco_veval(checked, entries).dataset_results
     except MetricError as error:
@@ -84,16 +84,18 @@ def score_veval(dataset: DatasetSplit, predictions: Path) -> Figures:
     return {name: value if name in NOT_SCALED or value == -1 else 100 * value for name, value in percent.items()}
 
 
-def read_tracks(truth: Path, data: Any, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_tracks(annotations: Path, data: Any, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Validate ground truth and predictions, and add missing boxes and areas.
 
-    data: content of the file `truth`. Raises `DataError` that names file, entry and field.
+    data: content of the file `annotations`. Raises `DataError` that names file, entry and field.
     """
-    videos = dict(zip(_ids(data, "videos", truth), [_video(row, truth) for row in data["videos"]], strict=True))
-    categories = _ids(data, "categories", truth)
+    videos = dict(
+        zip(_ids(data, "videos", annotations), [_video(row, annotations) for row in data["videos"]], strict=True)
+    )
+    categories = _ids(data, "categories", annotations)
     if not isinstance(data.get("annotations"), list):
         raise DataError(
-            f"{truth}: the field 'annotations' is missing; this ground truth is only on the challenge server"
+            f"{annotations}: the field 'annotations' is missing; this ground truth is only on the challenge server"
         )
     predicted = read_json(results)
     if not isinstance(predicted, list):
@@ -102,7 +104,7 @@ def read_tracks(truth: Path, data: Any, results: Path) -> tuple[dict[str, Any], 
     checked = {
         "videos": [{"id": key, "length": video.length} for key, video in videos.items()],
         "categories": [{"id": key} for key in categories],
-        "annotations": _entries(table(data, "annotations", truth), truth, videos, known),
+        "annotations": _entries(table(data, "annotations", annotations), annotations, videos, known),
     }
     return checked, _entries(predicted, results, videos, known, scored=True)
 

@@ -17,7 +17,7 @@ from evals.dataset_files import inside, read_text
 from evals.rle_masks import Size
 from evals.samples import DatasetSplit
 from evals.video.label_maps import VOID, folders, objects_of, png_names, read_labels, size_of, whole_mask
-from evals.video.parallel import parallel_map
+from evals.video.worker_pool import parallel_map
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import JAndF
 from sam3model.metrics.overlap import Rle
@@ -30,43 +30,45 @@ Reader = Callable[[Path, Path, str], Objects]
 
 def score_davis(dataset: DatasetSplit, predictions: Path) -> Figures:
     """J&F of DAVIS 2017, semi-supervised, at 480p. Raises `DataError`."""
-    truth = inside(dataset.root, "Annotations", "480p")
+    annotations = inside(dataset.root, "Annotations", "480p")
     videos = _listed(inside(dataset.root, "ImageSets", "2017", f"{dataset.split}.txt"))
-    return _score(truth, predictions, videos, _label_maps)
+    return _score(annotations, predictions, videos, _label_maps)
 
 
 def score_mose(dataset: DatasetSplit, predictions: Path) -> Figures:
     """J&F of MOSE. Raises `DataError`."""
-    truth = inside(dataset.root, dataset.split, "Annotations")
-    return _score(truth, predictions, folders(truth), _label_maps)
+    annotations = inside(dataset.root, dataset.split, "Annotations")
+    return _score(annotations, predictions, folders(annotations), _label_maps)
 
 
 def score_sav(dataset: DatasetSplit, predictions: Path) -> Figures:
     """J&F of SA-V. Raises `DataError`."""
     name = f"sav_{dataset.split}"
-    truth = inside(dataset.root, name, "Annotations_6fps")
+    annotations = inside(dataset.root, name, "Annotations_6fps")
     listed = inside(dataset.root, name, f"{name}.txt")
-    return _score(truth, predictions, _listed(listed) if listed.exists() else folders(truth), _object_folders)
+    return _score(
+        annotations, predictions, _listed(listed) if listed.exists() else folders(annotations), _object_folders
+    )
 
 
 def _listed(path: Path) -> list[str]:
     return [line for raw in read_text(path).splitlines() if (line := raw.strip())]
 
 
-def _score(truth: Path, predictions: Path, videos: Sequence[str], read: Reader) -> Figures:
+def _score(annotations: Path, predictions: Path, videos: Sequence[str], read: Reader) -> Figures:
     metric = _empty()
-    for part in parallel_map(partial(_measure, read, truth, predictions), videos, "videos"):
+    for part in parallel_map(partial(_measure, read, annotations, predictions), videos, "videos"):
         metric.merge(part)
     try:
         result = metric.compute()
     except MetricError as error:
-        raise DataError(f"{truth}: {error}") from error
+        raise DataError(f"{annotations}: {error}") from error
     return {**result.summary(), "objects never seen": len(result.unscored)}
 
 
-def _measure(read: Reader, truth: Path, predictions: Path, video: str) -> JAndF:
+def _measure(read: Reader, annotations: Path, predictions: Path, video: str) -> JAndF:
     metric = _empty()
-    for name, target, prediction in read(truth, predictions, video):
+    for name, target, prediction in read(annotations, predictions, video):
         metric.update(video, name, target, prediction)
     return metric
 
@@ -86,13 +88,13 @@ def _frames(folder: Path) -> list[str]:
     return names[1:-1]
 
 
-def _label_maps(truth: Path, predictions: Path, video: str) -> Objects:
-    frames = _frames(inside(truth, video))
+def _label_maps(annotations: Path, predictions: Path, video: str) -> Objects:
+    frames = _frames(inside(annotations, video))
     targets: dict[int, Track] = {}
     predicted: dict[int, Track] = {}
     size: Size | None = None
     for t, frame in enumerate(frames):
-        for root, tracks in ((truth, targets), (predictions, predicted)):
+        for root, tracks in ((annotations, targets), (predictions, predicted)):
             labels = read_labels(root, video, frame, size=size)
             size = size_of(labels)
             masks = objects_of(labels)
@@ -106,14 +108,14 @@ def _label_maps(truth: Path, predictions: Path, video: str) -> Objects:
         yield str(label), target, predicted.get(label) or [None] * len(frames)
 
 
-def _object_folders(truth: Path, predictions: Path, video: str) -> Objects:
-    for name in folders(inside(truth, video)):
-        frames = _frames(inside(truth, video, name))
+def _object_folders(annotations: Path, predictions: Path, video: str) -> Objects:
+    for name in folders(inside(annotations, video)):
+        frames = _frames(inside(annotations, video, name))
         size: Size | None = None
         target: Track = []
         prediction: Track = []
         for frame in frames:
-            for root, track in ((truth, target), (predictions, prediction)):
+            for root, track in ((annotations, target), (predictions, prediction)):
                 labels = read_labels(root, video, name, frame, size=size)
                 if ((labels != 0) & (labels != labels.max())).any():
                     raise DataError(f"{root / video / name / frame} has several objects; each file must have one mask")

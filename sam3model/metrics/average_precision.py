@@ -187,17 +187,17 @@ def category_curves(units: Sequence[UnitMatches], rules: ApRules) -> tuple[Float
     positives = np.sum([u.positives for u in units], 0)  # (A,)
     ranges, count = len(positives), len(rules.thresholds)
     precision, recall = np.full((ranges, count), -1.0), np.full((len(rules.max_detections), ranges, count), -1.0)
-    wanted = positives > 0
+    has_targets = positives > 0
     for m, limit in enumerate(rules.max_detections):
         order = np.argsort(-np.concatenate([u.scores[:limit] for u in units]), kind="stable")
-        matched = np.concatenate([u.matched[wanted, :, :limit] for u in units], 2)[:, :, order]  # (A, T, D)
-        counted = ~np.concatenate([u.ignored[wanted, :, :limit] for u in units], 2)[:, :, order]
+        matched = np.concatenate([u.matched[has_targets, :, :limit] for u in units], 2)[:, :, order]  # (A, T, D)
+        counted = ~np.concatenate([u.ignored[has_targets, :, :limit] for u in units], 2)[:, :, order]
         hits = np.cumsum(matched & counted, 2, dtype=np.float64)
-        sweep = hits / positives[wanted, None, None]
-        recall[m, wanted] = sweep[:, :, -1] if len(order) else 0.0
+        sweep = hits / positives[has_targets, None, None]
+        recall[m, has_targets] = sweep[:, :, -1] if len(order) else 0.0
         if m == len(rules.max_detections) - 1:
             misses = np.cumsum(~matched & counted, 2, dtype=np.float64)
-            precision[wanted] = interpolated(hits / (hits + misses + np.spacing(1)), sweep)
+            precision[has_targets] = interpolated(hits / (hits + misses + np.spacing(1)), sweep)
     return precision, recall
 
 

@@ -83,13 +83,13 @@ class OmniLabelAp(Aggregate[DescriptionMatches]):
                 f"description {description!r}: kind {kind!r}, {len(boxes)} boxes and {len(scores)} scores"
             )
         order = strongest(scores, RULES.max_detections[-1])
-        predicted, wanted = (np.asarray(b, np.float64).reshape(-1, 4) for b in (boxes, targets))
-        areas, none = wanted[:, 2] * wanted[:, 3], np.zeros(len(wanted), bool)
+        predicted, expected = (np.asarray(b, np.float64).reshape(-1, 4) for b in (boxes, targets))
+        areas, none = expected[:, 2] * expected[:, 3], np.zeros(len(expected), bool)
         ranked = predicted[order]
         own = ranked[:, 2] * ranked[:, 3]
-        iou = box_iou_xywh(ranked, wanted)
+        iou = box_iou_xywh(ranked, expected)
         matches = match_unit(iou, np.asarray(scores, np.float64)[order], areas, own, none, RULES)
-        tag = kind if kind == "C" else "Dp" if len(wanted) else "Dn"
+        tag = kind if kind == "C" else "Dp" if len(expected) else "Dn"
         self.add((image, description), DescriptionMatches(matches, tag, len(text.split())))
 
     def compute(self) -> OmniLabelResult:
@@ -117,10 +117,10 @@ def omnilabel_shard(ground_truth: JsonSource, predictions: JsonSource) -> OmniLa
     Boxes for descriptions that are not listed for the image are ignored, as officially.
     """
     truth = load_ground_truth(ground_truth, "images", "descriptions", "annotations")
-    wanted: dict[tuple[Any, Any], list[Any]] = defaultdict(list)
+    targets: dict[tuple[Any, Any], list[Any]] = defaultdict(list)
     for a in truth["annotations"]:
         for description in require(a, "description_ids", "annotation"):
-            wanted[require(a, "image_id", "annotation"), description].append(require(a, "bbox", "annotation"))
+            targets[require(a, "image_id", "annotation"), description].append(require(a, "bbox", "annotation"))
     predicted: dict[tuple[Any, Any], list[tuple[Any, float]]] = defaultdict(list)
     for p in load_predictions(predictions):
         ids, scores = (require(p, field, "prediction") for field in ("description_ids", "scores"))
@@ -135,6 +135,6 @@ def omnilabel_shard(ground_truth: JsonSource, predictions: JsonSource) -> OmniLa
         for image in require(d, "image_ids", "description"):
             boxes, scores = zip(*predicted[image, d["id"]], strict=True) if (image, d["id"]) in predicted else ((), ())
             metric.update(
-                image, d["id"], require(d, "text", "description"), kind, wanted[image, d["id"]], boxes, scores
+                image, d["id"], require(d, "text", "description"), kind, targets[image, d["id"]], boxes, scores
             )
     return metric

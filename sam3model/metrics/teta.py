@@ -103,13 +103,13 @@ def count_video(
     counts = {c: TetaCounts.zeros() for c in classes}
     owner = assigned_targets(video)
     for c in classes:
-        wanted, predicted = video.target_class == c, video.predicted_class == c
-        overlapping = np.any(video.similarity[:, wanted] >= OVERLAP, axis=1)  # (T, P)
-        if len(wanted):
-            overlapping &= (owner < 0) | wanted[owner]
+        chosen, predicted = video.target_class == c, video.predicted_class == c
+        overlapping = np.any(video.similarity[:, chosen] >= OVERLAP, axis=1)  # (T, P)
+        if len(chosen):
+            overlapping &= (owner < 0) | chosen[owner]
         predicted_count = int(video.predictions[:, predicted].sum())
         if not overlapping.any():
-            counts[c].loc_fn[:] += video.targets[:, wanted].sum()
+            counts[c].loc_fn[:] += video.targets[:, chosen].sum()
             if exhaustive and reference_behaviour:
                 counts[c].cls_fp[:] = predicted_count
             elif exhaustive:
@@ -117,16 +117,16 @@ def count_video(
             continue
         if exhaustive:
             counts[c].cls_fp[:] += predicted_count - int((overlapping & predicted).sum())
-        _count_class(video, wanted, overlapping, c, counts, 0.0 if reference_behaviour else EPSILON)
+        _count_class(video, chosen, overlapping, c, counts, 0.0 if reference_behaviour else EPSILON)
     return counts
 
 
 def _count_class(
-    video: VideoTracks, wanted: BoolArray, overlapping: BoolArray, c: Any, counts: dict[Any, TetaCounts], minimum: float
+    video: VideoTracks, chosen: BoolArray, overlapping: BoolArray, c: Any, counts: dict[Any, TetaCounts], minimum: float
 ) -> None:
     """Count the targets of one class against the detections that overlap them in any frame."""
     candidates: BoolArray = np.any(overlapping, axis=0)
-    part, overlapping = video.choose(wanted, candidates), overlapping[:, candidates]
+    part, overlapping = video.choose(chosen, candidates), overlapping[:, candidates]
     pairs = pair_up(*part[:3])
     hits = (pairs.similarity >= ALPHAS[:, None] - EPSILON) & (pairs.similarity >= minimum)  # (A, pairs)
     sums: AssociationSums = associate(pairs, hits, part.targets, part.predictions)

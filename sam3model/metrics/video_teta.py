@@ -51,11 +51,11 @@ def teta_shard(
         predicted = [
             e for (v, _), entries in data.predictions.items() if v == video for e in above(entries, score_threshold)
         ]
-        wanted, tracks = (TrackSet.of(kind, e, data.frames[video]) for e in (targets, predicted))
+        annotated, tracks = (TrackSet.of(kind, e, data.frames[video]) for e in (targets, predicted))
         if nms != "none":
             kept = suppress_tracks(tracks.boxes, np.array([e["score"] for e in predicted]), 0.5, nms == "frame")
             tracks = tracks.only(kept)
         labels = (np.array([e["category_id"] for e in entries]) for entries in (targets, predicted))
-        overlap = frame_iou(wanted, tracks, np.float64)
-        metric.update(video, VideoTracks(overlap, wanted.present.T, tracks.present.T, *labels), classes)
+        overlap = frame_iou(annotated, tracks, np.float64)
+        metric.update(video, VideoTracks(overlap, annotated.present.T, tracks.present.T, *labels), classes)
     return metric

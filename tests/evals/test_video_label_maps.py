@@ -116,7 +116,7 @@ def test_an_invalid_prediction_is_reported(tmp_path, capsys, damage, message):
 
 
 def test_many_videos_are_spread_over_processes(tmp_path, monkeypatch):
-    monkeypatch.setattr("evals.video.parallel.MIN_PARALLEL", 2)
+    monkeypatch.setattr("evals.video.worker_pool.MIN_PARALLEL", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     root, predictions = davis(tmp_path)
     for folder in (root / "Annotations/480p", predictions):
