@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m evals NAME --root DIR` goes from a data set to its standard figures."""
+"""Benchmarks: `python -m evals NAME --root DIR` runs one on its data set and prints its standard figures."""

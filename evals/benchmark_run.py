@@ -60,8 +60,8 @@ class BenchmarkRun:
     def run(self) -> RunOutcome:
         """Run all samples; those predicted by an earlier run are only scored.
 
-        Raises what would fail every sample: `CheckpointError`, `ConfigError`, an error of an unusable backend, and
-        `Sam3Error` after `MAX_CONSECUTIVE_FAILURES` failures.
+        Raises errors that would fail every sample: `CheckpointError`, `ConfigError`, the error of an unusable backend,
+        and `Sam3Error` after `MAX_CONSECUTIVE_FAILURES` failures.
         """
         started = time.monotonic()
         asyncio.run(self._all())

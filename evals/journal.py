@@ -68,7 +68,7 @@ class Journal:
 class Predictions:
     """The stored predictions of a run, read on demand, since those of a large run do not fit into memory.
 
-    An incomplete last line (after a crash) is ignored; of two lines with one key the later counts.
+    An incomplete last line (after a crash) is ignored; if a key occurs twice, the later line counts.
     end: bytes of all complete lines. Raises `DataError` if the file is damaged.
     """
 

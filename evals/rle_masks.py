@@ -14,7 +14,7 @@ Size = tuple[int, int]
 def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
     """Read a COCO RLE, compressed or uncompressed, as a compressed one that is safe to pass to pycocotools.
 
-    where: starts error messages. Raises `DataError` if it is malformed, does not fill its size, or is not of `size`.
+    where: prefix of error messages. Raises `DataError` if it is malformed, does not fill its size, or is not of `size`.
     """
     height, width = _size(value, where)
     if size is not None and (height, width) != size:

@@ -1,8 +1,7 @@
 """Runners predict samples: the segmenter for phrases, the agent for questions.
 
-There is a runner per kind of sample. Videos have none yet, so their predictions are made elsewhere and scored by
-`python -m evals NAME --predictions PATH`. A video runner implements `SampleRunner[VideoSample]` and gets a case in
-`make_runner`.
+Videos have no runner yet: `python -m evals NAME --predictions PATH` scores predictions made with another tool. A video
+runner implements `SampleRunner[VideoSample]` and gets a case in `make_runner`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Samples and predictions. Every sample declares its kind; `evals.sample_runners` has a runner per kind."""
+"""Samples, which declare their kind, and predictions. `evals.sample_runners` predicts samples."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class QuestionSample(Generic[TargetT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoSample(Generic[TargetT]):
-    """One video with all its phrases. frames: how many it has; open_frame: returns frame t as upright RGB."""
+    """One video with all its phrases. frames: number of frames; open_frame: returns frame t as upright RGB."""
 
     kind: ClassVar[Literal["video"]] = "video"
     key: str
@@ -93,4 +93,4 @@ class QuestionPrediction:
 
 
 Prediction = PhrasePrediction | QuestionPrediction
-"""The prediction of a `VideoSample` joins them with its runner."""
+"""Predictions for a `VideoSample` get a type together with their runner."""

@@ -84,7 +84,8 @@ def evaluate_cgf1(
     """cgF1 of a COCO results list against the files of one or more annotators (their order only matters for ties).
 
     ground_truth, predictions: paths or loaded JSON. A pair is scored if it is `is_instance_exhaustive` in the first
-    file and not marked otherwise in another. Detections of unknown images or categories are ignored, as officially.
+    file and not marked otherwise in another. As in the official code, detections of unknown images or categories are
+    ignored.
     protect_crowds: ignore detections in crowd regions, as COCO does, instead of counting them as false positives.
     Raises `MetricError` if a file is invalid or no pair can be scored.
     """

@@ -114,7 +114,7 @@ def evaluate_omnilabel(ground_truth: JsonSource, predictions: JsonSource) -> Omn
 def omnilabel_shard(ground_truth: JsonSource, predictions: JsonSource) -> OmniLabelAp:
     """Match predictions {image_id, bbox, description_ids, scores} against an OmniLabel file.
 
-    Boxes for descriptions that are not listed for the image are ignored, as officially.
+    Boxes for descriptions that are not listed for the image are ignored, as in the official code.
     """
     truth = load_ground_truth(ground_truth, "images", "descriptions", "annotations")
     targets: dict[tuple[Any, Any], list[Any]] = defaultdict(list)

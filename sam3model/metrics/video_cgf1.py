@@ -22,8 +22,8 @@ def evaluate_video_cgf1(
 def video_concept_f1(data: VideoData, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD) -> ConceptF1:
     """Count matches of all (video, phrase) pairs that are prompted, annotated or predicted; shards can be merged.
 
-    An empty track with a sufficient score is a false positive, as officially. Without any predictions cgF1 is 0 (the
-    official code raises IndexError).
+    As in the official code, an empty track with a sufficient score is a false positive. Without any predictions cgF1 is
+    0 (the official code raises IndexError).
     """
     metric = ConceptF1(check_kind(iou_type), score_threshold)
     for phrase in data.pairs.union(data.phrases) if data.pairs else data.phrases:

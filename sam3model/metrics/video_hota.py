@@ -33,9 +33,9 @@ def hota_shard(
     mode: "phrase" has a sequence per (video, phrase) in targets or predictions, so negative phrases without predictions
         are not scored. "class" averages over the categories of the file. "agnostic" ignores categories, after
         suppression of tracks that have an IoU of at least 0.5 with one of a higher score.
-    keep_equal: also keep predictions with a score of exactly 0.5, as cgF1 and TETA do; officially they are dropped.
-    reference_behaviour: suppression only removes boxes, so masks are unaffected, as officially; by default it removes
-        masks, too.
+    keep_equal: also keep predictions with a score of exactly 0.5, as cgF1 and TETA do; the official code drops them.
+    reference_behaviour: suppression only removes boxes, as in the official code, so masks are unaffected; by default
+        it also removes masks.
     Without targets HOTA is 0 (the official code raises). Absent frames do not count, so empty tracks have no effect.
     """
     kind, metric = check_kind(iou_type), Hota(class_average=mode == "class")

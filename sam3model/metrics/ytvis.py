@@ -31,8 +31,8 @@ def ytvis_shard(
     """Match tracks within each (video, category); shards can be merged.
 
     by_phrase: rank all detections together instead of per category (phrase AP of SA-Co/VEval). The size of a track is
-    its mean area over all frames, absent ones included: of masks for targets, of boxes for predictions, as officially.
-    Without predictions AP is 0 (the official code raises IndexError).
+    its mean area over all frames, absent ones included: of masks for targets and, as in the official code, of boxes for
+    predictions. Without predictions AP is 0 (the official code raises IndexError).
     """
     metric = AveragePrecision(rules)
     for phrase in data.phrases:
