@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sam3agent import Agent
-from sam3agent.images import open_picture
+from sam3agent.media import open_media
 from sam3model.resources import asset
 
 QUERY = "leftmost player in white"
@@ -33,8 +33,8 @@ def main() -> None:
         agent.ask(path, QUERY)
         warm = median(lambda: agent.ask(path, QUERY), runs)
         files = median(lambda: agent.ask(path, QUERY, out=out / "warm"), runs)
-        image = open_picture(path)
-        encode = median(lambda: agent.open(image), runs)
+        media = open_media(path)
+        encode = median(lambda: agent.open(media), runs)
     rows = [
         ("cold: new process, imports, weights, answer, files", cold),
         ("warm, files written", files),

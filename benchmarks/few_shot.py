@@ -72,7 +72,7 @@ def table_row(cells: Iterable[str]) -> str:
 
 def judge(weights: str | Path, config: TrainConfig, held_out: tuple[Source, int]) -> Validation:
     """What the trainer's own validation says of weights on these pictures, every prompt kept to be drawn."""
-    model = load(weights, dtype=torch.float32).eval()
+    model = load(weights, dtype=torch.float32).detector
     tokenize = CachedTokenizer(Tokenizer(model.config.text.context_length))
     source, count = held_out
     rules = config.validation

@@ -195,11 +195,11 @@ def image_opener(root: Path, folders: Sequence[str], name: str) -> "Callable[[],
     paths = [inside(root, folder, name) for folder in folders]
 
     def open_image() -> "Image.Image":
-        from sam3agent.images import open_picture
+        from sam3agent import images
 
         path = next((path for path in paths if path.is_file()), paths[0])
         try:
-            return open_picture(path)
+            return images.open_image(path)
         except InputError as error:
             raise DataError(str(error)) from error
 

@@ -27,12 +27,11 @@ from evals.samples import (
 from sam3agent.agent.budget import Budget
 from sam3agent.agent.trace import FILE_NAME as TRACE
 from sam3agent.api import Agent, make_backend
+from sam3agent.media import ImageMedia, Media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
-from sam3agent.segmenter import InstancesLike, Prompt, Segmenter, SegmenterSession
+from sam3agent.segmenter import InstancesLike, Segmenter, SegmenterSession
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from sam3agent.config import Settings
 
 SampleT_contra = TypeVar("SampleT_contra", bound=Sample, contravariant=True)
@@ -81,7 +80,7 @@ class PhraseRunner:
         return await asyncio.to_thread(self._segment, sample)
 
     def _segment(self, sample: PhraseSample[Any]) -> PhrasePrediction:
-        session = self.segmenter.open(sample.open_image())
+        session = self.segmenter.open(ImageMedia(sample.open_image()))
         results = session.segment_phrases(sample.phrases, self.threshold) if sample.phrases else ()
         return PhrasePrediction(sample.phrases, tuple(_detections(result) for result in results))
 
@@ -116,15 +115,15 @@ class QuestionRunner:
                 _keep_trace_only(self.folder / trace)
         if answer.status == "exhausted" and backend.error is not None:
             raise backend.error
-        usage = answer.usage
+        costs = answer.costs
         return QuestionPrediction(
             question=sample.question,
             status=answer.status,
             size=(image.height, image.width),
             detections=tuple(Detection(mask.score, _xywh(mask.box), mask.rle) for mask in answer.masks),
-            mllm_calls=answer.mllm_calls,
-            segmenter_calls=answer.segmenter_calls,
-            tokens=usage.prompt_tokens + usage.completion_tokens,
+            mllm_calls=costs.mllm_calls,
+            segmenter_calls=costs.segmenter_calls,
+            tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
             trace=trace,
         )
 
@@ -132,7 +131,7 @@ class QuestionRunner:
 class SharedEncodings:
     """A segmenter that keeps the latest `capacity` sessions, so that questions about one image share its encoding.
 
-    Thread-safe. Calls run one at a time, since the segmenter uses all cores.
+    Safe to call from any thread if the sessions are.
     """
 
     def __init__(self, segmenter: Segmenter, capacity: int = 8) -> None:
@@ -142,39 +141,23 @@ class SharedEncodings:
         self._lock = threading.Lock()
         self._sessions: OrderedDict[tuple[tuple[int, int], bytes], SegmenterSession] = OrderedDict()
 
-    def open(self, image: "Image.Image") -> SegmenterSession:
+    def open(self, media: Media) -> SegmenterSession:
         """The session of an image with these pixels."""
-        key = image.size, hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        key = media.size, hashlib.blake2b(media.frame(0).tobytes(), digest_size=16).digest()
         with self._lock:
-            session = self._sessions.pop(key, None) or _LockedSession(self._segmenter.open(image), self._lock)
+            session = self._sessions.pop(key, None) or self._segmenter.open(media)
             self._sessions[key] = session
             while len(self._sessions) > self._capacity:
                 self._sessions.popitem(last=False)
         return session
 
 
-class _LockedSession:
-    def __init__(self, session: SegmenterSession, lock: threading.Lock) -> None:
-        self._session = session
-        self._lock = lock
-
-    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> Sequence[InstancesLike]:
-        with self._lock:
-            return self._session.segment_phrases(phrases, threshold)
-
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None) -> InstancesLike:
-        with self._lock:
-            return self._session.segment_prompt(prompt, threshold)
-
-
-class _ErrorRecorder:
+class _ErrorRecorder(MLLM):
     """A backend that remembers the error of its last call."""
 
     def __init__(self, backend: MLLM) -> None:
         self._backend = backend
-        self.name = backend.name
-        self.free = getattr(backend, "free", False)
-        self.needs_messages = getattr(backend, "needs_messages", True)
+        self.name, self.free, self.needs_messages = backend.name, backend.free, backend.needs_messages
         self.error: MLLMError | None = None
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
@@ -185,6 +168,9 @@ class _ErrorRecorder:
             raise
         self.error = None
         return reply
+
+    async def close(self) -> None:
+        await self._backend.close()
 
 
 def _keep_trace_only(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ask a picture a question in plain words and get masks back, with the evidence.
+"""Ask a question about an image in plain words and get masks back, with the evidence.
 
     from sam3agent import ask
 
@@ -8,7 +8,7 @@
         print(mask.id, mask.box, mask.score, mask.mask.shape)   # mask.mask: (H, W) bool
     answer.overlay().save("overlay.png")
 
-`Agent` keeps the weights between questions. Imports are lazy: `import sam3agent` loads no torch and no MLLM client.
+`Agent` keeps the weights between questions. Imports are lazy: `import sam3agent` loads neither torch nor an MLLM client.
 """
 
 from typing import TYPE_CHECKING, Any

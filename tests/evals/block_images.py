@@ -11,7 +11,8 @@ from PIL import Image
 from scipy import ndimage
 
 from evals.command import main
-from sam3agent.mllm.rules import RulesBackend
+from sam3agent.media import Media
+from sam3agent.rules import RulesBackend
 from sam3agent.segmenter import Prompt, Segmenter
 from sam3model.instances import Instances, no_instances
 from sam3model.ops.masks import encode_rle, mask_to_box
@@ -73,9 +74,9 @@ class Blocks:
     broken: tuple[str, ...] = ()
     failure: BaseException = field(default_factory=lambda: RuntimeError("the segmenter broke"))
 
-    def open(self, image: Image.Image) -> "BlockSession":
+    def open(self, media: Media) -> "BlockSession":
         self.opened += 1
-        return BlockSession(self, np.asarray(image.convert("RGB"), np.int32))
+        return BlockSession(self, np.asarray(media.frame(0), np.int32))
 
 
 @dataclass
@@ -83,12 +84,14 @@ class BlockSession:
     segmenter: Blocks
     pixels: np.ndarray
 
-    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> list[Instances]:
+    def segment_phrases(
+        self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+    ) -> list[Instances]:
         if set(phrases) & set(self.segmenter.broken):
             raise self.segmenter.failure
         return [self._find(phrase) for phrase in phrases]
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None) -> Instances:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> Instances:
         return self._find(prompt.phrase or "")
 
     def _find(self, phrase: str) -> Instances:

@@ -15,6 +15,7 @@ from evals.command import main
 from evals.readers.playground import PlaygroundPhrases, read_questions
 from evals.samples import DatasetSplit, Detection, QuestionPrediction, QuestionSample
 from evals.scorers.referring import MaskTarget, PlaygroundScorer
+from sam3agent.media import Media
 from sam3agent.segmenter import Prompt
 from sam3model.instances import Instances, no_instances
 from sam3model.playground import Scene, phrases, questions, scene
@@ -35,8 +36,8 @@ class Oracle:
     finds: bool = True
     name: str = "oracle"
 
-    def open(self, image: Image.Image) -> "OracleSession":
-        return OracleSession(self, np.asarray(image))
+    def open(self, media: Media) -> "OracleSession":
+        return OracleSession(self, np.asarray(media.frame(0)))
 
 
 @dataclass
@@ -44,10 +45,12 @@ class OracleSession:
     oracle: Oracle
     pixels: np.ndarray
 
-    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> list[Instances]:
+    def segment_phrases(
+        self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+    ) -> list[Instances]:
         return [self._find(phrase) for phrase in phrases]
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None) -> Instances:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> Instances:
         return self._find(prompt.phrase or "")
 
     def _find(self, phrase: str) -> Instances:

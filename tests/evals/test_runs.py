@@ -25,7 +25,7 @@ from evals.samples import (
 )
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
-from sam3agent.mllm.rules import RulesBackend
+from sam3agent.rules import RulesBackend
 from sam3model.errors import DataError
 from tests.evals.block_images import Blocks, draw, rle_of, run
 
