@@ -20,12 +20,11 @@ from evals.samples import DatasetSplit
 from evals.video.label_maps import read_labels, size_of, whole_mask
 from evals.video.worker_pool import progress
 from sam3model.errors import DataError, MetricError
-from sam3model.metrics.overlap import Rle
+from sam3model.metrics.jf import Track
 from sam3model.metrics.referring_video import ReferringVideo, union_track
 
 REVOS_TYPES = {0: "referring", 1: "reasoning"}
 """Scored values of `type_id`; 2 marks expressions without a target in the video."""
-Track = Sequence[Rle | None]
 
 
 class Expression(NamedTuple):
