@@ -1,4 +1,4 @@
-"""How long a question takes with sam3-tiny: cold (a new process) and warm, and what encoding takes of it.
+"""Time a question with sam3-tiny: cold (in a new process), warm, and the encoding alone.
 
 python benchmarks/ask.py [--runs 10]
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sam3agent import Agent
-from sam3agent.images import open_image
+from sam3agent.media import open_media
 from sam3model.resources import asset
 
 QUERY = "leftmost player in white"
@@ -24,29 +24,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
     runs = parser.parse_args().runs
-    picture = asset("match.png")
+    path = asset("match.png")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        command = [sys.executable, "-m", "sam3agent", "ask", str(picture), QUERY, "--out", str(out / "cold"), "--json"]
+        command = [sys.executable, "-m", "sam3agent", "ask", str(path), QUERY, "--out", str(out / "cold"), "--json"]
         cold = median(lambda: subprocess.run(command, check=True, capture_output=True), min(runs, 3))
         agent = Agent()
-        agent.ask(picture, QUERY)
-        warm = median(lambda: agent.ask(picture, QUERY), runs)
-        files = median(lambda: agent.ask(picture, QUERY, out=out / "warm"), runs)
-        image = open_image(picture)
-        encode = median(lambda: agent.open(image), runs)
+        agent.ask(path, QUERY)
+        warm = median(lambda: agent.ask(path, QUERY), runs)
+        files = median(lambda: agent.ask(path, QUERY, out=out / "warm"), runs)
+        media = open_media(path)
+        encode = median(lambda: agent.open(media), runs)
     rows = [
-        ("cold: new process, import, weights, answer, files", cold),
+        ("cold: new process, imports, weights, answer, files", cold),
         ("warm, files written", files),
         ("warm, nothing written", warm),
-        ("  of which encoding the picture", encode),
+        ("  of which encoding the image", encode),
     ]
     for name, seconds in rows:
         print(f"{name:<52} {seconds:7.3f} s {seconds / warm:6.1f} x warm")
 
 
 def median(work: Callable[[], object], runs: int) -> float:
-    """Median wall time of `work`, in seconds."""
+    """Median wall time of `work` in seconds."""
     times = []
     for _ in range(runs):
         start = time.perf_counter()

@@ -1,25 +1,25 @@
-"""Picture sets: phrases with three annotators (cgF1), and many categories (COCO AP)."""
+"""Synthetic image data sets: phrases with three annotators (cgF1), and many categories (COCO AP)."""
 
 from typing import Any
 
-from benchmarks.metric_sets import JITTER, Canvas, Dice, Json, Mask, Shape
+from benchmarks.metric_sets import JITTER, Canvas, Draws, EncodedMask, Json, Shape
 
 ANNOTATORS = "abc"
 
 
-def phrase_set(seed: int, pictures: int, objects: int, width: int, height: int) -> tuple[list[Json], list[Json]]:
-    """One phrase per picture: a file per annotator, and predictions. Boxes and areas are shares of the picture's size.
+def phrase_set(seed: int, images: int, objects: int, width: int, height: int) -> tuple[list[Json], list[Json]]:
+    """One phrase per image: a file per annotator, and predictions. Boxes and areas are relative to the image size.
 
-    A quarter of the phrases is negative. The later annotators see jittered objects, miss some and now and then disagree
-    altogether; a few objects are crowds, a few pictures are not annotated exhaustively.
+    A quarter of the phrases are negative. The second and third annotators have jittered objects, miss some and
+    sometimes disagree completely. A few objects are crowds, and a few images are not annotated exhaustively.
     """
-    dice, canvas = Dice(seed), Canvas.of(width, height, 0.06, 0.5)
+    dice, canvas = Draws(seed), Canvas.of(width, height, 0.06, 0.5)
     files: list[Json] = [
         {"info": {"annotator": a}, "images": [], "annotations": [], "categories": [{"id": 1, "name": "object"}]}
         for a in ANNOTATORS
     ]
     predictions: list[Json] = []
-    for i in range(pictures):
+    for i in range(images):
         count = 0 if dice.chance(0.25) else objects
         base = [dice.shape(canvas) for _ in range(count)]
         for rank, file in enumerate(files):
@@ -28,7 +28,7 @@ def phrase_set(seed: int, pictures: int, objects: int, width: int, height: int) 
     return files, predictions
 
 
-def _annotate(dice: Dice, canvas: Canvas, file: Json, index: int, base: list[Shape], differs: bool) -> None:
+def _annotate(dice: Draws, canvas: Canvas, file: Json, index: int, base: list[Shape], differs: bool) -> None:
     shapes = base
     if differs:
         shapes = [dice.jitter(s, 0.12) for s in base if not dice.chance_at_most(0.08)]
@@ -44,14 +44,14 @@ def _annotate(dice: Dice, canvas: Canvas, file: Json, index: int, base: list[Sha
         "is_pixel_exhaustive": 1,
     }
     file["images"].append(image)
-    for mask in (Mask.of(s, canvas) for s in shapes):
+    for mask in (EncodedMask.of(s, canvas) for s in shapes):
         if mask:
             place = {"id": len(file["annotations"]) + 1, "image_id": image["id"], "category_id": 1}
             extent = {**_relative(mask, canvas), "segmentation": mask.rle, "iscrowd": int(dice.chance(0.06))}
             file["annotations"].append(place | extent)
 
 
-def _answer(dice: Dice, canvas: Canvas, image: int, base: list[Shape], objects: int) -> list[Json]:
+def _answer(dice: Draws, canvas: Canvas, image: int, base: list[Shape], objects: int) -> list[Json]:
     candidates: list[tuple[Shape, bool]] = []
     silent = dice.chance(0.1)
     for shape in base:
@@ -64,7 +64,7 @@ def _answer(dice: Dice, canvas: Canvas, image: int, base: list[Shape], objects: 
     candidates += [(dice.shape(canvas), False) for _ in range(extra)]
     answers = []
     for shape, good in candidates:
-        mask = Mask.of(shape, canvas)
+        mask = EncodedMask.of(shape, canvas)
         if mask:
             score = dice.score(good)
             score = 0.5 if dice.chance(0.03) else score
@@ -73,28 +73,28 @@ def _answer(dice: Dice, canvas: Canvas, image: int, base: list[Shape], objects: 
     return answers
 
 
-def _relative(mask: Mask, canvas: Canvas) -> Json:
+def _relative(mask: EncodedMask, canvas: Canvas) -> Json:
     x, y, w, h = mask.box
     width, height = canvas.width, canvas.height
     return {"bbox": [x / width, y / height, w / width, h / height], "area": mask.area / (width * height)}
 
 
 def category_set(
-    seed: int, pictures: int, objects: int, width: int, height: int, kinds: int = 6
+    seed: int, images: int, objects: int, width: int, height: int, kinds: int = 6
 ) -> tuple[Json, list[Json]]:
-    """Many categories in absolute pixels, with crowds; the last picture is crowded by one category."""
-    dice, canvas = Dice(seed), Canvas.of(width, height, 0.03, 0.6)
+    """Many categories with crowds, boxes in pixels; the last image has many objects of one category."""
+    dice, canvas = Draws(seed), Canvas.of(width, height, 0.03, 0.6)
     categories = [{"id": 3 * c + 1, "name": f"cat{c}"} for c in range(kinds)]
     truth: Json = {"info": {}, "images": [], "annotations": [], "categories": categories}
     predictions: list[Json] = []
-    for i in range(pictures):
-        last, image = i == pictures - 1, 10 + 7 * i
+    for i in range(images):
+        last, image = i == images - 1, 10 + 7 * i
         truth["images"].append({"id": image, "file_name": f"im_{i:05d}.jpg", "width": width, "height": height})
         candidates: list[tuple[Shape, int, bool]] = []
         for _ in range(objects + 30 * last):
             category = 1 if last else 3 * dice.below(kinds) + 1
             shape = dice.shape(canvas)
-            mask = Mask.of(shape, canvas)
+            mask = EncodedMask.of(shape, canvas)
             if not mask:
                 continue
             truth["annotations"].append(
@@ -108,12 +108,12 @@ def category_set(
     return truth, predictions
 
 
-def _absolute(number: int, image: int, category: int, mask: Mask, crowd: bool) -> Json:
+def _absolute(number: int, image: int, category: int, mask: EncodedMask, crowd: bool) -> Json:
     place: dict[str, Any] = {"id": number, "image_id": image, "category_id": category}
     return place | {"bbox": mask.box, "area": mask.area, "segmentation": mask.rle, "iscrowd": int(crowd)}
 
 
-def _guesses(dice: Dice, shape: Shape, category: int, kinds: int) -> list[tuple[Shape, int, bool]]:
+def _guesses(dice: Draws, shape: Shape, category: int, kinds: int) -> list[tuple[Shape, int, bool]]:
     luck, guesses = dice.state.uniform(), []
     if luck < 0.85:
         moved = dice.jitter(shape, dice.pick(JITTER))
@@ -124,10 +124,10 @@ def _guesses(dice: Dice, shape: Shape, category: int, kinds: int) -> list[tuple[
     return guesses
 
 
-def _scored(dice: Dice, canvas: Canvas, image: int, candidates: list[tuple[Shape, int, bool]]) -> list[Json]:
+def _scored(dice: Draws, canvas: Canvas, image: int, candidates: list[tuple[Shape, int, bool]]) -> list[Json]:
     entries = []
     for shape, category, good in candidates:
-        mask = Mask.of(shape, canvas)
+        mask = EncodedMask.of(shape, canvas)
         if mask:
             entry = {"image_id": image, "category_id": category, "segmentation": mask.rle, "bbox": mask.box}
             entries.append(entry | {"score": dice.score(good)})

@@ -1,7 +1,7 @@
 """Synthetic ground truth and predictions of any size, for timing metrics and checking their figures.
 
-Everything is drawn from one `numpy.random.RandomState` in a fixed order: the same arguments always give the same bytes.
-Shapes are ellipses, boxes, triangles and bitten ellipses; predictions are the same shapes, jittered.
+All randomness comes from one `numpy.random.RandomState` in a fixed order, so equal arguments give equal bytes. Shapes
+are ellipses, boxes, triangles and bitten ellipses; predictions are jittered shapes.
 """
 
 import json
@@ -17,13 +17,15 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from pycocotools import mask
 
+from sam3model.ops.masks import encode_rle
+
 coco_mask: Any = mask
 JITTER = (0.03, 0.08, 0.2, 0.4)
 Json = dict[str, Any]
 
 
 class Canvas(NamedTuple):
-    """Width and height of a picture, and the range of object sizes in pixels."""
+    """Width and height of an image, and the range of object sizes in pixels."""
 
     width: int
     height: int
@@ -32,12 +34,12 @@ class Canvas(NamedTuple):
 
     @classmethod
     def of(cls, width: int, height: int, low: float, high: float) -> "Canvas":
-        """Object sizes as shares of the shorter side."""
+        """A canvas with object sizes as fractions of the shorter side."""
         return cls(width, height, low * min(width, height), high * min(width, height))
 
 
 class Shape(NamedTuple):
-    """A figure: kind 0 ellipse, 1 box, 2 triangle, 3 ellipse with a bite of squared radius `bite`."""
+    """A shape: kind 0 ellipse, 1 box, 2 triangle, 3 ellipse with a bite of squared radius `bite`."""
 
     kind: int
     x: float
@@ -49,12 +51,12 @@ class Shape(NamedTuple):
 
     def pixels(self, canvas: Canvas) -> NDArray[np.uint8]:
         """Draw the shape, (height, width)."""
-        picture = np.zeros((canvas.height, canvas.width), np.uint8)
+        image = np.zeros((canvas.height, canvas.width), np.uint8)
         reach = math.hypot(self.rx, self.ry) + 1
         left, right = max(0, int(self.x - reach)), min(canvas.width, int(self.x + reach) + 2)
         top, bottom = max(0, int(self.y - reach)), min(canvas.height, int(self.y + reach) + 2)
         if right <= left or bottom <= top:
-            return picture
+            return image
         rows, columns = np.mgrid[top:bottom, left:right]
         dx, dy = columns + 0.5 - self.x, rows + 0.5 - self.y
         cos, sin = math.cos(self.angle), math.sin(self.angle)
@@ -67,29 +69,28 @@ class Shape(NamedTuple):
             inside = u * u + v * v <= 1
         if self.kind == 3:
             inside &= (u - 0.4) ** 2 + (v + 0.3) ** 2 >= self.bite
-        picture[top:bottom, left:right] = inside
-        return picture
+        image[top:bottom, left:right] = inside
+        return image
 
 
 @dataclass(frozen=True)
-class Mask:
+class EncodedMask:
     """An encoded mask with its box and area."""
 
     rle: Json
 
     @classmethod
-    def of(cls, shape: Shape | None, canvas: Canvas) -> "Mask | None":
-        """Draw and encode a shape; None if it is away or has no pixel in the picture."""
+    def of(cls, shape: Shape | None, canvas: Canvas) -> "EncodedMask | None":
+        """Draw and encode a shape; None if it is absent or outside the image."""
         if shape is None:
             return None
         drawn = cls.encode(shape.pixels(canvas))
         return drawn if drawn.area else None
 
     @classmethod
-    def encode(cls, picture: NDArray[np.uint8]) -> "Mask":
+    def encode(cls, mask: NDArray[np.uint8]) -> "EncodedMask":
         """Encode an array (height, width)."""
-        rle = coco_mask.encode(np.asfortranarray(picture))
-        return cls({"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode()})
+        return cls(encode_rle(mask))
 
     @cached_property
     def area(self) -> int:
@@ -102,19 +103,19 @@ class Mask:
         return [float(x) for x in coco_mask.toBbox(self.rle)]
 
 
-class Dice:
-    """The draws that shapes, scores and tracks are made of."""
+class Draws:
+    """Random draws of shapes, scores and tracks."""
 
     def __init__(self, seed: int):
         self.state = RandomState(seed)
 
-    def chance(self, share: float) -> bool:
+    def chance(self, probability: float) -> bool:
         """True with this probability."""
-        return self.state.uniform() < share
+        return self.state.uniform() < probability
 
-    def chance_at_most(self, share: float) -> bool:
-        """True with this probability, the bound included."""
-        return self.state.uniform() <= share
+    def chance_at_most(self, probability: float) -> bool:
+        """True with this probability, including the bound."""
+        return self.state.uniform() <= probability
 
     def below(self, limit: int) -> int:
         """An integer from 0 to limit - 1."""
@@ -135,7 +136,7 @@ class Dice:
         return Shape(kind, x, y, radius, other, self.state.uniform(0, 3.14), self.state.uniform(0.05, 0.35))
 
     def jitter(self, shape: Shape, amount: float) -> Shape:
-        """The shape moved, stretched and turned, relative to its smaller radius."""
+        """The shape moved, stretched and rotated, relative to its smaller radius."""
         normal, step = self.state.standard_normal, amount * min(shape.rx, shape.ry)
         x, y = shape.x + normal() * step, shape.y + normal() * step
         rx = shape.rx * math.exp(normal() * amount * 0.6)
@@ -143,11 +144,11 @@ class Dice:
         return shape._replace(x=x, y=y, rx=rx, ry=ry, angle=shape.angle + normal() * amount * 0.5)
 
     def score(self, good: bool) -> float:
-        """A confidence, higher on average for good predictions."""
+        """A score, higher on average for good predictions."""
         return round(float(1 / (1 + math.exp(-(self.state.standard_normal() * 1.2 + (1.6 if good else -0.9))))), 4)
 
     def track(self, shape: Shape, frames: int, canvas: Canvas) -> list[Shape | None]:
-        """The shape drifting, swaying and breathing over time; it may come late, leave early or be away for a while."""
+        """The shape drifting, swaying and changing size; it may appear late, leave early or be absent for a while."""
         side = min(canvas.width, canvas.height)
         vx, vy = self.state.standard_normal(2) * 0.01 * side
         sway, phase = self.state.uniform(0, 0.05) * side, self.state.uniform(0, 6)

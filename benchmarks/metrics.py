@@ -1,9 +1,9 @@
-"""Time every metric on synthetic sets, in one process, beside the official evaluators.
+"""Time every metric on synthetic data sets, in one process, and compare it with the official evaluators.
 
     python -m benchmarks.metrics [--sets DIR] [--only NAME] [--repeat 3] [--json FILE]
 
-The sets are made on the first run (their MD5 is checked) and kept in DIR. Timed is what a user waits for: reading the
-JSON files, evaluation and summary; imports are not. The figures must equal those of the official evaluators.
+The data sets are generated on the first run, checked by MD5 and kept in DIR. Timings include reading the JSON files,
+evaluation and summary, but not imports. The figures must equal those of the official evaluators.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from sam3model.metrics import (
     evaluate_video_cgf1,
     evaluate_ytvis,
 )
-from sam3model.metrics.files import read_json
+from sam3model.metrics.annotation_files import read_json
 from sam3model.metrics.veval import official_cgf1
 
 REFERENCE = json.loads(Path(__file__).with_name("metrics_reference.json").read_text())
@@ -37,11 +37,11 @@ SMALL = ("cgF1", "positive_micro_F1", "IL_MCC")
 
 
 def make_sets(folder: Path) -> None:
-    """Write the four sets unless they are there, and check that they are the ones the reference was timed on."""
+    """Write the four data sets unless they exist, and check that they are those of the reference timings."""
     if not all((folder / name).exists() for name in REFERENCE["md5"]):
-        files, found = phrase_set(20260, 300, 20, 640, 480)
+        files, predictions = phrase_set(20260, 300, 20, 640, 480)
         sets: dict[str, Any] = {f"images/gt_{a}.json": f for a, f in zip("abc", files, strict=True)}
-        sets["images/pred.json"] = found
+        sets["images/pred.json"] = predictions
         sets["coco/gt.json"], sets["coco/pred.json"] = category_set(20261, 300, 20, 640, 480)
         sets["videos/gt.json"], sets["videos/pred.json"] = phrase_videos(20262, 10, 60, 8, 640, 480)
         sets["jf/masks.json"] = object_videos(20263, 10, 60, 8, 640, 480)
@@ -49,34 +49,38 @@ def make_sets(folder: Path) -> None:
             write_json(value, folder / name)
     for name, digest in REFERENCE["md5"].items():
         if hashlib.md5((folder / name).read_bytes()).hexdigest() != digest:
-            print(f"warning: {name} differs from the reference set (another libm?); figures may differ as well")
+            print(f"warning: {name} differs from the reference data set (another libm?); figures may differ, too")
 
 
-def picked(figures: Figures, names: tuple[str, ...], prefix: str = "") -> dict[str, float]:
-    """Some figures under a prefix."""
+def select(figures: Figures, names: tuple[str, ...], prefix: str = "") -> dict[str, float]:
+    """Some of the figures, with a prefix added to their names."""
     return {prefix + name: figures[name] for name in names}
 
 
-def pictures(folder: Path) -> dict[str, Callable[[], Figures]]:
-    """Metrics of the picture sets, by the name of the reference run."""
-    truth = [str(folder / f"images/gt_{a}.json") for a in "abc"]
-    found, coco, coco_found = (str(folder / n) for n in ("images/pred.json", "coco/gt.json", "coco/pred.json"))
+def image_metrics(folder: Path) -> dict[str, Callable[[], Figures]]:
+    """Metrics of the image data sets, by name of the reference run."""
+    annotators = [str(folder / f"images/gt_{a}.json") for a in "abc"]
+    predictions, coco, coco_predictions = (
+        str(folder / n) for n in ("images/pred.json", "coco/gt.json", "coco/pred.json")
+    )
 
     def average_precision(kind: str) -> Figures:
-        stats = evaluate_coco(coco, coco_found, kind).summary()
-        return picked(stats, ("AP", "AP_50", "AP_75"), f"coco_eval_{kind}_")
+        stats = evaluate_coco(coco, coco_predictions, kind).summary()
+        return select(stats, ("AP", "AP_50", "AP_75"), f"coco_eval_{kind}_")
 
     return {
-        "image_cgf1_segm_1_annotator": lambda: picked(evaluate_cgf1(truth[0], found).summary(), SMALL),
-        "image_cgf1_segm_3_annotators": lambda: picked(evaluate_cgf1(truth, found).summary(), SMALL),
-        "image_cgf1_bbox_1_annotator": lambda: picked(evaluate_cgf1(truth[0], found, "bbox").summary(), SMALL),
+        "image_cgf1_segm_1_annotator": lambda: select(evaluate_cgf1(annotators[0], predictions).summary(), SMALL),
+        "image_cgf1_segm_3_annotators": lambda: select(evaluate_cgf1(annotators, predictions).summary(), SMALL),
+        "image_cgf1_bbox_1_annotator": lambda: select(
+            evaluate_cgf1(annotators[0], predictions, "bbox").summary(), SMALL
+        ),
         "coco_ap_segm": lambda: average_precision("segm"),
         "coco_ap_bbox": lambda: average_precision("bbox"),
     }
 
 
-def videos(folder: Path) -> dict[str, Callable[[], Figures]]:
-    """Metrics of the video sets, by the name of the reference run."""
+def video_metrics(folder: Path) -> dict[str, Callable[[], Figures]]:
+    """Metrics of the video data sets, by name of the reference run."""
     files = str(folder / "videos/gt.json"), str(folder / "videos/pred.json")
 
     def class_ap() -> Figures:
@@ -84,11 +88,11 @@ def videos(folder: Path) -> dict[str, Callable[[], Figures]]:
 
     def phrase_hota() -> Figures:
         names = ("HOTA", "DetA", "AssA", "LocA")
-        return picked(evaluate_hota(*files).summary(), names, "video_mask_all_phrase_")
+        return select(evaluate_hota(*files).summary(), names, "video_mask_all_phrase_")
 
     def teta(kind: str, name: str) -> Figures:
         figures = evaluate_teta(*files, kind, reference_behaviour=True).summary()
-        return picked(figures, ("teta", "loc_a", "assoc_a", "cls_a"), f"video_{name}_")
+        return select(figures, ("teta", "loc_a", "assoc_a", "cls_a"), f"video_{name}_")
 
     def region_and_boundary() -> Figures:
         metric = JAndF()
@@ -110,7 +114,7 @@ def videos(folder: Path) -> dict[str, Callable[[], Figures]]:
 
 
 def timed(run: Callable[[], Figures], repeat: int) -> tuple[float, float, Figures]:
-    """Best wall time, best CPU time, and the figures."""
+    """Minimum wall time and CPU time in seconds, and the figures."""
     walls, cpus, figures = [], [], {}
     for _ in range(repeat):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -121,7 +125,7 @@ def timed(run: Callable[[], Figures], repeat: int) -> tuple[float, float, Figure
 
 
 def agrees(figures: Figures, expected: Figures) -> bool:
-    """Are all official figures met: to 1e-6, those of TETA to the five digits that it reports."""
+    """Whether the figures equal the official ones to 1e-6, or to the five digits that TETA reports."""
     percent = any(name.endswith("_teta") for name in expected)
     return all(abs(figures[name] - value) <= (6e-4 if percent else 1e-6) for name, value in expected.items())
 
@@ -130,7 +134,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=Path, default=Path(tempfile.gettempdir()) / "sam3-metric-sets")
-    parser.add_argument("--only", default="", help="run the metrics whose name contains this")
+    parser.add_argument("--only", default="", help="only run metrics whose name contains this")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the table to this file")
     args = parser.parse_args()
@@ -139,7 +143,7 @@ def main() -> None:
     print(
         f"| {'metric':<40} | official s | here s | CPU s | times faster | figures |\n|{'-' * 42}|--:|--:|--:|--:|---|"
     )
-    for name, run in {**pictures(args.sets), **videos(args.sets)}.items():
+    for name, run in {**image_metrics(args.sets), **video_metrics(args.sets)}.items():
         if args.only in name:
             reference = REFERENCE["evaluators"][name]
             wall, cpu, figures = timed(run, args.repeat)

@@ -1,4 +1,4 @@
-"""Time an overlay of 12 masks on a 1920x1080 picture: `python benchmarks/render.py [--save overlay.png]`."""
+"""Time an overlay of 12 masks on a 1920x1080 image: `python benchmarks/render.py [--save overlay.png]`."""
 
 import argparse
 import statistics
@@ -15,7 +15,7 @@ SIZE = (1920, 1080)
 
 
 def scene(count: int) -> tuple[Image.Image, list[Mark]]:
-    """A picture of soft colours and `count` round or long masks, some overlapping."""
+    """An image of soft colours and `count` elliptical masks, some overlapping."""
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(60, 220, (9, 16, 3), dtype=np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
     marks = []
@@ -31,7 +31,7 @@ def scene(count: int) -> tuple[Image.Image, list[Mark]]:
 
 
 def median_ms(run, repeats: int = 20) -> float:
-    """Median milliseconds of a call, after one warm-up."""
+    """Median time of a call in milliseconds, after one warm-up."""
     run()
     times = []
     for _ in range(repeats):
@@ -42,7 +42,7 @@ def median_ms(run, repeats: int = 20) -> float:
 
 
 def main() -> None:
-    """Print the medians, and keep a picture where one is asked for."""
+    """Print the medians, and save the overlay with `--save`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--masks", type=int, default=12)
     parser.add_argument("--save", type=Path)

@@ -1,1 +1,1 @@
-"""Benchmarks: one command, `python -m evals NAME --root DIR`, from a data set to the figures of the field."""
+"""Benchmarks: `python -m evals NAME --root DIR` runs one on its data set and prints its standard figures."""

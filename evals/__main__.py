@@ -1,7 +1,7 @@
-"""`python -m evals NAME --root DIR …`, `python -m evals list`, `python -m evals report DIR…`."""
+"""Entry point of `python -m evals`."""
 
 import sys
 
-from evals.app import main
+from evals.command import main
 
 sys.exit(main(sys.argv[1:]))

@@ -1,12 +1,12 @@
-"""The record of a run: predictions as JSON lines, appended one by one, so that a run that breaks can go on."""
+"""The files of a run. Predictions are appended as JSON lines, so an interrupted run can be resumed."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
-from evals.registry import Answered, Detection, Found
+from evals.samples import Detection, PhrasePrediction, Prediction, QuestionPrediction, SampleKind
 from sam3model.errors import ConfigError, DataError
 from sam3model.files import write_json
 
@@ -16,21 +16,19 @@ RUN = "run.json"
 METRICS = "metrics.json"
 START = '{"key": '
 
-Prediction = Found | Answered
-
 
 class Journal:
-    """The folder of a run. One process writes into it at a time.
+    """The folder of a run, written by one process at a time.
 
-    settings: what the run is; a folder that holds another run is refused.
-    Raises `ConfigError` for that, `DataError` for a damaged file.
+    settings: identify the run. Raises `ConfigError` if the folder holds a run with other settings, `DataError` if a
+    file is damaged.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, kind: SampleKind, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         _make(folder)
         self._claim(dict(settings))
-        self.predictions = Predictions(folder)
+        self.predictions = Predictions(folder, kind)
         self.failures: dict[str, str] = {}
         (folder / FAILURES).unlink(missing_ok=True)
         self._file = (folder / PREDICTIONS).open("a", encoding="utf-8")
@@ -48,7 +46,7 @@ class Journal:
         self._file.flush()
 
     def fail(self, key: str, error: BaseException) -> None:
-        """Note a sample that could not be done; a rerun tries it again."""
+        """Record a failed sample; a rerun tries it again."""
         self.failures[key] = f"{type(error).__name__}: {error}"
         with (self.folder / FAILURES).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"key": key, "error": self.failures[key]}) + "\n")
@@ -63,19 +61,20 @@ class Journal:
             if before.get(name) != settings.get(name):
                 raise ConfigError(
                     f"{self.folder} holds a run with {name} {before.get(name)}, not {settings.get(name)}: "
-                    "choose another --out, or remove it"
+                    "choose another --out, or delete it"
                 )
 
 
 class Predictions:
-    """The predictions that lie in the folder of a run, read one by one: a large run does not fit into memory.
+    """The stored predictions of a run, read on demand, since those of a large run do not fit into memory.
 
-    A last line cut short by a crash is not there; of two lines with the same key the later one holds.
-    end: size of the whole lines in bytes. Raises `DataError` for a damaged file.
+    An incomplete last line (after a crash) is ignored; if a key occurs twice, the later line counts.
+    end: bytes of all complete lines. Raises `DataError` if the file is damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: SampleKind) -> None:
         self.end = 0
+        self._kind: SampleKind = kind
         self._path = folder / PREDICTIONS
         self._places: dict[str, int] = {}
         if self._path.exists():
@@ -88,19 +87,19 @@ class Predictions:
         return len(self._places)
 
     def get(self, key: str) -> Prediction | None:
-        """The prediction of a sample, if there is one."""
+        """The prediction of a sample, or None."""
         if key not in self._places:
             return None
         with self._path.open("rb") as file:
             file.seek(self._places[key])
             line = file.readline()
         try:
-            return from_record(json.loads(line))[1]
+            return from_record(json.loads(line), self._kind)[1]
         except (ValueError, KeyError, TypeError) as error:
             raise self._damage(key, error) from error
 
     def _index(self) -> None:
-        """Where the line of each key begins; its key comes first in a line."""
+        """Find where the line of each key starts; a line starts with its key."""
         decoder = json.JSONDecoder()
         with self._path.open("rb") as file:
             for line in file:
@@ -118,18 +117,24 @@ class Predictions:
 
 
 def to_record(key: str, prediction: Prediction) -> dict[str, Any]:
-    """A prediction as JSON values."""
+    """A prediction as a JSON object."""
     return {"key": key, **asdict(prediction)}
 
 
-def from_record(record: Mapping[str, Any]) -> tuple[str, Prediction]:
-    """The inverse of `to_record`."""
-    if "phrases" in record:
-        groups = tuple(_detections(group) for group in record["detections"])
-        return record["key"], Found(tuple(record["phrases"]), groups)
-    values = {name: value for name, value in record.items() if name != "key"}
-    values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
-    return record["key"], Answered(**values)
+def from_record(record: Mapping[str, Any], kind: SampleKind) -> tuple[str, Prediction]:
+    """The inverse of `to_record`, for a sample of this kind."""
+    match kind:
+        case "image-phrase":
+            groups = tuple(_detections(group) for group in record["detections"])
+            return record["key"], PhrasePrediction(tuple(record["phrases"]), groups)
+        case "image-question":
+            values = {name: value for name, value in record.items() if name != "key"}
+            values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
+            return record["key"], QuestionPrediction(**values)
+        case "video":
+            raise DataError("predictions of videos are not supported in the folder of a run")
+        case _:
+            assert_never(kind)
 
 
 def _detections(rows: Any) -> tuple[Detection, ...]:
@@ -137,13 +142,13 @@ def _detections(rows: Any) -> tuple[Detection, ...]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A JSON object that a run wrote."""
+    """A JSON object written by a run."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no record of a run: {error}") from error
+        raise DataError(f"{path} is not a file of a run: {error}") from error
     if not isinstance(value, dict):
-        raise DataError(f"{path} is no record of a run")
+        raise DataError(f"{path} is not a file of a run")
     return value
 
 
@@ -151,4 +156,4 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot write into {folder}: {error.strerror}") from error
+        raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error

@@ -1,6 +1,6 @@
-"""What others have reported, to stand beside our figures."""
+"""Figures published by others, shown next to ours."""
 
-from evals.registry import Published
+from evals.benchmark_types import Published
 
 PAPER = "arXiv 2511.16719"
 MLLMS = {
@@ -12,7 +12,7 @@ MLLMS = {
 }
 """SAM 3 Agent: ReasonSeg val gIoU, cIoU; test gIoU, cIoU; OmniLabel AP; RefCOCO, RefCOCO+, RefCOCOg val.
 
-Our source of the last three does not say which IoU they are, mean (gIoU) or overall (cIoU): they stand as "IoU".
+Our source does not say whether the last three are mean IoU (gIoU) or overall IoU (cIoU), so they are named "IoU".
 """
 
 
@@ -66,4 +66,4 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     "mevis": (Published("AgentRVOS", {"J&F": 73.1}, "arXiv 2603.23489, split as there"),),
     "revos": (Published("AgentRVOS", {"J&F": 66.3}, "arXiv 2603.23489"),),
 }
-"""By benchmark. Zero-shot figures for ODinW13 and RF100-VL. Benchmarks without an entry have no figure to compare."""
+"""By benchmark; ODinW13 and RF100-VL are zero-shot. Benchmarks without an entry have no published figure."""

@@ -1,1 +1,1 @@
-"""Readers: one file a data set, from the official files to samples."""
+"""Readers turn the official files of a data set into samples, one module per data set."""

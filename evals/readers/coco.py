@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.files import field, image_size, numbers, picture, read_json, table
-from evals.masks import read_rle
-from evals.registry import PhraseSample, Rle, Source
-from evals.scorers.detection import PictureTruth, Target
+from evals.dataset_files import field, image_opener, image_size, numbers, read_json, table
+from evals.rle_masks import read_rle
+from evals.samples import DatasetSplit, PhraseSample, Rle
+from evals.scorers.detection import DetectionTarget, ImageTargets
 from sam3model.data.coco import class_phrase
 from sam3model.data.segments import read_polygon
 from sam3model.errors import DataError
@@ -59,18 +59,18 @@ def to_rle(segmentation: Any, size: tuple[int, int], where: str) -> Rle:
     return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
 
 
-def target(row: Row, size: tuple[int, int], path: Path, masks: bool) -> Target:
+def target(row: Row, size: tuple[int, int], path: Path, masks: bool) -> DetectionTarget:
     """One annotation."""
     where = f"{path}: annotation {row.get('id')}"
     x, y, width, height = numbers(field(row, "bbox", list, where), 4, f"{where}: the field 'bbox'")
     mask = to_rle(field(row, "segmentation", (list, dict), where), size, where) if masks else None
     (area,) = numbers([row.get("area", width * height)], 1, f"{where}: the field 'area'")
-    return Target((x, y, width, height), mask, area, bool(row.get("iscrowd", 0)))
+    return DetectionTarget((x, y, width, height), mask, area, bool(row.get("iscrowd", 0)))
 
 
 def samples(
     file: CocoFile, root: Path, folders: Sequence[str], *, masks: bool, subset: str = "", used: Sequence[int] = ()
-) -> list[PhraseSample[PictureTruth]]:
+) -> list[PhraseSample[ImageTargets]]:
     """Every picture with all categories (or those `used`) as phrases."""
     categories = tuple(used or file.categories)
     phrases = tuple(class_phrase(file.categories[i]) for i in categories)
@@ -78,22 +78,22 @@ def samples(
     for image in file.images:
         where = f"{file.path}: image {image['id']}"
         name = field(image, "file_name", str, where)
-        truth = PictureTruth(image["id"], categories, targets_of(file, image, masks), subset=subset)
+        truth = ImageTargets(image["id"], categories, targets_of(file, image, masks), subset=subset)
         key = f"{subset}/{image['id']}" if subset else str(image["id"])
-        found.append(PhraseSample(key, picture(root, folders, name), phrases, truth))
+        found.append(PhraseSample(key, image_opener(root, folders, name), phrases, truth))
     return found
 
 
-def targets_of(file: CocoFile, image: Row, masks: bool) -> dict[int, tuple[Target, ...]]:
+def targets_of(file: CocoFile, image: Row, masks: bool) -> dict[int, tuple[DetectionTarget, ...]]:
     """The targets of a picture by category."""
     size = image_size(image, f"{file.path}: image {image['id']}")
-    targets: dict[int, list[Target]] = defaultdict(list)
+    targets: dict[int, list[DetectionTarget]] = defaultdict(list)
     for row in file.annotations.get(image["id"], ()):
         targets[row["category_id"]].append(target(row, size, file.path, masks))
     return {category: tuple(found) for category, found in targets.items()}
 
 
-def read(source: Source) -> list[PhraseSample[PictureTruth]]:
+def read(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
     """COCO 2017: every picture is asked for all 80 categories."""
-    path = source.root / "annotations" / f"instances_{source.split}2017.json"
-    return samples(load(path), source.root, (f"{source.split}2017", f"images/{source.split}2017"), masks=True)
+    path = dataset.root / "annotations" / f"instances_{dataset.split}2017.json"
+    return samples(load(path), dataset.root, (f"{dataset.split}2017", f"images/{dataset.split}2017"), masks=True)

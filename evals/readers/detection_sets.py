@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from evals.files import field, first_existing, inside, read_json, table
+from evals.dataset_files import field, first_existing, inside, read_json, table
 from evals.readers.coco import load, samples
-from evals.registry import PhraseSample, Source
-from evals.scorers.detection import PictureTruth
+from evals.samples import DatasetSplit, PhraseSample
+from evals.scorers.detection import ImageTargets
 from sam3model.data.coco import real_categories
 from sam3model.errors import DataError
 
@@ -31,28 +31,28 @@ ODINW_FOLDERS = {"test": ("test", "valid"), "val": ("valid", "mini_val", "val")}
 ROBOFLOW_FILE = "_annotations.coco.json"
 
 
-def read_odinw(source: Source) -> list[PhraseSample[PictureTruth]]:
+def read_odinw(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
     """All 13 sets; raises `DataError` where one is missing, since the mean would be another figure."""
-    found: list[PhraseSample[PictureTruth]] = []
+    found: list[PhraseSample[ImageTargets]] = []
     for place in ODINW13:
-        flat = tuple(f"{place}/{part}_{ODINW_FILE}" for part in (source.split, "valid"))
-        nested = tuple(f"{place}/{folder}/{ODINW_FILE}" for folder in ODINW_FOLDERS[source.split])
-        path = first_existing(source.root, *nested, *flat)
+        flat = tuple(f"{place}/{part}_{ODINW_FILE}" for part in (dataset.split, "valid"))
+        nested = tuple(f"{place}/{folder}/{ODINW_FILE}" for folder in ODINW_FOLDERS[dataset.split])
+        path = first_existing(dataset.root, *nested, *flat)
         found += samples(load(path), path.parent, ("",), masks=False, subset=place.split("/")[0])
     return found
 
 
-def read_rf100vl(source: Source) -> list[PhraseSample[PictureTruth]]:
+def read_rf100vl(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
     """Every folder of the root is a set in Roboflow's layout; all hundred should be there."""
-    found: list[PhraseSample[PictureTruth]] = []
-    for folder in sorted(path.name for path in source.root.iterdir() if path.is_dir()):
-        path = inside(source.root, folder, source.split, ROBOFLOW_FILE)
+    found: list[PhraseSample[ImageTargets]] = []
+    for folder in sorted(path.name for path in dataset.root.iterdir() if path.is_dir()):
+        path = inside(dataset.root, folder, dataset.split, ROBOFLOW_FILE)
         if path.exists():
             data = read_json(path)
             used = _real_categories(data, path)
             found += samples(load(path, data), path.parent, ("",), masks=False, subset=folder, used=used)
     if not found:
-        raise DataError(f"{source.root}: there is no SET/{source.split}/{ROBOFLOW_FILE}")
+        raise DataError(f"{dataset.root}: there is no SET/{dataset.split}/{ROBOFLOW_FILE}")
     return found
 
 

@@ -6,19 +6,19 @@ asked for, none of the 300 goes to one that is not scored, a difference to the o
 
 from urllib.parse import urlsplit
 
-from evals.files import field, first_existing, integers, picture, read_json, table
+from evals.dataset_files import field, first_existing, image_opener, integers, read_json, table
 from evals.readers.coco import load, targets_of
-from evals.registry import PhraseSample, Source
-from evals.scorers.detection import PictureTruth
+from evals.samples import DatasetSplit, PhraseSample
+from evals.scorers.detection import ImageTargets
 from sam3model.data.coco import class_phrase
 from sam3model.errors import DataError
 
 FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}
 
 
-def read(source: Source) -> list[PhraseSample[PictureTruth]]:
+def read(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
     """The pictures of lvis_v1_SPLIT.json; they lie in train2017 and val2017 of COCO, as `coco_url` says."""
-    path = first_existing(source.root, f"annotations/lvis_v1_{source.split}.json", f"lvis_v1_{source.split}.json")
+    path = first_existing(dataset.root, f"annotations/lvis_v1_{dataset.split}.json", f"lvis_v1_{dataset.split}.json")
     data = read_json(path)
     file = load(path, data)
     groups = {
@@ -36,9 +36,9 @@ def read(source: Source) -> list[PhraseSample[PictureTruth]]:
                 f"{where}: the field 'neg_category_ids' or 'not_exhaustive_category_ids' holds {unknown[0]!r}"
             )
         asked = tuple(sorted({*targets, *absent}))
-        truth = PictureTruth(image["id"], asked, targets, unfinished=unfinished, groups=groups)
+        truth = ImageTargets(image["id"], asked, targets, unfinished=unfinished, groups=groups)
         name = urlsplit(field(image, "coco_url", str, where)).path.strip("/")
-        open_it = picture(source.root, ("", "images"), name)
+        open_it = image_opener(dataset.root, ("", "images"), name)
         phrases = tuple(class_phrase(file.categories[i]) for i in asked)
         found.append(PhraseSample(str(image["id"]), open_it, phrases, truth))
     return found

@@ -1,12 +1,12 @@
-"""MMR: questions with several targets, whole things and parts of them."""
+"""MMR: questions with several targets, objects and their parts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.files import field, first_existing, image_size, picture, read_json
+from evals.dataset_files import field, first_existing, image_opener, image_size, read_json
 from evals.readers.coco import to_rle
-from evals.registry import QuestionSample, Rle, Source
+from evals.samples import DatasetSplit, QuestionSample, Rle
 from evals.scorers.referring import union
 from sam3model.errors import DataError
 
@@ -14,34 +14,34 @@ FILES = {"val": "val", "obj_only": "test_obj_only", "part_only": "test_part_only
 FOLDERS = ("", "images", "coco", "refer_seg/images/mscoco/images")
 
 
-def read(source: Source) -> list[QuestionSample[tuple[Rle, ...]]]:
-    """Every question of every picture; its truth are the masks of its answer."""
-    name = f"MMR_{FILES[source.split]}.json"
-    path = first_existing(source.root, f"MMR/{name}", name)
+def read(dataset: DatasetSplit) -> list[QuestionSample[tuple[Rle, ...]]]:
+    """Every question of every image; the target is the list of masks of its answer."""
+    name = f"MMR_{FILES[dataset.split]}.json"
+    path = first_existing(dataset.root, f"MMR/{name}", name)
     rows = read_json(path)
     if not isinstance(rows, list):
-        raise DataError(f"{path}: expected a list of pictures, not a {type(rows).__name__}")
-    return [sample for number, row in enumerate(rows) for sample in _questions(source.root, path, number, row)]
+        raise DataError(f"{path}: expected a list of images, not a {type(rows).__name__}")
+    return [sample for number, row in enumerate(rows) for sample in _questions(dataset.root, path, number, row)]
 
 
 def _questions(root: Path, path: Path, number: int, row: Any) -> list[QuestionSample[tuple[Rle, ...]]]:
-    where = f"{path}: picture {number}"
+    where = f"{path}: image {number}"
     questions, answers = field(row, "questions", list, where), field(row, "answers", list, where)
     if len(questions) != len(answers):
         raise DataError(f"{where}: the field 'answers' has {len(answers)} entries for {len(questions)} questions")
     size = image_size(row, where)
-    open_it = picture(root, FOLDERS, field(row, "file_name", str, where))
-    found = []
+    open_image = image_opener(root, FOLDERS, field(row, "file_name", str, where))
+    samples = []
     for index, (question, answer) in enumerate(zip(questions, answers, strict=True)):
         if not isinstance(question, str) or not isinstance(answer, list):
-            raise DataError(f"{where}: the fields 'questions' and 'answers' need a text and a list for each question")
+            raise DataError(f"{where}: the fields 'questions' and 'answers' must have a string and a list per question")
         masks = tuple(_mask(part, size, f"{where}: answer {index}") for part in answer)
-        found.append(QuestionSample(f"{number}/{index}", open_it, question, masks))
-    return found
+        samples.append(QuestionSample(f"{number}/{index}", open_image, question, masks))
+    return samples
 
 
 def _mask(part: Mapping[str, Any], size: tuple[int, int], where: str) -> Rle:
-    """One target: a run-length code, or a list of such that belong together."""
+    """One target: an RLE, or a list of RLEs to join."""
     codes = field(part, "segmentation", (dict, list), where)
     if isinstance(codes, Sequence) and codes and all(isinstance(code, Mapping) for code in codes):
         return union([to_rle(code, size, where) for code in codes], size)

@@ -1,21 +1,21 @@
-"""OmniLabel: boxes for free-form descriptions; every (picture, description) of the label space is a question."""
+"""OmniLabel: boxes for free-form descriptions; every (image, description) pair of the label space is a question."""
 
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from evals.files import field, integers, numbers, picture, read_json, table
-from evals.registry import QuestionSample, Source
-from evals.scorers.omnilabel import Described
+from evals.dataset_files import field, image_opener, integers, numbers, read_json, table
+from evals.samples import DatasetSplit, QuestionSample
+from evals.scorers.omnilabel import DescriptionTarget
 from sam3model.errors import DataError
 
 Box = tuple[float, float, float, float]
 FOLDERS = ("images", "", "imgs")
 
 
-def read(source: Source) -> list[QuestionSample[Described]]:
-    """All pictures with the descriptions of their label spaces, positive and negative."""
-    path = _file(source.root, source.split)
+def read(dataset: DatasetSplit) -> list[QuestionSample[DescriptionTarget]]:
+    """Every image with every description of its label space, positive or negative."""
+    path = _file(dataset.root, dataset.split)
     data = read_json(path)
     boxes = _boxes(data, path)
     descriptions: dict[int, list[tuple[int, str, bool]]] = defaultdict(list)
@@ -25,29 +25,29 @@ def read(source: Source) -> list[QuestionSample[Described]]:
         entry = field(row, "id", int, where), field(row, "text", str, where), free
         for image_id in integers(row, "image_ids", where):
             descriptions[image_id].append(entry)
-    found = []
+    samples = []
     for image in table(data, "images", path):
         where = f"{path}: image {image.get('id')}"
         image_id = field(image, "id", int, where)
-        open_it = picture(source.root, FOLDERS, field(image, "file_name", str, where))
+        open_image = image_opener(dataset.root, FOLDERS, field(image, "file_name", str, where))
         for number, text, free in descriptions[image_id]:
-            truth = Described(image_id, number, free, tuple(boxes.get((image_id, number), ())))
-            found.append(QuestionSample(f"{image_id}/{number}", open_it, text, truth))
-    return found
+            target = DescriptionTarget(image_id, number, free, tuple(boxes.get((image_id, number), ())))
+            samples.append(QuestionSample(f"{image_id}/{number}", open_image, text, target))
+    return samples
 
 
 def _file(root: Path, split: str) -> Path:
-    """The newest `dataset_all_SPLIT*.json`; their names end in a version."""
-    found = sorted(root.glob(f"dataset_all_{split}*.json")) or sorted(
+    """The latest version of `dataset_all_SPLIT_VERSION.json`."""
+    files = sorted(root.glob(f"dataset_all_{split}*.json")) or sorted(
         root.glob(f"annotations/dataset_all_{split}*.json")
     )
-    if not found:
-        raise DataError(f"{root}: there is no dataset_all_{split}_VERSION.json")
-    return found[-1]
+    if not files:
+        raise DataError(f"{root}: dataset_all_{split}_VERSION.json is missing")
+    return files[-1]
 
 
 def _boxes(data: Any, path: Path) -> dict[tuple[int, int], list[Box]]:
-    """Boxes xywh by picture and description."""
+    """Boxes xywh by image and description."""
     boxes: dict[tuple[int, int], list[Box]] = defaultdict(list)
     for row in table(data, "annotations", path):
         where = f"{path}: annotation {row.get('id')}"

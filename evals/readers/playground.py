@@ -1,11 +1,11 @@
-"""Playground scenes: nothing to download, scene `i` of a split is always the same."""
+"""Playground scenes, generated on demand; scene `i` of a split is always the same."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
-from evals.registry import PhraseSample, QuestionSample, Rle, Source
-from evals.scorers.concepts import Concept
-from evals.scorers.referring import Wanted, union
+from evals.samples import DatasetSplit, PhraseSample, QuestionSample, Rle
+from evals.scorers.concepts import PhraseTarget
+from evals.scorers.referring import MaskTarget, union
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,8 +17,8 @@ QUESTIONS = 200
 SPLITS = ("heldout",)
 
 
-class PlaygroundPhrases(Sequence[PhraseSample[tuple[Concept, ...]]]):
-    """The scenes of a split with all their phrases, positives and negatives; drawn when asked for."""
+class PlaygroundPhrases(Sequence[PhraseSample[tuple[PhraseTarget, ...]]]):
+    """The scenes of a split with all phrases, positive and negative; generated on access."""
 
     def __init__(self, split: str, count: int = SCENES) -> None:
         self._split = split
@@ -28,63 +28,63 @@ class PlaygroundPhrases(Sequence[PhraseSample[tuple[Concept, ...]]]):
         return len(self._indices)
 
     @overload
-    def __getitem__(self, index: int) -> PhraseSample[tuple[Concept, ...]]: ...
+    def __getitem__(self, index: int) -> PhraseSample[tuple[PhraseTarget, ...]]: ...
 
     @overload
     def __getitem__(self, index: slice) -> "PlaygroundPhrases": ...
 
-    def __getitem__(self, index: int | slice) -> "PhraseSample[tuple[Concept, ...]] | PlaygroundPhrases":
+    def __getitem__(self, index: int | slice) -> "PhraseSample[tuple[PhraseTarget, ...]] | PlaygroundPhrases":
         if isinstance(index, slice):
-            part = PlaygroundPhrases(self._split)
-            part._indices = self._indices[index]
-            return part
+            chosen = PlaygroundPhrases(self._split)
+            chosen._indices = self._indices[index]
+            return chosen
         return _phrase_sample(self._split, self._indices[index])
 
 
-def _phrase_sample(split: str, index: int) -> PhraseSample[tuple[Concept, ...]]:
+def _phrase_sample(split: str, index: int) -> PhraseSample[tuple[PhraseTarget, ...]]:
     from sam3model.playground import phrases, scene
 
-    shown = scene(split, index)
-    queries = phrases(shown)
-    masks = _masks(shown)
-    truth = tuple(
-        Concept(f"{split}/{index}/{number}", (tuple(masks[i] for i in query.ids),))
+    drawn = scene(split, index)
+    queries = phrases(drawn)
+    masks = _masks(drawn)
+    targets = tuple(
+        PhraseTarget(f"{split}/{index}/{number}", (tuple(masks[i] for i in query.ids),))
         for number, query in enumerate(queries)
     )
-    return PhraseSample(f"{split}/{index}", lambda: _picture(shown), tuple(query.phrase for query in queries), truth)
+    return PhraseSample(f"{split}/{index}", lambda: _image(drawn), tuple(query.phrase for query in queries), targets)
 
 
-def read_phrases(source: Source) -> PlaygroundPhrases:
-    """500 scenes of the split."""
-    return PlaygroundPhrases(source.split)
+def read_phrases(dataset: DatasetSplit) -> PlaygroundPhrases:
+    """The first 500 scenes of the split."""
+    return PlaygroundPhrases(dataset.split)
 
 
-def read_questions(source: Source) -> list[QuestionSample[Wanted]]:
+def read_questions(dataset: DatasetSplit) -> list[QuestionSample[MaskTarget]]:
     """The first 200 questions of the split, scene by scene."""
     from sam3model.playground import questions, scene
 
-    samples: list[QuestionSample[Wanted]] = []
+    samples: list[QuestionSample[MaskTarget]] = []
     index = 0
     while len(samples) < QUESTIONS:
-        shown = scene(source.split, index)
-        masks = _masks(shown)
-        for number, asked in enumerate(questions(shown)):
-            mask = union([masks[i] for i in asked.ids], (shown.image.shape[0], shown.image.shape[1]))
-            key = f"{source.split}/{index}/{number}"
+        drawn = scene(dataset.split, index)
+        masks = _masks(drawn)
+        for number, question in enumerate(questions(drawn)):
+            mask = union([masks[i] for i in question.ids], (drawn.image.shape[0], drawn.image.shape[1]))
+            key = f"{dataset.split}/{index}/{number}"
             samples.append(
-                QuestionSample(key, lambda shown=shown: _picture(shown), asked.text, Wanted(mask, asked.kind))
+                QuestionSample(key, lambda drawn=drawn: _image(drawn), question.text, MaskTarget(mask, question.kind))
             )
         index += 1
     return samples[:QUESTIONS]
 
 
-def _masks(shown: "Scene") -> list[Rle]:
+def _masks(drawn: "Scene") -> list[Rle]:
     from sam3model.ops.masks import encode_rle
 
-    return [encode_rle(thing.mask) for thing in shown.objects]
+    return [encode_rle(item.mask) for item in drawn.objects]
 
 
-def _picture(shown: "Scene") -> "Image.Image":
+def _image(drawn: "Scene") -> "Image.Image":
     from PIL import Image
 
-    return Image.fromarray(shown.image)
+    return Image.fromarray(drawn.image)

@@ -1,40 +1,40 @@
-"""SA-Co/Gold and SA-Co/Silver: COCO-like files in which every entry of `images` is a (picture, phrase) pair."""
+"""SA-Co/Gold and SA-Co/Silver: COCO-like files in which every entry of `images` is an (image, phrase) pair."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.files import field, first_existing, image_size, picture, read_json, table
+from evals.dataset_files import field, first_existing, image_opener, image_size, read_json, table
 from evals.readers.coco import to_rle
-from evals.registry import PhraseSample, Rle, Source
-from evals.scorers.concepts import Concept
+from evals.samples import DatasetSplit, PhraseSample, Rle
+from evals.scorers.concepts import PhraseTarget
 from sam3model.errors import DataError
 
 GOLD = ("metaclip", "sa1b", "crowded", "fg_food", "fg_sports_equipment", "attributes", "wiki_common")
 SILVER = ("bdd100k", "droid", "ego4d", "fathomnet", "food_rec", "geode", "inaturalist", "nga_art", "sav", "yt1b")
 GOLD_IMAGES = ("metaclip-images", "sa1b-images", "images", "")
 Row = Mapping[str, Any]
-Samples = list[PhraseSample[tuple[Concept, ...]]]
+Samples = list[PhraseSample[tuple[PhraseTarget, ...]]]
 
 
-def read_gold(source: Source) -> Samples:
+def read_gold(dataset: DatasetSplit) -> Samples:
     """One subset, or all seven; three annotators each."""
-    found: Samples = []
-    for subset in GOLD if source.split == "all" else (source.split,):
+    samples: Samples = []
+    for subset in GOLD if dataset.split == "all" else (dataset.split,):
         names = [f"gold_{subset}_merged_{annotator}_release_test.json" for annotator in "abc"]
-        found += _samples(source.root, subset, [_annotations(source.root, name) for name in names], GOLD_IMAGES)
-    return found
+        samples += _samples(dataset.root, subset, [_annotations(dataset.root, name) for name in names], GOLD_IMAGES)
+    return samples
 
 
-def read_silver(source: Source) -> Samples:
+def read_silver(dataset: DatasetSplit) -> Samples:
     """One subset, or all ten; one annotator."""
-    found: Samples = []
-    for subset in SILVER if source.split == "all" else (source.split,):
+    samples: Samples = []
+    for subset in SILVER if dataset.split == "all" else (dataset.split,):
         names = (f"silver_{subset}_merged_test.json", f"silver_{subset}_test.json")
         folders = (subset, f"images/{subset}", f"{subset}-images", "images", "")
-        found += _samples(source.root, subset, [_annotations(source.root, *names)], folders)
-    return found
+        samples += _samples(dataset.root, subset, [_annotations(dataset.root, *names)], folders)
+    return samples
 
 
 def _annotations(root: Path, *names: str) -> Path:
@@ -43,22 +43,22 @@ def _annotations(root: Path, *names: str) -> Path:
 
 
 def _samples(root: Path, subset: str, paths: Sequence[Path], folders: Sequence[str]) -> Samples:
-    """The pairs of a subset, gathered by picture."""
+    """The pairs of a subset, grouped by image."""
     files = [_Annotator(path) for path in paths]
-    pictures: dict[str, list[Row]] = defaultdict(list)
+    by_image: dict[str, list[Row]] = defaultdict(list)
     for pair in files[0].pairs.values():
         if all(file.is_exhaustive(pair["id"]) for file in files):
             name = field(pair, "file_name", str, f"{paths[0]}: image {pair['id']}")
-            pictures[name].append(pair)
-    found = []
-    for name, pairs in pictures.items():
+            by_image[name].append(pair)
+    samples = []
+    for name, pairs in by_image.items():
         phrases = tuple(field(p, "text_input", str, f"{paths[0]}: image {p['id']}") for p in pairs)
-        truth = tuple(
-            Concept(f"{subset}/{p['id']}", tuple(f.masks(p["id"]) for f in files if p["id"] in f.pairs), subset)
+        targets = tuple(
+            PhraseTarget(f"{subset}/{p['id']}", tuple(f.masks(p["id"]) for f in files if p["id"] in f.pairs), subset)
             for p in pairs
         )
-        found.append(PhraseSample(f"{subset}/{name}", picture(root, folders, name), phrases, truth))
-    return found
+        samples.append(PhraseSample(f"{subset}/{name}", image_opener(root, folders, name), phrases, targets))
+    return samples
 
 
 class _Annotator:
@@ -72,16 +72,16 @@ class _Annotator:
         for row in table(data, "annotations", path):
             where = f"{path}: annotation {row.get('id')}"
             if field(row, "image_id", int, where) not in self.pairs:
-                raise DataError(f"{where}: the field 'image_id' names no image of the file")
+                raise DataError(f"{where}: the field 'image_id' is not an image of the file")
             if not row.get("iscrowd", 0):
                 self._rows[row["image_id"]].append(row)
 
     def is_exhaustive(self, pair: int) -> bool:
-        """False only where the annotator marks the pair as unfinished."""
+        """Whether the annotator marked all instances of the pair; True unless the file says otherwise."""
         return bool(self.pairs.get(pair, {}).get("is_instance_exhaustive", True))
 
     def masks(self, pair: int) -> tuple[Rle, ...]:
-        """The masks that this annotator drew."""
+        """The annotator's masks of a pair."""
         size = image_size(self.pairs[pair], f"{self.path}: image {pair}")
         rows = self._rows.get(pair, ())
         return tuple(

@@ -1,1 +1,1 @@
-"""Scorers: samples and predictions in, figures out; thin layers over `sam3model.metrics`."""
+"""Scorers turn samples and predictions into figures; thin layers over `sam3model.metrics`."""

@@ -1,11 +1,12 @@
-"""cgF1 and its parts over (picture, phrase) pairs, and phrase AP."""
+"""cgF1 and its components over (image, phrase) pairs, and phrase AP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from evals.registry import Detection, Figures, Found, PhraseSample, Rle
+from evals.benchmark_types import Figures
+from evals.samples import Detection, PhrasePrediction, PhraseSample, Rle
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1, ConceptF1Result
 from sam3model.metrics.average_precision import AveragePrecision, strongest
@@ -13,8 +14,8 @@ from sam3model.metrics.overlap import rle_iou
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Concept:
-    """Truth of one phrase in one picture. key: unique among all pairs; annotators: the masks that each one drew."""
+class PhraseTarget:
+    """Target of one phrase in one image. key: unique among all pairs; annotators: the masks of each annotator."""
 
     key: str
     annotators: tuple[tuple[Rle, ...], ...]
@@ -22,25 +23,28 @@ class Concept:
 
 
 class ConceptScorer:
-    """cgF1, pmF1, IL_MCC (means over the subsets) and, where there is one annotator, the AP of all phrases together."""
+    """cgF1, pmF1 and IL_MCC, each as the mean over subsets.
+
+    ap: also the AP over all phrases together, against the first annotator.
+    """
 
     def __init__(self, ap: bool = False) -> None:
         self._f1: dict[str, ConceptF1] = {}
         self._ap = AveragePrecision() if ap else None
 
-    def update(self, sample: PhraseSample[Sequence[Concept]], prediction: Found) -> None:
-        """Add every phrase of a picture."""
-        for concept, detections in zip(sample.truth, prediction.detections, strict=True):
-            metric = self._f1.setdefault(concept.subset, ConceptF1())
+    def update(self, sample: PhraseSample[Sequence[PhraseTarget]], prediction: PhrasePrediction) -> None:
+        """Add all phrases of an image."""
+        for target, detections in zip(sample.target, prediction.detections, strict=True):
+            metric = self._f1.setdefault(target.subset, ConceptF1())
             masks, scores = [d.mask for d in detections], [d.score for d in detections]
-            metric.update_annotators(concept.key, concept.annotators, masks, scores)
+            metric.update_annotators(target.key, target.annotators, masks, scores)
             if self._ap is not None:
-                _rank(self._ap, concept.key, concept.annotators[0], detections)
+                _rank(self._ap, target.key, target.annotators[0], detections)
 
     def compute(self) -> Figures:
-        """Means over subsets first, then each subset by itself."""
+        """Means over subsets, then the headline figures of each subset."""
         if not self._f1:
-            raise MetricError("no phrase to score")
+            raise MetricError("no phrases to score")
         parts = {subset: _figures(metric.compute()) for subset, metric in sorted(self._f1.items())}
         figures = {name: float(np.mean([part[name] for part in parts.values()])) for name in next(iter(parts.values()))}
         if self._ap is not None:

@@ -1,13 +1,14 @@
-"""Counting: how many instances are left after suppression, and whether that is the number."""
+"""Counting: the number of instances after suppression, compared with the target count."""
 
 import numpy as np
 
-from evals.registry import Detection, Figures, Found, PhraseSample
+from evals.benchmark_types import Figures
+from evals.samples import Detection, PhrasePrediction, PhraseSample
 from sam3model.errors import MetricError
 from sam3model.metrics.overlap import rle_iou
 
-SAME_THING = 0.5
-"""Of two masks with more than this intersection over the smaller area, the weaker one is dropped (SAM 3 paper)."""
+MAX_OVERLAP = 0.5
+"""Maximum intersection over the smaller area; above it the mask with the lower score is dropped (SAM 3 paper)."""
 
 
 class CountingScorer:
@@ -16,14 +17,14 @@ class CountingScorer:
     def __init__(self) -> None:
         self._errors: list[int] = []
 
-    def update(self, sample: PhraseSample[int], prediction: Found) -> None:
-        """Add one picture."""
-        self._errors.append(abs(count(prediction.detections[0]) - sample.truth))
+    def update(self, sample: PhraseSample[int], prediction: PhrasePrediction) -> None:
+        """Add one image."""
+        self._errors.append(abs(count(prediction.detections[0]) - sample.target))
 
     def compute(self) -> Figures:
-        """Accuracy in percent, MAE in things."""
+        """Accuracy in percent, MAE in instances, and the number of images."""
         if not self._errors:
-            raise MetricError("no picture to count in")
+            raise MetricError("no images to score")
         errors = np.array(self._errors)
         return {"accuracy": 100 * float((errors == 0).mean()), "MAE": float(errors.mean()), "pictures": len(errors)}
 
@@ -32,10 +33,10 @@ def count(detections: tuple[Detection, ...]) -> int:
     """Number of detections after greedy suppression by intersection over minimum."""
     ranked = sorted(detections, key=lambda detection: -detection.score)
     masks = [detection.mask for detection in ranked]
-    share = rle_iou(masks, masks, [True] * len(masks))  # intersection over the area of the row
-    same = np.maximum(share, share.T) > SAME_THING
+    overlap = rle_iou(masks, masks, [True] * len(masks))  # intersection over the area of the row's mask
+    duplicate = np.maximum(overlap, overlap.T) > MAX_OVERLAP
     kept: list[int] = []
     for i in range(len(masks)):
-        if not same[i, kept].any():
+        if not duplicate[i, kept].any():
             kept.append(i)
     return len(kept)

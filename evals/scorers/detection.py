@@ -1,11 +1,12 @@
-"""COCO and LVIS AP of boxes and masks, over one set or as the mean of several."""
+"""COCO and LVIS AP of boxes and masks, on one data set or as the mean of several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from evals.registry import Detection, Figures, Found, PhraseSample, Rle
+from evals.benchmark_types import Figures
+from evals.samples import Detection, PhrasePrediction, PhraseSample, Rle
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, match_unit, strongest
@@ -18,8 +19,8 @@ LVIS_RULES = ApRules(max_detections=(300,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """One annotation. box: xywh pixels; mask: None where the set has boxes only; area: as the file gives it."""
+class DetectionTarget:
+    """One annotation. box: xywh in pixels; mask: None if the data set has boxes only; area: as in the file."""
 
     box: Box
     mask: Rle | None
@@ -28,69 +29,75 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PictureTruth:
-    """Truth of a picture.
+class ImageTargets:
+    """Targets of an image.
 
-    categories: ids, in the order of the phrases. unfinished: categories with unmarked things (LVIS: an unmatched
-    detection of them is ignored). groups: category -> rare, common or frequent. subset: the set in a suite.
+    categories: ids, in the order of the phrases. targets: by category. unfinished: categories not annotated
+    exhaustively; their unmatched detections are ignored (LVIS). groups: category -> rare, common or frequent.
+    subset: the data set within a suite.
     """
 
-    image: int
+    image_id: int
     categories: tuple[int, ...]
-    targets: Mapping[int, tuple[Target, ...]]
+    targets: Mapping[int, tuple[DetectionTarget, ...]]
     unfinished: frozenset[int] = frozenset()
     groups: Mapping[int, str] = field(default_factory=dict)
     subset: str = ""
 
 
 class DetectionScorer:
-    """AP per kind ("bbox", "segm"), as the mean over subsets.
+    """AP of boxes ("bbox") and masks ("segm"), each as the mean over subsets.
 
-    per_picture: only so many of the best detections of a picture count. concepts: cgF1 as well, over the categories
-    that were asked for and finished.
+    max_per_image: maximum number of detections per image, best scores first. concepts: also cgF1, over the prompted
+    categories that are annotated exhaustively.
     """
 
     def __init__(
         self,
         kinds: Sequence[str] = ("bbox", "segm"),
         rules: ApRules | None = None,
-        per_picture: int | None = None,
+        max_per_image: int | None = None,
         concepts: bool = False,
     ) -> None:
         self._kinds = tuple(kinds)
         self._rules = rules or ApRules()
-        self._per_picture = per_picture
+        self._max_per_image = max_per_image
         self._concepts = ConceptF1() if concepts else None
         self._ap: dict[tuple[str, str], AveragePrecision] = {}
         self._groups: Mapping[int, str] = {}
 
-    def update(self, sample: PhraseSample[PictureTruth], prediction: Found) -> None:
-        """Add every category of a picture."""
-        truth = sample.truth
-        self._groups = truth.groups
-        floor = self._floor(prediction)
-        for category, detections in zip(truth.categories, prediction.detections, strict=True):
-            targets = truth.targets.get(category, ())
-            counted = [d for d in detections if d.score >= floor]
+    def update(self, sample: PhraseSample[ImageTargets], prediction: PhrasePrediction) -> None:
+        """Add all categories of an image."""
+        image = sample.target
+        self._groups = image.groups
+        minimum = self._minimum_score(prediction)
+        for category, detections in zip(image.categories, prediction.detections, strict=True):
+            targets = image.targets.get(category, ())
+            counted = [d for d in detections if d.score >= minimum]
             if targets or counted:
                 for kind in self._kinds:
-                    self._match(kind, truth, category, targets, counted)
-            if self._concepts is not None and category not in truth.unfinished:
+                    self._match(kind, image, category, targets, counted)
+            if self._concepts is not None and category not in image.unfinished:
                 masks, scores = [d.mask for d in detections], [d.score for d in detections]
-                self._concepts.update((truth.image, category), [t.mask for t in targets], masks, scores)
+                self._concepts.update((image.image_id, category), [t.mask for t in targets], masks, scores)
 
-    def _floor(self, prediction: Found) -> float:
-        """Least score that counts in this picture."""
+    def _minimum_score(self, prediction: PhrasePrediction) -> float:
+        """Minimum score of the detections that count in this image."""
         scores = sorted((d.score for group in prediction.detections for d in group), reverse=True)
-        return scores[self._per_picture - 1] if self._per_picture and len(scores) > self._per_picture else 0.0
+        return scores[self._max_per_image - 1] if self._max_per_image and len(scores) > self._max_per_image else 0.0
 
     def _match(
-        self, kind: str, truth: PictureTruth, category: int, targets: Sequence[Target], found: Sequence[Detection]
+        self,
+        kind: str,
+        image: ImageTargets,
+        category: int,
+        targets: Sequence[DetectionTarget],
+        detections: Sequence[Detection],
     ) -> None:
-        metric = self._ap.setdefault((truth.subset, kind), AveragePrecision(self._rules))
-        scores = np.array([d.score for d in found], np.float64)
+        metric = self._ap.setdefault((image.subset, kind), AveragePrecision(self._rules))
+        scores = np.array([d.score for d in detections], np.float64)
         order = strongest(scores, self._rules.max_detections[-1])
-        ranked = [found[i] for i in order]
+        ranked = [detections[i] for i in order]
         crowd = np.array([t.crowd for t in targets], bool)
         if kind == "bbox":
             iou = iou_matrix(kind, [d.box for d in ranked], [t.box for t in targets], crowd.tolist())
@@ -100,14 +107,14 @@ class DetectionScorer:
             areas = rle_areas([d.mask for d in ranked]).astype(np.float64)
         target_areas = np.array([t.area for t in targets], np.float64)
         matches = match_unit(iou, scores[order], target_areas, areas, crowd, self._rules)
-        if category in truth.unfinished:
+        if category in image.unfinished:
             matches = matches._replace(ignored=matches.ignored | ~matches.matched)
-        metric.add((category, truth.image), matches)
+        metric.add((category, image.image_id), matches)
 
     def compute(self) -> Figures:
-        """Box and mask AP first, then the rest of COCO's figures, then each subset."""
+        """Box and mask AP, the other COCO figures, then AP of each subset."""
         if not self._ap:
-            raise MetricError("no picture to score")
+            raise MetricError("no images to score")
         results = {key: metric.compute() for key, metric in sorted(self._ap.items())}
         figures = {
             f"{NAMES[kind]} {name}": value for kind in self._kinds for name, value in self._kind(kind, results).items()
@@ -120,11 +127,11 @@ class DetectionScorer:
         return figures | {f"{kind} AP {subset}": 100 * result.ap for subset, result in subsets.items()}
 
     def _kind(self, kind: str, results: Mapping[tuple[str, str], ApResult]) -> dict[str, float]:
-        mine = [result for (_, other), result in results.items() if other == kind]
-        figures = {name: _mean([100 * r.stats[name] for r in mine if r.stats[name] >= 0]) for name in mine[0].stats}
+        own = [result for (_, other), result in results.items() if other == kind]
+        figures = {name: _mean([100 * r.stats[name] for r in own if r.stats[name] >= 0]) for name in own[0].stats}
         for group in dict.fromkeys(filter(None, self._groups.values())):
             members = [category for category, name in self._groups.items() if name == group]
-            value = ap_over(mine[0], members)
+            value = ap_over(own[0], members)
             figures[f"AP_{group}"] = 100 * value if value >= 0 else value
         return figures
 

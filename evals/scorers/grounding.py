@@ -1,42 +1,44 @@
-"""GroundingSuite: mean IoU of masks, and the share of boxes that are right."""
+"""GroundingSuite: mean IoU of masks, and accuracy of boxes."""
 
 from dataclasses import dataclass
 
-from evals.registry import Answered, Figures, QuestionSample, Rle
+from evals.benchmark_types import Figures
+from evals.samples import QuestionPrediction, QuestionSample, Rle
 from evals.scorers.referring import answer_mask
+from sam3model.metrics.mask_iou import ReferringIoU
 from sam3model.metrics.overlap import box_iou_xywh, coco_mask
-from sam3model.metrics.segmentation import ReferringIoU
 
-RIGHT = 0.5
+MIN_BOX_IOU = 0.5
+"""Exclusive minimum IoU of a correct box."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grounded:
-    """Truth of a caption: mask, box xywh, and the number of its class."""
+class GroundingTarget:
+    """Target of a caption. box: xywh in pixels; class_id: as in the file."""
 
     mask: Rle
     box: tuple[float, float, float, float]
-    kind: str
+    class_id: str
 
 
 class GroundingScorer:
-    """gIoU (mean IoU, over all captions and per class) and Acc@0.5 of the box around the answer."""
+    """gIoU (mean IoU), over all captions and per class, and Acc@0.5 of the bounding box of the answer."""
 
     def __init__(self) -> None:
         self._all = ReferringIoU()
-        self._kinds: dict[str, ReferringIoU] = {}
-        self._right: list[bool] = []
+        self._classes: dict[str, ReferringIoU] = {}
+        self._correct: list[bool] = []
 
-    def update(self, sample: QuestionSample[Grounded], prediction: Answered) -> None:
+    def update(self, sample: QuestionSample[GroundingTarget], prediction: QuestionPrediction) -> None:
         """Add one answer."""
-        mask, truth = answer_mask(prediction), sample.truth
-        self._all.update(sample.key, mask, truth.mask)
-        self._kinds.setdefault(truth.kind, ReferringIoU()).update(sample.key, mask, truth.mask)
-        self._right.append(bool(box_iou_xywh([coco_mask.toBbox(mask)], [truth.box])[0, 0] > RIGHT))
+        mask, target = answer_mask(prediction), sample.target
+        self._all.update(sample.key, mask, target.mask)
+        self._classes.setdefault(target.class_id, ReferringIoU()).update(sample.key, mask, target.mask)
+        self._correct.append(bool(box_iou_xywh([coco_mask.toBbox(mask)], [target.box])[0, 0] > MIN_BOX_IOU))
 
     def compute(self) -> Figures:
-        """In percent."""
+        """Percentages, and the number of questions."""
         total = self._all.compute()
-        figures = {"gIoU": 100 * total.giou, "box Acc@0.5": 100 * sum(self._right) / len(self._right)}
-        kinds = {f"gIoU class {kind}": 100 * metric.compute().giou for kind, metric in sorted(self._kinds.items())}
-        return {**figures, "questions": total.samples, **kinds}
+        figures = {"gIoU": 100 * total.giou, "box Acc@0.5": 100 * sum(self._correct) / len(self._correct)}
+        classes = {f"gIoU class {name}": 100 * metric.compute().giou for name, metric in sorted(self._classes.items())}
+        return {**figures, "questions": total.samples, **classes}

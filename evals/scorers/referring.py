@@ -1,16 +1,20 @@
-"""gIoU and cIoU of answers: one mask a question (the union of what the agent selected)."""
+"""gIoU and cIoU of answers. The mask of an answer is the union of the masks that the agent selected."""
 
+import math
 from dataclasses import dataclass
 
-from evals.registry import Answered, Figures, QuestionSample, Rle
+import numpy as np
+
+from evals.benchmark_types import Figures
+from evals.samples import QuestionPrediction, QuestionSample, Rle
 from sam3model.errors import MetricError
-from sam3model.metrics.overlap import coco_mask
-from sam3model.metrics.segmentation import ReasoningIoU, ReferringIoU, ReferringResult
+from sam3model.metrics.mask_iou import ReasoningIoU, ReferringIoU, ReferringResult
+from sam3model.metrics.overlap import as_rle, coco_mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
-    """Truth of a question. mask: union of all that answers it, empty where nothing does; ignore: pixels left out."""
+class MaskTarget:
+    """Target of a question. mask: union of all target masks, empty without a target; ignore: pixels not scored."""
 
     mask: Rle
     kind: str = ""
@@ -18,34 +22,30 @@ class Wanted:
 
 
 def union(masks: list[Rle], size: tuple[int, int]) -> Rle:
-    """Union of masks as RLE; `size` (height, width) is that of the picture, for no mask at all."""
-    height, width = size
+    """Union of masks; without masks, the empty mask of `size` (height, width)."""
     if not masks:
-        return {
-            "size": [height, width],
-            "counts": coco_mask.frPyObjects([[0, 0, 0, 0, 0, 0]], height, width)[0]["counts"],
-        }
+        return as_rle(np.zeros(size, bool))
     return coco_mask.merge([dict(mask) for mask in masks])
 
 
-def answer_mask(prediction: Answered) -> Rle:
-    """The union of an answer's masks."""
+def answer_mask(prediction: QuestionPrediction) -> Rle:
+    """Union of the masks of an answer."""
     return union([detection.mask for detection in prediction.detections], prediction.size)
 
 
 class ReasoningScorer:
-    """gIoU and cIoU of ReasonSeg, over all questions and by kind (short phrases, long sentences)."""
+    """gIoU and cIoU of ReasonSeg, over all questions and by kind (short phrase or long sentence)."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, ReasoningIoU] = {}
 
-    def update(self, sample: QuestionSample[Wanted], prediction: Answered) -> None:
+    def update(self, sample: QuestionSample[MaskTarget], prediction: QuestionPrediction) -> None:
         """Add one answer."""
-        metric = self._kinds.setdefault(sample.truth.kind, ReasoningIoU())
-        metric.update(sample.key, answer_mask(prediction), sample.truth.mask, sample.truth.ignore)
+        metric = self._kinds.setdefault(sample.target.kind, ReasoningIoU())
+        metric.update(sample.key, answer_mask(prediction), sample.target.mask, sample.target.ignore)
 
     def compute(self) -> Figures:
-        """In percent."""
+        """Percentages, and the number of questions."""
         total = ReasoningIoU()
         for metric in self._kinds.values():
             total.merge(metric)
@@ -57,38 +57,38 @@ class ReasoningScorer:
 
 
 class ReferringScorer:
-    """mIoU (gIoU), oIoU (cIoU), Pr@ and, where some samples have no target, N_acc and T_acc."""
+    """mIoU (gIoU), oIoU (cIoU), Pr@ and, if some samples have no target, N_acc and T_acc."""
 
     def __init__(self) -> None:
         self._metric = ReferringIoU()
 
-    def update(self, sample: QuestionSample[Wanted], prediction: Answered) -> None:
+    def update(self, sample: QuestionSample[MaskTarget], prediction: QuestionPrediction) -> None:
         """Add one answer."""
-        self._metric.update(sample.key, answer_mask(prediction), sample.truth.mask)
+        self._metric.update(sample.key, answer_mask(prediction), sample.target.mask)
 
     def compute(self) -> Figures:
-        """All in percent."""
+        """Percentages, and the number of questions."""
         return in_percent(self._metric.compute())
 
 
 class PlaygroundScorer:
-    """Generalised referring, with the share of unanswerable questions reported as no match, and gIoU per kind."""
+    """Generalised referring, gIoU per kind, and the percentage of unanswerable questions reported as no match."""
 
     def __init__(self) -> None:
         self._all = ReferringIoU()
         self._kinds: dict[str, ReferringIoU] = {}
-        self._refused: list[bool] = []
+        self._reported: list[bool] = []
 
-    def update(self, sample: QuestionSample[Wanted], prediction: Answered) -> None:
+    def update(self, sample: QuestionSample[MaskTarget], prediction: QuestionPrediction) -> None:
         """Add one answer."""
-        mask, wanted = answer_mask(prediction), sample.truth
-        self._all.update(sample.key, mask, wanted.mask)
-        self._kinds.setdefault(wanted.kind, ReferringIoU()).update(sample.key, mask, wanted.mask)
-        if wanted.kind.startswith("none:"):
-            self._refused.append(prediction.status == "no_match")
+        mask, target = answer_mask(prediction), sample.target
+        self._all.update(sample.key, mask, target.mask)
+        self._kinds.setdefault(target.kind, ReferringIoU()).update(sample.key, mask, target.mask)
+        if target.kind.startswith("none:"):
+            self._reported.append(prediction.status == "no_match")
 
     def compute(self) -> Figures:
-        """gIoU over all questions, over the answerable ones, and per kind."""
+        """gIoU over all questions, over answerable ones and per kind; percentage of no match reported; counts."""
         answerable = ReferringIoU()
         for kind, metric in self._kinds.items():
             if not kind.startswith("none:"):
@@ -97,18 +97,18 @@ class PlaygroundScorer:
         figures = {"gIoU": 100 * total.giou}
         if answerable.samples:
             figures |= {"gIoU answerable": 100 * answerable.compute().giou}
-        if self._refused:
-            figures |= {"no match reported": 100 * sum(self._refused) / len(self._refused)}
-        figures |= {"cIoU": 100 * total.ciou, "questions": total.samples, "unanswerable": len(self._refused)}
+        if self._reported:
+            figures |= {"no match reported": 100 * sum(self._reported) / len(self._reported)}
+        figures |= {"cIoU": 100 * total.ciou, "questions": total.samples, "unanswerable": len(self._reported)}
         return figures | {f"gIoU {kind}": 100 * metric.compute().giou for kind, metric in sorted(self._kinds.items())}
 
 
 def in_percent(result: ReferringResult) -> dict[str, float]:
-    """The figures of a referring result; those of samples without target only where there are such."""
+    """Figures of a referring result; N_acc and T_acc only if some samples have no target."""
     figures = {"gIoU": 100 * result.giou, "cIoU": 100 * result.ciou}
-    if result.n_acc == result.n_acc:
+    if not math.isnan(result.n_acc):
         figures |= {"N_acc": 100 * result.n_acc, "T_acc": 100 * result.t_acc}
-    figures |= {f"Pr@{level}": 100 * share for level, share in result.precision_at.items()}
+    figures |= {f"Pr@{level}": 100 * fraction for level, fraction in result.precision_at.items()}
     if not result.samples:
-        raise MetricError("no question to score")
+        raise MetricError("no questions to score")
     return figures | {"questions": result.samples}

@@ -1,19 +1,20 @@
 """YTVIS, LV-VIS and SA-Co/VEval: tracks in one JSON file, predictions in another.
 
-Truth is YouTube-VIS 2019 JSON: `videos` (id, height, width, length), `categories` and `annotations` with a mask or
-null per frame in `segmentations`; SA-Co/VEval adds `video_np_pairs`, every phrase that is asked of a video. Predictions
-are a list of `{video_id, category_id, score, segmentations}`, the `results.json` of the challenge server. A video
-without predictions has none: that is how the format says it.
+The ground truth is YouTube-VIS 2019 JSON: `videos` (id, height, width, length), `categories` and `annotations` with a
+mask or null per frame in `segmentations`; SA-Co/VEval adds `video_np_pairs`, all phrases to find in each video.
+Predictions are a list of `{video_id, category_id, score, segmentations}`, as in the `results.json` of the challenge
+server. A video that the list does not mention has no predictions.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.files import field, first_existing, image_size, numbers, read_json, table
-from evals.masks import Size, read_rle
-from evals.registry import Figures, Source
-from evals.video.masks import progress, results_file
+from evals.benchmark_types import Figures
+from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file, table
+from evals.rle_masks import Size, read_rle
+from evals.samples import DatasetSplit
+from evals.video.worker_pool import progress
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import coco_mask, rle_areas
 from sam3model.metrics.veval import evaluate_saco_veval
@@ -33,82 +34,86 @@ VEVAL_FIGURES = {
     "box cgF1": "video_bbox_demo_cgf1_micro_50_95",
     "box pHOTA": "video_bbox_all_phrase_HOTA",
 }
-"""Our names of the official figures."""
-AS_THEY_ARE = ("IL_MCC", "TETA")
-"""A correlation, and a figure that is in percent already."""
+"""Our names for the official figures."""
+NOT_SCALED = ("IL_MCC", "TETA")
+"""A correlation, and a figure that is a percentage already."""
 
 
 class Video(NamedTuple):
-    """Number of frames, and height and width of them."""
+    """Number of frames, and their height and width."""
 
     length: int
     size: Size
 
 
-def score_ytvis(source: Source, predictions: Path) -> Figures:
+def score_ytvis(dataset: DatasetSplit, predictions: Path) -> Figures:
     """AP of tracks on YouTube-VIS. Raises `DataError`."""
-    names = (f"{source.split}.json", f"{source.split}/instances.json", f"annotations/instances_{source.split}.json")
-    return _average_precision(first_existing(source.root, *names), predictions)
+    names = (f"{dataset.split}.json", f"{dataset.split}/instances.json", f"annotations/instances_{dataset.split}.json")
+    return _average_precision(first_existing(dataset.root, *names), predictions)
 
 
-def score_lvvis(source: Source, predictions: Path) -> Figures:
+def score_lvvis(dataset: DatasetSplit, predictions: Path) -> Figures:
     """AP of tracks on LV-VIS. Raises `DataError`."""
-    name = f"{source.split}_instances.json"
-    truth = first_existing(source.root, f"{source.split}/{name}", name, f"annotations/{name}")
-    return _average_precision(truth, predictions)
+    name = f"{dataset.split}_instances.json"
+    annotations = first_existing(dataset.root, f"{dataset.split}/{name}", name, f"annotations/{name}")
+    return _average_precision(annotations, predictions)
 
 
-def _average_precision(truth: Path, predictions: Path) -> Figures:
+def _average_precision(annotations: Path, predictions: Path) -> Figures:
     results = results_file(predictions, "results.json")
     try:
-        result = evaluate_ytvis(*read_tracks(truth, read_json(truth), results))
+        result = evaluate_ytvis(*read_tracks(annotations, read_json(annotations), results))
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
     return {name: value if value == -1 else 100 * value for name, value in result.summary().items()}
 
 
-def score_veval(source: Source, predictions: Path) -> Figures:
+def score_veval(dataset: DatasetSplit, predictions: Path) -> Figures:
     """cgF1, pHOTA and the other figures of SA-Co/VEval. Raises `DataError`."""
-    name = f"saco_veval_{source.split}"
-    truth = first_existing(source.root, f"annotation/{name}.json", f"{name}.json")
+    name = f"saco_veval_{dataset.split}"
+    annotations = first_existing(dataset.root, f"annotation/{name}.json", f"{name}.json")
     results = results_file(predictions, f"{name}_preds.json", f"{name}_pred.json")
-    data = read_json(truth)
-    cleaned, entries = read_tracks(truth, data, results)
-    cleaned["video_np_pairs"] = _pairs(data, truth, cleaned)
+    data = read_json(annotations)
+    checked, entries = read_tracks(annotations, data, results)
+    checked["video_np_pairs"] = _pairs(data, annotations, checked)
     try:
-        figures = evaluate_saco_veval(cleaned, entries).dataset_results
+        figures = evaluate_saco_veval(checked, entries).dataset_results
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
     percent = {ours: figures.get(name, 0.0) for ours, name in VEVAL_FIGURES.items()}
-    return {name: value if name in AS_THEY_ARE or value == -1 else 100 * value for name, value in percent.items()}
+    return {name: value if name in NOT_SCALED or value == -1 else 100 * value for name, value in percent.items()}
 
 
-def read_tracks(truth: Path, data: Any, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Truth and predictions with every id, length, size and mask checked, boxes and areas added where they lack.
+def read_tracks(annotations: Path, data: Any, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Validate ground truth and predictions, and add missing boxes and areas.
 
-    data: content of the file `truth`. Raises `DataError`, which names file, entry and field.
+    data: content of the file `annotations`. Raises `DataError` that names file, entry and field.
     """
-    videos = dict(zip(_ids(data, "videos", truth), [_video(row, truth) for row in data["videos"]], strict=True))
-    categories = _ids(data, "categories", truth)
+    videos = dict(
+        zip(_ids(data, "videos", annotations), [_video(row, annotations) for row in data["videos"]], strict=True)
+    )
+    categories = _ids(data, "categories", annotations)
     if not isinstance(data.get("annotations"), list):
-        raise DataError(f"{truth}: the field 'annotations' is missing: the server of the challenge keeps this truth")
+        raise DataError(
+            f"{annotations}: the field 'annotations' is missing; this ground truth is only on the challenge server"
+        )
     predicted = read_json(results)
     if not isinstance(predicted, list):
         raise DataError(f"{results}: expected a JSON list of predictions")
     known = frozenset(categories)
-    cleaned = {
+    checked = {
         "videos": [{"id": key, "length": video.length} for key, video in videos.items()],
         "categories": [{"id": key} for key in categories],
-        "annotations": _entries(table(data, "annotations", truth), truth, videos, known),
+        "annotations": _entries(table(data, "annotations", annotations), annotations, videos, known),
     }
-    return cleaned, _entries(predicted, results, videos, known, scored=True)
+    return checked, _entries(predicted, results, videos, known, scored=True)
 
 
 def _ids(data: Any, name: str, path: Path) -> list[Id]:
-    """Ids of a table, all of one type and each once."""
+    """Ids of a table: unique and of one type."""
     ids = [field(row, "id", (int, str), f"{path}: {name}") for row in table(data, name, path)]
     if len(set(ids)) < len(ids) or len(set(map(type, ids))) > 1:
-        raise DataError(f"{path}: the field 'id' of {name} repeats itself, or mixes numbers and text")
+        raise DataError(f"{path}: the field 'id' of {name} is not unique, or mixes numbers and strings")
     return ids
 
 
@@ -116,7 +121,7 @@ def _video(row: Entry, path: Path) -> Video:
     where = f"{path}: video {row.get('id')}"
     length, names = field(row, "length", int, where), field(row, "file_names", list, where)
     if length != len(names):
-        raise DataError(f"{where}: the field 'length' says {length}, but there are {len(names)} file names")
+        raise DataError(f"{where}: the field 'length' is {length}, but there are {len(names)} file names")
     return Video(length, image_size(row, where))
 
 
@@ -130,7 +135,7 @@ def _entries(
 def _entry(row: Any, where: str, videos: Mapping[Id, Video], categories: frozenset[Id], scored: bool) -> dict[str, Any]:
     video, category = (field(row, name, (int, str), where) for name in ("video_id", "category_id"))
     if video not in videos or category not in categories:
-        raise DataError(f"{where}: the truth does not list video_id {video} or category_id {category}")
+        raise DataError(f"{where}: video_id {video} or category_id {category} is not in the ground truth")
     length, size = videos[video]
     values = _per_frame(row, "segmentations", length, where)
     masks = [read_rle(v, f"{where}, segmentations[{t}]", size) if v else None for t, v in enumerate(values)]
@@ -143,8 +148,8 @@ def _entry(row: Any, where: str, videos: Mapping[Id, Video], categories: frozens
     if scored:
         entry["score"] = numbers([row.get("score")], 1, f"{where}: the field 'score'")[0]
         return entry
-    there = [t for t, mask in enumerate(masks) if mask is not None]
-    areas = dict(zip(there, rle_areas([masks[t] for t in there]).tolist(), strict=True))  # type: ignore[misc]
+    present = [t for t, mask in enumerate(masks) if mask is not None]
+    areas = dict(zip(present, rle_areas([masks[t] for t in present]).tolist(), strict=True))  # type: ignore[misc]
     return {**entry, "areas": [areas.get(t) for t in range(length)]}
 
 
@@ -155,13 +160,13 @@ def _per_frame(row: Entry, name: str, length: int, where: str) -> list[Any]:
     return values
 
 
-def _pairs(data: Any, path: Path, cleaned: Mapping[str, Any]) -> list[dict[str, Id]]:
-    videos, categories = ({row["id"] for row in cleaned[name]} for name in ("videos", "categories"))
+def _pairs(data: Any, path: Path, checked: Mapping[str, Any]) -> list[dict[str, Id]]:
+    videos, categories = ({row["id"] for row in checked[name]} for name in ("videos", "categories"))
     pairs = []
     for k, row in enumerate(table(data, "video_np_pairs", path)):
         where = f"{path}: video_np_pairs[{k}]"
         pair = {name: field(row, name, (int, str), where) for name in ("video_id", "category_id")}
         if pair["video_id"] not in videos or pair["category_id"] not in categories:
-            raise DataError(f"{where}: no such video_id or category_id: {pair}")
+            raise DataError(f"{where}: unknown video_id or category_id: {pair}")
         pairs.append(pair)
     return pairs

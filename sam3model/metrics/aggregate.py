@@ -1,4 +1,4 @@
-"""The base of every metric with state: samples by key, joined over shards."""
+"""Base class of metrics with state: samples by key, mergeable across shards."""
 
 from typing import Any, Generic, Self, TypeVar
 
@@ -8,24 +8,24 @@ Sample = TypeVar("Sample")
 
 
 class Aggregate(Generic[Sample]):
-    """Samples by unique key; plain data, so an aggregate can be pickled and merged with those of other shards."""
+    """Samples by unique key. Plain data, so aggregates can be pickled and merged across shards."""
 
     def __init__(self):
         self.samples: dict[Any, Sample] = {}
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """What must agree before two aggregates may be merged."""
+        """Settings that must be equal for two aggregates to be merged."""
         return ()
 
     def add(self, key: Any, sample: Sample) -> None:
-        """Store one sample. Raises MetricError if the key was used before."""
+        """Add one sample. Raises `MetricError` if the key exists."""
         if key in self.samples:
             raise MetricError(f"sample {key!r} was added twice")
         self.samples[key] = sample
 
     def merge(self, other: Self) -> None:
-        """Take over the samples of another shard. Raises MetricError on a sample in both or on other settings."""
+        """Add the samples of another shard. Raises `MetricError` if settings differ or a key is in both."""
         if type(other) is not type(self) or other.settings != self.settings:
             raise MetricError(f"only another {type(self).__name__} with the same settings can be merged")
         if shared := self.samples.keys() & other.samples.keys():
@@ -33,7 +33,7 @@ class Aggregate(Generic[Sample]):
         self.samples |= other.samples
 
     def require_samples(self) -> list[Sample]:
-        """Return the samples. Raises MetricError if there is none."""
+        """Return the samples. Raises `MetricError` if there are none."""
         if not self.samples:
-            raise MetricError(f"{type(self).__name__}: no sample to evaluate")
+            raise MetricError(f"{type(self).__name__}: no samples to evaluate")
         return list(self.samples.values())

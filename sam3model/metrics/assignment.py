@@ -1,4 +1,4 @@
-"""One-to-one assignment of maximal total similarity."""
+"""One-to-one assignment with maximum total similarity."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,9 +8,9 @@ IntArray = NDArray[np.intp]
 
 
 def best_pairs(similarity: ArrayLike) -> tuple[IntArray, IntArray]:
-    """Pair rows with columns so that the summed similarity is largest.
+    """Assign rows to columns so that the total similarity is maximal.
 
-    similarity: (N, M). Returns row and column indices, min(N, M) each; pairs of similarity 0 are included.
+    similarity: (N, M). Returns row and column indices, min(N, M) each, including pairs with similarity 0.
 
     >>> rows, columns = best_pairs([[0.6, 0.5], [0.9, 0.1]])
     >>> rows.tolist(), columns.tolist()
@@ -23,7 +23,7 @@ def best_pairs(similarity: ArrayLike) -> tuple[IntArray, IntArray]:
 
 
 def matched_similarity(similarity: ArrayLike) -> NDArray[np.float64]:
-    """Similarities of the best pairs, (min(N, M),).
+    """Similarities of the assigned pairs, (min(N, M),).
 
     >>> matched_similarity([[0.6, 0.5], [0.9, 0.1]]).tolist()
     [0.5, 0.9]

@@ -1,7 +1,7 @@
-"""Average precision and recall by the rules of COCO, from IoU matrices (pycocotools `COCOeval`, rewritten over arrays).
+"""Average precision and recall of COCO, from IoU matrices (pycocotools' `COCOeval`, vectorised).
 
-A *unit* is what detections are matched within: a picture, a video, a phrase of a video. Pictures, tracks and described
-boxes differ only in how their IoU matrix is made, so COCO AP, YTVIS AP and OmniLabel AP share this file.
+Detections are matched within a *unit*: an image, a video, or a phrase of a video. COCO AP, YTVIS AP and OmniLabel AP
+differ only in how the IoU matrix is computed, so they share this file.
 """
 
 from collections import defaultdict
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.metric_result import MetricResult, mean_of_defined
 from sam3model.metrics.overlap import IOU_THRESHOLDS, FloatArray
-from sam3model.metrics.results import Report, mean_of_defined
 
 BoolArray = NDArray[np.bool_]
 RECALL_POINTS = np.linspace(0, 1, 101)
@@ -24,9 +24,10 @@ UNBOUNDED = 1e10
 
 @dataclass(frozen=True)
 class ApRules:
-    """What varies between benchmarks: IoU thresholds, detections kept per unit (ascending), areas of small and medium.
+    """Rules that differ between benchmarks.
 
-    area_splits: largest small area and largest medium area, in pixels.
+    thresholds: of IoU. max_detections: limits per unit, ascending. area_splits: maximum area of small and of medium
+    objects, in pixels.
     """
 
     thresholds: tuple[float, ...] = tuple(IOU_THRESHOLDS.tolist())
@@ -35,27 +36,27 @@ class ApRules:
 
     @cached_property
     def area_ranges(self) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper ends of the closed ranges all, small, medium, large, each (4, 1)."""
+        """Minimum and maximum areas of the ranges all, small, medium and large, each (4, 1)."""
         small, medium = self.area_splits
         return np.array([[0, 0, small, medium]]).T, np.array([[UNBOUNDED, small, medium, UNBOUNDED]]).T
 
     @cached_property
-    def reached_from(self) -> FloatArray:
-        """Smallest IoU that reaches each threshold, (T,); pycocotools accepts 1 - 1e-10 for 1."""
+    def min_iou(self) -> FloatArray:
+        """Minimum IoU of a match per threshold, (T,); pycocotools accepts 1 - 1e-10 for 1."""
         return np.minimum(self.thresholds, 1 - 1e-10)
 
 
 class UnitMatches(NamedTuple):
-    """One category in one unit: detections by falling score (D,), and for each area range A and threshold T."""
+    """One category in one unit: detections by descending score (D,), per area range (A) and threshold (T)."""
 
     scores: FloatArray
     matched: BoolArray  # (A, T, D)
     ignored: BoolArray  # (A, T, D)
-    positives: NDArray[np.int64]  # (A,) targets that count
+    positives: NDArray[np.int64]  # (A,) number of targets that count
 
 
 def strongest(scores: ArrayLike, limit: int) -> NDArray[np.intp]:
-    """Indices of the best `limit` scores, falling, ties in order.
+    """Indices of the `limit` highest scores, descending; ties stay in order.
 
     >>> strongest([0.1, 0.9, 0.9], 2).tolist()
     [1, 2]
@@ -64,28 +65,28 @@ def strongest(scores: ArrayLike, limit: int) -> NDArray[np.intp]:
 
 
 def match_greedily(
-    iou: FloatArray, crowd: BoolArray, unwanted: BoolArray, reached_from: FloatArray
+    iou: FloatArray, crowd: BoolArray, unwanted: BoolArray, min_iou: FloatArray
 ) -> tuple[BoolArray, BoolArray]:
-    """Give each detection, best score first, the free target of largest IoU; wanted targets before unwanted ones.
+    """Match each detection, highest score first, to the free target with the largest IoU.
 
-    iou: (D, G). crowd: (G,), targets that can be matched again and again. unwanted: (A, G), crowds and targets outside
-    of area range A. reached_from: (T,), ascending. Returns matched and matched-to-unwanted, (A, T, D). Ties take
-    the later target.
+    iou: (D, G). crowd: (G,), targets that can be matched repeatedly. unwanted: (A, G), crowds and targets outside area
+    range A; they are matched only if no other target is left. min_iou: (T,), ascending. Returns matched and
+    matched-to-unwanted, (A, T, D). The later target wins ties.
     """
-    shape = (len(unwanted), len(reached_from), len(iou))
+    shape = (len(unwanted), len(min_iou), len(iou))
     matched, to_unwanted = np.zeros(shape, bool), np.zeros(shape, bool)
-    if not iou.size or iou.max() < reached_from[0]:
+    if not iou.size or iou.max() < min_iou[0]:
         return matched, to_unwanted
-    reachable = iou >= reached_from[0]
+    reachable = iou >= min_iou[0]
     choices, rivals = reachable.sum(1), reachable.sum(0)
     alone = reachable & (choices == 1)[:, None] & (rivals == 1)
     d, g = np.nonzero(alone)
-    matched[:, :, d] = iou[d, g] >= reached_from[:, None]
+    matched[:, :, d] = iou[d, g] >= min_iou[:, None]
     to_unwanted[:, :, d] = matched[:, :, d] & unwanted[:, None, g]
     free = np.ones((*shape[:2], iou.shape[1]), bool)
     for d in np.flatnonzero((choices > 0) & ~alone.any(1)):
         g = np.flatnonzero(reachable[d])
-        open_ = free[:, :, g] & (iou[d, g] >= reached_from[:, None])  # (A, T, g)
+        open_ = free[:, :, g] & (iou[d, g] >= min_iou[:, None])  # (A, T, g)
         rank = 1 + (iou[d, g, None] > iou[d, g]).sum(1) + len(g) * ~unwanted[:, None, g]
         value = np.where(open_, rank, 0)[:, :, ::-1]
         matched[:, :, d] = hit = value.any(2)
@@ -101,20 +102,20 @@ def match_unit(
 ) -> UnitMatches:
     """Match one category of one unit.
 
-    iou: (D, G) for detections by falling score; scores, areas: (D,); target_areas, crowd: (G,).
+    iou: (D, G), detections by descending score; scores, areas: (D,); target_areas, crowd: (G,).
     """
     low, high = rules.area_ranges
     unwanted = crowd | (target_areas < low) | (target_areas > high)  # (A, G)
-    matched, to_unwanted = match_greedily(iou, crowd, unwanted, rules.reached_from)
+    matched, to_unwanted = match_greedily(iou, crowd, unwanted, rules.min_iou)
     outside = ((areas < low) | (areas > high))[:, None]  # (A, 1, D)
     return UnitMatches(scores, matched, to_unwanted | (~matched & outside), (~unwanted).sum(1))
 
 
 @dataclass(frozen=True, slots=True)
-class ApResult(Report):
-    """The twelve COCO figures, -1 where there is nothing to find, and the curves behind the first.
+class ApResult(MetricResult):
+    """The twelve COCO figures (-1 without targets), and AP and recall per category.
 
-    per_category: category -> precision per IoU threshold, averaged over 101 recall points (all areas, most detections).
+    per_category: category -> precision per IoU threshold, averaged over 101 recall points (all areas, largest limit).
     recall_per_category: category -> final recall per IoU threshold.
     """
 
@@ -128,7 +129,7 @@ class ApResult(Report):
         return self.stats["AP"]
 
     def summary(self) -> dict[str, float]:
-        """AP, AP_50, AP_75, AP_small .. AR_large under pycocotools' names."""
+        """AP, AP_50, AP_75, AP_small .. AR_large."""
         return dict(self.stats)
 
 
@@ -141,7 +142,7 @@ class AveragePrecision(Aggregate[UnitMatches]):
 
     @property
     def settings(self) -> tuple[ApRules]:
-        """The rules of matching."""
+        """The matching rules."""
         return (self.rules,)
 
     def update(
@@ -156,9 +157,9 @@ class AveragePrecision(Aggregate[UnitMatches]):
     ) -> None:
         """Add one category of one unit.
 
-        iou: (D, G), detections by falling score, at most the largest of `max_detections` (see `strongest`);
-        crowd columns hold intersection over detection area. target_areas: (G,), areas: (D,), pixels; without them the
-        area ranges say nothing. Categories and units must sort among themselves. Raises MetricError on a repetition.
+        iou: (D, G), at most `max_detections[-1]` detections by descending score (see `strongest`); crowd columns have
+        intersection over detection area. target_areas: (G,), areas: (D,), in pixels; required for the area ranges.
+        Categories must be sortable, and units, too. Raises `MetricError` if the pair was added before.
         """
         detections, targets = iou.shape
         flags = np.zeros(targets, bool) if crowd is None else np.asarray(crowd, bool)
@@ -168,7 +169,7 @@ class AveragePrecision(Aggregate[UnitMatches]):
         self.add((category, unit), match_unit(iou, ranked, sizes, own, flags, self.rules))
 
     def compute(self) -> ApResult:
-        """Return the figures; AP of a category without targets is undefined and left out of the mean."""
+        """Return the figures; categories without targets are left out of the mean."""
         by_category: dict[Any, list[UnitMatches]] = defaultdict(list)
         for category, unit in sorted(self.samples):
             by_category[category].append(self.samples[category, unit])
@@ -182,21 +183,21 @@ class AveragePrecision(Aggregate[UnitMatches]):
 
 
 def category_curves(units: Sequence[UnitMatches], rules: ApRules) -> tuple[FloatArray, FloatArray]:
-    """Mean precision (A, T) with the most detections, final recall (M, A, T) per detection limit; -1 = undefined."""
+    """Mean precision (A, T) at the largest limit, and final recall (M, A, T) per limit of detections; -1: undefined."""
     positives = np.sum([u.positives for u in units], 0)  # (A,)
     ranges, count = len(positives), len(rules.thresholds)
     precision, recall = np.full((ranges, count), -1.0), np.full((len(rules.max_detections), ranges, count), -1.0)
-    wanted = positives > 0
+    has_targets = positives > 0
     for m, limit in enumerate(rules.max_detections):
         order = np.argsort(-np.concatenate([u.scores[:limit] for u in units]), kind="stable")
-        matched = np.concatenate([u.matched[wanted, :, :limit] for u in units], 2)[:, :, order]  # (A, T, D)
-        counted = ~np.concatenate([u.ignored[wanted, :, :limit] for u in units], 2)[:, :, order]
+        matched = np.concatenate([u.matched[has_targets, :, :limit] for u in units], 2)[:, :, order]  # (A, T, D)
+        counted = ~np.concatenate([u.ignored[has_targets, :, :limit] for u in units], 2)[:, :, order]
         hits = np.cumsum(matched & counted, 2, dtype=np.float64)
-        sweep = hits / positives[wanted, None, None]
-        recall[m, wanted] = sweep[:, :, -1] if len(order) else 0.0
+        sweep = hits / positives[has_targets, None, None]
+        recall[m, has_targets] = sweep[:, :, -1] if len(order) else 0.0
         if m == len(rules.max_detections) - 1:
             misses = np.cumsum(~matched & counted, 2, dtype=np.float64)
-            precision[wanted] = interpolated(hits / (hits + misses + np.spacing(1)), sweep)
+            precision[has_targets] = interpolated(hits / (hits + misses + np.spacing(1)), sweep)
     return precision, recall
 
 

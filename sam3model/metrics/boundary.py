@@ -1,8 +1,8 @@
-"""Region and boundary similarity of two masks (DAVIS J and F) on bits: each mask is one Python integer.
+"""Region and boundary similarity of two masks (DAVIS J and F), with each mask as one Python integer.
 
-Within the window around both masks a pixel is the bit `column * stride + row`. A run of a column is then the
-difference of two powers of two, a neighbour is a shift, a disk is some tens of shifts of whole masks, and a count is
-`int.bit_count`: no image is ever drawn.
+A pixel of the window around both masks is the bit `column * stride + row`. A run within a column is then the difference
+of two powers of two, moving to a neighbour is a shift, dilation by a disk is a few dozen shifts of the whole mask, and
+an area is `int.bit_count`. No pixel arrays are needed.
 """
 
 import math
@@ -10,13 +10,13 @@ from functools import cache
 
 import numpy as np
 
-from sam3model.metrics.runs import Runs
+from sam3model.metrics.column_runs import Runs
 
 BOUNDARY_TOLERANCE = 0.008
 
 
 def boundary_radius(height: int, width: int) -> int:
-    """Tolerance of the boundary in pixels, 0.8 % of the image diagonal, rounded up.
+    """Boundary tolerance in pixels: 0.8 % of the image diagonal, rounded up.
 
     >>> boundary_radius(480, 640)
     7
@@ -26,7 +26,7 @@ def boundary_radius(height: int, width: int) -> int:
 
 @cache
 def disk_widths(radius: int) -> tuple[int, ...]:
-    """Half the extent of each column of a disk, from its centre outwards.
+    """Half the height of each column of a disk, from the centre outwards.
 
     >>> disk_widths(3)
     (3, 2, 2, 0)
@@ -35,7 +35,7 @@ def disk_widths(radius: int) -> tuple[int, ...]:
 
 
 class Window:
-    """A part of the image, columns x0..x1 and rows y0..y1, with enough room between columns for a disk."""
+    """A region of the image, box x0, y0, x1, y1, with enough padding between columns for a disk."""
 
     def __init__(self, box: tuple[int, int, int, int], height: int, width: int, radius: int):
         self.x0, self.y0, x1, y1 = box
@@ -54,7 +54,7 @@ class Window:
         return int.from_bytes(stops.tobytes(), "little") - int.from_bytes(starts.tobytes(), "little")
 
     def boundary(self, mask: int) -> int:
-        """Pixels that differ from the right, the lower or the lower right neighbour; none lies beyond the image."""
+        """Pixels that differ from the right, lower or lower right neighbour; the image border is not a boundary."""
         stride = self.stride
         first_row = _repeat(1, stride, self.columns)
         if self.at_bottom:
@@ -65,7 +65,7 @@ class Window:
         return edges & ((first_row << self.rows) - first_row)
 
     def dilate(self, points: int) -> int:
-        """All pixels within the radius of a point; pixels out of the window may be set as well."""
+        """All pixels within the radius of a point. May also set pixels outside the window."""
         widths = disk_widths(self.radius)
         columns = [points]
         for width in range(1, widths[0] + 1):
@@ -79,7 +79,7 @@ class Window:
 
 
 def _repeat(bits: int, stride: int, times: int) -> int:
-    """`bits` at 0, stride, 2 * stride … (times - 1) * stride, by doubling."""
+    """`bits` repeated at 0, stride, 2 * stride .. (times - 1) * stride, by doubling."""
     result, placed = bits, 1
     while placed < times:
         step = min(placed, times - placed)
@@ -91,25 +91,25 @@ def _repeat(bits: int, stride: int, times: int) -> int:
 def region_and_boundary(target: Runs, prediction: Runs, height: int, width: int, radius: int) -> tuple[float, float]:
     """J (IoU) and F (boundary F-measure) of two masks in one frame, each 0 to 1.
 
-    J is 1 where both are empty. F: a boundary pixel is found if the other boundary has a pixel within the radius.
+    J is 1 if both masks are empty. For F, boundary pixels match if they are within the radius of the other boundary.
     """
     if not len(target.column) or not len(prediction.column):
         area = target.area + prediction.area
-        return float(area == 0), float(area in (0, height * width))  # a mask that fills the image has no boundary
+        return float(area == 0), float(area in (0, height * width))  # a mask of the whole image has no boundary
     boxes = np.array([target.box, prediction.box])
     x0, y0 = np.maximum(boxes[:, :2].min(0) - 1, 0).tolist()
     x1, y1 = boxes[:, 2:].max(0).tolist()
     window = Window((x0, y0, x1, y1), height, width, radius)
-    wanted, found = window.bits(target), window.bits(prediction)
-    common = (wanted & found).bit_count()
+    bits = window.bits(target), window.bits(prediction)
+    common = (bits[0] & bits[1]).bit_count()
     j = common / (target.area + prediction.area - common)
-    return j, boundary_f(window.boundary(wanted), window.boundary(found), window)
+    return j, boundary_f(window.boundary(bits[0]), window.boundary(bits[1]), window)
 
 
-def boundary_f(wanted: int, found: int, window: Window) -> float:
-    """F-measure of two boundaries; an empty one (of a mask that fills the image) matches another empty one only."""
-    if not wanted or not found:
-        return float(wanted == found)
-    precision = (found & window.dilate(wanted)).bit_count() / found.bit_count()
-    recall = (wanted & window.dilate(found)).bit_count() / wanted.bit_count()
+def boundary_f(target: int, prediction: int, window: Window) -> float:
+    """F-measure of two boundaries; an empty one (of a mask of the whole image) only matches an empty one."""
+    if not target or not prediction:
+        return float(target == prediction)
+    precision = (prediction & window.dilate(target)).bit_count() / prediction.bit_count()
+    recall = (target & window.dilate(prediction)).bit_count() / target.bit_count()
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

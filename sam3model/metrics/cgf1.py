@@ -1,4 +1,4 @@
-"""cgF1 on pictures: COCO-like files with one entry of `images` per (picture, phrase) pair (SA-Co Gold, Silver)."""
+"""cgF1 on images: COCO-like files with one entry of `images` per (image, phrase) pair (SA-Co/Gold and Silver)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,17 +6,17 @@ from typing import Any
 
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
+from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, best_annotator, count_matches, summarise
-from sam3model.metrics.files import Source, load_ground_truth, load_predictions, require
 from sam3model.metrics.overlap import check_kind, geometry_field, iou_matrix
 
 SCORE_THRESHOLD = 0.5
 
 
 class ConceptF1(Aggregate[SampleCounts]):
-    """cgF1 over pictures and phrases; picklable, shards can be merged.
+    """cgF1 over (image, phrase) pairs; picklable, shards can be merged.
 
-    iou_type: "segm" (RLE) or "bbox" (xywh). score_threshold: detections below are dropped, an equal score stays.
+    iou_type: "segm" (RLE) or "bbox" (xywh). score_threshold: minimum score of a detection.
 
     >>> metric = ConceptF1("bbox")
     >>> metric.update("player", [[0, 0, 4, 4]], [[0, 0, 4, 4]], [0.9])
@@ -32,11 +32,11 @@ class ConceptF1(Aggregate[SampleCounts]):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """Kind of overlap and score threshold."""
+        """IoU type and score threshold."""
         return self.iou_type, self.score_threshold
 
     def update(self, key: Any, targets: Sequence[Any], detections: Sequence[Any], scores: Sequence[float]) -> None:
-        """Add one (picture, phrase) pair with one annotator; see `update_annotators`."""
+        """Add one (image, phrase) pair with one annotator; see `update_annotators`."""
         self.update_annotators(key, [targets], detections, scores)
 
     def update_annotators(
@@ -47,12 +47,12 @@ class ConceptF1(Aggregate[SampleCounts]):
         scores: Sequence[float],
         crowds: Sequence[Sequence[Any]] | None = None,
     ) -> None:
-        """Add one (picture, phrase) pair.
+        """Add one (image, phrase) pair.
 
-        key: hashable, unique. annotators: targets of each annotator, crowds left out. detections and scores: all of the
-        model. crowds: regions per annotator, given only to have COCO's protection: an unmatched detection that lies
-        at least half in a crowd region is dropped instead of counted as false. Official cgF1 has no such protection.
-        Raises MetricError if the key was seen before or the numbers of detections and scores differ.
+        key: hashable, unique. annotators: targets of each annotator, without crowds. crowds: crowd regions of each
+        annotator. If given, an unmatched detection at least half inside a crowd region is ignored, as in COCO, instead
+        of counted as a false positive, as in the official cgF1.
+        Raises `MetricError` if the key exists or the numbers of detections and scores differ.
         """
         if len(scores) != len(detections):
             raise MetricError(f"sample {key!r}: {len(detections)} detections but {len(scores)} scores")
@@ -70,36 +70,37 @@ class ConceptF1(Aggregate[SampleCounts]):
         return count_matches(iou[:, on_target | ~inside])
 
     def compute(self) -> ConceptF1Result:
-        """Return the figures. Raises MetricError if there is no sample."""
+        """Return the figures. Raises `MetricError` if there are no samples."""
         return summarise(list(self.samples.values()))
 
 
 def evaluate_cgf1(
-    ground_truth: Source | Sequence[Source],
-    predictions: Source,
+    ground_truth: JsonSource | Sequence[JsonSource],
+    predictions: JsonSource,
     iou_type: str = "segm",
     score_threshold: float = SCORE_THRESHOLD,
     protect_crowds: bool = False,
 ) -> ConceptF1Result:
-    """cgF1 of a COCO results list against one or several annotators' files (SA-Co order matters only for ties).
+    """cgF1 of a COCO results list against the files of one or more annotators (their order only matters for ties).
 
-    ground_truth, predictions: paths or loaded JSON. A pair is evaluated if `is_instance_exhaustive` in the first file
-    and not marked otherwise in a later one. Detections of unknown pictures or categories are ignored, as officially.
-    protect_crowds: drop detections on crowd regions (COCO's habit) instead of counting them false (official).
-    Raises MetricError if a file is malformed or no pair can be evaluated.
+    ground_truth, predictions: paths or loaded JSON. A pair is scored if it is `is_instance_exhaustive` in the first
+    file and not marked otherwise in another. As in the official code, detections of unknown images or categories are
+    ignored.
+    protect_crowds: ignore detections in crowd regions, as COCO does, instead of counting them as false positives.
+    Raises `MetricError` if a file is invalid or no pair can be scored.
     """
     metric = concept_f1_shard(ground_truth, predictions, iou_type, score_threshold, protect_crowds)
     return metric.compute()
 
 
 def concept_f1_shard(
-    ground_truth: Source | Sequence[Source],
-    predictions: Source,
+    ground_truth: JsonSource | Sequence[JsonSource],
+    predictions: JsonSource,
     iou_type: str = "segm",
     score_threshold: float = SCORE_THRESHOLD,
     protect_crowds: bool = False,
 ) -> ConceptF1:
-    """As `evaluate_cgf1`, but return the filled aggregate, to be merged or looked at sample by sample."""
+    """Like `evaluate_cgf1`, but returns the aggregate, for merging or for inspecting samples."""
     several = isinstance(ground_truth, Sequence) and not isinstance(ground_truth, str)
     sources = ground_truth if several else [ground_truth]
     files = [load_ground_truth(s) for s in sources]  # type: ignore[arg-type]
@@ -110,20 +111,20 @@ def concept_f1_shard(
     annotators = [_split(f["annotations"], field) for f in files]
     seen = [{image["id"] for image in f["images"]} for f in files]
     for image_id in _evaluable(files):
-        found = detections.get(image_id, ())
+        predicted = detections.get(image_id, ())
         views = [a.get(image_id, ([], [])) for a, ids in zip(annotators, seen, strict=True) if image_id in ids]
         metric.update_annotators(
             image_id,
             [targets for targets, _ in views],
-            [require(d, field, "prediction") for d in found],
-            [d["score"] for d in found],
+            [require(d, field, "prediction") for d in predicted],
+            [d["score"] for d in predicted],
             [crowds for _, crowds in views] if protect_crowds else None,
         )
     return metric
 
 
 def _evaluable(files: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Ids of pairs that the first annotator finished and no later one marks unfinished."""
+    """Ids of pairs that are exhaustive in the first file and not marked otherwise in another."""
     unfinished = {i["id"] for f in files[1:] for i in f["images"] if not i.get("is_instance_exhaustive", True)}
     return [i["id"] for i in files[0]["images"] if i.get("is_instance_exhaustive", True) and i["id"] not in unfinished]
 
@@ -138,7 +139,7 @@ def _group(entries: Iterable[Mapping[str, Any]], *required: str) -> dict[Any, li
 
 
 def _split(annotations: Iterable[Mapping[str, Any]], field: str) -> dict[Any, tuple[list[Any], list[Any]]]:
-    """Geometry of targets and of crowd regions per picture; an `ignore` field has no meaning here."""
+    """Geometries of targets and of crowd regions per image; the field `ignore` is not used."""
     groups: dict[Any, tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
     for a in annotations:
         groups[require(a, "image_id", "annotation")][bool(a.get("iscrowd", 0))].append(require(a, field, "annotation"))

@@ -1,7 +1,7 @@
-"""The classification-gated F1 (cgF1) of concept segmentation, from counts (SAM 3 paper, section "Metrics").
+"""Classification-gated F1 (cgF1) of concept segmentation, from counts (SAM 3 paper, section "Metrics").
 
-A *sample* is one (picture, phrase) or (video, phrase) pair. Each sample has been matched already; what remains is how
-many targets and detections it has, and how many pairs reach each IoU threshold. Picture and video cgF1 share this file.
+A *sample* is one (image, phrase) or (video, phrase) pair, already matched: the number of targets, the number of
+detections, and the number of matches at each IoU threshold. Image and video cgF1 share this file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.assignment import matched_similarity
+from sam3model.metrics.metric_result import MetricResult, mean_of_defined
 from sam3model.metrics.overlap import IOU_THRESHOLDS, FloatArray
-from sam3model.metrics.results import Report, mean_of_defined
 
 LOCAL_EPSILON = 1e-4
 IMAGE_LEVEL_EPSILON = 1e-6
@@ -30,17 +30,17 @@ class SampleCounts(NamedTuple):
 
     @property
     def is_true_negative(self) -> bool:
-        """Nothing to find and nothing found."""
+        """No targets and no detections."""
         return not self.targets and not self.detections
 
     @property
     def local_f1(self) -> float:
-        """F1 of this sample alone, averaged over the thresholds."""
+        """F1 of this sample, averaged over the thresholds."""
         return float(local_f1(self.true_positives, self.targets, self.detections).mean())
 
 
 def f1(precision: Any, recall: Any) -> Any:
-    """Harmonic mean with the official 1e-4 in the denominator."""
+    """Harmonic mean, with the official epsilon of 1e-4 in the denominator."""
     return 2 * precision * recall / (precision + recall + LOCAL_EPSILON)
 
 
@@ -52,7 +52,7 @@ def local_f1(true_positives: FloatArray | NDArray[np.int64], targets: Any, detec
 def count_matches(iou: FloatArray) -> SampleCounts:
     """Counts of a sample from its IoU matrix, (targets, detections).
 
-    The assignment maximises the total IoU before any threshold is applied.
+    The assignment maximises the total IoU; thresholds are applied afterwards.
 
     >>> count_matches(np.array([[0.9, 0.2]])).true_positives.tolist()
     [1, 1, 1, 1, 1, 1, 1, 1, 1, 0]
@@ -63,9 +63,9 @@ def count_matches(iou: FloatArray) -> SampleCounts:
 
 
 def best_annotator(candidates: Sequence[SampleCounts]) -> SampleCounts:
-    """Of several annotators keep the one that agrees best with the detections.
+    """Return the counts of the annotator who agrees best with the detections.
 
-    An annotator who also saw nothing beats everything; otherwise the larger mean local F1 wins, ties keep the earlier.
+    A true negative wins; otherwise the largest mean local F1, and the earlier annotator on ties.
     """
     if len(candidates) == 1:
         return candidates[0]
@@ -73,10 +73,10 @@ def best_annotator(candidates: Sequence[SampleCounts]) -> SampleCounts:
 
 
 def image_level(tp: int, fp: int, tn: int, fn: int) -> dict[str, float]:
-    """Is the phrase in the picture at all: recall, precision, F1, false-positive rate, Matthews correlation.
+    """Presence of the phrase in the image: recall, precision, F1, false-positive rate, Matthews correlation.
 
-    Without any true negative (or any other empty margin) IL_MCC is 0, even for perfect output: a set without negative
-    phrases has no cgF1 worth reading; use positive_micro_F1 there.
+    IL_MCC is 0 if a row or column of the confusion matrix is empty, even for perfect predictions. Without negative
+    phrases cgF1 is therefore meaningless; use positive_micro_F1.
 
     >>> round(image_level(tp=9, fp=1, tn=9, fn=1)["IL_MCC"], 3)
     0.8
@@ -94,12 +94,12 @@ def image_level(tp: int, fp: int, tn: int, fn: int) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class ConceptF1Result(Report):
-    """cgF1 and its parts.
+class ConceptF1Result(MetricResult):
+    """cgF1 and its components.
 
-    per_threshold: name -> one value per IoU threshold 0.50, 0.55 .. 0.95; the counts TPs, FPs, FNs, positive_micro_FPs
-        and the rates cgF1, precision, recall, F1, positive_macro_F1, positive_micro_F1 (the paper's pmF1),
-        positive_micro_precision. A macro F1 over no sample is nan.
+    per_threshold: name -> one value per IoU threshold 0.50, 0.55 .. 0.95: the counts TPs, FPs, FNs, positive_micro_FPs
+        and the rates cgF1, precision, recall, F1, positive_macro_F1 (nan without samples), positive_micro_F1 (pmF1 in
+        the paper), positive_micro_precision.
     image_level: IL_recall, IL_precision, IL_F1, IL_FPR, IL_MCC; image_level_counts: IL_TP, IL_FP, IL_TN, IL_FN.
     """
 
@@ -120,11 +120,11 @@ class ConceptF1Result(Report):
 
     @property
     def il_mcc(self) -> float:
-        """Matthews correlation of presence."""
+        """Matthews correlation of the presence of the phrase."""
         return self.image_level["IL_MCC"]
 
     def summary(self) -> dict[str, float]:
-        """Official names: no suffix is the mean over thresholds (-1 if undefined), then `@0.5` and `@0.75`."""
+        """Figures by official name: means over thresholds (-1 if undefined), and those at IoU @0.5 and @0.75."""
         figures = {name: mean_of_defined(self.per_threshold[name]) for name in AVERAGED}
         figures |= self.image_level
         for suffix, index in (("@0.5", 0), ("@0.75", 5)):
@@ -133,9 +133,9 @@ class ConceptF1Result(Report):
 
 
 def summarise(samples: Sequence[SampleCounts]) -> ConceptF1Result:
-    """Figures over all samples. Raises MetricError if there is none."""
+    """Figures over all samples. Raises `MetricError` if there are none."""
     if not samples:
-        raise MetricError("no sample to evaluate: no (picture, phrase) pair is exhaustively annotated")
+        raise MetricError("no samples to evaluate: no (image, phrase) pair is annotated exhaustively")
     tp = np.stack([s.true_positives for s in samples])  # (N, 10)
     targets = np.array([s.targets for s in samples])[:, None]  # (N, 1)
     detections = np.array([s.detections for s in samples])[:, None]

@@ -1,4 +1,4 @@
-"""HOTA: higher order tracking accuracy (Luiten et al., IJCV 2021), for one sequence and for many."""
+"""HOTA: higher order tracking accuracy (Luiten et al., IJCV 2021), for one or more sequences."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.assignment import best_pairs
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import FloatArray
-from sam3model.metrics.results import Report
 
 ALPHAS: FloatArray = np.arange(0.05, 0.99, 0.05)
 EPSILON = float(np.finfo(np.float64).eps)
@@ -18,7 +18,7 @@ BoolArray = NDArray[np.bool_]
 
 
 class Pairing(NamedTuple):
-    """Assigned pairs of a sequence, one per entry: frame, target, prediction (indices) and their similarity."""
+    """Assigned pairs of a sequence: indices of frame, target and prediction, and similarity, each (pairs,)."""
 
     frame: NDArray[np.intp]
     target: NDArray[np.intp]
@@ -27,9 +27,9 @@ class Pairing(NamedTuple):
 
 
 def align(similarity: FloatArray, targets: BoolArray, predictions: BoolArray) -> FloatArray:
-    """Alignment of every target with every prediction over the whole sequence, (G, P), 0 to 1.
+    """Alignment of targets with predictions over the whole sequence, (G, P), 0 to 1.
 
-    similarity: (T, G, P), 0 where one is away. targets, predictions: presence, (T, G) and (T, P).
+    similarity: (T, G, P), 0 if either is absent. targets, predictions: presence, (T, G) and (T, P).
     """
     rivals = similarity.sum(2, keepdims=True) + similarity.sum(1, keepdims=True) - similarity
     shared = np.divide(similarity, rivals, out=np.zeros_like(similarity), where=rivals > EPSILON).sum(0)
@@ -38,7 +38,7 @@ def align(similarity: FloatArray, targets: BoolArray, predictions: BoolArray) ->
 
 
 def pair_up(similarity: FloatArray, targets: BoolArray, predictions: BoolArray) -> Pairing:
-    """Assign targets to predictions in each frame so that alignment times similarity is largest."""
+    """Assign targets to predictions in each frame, maximising alignment times similarity."""
     value = align(similarity, targets, predictions) * similarity
     parts: list[tuple[Any, ...]] = []
     for t in np.flatnonzero(targets.any(1) & predictions.any(1)):
@@ -52,7 +52,7 @@ def pair_up(similarity: FloatArray, targets: BoolArray, predictions: BoolArray) 
 
 
 class AssociationSums(NamedTuple):
-    """Per alpha, (A,): matches, and sums over matches of the association accuracy, recall and precision."""
+    """Per alpha, (A,): number of matches, and sums of association accuracy, recall and precision over matches."""
 
     matches: FloatArray
     accuracy: FloatArray
@@ -61,20 +61,22 @@ class AssociationSums(NamedTuple):
 
 
 def associate(pairs: Pairing, hits: BoolArray, targets: BoolArray, predictions: BoolArray) -> AssociationSums:
-    """Association sums of the pairs that count. hits: (A, number of pairs)."""
-    lengths, found = targets.sum(0), predictions.sum(0)
+    """Association sums of the matches. hits: (A, pairs), whether a pair is a match."""
+    lengths, predicted = targets.sum(0), predictions.sum(0)
     alpha, index = np.nonzero(hits)
-    size = len(lengths) * len(found)
-    cell = pairs.target[index] * len(found) + pairs.prediction[index]
-    counts = np.bincount(alpha * size + cell, minlength=len(hits) * size).reshape(len(hits), len(lengths), len(found))
-    squares, wanted, seen = counts.astype(np.float64) ** 2, lengths[:, None], found[None]
-    shares = (squares / np.maximum(1, total) for total in (wanted + seen - counts, wanted, seen))
-    return AssociationSums(counts.sum((1, 2), dtype=np.float64), *(s.sum((1, 2)) for s in shares))
+    size = len(lengths) * len(predicted)
+    cell = pairs.target[index] * len(predicted) + pairs.prediction[index]
+    counts = np.bincount(alpha * size + cell, minlength=len(hits) * size).reshape(
+        len(hits), len(lengths), len(predicted)
+    )
+    squares, rows, columns = counts.astype(np.float64) ** 2, lengths[:, None], predicted[None]
+    ratios = (squares / np.maximum(1, total) for total in (rows + columns - counts, rows, columns))
+    return AssociationSums(counts.sum((1, 2), dtype=np.float64), *(r.sum((1, 2)) for r in ratios))
 
 
 @dataclass(frozen=True, slots=True)
 class HotaCounts:
-    """Sums per alpha, each (19,): they add up over sequences."""
+    """Sums per alpha, each (19,), additive over sequences."""
 
     tp: FloatArray
     fn: FloatArray
@@ -89,7 +91,7 @@ class HotaCounts:
 
 
 def empty_counts() -> HotaCounts:
-    """Counts of nothing, the neutral element of the sum."""
+    """Zero counts."""
     return HotaCounts(*np.zeros((7, len(ALPHAS))))
 
 
@@ -104,19 +106,19 @@ def count_sequence(similarity: FloatArray, targets: BoolArray, predictions: Bool
     hits = pairs.similarity >= ALPHAS[:, None] - EPSILON  # (A, pairs)
     sums = associate(pairs, hits, targets, predictions)
     located = (hits * pairs.similarity).sum(1)
-    missed, wrong = targets.sum() - sums.matches, predictions.sum() - sums.matches
-    return HotaCounts(sums.matches, missed, wrong, sums.accuracy, sums.recall, sums.precision, located)
+    missed, false = targets.sum() - sums.matches, predictions.sum() - sums.matches
+    return HotaCounts(sums.matches, missed, false, sums.accuracy, sums.recall, sums.precision, located)
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """The figures per alpha 0.05 .. 0.95, name -> (19,); HOTA_TP, HOTA_FN, HOTA_FP are counts."""
+    """Figures per alpha 0.05 .. 0.95, name -> (19,); HOTA_TP, HOTA_FN and HOTA_FP are counts."""
 
     values: Mapping[str, FloatArray]
 
     @classmethod
     def of(cls, c: HotaCounts) -> "Curves":
-        """Figures of summed counts; LocA is 1 where nothing matched."""
+        """Figures of summed counts; LocA is 1 without matches."""
         any_, re, pr = (np.maximum(1, x) for x in (c.tp, c.tp + c.fn, c.tp + c.fp))
         det, ass = c.tp / np.maximum(1, c.tp + c.fn + c.fp), c.association / any_
         return cls(
@@ -138,7 +140,7 @@ class Curves:
 
     @classmethod
     def class_average(cls, classes: Iterable[HotaCounts]) -> "Curves":
-        """Mean of the classes, empty ones included (their LocA is 1); counts are summed."""
+        """Mean over classes, including empty ones (with LocA 1); counts are summed."""
         curves = [cls.of(c).values for c in classes]
         joined = {n: [c[n] for c in curves] for n in curves[0]}
         return cls({n: np.sum(v, 0) if n.startswith("HOTA_") else np.mean(v, 0) for n, v in joined.items()})
@@ -149,8 +151,8 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
-class HotaResult(Report):
-    """combined: the figures over all sequences. sequences: the same for each, by key."""
+class HotaResult(MetricResult):
+    """combined: figures over all sequences. sequences: figures of each sequence, by key."""
 
     combined: Mapping[str, FloatArray]
     sequences: Mapping[Any, Mapping[str, FloatArray]]
@@ -168,7 +170,7 @@ class HotaResult(Report):
 class Hota(Aggregate[HotaCounts]):
     """HOTA over sequences; picklable, shards can be merged. Keys may be (video, class) pairs.
 
-    class_average: average the figures over the second part of the keys instead of summing over all sequences.
+    class_average: average the figures over classes (the second item of a key) instead of summing over all sequences.
     """
 
     def __init__(self, class_average: bool = False):
@@ -177,15 +179,15 @@ class Hota(Aggregate[HotaCounts]):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """How sequences are combined."""
+        """Whether figures are averaged over classes."""
         return (self.class_average,)
 
     def update(self, key: Any, similarity: FloatArray, targets: BoolArray, predictions: BoolArray) -> None:
-        """Add one sequence: similarity (T, G, P), 0 where one is away, and presence (T, G), (T, P)."""
+        """Add one sequence: similarity (T, G, P), 0 if either is absent, and presence (T, G), (T, P)."""
         self.add(key, count_sequence(similarity, targets, predictions))
 
     def compute(self) -> HotaResult:
-        """Return the figures. Raises MetricError if there is no sequence."""
+        """Return the figures. Raises `MetricError` if there are no sequences."""
         self.require_samples()
         sequences = {key: Curves.of(counts).values for key, counts in self.samples.items()}
         classes: dict[Any, HotaCounts] = {}

@@ -1,4 +1,4 @@
-"""J&F of video object segmentation by the rules of DAVIS, MOSE and SA-V."""
+"""J&F of video object segmentation, as in DAVIS, MOSE and SA-V."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ import numpy as np
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.boundary import boundary_radius, region_and_boundary
+from sam3model.metrics.column_runs import decode_runs
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import FloatArray, Rle, as_rle, coco_mask, rle_iou
-from sam3model.metrics.results import Report
-from sam3model.metrics.runs import decode_runs
 
 Track = Sequence[Rle | None]
 
 
 class TrackQuality(NamedTuple):
-    """J and F of one object per frame, each (T,), 0 to 1; without frames the object has no score."""
+    """J and F of an object per frame, each (T,), 0 to 1; empty if the object is not scored."""
 
     j: FloatArray
     f: FloatArray
 
 
 def frame_quality(targets: Track, predictions: Track) -> tuple[TrackQuality, FloatArray]:
-    """J and F in every frame, and the mask areas of target and prediction (T, 2); None is an empty mask.
+    """J and F in every frame, and the areas of target and prediction (T, 2); None is an empty mask.
 
-    Raises MetricError if the numbers of frames differ, or masks have different sizes.
+    Raises `MetricError` if the numbers of frames or the sizes of masks differ.
     """
     if len(targets) != len(predictions):
         raise MetricError(f"{len(targets)} frames of ground truth but {len(predictions)} of prediction")
@@ -44,10 +44,10 @@ def frame_quality(targets: Track, predictions: Track) -> tuple[TrackQuality, Flo
 
 
 def object_quality(targets: Track, predictions: Track, skip_ends: bool = True) -> TrackQuality:
-    """J and F of the frames that count for one object.
+    """J and F of an object in its scored frames.
 
-    skip_ends: the first and the last frame are not evaluated. Frames before the object is first seen in target or
-    prediction do not count as perfect; they do not count at all. An object without a target pixel has no score.
+    skip_ends: leave out the first and the last frame. Frames before the object first appears in target or prediction
+    are not scored. An object without target pixels has no score.
     """
     inner = slice(1, -1) if skip_ends else slice(None)
     quality, areas = frame_quality(targets[inner], predictions[inner])
@@ -58,7 +58,7 @@ def object_quality(targets: Track, predictions: Track, skip_ends: bool = True) -
 
 
 def without_overlaps(tracks: Sequence[Track]) -> list[list[Rle | None]]:
-    """Make tracks exclusive as in a label map: where masks of one frame overlap, the later track has the pixel."""
+    """Remove overlaps, as in a label map: a pixel in several masks of a frame belongs to the last track."""
     frames = [_exclusive(list(masks)) for masks in zip(*tracks, strict=True)]
     return [list(track) for track in zip(*frames, strict=True)]
 
@@ -75,11 +75,11 @@ def _exclusive(masks: list[Rle | None]) -> list[Rle | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class JFResult(Report):
+class JFResult(MetricResult):
     """J&F in percent.
 
     jf: mean of j and f; j, f: means over objects of means over frames. objects: "video/object" -> (J, F).
-    unscored: objects without a target pixel in the evaluated frames, left out of every mean.
+    unscored: objects without target pixels in the scored frames, left out of every mean.
     """
 
     jf: float
@@ -96,9 +96,9 @@ class JFResult(Report):
 class JAndF(Aggregate[TrackQuality]):
     """J&F over objects of videos; picklable, shards can be merged.
 
-    skip_ends: leave out the first and the last frame (standard of DAVIS, MOSE, SA-V).
-    reference_behaviour: raise on an object without a target pixel in the evaluated frames, as the official evaluator of
-    per-object folders does; the default names it in `unscored`, as the rules of DAVIS ask.
+    skip_ends: leave out the first and the last frame, as in DAVIS, MOSE and SA-V.
+    reference_behaviour: raise on an object without target pixels in the scored frames, as the official SA-V evaluator
+    does; by default it is listed in `unscored`, as in DAVIS.
 
     >>> pixel = as_rle(np.eye(4))
     >>> metric = JAndF()
@@ -114,38 +114,38 @@ class JAndF(Aggregate[TrackQuality]):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """Rules about frames and objects."""
+        """Rules for frames and objects."""
         return self.skip_ends, self.reference_behaviour
 
     def update(self, video: Any, name: Any, targets: Track, predictions: Track) -> None:
-        """Add one object: a mask (or None) per frame of the whole video, first and last frame included.
+        """Add one object: a mask or None for every frame, including the first and the last.
 
-        Raises MetricError if lengths or mask sizes differ, or the object was added before.
+        Raises `MetricError` if lengths or mask sizes differ, or the object was added before.
         """
         try:
             quality = object_quality(targets, predictions, self.skip_ends)
         except MetricError as error:
             raise MetricError(f"{video}/{name}: {error}") from error
         if self.reference_behaviour and not quality.j.size:
-            raise MetricError(f"{video}/{name}: no target pixel in the evaluated frames")
+            raise MetricError(f"{video}/{name}: no target pixel in the scored frames")
         self.add((video, name), quality)
 
     def update_label_maps(self, video: Any, targets: Mapping[Any, Track], predictions: Mapping[Any, Track]) -> None:
-        """Add a video in the format of label maps: later objects hide earlier ones, in target and prediction alike.
+        """Add a video of label maps: later objects hide earlier ones, in target and prediction.
 
-        Objects that are only in the prediction have no score, yet they hide others. An object not predicted is empty.
+        Objects that are only predicted have no score but hide others. A missing prediction counts as empty.
         """
-        wanted = dict(zip(targets, without_overlaps(list(targets.values())), strict=True))
-        found = dict(zip(predictions, without_overlaps(list(predictions.values())), strict=True))
-        for name, track in wanted.items():
-            self.update(video, name, track, found.get(name) or [None] * len(track))
+        exclusive = dict(zip(targets, without_overlaps(list(targets.values())), strict=True))
+        predicted = dict(zip(predictions, without_overlaps(list(predictions.values())), strict=True))
+        for name, track in exclusive.items():
+            self.update(video, name, track, predicted.get(name) or [None] * len(track))
 
     def compute(self) -> JFResult:
-        """Return the figures. Raises MetricError if no object has a score."""
+        """Return the figures. Raises `MetricError` if no object has a score."""
         names = {key: "/".join(map(str, key)) for key in self.samples}
         means = {n: _percent(q) for k, n in names.items() if (q := self.samples[k]).j.size}
         if not means:
-            raise MetricError("JAndF: no object has a target pixel in the evaluated frames")
+            raise MetricError("JAndF: no object has a target pixel in the scored frames")
         j, f = np.mean(list(means.values()), 0).tolist()
         return JFResult((j + f) / 2, j, f, means, tuple(n for n in names.values() if n not in means))
 

@@ -1,7 +1,7 @@
-"""Overlap of masks and boxes: the one place where metrics compute IoU.
+"""IoU of masks and boxes, for all metrics.
 
-Masks are COCO RLE dictionaries (`size` [height, width], `counts` compressed str or bytes) and stay encoded; pycocotools
-intersects their runs in C. Boxes are xywh in any unit, as COCO files store them.
+Masks are COCO RLE dictionaries (`size` [height, width], `counts` compressed str or bytes); pycocotools intersects their
+runs without decoding. Boxes are xywh in any unit, as in COCO files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from pycocotools import mask
 
 from sam3model.errors import MetricError
 
-coco_mask: Any = mask  # its stub does not know numpy boxes
+coco_mask: Any = mask  # its type stubs do not support numpy boxes
 Rle = Mapping[str, Any]
 FloatArray = NDArray[np.float64]
 
@@ -24,8 +24,8 @@ IOU_THRESHOLDS.setflags(write=False)
 def rle_iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = None) -> FloatArray:
     """Pairwise IoU of two lists of masks, (len(a), len(b)).
 
-    crowd: per mask of `b`; against a crowd the denominator is the area of the mask of `a` alone (COCO rule).
-    Two empty masks have IoU 0. Raises MetricError if a mask cannot be read or sizes differ.
+    crowd: per mask of `b`; the denominator for a crowd is the area of the mask of `a` (COCO rule).
+    Two empty masks have IoU 0. Raises `MetricError` if a mask is invalid or sizes differ.
 
     >>> one = coco_mask.encode(np.asfortranarray(np.eye(4, dtype=np.uint8)))
     >>> rle_iou([one], [one]).tolist()
@@ -45,7 +45,7 @@ def rle_iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = N
 
 
 def box_iou_xywh(a: ArrayLike, b: ArrayLike, crowd: Sequence[bool] | None = None) -> FloatArray:
-    """Pairwise IoU of boxes xywh, (N, 4) and (M, 4) -> (N, M); crowd as in `rle_iou`.
+    """Pairwise IoU of xywh boxes, (N, 4) and (M, 4) -> (N, M); crowd as in `rle_iou`.
 
     >>> box_iou_xywh([[0, 0, 2, 2]], [[0, 0, 2, 1], [5, 5, 1, 1]]).tolist()
     [[0.5, 0.0]]
@@ -63,36 +63,39 @@ def iou_matrix(kind: str, a: Sequence[Any], b: Sequence[Any], crowd: Sequence[bo
 
 
 def check_kind(kind: str) -> str:
-    """Return `kind` if it is "segm" or "bbox"; raise MetricError otherwise."""
+    """Return `kind`. Raises `MetricError` if it is not "segm" or "bbox"."""
     if kind not in ("segm", "bbox"):
         raise MetricError(f'iou_type must be "segm" or "bbox", not {kind!r}')
     return kind
 
 
 def geometry_field(kind: str) -> str:
-    """Name of the field of a COCO entry that holds the geometry of this kind."""
+    """Field of a COCO entry with the geometry of this kind."""
     return "segmentation" if kind == "segm" else "bbox"
 
 
 def rle_areas(masks: Sequence[Rle]) -> NDArray[np.int64]:
-    """Pixel counts of a list of masks, (N,)."""
-    parts = [
-        coco_mask.area(list(masks[i : i + 255])) for i in range(0, len(masks), 255)
-    ]  # more overflow in pycocotools
+    """Areas of a list of masks in pixels, (N,)."""
+    # pycocotools overflows for more than 255 masks
+    parts = [coco_mask.area(list(masks[i : i + 255])) for i in range(0, len(masks), 255)]
     return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
 
 
 def as_rle(mask: Rle | NDArray[Any]) -> Rle:
-    """Return an RLE as it is, or encode an array (H, W) whose non-zero pixels are the mask."""
+    """Encode the non-zero pixels of an array (H, W); an RLE is returned as is. Raises `MetricError`."""
     if isinstance(mask, Mapping):
         return mask
     if np.ndim(mask) != 2:
-        raise MetricError(f"a mask must be COCO RLE or an array (height, width), not of shape {np.shape(mask)}")
-    return coco_mask.encode(np.asfortranarray(np.asarray(mask) != 0, np.uint8))
+        raise MetricError(
+            f"a mask must be COCO RLE or an array (height, width), not an array of shape {np.shape(mask)}"
+        )
+    from sam3model.ops.masks import encode_rle  # loads torch, which most metrics do not need
+
+    return encode_rle(np.asarray(mask) != 0)
 
 
 def common_area(*masks: Rle) -> int:
-    """Number of pixels that lie in every mask. Raises MetricError if sizes differ."""
+    """Area of the intersection of all masks in pixels. Raises `MetricError` if sizes differ."""
     if len({tuple(m["size"]) for m in masks}) > 1:
         raise MetricError(f"masks of different sizes cannot be compared: {[list(m['size']) for m in masks]}")
     return int(coco_mask.area(coco_mask.merge(list(masks), intersect=True)))

@@ -1,4 +1,4 @@
-"""Referring and reasoning video segmentation (MeViS, ReVOS): J&F of expressions over all frames, and robustness."""
+"""Referring and reasoning video segmentation (MeViS, ReVOS): J&F over all frames, and robustness."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ import numpy as np
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.jf import Track, frame_quality
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import Rle, coco_mask, rle_areas
-from sam3model.metrics.results import Report
 
 
 class ExpressionScores(NamedTuple):
@@ -25,7 +25,7 @@ class ExpressionScores(NamedTuple):
 
 
 def union_track(tracks: Sequence[Track]) -> list[Rle | None]:
-    """Join the masks of several objects per frame: the target of an expression that names them all."""
+    """Union of the masks of several tracks in each frame."""
     frames = [[m for m in masks if m is not None] for masks in zip(*tracks, strict=True)]
     return [coco_mask.merge(masks) if masks else None for masks in frames]
 
@@ -33,10 +33,10 @@ def union_track(tracks: Sequence[Track]) -> list[Rle | None]:
 def expression_scores(
     targets: Track, predictions: Track, foreground: Track | None = None, group: str = "all"
 ) -> ExpressionScores:
-    """J, F, pixel accuracy and robustness of one expression, means over all frames, 1 where both masks are empty.
+    """J, F, pixel accuracy and robustness of one expression, as means over all frames; 1 if both masks are empty.
 
-    foreground: the masks of every annotated object; robustness is 1 minus the predicted pixels outside of the target
-    over the foreground pixels, not below 0 (R2-VOS). Raises MetricError if lengths or mask sizes differ.
+    foreground: union of all annotated objects in each frame. Robustness is 1 minus the ratio of predicted pixels
+    outside the target to foreground pixels, at least 0 (R2-VOS). Raises `MetricError` if lengths or mask sizes differ.
     """
     quality, areas = frame_quality(targets, predictions)
     common = np.rint(quality.j * areas.sum(1) / (1 + quality.j))
@@ -54,11 +54,11 @@ def expression_scores(
 
 
 @dataclass(frozen=True, slots=True)
-class ReferringVideoResult(Report):
-    """Percentages. overall: the unweighted mean of the groups (ReVOS: referring and reasoning); groups: by name.
+class ReferringVideoResult(MetricResult):
+    """Percentages. overall: unweighted mean over groups (ReVOS: referring and reasoning); groups: by name.
 
-    Each has J&F, J, F, A (pixel accuracy) and R (robustness, nan without foreground masks). The official ReVOS script
-    rounds each expression to two digits first; here nothing is rounded.
+    Each has J&F, J, F, A (pixel accuracy) and R (robustness, nan without foreground masks). Unlike in the official
+    ReVOS script, figures of expressions are not rounded to two digits.
     """
 
     overall: Mapping[str, float]
@@ -66,7 +66,7 @@ class ReferringVideoResult(Report):
     samples: int
 
     def summary(self) -> dict[str, float]:
-        """The overall figures, and those of each group if there are several."""
+        """The overall figures, and those of each group if there is more than one."""
         several = self.groups if len(self.groups) > 1 else {}
         return {**self.overall, **{f"{g} {n}": v for g, figures in several.items() for n, v in figures.items()}}
 
@@ -77,13 +77,13 @@ class ReferringVideo(Aggregate[ExpressionScores]):
     def update(
         self, key: Any, targets: Track, predictions: Track | None, foreground: Track | None = None, group: str = "all"
     ) -> None:
-        """Add one expression; see `expression_scores`. A missing prediction (None) counts 0 in every figure."""
+        """Add one expression; see `expression_scores`. A missing prediction (None) scores 0 in every figure."""
         missing = ExpressionScores(group, 0.0, 0.0, 0.0, float("nan") if foreground is None else 0.0)
         scores = missing if predictions is None else expression_scores(targets, predictions, foreground, group)
         self.add(key, scores)
 
     def compute(self) -> ReferringVideoResult:
-        """Return the figures. Raises MetricError if there is no expression."""
+        """Return the figures. Raises `MetricError` if there are no expressions."""
         members: dict[str, list[tuple[float, ...]]] = defaultdict(list)
         for sample in self.require_samples():
             members[sample.group].append(sample[1:])

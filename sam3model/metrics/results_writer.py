@@ -1,4 +1,4 @@
-"""One results file from many processes (YouTube-VIS format)."""
+"""Write one results file in YouTube-VIS format from several processes."""
 
 import json
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ Masklet = Sequence[Rle | NDArray[Any] | None]
 
 
 def masklet_entry(video: Any, category: Any, score: float, masklet: Masklet) -> dict[str, Any]:
-    """One prediction in YT-VIS form: `segmentations`, `bboxes` (xywh) and `areas` per frame, None where away."""
+    """One prediction in YT-VIS format: `segmentations`, `bboxes` (xywh) and `areas` per frame, None if absent."""
     masks = [None if m is None else as_rle(m) for m in masklet]
-    there = [m for m in masks if m is not None]
-    areas = dict(zip(map(id, there), rle_areas(there).tolist(), strict=True))
+    present = [m for m in masks if m is not None]
+    areas = dict(zip(map(id, present), rle_areas(present).tolist(), strict=True))
     kept = [m if m is not None and areas[id(m)] else None for m in masks]
     return {
         "video_id": video,
@@ -35,10 +35,10 @@ def _text(counts: str | bytes) -> str:
 
 
 class YTVISResultsWriter:
-    """Collect predictions on every process of torch.distributed and write one JSON file on the first.
+    """Collects predictions in all processes of torch.distributed and writes one JSON file in the first.
 
-    A sampler that pads the last batch gives some (video, category) pairs to two processes; the pair of the lower rank
-    is kept. Without an initialised process group it writes what this process has.
+    A sampler that pads the last batch gives some (video, category) pairs to two processes; the lower rank's is kept.
+    Without an initialised process group, only this process's predictions are written.
     """
 
     def __init__(self, path: str | Path):
@@ -46,9 +46,10 @@ class YTVISResultsWriter:
         self.predictions: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
 
     def update(self, video: Any, category: Any, masklets: Sequence[Masklet], scores: Sequence[float]) -> None:
-        """Add all tracks of one (video, category) pair; a pair that this process has already is dropped.
+        """Add all tracks of one (video, category) pair; ignored if this process already has the pair.
 
-        masklets: per track a mask per frame, RLE, array (H, W) or None. Raises MetricError if numbers differ.
+        masklets: for each track, an RLE, array (H, W) or None per frame. Raises `MetricError` if the numbers of tracks
+        and scores differ.
         """
         if len(masklets) != len(scores):
             raise MetricError(
@@ -58,9 +59,10 @@ class YTVISResultsWriter:
         self.predictions.setdefault((video, category), entries)
 
     def write(self) -> Path | None:
-        """Gather, drop duplicates and write; every process must call it. Returns the path on the first, None elsewhere.
+        """Gather, remove duplicates and write; every process must call it.
 
-        The file is replaced at once, so no reader ever sees half of it. Raises OutputError if it cannot be written.
+        Returns the path in the first process, None in the others. The file is replaced atomically.
+        Raises `OutputError` if it cannot be written.
         """
         parts = self._gather()
         if parts is None:
@@ -73,7 +75,7 @@ class YTVISResultsWriter:
         return self.path
 
     def _gather(self) -> list[dict[tuple[Any, Any], list[dict[str, Any]]]] | None:
-        """Predictions of all processes in the order of ranks, on the first process; None on the others."""
+        """Predictions of all processes by rank, in the first process; None in the others."""
         from torch import distributed
 
         if not distributed.is_available() or not distributed.is_initialized():

@@ -1,8 +1,8 @@
 """TETA: track every thing accuracy (Li et al., ECCV 2022), with the exhaustive mode of SA-Co/VEval.
 
-Localisation, association and classification are counted apart. A detection is charged to the class of the target that
-it overlaps, whatever class was predicted, so annotations need not be complete; exhaustive mode also charges what
-overlaps nothing. Figures are percentages.
+Localisation, association and classification are scored separately. A detection counts for the class of the target that
+it overlaps, whatever its predicted class, so annotations may be incomplete; exhaustive mode also counts detections that
+overlap no target. Figures are percentages.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.hota import EPSILON, AssociationSums, BoolArray, associate, pair_up
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import FloatArray
-from sam3model.metrics.results import Report
 
 ALPHAS: FloatArray = np.arange(0, 0.99, 0.05)
 CLASSIFIED = slice(10, None)  # alphas from 0.5 on
@@ -24,7 +24,7 @@ OVERLAP = 0.5
 
 @dataclass(frozen=True, slots=True)
 class TetaCounts:
-    """Sums of one class, which add up over videos. loc_*, assoc_*: per alpha (20,); cls_*: alphas from 0.5 on (10,)."""
+    """Sums of one class, additive over videos. loc_*, assoc_*: per alpha (20,); cls_*: per alpha from 0.5 on (10,)."""
 
     loc_tp: FloatArray
     loc_fn: FloatArray
@@ -38,14 +38,14 @@ class TetaCounts:
 
     @classmethod
     def zeros(cls) -> "TetaCounts":
-        """Counts of nothing."""
+        """Zero counts."""
         return cls(*np.zeros((6, len(ALPHAS))), *np.zeros((3, len(ALPHAS[CLASSIFIED]))))
 
     def __add__(self, other: "TetaCounts") -> "TetaCounts":
         return TetaCounts(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
 
     def figures(self) -> dict[str, float]:
-        """The ten figures of this class, 0 to 1, averaged over their alphas."""
+        """The ten figures of this class, averaged over alphas, 0 to 1."""
         loc, cls = (
             {
                 "a": tp / np.maximum(1, tp + fn + fp),
@@ -63,7 +63,7 @@ class TetaCounts:
 
 
 class VideoTracks(NamedTuple):
-    """One video: overlap of all targets with all detections, presence, and classes.
+    """One video: similarity of all targets and detections, presence and classes.
 
     similarity: (T, G, P). targets: (T, G), predictions: (T, P) presence. target_class: (G,), predicted_class: (P,).
     """
@@ -75,18 +75,18 @@ class VideoTracks(NamedTuple):
     predicted_class: NDArray[Any]
 
     def frames(self, used: BoolArray) -> "VideoTracks":
-        """The same with some frames only."""
+        """The video restricted to some frames."""
         return VideoTracks(self.similarity[used], self.targets[used], self.predictions[used], *self[3:])
 
     def choose(self, targets: BoolArray, predictions: BoolArray) -> "VideoTracks":
-        """The same with some targets and detections only."""
+        """The video restricted to some targets and detections."""
         kept = self.similarity[:, targets][:, :, predictions]
         classes = self.target_class[targets], self.predicted_class[predictions]
         return VideoTracks(kept, self.targets[:, targets], self.predictions[:, predictions], *classes)
 
 
 def assigned_targets(video: VideoTracks) -> NDArray[np.intp]:
-    """Per frame and detection the target it is assigned to in the pass over all classes, -1 for none, (T, P)."""
+    """Target assigned to each detection in each frame, ignoring classes, (T, P); -1 for none."""
     owner = np.full(video.predictions.shape, -1)
     near = np.any(video.similarity >= OVERLAP, axis=(0, 1))
     everyone = np.ones(len(video.target_class), bool)
@@ -103,32 +103,32 @@ def count_video(
     counts = {c: TetaCounts.zeros() for c in classes}
     owner = assigned_targets(video)
     for c in classes:
-        wanted, predicted = video.target_class == c, video.predicted_class == c
-        overlapping = np.any(video.similarity[:, wanted] >= OVERLAP, axis=1)  # (T, P)
-        if len(wanted):
-            overlapping &= (owner < 0) | wanted[owner]
-        said = int(video.predictions[:, predicted].sum())
+        chosen, predicted = video.target_class == c, video.predicted_class == c
+        overlapping = np.any(video.similarity[:, chosen] >= OVERLAP, axis=1)  # (T, P)
+        if len(chosen):
+            overlapping &= (owner < 0) | chosen[owner]
+        predicted_count = int(video.predictions[:, predicted].sum())
         if not overlapping.any():
-            counts[c].loc_fn[:] += video.targets[:, wanted].sum()
+            counts[c].loc_fn[:] += video.targets[:, chosen].sum()
             if exhaustive and reference_behaviour:
-                counts[c].cls_fp[:] = said
+                counts[c].cls_fp[:] = predicted_count
             elif exhaustive:
-                counts[c].cls_fp[:] += said
+                counts[c].cls_fp[:] += predicted_count
             continue
         if exhaustive:
-            counts[c].cls_fp[:] += said - int((overlapping & predicted).sum())
-        _count_class(video, wanted, overlapping, c, counts, 0.0 if reference_behaviour else EPSILON)
+            counts[c].cls_fp[:] += predicted_count - int((overlapping & predicted).sum())
+        _count_class(video, chosen, overlapping, c, counts, 0.0 if reference_behaviour else EPSILON)
     return counts
 
 
 def _count_class(
-    video: VideoTracks, wanted: BoolArray, overlapping: BoolArray, c: Any, counts: dict[Any, TetaCounts], least: float
+    video: VideoTracks, chosen: BoolArray, overlapping: BoolArray, c: Any, counts: dict[Any, TetaCounts], minimum: float
 ) -> None:
-    """Count the targets of one class against the detections that overlap them somewhere in the video."""
+    """Count the targets of one class against the detections that overlap them in any frame."""
     candidates: BoolArray = np.any(overlapping, axis=0)
-    part, overlapping = video.choose(wanted, candidates), overlapping[:, candidates]
+    part, overlapping = video.choose(chosen, candidates), overlapping[:, candidates]
     pairs = pair_up(*part[:3])
-    hits = (pairs.similarity >= ALPHAS[:, None] - EPSILON) & (pairs.similarity >= least)  # (A, pairs)
+    hits = (pairs.similarity >= ALPHAS[:, None] - EPSILON) & (pairs.similarity >= minimum)  # (A, pairs)
     sums: AssociationSums = associate(pairs, hits, part.targets, part.predictions)
     own = counts[c]
     own.loc_tp[:] += sums.matches
@@ -149,10 +149,10 @@ def _count_class(
 
 
 @dataclass(frozen=True, slots=True)
-class TetaResult(Report):
-    """figures: teta, loc_a, assoc_a, cls_a, their recalls (_re) and precisions (_pr), percent; nan without any class.
+class TetaResult(MetricResult):
+    """figures: teta, loc_a, assoc_a, cls_a, recalls (_re) and precisions (_pr) in percent; nan without classes.
 
-    per_class: the same for every class with any localisation count.
+    per_class: the same for every class with localisation counts.
     """
 
     figures: Mapping[str, float]
@@ -171,11 +171,11 @@ class TetaResult(Report):
 class Teta(Aggregate[dict[Any, TetaCounts]]):
     """TETA over videos; picklable, shards can be merged.
 
-    exhaustive: also charge detections that overlap no target of their predicted class (annotations are complete).
-    reference_behaviour: match the official code in two faults. At alpha 0 it counts any assigned pair, even one without
-    overlap; and where a class has no target or no overlapping detection in a video, it overwrites the class's false
-    positives with the number of its detections, losing what other classes had charged. The default does neither.
-    Both look only at frames that contain some target, as the definition says: a detection elsewhere costs nothing.
+    exhaustive: annotations are complete; also count detections that overlap no target of their predicted class.
+    reference_behaviour: reproduce two bugs of the official code. At alpha 0 it counts every assigned pair, even without
+    overlap. If a class has no target or no overlapping detection in a video, it overwrites the false positives of the
+    class with the number of its detections, and those counted for other classes are lost.
+    Only frames with a target are scored, as in the definition; detections in other frames are ignored.
     """
 
     def __init__(self, exhaustive: bool = True, reference_behaviour: bool = False):
@@ -185,16 +185,16 @@ class Teta(Aggregate[dict[Any, TetaCounts]]):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """Mode of counting."""
+        """Counting mode."""
         return self.exhaustive, self.reference_behaviour
 
     def update(self, key: Any, video: VideoTracks, classes: list[Any]) -> None:
-        """Add one video. classes: those with a target anywhere in the data set, in order. Repeated keys are refused."""
+        """Add one video. classes: those with a target in the data set. Raises `MetricError` if the key exists."""
         used = video.frames(np.any(video.targets, axis=1))
         self.add(key, count_video(used, classes, self.exhaustive, self.reference_behaviour))
 
     def compute(self) -> TetaResult:
-        """Return the figures; without a class that has a target they are undefined (nan)."""
+        """Return the figures; nan if no class has a target."""
         totals: dict[Any, TetaCounts] = {}
         for counts in self.samples.values():
             for c, part in counts.items():

@@ -1,21 +1,21 @@
-"""Greedy suppression of overlapping boxes over tracks, or frame by frame, as the SA-Co/VEval evaluators apply it."""
+"""Greedy suppression of overlapping box tracks, or of boxes per frame, as in the SA-Co/VEval evaluators."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.average_precision import strongest
-from sam3model.metrics.video import box_overlap
+from sam3model.metrics.video_tracks import box_overlap
 
 BoolArray = NDArray[np.bool_]
 
 
 def suppress_tracks(boxes: ArrayLike, scores: ArrayLike, threshold: float = 0.5, per_frame: bool = False) -> BoolArray:
-    """Say which boxes survive, (N, T).
+    """Return which boxes are kept, (N, T) bool.
 
-    boxes: (N, T, 4) xywh, zeros where away. scores: (N,), higher first, ties in order. A track is suppressed by a kept
-    one if their IoU, summed over the frames where both have a box, in float32, is at least `threshold`. per_frame:
-    treat each frame on its own. Raises MetricError if shapes differ.
+    boxes: (N, T, 4) xywh, zeros if absent. scores: (N,); the higher score wins, the earlier track on ties. A track is
+    suppressed by a kept one if their IoU, summed over the frames with both boxes, in float32, is at least `threshold`.
+    per_frame: treat each frame separately. Raises `MetricError` if shapes do not match.
 
     >>> suppress_tracks([[[0, 0, 2, 2]], [[0, 0, 2, 2]]], [0.1, 0.9])[:, 0].tolist()
     [False, True]

@@ -1,37 +1,39 @@
-"""SA-Co/VEval: all five evaluators of the benchmark in one call, under the official names."""
+"""SA-Co/VEval: the five evaluators of the benchmark in one call, with the official names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.concept_f1 import ConceptF1Result
-from sam3model.metrics.files import Source
-from sam3model.metrics.results import Report
-from sam3model.metrics.video import VideoData, load_videos
+from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.video_cgf1 import phrase_table, video_concept_f1
 from sam3model.metrics.video_hota import hota_shard
 from sam3model.metrics.video_teta import teta_shard
+from sam3model.metrics.video_tracks import VideoData, load_videos
 from sam3model.metrics.ytvis import ytvis_shard
 
 OFFICIAL = {"segm": "mask", "bbox": "bbox"}
 
 
 @dataclass(frozen=True, slots=True)
-class VEvalResult(Report):
+class VEvalResult(MetricResult):
     """dataset_results: figures over all videos. video_np_results: one row per (video, phrase) pair, sorted."""
 
     dataset_results: Mapping[str, float]
     video_np_results: tuple[Mapping[str, Any], ...]
 
     def summary(self) -> dict[str, float]:
-        """Official names, such as video_mask_demo_cgf1_micro_50_95 or video_mask_all_phrase_HOTA."""
+        """Figures by official name, e.g. video_mask_demo_cgf1_micro_50_95 or video_mask_all_phrase_HOTA."""
         return dict(self.dataset_results)
 
 
-def evaluate_saco_veval(ground_truth: Source, predictions: Source, reference_behaviour: bool = False) -> VEvalResult:
-    """Class AP, phrase AP, TETA of masks, phrase HOTA and cgF1, of boxes and masks.
+def evaluate_saco_veval(
+    ground_truth: JsonSource, predictions: JsonSource, reference_behaviour: bool = False
+) -> VEvalResult:
+    """Class AP, phrase AP, phrase HOTA and cgF1 of boxes and masks, and TETA of masks.
 
-    reference_behaviour: match the faults of the official TETA (see `Teta`). Raises MetricError if a file is malformed.
+    reference_behaviour: reproduce bugs of the official TETA (see `Teta`). Raises `MetricError` if a file is invalid.
     """
     data = load_videos(ground_truth, predictions)
     figures: dict[str, float] = {}
@@ -63,7 +65,7 @@ def _average_precision(data: VideoData, kind: str, name: str) -> dict[str, float
 
 
 def official_cgf1(result: ConceptF1Result, name: str) -> dict[str, float]:
-    """cgF1, IL_MCC and pmF1 under the names of the official video evaluator; name: "mask" or "bbox"."""
+    """cgF1, IL_MCC and pmF1 by the names of the official video evaluator. name: "mask" or "bbox"."""
     summary, figures = result.summary(), {}
     for suffix, at in (("50_95", ""), ("50", "@0.5"), ("75", "@0.75")):
         figures[f"video_{name}_demo_cgf1_micro_{suffix}"] = summary["cgF1" + at]

@@ -1,29 +1,29 @@
-"""cgF1 on videos (SA-Co/VEval): every (video, phrase) pair is a sample, tracks are compared over space and time."""
+"""cgF1 on videos (SA-Co/VEval): samples are (video, phrase) pairs, tracks are matched by space-time IoU."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.cgf1 import SCORE_THRESHOLD, ConceptF1
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, count_matches
-from sam3model.metrics.files import Source
 from sam3model.metrics.overlap import check_kind
-from sam3model.metrics.video import Phrase, VideoData, above, iou_masklets, load_videos
+from sam3model.metrics.video_tracks import Phrase, VideoData, above, iou_masklets, load_videos
 
 
 def evaluate_video_cgf1(
-    ground_truth: Source, predictions: Source, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD
+    ground_truth: JsonSource, predictions: JsonSource, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD
 ) -> ConceptF1Result:
-    """cgF1 of tracks; see `video_concept_f1`. Raises MetricError if a file is malformed or no pair was asked."""
+    """cgF1 of tracks; see `video_concept_f1`. Raises `MetricError` if a file is invalid or has no pairs."""
     return video_concept_f1(load_videos(ground_truth, predictions), iou_type, score_threshold).compute()
 
 
 def video_concept_f1(data: VideoData, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD) -> ConceptF1:
-    """Count the matches of every (video, phrase) pair that was asked or occurs; shards can be merged.
+    """Count matches of all (video, phrase) pairs that are prompted, annotated or predicted; shards can be merged.
 
-    A track without any pixel that passes the score threshold is a false positive, as officially. No prediction at all
-    is a score of 0 (the official reader stops with IndexError).
+    As in the official code, an empty track with a sufficient score is a false positive. Without any predictions cgF1 is
+    0 (the official code raises IndexError).
     """
     metric = ConceptF1(check_kind(iou_type), score_threshold)
     for phrase in data.pairs.union(data.phrases) if data.pairs else data.phrases:
@@ -40,7 +40,7 @@ def video_concept_f1(data: VideoData, iou_type: str = "segm", score_threshold: f
 def phrase_table(samples: Mapping[Phrase, SampleCounts]) -> Iterable[dict[str, Any]]:
     """One row per (video, phrase) pair: TP, FP, FN and F1 at 0.5, at 0.75 and averaged over the ten thresholds.
 
-    F1 is 2 TP / (2 TP + FP + FN) without an epsilon, 1 where nothing was to be found and nothing was.
+    F1 is 2 TP / (2 TP + FP + FN) without epsilon, and 1 for true negatives.
     """
     for (video, category), (tp, targets, detections) in sorted(samples.items()):
         errors = targets + detections - 2 * tp

@@ -4,25 +4,25 @@ from typing import Literal
 
 import numpy as np
 
-from sam3model.metrics.files import Source
+from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.overlap import check_kind
 from sam3model.metrics.teta import Teta, TetaResult, VideoTracks
 from sam3model.metrics.track_nms import suppress_tracks
-from sam3model.metrics.video import TrackSet, VideoData, above, frame_iou, load_videos
+from sam3model.metrics.video_tracks import TrackSet, VideoData, above, frame_iou, load_videos
 
 Suppression = Literal["none", "track", "frame"]
 
 
 def evaluate_teta(
-    ground_truth: Source,
-    predictions: Source,
+    ground_truth: JsonSource,
+    predictions: JsonSource,
     iou_type: str = "segm",
     exhaustive: bool = True,
     score_threshold: float = 0.5,
     nms: Suppression = "none",
     reference_behaviour: bool = False,
 ) -> TetaResult:
-    """TETA of tracks; see `teta_shard` and `Teta`. Raises MetricError if a file is malformed."""
+    """TETA of tracks; see `teta_shard` and `Teta`. Raises `MetricError` if a file is invalid."""
     data = load_videos(ground_truth, predictions)
     return teta_shard(data, iou_type, exhaustive, score_threshold, nms, reference_behaviour).compute()
 
@@ -37,9 +37,9 @@ def teta_shard(
 ) -> Teta:
     """Count every video; shards can be merged if `data.targets` of all of them have the same categories.
 
-    score_threshold: predictions below are dropped, an equal score stays. nms: suppress boxes that overlap a stronger
-    one of any class by 0.5 or more, over tracks or per frame. No prediction at all is a score of 0 (the official code
-    raises in exhaustive mode).
+    score_threshold: minimum score of a prediction. nms: suppress boxes, per track or per frame, that have an IoU of at
+    least 0.5 with one of a higher score, of any class. Without predictions TETA is 0 (the official code raises in
+    exhaustive mode).
     """
     kind, metric = check_kind(iou_type), Teta(exhaustive, reference_behaviour)
     present = {c for _, c in data.targets}
@@ -48,14 +48,14 @@ def teta_shard(
         targets = [e for (v, _), entries in data.targets.items() if v == video for e in entries]
         if not targets:
             continue
-        found = [
+        predicted = [
             e for (v, _), entries in data.predictions.items() if v == video for e in above(entries, score_threshold)
         ]
-        wanted, tracks = (TrackSet.of(kind, e, data.frames[video]) for e in (targets, found))
+        annotated, tracks = (TrackSet.of(kind, e, data.frames[video]) for e in (targets, predicted))
         if nms != "none":
-            kept = suppress_tracks(tracks.boxes, np.array([e["score"] for e in found]), 0.5, nms == "frame")
+            kept = suppress_tracks(tracks.boxes, np.array([e["score"] for e in predicted]), 0.5, nms == "frame")
             tracks = tracks.only(kept)
-        labels = (np.array([e["category_id"] for e in entries]) for entries in (targets, found))
-        overlap = frame_iou(wanted, tracks, np.float64)
-        metric.update(video, VideoTracks(overlap, wanted.present.T, tracks.present.T, *labels), classes)
+        labels = (np.array([e["category_id"] for e in entries]) for entries in (targets, predicted))
+        overlap = frame_iou(annotated, tracks, np.float64)
+        metric.update(video, VideoTracks(overlap, annotated.present.T, tracks.present.T, *labels), classes)
     return metric

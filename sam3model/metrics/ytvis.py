@@ -5,23 +5,23 @@ from typing import Any
 
 import numpy as np
 
+from sam3model.metrics.annotation_files import JsonSource, require
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, strongest
-from sam3model.metrics.files import Source, require
+from sam3model.metrics.metric_result import mean_of_defined
 from sam3model.metrics.overlap import check_kind
-from sam3model.metrics.results import mean_of_defined
-from sam3model.metrics.video import Entry, VideoData, iou_masklets, load_videos
+from sam3model.metrics.video_tracks import Entry, VideoData, iou_masklets, load_videos
 
 YTVIS_RULES = ApRules(area_splits=(128.0**2, 256.0**2))
 
 
 def evaluate_ytvis(
-    ground_truth: Source,
-    predictions: Source,
+    ground_truth: JsonSource,
+    predictions: JsonSource,
     iou_type: str = "segm",
     by_phrase: bool = False,
     rules: ApRules = YTVIS_RULES,
 ) -> ApResult:
-    """AP of tracks with space-time IoU; see `ytvis_shard`. Raises MetricError if a file is malformed."""
+    """AP of tracks with space-time IoU; see `ytvis_shard`. Raises `MetricError` if a file is invalid."""
     return ytvis_shard(load_videos(ground_truth, predictions), iou_type, by_phrase, rules).compute()
 
 
@@ -30,9 +30,9 @@ def ytvis_shard(
 ) -> AveragePrecision:
     """Match tracks within each (video, category); shards can be merged.
 
-    by_phrase: rank all detections together instead of per category (phrase AP of SA-Co/VEval). Sizes are mean areas
-    over all frames, 0 while away: of the mask for targets, of the box for predictions, as officially. No prediction at
-    all is AP 0 (the official reader stops with IndexError).
+    by_phrase: rank all detections together instead of per category (phrase AP of SA-Co/VEval). The size of a track is
+    its mean area over all frames, absent ones included: of masks for targets and, as in the official code, of boxes for
+    predictions. Without predictions AP is 0 (the official code raises IndexError).
     """
     metric = AveragePrecision(rules)
     for phrase in data.phrases:
@@ -40,12 +40,16 @@ def ytvis_shard(
         scores = np.array([require(e, "score", "prediction") for e in entries], np.float64)
         order = strongest(scores, rules.max_detections[-1])
         targets = data.target_tracks(check_kind(iou_type), phrase)
-        found = data.predicted_tracks(iou_type, phrase, [entries[i] for i in order])
-        iou = iou_masklets(found, targets) if len(targets) and len(found) else np.zeros((len(found), len(targets)))
+        predicted = data.predicted_tracks(iou_type, phrase, [entries[i] for i in order])
+        iou = (
+            iou_masklets(predicted, targets)
+            if len(targets) and len(predicted)
+            else np.zeros((len(predicted), len(targets)))
+        )
         area = [_mean_area(t) for t in data.targets.get(phrase, [])]
-        boxes = found.boxes[..., 2] * found.boxes[..., 3]
+        boxes = predicted.boxes[..., 2] * predicted.boxes[..., 3]
         category, unit = (0, phrase) if by_phrase else (phrase[1], phrase[0])
-        metric.update(category, unit, iou, scores[order], area, boxes.mean(1) if len(found) else [])
+        metric.update(category, unit, iou, scores[order], area, boxes.mean(1) if len(predicted) else [])
     return metric
 
 
@@ -55,5 +59,5 @@ def _mean_area(target: Entry) -> float:
 
 
 def ap_over(result: ApResult, categories: Iterable[Any]) -> float:
-    """AP over a subset of categories, such as the base or the novel ones of LV-VIS; -1 if none has a target."""
+    """AP over some categories, e.g. the base or novel ones of LV-VIS; -1 if none has a target."""
     return mean_of_defined([p for c in categories for p in result.per_category.get(c, ())])

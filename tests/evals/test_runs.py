@@ -1,4 +1,4 @@
-"""The framework: resuming, failures, shards, reports, limits; always through the command."""
+"""Runs: resuming, failures, shards, reports, limits and kinds of samples, mostly through the command."""
 
 import asyncio
 import json
@@ -9,32 +9,45 @@ from pathlib import Path
 
 import pytest
 
-from evals.app import main
-from evals.results import Result
+from evals.benchmark_registry import BENCHMARKS
+from evals.benchmark_types import VideoBenchmark
+from evals.command import main
+from evals.journal import from_record, to_record
+from evals.result_tables import BenchmarkResult
+from evals.samples import (
+    DatasetSplit,
+    Detection,
+    PhrasePrediction,
+    Prediction,
+    QuestionPrediction,
+    SampleKind,
+    VideoSample,
+)
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.rules import RulesBackend
-from tests.evals.world import Blocks, draw, rle_of, run
+from sam3model.errors import DataError
+from tests.evals.block_images import Blocks, draw, rle_of, run
 
 BOXES = [(8 * i, 8, 8 * i + 8, 24) for i in range(1, 6)]
 
 
 @pytest.fixture
 def count_root(tmp_path) -> Path:
-    """Five pictures with one red block each; the question of number 3 names a blue one."""
+    """Five images with one red block each; question 3 asks for a blue one."""
     root = tmp_path / "count"
     rows = []
     for i, box in enumerate(BOXES):
         draw(root / f"images/{i}.png", ("red", box))
-        what = "blue" if i == 3 else "red"
-        rows.append({"image": f"{i}.png", "question": f"How many {what} blocks are there?", "number": 1})
+        colour = "blue" if i == 3 else "red"
+        rows.append({"image": f"{i}.png", "question": f"How many {colour} blocks are there?", "number": 1})
     (root / "countbenchqa.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return root
 
 
 @pytest.fixture
-def asked_root(tmp_path) -> Path:
-    """Five captions about three pictures."""
+def caption_root(tmp_path) -> Path:
+    """Five captions about three images."""
     root = tmp_path / "gs"
     rows = []
     for i, box in enumerate(BOXES):
@@ -45,27 +58,27 @@ def asked_root(tmp_path) -> Path:
     return root
 
 
-def test_an_interrupted_run_goes_on_where_it_was(count_root, capsys):
+def test_an_interrupted_run_resumes(count_root, capsys):
     broken = Blocks(broken=("blue blocks",), failure=KeyboardInterrupt())
-    words = ["countbench", "--root", str(count_root), "--out", str(count_root / "out"), "--concurrency", "1"]
-    assert main(words, segmenter=broken) == 130
-    assert "goes on from here" in capsys.readouterr().err
+    arguments = ["countbench", "--root", str(count_root), "--out", str(count_root / "out"), "--concurrency", "1"]
+    assert main(arguments, segmenter=broken) == 130
+    assert "run the same command again to resume" in capsys.readouterr().err
     predictions = count_root / "out/predictions.jsonl"
     assert len(predictions.read_text().splitlines()) == 3
     with predictions.open("a") as file:
-        file.write('{"key": "3.png", "phr')  # as if the machine had gone down while it wrote
+        file.write('{"key": "3.png", "phr')  # as after a crash while writing
     whole = Blocks()
-    assert main(words, segmenter=whole) == 0
+    assert main(arguments, segmenter=whole) == 0
     assert whole.opened == 2
     result = json.loads((count_root / "out/metrics.json").read_text())
     assert result["figures"]["accuracy"] == 80
     assert result["scored"] == 5
     again = Blocks()
-    assert main(words, segmenter=again) == 0
+    assert main(arguments, segmenter=again) == 0
     assert again.opened == 0
 
 
-def test_a_damaged_record_is_named(count_root, capsys):
+def test_a_damaged_prediction_is_reported(count_root, capsys):
     run("countbench", count_root)
     out = count_root.parent / "out-countbench"
     with (out / "predictions.jsonl").open("a") as file:
@@ -74,30 +87,30 @@ def test_a_damaged_record_is_named(count_root, capsys):
     assert "predictions.jsonl: the prediction at byte" in capsys.readouterr().err
 
 
-def test_failures_are_listed_and_tried_again(count_root, capsys):
+def test_failures_are_listed_and_retried(count_root, capsys):
     out = str(count_root / "out")
-    words = ["countbench", "--root", str(count_root), "--out", out]
-    assert main(words, segmenter=Blocks(broken=("blue blocks",))) == 1
+    arguments = ["countbench", "--root", str(count_root), "--out", out]
+    assert main(arguments, segmenter=Blocks(broken=("blue blocks",))) == 1
     assert "1 of 5 samples failed" in capsys.readouterr().err
-    result = Result.from_json(json.loads(Path(out, "metrics.json").read_text()))
+    result = BenchmarkResult.from_json(json.loads(Path(out, "metrics.json").read_text()))
     assert result.outcome.figures["accuracy"] == 100
     assert "the segmenter broke" in result.outcome.failures["3.png"]
-    assert main(words, segmenter=Blocks()) == 0
+    assert main(arguments, segmenter=Blocks()) == 0
     assert json.loads(Path(out, "metrics.json").read_text())["figures"]["accuracy"] == 80
     assert not Path(out, "failures.jsonl").exists()
 
 
-def test_a_run_in_which_everything_fails_is_given_up(count_root, capsys):
+def test_a_run_stops_after_20_consecutive_failures(count_root, capsys):
     row = {"image": "0.png", "question": "How many blue blocks are there?", "number": 1}
     lines = [json.dumps({**row, "image": f"{i}.png"}) for i in range(100)]
     (count_root / "countbenchqa.jsonl").write_text("\n".join(lines))
-    words = ["countbench", "--root", str(count_root), "--out", str(count_root / "out"), "--concurrency", "1"]
-    assert main(words, segmenter=Blocks(broken=("blue blocks",))) == 1
-    assert "20 samples in a row have failed" in capsys.readouterr().err
+    arguments = ["countbench", "--root", str(count_root), "--out", str(count_root / "out"), "--concurrency", "1"]
+    assert main(arguments, segmenter=Blocks(broken=("blue blocks",))) == 1
+    assert "20 samples in a row failed" in capsys.readouterr().err
     assert len((count_root / "out/failures.jsonl").read_text().splitlines()) == 20
 
 
-def test_a_folder_belongs_to_one_run(count_root, capsys):
+def test_a_folder_holds_one_run(count_root, capsys):
     run("countbench", count_root)
     other = Blocks(name="other weights")
     run_out = str(count_root.parent / "out-countbench")
@@ -105,53 +118,61 @@ def test_a_folder_belongs_to_one_run(count_root, capsys):
     assert "holds a run with" in capsys.readouterr().err
 
 
-def test_shards_join_into_the_figures_of_the_whole(count_root, capsys):
+def test_joined_shards_have_the_figures_of_the_whole_run(count_root, capsys):
     whole = run("countbench", count_root)["figures"]
     for i in (1, 2, 3):
-        words = ["countbench", "--root", str(count_root), "--out", str(count_root / f"runs/{i}"), "--shard", f"{i}/3"]
-        assert main(words, segmenter=Blocks()) == 0
+        arguments = [
+            "countbench",
+            "--root",
+            str(count_root),
+            "--out",
+            str(count_root / f"runs/{i}"),
+            "--shard",
+            f"{i}/3",
+        ]
+        assert main(arguments, segmenter=Blocks()) == 0
     capsys.readouterr()
     assert main(["report", str(count_root / "runs"), "--out", str(count_root / "report")]) == 0
     shown = capsys.readouterr().out
     assert json.loads((count_root / "report/report.json").read_text())[0]["figures"] == whole
     assert shown == (count_root / "report/report.md").read_text()
-    assert "93.8" in shown  # the published figure stands beside ours
+    assert "93.8" in shown  # the published figure is shown, too
     assert main(["report", str(count_root / "runs/1"), str(count_root / "runs/3")]) == 2
     assert "shard 2/3 is missing" in capsys.readouterr().err
 
 
-def test_a_limit_takes_the_first_samples_and_says_so(count_root, capsys):
+def test_a_limit_takes_the_first_samples_and_is_reported(count_root, capsys):
     result = run("countbench", count_root, "--limit", "2")
     assert result["samples"] == 2
     assert "not the whole split" in capsys.readouterr().out
 
 
 @dataclass
-class Counting(RulesBackend):
-    """The rules, slowed down, with the number of calls under way at once."""
+class SlowRules(RulesBackend):
+    """The rules backend, slowed down; counts concurrent calls."""
 
-    now: int = 0
-    most: int = 0
+    current: int = 0
+    maximum: int = 0
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
-        self.now += 1
-        self.most = max(self.most, self.now)
+        self.current += 1
+        self.maximum = max(self.maximum, self.current)
         await asyncio.sleep(0.02)
-        self.now -= 1
+        self.current -= 1
         return await super().decide(request)
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_questions_run_together_up_to_the_limit(asked_root, limit):
-    backend, segmenter = Counting(), Blocks()
-    words = ["groundingsuite", "--root", str(asked_root), "--out", str(asked_root / "out")]
-    assert main([*words, "--concurrency", str(limit)], segmenter=segmenter, backend=backend) == 0
-    assert backend.most == limit
-    assert segmenter.opened == 3  # five captions, three pictures
+def test_questions_run_concurrently_up_to_the_limit(caption_root, limit):
+    backend, segmenter = SlowRules(), Blocks()
+    arguments = ["groundingsuite", "--root", str(caption_root), "--out", str(caption_root / "out")]
+    assert main([*arguments, "--concurrency", str(limit)], segmenter=segmenter, backend=backend) == 0
+    assert backend.maximum == limit
+    assert segmenter.opened == 3  # five captions, three images
 
 
 class Failing(RulesBackend):
-    """A server that goes away after the first question."""
+    """A server that fails after `good` calls."""
 
     def __init__(self, good: int) -> None:
         self.good = good
@@ -163,44 +184,53 @@ class Failing(RulesBackend):
         return await super().decide(request)
 
 
-def test_an_answer_cut_short_by_the_server_is_a_failure(asked_root):
-    words = ["groundingsuite", "--root", str(asked_root), "--out", str(asked_root / "out"), "--concurrency", "1"]
-    assert main(words, segmenter=Blocks(), backend=Failing(good=4)) == 1
-    result = json.loads((asked_root / "out/metrics.json").read_text())
+def test_an_answer_cut_short_by_the_server_is_a_failure(caption_root):
+    arguments = [
+        "groundingsuite",
+        "--root",
+        str(caption_root),
+        "--out",
+        str(caption_root / "out"),
+        "--concurrency",
+        "1",
+    ]
+    assert main(arguments, segmenter=Blocks(), backend=Failing(good=4)) == 1
+    result = json.loads((caption_root / "out/metrics.json").read_text())
     assert result["figures"]["gIoU"] == 100
     assert result["scored"] + len(result["failures"]) == 5
     assert all("No MLLM server" in reason for reason in result["failures"].values())
 
 
-def test_a_server_that_never_answers_ends_the_run_at_once(asked_root, capsys):
-    words = ["groundingsuite", "--root", str(asked_root), "--out", str(asked_root / "out")]
-    assert main(words, segmenter=Blocks(), backend=Failing(good=0)) == 1
+def test_an_unreachable_server_stops_the_run_at_once(caption_root, capsys):
+    arguments = ["groundingsuite", "--root", str(caption_root), "--out", str(caption_root / "out")]
+    assert main(arguments, segmenter=Blocks(), backend=Failing(good=0)) == 1
     assert capsys.readouterr().err.startswith("evals: No MLLM server answers")
     assert issubclass(MLLMUnreachableError, MLLMError)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["cocoo"], "did you mean coco?"),
-        (["coco"], "needs --root"),
-        (["coco", "--root", "/nowhere"], "there is no folder"),
-        (["coco", "--root", "/tmp", "--split", "moon"], "it has val"),
+        (["coco"], "--root is missing"),
+        (["coco", "--root", "/nowhere"], "--root /nowhere is not a folder"),
+        (["coco", "--root", "/tmp", "--split", "moon"], "choose from val"),
         (["playground", "--shard", "3/2"], "expected i/n"),
         (["playground", "--limit", "0"], "at least 1"),
         (["playground", "--moon", "0"], "unrecognized arguments"),
-        (["report", "/nowhere"], "holds no results"),
+        (["report", "/nowhere"], "has no results"),
+        (["davis", "--root", "/tmp"], "no runner for videos yet; pass predictions made"),
         (["saco-gold", "--root", "/tmp"], "gold_metaclip_merged_a_release_test.json"),
     ],
 )
-def test_bad_words_get_one_line(words, said, capsys):
-    assert main(words, segmenter=Blocks()) == 2
+def test_invalid_arguments_get_a_one_line_error(arguments, message, capsys):
+    assert main(arguments, segmenter=Blocks()) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
 
 
-def test_list_says_what_each_needs(capsys):
+def test_list_shows_required_files(capsys):
     assert main(["list", "countbench", "reasonseg"]) == 0
     shown = capsys.readouterr().out
     assert "CountBenchQA" in shown
@@ -213,4 +243,34 @@ def test_list_says_what_each_needs(capsys):
 def test_the_command_as_a_process(count_root):
     wrong = subprocess.run([sys.executable, "-m", "evals", "countbench"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith("evals: countbench: needs --root")
+    assert wrong.stderr.startswith("evals: countbench: --root is missing")
+
+
+def test_predictions_are_read_back_by_kind():
+    detection = Detection(0.5, (0.0, 0.0, 2.0, 2.0), rle_of(BOXES[0]))
+    predictions: dict[SampleKind, Prediction] = {
+        "image-phrase": PhrasePrediction(("red block", "blue block"), ((detection,), ())),
+        "image-question": QuestionPrediction("which?", "answered", (48, 64), (detection,), trace="traces/1"),
+    }
+    for kind, prediction in predictions.items():
+        record = json.loads(json.dumps(to_record("key", prediction)))
+        assert from_record(record, kind) == ("key", prediction)
+    with pytest.raises(DataError, match="videos are not supported"):
+        from_record({"key": "1", "phrases": [], "detections": []}, "video")
+
+
+def test_samples_have_the_kind_of_their_benchmark(count_root, caption_root):
+    for name, root in (("countbench", count_root), ("groundingsuite", caption_root), ("playground", Path())):
+        benchmark = BENCHMARKS[name]
+        assert not isinstance(benchmark, VideoBenchmark)
+        assert benchmark.read(DatasetSplit(root, benchmark.splits[0]))[0].kind == benchmark.kind
+    assert VideoSample.kind == BENCHMARKS["davis"].kind == "video"
+
+
+def test_a_prediction_with_other_phrases_is_not_reused(count_root):
+    run("countbench", count_root)
+    text = (count_root / "countbenchqa.jsonl").read_text()
+    (count_root / "countbenchqa.jsonl").write_text(text.replace("blue", "red"))
+    segmenter = Blocks()
+    assert run("countbench", count_root, segmenter=segmenter)["figures"]["accuracy"] == 100
+    assert segmenter.opened == 1

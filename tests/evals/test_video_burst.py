@@ -1,4 +1,4 @@
-"""BURST: what nobody annotated is not held against a prediction."""
+"""BURST: detections that the annotations cannot prove wrong are not counted."""
 
 import copy
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .video_sets import complaint, figures, rle, square, write_json
+from .video_datasets import error_of, figures, rle, square, write_json
 
 A, B, C = (rle(square(1, 1 + 5 * k))["counts"] for k in range(3))
 FRAMES = [f"frame{t:04d}.jpg" for t in range(1, 6)]
@@ -47,11 +47,11 @@ def predictions() -> dict[str, Any]:
     first = sequence(
         "one",
         {"10": COMMON, "11": OTHER, "12": OTHER, "13": ELSEWHERE},
-        # the common object is lost in the third frame and dreamt of in the fourth and fifth
+        # the common object is missed in frame 3 and hallucinated in frames 4 and 5
         [{"10": A, "13": C}, {"10": A}, {}, {"10": A, "11": B, "12": C}, {"10": A}],
     )
     second = sequence("two", {"10": OTHER, "11": COMMON}, [{"10": B, "11": A}])
-    # more frames than are annotated, in another order
+    # more frames than annotated, in another order
     second["annotated_image_paths"] = [FRAMES[3], FRAMES[0]]
     second["segmentations"] = [{"11": {"rle": C}}, second["segmentations"][0]]
     return {"sequences": [second, first], "split": "test"}
@@ -62,9 +62,9 @@ def write(root: Path, found: dict[str, Any]) -> tuple[Path, Path]:
     return root, write_json(root / "predictions.json", found)
 
 
-def test_hota_by_class(tmp_path):
+def test_hota_per_class(tmp_path):
     found = figures("burst", *write(tmp_path, predictions()))
-    # common: TP 2, FN 1 and, in the second sequence where it is known to be absent, FP 1; track overlap 2 of 3
+    # common: TP 2, FN 1 and, in sequence two where it is known to be absent, FP 1; track overlap 2 of 3
     common = 100 * math.sqrt(2 / 4 * 2 / 3)
     assert found["HOTA common"] == pytest.approx(common)
     assert found["HOTA uncommon"] == pytest.approx(100)
@@ -72,7 +72,7 @@ def test_hota_by_class(tmp_path):
     assert found["AssA common"] == pytest.approx(200 / 3)
 
 
-def test_only_the_best_300_of_a_frame_count(tmp_path):
+def test_only_the_best_300_detections_per_frame_count(tmp_path):
     crowd = predictions()
     second = crowd["sequences"][0]
     for k in range(300):
@@ -83,20 +83,20 @@ def test_only_the_best_300_of_a_frame_count(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        (lambda s: s.pop(), "there is no sequence LaSOT/one"),
+        (lambda s: s.pop(), "sequence LaSOT/one is missing"),
         (lambda s: s[1]["segmentations"].pop(), "'segmentations' has 4 items for 5 frames"),
         (lambda s: s[1]["segmentations"][0]["10"].update(rle="1"), "frame frame0001.jpg, track 10: mask whose runs"),
         (
             lambda s: s[1].update(annotated_image_paths=[{}] * 5),
-            "'annotated_image_paths' is no list of different names",
+            "'annotated_image_paths' is not a list of unique names",
         ),
         (lambda s: s[1]["segmentations"][0]["10"].pop("rle"), "'rle' is missing"),
         (lambda s: s[1]["track_category_ids"].pop("10"), "track_category_ids: the field '10' is missing"),
     ],
 )
-def test_a_bad_prediction_is_named(tmp_path, capsys, change, says):
+def test_an_invalid_prediction_is_reported(tmp_path, capsys, change, message):
     found = copy.deepcopy(predictions())
     change(found["sequences"])
-    assert says in complaint(capsys, "burst", *write(tmp_path, found))
+    assert message in error_of(capsys, "burst", *write(tmp_path, found))

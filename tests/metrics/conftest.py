@@ -9,12 +9,12 @@ GOLDENS = Path(__file__).resolve().parents[1] / "goldens"
 
 @cache
 def golden(name: str):
-    """A reference file, read once per process; tests must not change it."""
+    """A reference file, read once per process; tests must not modify it."""
     return json.loads((GOLDENS / name).read_text())
 
 
 def close(actual, expected, tolerance=1e-9) -> None:
-    """Compare nested figures; the strings "nan" and None both mean undefined."""
+    """Assert that nested figures are close; "nan" and None both mean undefined."""
     if isinstance(expected, dict):
         for key, value in expected.items():
             close(actual[key], value, tolerance)

@@ -46,7 +46,7 @@ def test_reference_set(kind, order):
 def test_edge(case, kind):
     expected = case["expected"][kind]
     if "raises" in expected:
-        with pytest.raises(MetricError, match="no sample to evaluate"):
+        with pytest.raises(MetricError, match="no samples to evaluate"):
             evaluate_cgf1(case["gts"], case["pred"], kind)
         return
     metric = concept_f1_shard(case["gts"], case["pred"], kind)
@@ -54,7 +54,7 @@ def test_edge(case, kind):
     check_per_image(metric, expected["per_image"])
 
 
-def test_crowd_protection_is_an_option():
+def test_crowd_protection_is_optional():
     case = next(c for c in EDGE if c["name"] == "crowd_is_dropped")
     official = evaluate_cgf1(case["gts"], case["pred"]).image_level_counts
     protected = evaluate_cgf1(case["gts"], case["pred"], protect_crowds=True).image_level_counts
@@ -62,7 +62,7 @@ def test_crowd_protection_is_an_option():
     assert (protected["IL_FP"], protected["IL_TN"]) == (0, 2)
 
 
-def test_merged_shards_give_the_whole():
+def test_merged_shards_equal_the_whole():
     whole = concept_f1_shard(golden("metrics_image_gt_a.json"), golden("metrics_image_pred.json"))
     left, right = ConceptF1(), ConceptF1()
     for i, (key, counts) in enumerate(whole.samples.items()):
@@ -93,12 +93,12 @@ def test_result_has_a_table_and_json():
         ("/nowhere/gt.json", [], "cannot read /nowhere/gt.json"),
     ],
 )
-def test_malformed_files_are_named(ground_truth, predictions, message):
+def test_invalid_files_are_reported(ground_truth, predictions, message):
     with pytest.raises(MetricError, match=message):
         evaluate_cgf1([ground_truth], predictions)
 
 
-def test_wrong_use_is_refused():
+def test_invalid_arguments_are_refused():
     metric = ConceptF1("bbox")
     metric.update(1, [], [], [])
     with pytest.raises(MetricError, match="added twice"):

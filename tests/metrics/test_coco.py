@@ -4,7 +4,7 @@ import pytest
 
 from sam3model.errors import MetricError
 from sam3model.metrics.average_precision import AveragePrecision
-from sam3model.metrics.coco import coco_shard, evaluate_coco
+from sam3model.metrics.coco_ap import coco_shard, evaluate_coco
 from tests.metrics.conftest import close, golden
 
 TRUTH, FOUND = golden("metrics_coco_gt.json"), golden("metrics_coco_pred.json")
@@ -20,7 +20,7 @@ def test_reference_set(kind, positive_split):
     close({str(k): v for k, v in result.recall_per_category.items()}, expected["recall_per_category_per_iou"])
 
 
-def test_shards_of_pictures_join():
+def test_shards_of_images_merge():
     whole = coco_shard(TRUTH, FOUND)
     left, right = AveragePrecision(), AveragePrecision()
     for i, (key, group) in enumerate(whole.samples.items()):
@@ -31,18 +31,18 @@ def test_shards_of_pictures_join():
         left.merge(right)
 
 
-def test_mask_areas_move_detections_between_sizes_only():
+def test_mask_areas_only_affect_size_ranges():
     by_box, by_mask = evaluate_coco(TRUTH, FOUND), evaluate_coco(TRUTH, FOUND, mask_areas=True)
     assert by_box.ap == by_mask.ap
     assert by_box.stats["AP_small"] != by_mask.stats["AP_small"]
 
 
-def test_nothing_found_is_zero_and_nothing_to_find_is_undefined():
+def test_ap_is_zero_without_predictions_and_undefined_without_targets():
     assert evaluate_coco(TRUTH, []).ap == 0
     assert evaluate_coco({**TRUTH, "annotations": []}, FOUND).ap == -1
     assert evaluate_coco({**TRUTH, "annotations": []}, []).ap == -1
 
 
-def test_a_detection_of_an_unknown_picture_is_refused():
-    with pytest.raises(MetricError, match="1 unknown pictures, for example 5"):
+def test_a_detection_of_an_unknown_image_is_refused():
+    with pytest.raises(MetricError, match=r"1 unknown images, e\.g\. 5"):
         evaluate_coco(TRUTH, [{"image_id": 5, "category_id": 1, "score": 1.0}])

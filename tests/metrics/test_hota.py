@@ -6,10 +6,10 @@ import pytest
 from sam3model.errors import MetricError
 from sam3model.metrics.hota import Hota
 from sam3model.metrics.track_nms import suppress_tracks
-from sam3model.metrics.video import TrackSet, load_videos
 from sam3model.metrics.video_hota import evaluate_hota, hota_shard
+from sam3model.metrics.video_tracks import TrackSet, load_videos
 from tests.metrics.conftest import close, golden
-from tests.metrics.test_video import CASES, EDGE, EXPECTED, FOUND, KINDS, OFFICIAL, TOLERANCE, TRUTH
+from tests.metrics.test_video_tracks import CASES, EDGE, EXPECTED, FOUND, KINDS, OFFICIAL, TOLERANCE, TRUTH
 
 MODES = [
     ("phrase", "phota", "phrase"),
@@ -45,7 +45,7 @@ def test_edge(case, kind):
     for mode, name in (("phrase", "phota"), ("agnostic", "hota_mot")):
         expected = case["expected"][name]
         result = evaluate_hota(case["gt"], case["pred"], kind, mode, reference_behaviour=True)
-        if "raises" in expected:  # no target at all; here that is a score of 0
+        if "raises" in expected:  # without targets our HOTA is 0
             assert result.hota == 0
             continue
         expected = expected.get("results", expected)
@@ -54,7 +54,7 @@ def test_edge(case, kind):
 
 
 @KINDS
-def test_every_sequence_and_the_sum_over_classes(kind):
+def test_sequences_and_the_sum_over_classes(kind):
     expected, result = EXPECTED["phota"]["sequences_" + kind], evaluate_hota(TRUTH, FOUND, kind)
     rows = [(r["video_id"], r["category_id"]) for r in EXPECTED["phota"]["video_np_results"]]
     for i, key in enumerate(rows, 1):
@@ -66,20 +66,20 @@ def test_every_sequence_and_the_sum_over_classes(kind):
     close(summed, EXPECTED["hota_class_based"]["det_averaged_per_alpha_" + kind], TOLERANCE[kind])
 
 
-def test_a_score_of_exactly_one_half_is_dropped_officially_and_kept_on_request():
+def test_a_score_of_exactly_half_is_dropped_unless_keep_equal():
     case = next(c for c in EDGE if c["name"] == "score_exactly_half")
     assert evaluate_hota(case["gt"], case["pred"]).hota == 0
     assert evaluate_hota(case["gt"], case["pred"], keep_equal=True).hota == pytest.approx(1)
 
 
-def test_suppression_takes_masks_with_boxes_unless_the_reference_is_wanted():
+def test_suppression_removes_masks_except_in_reference_behaviour():
     case = next(c for c in EDGE if c["name"] == "duplicate_tracks")
     masks = [evaluate_hota(case["gt"], case["pred"], "segm", "agnostic", reference_behaviour=r) for r in (True, False)]
     assert masks[0].combined["HOTA_FP"].max() == 5
     assert masks[1].combined["HOTA_FP"].max() == 0
 
 
-def test_shards_of_sequences_join():
+def test_shards_of_sequences_merge():
     whole, parts = hota_shard(load_videos(TRUTH, FOUND)), [Hota(), Hota()]
     for i, (key, counts) in enumerate(whole.samples.items()):
         parts[i % 2].add(key, counts)
@@ -91,7 +91,7 @@ def test_shards_of_sequences_join():
 
 
 @pytest.mark.parametrize("run", golden("metrics_nms.json")["runs"], ids=lambda r: f"{r['kind']}-{r['threshold']}")
-def test_suppression_of_the_reference_set(run):
+def test_suppression_reference_set(run):
     videos = {}
     for i, entry in enumerate(FOUND):
         videos.setdefault(entry["video_id"], []).append(i)
@@ -103,6 +103,6 @@ def test_suppression_of_the_reference_set(run):
             assert row.astype(int).tolist() == run["kept_frames"][str(i)]
 
 
-def test_suppression_refuses_shapes_that_do_not_fit():
+def test_suppression_refuses_mismatched_shapes():
     with pytest.raises(MetricError, match="boxes"):
         suppress_tracks(np.zeros((2, 3, 4)), [0.5])

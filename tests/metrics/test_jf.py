@@ -9,9 +9,9 @@ from scipy import ndimage
 
 from sam3model.errors import MetricError
 from sam3model.metrics.boundary import boundary_radius, disk_widths, region_and_boundary
+from sam3model.metrics.column_runs import decode_runs
 from sam3model.metrics.jf import JAndF, object_quality, without_overlaps
 from sam3model.metrics.overlap import as_rle
-from sam3model.metrics.runs import decode_runs
 from tests.metrics.conftest import close, golden
 
 REFERENCE = golden("metrics_jf.json")
@@ -48,7 +48,7 @@ def test_edge(case):
     close(quality.f.tolist(), case["per_frame_F"])
 
 
-def test_an_object_never_seen_is_unscored_or_refused():
+def test_an_object_without_target_pixels_is_unscored_or_refused():
     case = next(c for c in REFERENCE["edge"]["cases"] if c["name"] == "target_never")
     metric = JAndF(skip_ends=False)
     metric.update("v", "seen", case["pred"], case["pred"])
@@ -59,8 +59,8 @@ def test_an_object_never_seen_is_unscored_or_refused():
         JAndF(skip_ends=False, reference_behaviour=True).update("v", "ghost", case["gt"], case["pred"])
 
 
-def seen_by_pixels(target, prediction, radius):
-    """J and F the slow way: boundaries and disks drawn on arrays."""
+def jf_from_pixels(target, prediction, radius):
+    """J and F computed slowly, with boundaries and disks as pixel arrays."""
     edges = []
     for mask in (target, prediction):
         padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
@@ -82,7 +82,7 @@ def test_bits_agree_with_pixels(data, height, width, radius):
     runs = decode_runs([as_rle(m) for m in masks], height, width)
     for mask, run in zip(masks, runs, strict=True):
         assert run.area == mask.sum()
-    assert region_and_boundary(*runs, height, width, radius) == pytest.approx(seen_by_pixels(*masks, radius))
+    assert region_and_boundary(*runs, height, width, radius) == pytest.approx(jf_from_pixels(*masks, radius))
 
 
 def test_disks_and_radius():
@@ -98,7 +98,7 @@ def test_later_objects_hide_earlier_ones():
     assert second[1]["counts"] == as_rle(corner)["counts"]
 
 
-def test_shards_join_and_bad_input_is_named():
+def test_shards_merge_and_invalid_input_is_reported():
     track = [as_rle(np.eye(4))] * 4
     left, right = JAndF(), JAndF()
     left.update("a", 1, track, track)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from sam3model.errors import MetricError
-from sam3model.metrics.counting import Counting
-from sam3model.metrics.omnilabel import OmniLabelAp, evaluate_omnilabel, omnilabel_shard
+from sam3model.metrics.count_accuracy import Counting
+from sam3model.metrics.omnilabel_ap import OmniLabelAp, evaluate_omnilabel, omnilabel_shard
 from sam3model.metrics.overlap import as_rle, rle_areas
 from sam3model.metrics.referring_video import ReferringVideo, union_track
 
@@ -33,7 +33,7 @@ PREDICTIONS = [found(1, A, [10, 20], [0.9, 0.8]), found(1, B, [10], [0.7]), foun
 
 def test_omnilabel_groups_and_harmonic_mean():
     result = evaluate_omnilabel(TRUTH, PREDICTIONS)
-    descr = 0.5  # the false box on the second picture ranks first
+    descr = 0.5  # the false positive in the second image ranks first
     assert result.groups["categ"] == pytest.approx(1)
     assert result.groups["descr"] == result.groups["descr-M"] == pytest.approx(descr)
     assert result.groups["descr-Pos"] == pytest.approx(1)  # negative descriptions left out
@@ -42,18 +42,18 @@ def test_omnilabel_groups_and_harmonic_mean():
     assert "AP-descr-Pos" in result.table()
 
 
-def test_omnilabel_without_categories_has_no_headline():
+def test_omnilabel_ap_is_undefined_without_categories():
     truth = {**TRUTH, "descriptions": TRUTH["descriptions"][1:]}
     assert evaluate_omnilabel(truth, PREDICTIONS).ap == -1
 
 
-def test_omnilabel_shards_join_and_bad_entries_are_named():
+def test_omnilabel_shards_merge_and_invalid_entries_are_reported():
     whole, parts = omnilabel_shard(TRUTH, PREDICTIONS), [OmniLabelAp(), OmniLabelAp()]
     for i, (key, sample) in enumerate(whole.samples.items()):
         parts[i % 2].add(key, sample)
     parts[0].merge(pickle.loads(pickle.dumps(parts[1])))
     assert parts[0].compute() == whole.compute()
-    with pytest.raises(MetricError, match="picture 1: 2 descriptions, 1 scores"):
+    with pytest.raises(MetricError, match="image 1: 2 descriptions, 1 scores"):
         evaluate_omnilabel(TRUTH, [found(1, A, [10, 20], [0.9])])
     with pytest.raises(MetricError, match="kind 'X'"):
         OmniLabelAp().update(1, 1, "dog", "X", [], [], [])
@@ -75,7 +75,7 @@ TOP = as_rle(np.repeat([[1, 1, 0, 0]], 4, 0).T)
 ALL = as_rle(np.ones((4, 4)))
 
 
-def test_referring_video_scores_every_frame_and_missing_videos():
+def test_referring_video_scores_all_frames_and_missing_predictions():
     metric = ReferringVideo()
     metric.update("v/0", [LEFT, None], [LEFT, None], [ALL, ALL], "referring")
     metric.update("v/1", [LEFT, LEFT], [TOP, LEFT], [ALL, ALL], "reason")

@@ -16,7 +16,7 @@ from sam3model.metrics.results_writer import YTVISResultsWriter
 rank, store, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 dist.init_process_group("gloo", init_method="file://" + store, rank=rank, world_size=2)
 writer = YTVISResultsWriter(out)
-for video in ([1, 2], [3, 1])[rank]:  # video 1 is padding on the second process
+for video in ([1, 2], [3, 1])[rank]:  # video 1 is padding in the second process
     writer.update(video, 7, [[np.eye(3), None]], [0.5 + rank / 10])
 print(writer.write())
 dist.destroy_process_group()
@@ -37,7 +37,7 @@ def test_two_processes_write_one_file_without_duplicates(tmp_path):
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_one_process_writes_tracks_that_the_evaluators_read(tmp_path):
+def test_written_tracks_have_the_evaluators_format(tmp_path):
     writer = YTVISResultsWriter(tmp_path / "results.json")
     writer.update(1, 2, [[np.eye(3), np.zeros((3, 3)), None]], [0.25])
     (entry,) = json.loads(writer.write().read_text())
@@ -48,7 +48,7 @@ def test_one_process_writes_tracks_that_the_evaluators_read(tmp_path):
         writer.update(1, 3, [[None]], [])
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_an_unwritable_path_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
         YTVISResultsWriter(tmp_path / "file" / "results.json").write()

@@ -1,9 +1,9 @@
 from sam3model.metrics.veval import evaluate_saco_veval
 from tests.metrics.conftest import close
-from tests.metrics.test_video import EXPECTED, FOUND, TRUTH
+from tests.metrics.test_video_tracks import EXPECTED, FOUND, TRUTH
 
 
-def test_all_five_evaluators_at_once():
+def test_all_five_evaluators():
     expected = EXPECTED["saco_veval"]
     result = evaluate_saco_veval(TRUTH, FOUND, reference_behaviour=True)
     rounded = {

@@ -1,0 +1,101 @@
+"""What a benchmark is.
+
+    DatasetSplit -> read -> samples -> sample runner -> predictions -> scorer -> figures
+
+How to add a benchmark
+1. Write a reader in `evals/readers/` (videos: `evals/video/`) that turns a `DatasetSplit` into a sequence of samples
+   (`evals/samples.py`). Do not trust the files: read them with `evals.dataset_files`, which checks paths and sizes.
+   Raise `DataError` for anything that does not fit the format, naming file and field. `open_image` of a sample is only
+   called when a prediction is needed.
+2. Give it a scorer (`evals/scorers/`): `update(sample, prediction)` once per sample, then `compute()`. The scorer
+   decides the type of `sample.target`.
+3. Register it in `evals/benchmark_registry.py`: a `PhraseBenchmark` (noun phrases, predicted by the segmenter), a
+   `QuestionBenchmark` (questions, answered by the agent) or, in `evals/video/__init__.py`, a `VideoBenchmark` (scores
+   predictions made elsewhere). Published figures go into `evals/published.py`, under the same names.
+4. Test it in `tests/evals/` on a miniature in the official layout, with figures computed by hand.
+
+Figures are percentages, except correlations (IL_MCC, -1 to 1) and counts (integers). An undefined figure is nan, or -1
+for COCO's AP.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from evals.samples import DatasetSplit, PhraseSample, QuestionSample
+
+Figures = Mapping[str, float]
+
+
+class Scorer(Protocol):
+    """Collects samples with their predictions, in any order, each once."""
+
+    def update(self, sample: Any, prediction: Any) -> None:
+        """Add a sample; raises `MetricError` if target and prediction cannot be compared."""
+        ...
+
+    def compute(self) -> Figures:
+        """The figures, headline first; raises `MetricError` if no sample was added."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Figures reported by others. source: where they were published; split None: the benchmark's default split."""
+
+    system: str
+    figures: Figures
+    source: str
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """Fields of every benchmark.
+
+    splits: the first is the default. files: expected under the root (empty: no download). get: where to download them.
+    headline: the figures to show first; the others follow in the scorer's order.
+    """
+
+    name: str
+    title: str
+    splits: tuple[str, ...]
+    files: tuple[str, ...]
+    get: str
+    headline: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhraseBenchmark(Benchmark):
+    """Noun phrases on images, predicted by the segmenter. threshold: minimum score of a prediction."""
+
+    kind: ClassVar[Literal["image-phrase"]] = "image-phrase"
+    read: Callable[[DatasetSplit], Sequence[PhraseSample[Any]]]
+    scorer: Callable[[], Scorer]
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionBenchmark(Benchmark):
+    """Questions about images, answered by the agent with any MLLM backend."""
+
+    kind: ClassVar[Literal["image-question"]] = "image-question"
+    read: Callable[[DatasetSplit], Sequence[QuestionSample[Any]]]
+    scorer: Callable[[], Scorer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoBenchmark(Benchmark):
+    """Videos. There is no runner for them yet, so predictions made elsewhere are scored.
+
+    score: figures, headline first, from the ground truth and a folder or file of predictions. layout: the layout of
+    these predictions in one line.
+    """
+
+    kind: ClassVar[Literal["video"]] = "video"
+    score: Callable[[DatasetSplit, Path], Figures]
+    layout: str
+
+
+AnyBenchmark = PhraseBenchmark | QuestionBenchmark | VideoBenchmark

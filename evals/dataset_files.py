@@ -1,0 +1,206 @@
+"""Reading untrusted files of data sets. Every error is a `DataError` that names file and field."""
+
+import io
+import json
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sam3model.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_BYTES = 4 << 30
+"""Maximum size of a JSON or pickle file; no benchmark has a larger one."""
+MAX_SIDE = 1 << 16
+MAX_NUMBER = 1e15
+"""Exclusive maximum of a coordinate or an area."""
+T = TypeVar("T")
+
+
+def inside(root: Path, *names: str) -> Path:
+    """Path of a file under the root of a data set.
+
+    Raises `DataError` if the path is outside the root, also through links.
+    """
+    path = root.joinpath(*names)
+    base = root.resolve()
+    try:
+        escapes = not path.resolve().is_relative_to(base)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(f"{root}: {'/'.join(names)!r} is not a valid path") from error
+    if escapes:
+        raise DataError(f"{root}: {'/'.join(names)!r} is outside the data set")
+    return path
+
+
+def first_existing(root: Path, *names: str) -> Path:
+    """The first of several possible paths that exists. Raises `DataError` if none does."""
+    for name in names:
+        if (path := inside(root, name)).exists():
+            return path
+    raise DataError(f"{root}: {' or '.join(names)} is missing")
+
+
+def results_file(predictions: Path, *names: str) -> Path:
+    """The predictions if they are a file, else the first of these names in their folder. Raises `DataError`."""
+    return predictions if predictions.is_file() else first_existing(predictions, *names)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a file of at most `MAX_BYTES`."""
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise DataError(f"{path} has {size} bytes; at most {MAX_BYTES} are supported")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_text(path: Path) -> str:
+    """Text in UTF-8, or else in cp1252 (some files of ReasonSeg)."""
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file in UTF-8 or cp1252."""
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, name: str) -> Any:
+    """Parse JSON text; errors start with `name`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name} is not valid JSON: {error}") from error
+
+
+def read_pickle(path: Path) -> Any:
+    """A pickle of containers, strings, numbers and numpy scalars. Nothing else is imported or called."""
+    try:
+        return _PlainUnpickler(io.BytesIO(read_bytes(path)), encoding="latin1").load()
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except Exception as error:  # a damaged pickle can raise any exception
+        raise DataError(f"{path} is a damaged pickle: {type(error).__name__}: {error}") from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Loads numpy scalars, dtypes and sets, and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in {("builtins", "set"), ("builtins", "frozenset"), ("__builtin__", "set")}:
+            return set if name == "set" else frozenset
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "scalar":
+            return _scalar
+        if (module, name) == ("numpy", "dtype"):
+            return _dtype
+        if (module, name) == ("_codecs", "encode"):
+            return _bytes
+        raise DataError(f"it contains {module}.{name}, which is not allowed")
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """Bytes as written by the oldest protocols."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise DataError("it contains bytes in an unknown encoding")
+    return text.encode("latin1")
+
+
+class _Dtype:
+    """Replaces numpy's dtype while a pickle is read; numbers only."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.order = "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1] if len(state) > 1 and state[1] in ("<", ">") else "="
+
+
+def _dtype(code: Any, *_: Any) -> _Dtype:
+    text = str(code)
+    if len(text) > 3 or text[0] not in "iufb":
+        raise DataError(f"it contains a numpy value of type {text!r}, which is not allowed")
+    return _Dtype(text)
+
+
+def _scalar(kind: Any, data: Any) -> Any:
+    import numpy as np
+
+    if not isinstance(kind, _Dtype) or not isinstance(data, bytes | str):
+        raise DataError("it contains a numpy value that is not a number")
+    raw = data if isinstance(data, bytes) else data.encode("latin1")
+    return np.frombuffer(raw, np.dtype(kind.order + kind.code), count=1)[0].item()
+
+
+def field(entry: Any, name: str, kind: type[T] | tuple[type, ...], where: str) -> Any:
+    """A field of an entry. where: file and entry, for error messages.
+
+    Raises `DataError` if it is missing or not of type `kind`; booleans do not count as numbers.
+    """
+    if not isinstance(entry, Mapping) or name not in entry:
+        raise DataError(f"{where}: the field {name!r} is missing")
+    value = entry[name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind in (int, float, (int, float))):
+        raise DataError(f"{where}: the field {name!r} has type {type(value).__name__}")
+    return value
+
+
+def table(data: Any, name: str, path: Path) -> list[Mapping[str, Any]]:
+    """A list of JSON objects in a file."""
+    rows = field(data, name, list, str(path))
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise DataError(f"{path}: {name!r} contains something other than objects")
+    return rows
+
+
+def numbers(values: Any, count: int | None, where: str) -> tuple[float, ...]:
+    """A list of finite numbers, exactly `count` unless None."""
+    good = isinstance(values, list | tuple) and all(
+        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < MAX_NUMBER for v in values
+    )
+    if not good or (count is not None and len(values) != count):
+        raise DataError(f"{where}: expected {'a list of' if count is None else count} finite numbers")
+    return tuple(float(v) for v in values)
+
+
+def integers(entry: Any, name: str, where: str) -> list[int]:
+    """A field with a list of integers."""
+    values = field(entry, name, (list, tuple), where)
+    if not all(type(value) is int for value in values):
+        raise DataError(f"{where}: the field {name!r} contains something other than integers")
+    return list(values)
+
+
+def image_size(entry: Any, where: str) -> tuple[int, int]:
+    """Validated height and width of an entry."""
+    height, width = (field(entry, name, int, where) for name in ("height", "width"))
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise DataError(f"{where}: image size {width}x{height} is invalid")
+    return height, width
+
+
+def image_opener(root: Path, folders: Sequence[str], name: str) -> "Callable[[], Image.Image]":
+    """A callable that opens an image as upright RGB, from the first of the folders that has it.
+
+    Raises `DataError` at once for a name outside the root, and when called if the file is missing or not an image.
+    """
+    paths = [inside(root, folder, name) for folder in folders]
+
+    def open_image() -> "Image.Image":
+        from sam3agent import images
+
+        path = next((path for path in paths if path.is_file()), paths[0])
+        try:
+            return images.open_image(path)
+        except InputError as error:
+            raise DataError(str(error)) from error
+
+    return open_image

@@ -1,0 +1,33 @@
+"""RLE masks of annotation and prediction files, validated before use."""
+
+from typing import Any
+
+from evals.dataset_files import MAX_SIDE, field
+from sam3model.data.segments import encode_runs, read_runs
+from sam3model.errors import DataError
+from sam3model.metrics.overlap import Rle
+
+Size = tuple[int, int]
+"""Height and width."""
+
+
+def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
+    """Read a COCO RLE, compressed or uncompressed, as a compressed one that is safe to pass to pycocotools.
+
+    where: prefix of error messages. Raises `DataError` if it is malformed, does not fill its size, or is not of `size`.
+    """
+    height, width = _size(value, where)
+    if size is not None and (height, width) != size:
+        raise DataError(f"{where}: the mask is {width}x{height} pixels, but the image is {size[1]}x{size[0]}")
+    counts = field(value, "counts", (str, bytes, list), where)
+    try:
+        return encode_runs(read_runs(counts, (width, height)), (width, height))
+    except DataError as error:
+        raise DataError(f"{where}: {error} (field 'counts')") from None
+
+
+def _size(value: Any, where: str) -> Size:
+    sides = field(value, "size", (list, tuple), where)
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
+        raise DataError(f"{where}: the field 'size' is not a valid height and width: {sides}")
+    return sides[0], sides[1]

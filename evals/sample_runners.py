@@ -1,0 +1,200 @@
+"""Runners predict samples: the segmenter for phrases, the agent for questions.
+
+Videos have no runner yet: `python -m evals NAME --predictions PATH` scores predictions made with another tool. A video
+runner implements `SampleRunner[VideoSample]` and gets a case in `make_runner`.
+"""
+
+import asyncio
+import hashlib
+import re
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
+
+from evals.benchmark_types import PhraseBenchmark, QuestionBenchmark
+from evals.samples import (
+    Detection,
+    PhrasePrediction,
+    PhraseSample,
+    Prediction,
+    QuestionPrediction,
+    QuestionSample,
+    Sample,
+)
+from sam3agent.agent.budget import Budget
+from sam3agent.agent.trace import FILE_NAME as TRACE
+from sam3agent.api import Agent, make_backend
+from sam3agent.media import ImageMedia, Media
+from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
+from sam3agent.segmenter import InstancesLike, Segmenter, SegmenterSession
+
+if TYPE_CHECKING:
+    from sam3agent.config import Settings
+
+SampleT_contra = TypeVar("SampleT_contra", bound=Sample, contravariant=True)
+
+
+class SampleRunner(Protocol[SampleT_contra]):
+    """Predicts samples of one kind. system: name in the result tables, e.g. "tiny + rules"."""
+
+    system: str
+
+    async def __call__(self, sample: SampleT_contra) -> Prediction:
+        """Predict a sample; any exception counts as a failed sample."""
+        ...
+
+
+def make_runner(
+    benchmark: PhraseBenchmark | QuestionBenchmark,
+    segmenter: Segmenter,
+    settings: "Settings",
+    folder: Path,
+    backend: MLLM | None = None,
+    keep_images: bool = False,
+) -> SampleRunner[Any]:
+    """The runner for a benchmark's kind of samples. backend: default from the settings; folder: where traces go."""
+    match benchmark:
+        case PhraseBenchmark():
+            return PhraseRunner(SharedEncodings(segmenter, 1), benchmark.threshold)
+        case QuestionBenchmark():
+            budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
+            backend = backend or make_backend(settings)
+            return QuestionRunner(SharedEncodings(segmenter), backend, budget, folder, keep_images)
+        case _:
+            assert_never(benchmark)
+
+
+class PhraseRunner:
+    """Segments all phrases of an image with one encoding."""
+
+    def __init__(self, segmenter: Segmenter, threshold: float) -> None:
+        self.system = segmenter.name
+        self.segmenter = segmenter
+        self.threshold = threshold
+
+    async def __call__(self, sample: PhraseSample[Any]) -> PhrasePrediction:
+        """The detections of every phrase."""
+        return await asyncio.to_thread(self._segment, sample)
+
+    def _segment(self, sample: PhraseSample[Any]) -> PhrasePrediction:
+        session = self.segmenter.open(ImageMedia(sample.open_image()))
+        results = session.segment_phrases(sample.phrases, self.threshold) if sample.phrases else ()
+        return PhrasePrediction(sample.phrases, tuple(_detections(result) for result in results))
+
+
+class QuestionRunner:
+    """Asks the agent, and keeps a trace of every question.
+
+    keep_images: also keep the images that the agent looked at and an overlay of the answer, which `sam3agent replay`
+    needs; about 1 MB per question.
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, backend: MLLM, budget: Budget, folder: Path, keep_images: bool = False
+    ) -> None:
+        self.system = f"{segmenter.name} + {backend.name}"
+        self.segmenter = segmenter
+        self.backend = backend
+        self.budget = budget
+        self.folder = folder
+        self.keep_images = keep_images
+
+    async def __call__(self, sample: QuestionSample[Any]) -> QuestionPrediction:
+        """The agent's answer. Raises the MLLM's error if it cut the answer short; the sample then counts as failed."""
+        image = await asyncio.to_thread(sample.open_image)
+        backend = _ErrorRecorder(self.backend)
+        trace = f"traces/{slug(sample.key)}"
+        agent = Agent(self.segmenter, backend, self.budget)
+        try:
+            answer = await agent.aask(image, sample.question, out=self.folder / trace)
+        finally:
+            if not self.keep_images:
+                _keep_trace_only(self.folder / trace)
+        if answer.status == "exhausted" and backend.error is not None:
+            raise backend.error
+        costs = answer.costs
+        return QuestionPrediction(
+            question=sample.question,
+            status=answer.status,
+            size=(image.height, image.width),
+            detections=tuple(Detection(mask.score, _xywh(mask.box), mask.rle) for mask in answer.masks),
+            mllm_calls=costs.mllm_calls,
+            segmenter_calls=costs.segmenter_calls,
+            tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
+            trace=trace,
+        )
+
+
+class SharedEncodings:
+    """A segmenter that keeps the latest `capacity` sessions, so that questions about one image share its encoding.
+
+    Safe to call from any thread if the sessions are.
+    """
+
+    def __init__(self, segmenter: Segmenter, capacity: int = 8) -> None:
+        self.name = segmenter.name
+        self._segmenter = segmenter
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._sessions: OrderedDict[tuple[tuple[int, int], bytes], SegmenterSession] = OrderedDict()
+
+    def open(self, media: Media) -> SegmenterSession:
+        """The session of an image with these pixels."""
+        key = media.size, hashlib.blake2b(media.frame(0).tobytes(), digest_size=16).digest()
+        with self._lock:
+            session = self._sessions.pop(key, None) or self._segmenter.open(media)
+            self._sessions[key] = session
+            while len(self._sessions) > self._capacity:
+                self._sessions.popitem(last=False)
+        return session
+
+
+class _ErrorRecorder(MLLM):
+    """A backend that remembers the error of its last call."""
+
+    def __init__(self, backend: MLLM) -> None:
+        self._backend = backend
+        self.name, self.free, self.needs_messages = backend.name, backend.free, backend.needs_messages
+        self.error: MLLMError | None = None
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        try:
+            reply = await self._backend.decide(request)
+        except MLLMError as error:
+            self.error = error
+            raise
+        self.error = None
+        return reply
+
+    async def close(self) -> None:
+        await self._backend.close()
+
+
+def _keep_trace_only(folder: Path) -> None:
+    """Delete everything in a trace's folder but the JSON lines."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != TRACE:
+            path.unlink()
+
+
+def slug(key: str) -> str:
+    """A folder name for a key, unique per key."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", key).strip(".-")[:80]
+    return plain if plain == key else f"{plain}-{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"
+
+
+def _detections(instances: InstancesLike) -> tuple[Detection, ...]:
+    from sam3model.ops.masks import encode_rle
+
+    rows = zip(instances.scores.tolist(), instances.boxes.tolist(), instances.masks, strict=True)
+    return tuple(Detection(score, _xywh(box), encode_rle(mask)) for score, box, mask in rows)
+
+
+def _xywh(box: Sequence[float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = box
+    return x0, y0, x1 - x0, y1 - y0

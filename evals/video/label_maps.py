@@ -1,0 +1,73 @@
+"""Label maps: PNG files with a label per pixel, validated before use."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.dataset_files import inside
+from evals.rle_masks import Size
+from sam3model.errors import DataError
+from sam3model.metrics.overlap import Rle, as_rle
+
+VOID = 255
+"""Label of pixels without ground truth (DAVIS)."""
+
+
+def folders(folder: Path) -> list[str]:
+    """Sorted names of the subfolders. Raises `DataError` if the folder cannot be listed."""
+    return _names(folder, lambda path: path.is_dir())
+
+
+def png_names(folder: Path) -> list[str]:
+    """Sorted names of the PNG files. Raises `DataError` if the folder cannot be listed."""
+    return _names(folder, lambda path: path.suffix == ".png")
+
+
+def _names(folder: Path, accept: Callable[[Path], bool]) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and accept(path))
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def read_labels(root: Path, *names: str, size: Size | None = None) -> NDArray[np.uint8]:
+    """Labels (H, W) of an indexed, grey or black-and-white PNG under `root`.
+
+    Raises `DataError` if the path is outside the root, or the file is not such a PNG or not of `size`.
+    """
+    from PIL import Image
+
+    path = inside(root, *names)
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.mode not in ("P", "L", "1"):
+                raise DataError(f"{path} is a colour image ({image.mode}); an indexed or grey PNG of labels is needed")
+            if size is not None and (image.height, image.width) != size:
+                raise DataError(f"{path} is {image.width}x{image.height} pixels, not {size[1]}x{size[0]}")
+            return np.asarray(image, np.uint8)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as a PNG: {error}") from error
+
+
+def size_of(labels: NDArray[np.uint8]) -> Size:
+    """Height and width of a label map."""
+    return labels.shape[0], labels.shape[1]
+
+
+def objects_of(labels: NDArray[np.uint8]) -> dict[int, Rle]:
+    """The mask of every label except background and void.
+
+    >>> sorted(objects_of(np.array([[0, 2], [7, 255]], np.uint8)))
+    [2, 7]
+    """
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1))
+    return {label: as_rle(labels == label) for label in present.tolist() if 0 < label < VOID}
+
+
+def whole_mask(labels: NDArray[np.uint8]) -> Rle:
+    """The mask of all labels, void included, since masks of one object are written as 0/1 or 0/255."""
+    return as_rle(labels > 0)

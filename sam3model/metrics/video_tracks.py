@@ -1,0 +1,191 @@
+"""Tracks of masks or boxes, their IoU over time, and their files (YouTube-VIS JSON, SA-Co/VEval)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3model.errors import MetricError
+from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
+from sam3model.metrics.overlap import FloatArray, Rle, coco_mask, rle_areas
+
+Entry = Mapping[str, Any]
+Phrase = tuple[Any, Any]
+NO_BOX = (0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class TrackSet:
+    """N tracks over the same T frames.
+
+    masks: N lists of T RLEs, None if absent; only for kind "segm". boxes: (N, T, 4) xywh, zeros if absent.
+    """
+
+    kind: str
+    masks: Sequence[Sequence[Rle | None]]
+    boxes: FloatArray
+
+    @classmethod
+    def of(cls, kind: str, entries: Sequence[Entry], frames: int) -> "TrackSet":
+        """Tracks from file entries with `segmentations` and `bboxes`, lists with an item or null per frame."""
+        masks = [_per_frame(e, "segmentations", frames) for e in entries] if kind == "segm" else []
+        if kind == "segm" and not all("bboxes" in e for e in entries):
+            return cls(kind, masks, np.zeros((len(entries), frames, 4)))
+        boxes = [[b or NO_BOX for b in _per_frame(e, "bboxes", frames)] for e in entries]
+        return cls(kind, masks, np.array(boxes, np.float64).reshape(len(entries), frames, 4))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def only(self, kept: NDArray[np.bool_]) -> "TrackSet":
+        """The tracks without masks and boxes where `kept` (N, T) is False."""
+        masks = [[m if k else None for m, k in zip(*x, strict=True)] for x in zip(self.masks, kept, strict=False)]
+        return TrackSet(self.kind, masks, self.boxes * kept[..., None])
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return self.boxes.shape[1]
+
+    @cached_property
+    def areas(self) -> FloatArray:
+        """Area of each mask or box, (N, T); 0 if absent."""
+        if self.kind == "bbox":
+            return self.boxes[..., 2] * self.boxes[..., 3]
+        areas = np.zeros((len(self), self.frames))
+        for row, track in zip(areas, self.masks, strict=True):
+            present = [t for t, m in enumerate(track) if m]
+            row[present] = rle_areas([track[t] for t in present])  # type: ignore[misc]
+        return areas
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether a track has pixels, or a non-zero box, (N, T)."""
+        return self.areas > 0 if self.kind == "segm" else (self.boxes != 0).any(2)
+
+
+def _per_frame(entry: Entry, field: str, frames: int) -> list[Any]:
+    values = require(entry, field, "track")
+    if len(values) != frames:
+        track = f"track {entry.get('id', '')} of video {entry.get('video_id')}"
+        raise MetricError(f"{track}: {field} has {len(values)} items for {frames} frames")
+    return values
+
+
+def frame_iou(a: TrackSet, b: TrackSet, precision: type[np.floating] = np.float32) -> FloatArray:
+    """Pairwise IoU in every frame, (T, len(a), len(b)); 0 if either is absent.
+
+    precision: dtype of box arithmetic; the official evaluators use float32, except for TETA.
+    """
+    if a.kind == "bbox":
+        common, union = box_overlap(a.boxes, b.boxes, precision)
+        return np.divide(common, union, out=np.zeros_like(common), where=union > 0).astype(np.float64)
+    iou = np.zeros((a.frames, len(a), len(b)))
+    for t, rows, columns in _shared_frames(a, b):
+        left, right = [a.masks[i][t] for i in rows], [b.masks[i][t] for i in columns]
+        iou[t, rows[:, None], columns] = coco_mask.iou(left, right, [0] * len(right))
+    return iou
+
+
+def _shared_frames(a: TrackSet, b: TrackSet) -> Iterable[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+    """Frames with tracks of both sets, and the indices of these tracks."""
+    left, right = a.present.T, b.present.T
+    for t in np.flatnonzero(left.any(1) & right.any(1)).tolist():
+        yield t, np.flatnonzero(left[t]), np.flatnonzero(right[t])
+
+
+def box_overlap(
+    a: FloatArray, b: FloatArray, precision: type[np.floating] = np.float32
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Intersection and union areas, (N, T, 4) and (M, T, 4) xywh -> two (T, N, M)."""
+    left, right = a.astype(precision).transpose(1, 0, 2)[:, :, None], b.astype(precision).transpose(1, 0, 2)[:, None]
+    low = np.maximum(left[..., :2], right[..., :2])
+    high = np.minimum(left[..., :2] + left[..., 2:], right[..., :2] + right[..., 2:])
+    common = np.maximum(high - low, 0).prod(-1)
+    return common, left[..., 2:].prod(-1) + right[..., 2:].prod(-1) - common
+
+
+def iou_masklets(a: TrackSet, b: TrackSet) -> FloatArray:
+    """Pairwise space-time IoU, (len(a), len(b)): total intersection over total union; 1 if both tracks are empty.
+
+    >>> pixel = coco_mask.encode(np.ones((1, 1), np.uint8, "F"))
+    >>> one, two = ({"segmentations": s, "bboxes": [None] * 2} for s in ([pixel, None], [pixel, pixel]))
+    >>> iou_masklets(TrackSet.of("segm", [one], 2), TrackSet.of("segm", [two], 2)).tolist()
+    [[0.5]]
+    """
+    if a.kind == "bbox":
+        common, union = (x.sum(0) for x in box_overlap(a.boxes, b.boxes))
+    else:
+        iou = frame_iou(a, b)
+        pixels = a.areas.T[:, :, None] + b.areas.T[:, None]  # (T, N, M)
+        common = np.rint(iou * pixels / (1 + iou)).sum(0)  # intersections are integers
+        union = pixels.sum(0) - common
+    return np.divide(common, union, out=np.ones(common.shape), where=union > 0, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class VideoData:
+    """Ground truth and predictions of a set of videos.
+
+    frames: video id -> number of frames. categories: ids in file order. targets, predictions: (video id, category id)
+    -> entries. pairs: all prompted (video id, category id) pairs, or None if the file does not list them.
+    """
+
+    frames: Mapping[Any, int]
+    categories: Sequence[Any]
+    targets: Mapping[Phrase, list[Entry]]
+    predictions: Mapping[Phrase, list[Entry]]
+    pairs: frozenset[Phrase] | None
+
+    @property
+    def phrases(self) -> list[Phrase]:
+        """All (video, category) pairs in targets or predictions, sorted."""
+        return sorted(self.targets.keys() | self.predictions.keys())
+
+    def target_tracks(self, kind: str, phrase: Phrase) -> TrackSet:
+        """Targets of one phrase in one video."""
+        return TrackSet.of(kind, self.targets.get(phrase, []), self.frames[phrase[0]])
+
+    def predicted_tracks(self, kind: str, phrase: Phrase, entries: Sequence[Entry] | None = None) -> TrackSet:
+        """Predictions of one phrase in one video, or only `entries`."""
+        chosen = self.predictions.get(phrase, []) if entries is None else entries
+        return TrackSet.of(kind, chosen, self.frames[phrase[0]])
+
+
+def load_videos(ground_truth: JsonSource, predictions: JsonSource) -> VideoData:
+    """Read a YT-VIS file and a results list, as paths or loaded JSON.
+
+    Raises `MetricError` if a file is invalid, or an entry has an unknown video or category.
+    """
+    truth = load_ground_truth(ground_truth, "videos", "annotations", "categories")
+    frames = {v["id"]: int(require(v, "length", "video")) for v in truth["videos"]}
+    categories = [c["id"] for c in truth["categories"]]
+    known = frozenset(categories)
+    pairs = truth.get("video_np_pairs")
+    prompted = None if pairs is None else frozenset((p["video_id"], p["category_id"]) for p in pairs)
+    targets = _group(truth["annotations"], frames, known, "annotation")
+    return VideoData(
+        frames, categories, targets, _group(load_predictions(predictions), frames, known, "prediction"), prompted
+    )
+
+
+def _group(
+    entries: Iterable[Entry], videos: Mapping[Any, int], categories: frozenset[Any], what: str
+) -> dict[Phrase, list[Entry]]:
+    groups: dict[Phrase, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        video, category = require(entry, "video_id", what), require(entry, "category_id", what)
+        if video not in videos or category not in categories:
+            raise MetricError(f"{what} of video {video!r} and category {category!r}, which are not in the ground truth")
+        groups[video, category].append(entry)
+    return dict(groups)
+
+
+def above(entries: Iterable[Entry], threshold: float, strict: bool = False) -> list[Entry]:
+    """Predictions with a score of at least `threshold`, or above it if `strict`."""
+    scored = ((require(e, "score", "prediction"), e) for e in entries)
+    return [e for s, e in scored if s > threshold or (s == threshold and not strict)]
