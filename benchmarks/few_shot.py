@@ -24,8 +24,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from sam3model.checkpoint import load
-from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, Source, batches
-from sam3model.data.scenes import PlaygroundSource
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, SampleSource, batches
+from sam3model.data.playground_source import PlaygroundSource
 from sam3model.errors import Sam3Error
 from sam3model.files import replacing
 from sam3model.losses import Sam3LossWrapper
@@ -70,13 +70,13 @@ def table_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(f"{cell:>{len(head)}}" for cell, head in zip(cells, HEADS, strict=True)) + " |"
 
 
-def judge(weights: str | Path, config: TrainConfig, held_out: tuple[Source, int]) -> Validation:
+def judge(weights: str | Path, config: TrainConfig, held_out: tuple[SampleSource, int]) -> Validation:
     """What the trainer's own validation says of weights on these pictures, every prompt kept to be drawn."""
     model = load(weights, dtype=torch.float32).eval()
     tokenize = CachedTokenizer(Tokenizer(model.config.text.context_length))
     source, count = held_out
     rules = config.validation
-    pictures = batches(Sam3ImageDataset(source), tokenize, batch=rules.batch, pictures=count)
+    pictures = batches(Sam3ImageDataset(source), tokenize, batch=rules.batch, images=count)
     return validate(
         model, Sam3LossWrapper(config.loss), pictures, threshold=rules.threshold,
         precision=getattr(torch, config.precision), nms=model.config.nms, examples=count * rules.phrases,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from evals.files import MAX_SIDE, field
-from sam3model.data.segments import encode_runs, read_runs
+from sam3model.data.segmentations import encode_runs, read_runs
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle
 

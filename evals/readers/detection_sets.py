@@ -1,13 +1,9 @@
-"""ODinW13 and RF100-VL: many small COCO sets of boxes; the figure is the mean of their APs."""
+"""ODinW13 and RF100-VL: many small COCO datasets with boxes only; the figure is the mean of their APs."""
 
-from pathlib import Path
-from typing import Any
-
-from evals.files import field, first_existing, inside, read_json, table
+from evals.files import first_existing, inside
 from evals.readers.coco import load, samples
 from evals.registry import PhraseSample, Source
 from evals.scorers.detection import PictureTruth
-from sam3model.data.coco import real_categories
 from sam3model.errors import DataError
 
 ODINW13 = (
@@ -27,15 +23,15 @@ ODINW13 = (
 )
 ODINW_FILE = "annotations_without_background.json"
 ODINW_FOLDERS = {"test": ("test", "valid"), "val": ("valid", "mini_val", "val")}
-"""PascalVOC has no test part with annotations; its validation part stands in, as officially."""
+"""PascalVOC has no annotated test split; its validation split is used instead, as in the official evaluation."""
 ROBOFLOW_FILE = "_annotations.coco.json"
 
 
 def read_odinw(source: Source) -> list[PhraseSample[PictureTruth]]:
-    """All 13 sets; raises `DataError` where one is missing, since the mean would be another figure."""
+    """All 13 datasets; raises `DataError` if one is missing, since the mean would not be comparable."""
     found: list[PhraseSample[PictureTruth]] = []
     for place in ODINW13:
-        flat = tuple(f"{place}/{part}_{ODINW_FILE}" for part in (source.split, "valid"))
+        flat = tuple(f"{place}/{name}_{ODINW_FILE}" for name in (source.split, "valid"))
         nested = tuple(f"{place}/{folder}/{ODINW_FILE}" for folder in ODINW_FOLDERS[source.split])
         path = first_existing(source.root, *nested, *flat)
         found += samples(load(path), path.parent, ("",), masks=False, subset=place.split("/")[0])
@@ -43,20 +39,14 @@ def read_odinw(source: Source) -> list[PhraseSample[PictureTruth]]:
 
 
 def read_rf100vl(source: Source) -> list[PhraseSample[PictureTruth]]:
-    """Every folder of the root is a set in Roboflow's layout; all hundred should be there."""
+    """Every folder of the root is a dataset in Roboflow's layout; there should be a hundred."""
     found: list[PhraseSample[PictureTruth]] = []
     for folder in sorted(path.name for path in source.root.iterdir() if path.is_dir()):
         path = inside(source.root, folder, source.split, ROBOFLOW_FILE)
         if path.exists():
-            data = read_json(path)
-            used = _real_categories(data, path)
-            found += samples(load(path, data), path.parent, ("",), masks=False, subset=folder, used=used)
+            file = load(path)
+            categories = file.categories(skip_root=True)
+            found += samples(file, path.parent, ("",), masks=False, subset=folder, categories=categories)
     if not found:
-        raise DataError(f"{source.root}: there is no SET/{source.split}/{ROBOFLOW_FILE}")
+        raise DataError(f"{source.root} holds no DATASET/{source.split}/{ROBOFLOW_FILE}")
     return found
-
-
-def _real_categories(data: Any, path: Path) -> list[int]:
-    """Ids of the categories that are asked for, the same as in training."""
-    rows = real_categories(table(data, "categories", path), table(data, "annotations", path))
-    return [field(row, "id", int, f"{path}: category") for row in rows]

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from sam3model.data.coco import read_coco
-from sam3model.data.layout import find
-from sam3model.data.pictures import read_picture
-from sam3model.data.segments import to_rle
+from sam3model.data.coco_dataset import read_coco
+from sam3model.data.dataset_files import find_files
+from sam3model.data.image_files import read_image
+from sam3model.data.segmentations import to_rle
 from sam3model.ops.masks import decode_rle
 from sam3model.playground import Scene, scene
 from sam3model.playground.domain import PLAYGROUND
@@ -69,16 +69,16 @@ def test_a_folder_reads_back_as_phrases_with_the_same_masks(tmp_path, domain):
     write_folder(tmp_path, domain, pictures=2, held_out=3)
     chosen = {"shifted": SHIFTED, "playground": PLAYGROUND}[domain]
     for split, count in (("train", 2), ("val", 3)):
-        found = read_coco(find(tmp_path, split))
+        found = read_coco(find_files(tmp_path, split))
         assert len(found) == count
         assert not found.faults.counts()
-        for index, record in enumerate(found.records):
+        for index, record in enumerate(found.images):
             drawn = scene(f"{domain}/{'train' if split == 'train' else 'valid'}", index, domain=chosen)
-            assert np.array_equal(read_picture(record.path, record.size).permute(1, 2, 0), drawn.image)
-            named = {concept.phrase: concept for concept in record.concepts}
+            assert np.array_equal(read_image(record.path, record.size).permute(1, 2, 0), drawn.image)
+            named = {concept.phrase: concept for concept in record.phrases}
             for thing in drawn.objects:
                 for phrase in {thing.kind, f"{thing.colour} {thing.kind}".strip()}:
-                    masks = [decode_rle(to_rle(one.segmentation, record.size)) for one in named[phrase].things]
+                    masks = [decode_rle(to_rle(one.segmentation, record.size)) for one in named[phrase].annotations]
                     assert sum(np.array_equal(mask, thing.mask) for mask in masks) == 1
             assert set(named) <= set(found.vocabulary)
             assert record.absent

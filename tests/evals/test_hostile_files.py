@@ -75,25 +75,25 @@ def picture(**changes: object) -> dict:
 
 
 BAD_COCO = [
-    ([], "'categories' is missing"),
+    ([], "'images' is missing"),
     ({**coco(), "images": {}}, "'images' is a dict"),
     ({**coco(), "annotations": [3]}, "'annotations' holds something"),
-    (coco(image_id=9), "annotation 1: the field 'image_id' names no picture"),
-    (coco(category_id="1"), "annotation 1: the field 'category_id' is a str"),
-    (coco(bbox=None), "annotation 1: the field 'bbox' is missing"),
-    (coco(bbox=[1, 2, 3]), "annotation 1: the field 'bbox': expected 4 numbers"),
-    (coco(segmentation=[[1, 2, 3, 4]]), "without three corners"),
+    (coco(image_id=9), "annotation 1: 'image_id' is not in the file"),
+    (coco(category_id="1"), "annotation 1: 'category_id' is not in the file"),
+    (coco(bbox=None), "annotation 1: 'bbox' is not four finite numbers"),
+    (coco(bbox=[1, 2, 3]), "annotation 1: 'bbox' is not four finite numbers"),
+    (coco(segmentation=[[1, 2, 3, 4]]), "fewer than three points"),
     (coco(segmentation=[[0, 0, 1e9, 0, 1e9, 1e9]]), "far outside"),
     (coco(segmentation=[[0, 0, float("nan"), 0, 1, 1]]), "far outside"),
-    (coco(segmentation=[[0, 0, 10**400, 0, 1, 1]]), "something else than numbers"),
-    (coco(segmentation={**rle_of(A), "size": [48, 63]}), "annotation 1: the field 'segmentation'"),
-    (coco(segmentation={"size": [48, 64], "counts": [5, 4]}), "do not fill the picture"),
+    (coco(segmentation=[[0, 0, 10**400, 0, 1, 1]]), "not a number"),
+    (coco(segmentation={**rle_of(A), "size": [48, 63]}), "annotation 1: 'segmentation'"),
+    (coco(segmentation={"size": [48, 64], "counts": [5, 4]}), "do not add up to the image area"),
     (coco(segmentation={"size": [48, 64], "counts": "zzzz"}), "'counts'"),
-    (coco(area=10**400), "annotation 1: the field 'area': expected 1 numbers"),
-    (coco(bbox=[0, 0, 10**400, 1]), "the field 'bbox': expected 4 numbers"),
-    (picture(width=10**9), "not believable"),
+    (coco(area=10**400), "annotation 1: 'area' is not a finite number"),
+    (coco(bbox=[0, 0, 10**400, 1]), "'bbox' is not four finite numbers"),
+    (picture(width=10**9), "image 1: 'width' or 'height' is invalid"),
     (picture(file_name="../../etc/passwd"), "leads out of the data set"),
-    (picture(file_name=7), "image 1: the field 'file_name' is a int"),
+    (picture(file_name=7), "image 1: 'file_name' is missing"),
 ]
 
 

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
 
 from evals.masks import read_rle
-from sam3model.data import segments
+from sam3model.data import segmentations
 from sam3model.errors import DataError
 
 from .video_sets import rle, runs
@@ -23,7 +23,7 @@ def test_both_codes_of_a_mask_are_read_back(mask):
         read = read_rle(code, "here", mask.shape)
         assert np.array_equal(coco.decode(read), mask)
         if mask.any():
-            assert segments.read_rle(code, mask.shape[::-1]) == read, "training and scoring see one mask"
+            assert segmentations.read_rle(code, mask.shape[::-1]) == read, "training and scoring see one mask"
 
 
 @settings(deadline=None)
@@ -48,10 +48,10 @@ def test_whatever_is_accepted_fills_its_size(counts):
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ({"size": [3, 4], "counts": "0"}, "do not fill the picture"),
-        ({"size": [3, 4], "counts": "o"}, "without a readable run-length code"),
-        ({"size": [3, 4], "counts": [12.0]}, "no run length"),
-        ({"size": [3, 4], "counts": [6, -1, 7]}, "no run length"),
+        ({"size": [3, 4], "counts": "0"}, "do not add up to the image area"),
+        ({"size": [3, 4], "counts": "o"}, "cannot be decoded"),
+        ({"size": [3, 4], "counts": [12.0]}, "invalid run length"),
+        ({"size": [3, 4], "counts": [6, -1, 7]}, "invalid run length"),
         ({"size": [1 << 20, 1 << 20], "counts": [1 << 40]}, "no height and width"),
         ({"size": [4, 3], "counts": [12]}, "3x4 pixels in a picture of 4x3"),
         ({"counts": [12]}, "'size' is missing"),
