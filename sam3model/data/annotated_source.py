@@ -28,7 +28,7 @@ class AnnotatedSource:
     has no query left after the transforms, is replaced by another one.
 
     exemplars: fraction of positive queries that get a jittered box of one instance as a prompt; half of these lose
-    their phrase. masked: maximum number of positive queries that keep their masks; None: all. mask_stride: masks are
+    their phrase. mask_phrases: maximum number of positive queries with masks; None: all. mask_stride: masks are
     (size / stride) squared. broken: maximum fraction of unreadable images.
 
     Raises (when called):
@@ -40,7 +40,7 @@ class AnnotatedSource:
     seed: int = 0
     size: int = 256
     exemplars: float = 0.0
-    masked: int | None = None
+    mask_phrases: int | None = None
     mask_stride: int = 1
     transforms: Sequence[Transform] = ()
     shuffle: bool = True
@@ -84,7 +84,7 @@ class AnnotatedSource:
             view = transform(view, rng)
         queries: list[FindQuery] = []
         for number, phrase in enumerate(phrases):
-            masked = self.masked is None or number < self.masked
+            masked = self.mask_phrases is None or number < self.mask_phrases
             if query := self._query(phrase, view, masked, rng):
                 queries.append(query)
         if not queries:
@@ -94,7 +94,7 @@ class AnnotatedSource:
     def _query(
         self, phrase: AnnotatedPhrase, view: ImageView, masked: bool, rng: np.random.Generator
     ) -> FindQuery | None:
-        """The query of a phrase in a view; None if nothing of it is visible enough and it may yet match something."""
+        """The query of a phrase in a view; None if no instance is visible enough, but the phrase may still match."""
         fractions, boxes, masks = view.instances(phrase.annotations, self.size // self.mask_stride, masked=masked)
         kept = (fractions > 0) & (fractions >= view.min_visible)
         complete = kept.sum() == (fractions > 0).sum()

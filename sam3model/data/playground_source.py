@@ -25,8 +25,8 @@ class PlaygroundSource:
     A size below 256 shows a smaller scene at the same scale, with proportionally fewer objects.
 
     negatives: fraction of phrases that match nothing. exemplars: fraction of positive queries that get a jittered box
-    of one instance as a prompt; half of these lose their phrase, if it is only the name of a kind. masked: maximum
-    number of positive queries that keep their masks; None: all. mask_stride: masks are (size / stride) squared.
+    of one instance as a prompt; half of these lose their phrase, if it is only the name of a kind. mask_phrases:
+    maximum number of positive queries with masks; None: all. mask_stride: masks are (size / stride) squared.
     """
 
     split: str
@@ -35,7 +35,7 @@ class PlaygroundSource:
     phrases: int = 4
     negatives: float = 0.4
     exemplars: float = 0.0
-    masked: int | None = None
+    mask_phrases: int | None = None
     mask_stride: int = 1
 
     def __call__(self, index: int) -> Sample:
@@ -44,7 +44,7 @@ class PlaygroundSource:
         shown = self._scene(number)
         dice = Dice(self.split, number, "queries", self.phrases)
         chosen = self._choose(phrases(shown), dice)
-        masked = [query for query in chosen if query.ids][: self.masked]
+        masked = [query for query in chosen if query.ids][: self.mask_phrases]
         queries = tuple(self._query(shown, query, dice, query in masked) for query in chosen)
         return Sample(preprocess(shown.image, self.size), queries, f"playground/{self.split}/{number}")
 

@@ -23,9 +23,9 @@ SLATE: RGB = (88, 94, 112)
 CREAM: RGB = (252, 248, 238)
 
 
-def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """Blend of a and b with the fraction `share` of b."""
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # pyright: ignore[reportReturnType]
+def mix(a: RGB, b: RGB, fraction: float) -> RGB:
+    """Blend of a and b with the fraction `fraction` of b."""
+    return tuple(round(x + (y - x) * fraction) for x, y in zip(a, b, strict=True))  # pyright: ignore[reportReturnType]
 
 
 def tone(colour: RGB, factor: float) -> RGB:
@@ -33,9 +33,9 @@ def tone(colour: RGB, factor: float) -> RGB:
     return mix((0, 0, 0), colour, factor)
 
 
-def tint(colour: RGB, share: float) -> RGB:
+def tint(colour: RGB, fraction: float) -> RGB:
     """The colour lightened by a fraction of white."""
-    return mix(colour, (255, 255, 255), share)
+    return mix(colour, (255, 255, 255), fraction)
 
 
 def shade_of(name: str, dice: Dice, colours: Mapping[str, RGB] = COLOURS) -> RGB:

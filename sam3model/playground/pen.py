@@ -53,9 +53,9 @@ class Pen:
         """The body's colour, darkened."""
         return tone(self.look.colour, factor)
 
-    def light(self, share: float = 0.3) -> RGB:
+    def light(self, fraction: float = 0.3) -> RGB:
         """The body's colour, lightened."""
-        return tint(self.look.colour, share)
+        return tint(self.look.colour, fraction)
 
     def _fills(self, fill: tuple[int, ...] | None) -> list[tuple[ImageDraw.ImageDraw, tuple[int, ...] | int]]:
         targets: list[tuple[ImageDraw.ImageDraw, tuple[int, ...] | int]] = [(self._draw, fill or self.look.colour)]

@@ -66,7 +66,7 @@ class PlaygroundSources:
         data = self.config.data
         return PlaygroundSource(
             "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases, negatives=data.negatives or 0.0,
-            masked=stage.outlined, mask_stride=stage.mask_stride, exemplars=data.exemplars,
+            mask_phrases=stage.outlined, mask_stride=stage.mask_stride, exemplars=data.exemplars,
         )  # fmt: skip
 
     def validation(self) -> tuple[SampleSource, int]:
@@ -94,7 +94,7 @@ class AnnotatedSources:
         data = self.config.data
         return AnnotatedSource(
             self.learnt, self._sampler(stage.phrases), seed=self.config.seed, size=stage.size, exemplars=data.exemplars,
-            masked=stage.outlined, mask_stride=stage.mask_stride, transforms=self.transforms, broken=data.broken,
+            mask_phrases=stage.outlined, mask_stride=stage.mask_stride, transforms=self.transforms, broken=data.broken,
         )  # fmt: skip
 
     def validation(self) -> tuple[AnnotatedSource, int]:

@@ -268,7 +268,7 @@ def test_exemplars_lie_on_instances_and_some_replace_the_phrase(data):
 
 def test_the_number_of_masked_queries_is_limited(data):
     sampler = QuerySampler(negatives=0.0)
-    queries = AnnotatedSource(data, sampler, size=32, masked=1, shuffle=False)(0).queries
+    queries = AnnotatedSource(data, sampler, size=32, mask_phrases=1, shuffle=False)(0).queries
     assert [bool(query.masks.any()) for query in queries] == [True, False]
     assert all((query.boxes[:, 2:] > 0).all() for query in queries)
 

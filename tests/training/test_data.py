@@ -60,7 +60,7 @@ def test_exemplars_lie_on_things_that_the_phrase_names():
 
 
 def test_only_so_many_prompts_are_outlined():
-    plain, few = (PlaygroundSource("train", size=64, phrases=6, masked=count) for count in (None, 1))
+    plain, few = (PlaygroundSource("train", size=64, phrases=6, mask_phrases=count) for count in (None, 1))
     for index in range(6):
         whole, part = plain(index).queries, few(index).queries
         assert [query.phrase for query in whole] == [query.phrase for query in part]
