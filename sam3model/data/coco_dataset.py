@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase, Annotation
 from sam3model.data.coco_file import CocoFile, Row, class_phrase, integers
-from sam3model.data.dataset_files import DatasetFiles, image_path
+from sam3model.data.dataset_layout import DatasetFiles, image_path
 
 
 def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -> AnnotatedDataset:

@@ -7,7 +7,7 @@ from tqdm import tqdm
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase
 from sam3model.data.coco_dataset import checked_dataset, locate_image
 from sam3model.data.coco_file import CocoFile, Row, grouped
-from sam3model.data.dataset_files import DatasetFiles
+from sam3model.data.dataset_layout import DatasetFiles
 
 
 def read_saco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -> AnnotatedDataset:

@@ -9,7 +9,7 @@ from sam3model.data.annotations import AnnotatedDataset
 from sam3model.data.coco_dataset import read_coco
 from sam3model.data.coco_file import class_phrase
 from sam3model.data.dataset import SampleSource
-from sam3model.data.dataset_files import DatasetFiles, find_files, has_split, splits
+from sam3model.data.dataset_layout import DatasetFiles, find_files, has_split, splits
 from sam3model.data.playground_source import PlaygroundSource
 from sam3model.data.query_sampling import QuerySampler
 from sam3model.data.saco_dataset import read_saco

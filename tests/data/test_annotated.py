@@ -18,7 +18,7 @@ from sam3model.data.annotated_source import AnnotatedSource
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase, Annotation
 from sam3model.data.coco_dataset import read_coco
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, stream
-from sam3model.data.dataset_files import find_files
+from sam3model.data.dataset_layout import find_files
 from sam3model.data.image_view import ImageView
 from sam3model.data.query_sampling import QuerySampler, mentions_position, mirrored
 from sam3model.data.segmentations import read_segmentation

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sam3model.data.annotated_source import AnnotatedSource
 from sam3model.data.coco_dataset import read_coco
-from sam3model.data.coco_file import class_phrase
-from sam3model.data.dataset_files import DatasetFiles, find_files, has_split
+from sam3model.data.coco_file import CocoFile, class_phrase
+from sam3model.data.dataset_layout import DatasetFiles, find_files, has_split
 from sam3model.data.image_files import read_image
 from sam3model.data.queries import collate
 from sam3model.data.query_sampling import QuerySampler
@@ -144,6 +144,21 @@ def test_broken_annotations_are_counted_logged_and_skipped(tmp_path, kind, caplo
     assert len(phrases_of(data.images[0])["cat"].annotations) == 1
     with pytest.raises(DataError, match=r"1 of 2 annotations of .* are unusable, more than data.broken=0.4 allows"):
         read_coco(files, broken=0.4)
+
+
+@pytest.mark.parametrize("fields", [{"bbox": [0, 0, 10**400, 1]}, {"segmentation": {"size": 3, "counts": "1"}}])
+def test_values_of_absurd_size_or_type_are_faults_too(tmp_path, fields):
+    files = one_image(tmp_path, [annotation(1, 1, 1), annotation(13, 1, 1) | fields])
+    assert len(read_coco(files, broken=0.5).faults) == 1
+
+
+def test_a_strict_file_refuses_the_first_fault(tmp_path):
+    files = one_image(tmp_path, [annotation(1, 1, 1), annotation(13, 1, 1, bbox=[0, 0, 0, 0])])
+    file = CocoFile(files.annotations, strict=True)
+    good, bad = file.annotations_by_image(file.categories())[1]
+    assert file.annotation(good, SIZE) is not None
+    with pytest.raises(DataError, match=r"file\.json: annotation 13: 'bbox' has no area$"):
+        file.annotation(bad, SIZE)
 
 
 def test_a_class_with_a_broken_annotation_is_not_exhaustive(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sam3model.data.coco_dataset import read_coco
-from sam3model.data.dataset_files import find_files
+from sam3model.data.dataset_layout import find_files
 from sam3model.data.image_files import read_image
 from sam3model.data.segmentations import to_rle
 from sam3model.ops.masks import decode_rle

@@ -8,7 +8,7 @@ from PIL import Image
 from sam3model.data.annotated_source import AnnotatedSource
 from sam3model.data.coco_dataset import read_coco
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
-from sam3model.data.dataset_files import find_files
+from sam3model.data.dataset_layout import find_files
 from sam3model.data.playground_source import PlaygroundSource
 from sam3model.losses.terms import LossTerms
 from sam3model.structures import Detections, QueryOutputs
