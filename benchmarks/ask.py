@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sam3agent import Agent
-from sam3agent.images import open_picture
+from sam3agent.images import open_image
 from sam3model.resources import asset
 
 QUERY = "leftmost player in white"
@@ -33,7 +33,7 @@ def main() -> None:
         agent.ask(picture, QUERY)
         warm = median(lambda: agent.ask(picture, QUERY), runs)
         files = median(lambda: agent.ask(picture, QUERY, out=out / "warm"), runs)
-        image = open_picture(picture)
+        image = open_image(picture)
         encode = median(lambda: agent.open(image), runs)
     rows = [
         ("cold: new process, import, weights, answer, files", cold),

@@ -72,7 +72,7 @@ def table_row(cells: Iterable[str]) -> str:
 
 def evaluate(weights: str | Path, config: TrainConfig, held_out: tuple[SampleSource, int]) -> Validation:
     """The trainer's validation of weights on these samples, with all examples kept for drawing."""
-    model = load(weights, dtype=torch.float32).eval()
+    model = load(weights, dtype=torch.float32).detector
     tokenize = CachedTokenizer(Tokenizer(model.config.text.context_length))
     source, count = held_out
     rules = config.validation

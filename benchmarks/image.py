@@ -72,15 +72,14 @@ def ours(task: Task) -> Contender:
     """Our predictor, as its users have it."""
     import torch
 
-    from sam3model.build import build
     from sam3model.config import sam3
     from sam3model.detector.model import Sam3ImageModel
     from sam3model.image import EncodedImage, Sam3ImagePredictor
 
-    config = sam3()
+    config = sam3().detector
     vit = replace(config.vit, image_size=task.image_size, depth=task.depth, global_blocks=_global_blocks(task.depth))
     with torch.device("meta"):
-        model = build(replace(config, vit=vit))
+        model = Sam3ImageModel(replace(config, vit=vit))
     model = model.to(getattr(torch, task.dtype)).to_empty(device="cpu")
     _randomise(model)
 

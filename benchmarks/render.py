@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sam3agent.agent.pool import Mask
+from sam3agent.masks import Mask
 from sam3agent.render import Mark, overlay, spotlight
 
 SIZE = (1920, 1080)

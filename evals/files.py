@@ -191,11 +191,11 @@ def picture(root: Path, folders: Sequence[str], name: str) -> "Callable[[], Imag
     places = [inside(root, folder, name) for folder in folders]
 
     def open_it() -> "Image.Image":
-        from sam3agent.images import open_picture
+        from sam3agent.images import open_image
 
         path = next((place for place in places if place.is_file()), places[0])
         try:
-            return open_picture(path)
+            return open_image(path)
         except InputError as error:
             raise DataError(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Ask a picture a question in plain words and get masks back, with the evidence.
+"""Ask a question about an image in plain words and get masks back, with the evidence.
 
     from sam3agent import ask
 

@@ -1,18 +1,20 @@
-"""The answer to a question: masks with the evidence, and its files."""
+"""Selected masks with their files, and the answer to a question: a selection with its verdict and costs."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
-from sam3agent.agent.pool import Candidate, Mask
-from sam3agent.agent.states import Answered, End, Exhausted, NoMatch, Status
+from sam3agent.masks import Box, Mask, Masklet, best_frame
+from sam3agent.media import Media
 from sam3agent.mllm.base import Usage
+from sam3agent.pool import Candidate, MaskPool
+from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, Status
 from sam3model.errors import InputError
 from sam3model.files import replacing, write_json
 
@@ -20,27 +22,47 @@ if TYPE_CHECKING:
     from PIL import Image
 
 OVERLAY_SIDE = 4096
-"""An overlay is made for looking at: at most this many pixels long."""
+"""Maximum side of an overlay in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
-class AnswerMask:
-    """One mask of an answer. box: tight xyxy in pixels; score: the segmenter's, 0..1; phrase: what found it."""
+class SelectedMask:
+    """One object of a selection. score: the segmenter's, 0..1. phrase: what found it."""
 
     id: int
-    box: tuple[int, int, int, int]
     score: float
     phrase: str
-    stored: Mask = field(repr=False)
+    masklet: Masklet = field(repr=False)
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> "SelectedMask":
+        """A candidate with the phrase that found it with the highest score."""
+        phrase, score = max(candidate.phrases, key=lambda pair: pair[1])
+        return cls(candidate.id, score, phrase, candidate.masklet)
+
+    @property
+    def stored(self) -> Mask:
+        """The mask on the key frame (for an image: the mask), stored inside its box."""
+        return self.masklet.mask
+
+    @property
+    def box(self) -> Box:
+        """Tight box on the key frame, xyxy in pixels."""
+        return self.stored.box
+
+    @property
+    def area(self) -> int:
+        """Number of pixels on the key frame."""
+        return self.stored.area
 
     @cached_property
     def mask(self) -> np.ndarray:
-        """(H, W) bool, at the size of the picture."""
+        """The mask on the key frame, (H, W) bool, at the size of the image."""
         return self.stored.full()
 
     @cached_property
     def rle(self) -> dict[str, Any]:
-        """COCO run-length code."""
+        """The mask on the key frame as COCO RLE."""
         return self.stored.to_rle()
 
     def to_json(self) -> dict[str, Any]:
@@ -49,50 +71,145 @@ class AnswerMask:
             "id": self.id,
             "box": list(self.box),
             "score": round(self.score, 4),
-            "area": self.stored.area,
+            "area": self.area,
             "rle": self.rle,
         }
 
 
+@dataclass(frozen=True, slots=True)
+class SelectionFiles:
+    """Where a selection was saved."""
+
+    overlay: Path
+    masks: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Masks chosen on a medium, and the files they were saved to, if any."""
+
+    media: Media = field(repr=False)
+    masks: tuple[SelectedMask, ...]
+    files: SelectionFiles | None = None
+
+    @classmethod
+    def from_pool(cls, media: Media, pool: MaskPool, ids: Sequence[int] | None = None) -> "Selection":
+        """The candidates of a pool with these ids, in their order; all if `ids` is None. Unknown ids are ignored."""
+        candidates = (pool.get(mask_id) for mask_id in (pool.ids if ids is None else ids))
+        return cls(media, tuple(SelectedMask.of(candidate) for candidate in candidates if candidate))
+
+    @property
+    def frame(self) -> int:
+        """The frame to show: the one with most of the masks."""
+        return best_frame([mask.masklet for mask in self.masks])
+
+    def overlay(self) -> "Image.Image":
+        """The frame to show with its masks highlighted and the rest dimmed; unchanged if there are no masks."""
+        from sam3agent.render import Mark, fit, spotlight
+
+        frame = self.frame
+        marks = tuple(Mark(m.id, m.masklet.masks[frame]) for m in self.masks if frame in m.masklet.masks)
+        small, marks = fit(self.media.frame(frame), marks, OVERLAY_SIDE)
+        return spotlight(small, marks) if marks else small
+
+    def to_coco(self, file_name: str, category: str) -> dict[str, Any]:
+        """A COCO data set: one image per frame with masks (at least frame 0), one category, RLE segmentations."""
+        frames = sorted({0, *(frame for mask in self.masks for frame in mask.masklet.masks)})
+        width, height = self.media.size
+        images = [
+            {"id": image_id, "file_name": file_name, "width": width, "height": height}
+            for image_id, _ in enumerate(frames, start=1)
+        ]
+        masks = [(mask, frame, stored) for mask in self.masks for frame, stored in mask.masklet]
+        annotations = [
+            {
+                "id": number,
+                "image_id": frames.index(frame) + 1,
+                "category_id": 1,
+                "bbox": [stored.box[0], stored.box[1], stored.box[2] - stored.box[0], stored.box[3] - stored.box[1]],
+                "area": stored.area,
+                "segmentation": stored.to_rle(),
+                "score": round(mask.score, 4),
+                "iscrowd": 0,
+            }
+            for number, (mask, frame, stored) in enumerate(masks, start=1)
+        ]
+        return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": category}]}
+
+    def save(self, folder: Path, file_name: str, category: str) -> "Selection":
+        """Write overlay.png and masks.json into a folder, atomically; the selection with its files.
+
+        Raises `InputError` if the folder cannot be created, `OutputError` if a file cannot be written.
+        """
+        make_folder(folder)
+        files = SelectionFiles(folder / "overlay.png", folder / "masks.json")
+        shown = self.overlay()
+        with replacing(files.overlay) as temporary:
+            shown.save(temporary, "PNG", compress_level=1)
+        write_json(files.masks, self.to_coco(file_name, category))
+        return replace(self, files=files)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a question cost. steps: state transitions. usage: tokens, as the server counted them."""
+
+    mllm_calls: int
+    segmenter_calls: int
+    elapsed_s: float
+    steps: int
+    usage: Usage = field(default_factory=Usage)
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a question came to. `masks` is the answer; for "exhausted" it is the best so far."""
+    """The answer to a question. For the status "exhausted", the selection is the best answer so far."""
 
     query: str
     status: Status
     reason: str
-    masks: tuple[AnswerMask, ...]
-    picture: "Image.Image" = field(repr=False)
-    mllm_calls: int
-    segmenter_calls: int
-    elapsed_s: float
-    usage: Usage
-    steps: int
+    selection: Selection
+    costs: Costs
     weights: str
     backend: str
-    overlay_path: Path | None = None
-    masks_path: Path | None = None
     trace_path: Path | None = None
 
-    def overlay(self) -> "Image.Image":
-        """The picture with the answer in full light and the rest dimmed; plain where there is no mask."""
-        from sam3agent.render import Mark, fit, spotlight
+    @property
+    def masks(self) -> tuple[SelectedMask, ...]:
+        """The masks that answer the question."""
+        return self.selection.masks
 
-        marks = tuple(Mark(mask.id, mask.stored) for mask in self.masks)
-        small, marks = fit(self.picture, marks, OVERLAY_SIDE)
-        return spotlight(small, marks) if marks else small
+    @property
+    def image(self) -> "Image.Image":
+        """The image asked about (for a clip, the frame that `overlay` shows), upright RGB."""
+        return self.selection.media.frame(self.selection.frame)
+
+    @property
+    def overlay_path(self) -> Path | None:
+        """The saved overlay."""
+        return self.selection.files.overlay if self.selection.files else None
+
+    @property
+    def masks_path(self) -> Path | None:
+        """The saved masks, a COCO file."""
+        return self.selection.files.masks if self.selection.files else None
+
+    def overlay(self) -> "Image.Image":
+        """The image with the masks highlighted and the rest dimmed."""
+        return self.selection.overlay()
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `sam3agent ask --json` prints them."""
+        width, height = self.selection.media.size
         return {
             "query": self.query,
             "status": self.status,
             "reason": self.reason,
             "masks": [mask.to_json() for mask in self.masks],
-            "image": {"width": self.picture.width, "height": self.picture.height},
-            "mllm_calls": self.mllm_calls,
-            "segmenter_calls": self.segmenter_calls,
-            "elapsed_s": round(self.elapsed_s, 3),
+            "image": {"width": width, "height": height},
+            "mllm_calls": self.costs.mllm_calls,
+            "segmenter_calls": self.costs.segmenter_calls,
+            "elapsed_s": round(self.costs.elapsed_s, 3),
             "overlay": str(self.overlay_path) if self.overlay_path else None,
             "trace": str(self.trace_path) if self.trace_path else None,
             "weights": self.weights,
@@ -100,39 +217,16 @@ class Answer:
         }
 
     def to_coco(self, file_name: str) -> dict[str, Any]:
-        """The answer as a COCO data set of one image, one category (the question) and RLE segmentations."""
-        annotations = [
-            {
-                "id": number,
-                "image_id": 1,
-                "category_id": 1,
-                "bbox": [mask.box[0], mask.box[1], mask.box[2] - mask.box[0], mask.box[3] - mask.box[1]],
-                "area": mask.stored.area,
-                "segmentation": mask.rle,
-                "score": round(mask.score, 4),
-                "iscrowd": 0,
-            }
-            for number, mask in enumerate(self.masks, start=1)
-        ]
-        image = {"id": 1, "file_name": file_name, "width": self.picture.width, "height": self.picture.height}
-        return {"images": [image], "annotations": annotations, "categories": [{"id": 1, "name": self.query}]}
+        """The masks as a COCO data set whose category is the question."""
+        return self.selection.to_coco(file_name, self.query)
 
-    def save(self, folder: Path, file_name: str = "picture") -> "Answer":
-        """Write overlay.png and masks.json into a folder, atomically; the answer with their paths.
-
-        Raises `InputError` where the folder cannot be made, `OutputError` where a file cannot be written.
-        """
-        make_folder(folder)
-        overlay, masks = folder / "overlay.png", folder / "masks.json"
-        shown = self.overlay()
-        with replacing(overlay) as temporary:
-            shown.save(temporary, "PNG", compress_level=1)
-        write_json(masks, self.to_coco(file_name))
-        return replace(self, overlay_path=overlay, masks_path=masks)
+    def save(self, folder: Path, file_name: str = "image") -> "Answer":
+        """Write overlay.png and masks.json into a folder; see `Selection.save`."""
+        return replace(self, selection=self.selection.save(folder, file_name, self.query))
 
 
-def status_of(end: End) -> Status:
-    """The word for an end."""
+def status_of(end: FinalState) -> Status:
+    """The status of a final state."""
     match end:
         case Answered():
             return "answered"
@@ -140,21 +234,17 @@ def status_of(end: End) -> Status:
             return "no_match"
         case Exhausted():
             return "exhausted"
+        case _:
+            assert_never(end)
 
 
-def masks_of(end: End) -> tuple[AnswerMask, ...]:
-    """The masks of an end, in its order."""
-    ids = () if isinstance(end, NoMatch) else end.ids
-    return tuple(_answer_mask(c) for mask_id in ids if (c := end.story.pool.get(mask_id)))
-
-
-def _answer_mask(candidate: Candidate) -> AnswerMask:
-    phrase, score = max(candidate.phrases, key=lambda pair: pair[1])
-    return AnswerMask(candidate.id, candidate.mask.box, score, phrase, candidate.mask)
+def selection_of(media: Media, end: FinalState) -> Selection:
+    """The masks of a final state."""
+    return Selection.from_pool(media, end.story.pool, () if isinstance(end, NoMatch) else end.ids)
 
 
 def make_folder(folder: Path) -> Path:
-    """A folder to write into; raises `InputError` where it cannot be."""
+    """Create a folder if it does not exist. Raises `InputError` if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -164,9 +254,9 @@ def make_folder(folder: Path) -> Path:
 
 @contextmanager
 def fresh_folder(parent: Path, name: str) -> Iterator[Path]:
-    """The first of parent/NAME-1, NAME-2, … that is not there yet, made so that nobody else gets it too.
+    """Create the first of parent/NAME-1, NAME-2, … that does not exist, safely against other processes.
 
-    It goes away again where nothing was written into it. Raises `InputError` where it cannot be made.
+    It is removed again if nothing was written into it. Raises `InputError` if it cannot be created.
     """
     make_folder(parent)
     folder = next(path for n in itertools.count(1) if _claim(path := parent / f"{name}-{n}"))
@@ -178,7 +268,7 @@ def fresh_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def _claim(folder: Path) -> bool:
-    """Make a folder; False where it is there already."""
+    """Create a folder; False if it exists."""
     try:
         folder.mkdir()
     except FileExistsError:

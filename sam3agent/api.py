@@ -9,34 +9,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sam3agent.agent.budget import Budget, Ledger
-from sam3agent.agent.loop import Run
-from sam3agent.agent.states import End
-from sam3agent.agent.trace import Trace
+from sam3agent.agent.loop import AgentLoop
+from sam3agent.agent.trace import VERSION, Trace
 from sam3agent.agent.transitions import Limits
-from sam3agent.answer import Answer, make_folder, masks_of, status_of
+from sam3agent.answer import Answer, Costs, make_folder, selection_of, status_of
 from sam3agent.config import Settings, load_settings
-from sam3agent.images import open_picture, read_source
+from sam3agent.images import read_source
+from sam3agent.media import Media, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter
-from sam3agent.tools.workbench import Workbench
+from sam3agent.states import FinalState
+from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    Source = str | Path | bytes | Image.Image | Media
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
 class Agent:
-    """A segmenter and a backend that answer questions about pictures.
+    """A segmenter and a backend that answer questions about images.
 
     Args:
-        segmenter: what finds masks; by default sam3-tiny in this process.
-        backend: what decides; by default `rules`, which needs no MLLM.
-        budget: what one question may cost.
-        limits: bad replies in a row, and rounds, that are allowed.
-        threshold: least score of a mask; None: the segmenter's own.
+        segmenter: finds masks; by default sam3-tiny in this process.
+        backend: makes decisions; by default `rules`, which needs no MLLM.
+        budget: maximum cost of one question.
+        limits: maximum numbers of unusable replies in a row, and of rounds.
+        threshold: minimum mask score; None for the segmenter's default.
     """
 
     def __init__(
@@ -63,110 +66,99 @@ class Agent:
             threshold=settings.threshold,
         )
 
-    def ask(
-        self,
-        image: "str | Path | bytes | Image.Image",
-        query: str,
-        *,
-        out: Path | None = None,
-        tell: Tell | None = None,
-    ) -> Answer:
-        """Answer a question about a picture.
+    def ask(self, image: "Source", query: str, *, out: Path | None = None, tell: Tell | None = None) -> Answer:
+        """Answer a question about an image.
 
         Args:
-            image: a path, "-" for standard input, encoded bytes, or a Pillow picture.
+            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`.
             query: the question in plain words.
-            out: folder for overlay.png, masks.json, trace.jsonl and its pictures; None writes nothing.
-            tell: gets a line of plain words whenever something happens.
+            out: folder for overlay.png, masks.json, trace.jsonl and its images; None to write nothing.
+            tell: receives a line of text whenever something happens.
 
         Raises:
-            InputError: the picture cannot be read, or the question is empty.
+            InputError: the image cannot be read, or the question is empty.
             CheckpointError: the weights cannot be loaded.
-            MLLMError: the backend is unusable from the first call on.
+            MLLMError: the backend is unusable in the first call.
         """
         return run_to_end(self._ask_and_close(image, query, out, tell))
 
     async def aask(
         self,
-        image: "str | Path | bytes | Image.Image",
+        image: "Source",
         query: str,
         *,
         out: Path | None = None,
         tell: Tell | None = None,
         save: bool = True,
     ) -> Answer:
-        """`ask` for callers on an event loop; the segmenter works on another thread meanwhile.
+        """`ask` for callers on an event loop; the segmenter runs on another thread.
 
-        save: write overlay.png and masks.json; False leaves them to a caller who changes the answer first.
+        save: if False, overlay.png and masks.json are left to the caller; the trace is written in any case.
         """
         query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
         if not query:
             raise InputError("the question is empty")
         started = time.monotonic()
         source = read_source(image) if isinstance(image, str | Path) else image
-        picture = _named(image, source)
+        media = open_media(source, _name(image))
         if tell:
-            tell(f"encoding the picture ({picture.width}x{picture.height}) with {self.segmenter.name}")
-        bench = await asyncio.to_thread(self.open, picture)
+            width, height = media.size
+            tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
+        bench = await asyncio.to_thread(self.open, media)
         trace = Trace(make_folder(out) if out else None)
         try:
-            self._record_start(trace, query, source, picture)
+            self._record_start(trace, query, source, media)
             ledger = Ledger(self.budget)
-            run = Run(query, bench, self.backend, ledger, self.limits, trace, *([tell] if tell else []))
-            end = await run.run()
-            answer = self._answer(query, picture, end, ledger, time.monotonic() - started)
-            summary = {
-                key: value for key, value in answer.to_json().items() if key not in ("masks", "overlay", "trace")
-            }
-            trace.record("end", **summary, ids=[mask.id for mask in answer.masks])
+            end = await AgentLoop(
+                query, bench, self.backend, ledger, self.limits, trace, *([tell] if tell else [])
+            ).run()
+            answer = self._answer(query, media, end, ledger, time.monotonic() - started)
+            _record_end(trace, answer)
         finally:
             trace.close()
         answer = replace(answer, trace_path=trace.path)
         return answer.save(out, _file_name(image)) if out and save else answer
 
-    async def _ask_and_close(self, image: Any, query: str, out: Path | None, tell: Tell | None) -> Answer:
-        """One question on an event loop of its own: connections cannot outlive the loop, so they are closed with it."""
+    async def _ask_and_close(self, image: "Source", query: str, out: Path | None, tell: Tell | None) -> Answer:
+        """One question on its own event loop; connections cannot outlive the loop, so they are closed with it."""
         try:
             return await self.aask(image, query, out=out, tell=tell)
         finally:
-            if close := getattr(self.backend, "close", None):
-                await close()
+            await self.backend.close()
 
-    def open(self, picture: "Image.Image") -> Workbench:
-        """A bench over a picture, for using the tools one by one."""
-        return Workbench(picture, self.segmenter.open(picture), threshold=self.threshold)
+    def open(self, media: Media) -> Workbench:
+        """A workbench over a medium, for using the tools one by one."""
+        return Workbench(media, self.segmenter.open(media), threshold=self.threshold)
 
-    def _answer(self, query: str, picture: "Image.Image", end: End, ledger: Ledger, elapsed: float) -> Answer:
+    def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger, elapsed: float) -> Answer:
+        costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, elapsed, ledger.steps, ledger.usage)
         return Answer(
             query=query,
             status=status_of(end),
             reason=end.reason,
-            masks=masks_of(end),
-            picture=picture,
-            mllm_calls=ledger.mllm_calls,
-            segmenter_calls=ledger.segmenter_calls,
-            elapsed_s=elapsed,
-            usage=ledger.usage,
-            steps=end.story.rounds + 1,
+            selection=selection_of(media, end),
+            costs=costs,
             weights=self.segmenter.name,
             backend=self.backend.name,
         )
 
-    def _record_start(self, trace: Trace, query: str, source: Any, picture: "Image.Image") -> None:
-        """The start record, with a copy of the picture beside it."""
+    def _record_start(self, trace: Trace, query: str, source: "bytes | Image.Image | Media", media: Media) -> None:
+        """The start record, with a copy of the first frame beside it."""
         if trace.folder is None:
             return
-        name = "picture" if isinstance(source, bytes) else "picture.png"
+        name = "image" if isinstance(source, bytes) else "image.png"
         if isinstance(source, bytes):
             (trace.folder / name).write_bytes(source)
         else:
-            picture.save(trace.folder / name, compress_level=1)
+            media.frame(0).save(trace.folder / name, compress_level=1)
+        width, height = media.size
         trace.record(
             "start",
+            version=VERSION,
             query=query,
-            picture=name,
-            width=picture.width,
-            height=picture.height,
+            image=name,
+            width=width,
+            height=height,
             weights=self.segmenter.name,
             backend=self.backend.name,
             threshold=self.threshold,
@@ -174,20 +166,20 @@ class Agent:
         )
 
 
-def ask(image: "str | Path | bytes | Image.Image", query: str, *, out: Path | None = None, **settings: Any) -> Answer:
+def ask(image: "Source", query: str, *, out: Path | None = None, **settings: Any) -> Answer:
     """One question, with settings as keywords: `ask("match.png", "leftmost player in white", weights="tiny")`."""
     return Agent.from_settings(load_settings(settings)).ask(image, query, out=out)
 
 
 def make_segmenter(settings: Settings) -> Segmenter:
-    """The segmenter that the settings mean; its weights are loaded with the first picture."""
+    """The segmenter of the settings; its weights are loaded with the first image."""
     return LocalSegmenter(settings.weights, settings.device, settings.dtype)
 
 
 def make_backend(settings: Settings) -> MLLM:
-    """The backend that the settings mean."""
+    """The backend of the settings."""
     if settings.backend == "rules":
-        from sam3agent.mllm.rules import RulesBackend
+        from sam3agent.rules import RulesBackend
 
         return RulesBackend()
     if settings.backend == "vllm":
@@ -200,7 +192,7 @@ def make_backend(settings: Settings) -> MLLM:
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine from plain code; inside a running event loop (a notebook) on a thread of its own."""
+    """Run a coroutine from synchronous code; inside a running event loop (a notebook), on a thread of its own."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -222,12 +214,18 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     return results[0]
 
 
-def _named(image: Any, source: Any) -> "Image.Image":
-    """The opened picture; errors name the file as the user did."""
-    name = str(image) if isinstance(image, str | Path) and image != "-" else None
-    return open_picture(source, name=name or ("standard input" if image == "-" else None))
+def _record_end(trace: Trace, answer: Answer) -> None:
+    summary = {key: value for key, value in answer.to_json().items() if key not in ("masks", "overlay", "trace")}
+    trace.record("end", **summary, steps=answer.costs.steps, ids=[mask.id for mask in answer.masks])
 
 
-def _file_name(image: Any) -> str:
-    """What a COCO file calls the picture."""
-    return Path(image).name if isinstance(image, str | Path) else "picture"
+def _name(image: "Source") -> str | None:
+    """The image as the user named it, for error messages."""
+    if not isinstance(image, str | Path):
+        return None
+    return "standard input" if image == "-" else str(image)
+
+
+def _file_name(image: "Source") -> str:
+    """The image's name in a COCO file."""
+    return Path(image).name if isinstance(image, str | Path) else "image"

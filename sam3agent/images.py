@@ -1,8 +1,12 @@
-"""Pictures as users have them, opened as one thing: an upright RGB `PIL.Image.Image`."""
+"""Images as users have them, opened as upright RGB `PIL.Image.Image`, and images that are rendered when looked at."""
 
+import base64
 import io
 import sys
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,27 +16,70 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 300_000_000
-"""A picture that unpacks to more is refused: nearly always a decompression bomb."""
+"""A larger image is refused: it is nearly always a decompression bomb."""
 
 
-def open_picture(source: "str | Path | bytes | Image.Image", name: str | None = None) -> "Image.Image":
-    """An RGB picture, upright (EXIF), transparent parts on white; "-" reads standard input.
+@dataclass(frozen=True, slots=True)
+class EvidenceKey:
+    """What an image shows: which frame, which masks on it (ascending ids) and how.
 
-    `name` is what errors call it. Raises `InputError` in one line where there is no readable picture.
+    kind: "frame" (no mask), "numbered", "located", "zoomed", "selected", or a name that a tool chooses.
+    """
+
+    frame: int
+    mask_ids: tuple[int, ...] = ()
+    kind: str = "frame"
+
+    def __str__(self) -> str:
+        ids = "-".join(map(str, self.mask_ids))
+        return "-".join(part for part in (self.kind, ids, f"f{self.frame}" if self.frame else "") if part)
+
+
+@dataclass(frozen=True, eq=False)
+class LazyImage:
+    """An image for a model or a person to look at; rendered and encoded on first use, then kept byte for byte."""
+
+    key: EvidenceKey
+    render: Callable[[], "Image.Image"] = field(repr=False)
+
+    media_type = "image/jpeg"
+
+    @cached_property
+    def data(self) -> bytes:
+        """The encoded image (JPEG, quality 90, full chroma resolution)."""
+        buffer = io.BytesIO()
+        self.render().convert("RGB").save(buffer, "JPEG", quality=90, subsampling=0)
+        return buffer.getvalue()
+
+    @property
+    def data_url(self) -> str:
+        """`data:image/jpeg;base64,…`, the form that OpenAI's `image_url` expects."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a backend has read its bytes."""
+        return "data" in self.__dict__
+
+
+def open_image(source: "str | Path | bytes | Image.Image", name: str | None = None) -> "Image.Image":
+    """An RGB image, upright (EXIF), with transparent areas on white; "-" reads standard input.
+
+    `name` is used in error messages. Raises `InputError` if the source is not a readable image.
     """
     from PIL import Image
 
     if isinstance(source, Image.Image):
         return _to_rgb(source)
     data = source if isinstance(source, bytes) else read_source(source)
-    name = name or ("the picture" if isinstance(source, bytes) else _name(source))
+    name = name or ("the image" if isinstance(source, bytes) else _name(source))
     if not data:
         raise InputError(f"{name} is empty")
     return _decode(data, name)
 
 
 def read_source(source: "str | Path") -> bytes:
-    """The bytes of a file, or of standard input for "-"; raises `InputError`."""
+    """The bytes of a file, or of standard input for "-". Raises `InputError` if it cannot be read."""
     if source == "-":
         return sys.stdin.buffer.read()
     try:
@@ -40,7 +87,7 @@ def read_source(source: "str | Path") -> bytes:
     except FileNotFoundError as error:
         raise InputError(f"there is no file {source}") from error
     except IsADirectoryError as error:
-        raise InputError(f"{source} is a folder, not a picture") from error
+        raise InputError(f"{source} is a folder, not an image file") from error
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {source}: {getattr(error, 'strerror', None) or error}") from error
 
@@ -59,25 +106,27 @@ def _decode(data: bytes, name: str) -> "Image.Image":
             _check_size(image.size, name)
             return _to_rgb(image)
     except Image.DecompressionBombError as error:
-        raise InputError(f"{name} unpacks to more than {MAX_PIXELS // 1_000_000} million pixels; refused") from error
+        raise InputError(f"{name} is too large: the limit is {MAX_PIXELS // 1_000_000} million pixels") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not a picture that can be read (JPEG, PNG, WebP, TIFF, …)") from error
+        raise InputError(f"{name} is not an image in a supported format (JPEG, PNG, WebP, TIFF, …)") from error
     except InputError:
         raise
-    except Exception as error:  # decoders of broken files raise nearly anything
+    except Exception as error:  # decoders raise almost anything on damaged files
         raise InputError(
-            f"{name} is a damaged picture: {str(error).splitlines()[0] if str(error) else 'no data'}"
+            f"{name} is a damaged image: {str(error).splitlines()[0] if str(error) else 'no data'}"
         ) from error
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise InputError(f"{name} has {width}x{height} pixels, more than {MAX_PIXELS // 1_000_000} million; refused")
+        raise InputError(
+            f"{name} is too large: {width}x{height} pixels; the limit is {MAX_PIXELS // 1_000_000} million"
+        )
 
 
 def _to_rgb(image: "Image.Image") -> "Image.Image":
-    """Upright, 8 bits, no alpha."""
+    """Upright, 8 bits per channel, without alpha."""
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
@@ -90,7 +139,7 @@ def _to_rgb(image: "Image.Image") -> "Image.Image":
 
 
 def _to_8_bits(image: "Image.Image") -> "Image.Image":
-    """Deep grey to 8 bits: 16-bit ranges keep their scale, others are stretched to what they hold."""
+    """Greyscale of high bit depth to 8 bits: 16-bit integers are scaled, floats stretched to their range."""
     import numpy as np
     from PIL import Image
 

@@ -1,33 +1,36 @@
-"""What finds masks: a Protocol, so that the agent runs over the local model, a remote one, or a fake.
+"""What finds masks: a protocol, so that the agent runs over the local model, a remote one, or a scripted one.
 
 `LocalSegmenter` wraps `sam3model.image.Sam3ImagePredictor` and imports torch on first use only.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from PIL import Image
+from sam3agent.media import Media
 
-LEAST_SCORE = 0.5
-"""The threshold where none is given."""
+DEFAULT_THRESHOLD = 0.5
+"""Minimum mask score if none is given."""
+
+ENCODED_FRAMES = 2
+"""Number of encoded frames that a session of `LocalSegmenter` keeps."""
 
 
 class InstancesLike(Protocol):
-    """Masks (n, H, W) bool, boxes (n, 4) xyxy pixels, scores (n,), as `sam3model.image.Instances` carries them."""
+    """Masks, boxes and scores of one prompt on one frame, as in `sam3model.instances.Instances`."""
 
     @property
     def masks(self) -> np.ndarray:
-        """(n, H, W) bool, at the size of the picture."""
+        """(n, H, W) bool, at the size of the frame."""
         ...
 
     @property
     def boxes(self) -> np.ndarray:
-        """(n, 4) float32 xyxy in pixels of the picture."""
+        """(n, 4) float32 xyxy in pixels of the frame."""
         ...
 
     @property
@@ -38,7 +41,7 @@ class InstancesLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt of marks, in pixels of the picture; label 1 means "like this", 0 "not like this"."""
+    """Example boxes and points in pixels, with or without a phrase. Label 1 is a positive example, 0 a negative one."""
 
     phrase: str | None = None
     boxes: tuple[tuple[float, float, float, float], ...] = ()
@@ -48,35 +51,37 @@ class Prompt:
 
 
 class SegmenterSession(Protocol):
-    """One picture, encoded once and asked many times."""
+    """One medium; each frame is encoded once and prompted many times. `threshold`: minimum score, None for default."""
 
-    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> Sequence[InstancesLike]:
-        """Every instance of each phrase, one result per phrase in order, best score first."""
+    def segment_phrases(
+        self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+    ) -> Sequence[InstancesLike]:
+        """All instances of each phrase on one frame, best first; one result per phrase, in order."""
         ...
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None) -> InstancesLike:
-        """Every instance of what the boxes, points and phrase show."""
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> InstancesLike:
+        """All instances on one frame that match the examples and the phrase of a prompt."""
         ...
 
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """Opens pictures. `name` goes into answers and traces."""
+    """Opens media. `name` is reported in answers and traces."""
 
     @property
     def name(self) -> str:
-        """Which weights answer, e.g. "tiny"."""
+        """The weights in use, e.g. "tiny"."""
         ...
 
-    def open(self, image: "Image.Image") -> SegmenterSession:
-        """A session on an RGB picture."""
+    def open(self, media: Media) -> SegmenterSession:
+        """A session on a medium, with its first frame encoded."""
         ...
 
 
 class LocalSegmenter:
-    """The image model in this process. Weights are loaded when the first picture is opened, then kept.
+    """The image model in this process. The weights are loaded when the first medium is opened, and kept.
 
-    Any thread may ask; one is served at a time, since the model keeps a cache and all the cores.
+    Safe to call from any thread; calls run one at a time, because one call uses all cores.
     """
 
     def __init__(self, weights: str = "tiny", device: str = "auto", dtype: str = "auto") -> None:
@@ -84,39 +89,55 @@ class LocalSegmenter:
         self.device = device
         self.dtype = dtype
         self._predictor: Any = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
-    def open(self, image: "Image.Image") -> SegmenterSession:
-        """Encode the picture once; raises `CheckpointError` where the weights cannot be loaded."""
-        with self._turn:
+    def open(self, media: Media) -> SegmenterSession:
+        """Encode the first frame. Raises `CheckpointError` if the weights cannot be loaded."""
+        with self._lock:
             if self._predictor is None:
                 from sam3model.image import Sam3ImagePredictor
 
                 self._predictor = Sam3ImagePredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
-            return _LocalSession(self._predictor, self._predictor.encode(image), self._turn)
+            return _LocalSession(self._predictor, media, self._lock)
 
 
 class _LocalSession:
-    """A predictor and the features of one picture."""
+    """A predictor and the encoded frames of one medium."""
 
-    def __init__(self, predictor: Any, encoded: Any, turn: threading.Lock) -> None:
+    def __init__(self, predictor: Any, media: Media, lock: threading.Lock) -> None:
         self._predictor = predictor
-        self._encoded = encoded
-        self._turn = turn
+        self._media = media
+        self._lock = lock
+        self._encoded: OrderedDict[int, Any] = OrderedDict()
+        self._encode(0)
 
-    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> Sequence[InstancesLike]:
-        least = LEAST_SCORE if threshold is None else threshold
-        with self._turn:
-            return self._predictor.predict(self._encoded, list(phrases), threshold=least)
+    def segment_phrases(
+        self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+    ) -> Sequence[InstancesLike]:
+        with self._lock:
+            return self._predictor.predict(self._encode(frame), list(phrases), threshold=_threshold(threshold))
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None) -> InstancesLike:
-        with self._turn:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> InstancesLike:
+        with self._lock:
             return self._predictor.predict_prompt(
-                self._encoded,
+                self._encode(frame),
                 phrase=prompt.phrase,
                 boxes=np.asarray(prompt.boxes, np.float32).reshape(-1, 4),
                 box_labels=list(prompt.box_labels),
                 points=np.asarray(prompt.points, np.float32).reshape(-1, 2),
                 point_labels=list(prompt.point_labels),
-                threshold=LEAST_SCORE if threshold is None else threshold,
+                threshold=_threshold(threshold),
             )
+
+    def _encode(self, frame: int) -> Any:
+        """The encoded frame; the caller holds the lock."""
+        if frame not in self._encoded:
+            self._encoded[frame] = self._predictor.encode(self._media.frame(frame))
+        self._encoded.move_to_end(frame)
+        while len(self._encoded) > ENCODED_FRAMES:
+            self._encoded.popitem(last=False)
+        return self._encoded[frame]
+
+
+def _threshold(given: float | None) -> float:
+    return DEFAULT_THRESHOLD if given is None else given

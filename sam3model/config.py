@@ -1,10 +1,10 @@
-"""Every size of the model, as frozen dataclasses: the released numbers appear here once, as the defaults.
+"""Model configuration as frozen dataclasses; the defaults are the released sizes of SAM 3.
 
-`PRESETS["sam3"]` is the released model; `PRESETS["sam3_tiny"]` is the same architecture at the size of the shipped
-weights.
-Widths that the parts share (`d_model`, `heads`, `dropout`) live in `DetectorConfig`.
+`PRESETS` names complete configurations: `sam3` and `sam3_1` as released, `sam3_tiny` for the shipped weights.
+Values shared by several modules (`d_model`, `heads`, `dropout`) live in `DetectorConfig`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from sam3model.errors import ConfigError
 
 
 def require_positive(config: Any, *names: str) -> None:
-    """Raise ConfigError for the first of these fields that is not above zero."""
+    """Raise `ConfigError` if one of the named fields is not above zero."""
     for name in names:
         if not getattr(config, name) > 0:
             raise ConfigError(f"{type(config).__name__}.{name} must be positive, not {getattr(config, name)}")
@@ -20,7 +20,10 @@ def require_positive(config: Any, *names: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ViTConfig:
-    """Vision trunk: a plain ViT with windowed and global attention blocks and axial rotary embedding."""
+    """Vision trunk: a plain ViT with windowed and global attention blocks and axial rotary embedding.
+
+    Sizes are in pixels; `window` is in tokens. `global_blocks` are the indices of the blocks with global attention.
+    """
 
     image_size: int = 1008
     patch_size: int = 14
@@ -33,36 +36,70 @@ class ViTConfig:
     global_blocks: tuple[int, ...] = (7, 15, 23, 31)
     rope_theta: float = 10000.0
     drop_path: float = 0.1
+    layer_norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
         require_positive(self, "image_size", "patch_size", "pretrain_image_size", "width", "depth", "heads", "window")
+        require_positive(self, "mlp_ratio", "rope_theta", "layer_norm_eps")
         if self.image_size % self.patch_size:
             raise ConfigError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}")
         if self.width % self.heads or (self.width // self.heads) % 4:
-            raise ConfigError(f"width {self.width} over {self.heads} heads must give a head size divisible by 4")
+            raise ConfigError(f"width {self.width} over {self.heads} heads must give a head width divisible by 4")
         if self.grid % self.window:
             raise ConfigError(f"window {self.window} does not divide the token grid {self.grid}")
         if not self.global_blocks or self.global_blocks[-1] != self.depth - 1:
-            raise ConfigError("the last block must be a global one: its output is the trunk's output")
+            raise ConfigError("the last block must be in global_blocks: its output is the output of the trunk")
 
     @property
     def grid(self) -> int:
-        """Tokens along one side of the picture."""
+        """Tokens along one side of the image."""
         return self.image_size // self.patch_size
 
     @property
     def pretrain_grid(self) -> int:
-        """Tokens along one side of the pretraining picture; the position table has this size."""
+        """Tokens along one side of the pretraining image: the size of the position table."""
         return self.pretrain_image_size // self.patch_size
 
 
 @dataclass(frozen=True, slots=True)
+class NeckHeadConfig:
+    """One feature pyramid; its last `dropped_levels` levels are in the weights but never computed."""
+
+    dropped_levels: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class NeckConfig:
-    """`Sam3DualViTDetNeck`: two feature pyramids of one shape over the trunk, for the detector and for the tracker."""
+    """Feature pyramids over the trunk: heads with the same scale factors and separate weights.
+
+    `detection` feeds the detector, `interactive` point prompts, `propagation` the tracker; in SAM 3 the tracker uses
+    `interactive` too. A head that is None does not exist.
+    """
 
     scale_factors: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5)
-    dropped_levels: int = 1
-    tracker_neck: bool = True
+    detection: NeckHeadConfig = field(default_factory=NeckHeadConfig)
+    interactive: NeckHeadConfig | None = field(default_factory=NeckHeadConfig)
+    propagation: NeckHeadConfig | None = None
+
+    def __post_init__(self) -> None:
+        for name, head in self.heads.items():
+            if not 0 <= head.dropped_levels < len(self.scale_factors):
+                raise ConfigError(
+                    f"neck.{name}.dropped_levels is {head.dropped_levels}, with {len(self.scale_factors)} scale factors"
+                )
+
+    @property
+    def heads(self) -> dict[str, NeckHeadConfig]:
+        """The existing heads by name."""
+        heads = {name: getattr(self, name) for name in NECK_HEADS}
+        return {name: head for name, head in heads.items() if head is not None}
+
+    def used(self, head: str) -> tuple[float, ...]:
+        """Scale factors of the levels that a head computes."""
+        return self.scale_factors[: len(self.scale_factors) - self.heads[head].dropped_levels]
+
+
+NECK_HEADS = ("detection", "interactive", "propagation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +114,18 @@ class TextConfig:
     vocabulary: int = 49408
     projection_dim: int = 512
     layer_scale: float | None = None
+    layer_norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
         require_positive(self, "width", "heads", "layers", "context_length", "vocabulary", "projection_dim")
+        require_positive(self, "mlp_ratio", "layer_norm_eps")
         if self.width % self.heads:
             raise ConfigError(f"text.width {self.width} is not a multiple of text.heads {self.heads}")
 
 
 @dataclass(frozen=True, slots=True)
 class GeometryConfig:
-    """Encoder of boxes, points and (optionally) masks given as prompts."""
+    """Encoder of box, point and (optionally) mask prompts."""
 
     layers: int = 3
     ffn: int = 2048
@@ -96,7 +135,7 @@ class GeometryConfig:
 
 @dataclass(frozen=True, slots=True)
 class FusionConfig:
-    """Encoder that lets image tokens attend to the prompt."""
+    """Encoder in which image tokens attend to the prompt; at least one layer."""
 
     layers: int = 6
     ffn: int = 2048
@@ -130,10 +169,10 @@ class SegmentationConfig:
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """The whole image model.
+    """The image model.
 
-    nms: instances of one prompt that share more than this part of the smaller one are one, the best-scoring; None, as
-    released, keeps all.
+    nms: of two instances of one prompt whose masks overlap by more than this (intersection over the smaller mask), only
+    the one with the higher score is kept. None, as released, keeps all.
     """
 
     d_model: int = 256
@@ -151,28 +190,64 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         require_positive(self, "d_model", "heads")
-        require_positive(self.decoder, "layers", "queries")
+        require_positive(self.geometry, "ffn", "roi_size")
+        require_positive(self.fusion, "layers", "ffn")
+        require_positive(self.decoder, "layers", "ffn", "queries")
+        require_positive(self.scoring, "hidden", "clamp")
         require_positive(self.segmentation, "groups")
         if self.d_model % self.heads or self.d_model % 4:
             raise ConfigError(f"d_model {self.d_model} must be a multiple of heads {self.heads} and of 4")
         if self.d_model % self.segmentation.groups:
             raise ConfigError(f"segmentation.groups {self.segmentation.groups} do not divide d_model {self.d_model}")
-        climbs = len(self.neck.scale_factors) - self.neck.dropped_levels - 1
-        if not 1 <= climbs <= self.segmentation.stages:
+        levels = len(self.neck.used("detection"))
+        if not 2 <= levels <= self.segmentation.stages + 1:
             raise ConfigError(
-                f"the neck leaves {climbs + 1} levels: at least 2 are needed, and segmentation.stages "
-                f"({self.segmentation.stages}) for all but the last"
+                f"the detection head of the neck has {levels} levels: give it at least 2, and at most one more than "
+                f"segmentation.stages ({self.segmentation.stages})"
             )
 
 
-def sam3() -> DetectorConfig:
-    """The released sizes: about 840 M parameters at 1008 pixels."""
-    return DetectorConfig()
+@dataclass(frozen=True, slots=True)
+class Sam3Config:
+    """A model and its parts.
+
+    Only the detector can be built today. `interactive`, `tracker` and `video` are reserved: each gets a configuration
+    type together with the module that it configures, and is None until then.
+    """
+
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    interactive: None = None
+    tracker: None = None
+    video: None = None
 
 
-def sam3_tiny() -> DetectorConfig:
-    """The sizes of the shipped weights: a few million parameters, made for two CPU cores."""
-    return DetectorConfig(
+PARTS = ("detector",)
+"""The parts that can be built."""
+
+
+def require_parts(parts: Collection[str]) -> None:
+    """Raise `ConfigError` if a part cannot be built, or if the detector, which all others use, is missing."""
+    for part in parts:
+        if part not in PARTS:
+            raise ConfigError(f"part {part!r} cannot be built by this version: choose from {', '.join(PARTS)}")
+    if "detector" not in parts:
+        raise ConfigError("parts must include 'detector'")
+
+
+def sam3() -> Sam3Config:
+    """SAM 3 as released: about 840 M parameters, 1008 pixels."""
+    return Sam3Config()
+
+
+def sam3_1() -> Sam3Config:
+    """The detector of SAM 3.1: that of SAM 3 with three neck heads of three levels."""
+    head = NeckHeadConfig(dropped_levels=0)
+    return Sam3Config(DetectorConfig(neck=NeckConfig((4.0, 2.0, 1.0), head, head, head)))
+
+
+def sam3_tiny() -> Sam3Config:
+    """The shipped weights: a few million parameters, for two CPU cores."""
+    detector = DetectorConfig(
         d_model=64,
         heads=4,
         dropout=0.0,
@@ -188,7 +263,7 @@ def sam3_tiny() -> DetectorConfig:
             global_blocks=(2, 5),
             drop_path=0.0,
         ),
-        neck=NeckConfig(scale_factors=(2.0, 1.0, 0.5, 0.5), tracker_neck=False),
+        neck=NeckConfig(scale_factors=(2.0, 1.0, 0.5, 0.5), interactive=None),
         text=TextConfig(width=64, heads=2, layers=2, context_length=16, projection_dim=64),
         geometry=GeometryConfig(layers=1, ffn=128, roi_size=3),
         fusion=FusionConfig(layers=2, ffn=192),
@@ -196,6 +271,7 @@ def sam3_tiny() -> DetectorConfig:
         scoring=ScoringConfig(hidden=128),
         nms=0.6,
     )
+    return Sam3Config(detector)
 
 
-PRESETS = {"sam3": sam3, "sam3_tiny": sam3_tiny}
+PRESETS = {"sam3": sam3, "sam3_1": sam3_1, "sam3_tiny": sam3_tiny}

@@ -75,8 +75,8 @@ class Sam3ImagePredictor:
         target = resolve_device(device)
         model, report = load_with_report(name_or_path, device=target, dtype=resolve_dtype(dtype, target))
         if compile_mode is not None:
-            compile_model(model, mode=compile_mode)
-        return cls(model, report=report)
+            compile_model(model.detector, mode=compile_mode)
+        return cls(model.detector, report=report)
 
     @property
     def device(self) -> torch.device:

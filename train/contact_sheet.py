@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sam3agent.agent.pool import Mask
-from sam3agent.render.colours import colour_of
+from sam3agent.masks import Mask
 from sam3agent.render.marks import Mark, draw_mask
+from sam3agent.render.palette import colour_of
 from sam3model.data.queries import FindQuery, Sample
 from sam3model.files import replacing
 from sam3model.structures import VISUAL

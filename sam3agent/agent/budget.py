@@ -1,4 +1,4 @@
-"""What a question may cost, and the ledger that keeps count."""
+"""What a question may cost, and the ledger that counts it."""
 
 import time
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from sam3agent.mllm.base import MLLMReply, Usage
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Calls of the MLLM (one examination is one call), phrases searched, and wall time in seconds.
+    """Maximum MLLM calls (one examination is one call), phrases searched, and wall time in seconds.
 
-    Time counts from when the picture is encoded. With the last phrase searched, what was found may still be answered.
+    Time counts from the moment the medium is encoded. After the last search, what was found can still be answered.
     """
 
     mllm_calls: int = 60
@@ -21,12 +21,13 @@ class Budget:
 
 @dataclass
 class Ledger:
-    """Mutable counts of one question. `clock` is monotonic seconds."""
+    """What one question has cost so far; mutable. steps: state transitions. clock: monotonic seconds."""
 
     budget: Budget
     clock: Callable[[], float] = time.monotonic
     mllm_calls: int = 0
     segmenter_calls: int = 0
+    steps: int = 0
     usage: Usage = field(default_factory=Usage)
     started: float = field(init=False)
 
@@ -35,27 +36,34 @@ class Ledger:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the question was asked."""
+        """Seconds since the start."""
         return self.clock() - self.started
 
     @property
     def seconds_left(self) -> float:
-        """Seconds that remain, never negative."""
+        """Seconds left, never negative."""
         return max(0.0, self.budget.seconds - self.elapsed)
 
     @property
     def calls_left(self) -> int:
-        """MLLM calls that remain."""
+        """MLLM calls left."""
         return max(0, self.budget.mllm_calls - self.mllm_calls)
 
+    @property
+    def searches_left(self) -> int:
+        """Segmenter calls left."""
+        return max(0, self.budget.segmenter_calls - self.segmenter_calls)
+
     def book(self, reply: MLLMReply) -> None:
-        """Count one reply."""
+        """Count the tokens of one reply."""
         self.usage += reply.usage
 
     def overdrawn(self) -> str:
-        """Which budget is used up so that nothing more can be asked, in words; empty while there is one."""
+        """The budget that is used up, so that no more requests are possible, in words; empty if there is none."""
         if self.calls_left == 0:
             return f"the budget of {self.budget.mllm_calls} MLLM calls is used up"
-        if self.seconds_left == 0:
-            return f"the budget of {self.budget.seconds:g} seconds is used up"
-        return ""
+        return self.overtime() if self.seconds_left == 0 else ""
+
+    def overtime(self) -> str:
+        """The sentence for a time budget that is used up."""
+        return f"the budget of {self.budget.seconds:g} seconds is used up"

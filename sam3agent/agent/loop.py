@@ -3,59 +3,42 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from sam3agent.agent.budget import Ledger
-from sam3agent.agent.decisions import (
-    JUDGEMENT_SCHEMA,
-    ExamineMasks,
-    MeasureMasks,
-    ReportNoMatch,
-    SegmentPhrase,
-    SelectMasks,
-    read_call,
-    read_judgement,
-)
+from sam3agent.agent.decisions import JUDGEMENT_SCHEMA, read_call, read_judgement
 from sam3agent.agent.messages import Conversation
-from sam3agent.agent.states import (
-    Asking,
+from sam3agent.agent.trace import Trace
+from sam3agent.agent.transitions import Limits, advance
+from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
+from sam3agent.states import (
+    ActiveState,
     Complaint,
-    End,
     Event,
     Examined,
+    FinalState,
     Finding,
     Generate,
-    LookAgain,
-    Measured,
-    NothingThere,
     OutOfBudget,
-    Search,
     Searched,
-    Selected,
     Story,
     Verify,
 )
-from sam3agent.agent.trace import Trace, reply_record
-from sam3agent.agent.transitions import Limits, advance
-from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest, Picture
-from sam3agent.tools.masks import REGISTRY
-from sam3agent.tools.registry import ToolUseError
-from sam3agent.tools.workbench import ToolResult, Workbench
+from sam3agent.tools.registry import ToolUseError, all_tools
+from sam3agent.workbench import Workbench
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 8
-"""Examinations under way at the same time."""
+CONCURRENT_EXAMINATIONS = 8
 
 
 class _BudgetSpent(Exception):  # noqa: N818 (control flow, not an error)
-    """A budget ran out while something was under way."""
+    """A budget ran out during a step."""
 
 
 @dataclass
-class Run:
-    """One question about one picture. `tell` gets a line of plain words whenever something happens."""
+class AgentLoop:
+    """One question about one medium. `tell` receives a line of text whenever something happens."""
 
     query: str
     bench: Workbench
@@ -67,92 +50,64 @@ class Run:
 
     def __post_init__(self) -> None:
         self._conversation = Conversation(self.query, self.bench)
-        self._tools = tuple(tool.schema for tool in REGISTRY.values())
-        self._heard = False
-        self._free = getattr(self.backend, "free", False)
-        self._talks = getattr(self.backend, "needs_messages", True)
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._tools = all_tools()
+        self._schemas = tuple(tool.schema for tool in self._tools.values())
+        self._replied = False
+        self._gate = asyncio.Semaphore(CONCURRENT_EXAMINATIONS)
 
-    async def run(self) -> End:
-        """Drive the question to one of its ends.
+    async def run(self) -> FinalState:
+        """Run the question to its end.
 
-        Raises `MLLMError` where the backend is unusable from the first call on, and what the segmenter raises; nothing
-        that a model says raises anything.
+        Raises `MLLMError` if the backend is unusable in the first call, and errors of the segmenter. Nothing that a
+        model replies raises an exception.
         """
         state = Generate(Story(self.query))
-        while isinstance(state, Asking):
+        while isinstance(state, ActiveState):
             event = await self._step(state)
             state = advance(state, event, self.limits)
+            self.ledger.steps += 1
             self.trace.record("state", state=type(state).__name__, masks=list(state.story.pool.ids))
         return state
 
-    async def _step(self, state: Asking) -> Event:
-        """What happens next in a state, as an event."""
+    async def _step(self, state: ActiveState) -> Event:
+        """The next event in a state."""
         if reason := self.ledger.overdrawn():
             return OutOfBudget(reason)
         try:
             return await (self._examine(state) if isinstance(state, Verify) else self._act(state))
         except ToolUseError as error:
-            self.tell(f"the reply cannot be used: {error}")
+            self.tell(f"unusable reply: {error}")
             self.trace.record("complaint", text=str(error))
             return Complaint(str(error))
         except _BudgetSpent as spent:
             return OutOfBudget(str(spent))
         except MLLMError as error:
-            if error.fatal and not self._heard:
+            if error.fatal and not self._replied:
                 raise
             return OutOfBudget(str(error))
 
-    async def _act(self, state: Asking) -> Event:
+    async def _act(self, state: ActiveState) -> Event:
         """One tool call."""
         reply = await self._decide(state)
-        call = read_call(reply, tuple(REGISTRY))
-        tool = REGISTRY[call.name]
+        call = read_call(reply, tuple(self._tools))
+        tool = self._tools[call.name]
         arguments = tool.parse(call.arguments)
-        if isinstance(arguments, SegmentPhrase):
-            arguments = self._worth_searching(state, arguments)
-            self.tell(f"searching for {', '.join(map(repr, arguments.phrases))}")
-        bench = self.bench.with_pool(state.story.pool)
-        result = await asyncio.to_thread(tool.run, bench, arguments)
-        self._record_tool(call.name, arguments.model_dump(), result)
-        return self._event(arguments, result)
-
-    def _event(self, arguments: Any, result: ToolResult) -> Event:
-        """The event that a tool call amounts to."""
-        match arguments:
-            case SegmentPhrase():
-                self.ledger.segmenter_calls += len(arguments.phrases)
-                self.tell("; ".join(result.text.splitlines()))
-                found = result.data["searches"]
-                searches = tuple(Search(s["phrase"], tuple(m["id"] for m in s["masks"])) for s in found)
-                return Searched(searches, result.pool)
-            case ExamineMasks():
-                return LookAgain(tuple(arguments.ids))
-            case MeasureMasks():
-                self.tell("measuring masks")
-                return Measured(result.text)
-            case SelectMasks():
-                return Selected(tuple(arguments.ids), arguments.reason)
-            case ReportNoMatch():
-                return NothingThere(arguments.reason)
-        return Complaint("this tool cannot be called here")
-
-    def _worth_searching(self, state: Asking, arguments: SegmentPhrase) -> SegmentPhrase:
-        """The phrases that are new and within the budget; raises `ToolUseError` where none is new."""
-        used = state.story.used_phrases
-        new = [phrase for phrase in arguments.phrases if phrase not in used]
-        if not new:
-            raise ToolUseError(f"these phrases have been searched already: {', '.join(used)}; use other words")
-        room = self.ledger.budget.segmenter_calls - self.ledger.segmenter_calls
-        if room <= 0:
+        if tool.cost == "segmenter" and not self.ledger.searches_left:
             raise _BudgetSpent(f"the budget of {self.ledger.budget.segmenter_calls} segmenter calls is used up")
-        return SegmentPhrase(phrases=new[:room])
+        if tool.progress:
+            self.tell(tool.progress(arguments))
+        result = await asyncio.to_thread(tool.run, self._bench(state), arguments)
+        self.ledger.segmenter_calls += result.segmenter_calls
+        if isinstance(result.event, Searched):
+            self.tell("; ".join(result.text.splitlines()))
+        self.trace.record_tool(call.name, arguments.model_dump(), result)
+        return result.event
 
     async def _examine(self, state: Verify) -> Event:
-        """Every pending candidate looked at, concurrently; one call stays in reserve for the answer."""
+        """Examine all pending candidates concurrently; one call is kept in reserve for the answer."""
         pending = sorted(state.pending, key=lambda i: -c.score if (c := state.story.pool.get(i)) else 0)
-        chosen = pending if self._free else pending[: max(0, self.ledger.calls_left - 1)]
-        self.tell(f"looking at {len(chosen)} mask{'s' if len(chosen) != 1 else ''}")
+        chosen = pending if self.backend.free else pending[: max(0, self.ledger.calls_left - 1)]
+        self.tell(f"examining {len(chosen)} mask{'s' if len(chosen) != 1 else ''}")
         results = await asyncio.gather(*(self._judge(state, mask_id) for mask_id in chosen), return_exceptions=True)
         findings = tuple(result for result in results if isinstance(result, Finding))
         failures = [result for result in results if isinstance(result, BaseException)]
@@ -167,11 +122,11 @@ class Run:
         return Examined(findings)
 
     async def _judge(self, state: Verify, mask_id: int) -> Finding:
-        """The finding on one candidate; bad replies are told back a few times, then it stays unsure."""
+        """The finding on one candidate. After several unusable replies it is "unsure"."""
         complaint = ""
         async with self._gate:
             for _ in range(1 + self.limits.complaints):
-                if complaint and not self._free and self.ledger.calls_left <= 1:
+                if complaint and not self.backend.free and self.ledger.calls_left <= 1:
                     break
                 reply = await self._decide(state, mask_id, complaint)
                 try:
@@ -183,51 +138,35 @@ class Run:
                     return Finding(mask_id, judgement.verdict, judgement.reason)
         return Finding(mask_id, "unsure", f"no usable judgement: {complaint}")
 
-    async def _decide(self, state: Asking, candidate: int | None = None, complaint: str = "") -> MLLMReply:
-        """One reply, counted, timed and traced."""
-        cost = 0 if self._free else 1
+    async def _decide(self, state: ActiveState, candidate: int | None = None, complaint: str = "") -> MLLMReply:
+        """One reply, within the budgets, recorded in ledger and trace."""
+        cost = 0 if self.backend.free else 1
         if cost and not self.ledger.calls_left:
             raise _BudgetSpent(self.ledger.overdrawn())
-        messages = self._conversation.compose(state, candidate, complaint) if self._talks else ()
+        verifying = isinstance(state, Verify)
         request = MLLMRequest(
-            messages=messages,
-            tools=() if isinstance(state, Verify) else self._tools,
-            json_schema=JUDGEMENT_SCHEMA if isinstance(state, Verify) else None,
+            messages=self._conversation.compose(state, candidate, complaint) if self.backend.needs_messages else (),
+            tools=() if verifying else self._schemas,
+            json_schema=JUDGEMENT_SCHEMA if verifying else None,
             timeout_s=self.ledger.seconds_left,
             state=state,
-            bench=self.bench.with_pool(state.story.pool),
+            bench=self._bench(state),
             candidate=candidate,
         )
         self.ledger.mllm_calls += cost
         try:
             reply = await asyncio.wait_for(self.backend.decide(request), max(self.ledger.seconds_left, 0.01))
         except TimeoutError:
-            raise _BudgetSpent(f"the budget of {self.ledger.budget.seconds:g} seconds is used up") from None
-        self._heard = True
+            raise _BudgetSpent(self.ledger.overtime()) from None
+        self._replied = True
         self.ledger.mllm_calls += reply.calls - cost
         self.ledger.book(reply)
-        self._record_reply(state, request, reply)
+        self.trace.record_exchange(type(state).__name__, request, reply)
         return reply
 
-    def _record_reply(self, state: Asking, request: MLLMRequest, reply: MLLMReply) -> None:
-        parts = [part for message in request.messages[2:] for part in message.parts]
-        sent = [part for m in request.messages for part in m.parts if isinstance(part, Picture) and part.was_sent]
-        common = {"state": type(state).__name__, "candidate": request.candidate}
-        texts = [part.text for part in parts if not isinstance(part, Picture)]
-        self.trace.record("ask", **common, texts=texts, pictures=self.trace.keep(sent))
-        self.trace.record("reply", **common, **reply_record(reply))
-
-    def _record_tool(self, name: str, arguments: dict[str, Any], result: ToolResult) -> None:
-        if self.trace.folder is None:
-            return
-        found = [mask for search in result.data.get("searches", ()) for mask in search["masks"]]
-        pool = {candidate.id: candidate for candidate in result.pool.candidates}
-        masks = [
-            {"id": c.id, "phrases": [list(pair) for pair in c.phrases], "rle": c.mask.to_rle()}
-            for mask_id in dict.fromkeys(mask["id"] for mask in found)
-            if (c := pool.get(mask_id))
-        ]
-        pictures = self.trace.keep(result.pictures) if found else []
-        self.trace.record(
-            "tool", name=name, arguments=arguments, data=dict(result.data), masks=masks, pictures=pictures
+    def _bench(self, state: ActiveState) -> Workbench:
+        """The workbench as a tool sees it in this state."""
+        story = state.story
+        return replace(
+            self.bench, pool=story.pool, used_phrases=story.used_phrases, searches_left=self.ledger.searches_left
         )

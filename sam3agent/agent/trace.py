@@ -1,32 +1,37 @@
-"""The trace: one JSON object a line, written as things happen, with picture files beside it.
+"""The trace: one JSON object per line, written as things happen, with image files beside it.
 
-Records: `start`, `ask` (texts and pictures sent), `reply`, `complaint`, `tool` (with the masks of a search as COCO
-RLE), `finding`, `state`, `end`. They hold all that `replay` needs to draw or run a question again without a model.
+Records: `start`, `ask` (texts and images sent), `reply`, `complaint`, `tool` (with the masks of a search as COCO RLE),
+`finding`, `state`, `end`. They hold all that `replay` needs to draw or rerun a question without a model. The start
+record has the `version` of the format; traces without one are version 0, and are read too.
 """
 
+import hashlib
 import json
 import logging
-import re
 import time
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sam3agent.mllm.base import MLLMReply, Picture, ToolCall, Usage
+from sam3agent.images import EvidenceKey, LazyImage
+from sam3agent.mllm.base import MLLMReply, MLLMRequest, Text, ToolCall, Usage
+from sam3agent.states import Searched
+from sam3agent.tools.registry import ToolResult
 from sam3model.errors import InputError
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "trace.jsonl"
+VERSION = 1
+MAX_NAME = 80
 
 
 class Trace:
-    """Writes into a folder, or nowhere if there is none. Every line is flushed, so a broken run leaves its trace."""
+    """Writes into a folder, or nowhere if it is None. Every line is flushed, so that a crash leaves a usable trace."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
-        self._written: set[str] = set()
+        self._kept: dict[tuple[EvidenceKey, bytes], str] = {}
         self._started = time.monotonic()
         self._file = (folder / FILE_NAME).open("w", encoding="utf-8", errors="backslashreplace") if folder else None
 
@@ -43,18 +48,43 @@ class Trace:
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
 
-    def keep(self, pictures: Iterable[Picture]) -> list[str]:
-        """Write pictures that are not there yet; their file names."""
+    def record_exchange(self, state: str, request: MLLMRequest, reply: MLLMReply) -> None:
+        """Append what was sent to a backend in a state, without the constant first messages, and its reply."""
+        if self._file is None:
+            return
+        common = {"state": state, "candidate": request.candidate}
+        texts = [part.text for message in request.messages[2:] for part in message.parts if isinstance(part, Text)]
+        images = [part for message in request.messages for part in message.parts if isinstance(part, LazyImage)]
+        self.record("ask", **common, texts=texts, images=self.keep(image for image in images if image.was_sent))
+        self.record("reply", **common, **reply_record(reply))
+
+    def record_tool(self, name: str, arguments: dict[str, Any], result: ToolResult) -> None:
+        """Append a tool call with the masks that it found."""
+        if self._file is None:
+            return
+        searches = result.event.searches if isinstance(result.event, Searched) else ()
+        found = dict.fromkeys(mask_id for search in searches for mask_id in search.found)
+        masks = [
+            {"id": c.id, "phrases": [list(pair) for pair in c.phrases], "frames": c.masklet.to_json()}
+            for mask_id in found
+            if (c := result.pool.get(mask_id))
+        ]
+        images = self.keep(result.images) if found else []
+        self.record("tool", name=name, arguments=arguments, data=dict(result.data), masks=masks, images=images)
+
+    def keep(self, images: Iterable[LazyImage]) -> list[str]:
+        """Write images that are not there yet, each under a name of its own; their file names."""
         if self.folder is None:
             return []
         names = []
-        for picture in pictures:
-            name = f"pictures/{_file_name(picture.label)}.jpg"
-            if name not in self._written:
-                (self.folder / "pictures").mkdir(exist_ok=True)
-                (self.folder / name).write_bytes(picture.data)
-                self._written.add(name)
-            names.append(name)
+        for image in images:
+            content = image.key, hashlib.blake2b(image.data, digest_size=16).digest()
+            if content not in self._kept:
+                name = self._free_name(image.key)
+                (self.folder / "images").mkdir(exist_ok=True)
+                (self.folder / name).write_bytes(image.data)
+                self._kept[content] = name
+            names.append(self._kept[content])
         return names
 
     def close(self) -> None:
@@ -62,11 +92,13 @@ class Trace:
         if self._file is not None:
             self._file.close()
 
-
-def _file_name(label: str) -> str:
-    """A label as a file name; a long one is cut and told apart from others by a checksum."""
-    name = re.sub(r"[^a-z0-9]+", "-", label.lower())
-    return name if len(name) <= 80 else f"{name[:71]}-{zlib.crc32(label.encode()):08x}"
+    def _free_name(self, key: EvidenceKey) -> str:
+        """A file name for an image; a second image with the same key gets a number."""
+        stem = str(key)
+        if len(stem) > MAX_NAME:
+            stem = f"{stem[:MAX_NAME]}-{hashlib.blake2b(stem.encode(), digest_size=4).hexdigest()}"
+        taken = sum(other == key for other, _ in self._kept)
+        return f"images/{stem}{f'_{taken + 1}' if taken else ''}.jpg"
 
 
 def reply_record(reply: MLLMReply) -> dict[str, Any]:
@@ -93,10 +125,10 @@ def read_reply(record: dict[str, Any]) -> MLLMReply:
 
 
 def read_trace(path: Path) -> list[dict[str, Any]]:
-    """The records of a trace file, or of the folder that holds it.
+    """The records of a trace file, or of the folder that holds it, as version 1 has them.
 
-    A last line that was cut off, as by a process that was killed, is left out with a warning. Raises `InputError`
-    where it is no trace, or where any other line is broken.
+    An incomplete last line, as a killed process leaves it, is skipped with a warning. Raises `InputError` if the file
+    is not a trace, is of a newer version, or if any other line is damaged.
     """
     path = path / FILE_NAME if path.is_dir() else path
     try:
@@ -110,15 +142,27 @@ def read_trace(path: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             if not records or number < lines[-1][0]:
                 raise InputError(f"{path} is not a trace of sam3agent: line {number}: {error}") from error
-            log.warning("the last line of %s was cut off and is left out", path)
+            log.warning("skipped the incomplete last line of %s", path)
     if not records or records[0].get("event") != "start":
         raise InputError(f"{path} is not a trace of sam3agent: it does not begin with a start record")
-    return records
+    version = records[0].get("version", 0)
+    if version not in range(VERSION + 1):
+        raise InputError(f"{path} is a trace of version {version}; this sam3agent reads up to {VERSION}: update it")
+    return records if version else [_upgraded(record) for record in records]
 
 
 def _record(line: bytes) -> dict[str, Any]:
-    """The record of a line; raises `ValueError` where it holds none."""
+    """The record of a line. Raises `ValueError` if it is none."""
     record = json.loads(line)
     if not isinstance(record, dict) or "event" not in record:
-        raise ValueError("no record of an event")
+        raise ValueError("not a trace record")
+    return record
+
+
+def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of version 0, whose masks had one frame, as version 1 has it."""
+    if record["event"] == "start":
+        return {**record, "image": record["picture"]}
+    if record["event"] == "tool":
+        return {**record, "masks": [{**mask, "frames": {"0": mask["rle"]}} for mask in record["masks"]]}
     return record

@@ -1,20 +1,21 @@
-"""The only mover of states: `advance(state, event, limits) -> state`. Pure; no model, no clock, no picture."""
+"""How states advance: `advance(state, event, limits) -> state`. A pure function without model, clock or image."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
-from sam3agent.agent.states import (
+from sam3agent.pool import missing_masks
+from sam3agent.states import (
+    ActiveState,
     Answered,
-    Asking,
     Complaint,
     Event,
     Examined,
     Exhausted,
     Generate,
     LookAgain,
-    Measured,
     NoMatch,
-    NothingThere,
+    NothingMatches,
+    Observed,
     OutOfBudget,
     Refine,
     Searched,
@@ -27,35 +28,57 @@ from sam3agent.agent.states import (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """complaints: bad replies in a row before giving up. rounds: searches, looks and measurements in one question."""
+    """complaints: unusable replies in a row before giving up. rounds: tool calls in one question."""
 
     complaints: int = 3
     rounds: int = 12
 
 
-def advance(state: Asking, event: Event, limits: Limits = Limits()) -> State:
-    """The state after an event. An event that does not fit the state is a complaint, so no sequence can go astray."""
+def advance(state: ActiveState, event: Event, limits: Limits = Limits()) -> State:
+    """The state after an event. An event that does not fit the state becomes a complaint that says why."""
+    if objection := _objection(state, event):
+        return _complain(state, objection, limits)
     story = state.story
     match event:
         case OutOfBudget():
             return Exhausted(story, best_ids(story), event.reason)
         case Complaint():
             return _complain(state, event.text, limits)
-        case NothingThere() if not isinstance(state, Verify):
+        case NothingMatches():
             return NoMatch(story, event.reason)
-        case Searched() if not isinstance(state, Verify):
-            return _searched(story, event, limits)
-        case Examined() if isinstance(state, Verify):
-            return Refine(_judged(story, event))
-        case Selected() | LookAgain() if isinstance(state, Refine):
-            if missing := story.pool.missing(event.ids):
-                return _complain(state, no_such_mask(missing, story.pool.ids), limits)
-            if isinstance(event, Selected):
-                return Answered(story, event.ids, event.reason)
-            return _bounded(Verify(_moved_on(story), event.ids), limits)
-        case Measured() if isinstance(state, Refine):
-            return _bounded(Refine(_moved_on(story, facts=event.facts)), limits)
-    return _complain(state, "there are no masks yet; search with segment_phrase, or report_no_match", limits)
+        case Searched():
+            return _after_search(story, event, limits)
+        case Examined():
+            return Refine(_with_findings(story, event))
+        case Selected():
+            return Answered(story, event.ids, event.reason)
+        case LookAgain():
+            return _bounded(Verify(_next_round(story), event.ids), limits)
+        case Observed():
+            story = replace(_next_round(story), facts=event.facts, shown=event.images)
+            return _bounded(replace(state, story=story), limits)
+        case _:
+            assert_never(event)
+
+
+def _objection(state: ActiveState, event: Event) -> str:
+    """Why an event does not fit a state; empty if it fits."""
+    match event:
+        case OutOfBudget() | Complaint():
+            return ""
+        case Examined():
+            return "" if isinstance(state, Verify) else "no masks are being examined; call a tool"
+        case _ if isinstance(state, Verify):
+            return "masks are being examined; reply with the judgement of the mask shown"
+        case Selected() | LookAgain():
+            if isinstance(state, Generate):
+                return "there are no masks yet; search with segment_phrase, or call report_no_match"
+            missing = state.story.pool.missing(event.ids)
+            return missing_masks(missing, state.story.pool.ids) if missing else ""
+        case Searched() | NothingMatches() | Observed():
+            return ""
+        case _:
+            assert_never(event)
 
 
 def best_ids(story: Story) -> tuple[int, ...]:
@@ -67,20 +90,14 @@ def best_ids(story: Story) -> tuple[int, ...]:
     return tuple(mask_id for mask_id in story.pool.ids if mask_id in latest)
 
 
-def no_such_mask(missing: Iterable[int], alive: Iterable[int]) -> str:
-    """The sentence for ids that do not exist."""
-    those = ", ".join(str(mask_id) for mask_id in missing)
-    return f"there is no mask {those}; the masks are {', '.join(str(mask_id) for mask_id in alive) or 'none yet'}"
+def _next_round(story: Story) -> Story:
+    """One more round done; observations and complaints are cleared."""
+    return replace(story, rounds=story.rounds + 1, facts="", shown=(), complaint="", complaints=0)
 
 
-def _moved_on(story: Story, facts: str = "") -> Story:
-    """One more round done, complaints forgotten."""
-    return replace(story, rounds=story.rounds + 1, facts=facts, complaint="", complaints=0)
-
-
-def _searched(story: Story, event: Searched, limits: Limits) -> State:
+def _after_search(story: Story, event: Searched, limits: Limits) -> State:
     story = replace(
-        _moved_on(story), pool=event.pool, searches=story.searches + event.searches, latest=len(event.searches)
+        _next_round(story), pool=event.pool, searches=story.searches + event.searches, latest=len(event.searches)
     )
     found = dict.fromkeys(mask_id for search in event.searches for mask_id in search.found)
     pending = tuple(c.id for mask_id in found if (c := event.pool.get(mask_id)) and c.verdict is None)
@@ -89,8 +106,8 @@ def _searched(story: Story, event: Searched, limits: Limits) -> State:
     return _bounded(Refine(story) if len(event.pool) else Generate(story), limits)
 
 
-def _judged(story: Story, event: Examined) -> Story:
-    """Verdicts written down, rejected masks discarded."""
+def _with_findings(story: Story, event: Examined) -> Story:
+    """Verdicts recorded, rejected candidates discarded."""
     pool = story.pool
     for finding in event.findings:
         pool = pool.judge(finding.id, finding.verdict, finding.reason)
@@ -99,14 +116,14 @@ def _judged(story: Story, event: Examined) -> Story:
     return replace(story, pool=pool, rejected=story.rejected + rejected, complaint="", complaints=0)
 
 
-def _complain(state: Asking, text: str, limits: Limits) -> State:
+def _complain(state: ActiveState, text: str, limits: Limits) -> State:
     story = replace(state.story, complaint=text, complaints=state.story.complaints + 1)
     if story.complaints > limits.complaints:
         return Exhausted(story, best_ids(story), f"{story.complaints} unusable replies in a row; the last one: {text}")
     return replace(state, story=story)
 
 
-def _bounded(state: Asking, limits: Limits) -> State:
+def _bounded(state: ActiveState, limits: Limits) -> State:
     story = state.story
     if story.rounds > limits.rounds:
         return Exhausted(story, best_ids(story), f"no answer after {limits.rounds} rounds")

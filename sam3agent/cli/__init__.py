@@ -1,4 +1,4 @@
-"""The command line: `sam3agent ask`, `segment`, `replay`, `doctor`, `mcp`, `weights`; importing it is cheap."""
+"""The command line. Each command is one module, imported when it runs, so that `sam3agent --help` is fast."""
 
 from sam3agent.cli.app import main
 

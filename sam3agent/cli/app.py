@@ -1,6 +1,6 @@
-"""The commands, and what happens when one fails: one line on stderr and an exit code, never a traceback.
+"""The commands, and how failures are reported: one line on stderr and an exit code, never a traceback.
 
-Exit codes: 0 ran to an end, 2 bad input or settings, 1 a failure (weights, MLLM server, …), 130 interrupted.
+Exit codes: 0 finished, 1 failed (MLLM server, …), 2 invalid input, settings or weights, 130 interrupted.
 """
 
 import logging
@@ -15,36 +15,40 @@ from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
 
 app = typer.Typer(
     name="sam3agent",
-    help="Ask a picture a question in plain words and get masks back, with the evidence.",
+    help="Ask a question about an image in plain words and get masks back, with the evidence.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-Image = Annotated[str, typer.Argument(help='A picture file, or "-" for standard input.', metavar="IMAGE")]
+_BOX, _POINT = "x0,y0,x1,y1 in pixels; repeatable", "x,y in pixels; repeatable"
+
+Image = Annotated[str, typer.Argument(help='An image file, or "-" for standard input.', metavar="IMAGE")]
 Weights = Annotated[
-    str | None, typer.Option(help="tiny (shipped), facebook/sam3, or a path to weights.", show_default="tiny")
+    str | None, typer.Option(help="tiny (included), facebook/sam3, or a path to weights.", show_default="tiny")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
 Dtype = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.", show_default="auto")]
-Threshold = Annotated[float | None, typer.Option(help="Least score of a mask, 0..1.", show_default="0.5")]
+Threshold = Annotated[float | None, typer.Option(help="Minimum mask score, 0..1.", show_default="0.5")]
 Backend = Annotated[
     str | None,
     typer.Option(
         "--mllm",
         help="rules (no MLLM), openai (any compatible server) or vllm (in this process).",
-        show_default="openai where --model or --base-url is set, else rules",
+        show_default="openai if --model or --base-url is given, else rules",
     ),
 ]
 Model = Annotated[str | None, typer.Option(help="Name of the MLLM.")]
-BaseUrl = Annotated[str | None, typer.Option(help="Address of the server, e.g. http://localhost:8000/v1.")]
-ApiKey = Annotated[str | None, typer.Option(help="Its key; better set SAM3AGENT_API_KEY.")]
-Out = Annotated[
-    Path | None, typer.Option(help="Folder for the results.", show_default="sam3agent-out/NAME-N", file_okay=False)
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is going on.")]
+BaseUrl = Annotated[str | None, typer.Option(help="URL of the MLLM server, e.g. http://localhost:8000/v1.")]
+ApiKey = Annotated[str | None, typer.Option(help="API key of the MLLM server; prefer the variable SAM3AGENT_API_KEY.")]
+Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", file_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls.", show_default="60")]
+MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of searches.", show_default="20")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time in seconds.", show_default="300")]
+Timeout = Annotated[float | None, typer.Option(help="Maximum time of one MLLM call in seconds.", show_default="120")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more about what happens.")]
 
 
 @app.command()
@@ -60,14 +64,16 @@ def ask(
     out: Out = None,
     as_json: AsJson = False,
     threshold: Threshold = None,
-    max_calls: Annotated[int | None, typer.Option(help="Most MLLM calls.", show_default="60")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Most seconds.", show_default="300")] = None,
+    max_calls: MaxCalls = None,
+    max_segmenter_calls: MaxSegmenterCalls = None,
+    max_seconds: MaxSeconds = None,
+    timeout: Timeout = None,
     device: Device = None,
     dtype: Dtype = None,
     verbose: Verbose = False,
 ) -> None:
-    """Answer a question about a picture with masks."""
-    from sam3agent.cli.asking import run_ask
+    """Answer a question about an image with masks."""
+    from sam3agent.cli.ask import run_ask
 
     run_ask(image, query, _settings(context), as_json=as_json, verbose=verbose)
 
@@ -76,11 +82,17 @@ def ask(
 def segment(
     context: typer.Context,
     image: Image,
-    phrase: Annotated[list[str] | None, typer.Option(help="A short noun phrase; may be repeated.")] = None,
-    box: Annotated[list[str] | None, typer.Option(help="x0,y0,x1,y1 in pixels, around an example.")] = None,
-    negative_box: Annotated[list[str] | None, typer.Option(help="x0,y0,x1,y1 around a counter-example.")] = None,
-    point: Annotated[list[str] | None, typer.Option(help="x,y in pixels, on the thing.")] = None,
-    negative_point: Annotated[list[str] | None, typer.Option(help="x,y in pixels, off the thing.")] = None,
+    phrase: Annotated[list[str] | None, typer.Option(help="A short noun phrase; repeatable.")] = None,
+    box: Annotated[
+        list[str] | None, typer.Option(help="x0,y0,x1,y1 in pixels: a positive example; repeatable.")
+    ] = None,
+    negative_box: Annotated[
+        list[str] | None, typer.Option(help="x0,y0,x1,y1 in pixels: a negative example; repeatable.")
+    ] = None,
+    point: Annotated[list[str] | None, typer.Option(help="x,y in pixels: a point on the object; repeatable.")] = None,
+    negative_point: Annotated[
+        list[str] | None, typer.Option(help="x,y in pixels: a point not on the object; repeatable.")
+    ] = None,
     weights: Weights = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -89,23 +101,23 @@ def segment(
     dtype: Dtype = None,
     verbose: Verbose = False,
 ) -> None:
-    """Segment by phrase, boxes or points, without the agent."""
-    from sam3agent.cli.segmenting import Marks, run_segment
+    """Find all instances of phrases, or of what example boxes and points show, without the agent."""
+    from sam3agent.cli.segment import Examples, run_segment
 
-    marks = Marks(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
-    run_segment(image, tuple(phrase or ()), marks, _settings(context), as_json=as_json, verbose=verbose)
+    examples = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
+    run_segment(image, tuple(phrase or ()), examples, _settings(context), as_json=as_json, verbose=verbose)
 
 
 @app.command()
 def replay(
-    trace: Annotated[Path, typer.Argument(help="A trace.jsonl, or the folder that holds it.")],
+    trace: Annotated[Path, typer.Argument(help="A trace.jsonl file, or the folder that contains it.")],
     rerun: Annotated[bool, typer.Option(help="Run the state machine again on the recorded replies.")] = False,
     out: Out = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show the steps of a recorded question and draw its answer again, without any model."""
-    from sam3agent.cli.replaying import run_replay
+    """Show the steps of a recorded question and draw its answer, without any model."""
+    from sam3agent.cli.replay import run_replay
 
     run_replay(trace, rerun=rerun, out=out, as_json=as_json, verbose=verbose)
 
@@ -122,7 +134,7 @@ def doctor(
     dtype: Dtype = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether everything is in place: versions, device, weights, MLLM server."""
+    """Check versions, device, weights and MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
     raise typer.Exit(run_doctor(_settings(context), as_json=as_json))
@@ -137,25 +149,37 @@ def mcp(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results.", show_default="sam3agent-out", file_okay=False)
+        Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out", file_okay=False)
     ] = None,
     threshold: Threshold = None,
+    max_calls: MaxCalls = None,
+    max_segmenter_calls: MaxSegmenterCalls = None,
+    max_seconds: MaxSeconds = None,
+    timeout: Timeout = None,
     device: Device = None,
     dtype: Dtype = None,
-    root: Annotated[list[Path] | None, typer.Option(help="Folder that pictures may be read from; repeatable.")] = None,
+    root: Annotated[list[Path] | None, typer.Option(help="Folder that images may be read from; repeatable.")] = None,
     http: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve over HTTP there, at /mcp, instead of stdin and stdout."),
+        typer.Option(metavar="HOST:PORT", help="Serve over HTTP at this address (path /mcp), not stdin and stdout."),
     ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Serve the tools over MCP, on standard input and output or over HTTP."""
-    from sam3agent.cli.serving import run_mcp
+    from sam3agent.cli.mcp import run_mcp
 
     run_mcp(_settings(context), tuple(root or ()), http, verbose=verbose)
 
 
-weights_app = typer.Typer(help="Look at weights files and convert them.", no_args_is_help=True, rich_markup_mode=None)
+@app.command()
+def tools() -> None:
+    """Print the reference of the tools that an MLLM or an MCP client can call, as Markdown."""
+    from sam3agent.tools.registry import tool_reference
+
+    sys.stdout.write(tool_reference())
+
+
+weights_app = typer.Typer(help="Inspect and convert weights files.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(weights_app, name="weights")
 
 
@@ -163,7 +187,7 @@ app.add_typer(weights_app, name="weights")
 def weights_info(
     name: Annotated[str, typer.Argument(help="tiny, facebook/sam3, or a path.")], as_json: AsJson = False
 ) -> None:
-    """Say what a weights file holds."""
+    """Show what a weights file contains."""
     from sam3agent.cli.weights import run_info
 
     run_info(name, as_json=as_json)
@@ -172,7 +196,7 @@ def weights_info(
 @weights_app.command("convert")
 def weights_convert(
     source: Annotated[str, typer.Argument(help="tiny, facebook/sam3, or a path.")],
-    target: Annotated[Path, typer.Argument(help="The file or folder to write.")],
+    target: Annotated[Path, typer.Argument(help="File or folder to write.")],
     layout: Annotated[str, typer.Option(help="native, official or transformers.")] = "native",
 ) -> None:
     """Write weights in another layout."""
@@ -182,19 +206,14 @@ def weights_convert(
 
 
 def _settings(context: typer.Context) -> dict[str, Any]:
-    """The flags of a command that are settings, which all commands call by one name; None where not given."""
+    """The flags of a command that are settings; None if not given."""
     from sam3agent.config import Settings
 
     return {name: value for name, value in context.params.items() if name in Settings.model_fields}
 
 
-def configure_logging(verbose: bool) -> None:
-    """Log to stderr: warnings, or everything with --verbose."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: run a command, and turn failures into one line and an exit code."""
+    """Entry point: run a command; a failure becomes one line and an exit code."""
     sys.exit(guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False)))
 
 

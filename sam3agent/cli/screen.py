@@ -1,17 +1,23 @@
-"""What the user sees: live lines on stderr while work goes on, the result on stdout."""
+"""What the user sees: status lines on stderr while work goes on, the result on stdout."""
 
 import json
+import logging
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sam3agent.answer import Answer, AnswerMask, fresh_folder
+from sam3agent.answer import Answer, SelectedMask, SelectionFiles, fresh_folder
+
+
+def configure_logging(verbose: bool) -> None:
+    """Log to stderr: warnings, or everything with --verbose."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
 
 
 class Status:
-    """Lines of status on stderr: one line rewritten in a terminal, plain lines elsewhere only with `verbose`."""
+    """Status lines on stderr: one line rewritten in a terminal, else one line each, none if `quiet`."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._live = sys.stderr.isatty() and not quiet and not verbose
@@ -34,50 +40,57 @@ class Status:
 
 
 def say(text: str) -> None:
-    """A line of the result."""
+    """Print a line of the result."""
     sys.stdout.write(text + "\n")
 
 
 def say_json(value: Any) -> None:
-    """One JSON object, and nothing else, on stdout."""
+    """Print one JSON object."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def say_answer(answer: Answer) -> None:
-    """An answer for people."""
-    masks = _counted(len(answer.masks), "mask")
+    """Print an answer for people."""
+    masks, costs = counted(len(answer.masks), "mask"), answer.costs
     head = {
         "answered": masks,
         "no_match": "no match",
-        "exhausted": f"gave up; the best so far is {masks}",
+        "exhausted": f"no final answer; best so far: {masks}",
     }[answer.status]
     say(f"{head}: {answer.reason}" if answer.reason else head)
     for mask in answer.masks:
         say_mask(mask)
-    calls = f"{_counted(answer.segmenter_calls, 'search', 'es')}, {_counted(answer.mllm_calls, 'MLLM call')}"
-    tokens = f" ({answer.usage.prompt_tokens + answer.usage.completion_tokens} tokens)" if answer.mllm_calls else ""
-    steps, by = _counted(answer.steps, "step"), f"{answer.weights} + {answer.backend}"
-    say(f"{steps}, {calls}{tokens}, {answer.elapsed_s:.2f} s, {by}")
-    if answer.overlay_path:
-        say(f"overlay {answer.overlay_path}")
-        say(f"masks   {answer.masks_path}")
+    calls = f"{counted(costs.segmenter_calls, 'search', 'es')}, {counted(costs.mllm_calls, 'MLLM call')}"
+    tokens = f" ({costs.usage.prompt_tokens + costs.usage.completion_tokens} tokens)" if costs.mllm_calls else ""
+    say(
+        f"{counted(costs.steps, 'step')}, {calls}{tokens}, {costs.elapsed_s:.2f} s, {answer.weights} + {answer.backend}"
+    )
+    say_files(answer.selection.files)
     if answer.trace_path:
         say(f"trace   {answer.trace_path}")
 
 
-def _counted(number: int, noun: str, ending: str = "s") -> str:
+def say_files(files: SelectionFiles | None) -> None:
+    """Print where a selection was saved."""
+    if files:
+        say(f"overlay {files.overlay}")
+        say(f"masks   {files.masks}")
+
+
+def say_mask(mask: SelectedMask) -> None:
+    """Print one mask in a line."""
+    box = ",".join(str(side) for side in mask.box)
+    say(f'  mask {mask.id}  score {mask.score:.2f}  box {box}  {mask.area} px  "{mask.phrase}"')
+
+
+def counted(number: int, noun: str, ending: str = "s") -> str:
+    """A number with its noun, in the plural unless it is 1."""
     return f"{number} {noun}{'' if number == 1 else ending}"
 
 
-def say_mask(mask: AnswerMask) -> None:
-    """One mask in a line."""
-    box = ",".join(str(side) for side in mask.box)
-    say(f'  mask {mask.id}  score {mask.score:.2f}  box {box}  {mask.stored.area} px  "{mask.phrase}"')
-
-
 def output_folder(out: Path | None, image: str) -> AbstractContextManager[Path]:
-    """The folder asked for, else a fresh one: sam3agent-out/NAME-1, -2, …"""
+    """The given folder, else a new one: sam3agent-out/NAME-1, -2, …"""
     if out is not None:
         return nullcontext(out)
-    stem = "stdin" if image == "-" else Path(image).stem or "picture"
+    stem = "stdin" if image == "-" else Path(image).stem or "image"
     return fresh_folder(Path("sam3agent-out"), stem)

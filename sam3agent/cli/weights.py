@@ -15,7 +15,7 @@ def run_info(name: str, *, as_json: bool) -> None:
     from sam3model.checkpoint import load_with_report
 
     model, report = load_with_report(name)
-    config = model.config
+    config = model.config.detector
     value = {
         "source": report.source,
         "layout": report.layout.value,
@@ -23,7 +23,7 @@ def run_info(name: str, *, as_json: bool) -> None:
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "image_size": config.vit.image_size,
         "loaded": report.loaded,
-        "tracker": report.tracker,
+        "tracker": report.unused,
         "recomputed": report.recomputed,
         "absent": list(report.absent),
         "metadata": _further(report.metadata),
@@ -59,4 +59,6 @@ def run_convert(source: str, target: Path, layout: str) -> None:
 
 def _further(metadata: Mapping[str, str]) -> dict[str, str]:
     """What a file's header says beyond its layout and sizes, such as a training record."""
-    return {key: text for key, text in metadata.items() if key not in ("config", "format")}
+    from sam3model.checkpoint.header import HEADER_FIELDS
+
+    return {key: text for key, text in metadata.items() if key not in HEADER_FIELDS}

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sam3agent.mllm.base import Finish, MLLMReply, MLLMRequest, ToolCall, Usage
+from sam3agent.mllm.base import MLLM, Finish, MLLMReply, MLLMRequest, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBadReplyError, MLLMUnknownModelError
 from sam3agent.mllm.profiles import PROFILES, Profile, profile_for, step_down
-from sam3agent.mllm.tool_text import parse_tool_text
 from sam3agent.mllm.transport import Endpoint, RefusedOptionError, Transport
 from sam3agent.mllm.wire import to_messages
 from sam3model.errors import ConfigError
@@ -22,7 +21,7 @@ HOSTED_URL = "https://api.openai.com/v1"
 LOCAL_URL = "http://127.0.0.1:8000/v1"
 
 
-class OpenAIBackend:
+class OpenAIBackend(MLLM):
     """Asks an OpenAI-compatible server.
 
     model: empty to use the only model that the server has. max_tokens: the longest reply.
@@ -38,6 +37,7 @@ class OpenAIBackend:
         self.max_tokens = max_tokens
         self.profile = PROFILES[profile] if profile else profile_for(endpoint.base_url)
         self._transport = Transport(endpoint)
+        self.name = self._named()
 
     @classmethod
     def from_settings(cls, settings: "Settings", environment: Mapping[str, str] | None = None) -> "OpenAIBackend":
@@ -54,8 +54,7 @@ class OpenAIBackend:
         endpoint = Endpoint(url, own or theirs, read_s=settings.timeout, reply_s=settings.timeout)
         return cls(endpoint, settings.model or "")
 
-    @property
-    def name(self) -> str:
+    def _named(self) -> str:
         """`openai:` and the model, or the server's host while the model is not known."""
         return f"openai:{self.model or urlsplit(self._transport.endpoint.base_url).netloc}"
 
@@ -78,7 +77,7 @@ class OpenAIBackend:
                     raise
                 self.profile = lesser
             else:
-                return _reply(body, text_calls=bool(request.tools))
+                return _reply(body)
 
     async def models(self) -> list[str]:
         """Names of the models that the server offers. Raises: `MLLMError`."""
@@ -97,6 +96,7 @@ class OpenAIBackend:
                     f"Name a model with --model; {self._transport.endpoint.base_url} has {has}."
                 )
             self.model = offered[0]
+            self.name = self._named()
         return self.model
 
 
@@ -138,7 +138,7 @@ def _sent(request: MLLMRequest, profile: Profile) -> set[str]:
     return sent
 
 
-def _reply(body: Mapping[str, Any], *, text_calls: bool) -> MLLMReply:
+def _reply(body: Mapping[str, Any]) -> MLLMReply:
     """The reply in a chat completion; whatever is missing or odd in it comes out empty, for the agent to complain of.
 
     Raises: `MLLMBadReplyError` for an error that came in place of a completion, as some gateways send with status 200.
@@ -152,8 +152,6 @@ def _reply(body: Mapping[str, Any], *, text_calls: bool) -> MLLMReply:
     text = refusal if isinstance(refusal, str) and refusal else _text(message.get("content"))
     calls = message.get("tool_calls")
     tool_calls = tuple(map(_tool_call, calls)) if isinstance(calls, list) else ()
-    if text_calls and not tool_calls:
-        tool_calls = parse_tool_text(text)
     return MLLMReply(text, tool_calls, _finish(choice.get("finish_reason"), bool(refusal)), _usage(body.get("usage")))
 
 

@@ -4,14 +4,13 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sam3agent.mllm.base import MLLMReply, MLLMRequest, Usage
+from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest, Usage
 from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableError
 from sam3agent.mllm.profiles import Profile
-from sam3agent.mllm.tool_text import parse_tool_text
 from sam3agent.mllm.wire import to_messages
 from sam3model.errors import ConfigError
 
@@ -25,7 +24,7 @@ IN_PROCESS = Profile("vllm in process", tools=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ChatInput:
     """One question as vLLM takes it: messages in OpenAI's terms, and the JSON schema of the reply, if any."""
 
     messages: list[dict[str, Any]]
@@ -35,7 +34,7 @@ class Conversation:
 class Engine(Protocol):
     """What answers batches; a reply per conversation, in order."""
 
-    def chat(self, conversations: Sequence[Conversation]) -> list[MLLMReply]:
+    def chat(self, conversations: Sequence[ChatInput]) -> list[MLLMReply]:
         """Answer all of them; called on a worker thread."""
         ...
 
@@ -54,7 +53,7 @@ class VLLMEngine:
         self._llm: Any = None
         self._turn = threading.Lock()
 
-    def chat(self, conversations: Sequence[Conversation]) -> list[MLLMReply]:
+    def chat(self, conversations: Sequence[ChatInput]) -> list[MLLMReply]:
         """Answer all of them in one batch; raises `MLLMUnreachableError` where vLLM cannot be loaded."""
         with self._turn:  # a batch that nobody waits for any more may still be running on another thread
             if self._llm is None:
@@ -81,7 +80,7 @@ class VLLMEngine:
         return SamplingParams(temperature=self.temperature, max_tokens=self.max_tokens, structured_outputs=bound)
 
 
-class VLLMBackend:
+class VLLMBackend(MLLM):
     """Asks a model that runs in this process; `engine` is a `VLLMEngine` of the model unless given."""
 
     def __init__(self, model: str, engine: Engine | None = None) -> None:
@@ -124,10 +123,9 @@ class VLLMBackend:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             _fail(batch, MLLMRejectedError(f"vLLM rejects the request: {reason}"))
         else:
-            for (request, answer), reply in zip(batch, replies, strict=True):
+            for (_, answer), reply in zip(batch, replies, strict=True):
                 if not answer.done():
-                    calls = parse_tool_text(reply.text) if request.tools else ()
-                    answer.set_result(replace(reply, tool_calls=calls))
+                    answer.set_result(reply)
 
 
 def check_installed() -> None:
@@ -142,9 +140,9 @@ def _fail(batch: list[tuple[MLLMRequest, "asyncio.Future[MLLMReply]"]], error: M
             answer.set_exception(error)
 
 
-def _conversation(request: MLLMRequest) -> Conversation:
+def _conversation(request: MLLMRequest) -> ChatInput:
     schema = dict(request.json_schema.schema) if request.json_schema else None
-    return Conversation(to_messages(request, IN_PROCESS), schema)
+    return ChatInput(to_messages(request, IN_PROCESS), schema)
 
 
 def _reply(output: Any) -> MLLMReply:

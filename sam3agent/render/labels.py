@@ -1,26 +1,17 @@
 """Number plates: where they go, so that they neither overlap nor hide small objects, and how they look."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from sam3agent.agent.pool import Mask
-from sam3agent.render.colours import RGB, ink_on
+from sam3agent.masks import Mask
+from sam3agent.render.palette import RGB, ink_on
 
 Rect = tuple[int, int, int, int]
 
 _COARSE = 32
 _SUPERSAMPLING = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Plate:
-    """A label's text and colour."""
-
-    text: str
-    colour: RGB
 
 
 def text_height(size: tuple[int, int]) -> int:

@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from sam3agent.agent.pool import Mask
-from sam3agent.render.colours import RGB, colour_of
+from sam3agent.masks import Mask
 from sam3agent.render.labels import place, plate_image, text_height
+from sam3agent.render.palette import RGB, colour_of
 
 
 @dataclass(frozen=True, slots=True)

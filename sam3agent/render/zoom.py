@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from sam3agent.agent.pool import Mask
+from sam3agent.masks import Mask
 from sam3agent.render.marks import Mark, draw_mask, overlay
 
 WHOLE_SIDE = 1024

@@ -1,1 +1,1 @@
-"""The tools: one definition each, from which the OpenAI schema, the MCP tool and the docs are made."""
+"""The tools of the agent and the MCP server. Each tool is one file, which defines it for every use."""

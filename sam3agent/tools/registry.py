@@ -1,34 +1,39 @@
-"""The typed registry: function + pydantic argument model + docstring = one tool.
+"""The typed registry: a function, a pydantic model of its arguments and a docstring are one tool.
 
-    @tool
+    @tool(ends=True)
     def select_masks(bench: Workbench, args: SelectMasks) -> ToolResult:
         '''Answer with these masks. …'''
 
-`Tool.schema` is what a model is told (OpenAI), `Tool.arguments` is what an MCP server validates, `Tool.description`
-is the docs. `REGISTRY` (in `sam3agent.tools.masks`) holds all of them. An MCP server keeps one `Workbench` per picture:
-
-    tool = REGISTRY["segment_phrase"]
-    result = tool.call(bench, {"phrases": ["player"]})      # raises ToolUseError: its text goes to the caller
-    bench = bench.with_pool(result.pool)                    # ids stay valid in later calls
+A tool is one file in this package; `all_tools()` imports every file and returns the tools in the order of their `rank`.
+The schema sent to an MLLM, the MCP tool and the reference printed by `sam3agent tools` come from the one definition.
 """
 
+import importlib
 import inspect
 import json
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_type_hints
+from functools import cache
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sam3agent.images import LazyImage
 from sam3agent.mllm.base import ToolSchema
-from sam3agent.tools.workbench import ToolResult, Workbench
+from sam3agent.pool import MaskPool
+from sam3agent.states import Event
+from sam3agent.workbench import Workbench
 from sam3model.errors import Sam3Error
+
+Cost = Literal["free", "segmenter"]
+"""What a call uses up: nothing, or segmenter calls (their number is in the result)."""
 
 
 class ToolUseError(Sam3Error):
-    """The caller's mistake (unknown tool, wrong arguments, no such mask), in one sentence that helps to do it right.
+    """An error of the caller (unknown tool, invalid arguments, no such mask), in one sentence that says how to fix it.
 
-    The sentence may quote the caller, so it is cut to a bearable length and made safe to encode.
+    The sentence may quote the caller, so it is shortened and made safe to encode.
     """
 
     def __init__(self, message: str) -> None:
@@ -36,9 +41,26 @@ class ToolUseError(Sam3Error):
 
 
 class Arguments(BaseModel):
-    """Base of argument models: unknown arguments are refused, values are frozen."""
+    """Base class of argument models: frozen, unknown arguments are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ToolResult:
+    """The result of a tool call.
+
+    text: a sentence or table for a model. data: the same as JSON values (MCP's structured content). event: what the
+    call means to the agent. pool: the candidates afterwards. images: rendered only if somebody looks at them.
+    segmenter_calls: number of segmenter calls used.
+    """
+
+    text: str
+    data: Mapping[str, Any]
+    event: Event
+    pool: MaskPool
+    images: tuple[LazyImage, ...] = ()
+    segmenter_calls: int = 0
 
 
 A = TypeVar("A", bound=Arguments)
@@ -46,40 +68,42 @@ A = TypeVar("A", bound=Arguments)
 
 @dataclass(frozen=True)
 class Tool(Generic[A]):
-    """One tool. `description` is the function's docstring; `arguments` the pydantic model of its arguments."""
+    """One tool.
+
+    description: the docstring of the function. arguments: the model of its arguments. rank: position in lists of tools.
+    cost: what a call uses up. served: whether the MCP server offers it. ends: whether it ends the question.
+    progress: a status line for a call.
+    """
 
     name: str
     description: str
     arguments: type[A]
     run: Callable[[Workbench, A], ToolResult]
+    rank: int = 100
+    cost: Cost = "free"
+    served: bool = True
+    ends: bool = False
+    progress: Callable[[A], str] | None = None
 
     @property
     def schema(self) -> ToolSchema:
-        """The tool as a model is told of it."""
+        """The tool as a model sees it."""
         return ToolSchema(self.name, self.description, plain_schema(self.arguments))
 
     def parse(self, arguments: str | Mapping[str, Any]) -> A:
-        """Validated arguments from JSON text or a mapping; raises `ToolUseError`."""
+        """Validated arguments from JSON text or a mapping. Raises `ToolUseError`."""
         return parse_model(self.arguments, arguments, f"arguments of {self.name}")
 
     def call(self, bench: Workbench, arguments: str | Mapping[str, Any]) -> ToolResult:
-        """Parse and run; raises `ToolUseError` for the caller's mistakes."""
+        """Parse and run. Raises `ToolUseError` for errors of the caller."""
         return self.run(bench, self.parse(arguments))
 
 
 class Registry(Mapping[str, Tool[Any]]):
-    """Tools by name, in the order of their definition; an unknown name raises `ToolUseError`."""
+    """Tools by name; an unknown name raises `ToolUseError`."""
 
-    def __init__(self) -> None:
-        self._tools: dict[str, Tool[Any]] = {}
-
-    def tool(self, run: Callable[[Workbench, A], ToolResult]) -> Tool[A]:
-        """Decorator: define a tool from a function `(bench, args: Model) -> ToolResult` with a docstring."""
-        hints = get_type_hints(run)
-        arguments = hints[list(inspect.signature(run).parameters)[1]]
-        made = Tool(run.__name__, inspect.cleandoc(run.__doc__ or ""), arguments, run)
-        self._tools[made.name] = made
-        return made
+    def __init__(self, tools: Mapping[str, Tool[Any]]) -> None:
+        self._tools = dict(tools)
 
     def __getitem__(self, name: str) -> Tool[Any]:
         if name not in self._tools:
@@ -96,15 +120,51 @@ class Registry(Mapping[str, Tool[Any]]):
         return name in self._tools
 
 
+_DEFINED: dict[str, Tool[Any]] = {}
+
+Function = Callable[[Workbench, A], ToolResult]
+
+
+def tool(
+    *,
+    rank: int = 100,
+    cost: Cost = "free",
+    served: bool = True,
+    ends: bool = False,
+    progress: Callable[[Any], str] | None = None,
+) -> Callable[[Function[A]], Tool[A]]:
+    """Decorator: define a tool from a function `(bench, args: Model) -> ToolResult` with a docstring; see `Tool`."""
+
+    def define(run: Function[A]) -> Tool[A]:
+        hints = get_type_hints(run)
+        arguments = hints[list(inspect.signature(run).parameters)[1]]
+        description = inspect.cleandoc(run.__doc__ or "")
+        made = Tool(run.__name__, description, arguments, run, rank, cost, served, ends, progress)
+        _DEFINED[made.name] = made
+        return made
+
+    return define
+
+
+@cache
+def all_tools() -> Registry:
+    """Every tool defined by a file of this package."""
+    import sam3agent.tools as package
+
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+    return Registry({made.name: made for made in sorted(_DEFINED.values(), key=lambda made: (made.rank, made.name))})
+
+
 M = TypeVar("M", bound=BaseModel)
 
 
 def parse_model(model: type[M], value: str | Mapping[str, Any], what: str) -> M:
-    """A validated model from JSON text or a mapping; raises `ToolUseError` with one line naming what is wrong."""
+    """A validated model from JSON text or a mapping. Raises `ToolUseError` with one line that names the fault."""
     try:
         data = json.loads(value) if isinstance(value, str) else dict(value)
     except (ValueError, RecursionError) as error:
-        raise ToolUseError(f"{what}: this is not valid JSON ({error})") from error
+        raise ToolUseError(f"{what}: invalid JSON ({error})") from error
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -114,7 +174,7 @@ def parse_model(model: type[M], value: str | Mapping[str, Any], what: str) -> M:
 
 
 def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """A JSON schema without `title` keys, which cost tokens and say nothing."""
+    """A JSON schema without `title` keys, which cost tokens and carry no information."""
 
     def strip(node: Any, *, names: bool = False) -> Any:
         if isinstance(node, list):
@@ -126,3 +186,19 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
     schema = strip(model.model_json_schema())
     schema.pop("description", None)
     return schema
+
+
+def tool_reference() -> str:
+    """All tools as Markdown: description, arguments, cost, and who can call them."""
+    parts = []
+    for made in all_tools().values():
+        notes = ["uses segmenter calls" if made.cost == "segmenter" else "free"]
+        notes += ["ends the question"] if made.ends else []
+        notes += ["agent and MCP" if made.served else "agent only"]
+        lines = [f"## {made.name}", "", made.description, "", f"*{'; '.join(notes)}*"]
+        required = made.schema.parameters.get("required", ())
+        for name, shape in made.schema.parameters.get("properties", {}).items():
+            need = "required" if name in required else "optional"
+            lines.append(f"- `{name}` ({shape.get('type', 'value')}, {need}): {shape.get('description', '')}")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"

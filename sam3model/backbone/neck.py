@@ -1,4 +1,4 @@
-"""Simple feature pyramids over the trunk (arXiv 2203.16527), one for the detector and one for the tracker."""
+"""Simple feature pyramids over the trunk (arXiv 2203.16527), one for each head of the neck."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,9 +8,9 @@ from sam3model.errors import ConfigError
 
 
 class PyramidLevel(nn.Module):
-    """Resample the trunk's map by `scale`, then a 1x1 and a 3x3 convolution to `d_model` channels.
+    """Resize the trunk output by `scale`, then apply a 1x1 and a 3x3 convolution with `d_model` output channels.
 
-    Parameters have the official names: `dconv_2x2` (or `dconv_2x2_0`, `dconv_2x2_1`), `conv_1x1`, `conv_3x3`.
+    Parameter names are the official ones: `dconv_2x2` (or `dconv_2x2_0`, `dconv_2x2_1`), `conv_1x1`, `conv_3x3`.
     """
 
     def __init__(self, width: int, d_model: int, scale: float) -> None:
@@ -24,7 +24,7 @@ class PyramidLevel(nn.Module):
             self.dconv_2x2 = nn.ConvTranspose2d(width, width // 2, 2, stride=2)
             channels = width // 2
         elif scale not in (1.0, 0.5):
-            raise ConfigError(f"a pyramid level cannot have scale {scale}: choose 4, 2, 1 or 0.5")
+            raise ConfigError(f"scale factor {scale} of the neck is not supported: use 4, 2, 1 or 0.5")
         self.scale = scale
         self.conv_1x1 = nn.Conv2d(channels, d_model, 1)
         self.conv_3x3 = nn.Conv2d(d_model, d_model, 3, padding=1)
@@ -40,31 +40,27 @@ class PyramidLevel(nn.Module):
         return self.conv_3x3(self.conv_1x1(x))
 
 
-class Sam3DualViTDetNeck(nn.Module):
-    """Two pyramids of one shape with separate weights: `convs` for the detector, `sam2_convs` for the tracker.
+class ViTDetNeck(nn.Module):
+    """Feature pyramids with separate weights (official names: `Sam3DualViTDetNeck`, `Sam3TriViTDetNeck`).
 
-    The name is the official one. The last `dropped_levels` levels exist in the checkpoint, but nothing
-    reads them, so they are not computed.
+    Each head of the configuration is a submodule of that name: `detection`, `interactive`, `propagation`. Dropped
+    levels have weights but are never computed.
     """
 
     def __init__(self, config: NeckConfig, width: int, d_model: int) -> None:
         super().__init__()
-        self.used = len(config.scale_factors) - config.dropped_levels
-        self.convs = nn.ModuleList(PyramidLevel(width, d_model, scale) for scale in config.scale_factors)
-        self.sam2_convs = None
-        if config.tracker_neck:
-            self.sam2_convs = nn.ModuleList(PyramidLevel(width, d_model, scale) for scale in config.scale_factors)
+        self.config = config
+        for head in config.heads:
+            levels = nn.ModuleList(PyramidLevel(width, d_model, scale) for scale in config.scale_factors)
+            self.add_module(head, levels)
 
-    def forward(self, trunk: Tensor) -> tuple[Tensor, ...]:
-        """Trunk features (B, C, H, W) -> detector pyramid, finest first, each (B, D, H_i, W_i)."""
-        return tuple(level(trunk) for level in self.convs[: self.used])
-
-    def tracker(self, trunk: Tensor) -> tuple[Tensor, ...]:
-        """The tracker's pyramid of the same trunk features.
+    def forward(self, trunk: Tensor, head: str = "detection") -> tuple[Tensor, ...]:
+        """Trunk features (B, C, H, W) -> pyramid of a head, finest first, each (B, D, H_i, W_i).
 
         Raises:
-            ConfigError: the model was built without the tracker's neck.
+            ConfigError: the neck has no such head.
         """
-        if self.sam2_convs is None:
-            raise ConfigError("this model has no tracker neck: build it with neck.tracker_neck = true")
-        return tuple(level(trunk) for level in self.sam2_convs[: self.used])
+        if head not in self.config.heads:
+            raise ConfigError(f"the neck has no {head!r} head: this model has {', '.join(self.config.heads)}")
+        levels = self.get_submodule(head).children()
+        return tuple(level(trunk) for level, _ in zip(levels, self.config.used(head), strict=False))

@@ -72,9 +72,9 @@ class Block(nn.Module):
         super().__init__()
         self.config = config
         self.is_global = index in config.global_blocks
-        self.norm1 = nn.LayerNorm(config.width)
+        self.norm1 = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.attn = Attention(config.width, config.heads)
-        self.norm2 = nn.LayerNorm(config.width)
+        self.norm2 = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.mlp = Mlp(config.width, round(config.width * config.mlp_ratio))
         self.drop_path = DropPath(config.drop_path * index / max(1, config.depth - 1))
 
@@ -97,7 +97,7 @@ class ViT(nn.Module):
         self.checkpointing = False
         self.patch_embed = PatchEmbed(config.patch_size, config.width)
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.pretrain_grid**2, config.width))
-        self.ln_pre = nn.LayerNorm(config.width)
+        self.ln_pre = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.blocks = nn.ModuleList(Block(config, index) for index in range(config.depth))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.apply(_initialise)

@@ -1,8 +1,8 @@
-"""Weights in and out: our own layout, the official `sam3.pt`, and transformers'; strict in both directions."""
+"""Load and save weights in three layouts: our own, the official checkpoints', and transformers'."""
 
 from sam3model.checkpoint.hub import find_weights
 from sam3model.checkpoint.layouts import Layout
-from sam3model.checkpoint.load import LoadReport, load, load_with_report
+from sam3model.checkpoint.load import LoadReport, load, load_with_report, read_config
 from sam3model.checkpoint.save import save_native, save_official, save_transformers
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "find_weights",
     "load",
     "load_with_report",
+    "read_config",
     "save_native",
     "save_official",
     "save_transformers",

@@ -1,20 +1,20 @@
-"""Loading weights strictly: every tensor accounted for, memory-mapped, never two copies."""
+"""Strict, memory-mapped loading: every tensor is accounted for, and none is held twice."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sam3model.build import build
-from sam3model.checkpoint.files import TensorFile, open_tensors
+from sam3model.build import Sam3Model, build
 from sam3model.checkpoint.hub import find_weights
-from sam3model.checkpoint.layouts import Layout, Recognised, entries_of, is_recomputed, is_tracker, recognise
-from sam3model.checkpoint.tables import EXTRA_PREFIX, Entry
-from sam3model.config import DetectorConfig
-from sam3model.detector.model import Sam3ImageModel
+from sam3model.checkpoint.layouts import DETECTOR, Layout, Recognised, entries_of, is_recomputed, recognise
+from sam3model.checkpoint.name_tables import EXTRA_PREFIX, Entry, class_row_name
+from sam3model.checkpoint.tensor_files import TensorFile, open_tensors
+from sam3model.config import PARTS, Sam3Config
 from sam3model.errors import CheckpointError
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,27 +24,27 @@ _LOGGER = logging.getLogger(__name__)
 class LoadReport:
     """What became of every tensor of a weights file.
 
-    loaded: native tensors filled. tracker: tensors of the video tracker, recognised and not used yet.
-    recomputed: tables that every build computes itself.
+    loaded: number of native tensors filled. unused: number of tensors of parts that were not built (the tracker).
+    recomputed: number of tables that every model computes itself.
     absent: native tensors that transformers' layout cannot hold, set to zero (`points_*` projections).
     """
 
     source: str
     layout: Layout
     loaded: int
-    tracker: int
+    unused: int
     recomputed: int
     absent: tuple[str, ...]
     metadata: Mapping[str, str]
 
     def __str__(self) -> str:
         parts = [f"{self.source}: {self.layout.value} layout, {self.loaded} tensors loaded"]
-        if self.tracker:
-            parts.append(f"{self.tracker} tracker tensors recognised, not used yet")
+        if self.unused:
+            parts.append(f"{self.unused} tensors of the tracker not used")
         if self.recomputed:
             parts.append(f"{self.recomputed} tables recomputed")
         if self.absent:
-            parts.append(f"{len(self.absent)} tensors this layout does not carry set to zero (point prompts are off)")
+            parts.append(f"{len(self.absent)} tensors missing in this layout set to zero (point prompts are disabled)")
         return "; ".join(parts)
 
 
@@ -53,10 +53,11 @@ def load(
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
-    config: DetectorConfig | None = None,
-) -> Sam3ImageModel:
-    """Load an image model, ready for inference. See `load_with_report`."""
-    return load_with_report(name_or_path, device=device, dtype=dtype, config=config)[0]
+    config: Sam3Config | None = None,
+    parts: Collection[str] | None = None,
+) -> Sam3Model:
+    """Load a model in evaluation mode. See `load_with_report`."""
+    return load_with_report(name_or_path, device=device, dtype=dtype, config=config, parts=parts)[0]
 
 
 def load_with_report(
@@ -64,59 +65,72 @@ def load_with_report(
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
-    config: DetectorConfig | None = None,
-) -> tuple[Sam3ImageModel, LoadReport]:
-    """Load an image model in evaluation mode and say what became of every tensor.
+    config: Sam3Config | None = None,
+    parts: Collection[str] | None = None,
+) -> tuple[Sam3Model, LoadReport]:
+    """Load a model in evaluation mode, with a report on every tensor of the file.
 
     Args:
         name_or_path: `tiny`, a hub repository such as `facebook/sam3`, an official `sam3.pt`, a folder or file saved by
-            transformers, or one of our own.
+            transformers, or a file of ours.
         device: where the tensors go, one at a time.
-        dtype: floating-point type of the weights; None keeps the file's.
-        config: sizes to use instead of those the file states (or, for an official file, the released ones).
+        dtype: floating-point type of the weights; None keeps the file's, or the widest one if it has several.
+        config: configuration to use instead of the one in the file (or, for an official file, the released one).
+        parts: parts to load, others are left out; None loads all that the file holds. Other people's files also hold
+            parts that cannot be built yet: these are left out too.
 
     Raises:
-        CheckpointError: a tensor missing, unexpected or misshapen (it is named), or a file that cannot be read.
+        CheckpointError: a missing, unexpected, misshapen or non-finite tensor (it is named), or an unreadable file.
+        ConfigError: a part that cannot be built.
     """
     file = open_tensors(find_weights(name_or_path))
-    recognised = recognise(file, config)
+    recognised = recognise(file, config, parts)
     with torch.device("meta"):
-        model = build(recognised.config)
+        model = build(recognised.config, PARTS if parts is None else parts)
     wanted = model.state_dict()
-    entries = entries_of(recognised.layout, recognised.prefix, wanted)
-    tracker, recomputed = _account(file, recognised, entries)
-    state: dict[str, Tensor] = {}
-    absent = []
+    entries = entries_of(recognised.layout, recognised.prefix, wanted, recognised.old_names)
+    unused, recomputed = _account(file, recognised, entries)
+    state = {}
     for entry in entries:
         tensor = _read(file, entry)
-        if tensor is None:
-            tensor = torch.zeros(wanted[entry.native].shape, dtype=next(iter(state.values())).dtype)
-            absent.append(entry.native)
-        _check_shape(file, entry, tensor, wanted[entry.native])
-        state[entry.native] = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
+        if tensor is not None:
+            _check(file, entry, tensor, wanted[entry.native])
+            state[entry.native] = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
+    common = _unify(state)
+    absent = tuple(entry.native for entry in entries if entry.native not in state)
+    state |= {name: torch.zeros(wanted[name].shape, dtype=common, device=device) for name in absent}
     model.load_state_dict(state, assign=True)
     loaded = len(entries) - len(absent)
-    report = LoadReport(str(name_or_path), recognised.layout, loaded, tracker, recomputed, tuple(absent), file.metadata)
+    report = LoadReport(str(name_or_path), recognised.layout, loaded, unused, recomputed, absent, file.metadata)
     _LOGGER.info("%s", report)
     return model.eval(), report
 
 
+def read_config(name_or_path: str | Path) -> Sam3Config:
+    """The configuration of weights, as `load` would build them; no tensor is read.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    return recognise(open_tensors(find_weights(name_or_path))).config
+
+
 def _account(file: TensorFile, recognised: Recognised, entries: list[Entry]) -> tuple[int, int]:
-    """Raise unless the file's tensors are those that `entries` ask for, besides known leftovers; count these."""
+    """Numbers of unused and of recomputed tensors; raises if others are missing or unexpected."""
     asked = {name for entry in entries for name in entry.foreign}
     optional = {name for name in asked if EXTRA_PREFIX + "geometry.points_" in name}
     missing = sorted(asked - optional - set(file))
     left = set(file) - asked
-    tracker = {name for name in left if is_tracker(name, recognised)}
-    recomputed = {name for name in left - tracker if is_recomputed(name)}
-    class_rows = {class_row_name(entry) for entry in entries if entry.transform == "drop_first_row"}
-    unexpected = sorted(left - tracker - recomputed - class_rows)
+    unused = {name for name in left if name.startswith(recognised.unused)}
+    recomputed = {name for name in left - unused if is_recomputed(name)}
+    class_rows = {_class_row(entry) for entry in entries if entry.transform == "drop_first_row"}
+    unexpected = sorted(left - unused - recomputed - class_rows)
     if missing or unexpected:
         faults = [_list("missing", missing), _list("unexpected", unexpected)]
         raise CheckpointError(
             f"{file.location} does not fit the model: {'; '.join(fault for fault in faults if fault)}"
         )
-    return len(tracker), len(recomputed)
+    return len(unused), len(recomputed)
 
 
 def _list(what: str, names: list[str], shown: int = 3) -> str:
@@ -136,20 +150,30 @@ def _read(file: TensorFile, entry: Entry) -> Tensor | None:
     if entry.transform == "transpose":
         return tensor.t().contiguous()
     if entry.transform == "drop_first_row":
-        row = class_row_name(entry)
+        row = _class_row(entry)
         first = file[row] if row in file else tensor.new_zeros(1, 1, tensor.shape[-1])
         return torch.cat([first, tensor], dim=1)
     return tensor
 
 
-def class_row_name(entry: Entry) -> str:
-    """Where the class row of the position table travels in transformers' layout, which has no place for it."""
-    return f"{EXTRA_PREFIX}{entry.native}.class_row"
+def _class_row(entry: Entry) -> str:
+    return class_row_name(entry.native.removeprefix(DETECTOR))
 
 
-def _check_shape(file: TensorFile, entry: Entry, found: Tensor, wanted: Tensor) -> None:
+def _check(file: TensorFile, entry: Entry, found: Tensor, wanted: Tensor) -> None:
+    name = entry.foreign[0]
     if found.shape != wanted.shape:
         raise CheckpointError(
-            f"{file.location} does not fit the model: {entry.foreign[0]} gives a tensor of shape {tuple(found.shape)}, "
-            f"but {tuple(wanted.shape)} is needed"
+            f"{file.location} does not fit the model: {name} has shape {tuple(found.shape)}, "
+            f"expected {tuple(wanted.shape)}"
         )
+    if found.is_floating_point() and not torch.stack(found.aminmax()).isfinite().all():
+        raise CheckpointError(f"{file.location} is damaged: {name} contains NaN or infinity")
+
+
+def _unify(state: dict[str, Tensor]) -> torch.dtype:
+    """Cast all floating-point tensors to the widest type among them, in place, and return it."""
+    floats = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+    common = reduce(torch.promote_types, {tensor.dtype for tensor in floats.values()})
+    state.update({name: tensor.to(common) for name, tensor in floats.items()})
+    return common

@@ -1,17 +1,17 @@
-"""Writing weights in each of the three layouts."""
+"""Write weights in each of the three layouts."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sam3model.build import config_to_dict
-from sam3model.checkpoint.files import write_pickle, write_safetensors
-from sam3model.checkpoint.layouts import Layout, entries_of, transformers_config
-from sam3model.checkpoint.load import class_row_name
-from sam3model.checkpoint.tables import Entry
+from sam3model.build import Sam3Model
+from sam3model.checkpoint.header import header
+from sam3model.checkpoint.layouts import DETECTOR, Layout, entries_of
+from sam3model.checkpoint.name_tables import Entry, class_row_name
+from sam3model.checkpoint.tensor_files import write_pickle, write_safetensors
+from sam3model.checkpoint.transformers_config import transformers_config
 from sam3model.config import ViTConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.files import write_json
@@ -19,7 +19,7 @@ from sam3model.ops.rope import axial_angles
 
 
 def save_native(
-    model: Sam3ImageModel,
+    model: Sam3Model | Sam3ImageModel,
     path: Path,
     *,
     metadata: Mapping[str, str] | None = None,
@@ -27,8 +27,10 @@ def save_native(
 ) -> None:
     """Write our own layout: a safetensors file with the configuration (and any further text) in its header.
 
+    The same model gives the same bytes every time.
+
     Args:
-        model: the model to write.
+        model: a whole model, or a detector alone.
         path: a `.safetensors` file.
         metadata: further header fields, such as a training record.
         dtype: floating-point type to store; None keeps the model's.
@@ -36,46 +38,51 @@ def save_native(
     Raises:
         OutputError: the file cannot be written.
     """
+    model = _whole(model)
     state = {name: _cast(tensor, dtype) for name, tensor in model.state_dict().items()}
-    header = {"format": "sam3model", "config": json.dumps(config_to_dict(model.config)), **(metadata or {})}
-    write_safetensors(path, state, header)
+    write_safetensors(path, state, {"format": "sam3model", **header(model.config), **(metadata or {})})
 
 
-def save_official(model: Sam3ImageModel, path: Path) -> None:
-    """Write the layout of the official `sam3.pt`, rotary tables included (without the tracker).
+def save_official(model: Sam3Model | Sam3ImageModel, path: Path) -> None:
+    """Write the detector in the layout of the official `sam3.pt`, rotary tables included.
 
-    The tensors lie under `model`, where the official loader looks; our configuration beside them, as text, so that
-    `load` knows sizes other than the released ones.
+    The tensors are under `model`, where the official loader looks for them. Our header fields are beside them, so that
+    `load` can rebuild a model of any size.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    state = _exported(model, Layout.OFFICIAL)
-    vit = model.config.vit
+    model = _whole(model)
+    state = _exported(model, Layout.OFFICIAL, DETECTOR)
+    vit = model.config.detector.vit
     for block in range(vit.depth):
         name = f"detector.backbone.vision_backbone.trunk.blocks.{block}.attn.freqs_cis"
         state[name] = _rotary_table(vit, block)
-    write_pickle(path, {"model": state, "config": json.dumps(config_to_dict(model.config))})
+    write_pickle(path, {"model": state, **header(model.config)})
 
 
-def save_transformers(model: Sam3ImageModel, folder: Path) -> None:
+def save_transformers(model: Sam3Model | Sam3ImageModel, folder: Path) -> None:
     """Write a folder that transformers' `Sam3Model.from_pretrained` opens: `model.safetensors` and `config.json`.
 
-    Transformers knows fewer sizes than we do (none for the hidden layer of the scoring, which it makes as wide as the
-    decoder's, nor for layer scale and mask prompts). Our own configuration travels in the header, so that `load` gives
-    back any model.
+    Our own configuration is in the header, because transformers' has no place for some of it (NMS, mask prompts).
 
     Raises:
+        ConfigError: transformers cannot compute what this model does; the message names the field.
         OutputError: a file cannot be written.
     """
-    header = {"format": "pt", "config": json.dumps(config_to_dict(model.config))}
-    write_safetensors(folder / "model.safetensors", _exported(model, Layout.TRANSFORMERS), header)
-    write_json(folder / "config.json", transformers_config(model.config), indent=2)
+    model = _whole(model)
+    config = transformers_config(model.config.detector)
+    state = _exported(model, Layout.TRANSFORMERS, "")
+    write_safetensors(folder / "model.safetensors", state, {"format": "pt", **header(model.config)})
+    write_json(folder / "config.json", config, indent=2)
 
 
-def _exported(model: Sam3ImageModel, layout: Layout) -> dict[str, Tensor]:
+def _whole(model: Sam3Model | Sam3ImageModel) -> Sam3Model:
+    return Sam3Model(model) if isinstance(model, Sam3ImageModel) else model
+
+
+def _exported(model: Sam3Model, layout: Layout, prefix: str) -> dict[str, Tensor]:
     native = model.state_dict()
-    prefix = "detector." if layout is Layout.OFFICIAL else ""
     return {
         name: tensor
         for entry in entries_of(layout, prefix, native)
@@ -90,7 +97,8 @@ def _written(entry: Entry, tensor: Tensor) -> dict[str, Tensor]:
     if entry.transform == "transpose":
         return {name: tensor.t().contiguous()}
     if entry.transform == "drop_first_row":
-        return {name: tensor[:, 1:].contiguous(), class_row_name(entry): tensor[:, :1].contiguous()}
+        row = class_row_name(entry.native.removeprefix(DETECTOR))
+        return {name: tensor[:, 1:].contiguous(), row: tensor[:, :1].contiguous()}
     return {name: tensor}
 
 

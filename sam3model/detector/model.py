@@ -65,9 +65,9 @@ class Sam3ImageModel(nn.Module):
         self.scoring = DotProductScoring(config)
         self.segmentation = SegmentationHead(config)
 
-    def encode_image(self, pixels: Tensor, *, tracker: bool = False) -> ImageFeatures:
-        """Normalised pictures (B, 3, S, S) -> feature pyramid; `tracker` keeps what `vision.tracker_pyramid` needs."""
-        return self.vision(pixels, tracker=tracker)
+    def encode_image(self, pixels: Tensor, *, keep_trunk: bool = False) -> ImageFeatures:
+        """Normalised images (B, 3, S, S) -> feature pyramid; `keep_trunk` keeps what `vision.pyramid` needs."""
+        return self.vision(pixels, keep_trunk=keep_trunk)
 
     def prepare_masks(self, features: ImageFeatures) -> ImageFeatures:
         """Do once what the masks of all prompts share; the finer levels, which nothing else reads, are let go."""

@@ -42,10 +42,10 @@ class ResidualAttentionBlock(nn.Module):
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
         scale = config.layer_scale
-        self.ln_1 = nn.LayerNorm(config.width)
+        self.ln_1 = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.attn = MultiheadAttention(config.width, config.heads)
         self.ls_1 = nn.Identity() if scale is None else LayerScale(config.width, scale)
-        self.ln_2 = nn.LayerNorm(config.width)
+        self.ln_2 = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.mlp = TextMlp(config.width, round(config.width * config.mlp_ratio))
         self.ls_2 = nn.Identity() if scale is None else LayerScale(config.width, scale)
         self._initialise(config)
@@ -93,7 +93,7 @@ class TextTransformer(nn.Module):
         self.token_embedding = nn.Embedding(config.vocabulary, config.width)
         self.positional_embedding = nn.Parameter(torch.empty(config.context_length, config.width))
         self.transformer = Transformer(config)
-        self.ln_final = nn.LayerNorm(config.width)
+        self.ln_final = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.text_projection = nn.Parameter(torch.empty(config.width, config.projection_dim))
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         nn.init.normal_(self.positional_embedding, std=0.01)

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any, Literal
 
-from sam3model.checkpoint import find_weights
-from sam3model.checkpoint.files import open_tensors
-from sam3model.checkpoint.layouts import recognise
+from sam3model.checkpoint import read_config
 from sam3model.config import PRESETS, DetectorConfig
 from sam3model.errors import ConfigError
 from sam3model.losses import LossConfig
@@ -51,10 +49,10 @@ class ModelConfig:
         if self.preset is None:
             if self.weights is None:
                 raise ConfigError("model: give a preset or weights")
-            return recognise(open_tensors(find_weights(self.weights)), None).config
+            return read_config(self.weights).detector
         if self.preset not in PRESETS:
             raise ConfigError(f"model.preset: {self.preset!r} is unknown{nearest(self.preset, PRESETS)}")
-        return PRESETS[self.preset]()
+        return PRESETS[self.preset]().detector
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sam3model.build import build
 from sam3model.config import DetectorConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import CheckpointError
 
 KERNEL = "vision.trunk.patch_embed.proj.weight"
 POSITIONS = "vision.trunk.pos_embed"
-NECK = "vision.neck.convs."
+NECK = "vision.neck.detection."
 
 
 def halve_patches(coarse: Sam3ImageModel, detector: DetectorConfig) -> Sam3ImageModel:
@@ -25,7 +24,7 @@ def halve_patches(coarse: Sam3ImageModel, detector: DetectorConfig) -> Sam3Image
     Raises:
         CheckpointError: something besides the patches and the neck differs in shape.
     """
-    model = build(detector)
+    model = Sam3ImageModel(detector)
     old, new = coarse.state_dict(), model.state_dict()
     sources = dict(_level_sources(coarse.config, detector))
     for name, value in new.items():

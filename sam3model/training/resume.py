@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sam3model.checkpoint.files import open_tensors
+from sam3model.checkpoint.tensor_files import open_tensors
 from sam3model.errors import CheckpointError, ConfigError
 from sam3model.training.config import TrainConfig, to_dict
 

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from sam3model.build import build
-from sam3model.checkpoint import find_weights, load
-from sam3model.checkpoint.files import open_tensors
-from sam3model.checkpoint.layouts import recognise
-from sam3model.config import DetectorConfig
+from sam3model.checkpoint import load, read_config
+from sam3model.config import DetectorConfig, Sam3Config
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
 from sam3model.training.config import ModelConfig
@@ -29,7 +26,7 @@ def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageMod
         CheckpointError: the weights cannot be read, or do not fit.
         ConfigError: a frozen part or an adapter's pattern names nothing, or nothing is left to train.
     """
-    model = _from_weights(config.weights, detector) if config.weights else build(detector)
+    model = _from_weights(config.weights, detector) if config.weights else Sam3ImageModel(detector)
     for module in (model.vision.trunk, model.fusion, model.decoder):
         module.checkpointing = config.checkpointing
     if config.lora is not None:
@@ -44,11 +41,11 @@ def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageMod
 
 def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
     """The weights as they are or, where their patches are twice those of `detector`, the finer model they can begin."""
-    stated = recognise(open_tensors(find_weights(weights)), None).config
+    stated = read_config(weights).detector
     if stated.vit.patch_size != 2 * detector.vit.patch_size:
-        return load(weights, config=detector, dtype=torch.float32)
+        return load(weights, config=Sam3Config(detector), dtype=torch.float32).detector
     log.info("the patches of %s are halved", weights)
-    return halve_patches(load(weights, dtype=torch.float32), detector)
+    return halve_patches(load(weights, dtype=torch.float32).detector, detector)
 
 
 def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sam3agent.agent.decisions import read_call, read_judgement
 from sam3agent.mllm.base import MLLMReply, ToolCall
-from sam3agent.mllm.scripted import call
-from sam3agent.tools.masks import REGISTRY
-from sam3agent.tools.registry import ToolUseError
+from sam3agent.testing import call
+from sam3agent.tools.registry import ToolUseError, all_tools
 
+REGISTRY = all_tools()
 TOOLS = tuple(REGISTRY)
 
 
@@ -52,7 +52,7 @@ def test_what_cannot_be_used_is_named(reply: MLLMReply, said: str) -> None:
         ('{"ids": [0]}', "greater than or equal to 1"),
         ('{"ids": []}', "at least 1 item"),
         ('{"ids": [1], "mode": "fast"}', "mode"),
-        ('{"ids": [1]', "not valid JSON"),
+        ('{"ids": [1]', "invalid JSON"),
         ("[1]", "select_masks"),
         ("[" * 100_000, "select_masks"),
     ],
@@ -111,6 +111,6 @@ def test_a_heap_of_braces_is_read_in_no_time(text: str) -> None:
 
 def test_one_definition_makes_the_schema_and_the_docs() -> None:
     schema = REGISTRY["segment_phrase"].schema
-    assert schema.description.startswith("Find every instance")
+    assert schema.description.startswith("Find all instances")
     assert schema.parameters["required"] == ["phrases"]
     assert "title" not in json.dumps(schema.parameters)

@@ -12,10 +12,11 @@ from sam3agent.agent.trace import read_trace
 from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
-from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, Picture, Text, ToolCall, Usage
+from sam3agent.images import EvidenceKey
+from sam3agent.mllm.base import LazyImage, MLLMError, MLLMReply, MLLMRequest, Text, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBusyError, MLLMUnreachableError
-from sam3agent.mllm.rules import RulesBackend
-from sam3agent.mllm.scripted import ScriptedBackend, call
+from sam3agent.rules import RulesBackend
+from sam3agent.testing import ScriptedBackend, call
 from sam3model.errors import InputError
 from tests.agent.world import World
 
@@ -25,7 +26,7 @@ SEARCH = call("segment_phrase", phrases=["player"])
 
 def ask(backend, world: World | None = None, budget: Budget | None = None, out: Path | None = None) -> Answer:
     world = world or World()
-    return Agent(world, backend, budget).ask(world.picture, "leftmost player", out=out)
+    return Agent(world, backend, budget).ask(world.image, "leftmost player", out=out)
 
 
 def test_search_examine_select() -> None:
@@ -35,7 +36,7 @@ def test_search_examine_select() -> None:
     assert [mask.id for mask in answer.masks] == [1]
     assert (answer.masks[0].mask == world.masks[0]).all()
     assert answer.masks[0].box == (20, 40, 40, 100)
-    assert (answer.mllm_calls, answer.segmenter_calls) == (5, 1)
+    assert (answer.costs.mllm_calls, answer.costs.segmenter_calls, answer.costs.steps) == (5, 1, 3)
     assert world.opened == 1
 
 
@@ -61,7 +62,10 @@ def test_each_candidate_is_shown_whole_and_zoomed() -> None:
     ask(backend)
     examined = [request for request in backend.requests if request.candidate == 2]
     (last,) = [request.messages[-1] for request in examined]
-    assert [part.label for part in last.parts if isinstance(part, Picture)] == ["mask 2 located", "mask 2 zoomed"]
+    assert [part.key for part in last.parts if isinstance(part, LazyImage)] == [
+        EvidenceKey(0, (2,), "located"),
+        EvidenceKey(0, (2,), "zoomed"),
+    ]
     assert examined[0].json_schema is not None and not examined[0].tools
 
 
@@ -85,7 +89,7 @@ def test_the_prefix_is_stable_and_history_is_pruned() -> None:
     backend = ScriptedBackend([*lines, call("report_no_match")], ACCEPT)
     ask(backend)
     prefixes = {
-        tuple(p.data if isinstance(p, Picture) else p.text for m in r.messages[:2] for p in m.parts)
+        tuple(p.data if isinstance(p, LazyImage) else p.text for m in r.messages[:2] for p in m.parts)
         for r in backend.requests
     }
     assert len(prefixes) == 1
@@ -128,7 +132,7 @@ def test_a_bad_reply_is_told_back_and_asked_again(bad) -> None:
 def test_a_phrase_is_not_searched_twice() -> None:
     world = World()
     ask(ScriptedBackend([SEARCH, SEARCH, call("select_masks", ids=[1])], ACCEPT), world)
-    assert world.asked == ["player"]
+    assert world.searched == ["player"]
 
 
 def test_nonsense_without_end_is_exhausted_with_the_best_so_far() -> None:
@@ -144,22 +148,22 @@ def test_a_candidate_without_a_usable_judgement_stays_unsure() -> None:
 @pytest.mark.parametrize(("calls", "most"), [(1, 1), (2, 2), (3, 3), (4, 4)])
 def test_the_call_budget_holds_exactly(calls: int, most: int) -> None:
     answer = ask(ScriptedBackend([SEARCH, *["hm"] * 50], ACCEPT), budget=Budget(mllm_calls=calls))
-    assert answer.status == "exhausted" and answer.mllm_calls <= most
+    assert answer.status == "exhausted" and answer.costs.mllm_calls <= most
 
 
 def test_the_segmenter_budget_holds() -> None:
     world = World()
     lines = [call("segment_phrase", phrases=[f"player {n}", f"car {n}"]) for n in range(9)]
     answer = ask(ScriptedBackend(lines, ACCEPT), world, Budget(segmenter_calls=3))
-    assert answer.status == "exhausted" and answer.segmenter_calls == len(world.asked) == 3
+    assert answer.status == "exhausted" and answer.costs.segmenter_calls == len(world.searched) == 3
 
 
 def test_what_the_segmenter_refuses_and_what_cannot_be_encoded_is_told_back(tmp_path: Path) -> None:
     class Picky(World):
-        def segment_phrases(self, phrases, threshold=None):
+        def segment_phrases(self, phrases, threshold=None, frame=0):
             if "bad" in phrases:
                 raise InputError("too long")
-            return super().segment_phrases(phrases, threshold)
+            return super().segment_phrases(phrases, threshold, frame)
 
     odd = MLLMReply(text="\ud800", tool_calls=(ToolCall("\ud800" * 900, "{}"),))
     wrong = MLLMReply(tool_calls=(ToolCall("segment_phrase", '{"\\ud800": 1}'),))
@@ -183,7 +187,7 @@ def test_an_endless_reply_ends_with_the_time() -> None:
             return MLLMReply()
 
     answer = ask(Endless([]), budget=Budget(seconds=0.2))
-    assert answer.status == "exhausted" and answer.elapsed_s < 5 and "0.2 seconds" in answer.reason
+    assert answer.status == "exhausted" and answer.costs.elapsed_s < 5 and "0.2 seconds" in answer.reason
 
 
 def test_a_backend_that_cannot_be_reached_fails_at_once_but_exhausts_later() -> None:
@@ -196,7 +200,7 @@ def test_a_backend_that_cannot_be_reached_fails_at_once_but_exhausts_later() -> 
 
 def test_tokens_are_counted() -> None:
     lines = [MLLMReply(text="hm", usage=Usage(10, 2, 5)), MLLMReply(text="hm", usage=Usage(11, 3, 6))]
-    assert ask(ScriptedBackend(lines)).usage == Usage(21, 5, 11)
+    assert ask(ScriptedBackend(lines)).costs.usage == Usage(21, 5, 11)
 
 
 texts = st.one_of(
@@ -218,9 +222,9 @@ texts = st.one_of(
 def test_any_script_ends_within_its_budget(lines: list, calls: int, searches: int) -> None:
     world = World()
     agent = Agent(world, ScriptedBackend(lines), Budget(calls, searches, 60), Limits(complaints=2, rounds=5))
-    answer = agent.ask(world.picture, "anything")
+    answer = agent.ask(world.image, "anything")
     assert answer.status in ("answered", "no_match", "exhausted")
-    assert answer.mllm_calls <= calls and answer.segmenter_calls <= searches
+    assert answer.costs.mllm_calls <= calls and answer.costs.segmenter_calls <= searches
 
 
 def test_asking_works_inside_a_running_event_loop() -> None:
@@ -232,7 +236,7 @@ def test_asking_works_inside_a_running_event_loop() -> None:
 
 def test_a_backend_without_an_mllm_has_no_budget_of_calls(tmp_path: Path) -> None:
     answer = ask(RulesBackend(), budget=Budget(mllm_calls=1), out=tmp_path)
-    assert answer.status == "answered" and answer.mllm_calls == 0
+    assert answer.status == "answered" and answer.costs.mllm_calls == 0
     findings = [record for record in read_trace(tmp_path) if record["event"] == "finding"]
     assert [finding["id"] for finding in findings] == [1, 2, 3]
 

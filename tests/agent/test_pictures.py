@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam3agent.agent.pool import Mask
-from sam3agent.images import open_picture
+from sam3agent.images import open_image
+from sam3agent.masks import Mask
 from sam3agent.render import Mark, fit, locate, overlay, spotlight, zoom
-from sam3agent.render.colours import colour_of
 from sam3agent.render.labels import place
-from sam3agent.tools.facts import mask_colours, measure
+from sam3agent.render.palette import colour_of
+from sam3agent.tools.mask_facts import mask_colours, measure
 from sam3model.errors import InputError
 from tests.agent.world import RGB, World
 
@@ -29,22 +29,22 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 def test_exif_rotation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    opened = open_picture(encoded(Image.new("RGB", (40, 20), RED), "JPEG", exif=exif))
+    opened = open_image(encoded(Image.new("RGB", (40, 20), RED), "JPEG", exif=exif))
     assert opened.size == (20, 40)
 
 
 def test_transparency_becomes_white() -> None:
     clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
-    assert open_picture(encoded(clear, "PNG")).getpixel((0, 0)) == (255, 255, 255)
+    assert open_image(encoded(clear, "PNG")).getpixel((0, 0)) == (255, 255, 255)
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([9, 9, 9, *RED])
-    assert open_picture(encoded(palette, "PNG")).getpixel((0, 0)) == RED
-    assert open_picture(encoded(palette, "PNG", transparency=1)).getpixel((0, 0)) == (255, 255, 255)
+    assert open_image(encoded(palette, "PNG")).getpixel((0, 0)) == RED
+    assert open_image(encoded(palette, "PNG", transparency=1)).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_sixteen_bits_keep_their_scale() -> None:
     ramp = Image.fromarray(np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8))
-    values = np.asarray(open_picture(encoded(ramp, "PNG")))
+    values = np.asarray(open_image(encoded(ramp, "PNG")))
     assert values[0, 0].tolist() == [0, 0, 0] and values[-1, -1].tolist() == [255, 255, 255]
     assert abs(int(values[3, 7, 0]) - 124) <= 2
 
@@ -53,7 +53,7 @@ def test_sixteen_bits_keep_their_scale() -> None:
     ("mode", "kind"), [("CMYK", "JPEG"), ("L", "PNG"), ("1", "PNG"), ("LA", "PNG"), ("RGB", "WEBP"), ("F", "TIFF")]
 )
 def test_every_mode_becomes_rgb(mode: str, kind: str) -> None:
-    opened = open_picture(encoded(Image.new(mode, (6, 5)), kind))
+    opened = open_image(encoded(Image.new(mode, (6, 5)), kind))
     assert opened.mode == "RGB" and opened.size == (6, 5)
 
 
@@ -62,7 +62,7 @@ def test_a_panorama_opens_without_a_warning(tmp_path: Path) -> None:
     Image.new("L", (12_000, 40)).save(path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert open_picture(path).size == (12_000, 40)
+        assert open_image(path).size == (12_000, 40)
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_a_panorama_opens_without_a_warning(tmp_path: Path) -> None:
 )
 def test_what_is_no_picture_is_named_in_one_line(data: bytes, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:
-        open_picture(data)
+        open_image(data)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
-        open_picture(tmp_path / "nothing.png")
+        open_image(tmp_path / "nothing.png")
     with pytest.raises(InputError, match="folder"):
-        open_picture(tmp_path)
+        open_image(tmp_path)
 
 
 def disc(x: int, y: int, radius: int, size: tuple[int, int] = (200, 120)) -> Mask:
@@ -144,7 +144,7 @@ def test_a_tiny_mask_survives_a_smaller_picture() -> None:
 
 def test_facts_rank_and_name() -> None:
     world = World()
-    from sam3agent.agent.pool import MaskPool
+    from sam3agent.pool import MaskPool
 
     pool, _ = MaskPool().add("player", world.segment_phrases(["player"])[0])
     facts = {f.id: f for f in measure(np.asarray(world.picture), pool.candidates)}

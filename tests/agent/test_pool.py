@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from sam3agent.agent.pool import Mask, MaskPool
-from tests.agent.world import Found
+from sam3agent.masks import Mask, Masklet
+from sam3agent.pool import MaskPool, masklets
+from sam3agent.testing import FoundInstances
 
 bitmaps = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
-def found(*masks: np.ndarray, scores: list[float] | None = None) -> Found:
-    return Found(np.array(masks), np.zeros((len(masks), 4)), np.array(scores or [0.9] * len(masks)))
+def found(*masks: np.ndarray, scores: list[float] | None = None) -> list[tuple[Masklet, float]]:
+    height, width = masks[0].shape
+    return masklets(FoundInstances.of(masks, (width, height), scores or [0.9] * len(masks)))
 
 
 def block(x0: int, x1: int) -> np.ndarray:
@@ -42,7 +44,7 @@ def test_overlap_is_that_of_the_full_masks(a: np.ndarray, b: np.ndarray) -> None
     one, other = Mask.from_full(a), Mask.from_full(b)
     if one and other:
         assert one.intersection(other) == (a & b).sum()
-        assert one.iou(other) == pytest.approx((a & b).sum() / (a | b).sum())
+        assert Masklet.of(one).iou(Masklet.of(other)) == pytest.approx((a & b).sum() / (a | b).sum())
 
 
 def test_booleans_from_pillow_are_counted_once() -> None:
@@ -55,13 +57,13 @@ def test_an_object_found_again_keeps_its_id() -> None:
     pool, second = pool.add("player in white", found(block(0, 8), block(32, 38)))
     assert (first, second) == ((1, 2), (1, 3))
     one = pool.get(1)
-    assert one is not None and dict(one.phrases) == {"player": 0.9, "player in white": 0.9}
+    assert one is not None and dict(one.phrases) == pytest.approx({"player": 0.9, "player in white": 0.9})
     assert [c.id for c in pool.found_by("player in white")] == [1, 3]
 
 
 def test_doubles_of_one_phrase_are_one_object_with_the_better_score() -> None:
     pool, ids = MaskPool().add("player", found(block(0, 8), block(0, 8), scores=[0.6, 0.8]))
-    assert ids == (1,) and pool.candidates[0].score == 0.8
+    assert ids == (1,) and pool.candidates[0].score == pytest.approx(0.8)
 
 
 def test_discarded_ids_are_not_used_again() -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from sam3agent.agent.budget import Budget
 from sam3agent.api import Agent
-from sam3agent.mllm.rules.grammar import parse
-from sam3agent.mllm.rules.plan import Target
-from sam3agent.mllm.rules.words import singular
+from sam3agent.rules.grammar import parse
+from sam3agent.rules.plan import Target
+from sam3agent.rules.words import singular
 from tests.agent.world import Block, World
 
 

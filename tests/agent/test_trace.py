@@ -7,12 +7,13 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from sam3agent.agent.replay import RecordedSegmenter, recorded_picture
+from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_image
 from sam3agent.agent.trace import Trace, read_trace
 from sam3agent.api import Agent
-from sam3agent.cli.replaying import run_replay
-from sam3agent.mllm.base import MLLMReply, MLLMRequest, Picture
-from sam3agent.mllm.scripted import ReplayBackend, ScriptedBackend, call
+from sam3agent.cli.replay import run_replay
+from sam3agent.images import EvidenceKey
+from sam3agent.mllm.base import LazyImage, MLLMReply, MLLMRequest
+from sam3agent.testing import ScriptedBackend, call
 from sam3model.errors import CheckpointError, InputError
 from tests.agent.test_loop import ACCEPT, SEARCH
 from tests.agent.world import World
@@ -24,7 +25,7 @@ class Seeing(ScriptedBackend):
     """Looks at every picture that it is sent, as a server would."""
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
-        assert all(part.data for m in request.messages for part in m.parts if isinstance(part, Picture))
+        assert all(part.data for m in request.messages for part in m.parts if isinstance(part, LazyImage))
         return await super().decide(request)
 
 
@@ -32,7 +33,7 @@ class Seeing(ScriptedBackend):
 def folder(tmp_path: Path) -> Path:
     world = World()
     judge = {2: '{"verdict": "reject"}', None: ACCEPT[None]}
-    Agent(world, Seeing(SCRIPT, judge)).ask(world.picture, "a player and a car", out=tmp_path)
+    Agent(world, Seeing(SCRIPT, judge)).ask(world.image, "a player and a car", out=tmp_path)
     return tmp_path
 
 
@@ -44,14 +45,14 @@ def test_a_trace_tells_the_whole_story(folder: Path) -> None:
         "Generate", "Verify", "Refine", "Verify", "Refine", "Answered",
     ]  # fmt: skip
     for record in records:
-        for name in record.get("pictures", ()):
+        for name in record.get("images", ()):
             Image.open(folder / name).verify()
-    assert (folder / "pictures" / "mask-1-zoomed.jpg").exists()
-    assert next(r["text"] for r in records if r["event"] == "complaint").startswith("the reply holds no tool call")
+    assert (folder / "images" / "zoomed-1.jpg").exists()
+    assert next(r["text"] for r in records if r["event"] == "complaint").startswith("the reply contains no tool call")
 
 
 def test_the_files_of_an_answer(folder: Path) -> None:
-    assert Image.open(folder / "overlay.png").size == World().picture.size
+    assert Image.open(folder / "overlay.png").size == World().image.size
     coco = COCO(str(folder / "masks.json"))
     assert [annotation["bbox"] for annotation in coco.loadAnns(coco.getAnnIds())] == [
         [20, 40, 20, 60],
@@ -64,27 +65,68 @@ def test_the_files_of_an_answer(folder: Path) -> None:
 def test_a_question_runs_again_without_any_model(folder: Path, tmp_path: Path) -> None:
     records = read_trace(folder / "trace.jsonl")
     agent = Agent(RecordedSegmenter(records), ReplayBackend(records))
-    answer = agent.ask(recorded_picture(records, folder), records[0]["query"])
+    answer = agent.ask(recorded_image(records, folder), records[0]["query"])
     assert answer.status == "answered" and [mask.id for mask in answer.masks] == [1, 4]
     assert (answer.masks[1].mask == World().masks[3]).all()
 
 
 def test_a_failed_run_leaves_its_trace(tmp_path: Path) -> None:
     class Broken(World):
-        def segment_phrases(self, phrases, threshold=None):
+        def segment_phrases(self, phrases, threshold=None, frame=0):
             raise CheckpointError("out of memory")
 
     world = Broken()
     with pytest.raises(CheckpointError):
-        Agent(world, ScriptedBackend([SEARCH])).ask(world.picture, "q", out=tmp_path)
+        Agent(world, ScriptedBackend([SEARCH])).ask(world.image, "q", out=tmp_path)
     assert [r["event"] for r in read_trace(tmp_path)] == ["start", "ask", "reply"]
 
 
-def test_pictures_with_long_labels_are_told_apart(tmp_path: Path) -> None:
-    many = " ".join(map(str, range(1, 60)))
-    pictures = [Picture(f"masks {many} {last}", lambda: World().picture) for last in (60, 61)]
-    names = Trace(tmp_path).keep(pictures)
-    assert len(set(names)) == 2 and all((tmp_path / name).is_file() for name in names)
+def test_images_of_many_masks_get_short_names_of_their_own(tmp_path: Path) -> None:
+    many = tuple(range(1, 60))
+    images = [LazyImage(EvidenceKey(0, (*many, last), "numbered"), lambda: World().image) for last in (60, 61)]
+    names = Trace(tmp_path).keep(images)
+    assert len(set(names)) == 2 and all((tmp_path / name).is_file() and len(name) < 120 for name in names)
+
+
+def test_a_second_image_with_the_same_key_is_kept_too(tmp_path: Path) -> None:
+    """A tool may draw the same masks twice, differently: neither image may be lost."""
+    key = EvidenceKey(3, (1,), "zoomed")
+    red, blue = (LazyImage(key, lambda colour=colour: Image.new("RGB", (8, 8), colour)) for colour in ("red", "blue"))
+    trace = Trace(tmp_path)
+    assert trace.keep([red, blue, red]) == [
+        "images/zoomed-1-f3.jpg", "images/zoomed-1-f3_2.jpg", "images/zoomed-1-f3.jpg",
+    ]  # fmt: skip
+    assert (tmp_path / "images/zoomed-1-f3_2.jpg").read_bytes() == blue.data
+
+
+def test_traces_without_a_version_still_replay(folder: Path) -> None:
+    """Version 0 called the image a picture and had one mask per object."""
+    old = [json.loads(line) for line in (folder / "trace.jsonl").read_text().splitlines()]
+    for record in old:
+        if record["event"] == "start":
+            record["picture"] = record.pop("image")
+            del record["version"]
+        for mask in record.get("masks", ()) if record["event"] == "tool" else ():
+            mask["rle"] = mask.pop("frames")["0"]
+    (folder / "trace.jsonl").write_text("".join(json.dumps(record) + "\n" for record in old))
+    records = read_trace(folder)
+    answer = Agent(RecordedSegmenter(records), ReplayBackend(records)).ask(recorded_image(records, folder), "q")
+    assert [mask.id for mask in answer.masks] == [1, 4]
+
+
+def test_a_trace_of_a_newer_version_is_refused(folder: Path) -> None:
+    start, *rest = (folder / "trace.jsonl").read_text().splitlines()
+    (folder / "trace.jsonl").write_text("\n".join([start.replace('"version": 1', '"version": 2'), *rest]))
+    with pytest.raises(InputError, match="version 2; this sam3agent reads up to 1"):
+        read_trace(folder)
+
+
+def test_replay_counts_steps_as_ask_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_replay(folder, rerun=False, out=folder / "again", as_json=False, verbose=False)
+    shown = capsys.readouterr().out
+    run_replay(folder, rerun=True, out=folder / "rerun", as_json=False, verbose=False)
+    steps = read_trace(folder)[-1]["steps"]
+    assert steps == 6 and f"{steps} steps, " in shown and f"{steps} steps, " in capsys.readouterr().out
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +135,7 @@ def test_a_last_line_that_was_cut_off_is_left_out(folder: Path, capsys: pytest.C
     trace.write_bytes(data[:-20])
     assert read_trace(folder) == whole[:-1]
     run_replay(trace, rerun=False, out=folder / "again", as_json=False, verbose=False)
-    assert "gave up; the best so far is 3 masks: the trace breaks off here" in capsys.readouterr().out
+    assert "no final answer; best so far: 3 masks: the trace is incomplete" in capsys.readouterr().out
     run_replay(trace, rerun=True, out=folder / "rerun", as_json=True, verbose=False)
     assert [mask["id"] for mask in json.loads(capsys.readouterr().out)["masks"]] == [1, 4]
 
@@ -104,7 +146,7 @@ def test_the_cut_is_told_of(folder: Path, caplog: pytest.LogCaptureFixture) -> N
     with (folder / "trace.jsonl").open("ab") as file:
         file.write(b'{"t": 9, "eve')
     read_trace(folder)
-    assert "the last line of" in caplog.text and "was cut off" in caplog.text
+    assert "skipped the incomplete last line of" in caplog.text
 
 
 def test_a_broken_line_in_the_middle_is_named(folder: Path) -> None:

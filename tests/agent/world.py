@@ -1,11 +1,14 @@
-"""A synthetic world whose segmenter knows the truth: coloured blocks on grass, found by noun and colour word."""
+"""A synthetic image of coloured blocks on grass, with a segmenter that finds them by noun and colour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from sam3agent.media import Media
+from sam3agent.segmenter import Prompt
+from sam3agent.testing import FoundInstances
 
 RGB = {
     "white": (245, 245, 240),
@@ -19,20 +22,11 @@ SIZE = (240, 160)
 
 @dataclass(frozen=True)
 class Block:
-    """A thing: noun, colour, box; later blocks hide earlier ones."""
+    """An object: noun, colour, box. Later blocks hide earlier ones."""
 
     noun: str
     colour: str
     box: tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the segmenter returns."""
-
-    masks: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
 
 
 TEAM = (
@@ -46,7 +40,7 @@ TEAM = (
 
 
 class World:
-    """A picture of blocks, and a segmenter (Protocol `Segmenter`) over it."""
+    """An image of blocks, and a `Segmenter` for it."""
 
     name = "world"
 
@@ -58,26 +52,26 @@ class World:
             x0, y0, x1, y1 = block.box
             pixels[y0:y1, x0:x1] = RGB[block.colour]
             owner[y0:y1, x0:x1] = index
-        self.picture = Image.fromarray(pixels)
+        self.image = Image.fromarray(pixels)
         self.masks = [owner == index for index in range(len(blocks))]
-        self.asked: list[str] = []
+        self.searched: list[str] = []
         self.opened = 0
 
-    def open(self, image: Image.Image) -> "World":
+    def open(self, media: Media) -> "World":
         self.opened += 1
         return self
 
-    def segment_phrases(self, phrases: Sequence[str], threshold: float | None = None) -> list[Found]:
-        self.asked += phrases
+    def segment_phrases(
+        self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+    ) -> list[FoundInstances]:
+        self.searched += phrases
         return [self._found(phrase) for phrase in phrases]
 
-    def segment_prompt(self, prompt: Any, threshold: float | None = None) -> Found:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         return self._found(prompt.phrase or "player")
 
-    def _found(self, phrase: str) -> Found:
+    def _found(self, phrase: str) -> FoundInstances:
         words = set(phrase.split())
         colours = words & set(RGB)
         hits = [i for i, b in enumerate(self.blocks) if b.noun in words and colours <= {b.colour}]
-        masks = np.array([self.masks[i] for i in hits], bool).reshape(-1, self.picture.height, self.picture.width)
-        boxes = np.array([self.blocks[i].box for i in hits], np.float32).reshape(-1, 4)
-        return Found(masks, boxes, np.linspace(0.95, 0.8, len(hits), dtype=np.float32))
+        return FoundInstances.of([self.masks[i] for i in hits], self.image.size, np.linspace(0.95, 0.8, len(hits)))

@@ -26,26 +26,26 @@ def run(
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "a match, größer.png"
-    World().picture.save(path)
+    World().image.save(path)
     return path
 
 
-def test_ask_prints_the_answer_and_writes_the_files(tmp_path: Path, picture: Path) -> None:
-    done = run("ask", picture.name, "leftmost player in white", cwd=tmp_path)
+def test_ask_prints_the_answer_and_writes_the_files(tmp_path: Path, image: Path) -> None:
+    done = run("ask", image.name, "leftmost player in white", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = done.stdout.decode()
     assert said.startswith("1 mask") and "box 20,40,40,100" in said
     assert b"searching for 'player in white'" in done.stderr and b"built-in rules" in done.stderr
     folder = tmp_path / "sam3agent-out" / "a match, größer-1"
     assert {"overlay.png", "masks.json", "trace.jsonl"} <= {path.name for path in folder.iterdir()}
-    again = run("ask", picture.name, "the dog", cwd=tmp_path)
+    again = run("ask", image.name, "the dog", cwd=tmp_path)
     assert again.returncode == 0 and again.stdout.startswith(b"no match")
     assert (tmp_path / "sam3agent-out" / "a match, größer-2").is_dir()
 
 
-def test_json_is_one_object_and_nothing_else(tmp_path: Path, picture: Path) -> None:
+def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> None:
     done = run(
         "ask",
         "-",
@@ -54,7 +54,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, picture: Path) -> N
         "--out",
         "here",
         cwd=tmp_path,
-        stdin=picture.read_bytes(),
+        stdin=image.read_bytes(),
     )
     assert done.returncode == 0 and done.stderr == b""
     value = json.loads(done.stdout)
@@ -74,21 +74,21 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, picture: Path) -> N
     [
         (("ask", "missing.png", "dog"), 2, "there is no file missing.png"),
         (("ask", ".", "dog"), 2, "folder"),
-        (("ask", "text.png", "dog"), 2, "not a picture"),
+        (("ask", "text.png", "dog"), 2, "not an image"),
         (("ask", "p.png", "  "), 2, "question is empty"),
         (("ask", "p.png"), 2, "Missing argument"),
         (("ask", "p.png", "dog", "--threshold", "7"), 2, "threshold"),
         (("ask", "p.png", "dog", "--mllm", "oracle"), 2, "mllm"),
         (("ask", "p.png", "dog", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"), 1, "127.0.0.1:9"),
         (("ask", "p.png", "dog", "--mllm", "vllm", "--model", "m"), 1, "pip install"),
-        (("segment", "p.png"), 2, "nothing to look for"),
+        (("segment", "p.png"), 2, "nothing to search for"),
         (("segment", "p.png", "--box", "1,2,3"), 2, "x0,y0,x1,y1"),
         (("replay", "p.png"), 2, "not a trace"),
         (("nonsense",), 2, "nonsense"),
     ],
 )  # fmt: skip
 def test_failures_are_one_line_and_a_code(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    World().picture.save(tmp_path / "p.png")
+    World().image.save(tmp_path / "p.png")
     (tmp_path / "text.png").write_text("hello")
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
@@ -97,27 +97,27 @@ def test_failures_are_one_line_and_a_code(tmp_path: Path, arguments: tuple[str, 
     assert b"Traceback" not in done.stderr and done.stdout == b""
 
 
-def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path, picture: Path) -> None:
+def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path, image: Path) -> None:
     (tmp_path / "sam3agent.toml").write_text('out = "from-file"\nmllm = "rules"\n')
-    assert b"from-file" in run("ask", picture.name, "car", cwd=tmp_path).stdout
-    assert b"from-env" in run("ask", picture.name, "car", cwd=tmp_path, SAM3AGENT_OUT="from-env").stdout
-    flag = run("ask", picture.name, "car", "--out", "from-flag", cwd=tmp_path, SAM3AGENT_OUT="from-env")
+    assert b"from-file" in run("ask", image.name, "car", cwd=tmp_path).stdout
+    assert b"from-env" in run("ask", image.name, "car", cwd=tmp_path, SAM3AGENT_OUT="from-env").stdout
+    flag = run("ask", image.name, "car", "--out", "from-flag", cwd=tmp_path, SAM3AGENT_OUT="from-env")
     assert b"from-flag" in flag.stdout
     (tmp_path / "sam3agent.toml").write_text("wieghts = 1\n")
-    wrong = run("ask", picture.name, "car", cwd=tmp_path)
+    wrong = run("ask", image.name, "car", cwd=tmp_path)
     assert wrong.returncode == 2 and b"sam3agent.toml: wieghts" in wrong.stderr
 
 
-def test_segment_by_phrase_and_box(tmp_path: Path, picture: Path) -> None:
-    done = run("segment", picture.name, "--phrase", "car", "--phrase", "ball", "--json", cwd=tmp_path)
+def test_segment_by_phrase_and_box(tmp_path: Path, image: Path) -> None:
+    done = run("segment", image.name, "--phrase", "car", "--phrase", "ball", "--json", cwd=tmp_path)
     value = json.loads(done.stdout)
     assert [mask["phrase"] for mask in value["masks"]] == ["car", "ball", "ball"]
-    boxed = run("segment", picture.name, "--box", "20,40,40,100", "--negative-point", "3,4", cwd=tmp_path)
+    boxed = run("segment", image.name, "--box", "20,40,40,100", "--negative-point", "3,4", cwd=tmp_path)
     assert boxed.returncode == 0 and boxed.stdout.startswith(b"3 masks")
 
 
-def test_replay_draws_and_runs_again(tmp_path: Path, picture: Path) -> None:
-    run("ask", picture.name, "the two leftmost players", "--out", "o", cwd=tmp_path)
+def test_replay_draws_and_runs_again(tmp_path: Path, image: Path) -> None:
+    run("ask", image.name, "the two leftmost players", "--out", "o", cwd=tmp_path)
     shown = run("replay", "o", "--out", "again", cwd=tmp_path, fake=False)
     assert shown.returncode == 0, shown.stderr
     assert b"segment_phrase(phrases=['player'])" in shown.stdout and (tmp_path / "again/overlay.png").is_file()

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from sam3agent.cli.app import app, guarded
 from sam3model import checkpoint
-from sam3model.build import build
+from sam3model.detector.model import Sam3ImageModel
 from tests.model.weight_rule import small_config
 
 
@@ -18,7 +18,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of a small size, with a training record."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     torch.manual_seed(0)
-    checkpoint.save_native(build(small_config()), path, metadata={"record": '{"steps": 7}'})
+    checkpoint.save_native(Sam3ImageModel(small_config()), path, metadata={"record": '{"steps": 7}'})
     return path
 
 

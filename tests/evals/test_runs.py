@@ -13,7 +13,7 @@ from evals.app import main
 from evals.results import Result
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
-from sam3agent.mllm.rules import RulesBackend
+from sam3agent.rules import RulesBackend
 from tests.evals.world import Blocks, draw, rle_of, run
 
 BOXES = [(8 * i, 8, 8 * i + 8, 24) for i in range(1, 6)]

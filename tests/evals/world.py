@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from evals.app import main
-from sam3agent.mllm.rules import RulesBackend
+from sam3agent.rules import RulesBackend
 from sam3agent.segmenter import Prompt, Segmenter
 from sam3model.instances import Instances, no_instances
 from sam3model.ops.masks import encode_rle, mask_to_box

@@ -13,18 +13,18 @@ from PIL import Image
 
 from sam3agent.api import Agent
 from sam3agent.config import Settings
-from sam3agent.mcp_server import build_server
 from sam3agent.mllm.base import MLLM
-from sam3agent.mllm.scripted import Line, ScriptedBackend
-from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+from sam3agent.servers.mcp_server import build_server
+from sam3agent.testing import ScriptedBackend, ScriptLine
+from tests.drawn_match import drawing, segmenter
 
 
 class Desk:
     """Calls tools as a client would; `lines` collects the progress told."""
 
-    def __init__(self, folder: Path, script: Iterable[Line] = (), backend: MLLM | None = None) -> None:
+    def __init__(self, folder: Path, script: Iterable[ScriptLine] = (), backend: MLLM | None = None) -> None:
         self.folder = folder
-        self.segmenter = FakeSegmenter()
+        self.segmenter = segmenter()
         self.lines: list[str] = []
         drawing().save(folder / "match.png")
         agent = Agent(self.segmenter, backend or ScriptedBackend(script, {None: '{"verdict": "accept"}'}))
@@ -60,7 +60,7 @@ def data(result: CallToolResult) -> dict[str, Any]:
     return result.structured_content or {}
 
 
-def pictures(result: CallToolResult) -> list[Image.Image]:
+def images(result: CallToolResult) -> list[Image.Image]:
     """The pictures of a result, decoded."""
     encoded = [base64.b64decode(part.data) for part in result.content if isinstance(part, ImageContent)]
     return [Image.open(io.BytesIO(one)) for one in encoded]

@@ -12,11 +12,11 @@ from mcp.types import CallToolResult
 
 from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
-from sam3agent.mllm.rules import RulesBackend
-from sam3agent.mllm.scripted import ScriptedBackend, call
+from sam3agent.rules import RulesBackend
+from sam3agent.testing import ScriptedBackend, call
 from sam3model.files import replacing
-from tests.mcp.desk import Desk, data, pictures, text
-from tests.mllm.fake_segmenter import drawing
+from tests.drawn_match import drawing
+from tests.mcp.desk import Desk, data, images, text
 
 WHITE = [call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1], reason="furthest left")]
 
@@ -27,10 +27,10 @@ def test_an_answer_has_handles_files_and_a_picture(tmp_path: Path) -> None:
     answer = data(result)
     assert (answer["status"], answer["reason"]) == ("answered", "furthest left")
     assert [(mask["id"], mask["box"], mask["area"]) for mask in answer["masks"]] == [(1, [8, 20, 20, 50], 360)]
-    assert answer["mllm_calls"] == 4 and answer["backend"] == "scripted" and answer["weights"] == "fake"
+    assert answer["mllm_calls"] == 4 and answer["backend"] == "scripted" and answer["weights"] == "scripted"
     assert json.loads(Path(answer["masks_file"]).read_text())["annotations"][0]["bbox"] == [8, 20, 12, 30]
     assert Path(answer["overlay_file"]).is_file() and Path(answer["trace"]).is_file()
-    assert [picture.size for picture in pictures(result)] == [(96, 64)]
+    assert [picture.size for picture in images(result)] == [(96, 64)]
     assert "mask 1" in text(result) and "scripted" in text(result)
 
 
@@ -56,7 +56,7 @@ def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
 def test_no_match_is_an_answer_not_an_error(tmp_path: Path) -> None:
     result = Desk(tmp_path, [call("report_no_match", reason="there is no dog")]).call("ask", question="the dog")
     assert data(result)["status"] == "no_match" and data(result)["masks"] == []
-    assert "No match" in text(result) and pictures(result) == []
+    assert "No match" in text(result) and images(result) == []
 
 
 def test_ids_of_answers_and_searches_are_of_one_kind(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from sam3agent import mcp_server
 from sam3agent.cli.app import app, guarded
-from tests.mllm.fake_segmenter import drawing
+from sam3agent.servers import mcp_server
+from tests.drawn_match import drawing
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -61,12 +61,14 @@ def test_every_flag_reaches_the_settings(monkeypatch: pytest.MonkeyPatch) -> Non
     served: list[tuple[Any, dict]] = []
     monkeypatch.setattr(mcp_server, "serve", lambda settings, **more: served.append((settings, more)))
     flags = "--weights w --mllm openai --model m --base-url u --api-key k --out o --threshold 0.4 --device cpu"
-    arguments = ["mcp", *flags.split(), "--dtype", "float32", "--root", "r", "--http", "[::1]:80"]
+    limits = "--timeout 9 --max-calls 7 --max-segmenter-calls 5 --max-seconds 3"
+    arguments = ["mcp", *flags.split(), *limits.split(), "--dtype", "float32", "--root", "r", "--http", "[::1]:80"]
     assert guarded(lambda: app(args=arguments, standalone_mode=False)) == 0
     ((settings, more),) = served
     assert settings.model_dump(exclude_defaults=True, exclude={"api_key"}) == {
         "weights": "w", "mllm": "openai", "model": "m", "base_url": "u", "out": Path("o"), "threshold": 0.4,
-        "device": "cpu", "dtype": "float32",
+        "device": "cpu", "dtype": "float32", "timeout": 9.0, "max_calls": 7, "max_segmenter_calls": 5,
+        "max_seconds": 3.0,
     }  # fmt: skip
     assert settings.api_key.get_secret_value() == "k"
     assert more == {"roots": (Path("r"),), "transport": "streamable-http", "host": "::1", "port": 80}

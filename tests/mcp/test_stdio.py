@@ -12,8 +12,8 @@ from mcp.types import CallToolResult
 
 from sam3model.build import build
 from sam3model.checkpoint import save_native
+from tests.drawn_match import drawing
 from tests.mcp.desk import data, text
-from tests.mllm.fake_segmenter import drawing
 
 
 @pytest.fixture(scope="module")

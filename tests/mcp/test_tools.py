@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from sam3agent.agent.pool import Mask
-from sam3agent.mcp_server import SERVED
-from sam3agent.tools.masks import REGISTRY
-from tests.mcp.desk import Desk, data, pictures, text
-from tests.mllm.fake_segmenter import drawing
+from sam3agent.masks import Mask
+from sam3agent.tools.registry import all_tools
+from tests.drawn_match import drawing
+from tests.mcp.desk import Desk, data, images, text
 
 
 @pytest.fixture
@@ -26,8 +25,10 @@ def test_one_definition_is_enough(desk: Desk) -> None:
             return {tool.name: tool for tool in (await client.list_tools()).tools}
 
     tools = asyncio.run(listed())
-    for name in SERVED:
-        shown, defined = tools[name], REGISTRY[name]
+    served = [tool for tool in all_tools().values() if tool.served]
+    assert len(served) == 4
+    for defined in served:
+        shown = tools[defined.name]
         assert shown.description == defined.description
         properties = {
             key: {k: v for k, v in p.items() if k != "title"} for key, p in shown.input_schema["properties"].items()
@@ -52,7 +53,7 @@ def test_search_look_and_select(desk: Desk, mode: str) -> None:
     assert white["masks"][0]["box"] == [8, 20, 20, 50]
     assert dog == {"phrase": "dog", "masks": []}
     assert "nothing found" in text(found)
-    assert len(pictures(found)) == 1 and len(pictures(seen)) == 2 and len(pictures(chosen)) == 1
+    assert len(images(found)) == 1 and len(images(seen)) == 2 and len(images(chosen)) == 1
     assert [mask["rank_from_left"] for mask in data(measured)["masks"]] == [1, 2]
     saved = json.loads(Path(data(chosen)["masks_file"]).read_text())
     mask = Mask.from_rle(saved["annotations"][0]["segmentation"])
@@ -91,12 +92,12 @@ def test_the_picture_used_longest_ago_is_closed_first(desk: Desk) -> None:
         ({"phrases": 7}, "phrases"),
         ({"image": "none.png", "phrases": ["x"]}, "there is no file"),
         ({"image": "-", "phrases": ["x"]}, "there is no file"),
-        ({"image": "notes.txt", "phrases": ["x"]}, "not a picture"),
+        ({"image": "notes.txt", "phrases": ["x"]}, "not an image"),
         ({"image": "..", "phrases": ["x"]}, "--root"),
         ({"image": "/etc/passwd", "phrases": ["x"]}, "--root"),
         ({"image": "file:///etc/passwd", "phrases": ["x"]}, "--root"),
         ({"image": "link.png", "phrases": ["x"]}, "--root"),
-        ({"image": "a\0b", "phrases": ["x"]}, "no usable path"),
+        ({"image": "a\0b", "phrases": ["x"]}, "not a usable path"),
     ],
 )
 def test_mistakes_are_answered_with_a_sentence(desk: Desk, arguments: dict[str, Any], says: str) -> None:
@@ -125,10 +126,10 @@ def test_ways_to_name_a_picture(desk: Desk, image: str) -> None:
     assert not result.is_error
 
 
-def test_a_reply_holds_a_bounded_number_of_pictures(desk: Desk) -> None:
+def test_a_reply_holds_a_bounded_number_of_images(desk: Desk) -> None:
     boxes = [(x, y, x + 5, y + 5) for x in range(0, 90, 8) for y in range(0, 60, 8)]
-    desk.segmenter.things = {"thing": boxes}
+    desk.segmenter.objects = {"thing": boxes}
     desk.call("segment_phrase", phrases=["thing"])
     seen = desk.call("examine_masks", ids=list(range(1, 31)))
-    assert len(pictures(seen)) == 16
-    assert "only the first 16 of 60" in text(seen)
+    assert len(images(seen)) == 16
+    assert "only the first 16 of 60 images" in text(seen)

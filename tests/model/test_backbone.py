@@ -20,7 +20,7 @@ def backbone() -> VisionBackbone:
 
 @pytest.fixture(scope="module")
 def stages(backbone):
-    """Every intermediate of one pass over the golden pictures, in row-major (B, H, W, C)."""
+    """Every intermediate of one pass over the golden images, in row-major (B, H, W, C)."""
     seen = {}
 
     def keep(name):
@@ -35,8 +35,8 @@ def stages(backbone):
     handles.append(trunk.ln_pre.register_forward_hook(keep("ln_pre")))
     handles += [block.register_forward_hook(keep(f"block{i}")) for i, block in enumerate(trunk.blocks)]
     with torch.inference_mode():
-        seen["features"] = backbone(golden()["image.pixels"], tracker=True)
-        seen["tracker"] = backbone.tracker_pyramid(seen["features"])
+        seen["features"] = backbone(golden()["image.pixels"], keep_trunk=True)
+        seen["interactive"] = backbone.pyramid(seen["features"], "interactive")
     for handle in handles:
         handle.remove()
     return {k: _from_windows(v, GRID, 4) if isinstance(v, torch.Tensor) and v.ndim == 3 else v for k, v in seen.items()}
@@ -71,12 +71,12 @@ def test_detector_pyramid_matches_reference(stages):
 def test_dropped_level_is_right_when_asked_for(backbone, stages):
     """Weights of the dropped level are kept, and must be right, although no forward pass reads them."""
     with torch.inference_mode():
-        for convs, name in ((backbone.neck.convs, "sam3"), (backbone.neck.sam2_convs, "sam2")):
+        for convs, name in ((backbone.neck.detection, "sam3"), (backbone.neck.interactive, "sam2")):
             assert_matches(convs[3](stages["features"].trunk), golden()[f"neck.{name}.3"])
 
 
-def test_tracker_pyramid_matches_reference(stages):
-    levels = stages["tracker"]
+def test_interactive_pyramid_matches_reference(stages):
+    levels = stages["interactive"]
     assert_matches(levels[0][:1, :16], golden()["neck.sam2.0.image0_ch0to15"])
     assert_matches(levels[1], golden()["neck.sam2.1"])
     assert_matches(levels[2], golden()["neck.sam2.2"])
@@ -89,16 +89,16 @@ def test_position_codes_match_reference(stages):
     assert_matches(positions[2], golden()["neck.pos.2"])
 
 
-def test_tracker_pyramid_needs_its_neck_and_the_trunk_output():
+def test_a_pyramid_needs_its_head_and_the_trunk_output():
     config = small_config()
-    backbone = VisionBackbone(replace(config, neck=NeckConfig(tracker_neck=False))).eval()
+    backbone = VisionBackbone(replace(config, neck=NeckConfig(interactive=None))).eval()
     pixels = torch.zeros(1, 3, 56, 56)
     with torch.inference_mode():
         assert backbone(pixels).trunk is None
-        with pytest.raises(InputError, match="tracker=True"):
-            backbone.tracker_pyramid(backbone(pixels))
-        with pytest.raises(ConfigError, match="tracker_neck"):
-            backbone.tracker_pyramid(backbone(pixels, tracker=True))
+        with pytest.raises(InputError, match="keep_trunk=True"):
+            backbone.pyramid(backbone(pixels), "interactive")
+        with pytest.raises(ConfigError, match="no 'interactive' head: this model has detection"):
+            backbone.pyramid(backbone(pixels, keep_trunk=True), "interactive")
 
 
 def test_smaller_and_oblong_pictures_fit_and_odd_ones_are_refused(backbone):
@@ -142,9 +142,9 @@ def test_low_precision_stays_near_float32(backbone):
     expected = golden()["vit.out"]
     with torch.inference_mode():
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            autocast = backbone(pixels, tracker=True).trunk
+            autocast = backbone(pixels, keep_trunk=True).trunk
         low = fill(VisionBackbone(small_config()), "vision.").to(torch.bfloat16)
-        pure = low(pixels.to(torch.bfloat16), tracker=True).trunk
+        pure = low(pixels.to(torch.bfloat16), keep_trunk=True).trunk
     for actual in (autocast, pure):
         error = (actual.float() - expected).square().mean().sqrt() / expected.std()
         assert error < 0.03, error

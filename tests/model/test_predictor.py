@@ -15,7 +15,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from sam3model.checkpoint import save_native, save_transformers
-from sam3model.checkpoint.tables import EXTRA_PREFIX
+from sam3model.checkpoint.name_tables import EXTRA_PREFIX
 from sam3model.errors import CheckpointError, InputError
 from sam3model.image import EncodedImage, Sam3ImagePredictor
 from sam3model.instances import Instances, no_instances

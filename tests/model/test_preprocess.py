@@ -15,14 +15,14 @@ REFERENCE = golden("preprocess")
 PICTURES = RECORD["images"]
 
 
-def open_picture(entry) -> Image.Image:
+def open_image(entry) -> Image.Image:
     return Image.open(GOLDENS / entry["file"])
 
 
 @pytest.mark.parametrize("entry", PICTURES, ids=lambda entry: entry["name"])
 def test_resized_bytes_equal_the_reference(entry):
     """Exact where measured; the fixed-point kernel of another processor may differ by one level in under 2 %."""
-    image = to_rgb(open_picture(entry))
+    image = to_rgb(open_image(entry))
     assert hashlib.sha256(image.permute(1, 2, 0).numpy().tobytes()).hexdigest() == entry["rgb_sha256"]
     small, large = resize(image, 168, 168), resize(image, 1008, 1008)
     for actual, name in (
@@ -38,7 +38,7 @@ def test_resized_bytes_equal_the_reference(entry):
 @pytest.mark.parametrize("entry", PICTURES, ids=lambda entry: entry["name"])
 @pytest.mark.parametrize("size", [168, 1008])
 def test_mean_and_deviation_of_the_input_match(entry, size):
-    pixels = preprocess(open_picture(entry), size).double()
+    pixels = preprocess(open_image(entry), size).double()
     assert abs(pixels.mean().item() - entry[f"res{size}"]["mean"]) < 1e-4
     assert abs(pixels.std().item() - entry[f"res{size}"]["std"]) < 1e-4
 
@@ -61,7 +61,7 @@ def test_float_tensor_is_quantised_by_the_rule():
 
 
 def test_every_kind_of_the_same_picture_gives_the_same_input():
-    picture = open_picture(PICTURES[0]).convert("RGB")
+    picture = open_image(PICTURES[0]).convert("RGB")
     array = np.array(picture)
     kinds = [
         array,

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sam3model.checkpoint import Layout, load_with_report, save_transformers
-from sam3model.checkpoint.tables import EXTRA_PREFIX
+from sam3model.checkpoint.name_tables import EXTRA_PREFIX
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.ops.boxes import cxcywh_to_xyxy
 from sam3model.structures import GeometryPrompt, PromptTokens
@@ -31,7 +31,7 @@ def theirs() -> dict[str, Tensor]:
 
 @cache
 def model() -> Sam3ImageModel:
-    return load_with_report(FOLDER)[0]
+    return load_with_report(FOLDER)[0].detector
 
 
 def box_prompt() -> GeometryPrompt:
@@ -72,8 +72,8 @@ def test_outputs_are_the_same(case: str) -> None:
 
 def test_every_tensor_of_theirs_is_accounted_for() -> None:
     _, report = load_with_report(FOLDER)
-    assert report.layout is Layout.TRANSFORMERS and report.tracker == 0
-    assert report.absent and all(name.startswith("geometry.points_") for name in report.absent)
+    assert report.layout is Layout.TRANSFORMERS and report.unused == 0
+    assert report.absent and all(name.startswith("detector.geometry.points_") for name in report.absent)
 
 
 def test_sizes_come_from_their_configuration() -> None:

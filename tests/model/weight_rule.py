@@ -32,7 +32,9 @@ GOLDENS = Path(__file__).parent.parent / "goldens"
 
 PREFIXES = {
     "vision.trunk.": "detector.backbone.vision_backbone.trunk.",
-    "vision.neck.": "detector.backbone.vision_backbone.",
+    "vision.neck.detection.": "detector.backbone.vision_backbone.convs.",
+    "vision.neck.interactive.": "detector.backbone.vision_backbone.sam2_convs.",
+    "vision.neck.propagation.": "detector.backbone.vision_backbone.propagation_convs.",
     "text.": "detector.backbone.language_backbone.",
     "geometry.": "detector.geometry_encoder.",
     "fusion.": "detector.transformer.encoder.",
@@ -62,7 +64,8 @@ RESIDUAL_EXITS = (
 
 
 def official_name(name: str) -> str:
-    """The official checkpoint name of a parameter of `Sam3ImageModel`."""
+    """The official checkpoint name of a parameter of `Sam3ImageModel`, or of `Sam3Model`."""
+    name = name.removeprefix("detector.")
     for native, official in PREFIXES.items():
         if name.startswith(native):
             return official + name.removeprefix(native)
@@ -118,7 +121,7 @@ def small_config() -> DetectorConfig:
             global_blocks=(1, 3),
             drop_path=0.0,
         ),
-        neck=NeckConfig(tracker_neck=True),
+        neck=NeckConfig(),
         text=TextConfig(width=64, heads=4, layers=3),
         geometry=GeometryConfig(layers=2, ffn=128),
         fusion=FusionConfig(layers=2, ffn=128),

@@ -20,7 +20,7 @@ TINY_MODEL = {
     "fusion": {"layers": 1, "ffn": 32},
     "decoder": {"layers": 2, "ffn": 32, "queries": 8},
     "scoring": {"hidden": 32},
-    "segmentation": {"groups": 4},
+    "segmentation": {"groups": 8},
 }  # fmt: skip
 
 SETTINGS = {

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sam3model.build import build
 from sam3model.checkpoint import save_native
 from sam3model.config import DetectorConfig
+from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import CheckpointError
 from sam3model.parse import merge, parse
 from sam3model.training.config import ModelConfig
@@ -20,7 +20,7 @@ from tests.training.conftest import TINY_MODEL
 def coarse():
     torch.manual_seed(0)
     config = ModelConfig(overrides=merge(TINY_MODEL, {"neck": {"scale_factors": [4.0, 2.0, 1.0, 0.5]}})).resolve()
-    return build(config).eval()
+    return Sam3ImageModel(config).eval()
 
 
 def finer(config: DetectorConfig) -> DetectorConfig:

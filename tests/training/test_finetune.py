@@ -52,7 +52,7 @@ EVERYTHING = {"vision", "text", "geometry", "fusion", "decoder", "scoring", "seg
 def test_the_sizes_are_those_of_the_weights(settings, weights):
     config = settings(model={"preset": None, "weights": weights, "overrides": {}})
     assert isinstance(config.model.resolve(), DetectorConfig)
-    assert config.model.resolve() == load(weights).config
+    assert config.model.resolve() == load(weights).config.detector
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_sizes_are_those_of_the_weights(settings, weights):
 def test_only_what_is_meant_to_learn_does(settings, weights, changes, parts):
     model = {"preset": None, "weights": weights, "overrides": {}, **changes}
     run = step_through(settings(model=model, data={"exemplars": 1.0}, optim={"weight_decay": 0.0}))
-    assert moved(run, load(weights)) == parts
+    assert moved(run, load(weights).detector) == parts
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])

@@ -15,7 +15,7 @@ from sam3model.training.schedule import factor, stage_at
 GOLDEN = json.loads((Path(__file__).parents[1] / "goldens" / "optim.json").read_text())
 PREFIXES = {
     "vision.trunk.": "backbone.vision_backbone.trunk.",
-    "vision.neck.": "backbone.vision_backbone.",
+    "vision.neck.detection.": "backbone.vision_backbone.convs.",
     "text.": "backbone.language_backbone.",
     "geometry.": "geometry_encoder.",
     "fusion.": "transformer.encoder.",
@@ -33,12 +33,12 @@ def official_name(name: str) -> str:
 
 def test_every_parameter_has_the_official_rate_and_decay():
     with torch.device("meta"):
-        groups = parameter_groups(build("sam3"), RECIPE)
+        groups = parameter_groups(build("sam3").detector, RECIPE)
     ours = {
         official_name(name): (group["peak_lr"], group["weight_decay"])
         for group in groups
         for name in group["names"]
-        if "sam2_convs" not in name  # the tracker's neck is no part of the official detector training
+        if "vision.neck.interactive." not in name  # not part of the official detector training
     }
     theirs = GOLDEN["param_groups_seg"]["name_to_lr_at_peak_and_weight_decay"]
     assert ours.keys() == theirs.keys()
@@ -56,7 +56,7 @@ def test_every_parameter_has_the_official_rate_and_decay():
 )
 def test_rates_of_parts_that_the_model_has_not_are_refused(prefix, right):
     with torch.device("meta"):
-        model = build("sam3_tiny")
+        model = build("sam3_tiny").detector
     with pytest.raises(ConfigError, match=rf"^optim\.rates: no parameter begins with '{prefix}'{right}") as refusal:
         parameter_groups(model, OptimConfig(rates={"vision.": 1e-4, prefix: 1e-3}))
     assert "\n" not in str(refusal.value)

@@ -302,7 +302,7 @@ def test_a_scheduler_may_signal_as_often_as_it_likes_and_the_run_saves_and_says_
 def test_without_averages_the_artefact_is_the_model_as_it_is(settings):
     result, run = (what(settings(ema={"decay": 0.0})) for what in (train, Run))
     assert not run.ema.average
-    for name, value in load(result.weights).state_dict().items():
+    for name, value in load(result.weights).detector.state_dict().items():
         torch.testing.assert_close(value.float(), run.model.state_dict()[name].half().float())
 
 
@@ -358,7 +358,7 @@ def test_the_artefact_is_half_precision_averages_with_config_and_record(settings
     assert record["progress"]["pictures"] == 8
     assert record["settings"]["name"] == "test"
     assert record["metrics"].keys() >= {"cgF1", "IL_MCC", "loss"}
-    model, run = load(result.weights), Run(config)
+    model, run = load(result.weights).detector, Run(config)
     assert model.config == config.model.resolve()
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value.float(), run.ema.average[name].half().float())

@@ -19,8 +19,8 @@ from sam3agent.api import Agent
 from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Picture, Text
 from sam3agent.mllm.errors import MLLMContextError, MLLMUnknownModelError
 from sam3agent.mllm.openai import OpenAIBackend
-from sam3agent.mllm.scripted import call
 from sam3agent.mllm.transport import Endpoint
+from sam3agent.testing import call
 from tests.mllm.fake_segmenter import FakeSegmenter, drawing
 
 pytestmark = pytest.mark.vllm

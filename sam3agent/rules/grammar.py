@@ -13,8 +13,8 @@ import re
 from dataclasses import replace
 from typing import get_args
 
-from sam3agent.mllm.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, RelationKind, Side, Target
-from sam3agent.mllm.rules.words import (
+from sam3agent.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, RelationKind, Side, Target
+from sam3agent.rules.words import (
     CLAUSE,
     COLOURS,
     LEAD_IN,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sam3agent.mllm.rules.words import COLOURS
+from sam3agent.rules.words import COLOURS
 
 Side = Literal["left", "right", "top", "bottom"]
 Axis = Literal["left", "right", "top", "bottom", "large", "small", "middle", "tall", "short", "wide", "narrow"]

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sam3agent.agent.pool import Candidate, Mask
-from sam3agent.mllm.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, Side, Target
-from sam3agent.mllm.rules.words import synonyms
-from sam3agent.tools.facts import box_centre, distance, gap, mask_colours
-from sam3agent.tools.workbench import Workbench
+from sam3agent.masks import Mask
+from sam3agent.pool import Candidate
+from sam3agent.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, Side, Target
+from sam3agent.rules.words import synonyms
+from sam3agent.tools.mask_facts import box_centre, distance, gap, mask_colours
+from sam3agent.workbench import Workbench
 
 LEAST_OF_COLOUR = 0.12
 """Share of a mask's pixels in the colour that its phrase names, below which the mask is not believed."""
@@ -44,7 +45,7 @@ class Selector:
     def colour_share(self, candidate: Candidate, colours: Sequence[str]) -> float:
         """The least share, over the named colours, of a candidate's pixels."""
         if candidate.id not in self._colours:
-            self._colours[candidate.id] = mask_colours(self.bench.pixels, candidate.mask)
+            self._colours[candidate.id] = mask_colours(self.bench.pixels(candidate.frame), candidate.mask)
         shares = self._colours[candidate.id]
         seen = (sum(shares.get(name, 0.0) for name in (colour, *_IN_SHADE.get(colour, ()))) for colour in colours)
         return min(seen, default=1.0)

@@ -1,14 +1,13 @@
-"""How tensors are called in the three layouts: ours ("native"), the official `sam3.pt`, and transformers.
+"""Tensor names of each part in the three layouts: ours ("native"), the official checkpoints, and transformers.
 
-A layout is a declarative table of rules. A rule names native tensors by a pattern (`*` stands for a number) and the
-tensors that hold the same values elsewhere; where one of ours is several of theirs (packed query, key and value), or is
-stored otherwise, it says how.
-Sources: the released key list, and transformers' `Sam3Model` / `Sam3VideoModel` (5.23).
+Each part has a table without prefixes. A rule names native tensors by a pattern (`*` stands for a number) and the
+tensors that hold the same values elsewhere; if they are packed differently (query, key and value) or transposed, it
+says how. Sources: the released key lists of SAM 3 and 3.1, and transformers' `Sam3Model` and `Sam3VideoModel` (5.24).
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Transform = Literal["copy", "split3", "transpose", "drop_first_row"]
@@ -16,7 +15,7 @@ Transform = Literal["copy", "split3", "transpose", "drop_first_row"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Native tensors matching `native` are the tensors `foreign` of the other layout."""
+    """Native tensors that match `native` are the tensors `foreign` of the other layout."""
 
     native: str
     foreign: tuple[str, ...]
@@ -25,36 +24,51 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One native tensor and where it lives in the other layout."""
+    """One native tensor and its place in the other layout."""
 
     native: str
     foreign: tuple[str, ...]
-    transform: Transform
+    transform: Transform = "copy"
 
 
 OFFICIAL_PREFIXES = (
-    ("vision.trunk.", "detector.backbone.vision_backbone.trunk."),
-    ("vision.neck.", "detector.backbone.vision_backbone."),
-    ("text.", "detector.backbone.language_backbone."),
-    ("geometry.", "detector.geometry_encoder."),
-    ("fusion.", "detector.transformer.encoder."),
-    ("decoder.", "detector.transformer.decoder."),
-    ("scoring.", "detector.dot_prod_scoring."),
-    ("segmentation.", "detector.segmentation_head."),
+    ("vision.trunk.", "backbone.vision_backbone.trunk."),
+    ("text.", "backbone.language_backbone."),
+    ("geometry.", "geometry_encoder."),
+    ("fusion.", "transformer.encoder."),
+    ("decoder.", "transformer.decoder."),
+    ("scoring.", "dot_prod_scoring."),
+    ("segmentation.", "segmentation_head."),
 )
+OFFICIAL_NECK = "backbone.vision_backbone."
+NECK_HEADS = {"detection": "convs", "interactive": "sam2_convs"}
+NECK_HEADS_31 = {"detection": "convs", "interactive": "interactive_convs", "propagation": "propagation_convs"}
+"""Official names of the neck heads in SAM 3 and in SAM 3.1."""
 
 
-def official_name(native: str) -> str:
-    """The official name of a native tensor, with the leading `detector.`."""
-    for ours, theirs in OFFICIAL_PREFIXES:
-        if native.startswith(ours):
-            return theirs + native.removeprefix(ours)
-    raise KeyError(native)
+def official_prefixes(native: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Native and official prefixes for a detector with these tensors: SAM 3.1 names its neck heads differently."""
+    heads = NECK_HEADS_31 if any(name.startswith("vision.neck.propagation.") for name in native) else NECK_HEADS
+    neck = ((f"vision.neck.{ours}.", f"{OFFICIAL_NECK}{theirs}.") for ours, theirs in heads.items())
+    return (*OFFICIAL_PREFIXES, *neck)
 
 
 def official_entries(native: Iterable[str]) -> list[Entry]:
-    """Where every native tensor lives in the official layout: same leaf names, other prefixes."""
-    return [Entry(name, (official_name(name),), "copy") for name in native]
+    """Entries of the detector's tensors in the official layout, without prefix: same leaf names, other parents."""
+    native = list(native)
+    prefixes = official_prefixes(native)
+    return [Entry(name, (_swap(name, prefixes),)) for name in native]
+
+
+def version_0_entries(native: Iterable[str]) -> list[Entry]:
+    """Entries of the detector's tensors in our files without a format version, which have the official neck names."""
+    neck = tuple((f"vision.neck.{ours}.", f"vision.neck.{theirs}.") for ours, theirs in NECK_HEADS.items())
+    return [Entry(name, (_swap(name, (*neck, ("", ""))),)) for name in native]
+
+
+def _swap(name: str, prefixes: Iterable[tuple[str, str]]) -> str:
+    ours, theirs = next(pair for pair in prefixes if name.startswith(pair[0]))
+    return theirs + name.removeprefix(ours)
 
 
 def _module(native: str, foreign: str) -> list[Rule]:
@@ -62,7 +76,7 @@ def _module(native: str, foreign: str) -> list[Rule]:
 
 
 def _packed(native: str, foreign: str) -> list[Rule]:
-    """A linear layer holding query, key and value on top of each other; theirs are three."""
+    """A linear layer with query, key and value stacked; transformers has three layers."""
     return [
         Rule(f"{native}{leaf}", tuple(f"{foreign}.{part}_proj.{leaf[1:]}" for part in "qkv"), "split3")
         for leaf in ("_weight", "_bias")
@@ -192,8 +206,8 @@ def _heads() -> list[Rule]:
 
 TRANSFORMERS_RULES: tuple[Rule, ...] = tuple(
     _trunk()
-    + _neck("vision.neck.convs", "vision_encoder.neck")
-    + _neck("vision.neck.sam2_convs", "tracker_neck")
+    + _neck("vision.neck.detection", "vision_encoder.neck")
+    + _neck("vision.neck.interactive", "tracker_neck")
     + _text()
     + _geometry()
     + _encoder_layers("fusion.layers.*", "detr_encoder.layers.*")
@@ -202,12 +216,12 @@ TRANSFORMERS_RULES: tuple[Rule, ...] = tuple(
 )
 
 EXTRA_PREFIX = "sam3model_extra."
-"""What transformers has no place for (the point projections, the unused class row of the position table) travels under
-this prefix, so that a round trip loses nothing."""
+"""Prefix of tensors that transformers has no place for (point projections, the unused class row of the position table):
+they are saved too, so that a round trip loses nothing."""
 
 
 def transformers_entries(native: Iterable[str]) -> list[Entry]:
-    """Where every native tensor lives in transformers' `Sam3Model`; unmatched ones go under `EXTRA_PREFIX`."""
+    """Entries of the detector's tensors in transformers' `Sam3Model`; unknown ones go under `EXTRA_PREFIX`."""
     compiled = [(re.compile(re.escape(rule.native).replace(r"\*", r"(\d+)")), rule) for rule in TRANSFORMERS_RULES]
     return [_match(name, compiled) for name in native]
 
@@ -217,10 +231,20 @@ def _match(name: str, compiled: list[tuple[re.Pattern[str], Rule]]) -> Entry:
         if found := pattern.fullmatch(name):
             numbers = found.groups()
             return Entry(name, tuple(_fill(foreign, numbers) for foreign in rule.foreign), rule.transform)
-    return Entry(name, (EXTRA_PREFIX + name,), "copy")
+    return Entry(name, (EXTRA_PREFIX + name,))
 
 
 def _fill(template: str, numbers: tuple[str, ...]) -> str:
     for number in numbers:
         template = template.replace("*", number, 1)
     return template
+
+
+def class_row_name(native: str) -> str:
+    """Where the class row of a position table is saved in transformers' layout; `native` has no part in front."""
+    return f"{EXTRA_PREFIX}{native}.class_row"
+
+
+def with_prefixes(entry: Entry, native: str, foreign: str) -> Entry:
+    """The entry with a prefix in front of its native name and one in front of its foreign names."""
+    return replace(entry, native=native + entry.native, foreign=tuple(foreign + name for name in entry.foreign))

@@ -5,19 +5,19 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from sam3agent.agent.states import Story
-from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest, ToolCall
-from sam3agent.mllm.rules.grammar import parse
-from sam3agent.mllm.rules.plan import NounPhrase, Plan, Target
-from sam3agent.mllm.rules.select import Selector, alternatives
-from sam3agent.tools.workbench import Workbench
+from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest, ToolCall
+from sam3agent.rules.grammar import parse
+from sam3agent.rules.plan import NounPhrase, Plan, Target
+from sam3agent.rules.select import Selector, alternatives
+from sam3agent.states import Story
+from sam3agent.workbench import Workbench
 
 MOST_PHRASES = 8
 
 _plan = lru_cache(maxsize=64)(parse)
 
 
-class RulesBackend:
+class RulesBackend(MLLM):
     """Understands position, order, size, count, colour, exclusion and simple relations; says when it finds nothing."""
 
     name = "rules"

@@ -1,26 +1,26 @@
-"""Names of colours, as people use them, for the pixels of a mask."""
+"""Everyday colour names for the pixels of a mask."""
 
 import numpy as np
 
 NAMES = ("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
 
 _HUE_EDGES = np.array([14, 40, 70, 165, 190, 255, 290, 335])
-"""Degrees at which the name of a saturated hue changes."""
+"""Hues in degrees at which the name changes."""
 _HUE_NAMES = np.array(
     [NAMES.index(n) for n in ("red", "orange", "yellow", "green", "green", "blue", "purple", "pink", "red")]
 )
 
 
-def colour_shares(pixels: np.ndarray) -> dict[str, float]:
-    """Name -> share of pixels (n, 3) uint8, largest first; names that cover less than 2 % are left out."""
+def colour_ratios(pixels: np.ndarray) -> dict[str, float]:
+    """Name -> fraction of the pixels (n, 3) uint8, largest first; colours below 2 % are left out."""
     counts = np.bincount(name_pixels(pixels), minlength=len(NAMES))
-    shares = counts / max(1, counts.sum())
-    order = np.argsort(-shares, kind="stable")
-    return {NAMES[i]: float(shares[i]) for i in order if shares[i] >= 0.02}
+    ratios = counts / max(1, counts.sum())
+    order = np.argsort(-ratios, kind="stable")
+    return {NAMES[i]: float(ratios[i]) for i in order if ratios[i] >= 0.02}
 
 
 def name_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Index into `NAMES` of every pixel (n, 3) uint8."""
+    """Index into `NAMES` for each pixel of (n, 3) uint8."""
     values = pixels.astype(np.float32) / 255
     top, bottom = values.max(1), values.min(1)
     chroma = top - bottom
@@ -37,7 +37,7 @@ def name_pixels(pixels: np.ndarray) -> np.ndarray:
 
 
 def _hue(values: np.ndarray, top: np.ndarray, chroma: np.ndarray) -> np.ndarray:
-    """Hue in degrees, 0..360, of (n, 3) values in 0..1."""
+    """Hue in degrees, 0..360, for (n, 3) RGB values in 0..1."""
     red, green, blue = values[:, 0], values[:, 1], values[:, 2]
     safe = np.maximum(chroma, 1e-6)
     sector = np.where(

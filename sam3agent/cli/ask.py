@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sam3agent.api import Agent
-from sam3agent.cli.app import configure_logging
-from sam3agent.cli.screen import Status, output_folder, say_answer, say_json
+from sam3agent.cli.screen import Status, configure_logging, output_folder, say_answer, say_json
 from sam3agent.config import load_settings
 
 

@@ -7,7 +7,7 @@ COLOURS = {
     "green": "green", "blue": "blue", "navy": "blue", "purple": "purple", "violet": "purple", "pink": "pink",
     "brown": "brown", "black": "black", "white": "white", "grey": "grey", "gray": "grey",
 }  # fmt: skip
-"""Colour word -> the name that `sam3agent.tools.colours` measures."""
+"""Colour word -> the name that `sam3agent.tools.colour_names` measures."""
 
 NUMBERS = {
     word: number

@@ -1,0 +1,113 @@
+"""A recorded question: the replies, masks and image of a trace, for drawing its answer or running it again."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam3agent.agent.trace import read_reply
+from sam3agent.masks import Masklet
+from sam3agent.media import Media
+from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
+from sam3agent.segmenter import InstancesLike, Prompt, SegmenterSession
+from sam3model.errors import InputError
+
+Records = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _RecordedInstances:
+    """What one phrase found on one frame."""
+
+    masks: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
+class RecordedSegmenter:
+    """Returns for each phrase the masks that it found when the trace was recorded."""
+
+    def __init__(self, records: Records) -> None:
+        self.name = str(records[0]["weights"])
+        self._found: dict[str, list[tuple[Masklet, float]]] = {}
+        for record in records:
+            if record["event"] == "tool" and "searches" in record["data"]:
+                self._remember(record)
+
+    def open(self, media: Media) -> SegmenterSession:
+        """A session that ignores the pixels."""
+        width, height = media.size
+        return _RecordedSession(self._found, (height, width))
+
+    def _remember(self, record: Mapping[str, Any]) -> None:
+        masklets = recorded_masklets([record])
+        for search in record["data"]["searches"]:
+            scores = {mask["id"]: dict(map(tuple, mask["phrases"])) for mask in record["masks"]}
+            self._found[search["phrase"]] = [
+                (masklets[m["id"]], scores[m["id"]][search["phrase"]]) for m in search["masks"] if m["id"] in masklets
+            ]
+
+
+class _RecordedSession:
+    def __init__(self, found: Mapping[str, list[tuple[Masklet, float]]], size: tuple[int, int]) -> None:
+        self._found = found
+        self._size = size
+
+    def segment_phrases(
+        self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+    ) -> Sequence[InstancesLike]:
+        return [self._instances(phrase, threshold or 0.0, frame) for phrase in phrases]
+
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> InstancesLike:
+        raise InputError("a trace contains no prompts of boxes or points")
+
+    def _instances(self, phrase: str, threshold: float, frame: int) -> InstancesLike:
+        found = [
+            (masklet.masks[frame], score)
+            for masklet, score in self._found.get(phrase, [])
+            if score >= threshold and frame in masklet.masks
+        ]
+        masks = np.array([mask.full() for mask, _ in found], dtype=bool).reshape(-1, *self._size)
+        boxes = np.array([mask.box for mask, _ in found], dtype=np.float32).reshape(-1, 4)
+        return _RecordedInstances(masks, boxes, np.array([score for _, score in found], np.float32))
+
+
+class ReplayBackend(MLLM):
+    """Repeats the replies of a trace: those for each candidate in their order, and all others in theirs."""
+
+    needs_messages = False
+    name = "replay"
+
+    def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
+        self._replies: dict[int | None, deque[MLLMReply]] = defaultdict(deque)
+        for record in records:
+            if record["event"] == "start":
+                self.name = f"replay of {record['backend']}"
+            if record["event"] == "reply":
+                self._replies[record["candidate"]].append(read_reply(dict(record)))
+        self.free = all(reply.calls == 0 for replies in self._replies.values() for reply in replies)
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        """The reply recorded at this point. Raises `MLLMError` if the trace has no more."""
+        replies = self._replies[request.candidate]
+        if not replies:
+            raise MLLMError("the trace has no further reply: the question now takes another path than when recorded")
+        return replies.popleft()
+
+
+def recorded_masklets(records: Records) -> dict[int, Masklet]:
+    """All masklets of a trace by id."""
+    written = (mask for record in records if record["event"] == "tool" for mask in record["masks"])
+    return {mask["id"]: masklet for mask in written if (masklet := Masklet.from_json(mask["frames"]))}
+
+
+def recorded_image(records: Records, trace: Path) -> Path:
+    """The copy of the image beside a trace. Raises `InputError` if it is missing."""
+    folder = trace if trace.is_dir() else trace.parent
+    image = folder / records[0]["image"]
+    if not image.is_file():
+        raise InputError(f"the image of the trace is missing: {image}")
+    return image

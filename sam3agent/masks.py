@@ -1,0 +1,129 @@
+"""Masks in image pixels, stored inside their tight boxes, and masklets: one object's mask on every frame it is on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels; x1 and y1 are exclusive."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A non-empty mask stored inside its tight box, so that a hundred of them on a large image stay small.
+
+    crop: (h, w) bool. x, y: its top-left corner. width, height: size of the whole image.
+    """
+
+    crop: np.ndarray
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @classmethod
+    def from_full(cls, mask: np.ndarray) -> "Mask | None":
+        """From an (H, W) mask; None if it is empty."""
+        mask = np.asarray(mask, dtype=bool)
+        rows = np.flatnonzero(mask.any(1))
+        if not rows.size:
+            return None
+        band = mask[rows[0] : rows[-1] + 1]
+        columns = np.flatnonzero(band.any(0))
+        # Booleans made by Pillow hold 255 for true; compare bytes so that ours hold 1, which `view(uint8)` relies on.
+        crop = np.ascontiguousarray(band[:, columns[0] : columns[-1] + 1]).view(np.uint8) > 0
+        return cls(crop, int(columns[0]), int(rows[0]), mask.shape[1], mask.shape[0])
+
+    @property
+    def box(self) -> Box:
+        """Tight box."""
+        return self.x, self.y, self.x + self.crop.shape[1], self.y + self.crop.shape[0]
+
+    @cached_property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(self.crop.sum())
+
+    def intersection(self, other: "Mask") -> int:
+        """Number of pixels in both masks."""
+        x0, y0 = max(self.x, other.x), max(self.y, other.y)
+        x1, y1 = min(self.box[2], other.box[2]), min(self.box[3], other.box[3])
+        if x0 >= x1 or y0 >= y1:
+            return 0
+        mine = self.crop[y0 - self.y : y1 - self.y, x0 - self.x : x1 - self.x]
+        theirs = other.crop[y0 - other.y : y1 - other.y, x0 - other.x : x1 - other.x]
+        return int((mine & theirs).sum())
+
+    def full(self) -> np.ndarray:
+        """The mask at image size, (H, W) bool."""
+        mask = np.zeros((self.height, self.width), dtype=bool)
+        x0, y0, x1, y1 = self.box
+        mask[y0:y1, x0:x1] = self.crop
+        return mask
+
+    def to_rle(self) -> dict[str, Any]:
+        """COCO compressed RLE with `counts` as text: `{"size": [H, W], "counts": "…"}`."""
+        from sam3model.ops.masks import encode_rle
+
+        return encode_rle(self.full())
+
+    @classmethod
+    def from_rle(cls, rle: Mapping[str, Any]) -> "Mask | None":
+        """The inverse of `to_rle`; None if the mask is empty. Raises `InputError` if the RLE is damaged."""
+        from sam3model.ops.masks import decode_rle
+
+        return cls.from_full(decode_rle(rle))
+
+
+@dataclass(frozen=True, eq=False)
+class Masklet:
+    """One object through a medium: its mask on every frame where it is visible, at least one. An image has frame 0."""
+
+    masks: Mapping[int, Mask]
+
+    @classmethod
+    def of(cls, mask: Mask, frame: int = 0) -> Self:
+        """A masklet of one frame."""
+        return cls({frame: mask})
+
+    @cached_property
+    def key_frame(self) -> int:
+        """The frame to look at first: the one with the largest mask."""
+        return max(self.masks, key=lambda frame: self.masks[frame].area)
+
+    @property
+    def mask(self) -> Mask:
+        """The mask on the key frame."""
+        return self.masks[self.key_frame]
+
+    def __iter__(self) -> Iterator[tuple[int, Mask]]:
+        return iter(sorted(self.masks.items()))
+
+    def iou(self, other: "Masklet") -> float:
+        """Space-time IoU: intersections of all frames over unions of all frames."""
+        shared = sum(mask.intersection(other.masks[frame]) for frame, mask in self if frame in other.masks)
+        areas = sum(mask.area for masklet in (self, other) for _, mask in masklet)
+        return shared / (areas - shared)
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """RLE by frame number; JSON wants the numbers as text."""
+        return {str(frame): mask.to_rle() for frame, mask in self}
+
+    @classmethod
+    def from_json(cls, frames: Mapping[str, Mapping[str, Any]]) -> "Masklet | None":
+        """The inverse of `to_json`; None if every mask is empty. Raises `InputError` if an RLE is damaged."""
+        read = {int(frame): Mask.from_rle(rle) for frame, rle in frames.items()}
+        masks = {frame: mask for frame, mask in read.items() if mask is not None}
+        return cls(masks) if masks else None
+
+
+def best_frame(masklets: Sequence[Masklet]) -> int:
+    """The frame that shows most of the masklets, and of those the one with the largest masks; 0 without masklets."""
+    areas: dict[int, list[int]] = {}
+    for masklet in masklets:
+        for frame, mask in masklet:
+            areas.setdefault(frame, []).append(mask.area)
+    return max(sorted(areas), key=lambda frame: (len(areas[frame]), sum(areas[frame])), default=0)

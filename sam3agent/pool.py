@@ -1,0 +1,121 @@
+"""The candidate pool: an immutable value. Ids are given once, survive later searches and are never reused."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from sam3agent.masks import Mask, Masklet
+from sam3agent.segmenter import InstancesLike
+
+Verdict = Literal["accept", "reject", "unsure"]
+
+SAME_OBJECT_IOU = 0.8
+"""Two masks of different phrases that overlap at least this much are one object and share one id."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidate:
+    """A masklet under its id.
+
+    phrases: (phrase, score) of every phrase that found it, the latest last. verdict: None until examined.
+    """
+
+    id: int
+    masklet: Masklet
+    phrases: tuple[tuple[str, float], ...]
+    verdict: Verdict | None = None
+    reason: str = ""
+
+    @property
+    def mask(self) -> Mask:
+        """The mask on the key frame; for an image, the mask."""
+        return self.masklet.mask
+
+    @property
+    def frame(self) -> int:
+        """The key frame; for an image, 0."""
+        return self.masklet.key_frame
+
+    @property
+    def score(self) -> float:
+        """The highest of its scores."""
+        return max(score for _, score in self.phrases)
+
+    def score_for(self, phrase: str) -> float | None:
+        """Its score for one phrase; None if that phrase did not find it."""
+        return dict(self.phrases).get(phrase)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MaskPool:
+    """Candidates in the order of their ids. Every method returns a new pool."""
+
+    candidates: tuple[Candidate, ...] = ()
+    next_id: int = 1
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids in the pool, ascending."""
+        return tuple(candidate.id for candidate in self.candidates)
+
+    def get(self, mask_id: int) -> Candidate | None:
+        """The candidate with this id; None if it never existed or was discarded."""
+        return next((candidate for candidate in self.candidates if candidate.id == mask_id), None)
+
+    def found_by(self, phrase: str) -> tuple[Candidate, ...]:
+        """The candidates that a phrase found, best first."""
+        found = [(score, c) for c in self.candidates if (score := c.score_for(phrase)) is not None]
+        return tuple(c for _, c in sorted(found, key=lambda pair: -pair[0]))
+
+    def add(self, phrase: str, found: Iterable[tuple[Masklet, float]]) -> tuple["MaskPool", tuple[int, ...]]:
+        """Add masklets with their scores, best first; the new pool, and the ids that the phrase found, in order.
+
+        An object found before keeps its id. A duplicate of a better masklet of the same phrase is dropped.
+        """
+        alive, next_id, ids = list(self.candidates), self.next_id, list[int]()
+        for masklet, score in found:
+            index = next((i for i, c in enumerate(alive) if c.masklet.iou(masklet) >= SAME_OBJECT_IOU), None)
+            if index is not None and alive[index].id in ids:
+                continue
+            if index is None:
+                alive.append(Candidate(next_id, masklet, ((phrase, score),)))
+                ids.append(next_id)
+                next_id += 1
+            else:
+                old = alive[index]
+                others = tuple(pair for pair in old.phrases if pair[0] != phrase)
+                alive[index] = replace(old, phrases=(*others, (phrase, score)))
+                ids.append(old.id)
+        return MaskPool(tuple(alive), next_id), tuple(ids)
+
+    def judge(self, mask_id: int, verdict: Verdict, reason: str) -> "MaskPool":
+        """The pool with one verdict recorded."""
+        judged = (replace(c, verdict=verdict, reason=reason) if c.id == mask_id else c for c in self.candidates)
+        return replace(self, candidates=tuple(judged))
+
+    def discard(self, ids: Iterable[int]) -> "MaskPool":
+        """The pool without some candidates; their ids are not reused."""
+        gone = set(ids)
+        return replace(self, candidates=tuple(c for c in self.candidates if c.id not in gone))
+
+    def missing(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """Those of the ids that are not in the pool."""
+        return tuple(i for i in ids if i not in self.ids)
+
+
+def masklets(instances: InstancesLike, frame: int = 0) -> list[tuple[Masklet, float]]:
+    """What a segmenter found on one frame, for `MaskPool.add`: non-empty masks with their scores, best first."""
+    order = np.argsort(-np.asarray(instances.scores), kind="stable")
+    masks = ((Mask.from_full(instances.masks[row]), float(instances.scores[row])) for row in order)
+    return [(Masklet.of(mask, frame), score) for mask, score in masks if mask is not None]
+
+
+def missing_masks(missing: Iterable[int], alive: Iterable[int]) -> str:
+    """The error sentence for ids that are not in the pool."""
+    unknown = ", ".join(str(mask_id) for mask_id in missing)
+    return f"there is no mask {unknown}; the masks are {', '.join(str(mask_id) for mask_id in alive) or 'none yet'}"

@@ -1,0 +1,214 @@
+"""The tools over MCP: the registry's own definitions, each with the image it works on as an argument, and `ask`."""
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from sam3agent.answer import Answer, Selection, fresh_folder
+from sam3agent.api import Agent
+from sam3agent.config import Settings
+from sam3agent.media import Media
+from sam3agent.prompts import render
+from sam3agent.segmenter import SegmenterSession
+from sam3agent.servers.mcp_replies import AskReply, ToolReply, ask_result, call_result
+from sam3agent.sessions import OpenImage, Roots, Sessions
+from sam3agent.states import Selected
+from sam3agent.tools.registry import Tool, all_tools
+from sam3model.errors import Sam3Error
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+    from mcp.server.mcpserver import Context
+    from mcp.types import CallToolResult
+
+OUT = Path("sam3agent-out")
+"""Default output folder, below the working directory."""
+
+ImagePath = Annotated[str, Field(description="Path of the image, inside a folder that this server may read.")]
+Question = Annotated[str, Field(description='What to find, in plain words: "leftmost player in white".')]
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What every tool of a server needs."""
+
+    agent: Agent
+    sessions: Sessions
+    roots: Roots
+    out: Path
+
+    def use(self, tool: Tool[Any], image: str, arguments: dict[str, Any]) -> "CallToolResult":
+        """One call of a registry tool on an image."""
+        with _tool_errors(), self.sessions.image(self.roots.resolve(image)) as opened:
+            result = tool.call(opened.bench, arguments)
+            opened.keep(result.pool)
+            files = self._files(opened, result.event) if isinstance(result.event, Selected) else {}
+            return call_result(ToolReply(image=image, **files, **result.data), result.text, result.images)
+
+    def ask(self, image: str, question: str, tell: Callable[[str], None]) -> "CallToolResult":
+        """One question on an image that is encoded already; its masks join the image's pool.
+
+        Called on a worker thread. The question itself runs on the server's event loop, so that it ends when the request
+        is cancelled, and connections to an MLLM are reused.
+        """
+        import anyio.from_thread
+
+        with _tool_errors(), self.sessions.image(self.roots.resolve(image)) as opened:
+            asked = self.agent
+            encoded = _AlreadyOpen(asked.segmenter.name, opened.bench.session)
+            agent = Agent(encoded, asked.backend, asked.budget, asked.limits, asked.threshold)
+            with fresh_folder(self.out, f"{opened.path.stem}-{_slug(question)}") as folder:
+                work = partial(agent.aask, opened.bench.media, question, out=folder, tell=tell, save=False)
+                answer = _adopt(opened, anyio.from_thread.run(work))
+                return ask_result(image, answer.save(folder, opened.path.name))
+
+    def _files(self, opened: OpenImage, event: Selected) -> dict[str, str]:
+        """Write the files of a selection."""
+        selection = Selection.from_pool(opened.bench.media, opened.bench.pool, event.ids)
+        with fresh_folder(self.out, f"{opened.path.stem}-selection") as folder:
+            files = selection.save(folder, opened.path.name, event.reason or "selection").files
+        return {"masks_file": str(files.masks), "overlay_file": str(files.overlay)} if files else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _AlreadyOpen:
+    """A segmenter for one medium that is encoded already."""
+
+    name: str
+    session: SegmenterSession
+
+    def open(self, media: Media) -> SegmenterSession:
+        return self.session
+
+
+def build_server(settings: Settings, *, roots: Sequence[str | Path] = (), agent: Agent | None = None) -> "MCPServer":
+    """An MCP server over the agent of the settings, or over the given one.
+
+    roots: folders that may be read, by default the working directory; the output folder is always included.
+    """
+    from mcp.server import MCPServer
+    from mcp.types import ToolAnnotations
+
+    agent = agent or Agent.from_settings(settings)
+    out = (settings.out or OUT).expanduser().resolve()
+    readable = Roots([*(roots or (Path.cwd(),)), out])
+    desk = _Desk(agent, Sessions(agent.segmenter, threshold=agent.threshold), readable, out)
+    server = MCPServer("sam3agent", instructions=render("mcp_server"), version=_version(), log_level="WARNING")
+    harmless = ToolAnnotations(destructive_hint=False, open_world_hint=False)
+    server.add_tool(_ask_tool(desk), annotations=harmless)
+    for tool in all_tools().values():
+        if tool.served:
+            server.add_tool(_served(tool, desk), description=tool.description, annotations=harmless)
+    return server
+
+
+def serve(
+    settings: Settings,
+    *,
+    roots: Sequence[str | Path] = (),
+    transport: Literal["stdio", "streamable-http"] = "stdio",
+    host: str = "127.0.0.1",
+    port: int = 8000,
+) -> None:
+    """Serve until the client disconnects. Over stdio, only the protocol writes to standard output."""
+    server = build_server(settings, roots=roots)
+    if transport == "stdio":
+        server.run("stdio")
+    else:
+        server.run("streamable-http", host=host, port=port)
+
+
+def _ask_tool(desk: _Desk) -> Callable[..., Any]:
+    """The tool `ask`: the whole agent as one call, with progress reports."""
+    import anyio.to_thread
+    from mcp.server.mcpserver import Context
+    from mcp.types import CallToolResult
+
+    async def ask(image: ImagePath, question: Question, ctx: Context) -> Annotated[CallToolResult, AskReply]:
+        """Answer a question about an image with masks: finds candidates, examines each, and selects.
+
+        Understands position, order, count, size, colour and "except". The status is answered, no_match (nothing in
+        the image matches) or exhausted (a budget ran out; the masks are the best answer so far).
+        """
+        return await anyio.to_thread.run_sync(desk.ask, image, question, _Progress(ctx))
+
+    return ask
+
+
+class _Progress:
+    """Forwards the agent's status lines to the client, in order."""
+
+    def __init__(self, ctx: "Context") -> None:
+        self._ctx = ctx
+        self._loop = asyncio.get_running_loop()
+        self._done = 0
+
+    def __call__(self, line: str) -> None:
+        self._done += 1
+        asyncio.run_coroutine_threadsafe(self._ctx.report_progress(self._done, None, line), self._loop)
+
+
+def _served(tool: Tool[Any], desk: _Desk) -> Callable[..., Any]:
+    """A registry tool as a function that MCP can register: its own schema, with `image` in front.
+
+    The SDK gets the schema and passes any value on, so that arguments are validated in one place, the registry.
+    """
+    from mcp.types import CallToolResult
+
+    def call(image: str, **arguments: Any) -> CallToolResult:
+        return desk.use(tool, image, {name: value for name, value in arguments.items() if value is not None})
+
+    schema = tool.schema.parameters
+    keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+    parameters = [keyword("image", annotation=ImagePath)]
+    for name, shape in schema.get("properties", {}).items():
+        optional = shape["default"] if "default" in shape else Field(default_factory=lambda: None)
+        default = inspect.Parameter.empty if name in schema.get("required", ()) else optional
+        parameters.append(keyword(name, annotation=Annotated[Any, WithJsonSchema(dict(shape))], default=default))
+    signature = inspect.Signature(parameters, return_annotation=Annotated[CallToolResult, ToolReply])
+    call.__name__ = tool.name
+    call.__dict__["__signature__"] = signature
+    return call
+
+
+@contextmanager
+def _tool_errors() -> Iterator[None]:
+    """Report our own errors as tool errors with their message; any other exception is left to the SDK."""
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    try:
+        yield
+    except Sam3Error as error:
+        raise ToolError(str(error)) from error
+
+
+def _adopt(opened: OpenImage, answer: Answer) -> Answer:
+    """The answer with its masks under ids of the image's pool, where other tools find them."""
+    pool, ids = opened.bench.pool, list[int]()
+    for mask in answer.masks:
+        pool, found = pool.add(mask.phrase, [(mask.masklet, mask.score)])
+        ids += found
+    opened.keep(pool)
+    selection = Selection.from_pool(opened.bench.media, pool, tuple(dict.fromkeys(ids)))
+    return replace(answer, selection=selection)
+
+
+def _version() -> str:
+    try:
+        return version("sam3agent")
+    except PackageNotFoundError:
+        return "checkout"
+
+
+def _slug(words: str) -> str:
+    """Words as part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:48] or "question"

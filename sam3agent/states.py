@@ -1,0 +1,177 @@
+"""The states of one question, and the events that advance it. All are frozen; `agent.transitions` moves between them.
+
+    Generate -> Verify -> Refine -> (Generate | Verify | Answered | NoMatch | Exhausted)
+
+Every state carries the same `Story`: the question, what was tried, and the candidates.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sam3agent.images import LazyImage
+from sam3agent.pool import MaskPool, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One phrase given to the segmenter, and the ids that it found."""
+
+    phrase: str
+    found: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one candidate after a close look."""
+
+    id: int
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that has happened to a question so far.
+
+    searches: every search in order; latest: how many of the last ones belong to the latest segment_phrase call.
+    rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
+    rejected: discarded candidates with the reasons. complaint: why the last reply was unusable, sent back with the next
+    request; complaints: number of unusable replies in a row.
+    """
+
+    query: str
+    pool: MaskPool = field(default_factory=MaskPool)
+    searches: tuple[Search, ...] = ()
+    latest: int = 0
+    rounds: int = 0
+    facts: str = ""
+    shown: tuple[LazyImage, ...] = ()
+    rejected: tuple[Finding, ...] = ()
+    complaint: str = ""
+    complaints: int = 0
+
+    @property
+    def latest_searches(self) -> tuple[Search, ...]:
+        """The searches of the latest segment_phrase call."""
+        return self.searches[len(self.searches) - self.latest :]
+
+    @property
+    def used_phrases(self) -> tuple[str, ...]:
+        """All phrases tried, without duplicates, in order."""
+        return tuple(dict.fromkeys(search.phrase for search in self.searches))
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """There is no candidate: the backend must name phrases to search, or report that nothing matches."""
+
+    story: Story
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """The pending candidates are examined, each by itself, concurrently."""
+
+    story: Story
+    pending: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refine:
+    """All candidates are examined and the rejected ones discarded: answer, look again, or search for more."""
+
+    story: Story
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Ended with masks that answer the question."""
+
+    story: Story
+    ids: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoMatch:
+    """Ended because nothing matches the question."""
+
+    story: Story
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """Ended because a budget ran out; `ids` is the best answer so far, possibly empty."""
+
+    story: Story
+    ids: tuple[int, ...]
+    reason: str
+
+
+ActiveState = Generate | Verify | Refine
+FinalState = Answered | NoMatch | Exhausted
+State = ActiveState | FinalState
+Status = Literal["answered", "no_match", "exhausted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """Phrases were searched: the searches, and the pool with what they found."""
+
+    searches: tuple[Search, ...]
+    pool: MaskPool
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Candidates of a Verify state were examined. Those without a finding are unchanged."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """These candidates are to be examined (again)."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A tool returned facts, and possibly images, for the next request."""
+
+    facts: str
+    images: tuple[LazyImage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """These candidates were chosen as the answer."""
+
+    ids: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingMatches:
+    """It was reported that nothing matches the question."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A reply was unusable; `text` tells its author why, in one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfBudget:
+    """A budget ran out, or the backend failed for good."""
+
+    reason: str
+
+
+Event = Searched | Examined | LookAgain | Observed | Selected | NothingMatches | Complaint | OutOfBudget

@@ -1,0 +1,20 @@
+"""The tool `report_no_match`: the answer that nothing matches."""
+
+from pydantic import Field
+
+from sam3agent.states import NothingMatches
+from sam3agent.tools.arguments import Reason
+from sam3agent.tools.registry import Arguments, ToolResult, tool
+from sam3agent.workbench import Workbench
+
+
+class ReportNoMatch(Arguments):
+    """Arguments of report_no_match."""
+
+    reason: Reason = Field(default="", description="What was searched for and is not in the image, in one sentence.")
+
+
+@tool(rank=50, served=False, ends=True)
+def report_no_match(bench: Workbench, args: ReportNoMatch) -> ToolResult:
+    """Answer that nothing in the image matches the question, and end."""
+    return ToolResult("no match", {"masks": [], "reason": args.reason}, NothingMatches(args.reason), bench.pool)

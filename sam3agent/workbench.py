@@ -1,0 +1,38 @@
+"""What tools work on: a medium, an open segmenter session and the candidate pool. Immutable."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sam3agent.media import Media, frame_pixels
+from sam3agent.pool import MaskPool
+from sam3agent.segmenter import SegmenterSession
+
+
+@dataclass(frozen=True, eq=False)
+class Workbench:
+    """One medium with everything found on it so far.
+
+    threshold: minimum mask score; None for the segmenter's default. used_phrases: phrases that need not be searched
+    again. searches_left: how many more phrases may be searched; None for no limit.
+    """
+
+    media: Media
+    session: SegmenterSession
+    pool: MaskPool = field(default_factory=MaskPool)
+    threshold: float | None = None
+    used_phrases: tuple[str, ...] = ()
+    searches_left: int | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.media.size
+
+    def pixels(self, frame: int) -> np.ndarray:
+        """Pixels of a frame, (H, W, 3) uint8."""
+        return frame_pixels(self.media, frame)
+
+    def with_pool(self, pool: MaskPool) -> "Workbench":
+        """The same workbench with another pool."""
+        return replace(self, pool=pool)

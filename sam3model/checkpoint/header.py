@@ -1,0 +1,69 @@
+"""The configuration in the header of files that we wrote, with the version of their format.
+
+Version 0 (no version in the header) holds the detector alone: its configuration is flat and its tensors have no prefix.
+Version 1 has one table per part, and the name of the part in front of its tensors.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sam3model.build import config_from_dict, config_to_dict
+from sam3model.checkpoint.tensor_files import TensorFile
+from sam3model.config import Sam3Config, require_parts
+from sam3model.errors import CheckpointError, ConfigError
+
+FORMAT_VERSION = 1
+HEADER_FIELDS = ("config", "format", "format_version")
+"""The fields of a header that describe the file itself; all others come from the caller."""
+
+
+def header(config: Sam3Config) -> dict[str, str]:
+    """The header fields that let `load` rebuild a model."""
+    return {"config": json.dumps(config_to_dict(config)), "format_version": str(FORMAT_VERSION)}
+
+
+def version_of(file: TensorFile) -> int:
+    """Format version of a file that we wrote.
+
+    Raises:
+        CheckpointError: the version is newer than this code, or not a number.
+    """
+    text = file.metadata.get("format_version", "0")
+    if not text.isdecimal() or int(text) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{file.location} has format version {text}, and this code reads up to {FORMAT_VERSION}: update sam3agent"
+        )
+    return int(text)
+
+
+def stated_config(file: TensorFile, parts: Collection[str] | None) -> tuple[Sam3Config, tuple[str, ...]]:
+    """The configuration of a file that we wrote, and the parts of it that were not asked for.
+
+    Raises:
+        CheckpointError: no configuration, an invalid one, or a part that cannot be built and was not left out.
+    """
+    if "config" not in file.metadata:
+        raise CheckpointError(f"{file.location} has no configuration in its header: export it again with sam3agent")
+    try:
+        values = json.loads(file.metadata["config"])
+        if version_of(file) == 0:
+            values = {"detector": _from_version_0(values)}
+        present = [part for part, content in values.items() if content is not None]
+        wanted = present if parts is None else parts
+        require_parts(wanted)
+        config = config_from_dict({part: values[part] for part in present if part in wanted})
+    except (ValueError, AttributeError, ConfigError) as error:
+        raise CheckpointError(f"the configuration of {file.location} cannot be used: {error}") from error
+    return config, tuple(part for part in present if part not in wanted)
+
+
+def _from_version_0(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 0 had two neck heads at most, with one number of dropped levels."""
+    values = dict(values)
+    neck = values.get("neck")
+    if isinstance(neck, Mapping):
+        head = {"dropped_levels": neck.get("dropped_levels", 1)}
+        rest = {key: value for key, value in neck.items() if key not in ("dropped_levels", "tracker_neck")}
+        values["neck"] = {**rest, "detection": head, "interactive": head if neck.get("tracker_neck", True) else None}
+    return values

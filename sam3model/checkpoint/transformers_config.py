@@ -1,0 +1,181 @@
+"""Convert the detector's configuration to and from transformers' `config.json`, refusing what differs between the two.
+
+transformers ignores `layer_norm_eps` outside the trunk and the text encoder, and so do we.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sam3model.config import (
+    DecoderConfig,
+    DetectorConfig,
+    FusionConfig,
+    GeometryConfig,
+    NeckConfig,
+    ScoringConfig,
+    SegmentationConfig,
+    TextConfig,
+    ViTConfig,
+)
+from sam3model.errors import ConfigError
+
+DETR_PARTS = ("geometry_encoder_config", "detr_encoder_config", "detr_decoder_config", "mask_decoder_config")
+
+
+def read_transformers_config(text: str) -> DetectorConfig:
+    """The detector's configuration from the text of a `config.json` of transformers' `Sam3Model` or `Sam3VideoModel`.
+
+    Raises:
+        ConfigError: a value that this model does not support; the message names it.
+        ValueError, KeyError, TypeError, AttributeError: not a configuration of SAM 3.
+    """
+    values = json.loads(text)
+    values = values.get("detector_config") or values
+    vision, text_model = values["vision_config"], values["text_config"]
+    vit, geometry = vision["backbone_config"], values["geometry_encoder_config"]
+    fusion, decoder, masks = values["detr_encoder_config"], values["detr_decoder_config"], values["mask_decoder_config"]
+    _refuse_unsupported(values)
+    rope = vit.get("rope_parameters") or vit
+    return DetectorConfig(
+        d_model=vision["fpn_hidden_size"],
+        heads=decoder["num_attention_heads"],
+        dropout=decoder["dropout"],
+        vit=ViTConfig(
+            image_size=vit["image_size"],
+            patch_size=vit["patch_size"],
+            pretrain_image_size=vit["pretrain_image_size"],
+            width=vit["hidden_size"],
+            depth=vit["num_hidden_layers"],
+            heads=vit["num_attention_heads"],
+            mlp_ratio=vit["intermediate_size"] / vit["hidden_size"],
+            window=vit["window_size"],
+            global_blocks=tuple(vit["global_attn_indexes"]),
+            rope_theta=float(rope.get("rope_theta", 10000.0)),
+            layer_norm_eps=vit.get("layer_norm_eps", 1e-6),
+        ),
+        neck=NeckConfig(scale_factors=tuple(vision["scale_factors"])),
+        text=TextConfig(
+            width=text_model["hidden_size"],
+            heads=text_model["num_attention_heads"],
+            layers=text_model["num_hidden_layers"],
+            mlp_ratio=text_model["intermediate_size"] / text_model["hidden_size"],
+            context_length=text_model["max_position_embeddings"],
+            vocabulary=text_model["vocab_size"],
+            projection_dim=text_model["projection_dim"],
+            layer_norm_eps=text_model.get("layer_norm_eps", 1e-5),
+        ),
+        geometry=GeometryConfig(geometry["num_layers"], geometry["intermediate_size"], geometry["roi_size"]),
+        fusion=FusionConfig(fusion["num_layers"], fusion["intermediate_size"]),
+        decoder=DecoderConfig(decoder["num_layers"], decoder["intermediate_size"], decoder["num_queries"]),
+        scoring=ScoringConfig(hidden=decoder["intermediate_size"]),
+        segmentation=SegmentationConfig(stages=masks["num_upsampling_stages"]),
+    )
+
+
+def _refuse_unsupported(values: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for a value that changes transformers' outputs but has no counterpart here."""
+    vision, text = values["vision_config"], values["text_config"]
+    vit, decoder = vision["backbone_config"], values["detr_decoder_config"]
+    rope = vit.get("rope_parameters") or {}
+    wanted = [
+        ("vision_config.backbone_config.hidden_act", vit.get("hidden_act", "gelu"), "gelu"),
+        ("vision_config.backbone_config.rope_parameters.rope_type", rope.get("rope_type", "axial"), "axial"),
+        ("text_config.hidden_act", text.get("hidden_act", "quick_gelu"), "gelu"),
+    ]
+    for part in DETR_PARTS:
+        found, heads = values[part], decoder["num_attention_heads"]
+        wanted.append((f"{part}.hidden_size", found["hidden_size"], vision["fpn_hidden_size"]))
+        wanted.append((f"{part}.num_attention_heads", found["num_attention_heads"], heads))
+        wanted.append((f"{part}.hidden_act", found.get("hidden_act", "relu"), "relu"))
+    for name, found, supported in wanted:
+        if found != supported:
+            raise ConfigError(f"{name} is {found!r}, but only {supported!r} is supported here")
+
+
+def transformers_config(config: DetectorConfig) -> dict[str, Any]:
+    """The `config.json` from which transformers builds a `Sam3Model` that computes the same.
+
+    Raises:
+        ConfigError: transformers cannot compute what this configuration does; the message names the field.
+    """
+    _refuse_inexpressible(config)
+    shared = {
+        "hidden_size": config.d_model,
+        "num_attention_heads": config.heads,
+        "layer_norm_eps": 1e-5,
+        "dropout": config.dropout,
+    }
+    return {
+        "model_type": "sam3",
+        "architectures": ["Sam3Model"],
+        "vision_config": _vision_config(config),
+        "text_config": _text_config(config.text),
+        "geometry_encoder_config": shared
+        | {
+            "num_layers": config.geometry.layers,
+            "intermediate_size": config.geometry.ffn,
+            "roi_size": config.geometry.roi_size,
+        },
+        "detr_encoder_config": shared | {"num_layers": config.fusion.layers, "intermediate_size": config.fusion.ffn},
+        "detr_decoder_config": shared
+        | {
+            "num_layers": config.decoder.layers,
+            "intermediate_size": config.decoder.ffn,
+            "num_queries": config.decoder.queries,
+        },
+        "mask_decoder_config": shared | {"dropout": 0.0, "num_upsampling_stages": config.segmentation.stages},
+    }
+
+
+def _refuse_inexpressible(config: DetectorConfig) -> None:
+    wanted = [
+        ("segmentation.groups", config.segmentation.groups, 8),
+        ("scoring.clamp", config.scoring.clamp, 12.0),
+        ("scoring.hidden", config.scoring.hidden, config.decoder.ffn),
+        ("neck.detection.dropped_levels", config.neck.detection.dropped_levels, 1),
+        ("text.layer_scale", config.text.layer_scale, None),
+    ]
+    for name, found, supported in wanted:
+        if found != supported:
+            raise ConfigError(f"transformers cannot represent {name} = {found}, only {supported}: use another layout")
+
+
+def _vision_config(config: DetectorConfig) -> dict[str, Any]:
+    vit, neck = config.vit, config.neck
+    sizes = [round(vit.grid * scale) for scale in neck.used("detection")]
+    return {
+        "model_type": "sam3_vision_model",
+        "fpn_hidden_size": config.d_model,
+        "scale_factors": list(neck.scale_factors),
+        "backbone_feature_sizes": [[side, side] for side in sizes],
+        "backbone_config": {
+            "model_type": "sam3_vit_model",
+            "hidden_size": vit.width,
+            "intermediate_size": round(vit.width * vit.mlp_ratio),
+            "num_hidden_layers": vit.depth,
+            "num_attention_heads": vit.heads,
+            "image_size": vit.image_size,
+            "patch_size": vit.patch_size,
+            "pretrain_image_size": vit.pretrain_image_size,
+            "window_size": vit.window,
+            "global_attn_indexes": list(vit.global_blocks),
+            "layer_norm_eps": vit.layer_norm_eps,
+            "rope_parameters": {"rope_theta": vit.rope_theta, "rope_type": "axial"},
+        },
+    }
+
+
+def _text_config(text: TextConfig) -> dict[str, Any]:
+    return {
+        "model_type": "clip_text_model",
+        "hidden_size": text.width,
+        "intermediate_size": round(text.width * text.mlp_ratio),
+        "hidden_act": "gelu",
+        "num_hidden_layers": text.layers,
+        "num_attention_heads": text.heads,
+        "max_position_embeddings": text.context_length,
+        "vocab_size": text.vocabulary,
+        "projection_dim": text.projection_dim,
+        "layer_norm_eps": text.layer_norm_eps,
+    }
