@@ -32,8 +32,8 @@ from typing import Any
 import torch
 
 from sam3model.data.queries import Batch
-from sam3model.training.config import TrainConfig
 from sam3model.training.run import Run, StopSignal, train
+from sam3model.training.settings import TrainConfig
 from sam3model.training.step import evaluate
 from train.app import settings
 
@@ -61,8 +61,8 @@ def config_of(task: Task, out: str) -> TrainConfig:
     words = [
         "experiment=playground_tiny", f"model={task.preset}", f"out={out}", "log_every=1",
         f"threads={task.threads}", f"device={task.device}", f"budget={{steps: {task.steps}, minutes: null}}",
-        f"stages=[{{size: 0, batch: {task.batch}, phrases: 6, outlined: 3, mask_stride: 2}}]",
-        "validation={pictures: 1, batch: 1, phrases: 1, examples: 0, every_minutes: 1e9}",
+        f"stages=[{{size: 0, batch: {task.batch}, phrases: 6, mask_phrases: 3, mask_stride: 2}}]",
+        "validation={images: 1, batch: 1, phrases: 1, examples: 0, every_minutes: 1e9}",
         "checkpoint.every_minutes=1e9",
     ]  # fmt: skip
     if task.size:

@@ -12,7 +12,7 @@ from sam3model.data.queries import Sample
 from sam3model.data.records import AnnotatedSet, Record
 from sam3model.errors import DataError
 from sam3model.structures import VISUAL
-from sam3model.training.config import TrainConfig
+from sam3model.training.settings import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources
 from sam3model.training.state import own_folder
 from train.contact_sheet import save_contact_sheet

@@ -113,8 +113,12 @@ class Sam3LossWrapper:
         self.config = config or LossConfig()
 
     def __call__(self, outputs: Detections, targets: Targets) -> LossTerms:
-        """Loss of one forward call, a step per pass: `total` to differentiate, `losses` and `metrics` to log."""
-        return self.over_stages([Stage(outputs.passes, targets)])
+        """Loss of one pass: `total` to differentiate, `losses` and `metrics` to log."""
+        return self.over_passes((outputs,), targets)
+
+    def over_passes(self, passes: Sequence[Detections], targets: Targets) -> LossTerms:
+        """Summed loss of several passes over the same targets."""
+        return self.over_stages([Stage(passes, targets)])
 
     def over_stages(self, stages: Sequence[Stage]) -> LossTerms:
         """Loss of several stages, each normalised by its own targets."""
@@ -145,7 +149,7 @@ class Sam3LossWrapper:
         prompts = segmented = 1.0
         total = float(targets.prompts)
         if self.config.across_ranks and ranks() > 1:
-            learnt = (targets.outlined() & targets.pixels_known()).sum()
+            learnt = (targets.masked() & targets.pixels_known()).sum()
             mine = torch.tensor([targets.prompts, learnt], dtype=torch.float32, device=targets.device)
             mean = mean_over_ranks(mine)
             prompts, segmented = (mine / mean.clamp(min=1 / ranks())).tolist()

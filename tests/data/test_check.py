@@ -10,8 +10,9 @@ from PIL import Image
 
 from sam3model.errors import ConfigError, DataError, OutputError
 from sam3model.parse import merge, parse
-from sam3model.training.config import TrainConfig
+from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import train
+from sam3model.training.settings import TrainConfig
 from tests.data.annotated_sets import annotation, image, picture, small_coco, write
 from tests.training.conftest import SETTINGS, TINY_MODEL
 from train.app import main
@@ -129,9 +130,9 @@ def test_transforms_refuse_settings_that_they_have_not(tmp_path, item):
 def test_a_run_learns_from_a_folder(tmp_path):
     small_coco(tmp_path)
     settings = config(tmp_path, budget={"steps": 2}, model={"preset": "sam3_tiny", "overrides": TINY_MODEL})
-    result = train(settings)
+    result = train(settings, ConceptTask)
     assert result.status == "finished"
-    assert result.progress.pictures == 4
+    assert result.progress.samples == 4
     assert result.weights is not None
     assert result.weights.exists()
 
@@ -142,7 +143,7 @@ def test_kinds_of_data_sets_compose(tmp_path):
     small_coco(tmp_path)
     for kind, pictures in (("coco", None), ("odinw", 10), ("rf100vl", 100), ("saco", None)):
         data = settings([f"data={kind}", f"data.root={tmp_path}"]).data
-        assert data.pictures == pictures
+        assert data.max_images == pictures
         assert data.transforms
 
 

@@ -5,7 +5,7 @@ import pytest
 from sam3model.data import parts
 from sam3model.errors import ConfigError, DataError
 from sam3model.parse import parse
-from sam3model.training.config import TrainConfig
+from sam3model.training.settings import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources
 from tests.data.annotated_sets import annotation, blob, boxes_only, image, one_class, picture, small_coco, write
 
@@ -22,7 +22,7 @@ def opened(root, validation=None, **data: object) -> AnnotatedSources:
     [
         ({"hard_negatives": {"dgo_on_the_left": ["wolf"]}},
          r"data\.hard_negatives: the data set has no 'dgo on the left'; did you mean 'dog on the left'\?"),
-        ({"val_split": "tset"}, r"data\.val_split: .* no part 'tset'; did you mean 'test'\? .*val_annotations=FILE"),
+        ({"val_split": "tset"}, r"data\.val_split: .* no split 'tset'; did you mean 'test'\? .*val_annotations=FILE"),
     ],
 )  # fmt: skip
 def test_what_the_data_set_has_not_is_answered_with_what_it_has(tmp_path, data, message):
@@ -36,9 +36,9 @@ def test_what_the_data_set_has_not_is_answered_with_what_it_has(tmp_path, data, 
 def test_parts_are_found_by_name_and_kept_back_where_there_is_none(tmp_path):
     small_coco(tmp_path, pictures=10)
     small_coco(tmp_path, "test", pictures=3)
-    sizes = [len(opened(tmp_path, **data).judged) for data in ({}, {"val_split": "test"}, {"val_split": "train"})]
+    sizes = [len(opened(tmp_path, **data).validation_set) for data in ({}, {"val_split": "test"}, {"val_split": "train"})]
     assert sizes == [1, 3, 1]
-    hard = opened(tmp_path, hard_negatives={"cow_(animal)": ["bull"], "cat": ["tiger_cub"]}).look_alikes
+    hard = opened(tmp_path, hard_negatives={"cow_(animal)": ["bull"], "cat": ["tiger_cub"]}).hard_negatives
     assert hard == {"cow animal": ["bull"], "cat": ["tiger cub"]}
 
 
@@ -77,8 +77,8 @@ def torn(tmp_path):
 
 def test_broken_pictures_are_found_before_the_training_and_not_judged(torn):
     sources = opened(torn, broken=0.2)
-    assert len(sources.judged) == 5
-    assert sources.judged.faults.counts() == {"picture that cannot be read": 1}
+    assert len(sources.validation_set) == 5
+    assert sources.validation_set.faults.counts() == {"picture that cannot be read": 1}
     source, count = sources.validation()
     assert sorted(source(index).name for index in range(count)) == [f"{n}.png" for n in (1, 2, 3, 5, 6)]
 
@@ -91,9 +91,9 @@ def test_too_many_broken_pictures_to_judge_are_refused_before_the_training(torn)
 def test_no_more_pictures_are_read_than_are_judged(torn, monkeypatch):
     seen = list[str]()
     monkeypatch.setattr(parts, "read_picture", lambda path, size: seen.append(path.name))
-    sources = opened(torn, {"pictures": 2})
-    assert seen == [record.name for record in sources.judged.records[:2]]
-    assert len(sources.judged) == 6
+    sources = opened(torn, {"images": 2})
+    assert seen == [record.name for record in sources.validation_set.records[:2]]
+    assert len(sources.validation_set) == 6
 
 
 def test_a_validation_file_of_any_name_can_be_given(tmp_path):
@@ -105,6 +105,6 @@ def test_a_validation_file_of_any_name_can_be_given(tmp_path):
         write(tmp_path / name, [image(number) for number in numbers], rows, ["cat"])
     files = {"annotations": "mine.json", "images": "photos", "val_annotations": "checked.json"}
     sources = opened(tmp_path, **files)
-    assert [len(sources.learnt), len(sources.judged)] == [2, 1]
-    assert sources.judged.records[0].path.parent.name == "photos"
-    assert opened(tmp_path, **files, val_images="later").judged.records[0].path.parent.name == "later"
+    assert [len(sources.training_set), len(sources.validation_set)] == [2, 1]
+    assert sources.validation_set.records[0].path.parent.name == "photos"
+    assert opened(tmp_path, **files, val_images="later").validation_set.records[0].path.parent.name == "later"
