@@ -16,15 +16,22 @@ M = TypeVar("M", bound=ModelWithBlocks)
 
 
 class Task(Protocol[B, M]):
-    """A model of type `M`, its batches of type `B`, its loss and its validation.
+    """A model of type `M`, its batches of type `B`, its loss and its validation."""
 
-    config: the settings of the run, complete. world: the processes that share the work. metric: the key in what
-    `validate` returns whose highest value marks the best weights.
-    """
+    @property
+    def config(self) -> RunConfig:
+        """The settings of the run, with no defaults left to resolve."""
+        ...
 
-    config: RunConfig
-    world: World
-    metric: str
+    @property
+    def world(self) -> World:
+        """The processes that share the work."""
+        ...
+
+    @property
+    def metric(self) -> str:
+        """The metric of `validate` whose highest value marks the best weights."""
+        ...
 
     def build(self) -> M:
         """The model to train, on the CPU. Its parameter names are those in checkpoints and in `optim.rates`."""

@@ -27,21 +27,21 @@ def config(root: Path, **changes: object) -> TrainConfig:
 
 
 def lines(report: str) -> dict[str, str]:
-    return {line[:14].strip(): line[14:] for line in report.splitlines()}
+    return {line[:14].strip(): line[15:] for line in report.splitlines()}
 
 
 def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
     small_coco(tmp_path, pictures=10)
     small_coco(tmp_path, "valid", pictures=3)
     report = lines(check(config(tmp_path)))
-    assert report["pictures"] == "10 to learn from, 3 to judge on; 0 with nothing in them"
+    assert report["images"] == "10 for training, 3 for validation; 0 without instances"
     assert report["sizes"] == "40x30"
-    assert report["annotations"] == "15, 15 of them with an outline"
-    assert report["best by"] == "cgF1"
+    assert report["instances"] == "15, 15 of them with a mask"
+    assert report["best weights"] == "chosen by cgF1"
     assert "warning" not in report
-    assert report["phrases"] == "2, in pictures: cat 10, dog on the left 5"
-    assert report["only absent"] == "2: bird, cow animal"
-    assert report["broken"] == "nothing"
+    assert report["phrases"] == "2, with the number of images: cat (10), dog on the left (5)"
+    assert report["never present"] == "2: bird, cow animal"
+    assert report["broken"] == "none"
     with Image.open(report["contact sheet"]) as sheet:
         assert sheet.width > 1000
         assert len(sheet.convert("RGB").getcolors(1 << 24) or ()) > 1000
@@ -51,9 +51,9 @@ def test_what_is_broken_is_reported(tmp_path):
     small_coco(tmp_path, pictures=10)
     (tmp_path / "train" / "4.png").write_text("no picture")
     report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.2})))
-    assert report["pictures"].startswith("9 to learn from, 1 to judge on")
+    assert report["images"].startswith("9 for training, 1 for validation")
     assert report["broken"] == "1: picture that cannot be read"
-    with pytest.raises(DataError, match="1 of 10 pictures are broken"):
+    with pytest.raises(DataError, match="1 of 10 images are broken"):
         check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.0}))
 
 
@@ -64,25 +64,25 @@ def test_sets_of_boxes_and_federated_sets_are_reported(tmp_path):
     boxes = [annotation(number, number, 1, segmentation=[]) for number in (1, 2, 3)]
     write(tmp_path / "annotations" / "lvis_v1_train.json", images, boxes, ["alarm_clock", "bow_(weapon)"])
     report = lines(check(config(tmp_path)))
-    assert report["annotations"] == "2, 0 of them with an outline"
+    assert report["instances"] == "2, 0 of them with a mask"
     assert report["not exhaustive"].startswith("2 ")
-    assert report["things"].endswith("0 % with their masks")
-    assert report["only absent"] == "1: bow weapon"
-    assert report["best by"] == "AP"
-    assert report["warning"] == "nothing has an outline: boxes alone are learnt"
+    assert report["per positive"].endswith("0 % with a mask")
+    assert report["never present"] == "1: bow weapon"
+    assert report["best weights"] == "chosen by AP"
+    assert report["warning"] == "there are no masks: only boxes are trained"
 
 
 def test_a_set_without_negatives_is_warned_about(tmp_path):
     small_coco(tmp_path)
     report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "negatives": 0.0})))
     assert report["negative"].startswith("0 ")
-    assert report["best by"] == "positive_micro_F1"
-    assert report["warning"].startswith("no phrase matches nothing")
+    assert report["best weights"] == "chosen by positive_micro_F1"
+    assert report["warning"].startswith("every phrase matches something")
 
 
 def test_scenes_can_be_checked_as_well(tmp_path):
     report = lines(check(parse(TrainConfig, SETTINGS | {"out": str(tmp_path)})))
-    assert report["asked"].startswith("3.0 phrases a picture")
+    assert report["prompts"].startswith("3.0 per image")
     assert Path(report["contact sheet"]).exists()
 
 

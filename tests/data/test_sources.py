@@ -36,7 +36,8 @@ def test_what_the_data_set_has_not_is_answered_with_what_it_has(tmp_path, data, 
 def test_parts_are_found_by_name_and_kept_back_where_there_is_none(tmp_path):
     small_coco(tmp_path, pictures=10)
     small_coco(tmp_path, "test", pictures=3)
-    sizes = [len(opened(tmp_path, **data).validation_set) for data in ({}, {"val_split": "test"}, {"val_split": "train"})]
+    choices = ({}, {"val_split": "test"}, {"val_split": "train"})
+    sizes = [len(opened(tmp_path, **data).validation_set) for data in choices]
     assert sizes == [1, 3, 1]
     hard = opened(tmp_path, hard_negatives={"cow_(animal)": ["bull"], "cat": ["tiger_cub"]}).hard_negatives
     assert hard == {"cow animal": ["bull"], "cat": ["tiger cub"]}
