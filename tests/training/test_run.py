@@ -375,3 +375,18 @@ def test_a_budget_of_minutes_is_used_up_and_decays_to_its_end(settings):
     assert len(rates) > 1
     assert rates == sorted(rates, reverse=True)
     assert run.done >= 1
+
+
+def test_a_state_with_the_key_names_of_older_versions_is_resumed(settings):
+    config = settings(data={"max_images": 3})
+    _, run = losses_of(config, 2)
+    run.save()
+    (path,) = run.folder.glob("step_*.pt")
+    parts = torch.load(path, weights_only=True)
+    parts["progress"]["pictures"] = parts["progress"].pop("samples")
+    old = json.loads(parts["config"])
+    old["data"]["pictures"] = old["data"].pop("max_images")
+    torch.save(parts | {"config": json.dumps(old)}, path)
+    assert concept_run(config).progress.samples == 4
+    with pytest.raises(ConfigError, match=r"data\.max_images=3, not 5: choose another name"):
+        concept_run(settings(data={"max_images": 5}))
