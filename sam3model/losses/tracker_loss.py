@@ -64,7 +64,7 @@ class MultiStepMultiMasksAndIous:
     focal_gamma_obj_score: float = 0.0
 
     def __call__(self, frames: Sequence[Sequence[TrackerStep]], targets: Tensor) -> LossTerms:
-        """Loss summed over frames and steps, divided by the mean number of objects per rank; targets (F, N, H, W) bool."""
+        """Loss over all frames and steps, divided by the mean number of objects per rank; targets (F, N, H, W) bool."""
         num_objects = mean_over_ranks(targets.new_full((), targets.shape[1], dtype=torch.float32)).clamp(min=1)
         steps = [
             self._step(step, truth, num_objects) for frame, truth in zip(frames, targets, strict=True) for step in frame
