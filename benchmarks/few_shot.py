@@ -31,9 +31,11 @@ from sam3model.files import replacing
 from sam3model.losses import Sam3LossWrapper
 from sam3model.playground.export import write_folder
 from sam3model.text import Tokenizer
-from sam3model.training.config import TrainConfig
+from sam3model.training.concept_task import ConceptTask
 from sam3model.training.panel import Example, paint
+from sam3model.training.passes import MultiPassModel
 from sam3model.training.run import train
+from sam3model.training.settings import TrainConfig
 from sam3model.training.sources import open_sources
 from sam3model.training.start import initial_model
 from sam3model.training.validate import Validation, validate
@@ -78,7 +80,7 @@ def evaluate(weights: str | Path, config: TrainConfig, held_out: tuple[SampleSou
     rules = config.validation
     held_out_batches = batches(Sam3ImageDataset(source), tokenize, batch=rules.batch, images=count)
     return validate(
-        model, Sam3LossWrapper(config.loss), held_out_batches, threshold=rules.threshold,
+        MultiPassModel(model).eval(), Sam3LossWrapper(config.loss), held_out_batches, threshold=rules.threshold,
         precision=getattr(torch, config.precision), nms=model.config.nms, examples=count * rules.phrases,
     )  # fmt: skip
 
@@ -99,7 +101,7 @@ class Bench:
         """Settings of a fine-tune, as from the command line."""
         args = self.args
         words = [f"data.root={self.folder / 'shifted'}", f"out={self.folder}", f"name={method}_{shots}"]
-        words += [f"model.weights={args.weights}", f"seed={args.seed}", f"data.pictures={max(1, shots)}"]
+        words += [f"model.weights={args.weights}", f"seed={args.seed}", f"data.max_images={max(1, shots)}"]
         words += [f"budget.steps={args.steps}"] if args.steps else []
         words += [f"budget.minutes={args.minutes}", "budget.steps=null"] if args.minutes else []
         return settings([f"experiment={METHODS[method]}", *words, *args.set])
@@ -112,12 +114,12 @@ class Bench:
     def fine_tuned(self, method: str, shots: int) -> Evaluated:
         """Fine-tune on `shots` images, and evaluate the result; the trainer's own validation is kept minimal."""
         config = self.config(method, shots)
-        config = replace(config, validation=replace(config.validation, pictures=1))
+        config = replace(config, validation=replace(config.validation, images=1))
         model = initial_model(config.model, config.model.resolve())
         trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         del model
         start = time.process_time()
-        result = train(config)
+        result = train(config, ConceptTask)
         seconds = time.process_time() - start
         if result.weights is None:
             raise KeyboardInterrupt
@@ -130,7 +132,7 @@ def draw(before: Evaluated, after: Evaluated, title: str) -> Image.Image:
     """For each of the first images, the phrase with the largest masks: ground truth, prediction before and after."""
     by_image: dict[bytes, list[tuple[Example, Example]]] = {}
     for pair in zip(before.shifted.examples, after.shifted.examples, strict=True):
-        by_image.setdefault(pair[0].picture.tobytes(), []).append(pair)
+        by_image.setdefault(pair[0].image.tobytes(), []).append(pair)
     firsts = [max(pairs, key=lambda pair: pair[0].truth.sum()) for pairs in list(by_image.values())[:SHOWN]]
     width, height = 3 * (TILE + GAP) + GAP, TILE + LINE + GAP
     sheet = Image.new("RGB", (2 * width, LINE + -(-len(firsts) // 2) * height), "white")
@@ -138,7 +140,7 @@ def draw(before: Evaluated, after: Evaluated, title: str) -> Image.Image:
     for index, (old, new) in enumerate(firsts):
         x, y = index % 2 * width + GAP, LINE + index // 2 * height
         pen.text((x, y + 3), f"“{old.phrase}”", fill="black", font_size=14)
-        for place, masks in enumerate((old.truth, old.found, new.found)):
+        for place, masks in enumerate((old.truth, old.predicted, new.predicted)):
             sheet.paste(tile(old, masks), (x + place * (TILE + GAP), y + LINE))
     for index, head in enumerate(("ground truth", "before", title) * 2):
         pen.text((index // 3 * width + GAP + index % 3 * (TILE + GAP), 4), head, fill=(110, 110, 116), font_size=14)
@@ -147,7 +149,7 @@ def draw(before: Evaluated, after: Evaluated, title: str) -> Image.Image:
 
 def tile(example: Example, masks: np.ndarray) -> Image.Image:
     """The image of an example with masks drawn on it."""
-    return Image.fromarray(paint(example.picture, masks)).resize((TILE, TILE))
+    return Image.fromarray(paint(example.image, masks)).resize((TILE, TILE))
 
 
 def run(args: argparse.Namespace, folder: Path) -> None:

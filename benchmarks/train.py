@@ -1,16 +1,16 @@
-"""Throughput and memory of training, through the trainer itself: sam3-tiny on rendered scenes, unless told otherwise.
+"""Throughput and memory of the trainer, by default for sam3-tiny on rendered scenes.
 
     python -m benchmarks.train                                     # a few minutes on two cores
-    python -m benchmarks.train --compile                           # torch.compile too, which begins with minutes of it
+    python -m benchmarks.train --compile                           # torch.compile too; compiling takes minutes
     python -m benchmarks.train --preset sam3 --batch 1 --steps 4   # the released size, in about 20 GiB
 
-Every case is a run in a process of its own, so that its peak memory is its own. Its first half warms up.
+Every case runs in its own process, so that its peak memory can be measured. The first half of the steps is warm-up.
 
-pictures/s  of the second half, waiting for data included.
-waiting     share of that time in which the trainer had no batch to work on.
-peak        resident memory of the trainer (its data worker is another process), or memory allocated on the device.
-step        what the trainer does with a batch, logging included, against forward, loss, backward and optimiser step
-            alone: in turns on the same batches with the same weights, and the middle one of the ratios counts.
+images/s  in the second half, including time spent waiting for data.
+waiting   fraction of that time in which the trainer waited for a batch.
+peak      resident memory of the trainer (its data worker is another process), or memory allocated on the device.
+step      time of a complete step, logging included, relative to forward, loss, backward and optimiser step only. Both
+          are timed in turns on the same batches with the same weights; this is the median ratio.
 """
 
 import argparse
@@ -32,21 +32,22 @@ from typing import Any
 import torch
 
 from sam3model.data.queries import Batch
-from sam3model.training.config import TrainConfig
-from sam3model.training.run import Run, StopSignal, train
-from sam3model.training.step import evaluate
+from sam3model.training.concept_task import ConceptTask
+from sam3model.training.run import TrainingRun, train
+from sam3model.training.settings import TrainConfig
+from sam3model.training.stop_signal import StopSignal
 from train.app import settings
 
-MOST_WAITING = 0.05
-MOST_STEP = 1.15
+MAX_WAITING = 0.05
+MAX_STEP = 1.15
 CASES = {"plain": "", "checkpointing": "model.checkpointing=true", "compiled": "model.compile=true"}
 
 
 @dataclass(frozen=True)
-class Task:
-    """One case to measure; `step` is the case of a step against a bare one. size: 0 is the model's own."""
+class Case:
+    """One case to measure, named in `CASES`, or `step` for the ratio to a bare step. size: 0 is that of the model."""
 
-    case: str
+    name: str
     preset: str
     steps: int
     size: int
@@ -56,70 +57,70 @@ class Task:
     clock: str
 
 
-def config_of(task: Task, out: str) -> TrainConfig:
-    """The recipe of sam3-tiny as one stage of so many steps, with as little validation as there can be."""
+def config_of(case: Case, out: str) -> TrainConfig:
+    """The recipe of sam3-tiny with a single stage and as little validation as possible."""
     words = [
-        "experiment=playground_tiny", f"model={task.preset}", f"out={out}", "log_every=1",
-        f"threads={task.threads}", f"device={task.device}", f"budget={{steps: {task.steps}, minutes: null}}",
-        f"stages=[{{size: 0, batch: {task.batch}, phrases: 6, outlined: 3, mask_stride: 2}}]",
-        "validation={pictures: 1, batch: 1, phrases: 1, examples: 0, every_minutes: 1e9}",
+        "experiment=playground_tiny", f"model={case.preset}", f"out={out}", "log_every=1",
+        f"threads={case.threads}", f"device={case.device}", f"budget={{steps: {case.steps}, minutes: null}}",
+        f"stages=[{{size: 0, batch: {case.batch}, phrases: 6, mask_phrases: 3, mask_stride: 2}}]",
+        "validation={images: 1, batch: 1, phrases: 1, examples: 0, every_minutes: 1e9}",
         "checkpoint.every_minutes=1e9",
     ]  # fmt: skip
-    if task.size:
-        words.append(f"model.overrides={{vit: {{image_size: {task.size}}}}}")
-    return settings([*words, *filter(None, [CASES.get(task.case)])])
+    if case.size:
+        words.append(f"model.overrides={{vit: {{image_size: {case.size}}}}}")
+    return settings([*words, *filter(None, [CASES.get(case.name)])])
 
 
-def measure(task: Task) -> dict[str, float]:
+def measure(case: Case) -> dict[str, float]:
     """Run one case in this process."""
     with tempfile.TemporaryDirectory() as out:
-        return step_ratio(task, out) if task.case == "step" else throughput(task, out)
+        return step_ratio(case, out) if case.name == "step" else throughput(case, out)
 
 
-def throughput(task: Task, out: str) -> dict[str, float]:
-    """A whole run, from what it wrote about itself."""
-    config = config_of(task, out)
-    train(config)
+def throughput(case: Case, out: str) -> dict[str, float]:
+    """Measure a complete run, from its log."""
+    config = config_of(case, out)
+    train(config, ConceptTask)
     lines = [json.loads(line) for line in (Path(out) / config.name / "scalars.jsonl").read_text().splitlines()]
-    lines = [line for line in lines if "pictures" in line]
+    lines = [line for line in lines if "samples" in line]
     first, last = lines[len(lines) // 2 - 1], lines[-1]
     seconds = last["seconds"] - first["seconds"]
     waited = last["waiting"] * last["seconds"] - first["waiting"] * first["seconds"]
     return {
-        "pictures_per_s": (last["pictures"] - first["pictures"]) / seconds,
+        "images_per_s": (last["samples"] - first["samples"]) / seconds,
         "waiting": max(waited, 0.0) / seconds,
-        "peak": peak_memory(task.device),
+        "peak": peak_memory(case.device),
     }
 
 
-def step_ratio(task: Task, out: str) -> dict[str, float]:
-    """The trainer's step and a bare one in turns, on batches that are there already."""
-    run = Run(config_of(task, out))
-    clock = {"wall": time.perf_counter, "cpu": time.process_time}[task.clock]
-    batches = [batch.to(run.world.device) for batch in itertools.islice(run.batches(StopSignal()), task.steps)]
+def step_ratio(case: Case, out: str) -> dict[str, float]:
+    """Median ratio of the time of a complete step to that of a bare one, on batches in memory."""
+    run = TrainingRun(ConceptTask(config_of(case, out)))
+    clock = {"wall": time.perf_counter, "cpu": time.process_time}[case.clock]
+    batches = [batch.to(run.world.device) for batch in itertools.islice(run.batches(StopSignal()), case.steps)]
     ratios = []
-    with run.report() as report:
+    with run.open_log() as log:
         for number, batch in enumerate(batches):
-            turns: list[Callable[[Batch], Any]] = [lambda batch: run.tell(report, run.step(batch)), bare_step(run)]
+            turns: list[Callable[[Batch], Any]] = [lambda batch: run.record_step(log, run.step(batch)), bare_step(run)]
             order = (0, 1) if number % 2 else (1, 0)
             seconds = {turn: timed(clock, turns[turn], batch) for turn in order}
             ratios.append(seconds[0] / seconds[1])
     return {"step": statistics.median(ratios[len(ratios) // 2 :])}
 
 
-def bare_step(run: Run) -> Callable[[Batch], None]:
-    """What no trainer can do without, with the run's own model, loss and optimiser."""
+def bare_step(run: TrainingRun) -> Callable[[Batch], None]:
+    """Forward, loss, backward and update, with the model, loss and optimiser of the run."""
 
     def step(batch: Batch) -> None:
         run.optimizer.zero_grad()
-        evaluate(run.net, run.loss, batch, run.precision)[1].total.backward()
+        run.task.loss(run.network, batch, run.progress.step).total.backward()
         run.optimizer.step()
 
     return step
 
 
 def timed(clock: Callable[[], float], step: Callable[[Batch], Any], batch: Batch) -> float:
-    """Seconds that a step takes, to the end of what it started on the device."""
+    """Seconds that a step takes, including its work on the device."""
     wait = torch.cuda.synchronize if batch.pixels.is_cuda else lambda: None
     wait()
     start = clock()
@@ -129,61 +130,61 @@ def timed(clock: Callable[[], float], step: Callable[[Batch], Any], batch: Batch
 
 
 def peak_memory(device: str) -> float:
-    """Peak of this process in GiB, on the device that it computes on."""
+    """Peak memory of this process in GiB, on the device it computes on."""
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
 
 
-def measure_apart(task: Task) -> dict[str, float]:
-    """Run one case in a fresh process."""
-    print(f"measuring {task.case}", file=sys.stderr)
-    command = [sys.executable, "-m", "benchmarks.train", "--task", json.dumps(asdict(task))]
+def measure_apart(case: Case) -> dict[str, float]:
+    """Measure one case in a new process."""
+    print(f"measuring {case.name}", file=sys.stderr)
+    command = [sys.executable, "-m", "benchmarks.train", "--case", json.dumps(asdict(case))]
     root = Path(__file__).parents[1]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     if done.returncode:
-        sys.exit(f"{task.case} failed:\n{done.stderr}")
+        sys.exit(f"{case.name} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def report(results: dict[str, dict[str, float]]) -> None:
-    """The table, with ratios to the plain case, and the targets."""
+    """Print the table, with ratios to the plain case, and the targets."""
     plain = results["plain"]
-    print(f"\n{'':16}{'pictures/s':>12}{'waiting':>10}{'peak':>12}{'speed':>9}{'memory':>9}")
-    for case, f in results.items():
-        if case == "step":
+    print(f"\n{'':16}{'images/s':>12}{'waiting':>10}{'peak':>12}{'speed':>9}{'memory':>9}")
+    for name, f in results.items():
+        if name == "step":
             continue
-        figures = f"{f['pictures_per_s']:>12.2f}{100 * f['waiting']:>8.1f} %{f['peak']:>8.2f} GiB"
-        ratios = f"{f['pictures_per_s'] / plain['pictures_per_s']:>8.2f}x{f['peak'] / plain['peak']:>8.2f}x"
-        print(f"{case:16}{figures}{ratios}")
-    print(f"\nwaiting for data: {100 * plain['waiting']:.1f} %, target < {100 * MOST_WAITING:.0f} %")
-    print(f"step : bare step: {results['step']['step']:.2f}x, target <= {MOST_STEP}x")
+        figures = f"{f['images_per_s']:>12.2f}{100 * f['waiting']:>8.1f} %{f['peak']:>8.2f} GiB"
+        ratios = f"{f['images_per_s'] / plain['images_per_s']:>8.2f}x{f['peak'] / plain['peak']:>8.2f}x"
+        print(f"{name:16}{figures}{ratios}")
+    print(f"\nwaiting for data: {100 * plain['waiting']:.1f} %, target < {100 * MAX_WAITING:.0f} %")
+    print(f"step : bare step: {results['step']['step']:.2f}x, target <= {MAX_STEP}x")
 
 
 def main() -> None:
-    """Measure what the arguments say, each case in a process of its own, and print the table."""
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=["sam3_tiny", "sam3"], default="sam3_tiny")
-    parser.add_argument("--steps", type=int, default=24, help="of each case, at least 4; the first half warms up")
-    parser.add_argument("--size", type=int, default=0, help="side of the model input; 0: the preset's")
-    parser.add_argument("--batch", type=int, default=4, help="pictures in a step")
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes by itself")
+    parser.add_argument("--steps", type=int, default=24, help="per case, at least 4; the first half is warm-up")
+    parser.add_argument("--size", type=int, default=0, help="side of the model input in pixels; 0: that of the preset")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
+    parser.add_argument("--threads", type=int, default=0, help="0: the default of torch")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="of steps; cpu: on a busy machine")
-    parser.add_argument("--compile", action="store_true", help="measure torch.compile too")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
-    parser.add_argument("--task", help=argparse.SUPPRESS)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="for steps; cpu: on a busy machine")
+    parser.add_argument("--compile", action="store_true", help="also measure torch.compile")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    if arguments.task:
-        print(json.dumps(measure(Task(**json.loads(arguments.task)))))
+    if arguments.case:
+        print(json.dumps(measure(Case(**json.loads(arguments.case)))))
         return
     threads = arguments.threads or torch.get_num_threads()
     results = {}
-    for case in ("plain", "checkpointing", *(["compiled"] if arguments.compile else []), "step"):
-        results[case] = measure_apart(
-            Task(
-                case, arguments.preset, max(arguments.steps, 4), arguments.size, arguments.batch, threads,
+    for name in ("plain", "checkpointing", *(["compiled"] if arguments.compile else []), "step"):
+        results[name] = measure_apart(
+            Case(
+                name, arguments.preset, max(arguments.steps, 4), arguments.size, arguments.batch, threads,
                 arguments.device, arguments.clock,
             )
         )  # fmt: skip

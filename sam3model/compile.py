@@ -1,4 +1,4 @@
-"""torch.compile on the heavy parts, and a record of the input shapes that made a part compile again."""
+"""torch.compile for the heavy parts of a model, and a log of the input shapes that may trigger recompilation."""
 
 import functools
 import logging
@@ -6,19 +6,18 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sam3model.blocks import ModelWithBlocks
 from sam3model.errors import ConfigError
 
 _LOGGER = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M", bound=ModelWithBlocks)
 
 CompileMode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
-PARTS = ("vision", "text", "fusion", "decoder", "segmentation.pixel_decoder")
-"""The modules of `Sam3ImageModel` that are worth compiling; nearly all time is spent in them."""
 
 
 def compile_wrapper(
@@ -29,23 +28,23 @@ def compile_wrapper(
     dynamic: bool | None = None,
     name: str | None = None,
 ) -> Callable[P, R]:
-    """Compile `function` at its first call; every new input shape that may compile it again is logged.
+    """Compile `function` at its first call, and log every new input shape.
 
     Args:
         function: a function or bound method over tensors.
-        mode: torch.compile's mode.
-        fullgraph: refuse graph breaks.
-        dynamic: torch.compile's dynamic shapes; None lets it decide.
-        name: how the log calls it.
+        mode: mode of torch.compile.
+        fullgraph: raise an error at graph breaks.
+        dynamic: dynamic shapes of torch.compile; None lets it decide.
+        name: name of the function in the log.
     """
     compiled = torch.compile(function, mode=mode, fullgraph=fullgraph, dynamic=dynamic)
     return shape_logging_wrapper(compiled, name=name or getattr(function, "__qualname__", "function"))
 
 
 def shape_logging_wrapper(function: Callable[P, R], *, name: str) -> Callable[P, R]:
-    """Call through to `function`, and log (level INFO) each combination of input shapes and types not seen before.
+    """Wrap `function` to log (level INFO) each new combination of input shapes and types.
 
-    The combinations seen so far, in order, are in the attribute `seen_shapes` of what is returned.
+    The attribute `seen_shapes` of the wrapper has the combinations so far, in order.
     """
     seen: dict[tuple[str, ...], None] = {}
 
@@ -61,23 +60,26 @@ def shape_logging_wrapper(function: Callable[P, R], *, name: str) -> Callable[P,
     return wrapped
 
 
-def compile_model(model: M, *, mode: CompileMode = "default", parts: Iterable[str] = PARTS) -> M:
-    """Compile the forward of the named submodules in place; names of parameters stay as they are.
+def compile_model(model: M, *, mode: CompileMode = "default", parts: Iterable[str] | None = None) -> M:
+    """Compile the forward of submodules in place; parameter names stay the same.
+
+    parts: names of the submodules; by default those that the model declares in `blocks.compiled`.
 
     Raises:
-        ConfigError: the model has no such part.
+        ConfigError: the model has no submodule of that name.
     """
-    for part in parts:
+    for part in model.blocks.compiled if parts is None else parts:
         try:
             module = model.get_submodule(part)
         except AttributeError as error:
-            raise ConfigError(f"the model has no part called {part!r}: choose from {', '.join(PARTS)}") from error
+            known = ", ".join(model.blocks.compiled)
+            raise ConfigError(f"the model has no part called {part!r}: choose from {known}") from error
         module.forward = compile_wrapper(module.forward, mode=mode, name=part)
     return model
 
 
 def _describe(value: Any) -> list[str]:
-    """Shapes and types of all tensors in nested tuples, lists, dicts and dataclass-like values."""
+    """Shapes and types of all tensors in nested tuples, lists, dicts and dataclasses."""
     if isinstance(value, Tensor):
         return [f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"]
     if isinstance(value, dict):

@@ -1,33 +1,31 @@
-"""The values that travel between the stages: frozen, batch-first, typed.
+"""The values that stages of the model pass to each other: frozen, batch-first, typed.
 
-Legend of shapes, used in every docstring of this package:
-    B pictures in the batch          P prompts ("queries to the model"; each names its picture by `image_index`)
+Letters for shapes, used in every docstring of this package:
+    B images in the batch            P prompts; `image_index` (P,) gives the image of each one
     Q object queries                 T text tokens            N prompt elements (boxes, points, class token)
     D model width (`d_model`)        L decoder layers         H, W rows and columns of a map; S side of the model input
-Boxes are float32. Normalised boxes are cxcywh in 0..1 of the picture; "xyxy pixels" are x0, y0, x1, y1 in the original
-picture.
-Padding masks are boolean with True = padding (ignored).
+Boxes are float32. Normalised boxes are cxcywh as fractions of the image; "xyxy pixels" are x0, y0, x1, y1 in the
+original image. Padding masks are boolean; True is padding, which is ignored.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 VISUAL = "visual"
-"""The phrase of a prompt that says everything by its boxes and points, as in the official code."""
+"""The phrase of prompts that consist of boxes and points only, as in the official code."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFeatures:
-    """What `encode_image` makes of a batch of pictures.
+    """Encoded images.
 
     levels: detector pyramid, finest first, each (B, D, H_i, W_i); the last one has the size of the token grid.
-    positions: sine position code of each level, each (1, D, H_i, W_i).
-    trunk: output of the vision trunk (B, C, H, W), from which the tracker's pyramid can be made later; None if dropped.
-    laterals: the pixel decoder's share of every mask that depends on the picture alone, coarsest first, each
-        (B, D, H_i, W_i); None until `Sam3ImageModel.prepare_masks`, which lets go of all levels but the last.
+    positions: sine position encoding of each level, each (1, D, H_i, W_i).
+    trunk: output of the vision trunk (B, C, H, W), for making the tracker's pyramid later; None if dropped.
+    laterals: the part of the pixel decoder that depends on the image only, coarsest first, each (B, D, H_i, W_i); None
+        before `Sam3ImageModel.prepare_masks`, which drops all levels but the last.
     """
 
     levels: tuple[Tensor, ...]
@@ -65,7 +63,7 @@ class GeometryPrompt:
     def blank(
         cls, prompts: int, boxes: int = 0, points: int = 0, device: torch.device | str | None = None
     ) -> "GeometryPrompt":
-        """Nothing but padding, so many boxes and points for each prompt, in the middle of the picture."""
+        """Padding only: this many boxes and points per prompt, in the centre of the image."""
         parts = []
         for count, numbers in ((boxes, 4), (points, 2)):
             parts.append(torch.full((prompts, count, numbers), 0.5, device=device))
@@ -96,11 +94,11 @@ class PromptTokens:
 
 @dataclass(frozen=True, slots=True)
 class QueryOutputs:
-    """What one decoder layer says of one set of queries.
+    """Output of one decoder layer for one set of queries.
 
-    logits (P, Q) match of query and prompt, without presence; boxes (P, Q, 4) normalised cxcywh;
-    masks (P, Q, H, W) mask logits at the finest pyramid level, None where not made.
-    mask_rows (M,) the prompts that masks were made for, in rising order: masks is then (M, Q, H, W); None: all prompts.
+    logits (P, Q): match of query and prompt, without presence. boxes (P, Q, 4) normalised cxcywh.
+    masks (P, Q, H, W): mask logits at the finest pyramid level, or None.
+    mask_rows (M,): indices of the prompts that have masks, ascending; masks is then (M, Q, H, W). None: all prompts.
     """
 
     logits: Tensor
@@ -111,14 +109,13 @@ class QueryOutputs:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Output of a full grounding pass.
+    """Output of a complete pass over P prompts.
 
-    main: last decoder layer. presence (P,) logit that the phrase is in the picture at all.
-    queries (P, Q, D) normed output of the last layer.
-    semantic (P, 1, H, W) logits or None; with `main.mask_rows`, (M, 1, H, W) for those prompts.
-    one_to_many: the second half of the queries in training, None otherwise.
-    aux, aux_one_to_many, aux_presence: the earlier layers in order, for the auxiliary losses (empty unless training).
-    before: what the same call said before each correction of the prompts, in order.
+    main: output of the last decoder layer. presence (P,): logit that the phrase is in the image at all.
+    queries (P, Q, D): normalised output of the last layer.
+    semantic (P, 1, H, W): logits or None; with `main.mask_rows`, (M, 1, H, W) for those prompts.
+    In training only: one_to_many, the second half of the queries; aux, aux_one_to_many and aux_presence, the earlier
+    layers in order.
     """
 
     main: QueryOutputs
@@ -129,13 +126,3 @@ class Detections:
     aux: tuple[QueryOutputs, ...] = ()
     aux_one_to_many: tuple[QueryOutputs, ...] = ()
     aux_presence: tuple[Tensor, ...] = ()
-    before: tuple["Detections", ...] = ()
-
-    @property
-    def passes(self) -> tuple["Detections", ...]:
-        """What was said before each correction and, last, after all of them: this."""
-        return (*self.before, self)
-
-
-Correction = Callable[[Detections, GeometryPrompt | None], GeometryPrompt]
-"""From what a model found, and the prompts that it was asked with, to those that it is asked with next."""

@@ -14,13 +14,13 @@ _OF_PROMPTS = ("is_exhaustive", "semantic_masks", "is_pixel_exhaustive")
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The truth of P prompts, one prompt's N_p targets after another's (N = sum of N_p).
+    """Ground truth of P prompts: the N_p targets of each prompt one after another, N in total.
 
-    boxes (N, 4) normalised cxcywh. num_boxes (P,) int64, always on the CPU: it steers Python loops, and a copy from the
-    device would stall it. object_ids (N,) int64, negative for a target that does not count as visible.
-    is_exhaustive (P,) bool: every instance of the phrase is annotated. masks (N, H, W) bool or None;
-    is_valid_mask (N,) bool, False where the mask is unknown. semantic_masks (P, H, W) bool or None (then the union of
-    masks). is_pixel_exhaustive (P,) bool: these leave out no pixel of what the phrase names; None: so for every prompt.
+    boxes (N, 4) normalised cxcywh. num_boxes (P,) int64, N_p of each prompt; always on the CPU, because it drives
+    Python loops and a copy from the device would stall it. object_ids (N,) int64, negative for targets that do not
+    count as visible. is_exhaustive (P,) bool: every instance of the phrase is annotated. masks (N, H, W) bool or None.
+    is_valid_mask (N,) bool, False where the mask is unknown. semantic_masks (P, H, W) bool; None stands for the union
+    of `masks`. is_pixel_exhaustive (P,) bool: the masks cover every pixel of what the phrase names; None: all do.
     """
 
     boxes: Tensor
@@ -44,15 +44,17 @@ class Targets:
         is_pixel_exhaustive: Sequence[bool] | None = None,
         semantic_masks: Tensor | None = None,
     ) -> "Targets":
-        """Pack one entry per prompt: boxes (N_p, 4), masks (N_p, H, W), ids (N_p,); N_p = 0 without targets.
+        """Pack lists with one entry per prompt: boxes (N_p, 4), masks (N_p, H, W), ids (N_p,); N_p may be 0.
 
-        Left out: ids are 0, 1, … within each prompt, every mask is valid, every prompt is exhaustive, to the pixel.
-        Raises InputError when the lists disagree in length.
+        By default, ids count from 0 in each prompt, every mask is valid and every prompt is exhaustive, to the pixel.
+
+        Raises:
+            InputError: the lists differ in length.
         """
         counts = [len(b) for b in boxes]
         for name, values in (("masks", masks), ("object_ids", object_ids), ("is_valid_mask", is_valid_mask)):
             if values is not None and [len(v) for v in values] != counts:
-                raise InputError(f"targets: {name} must have one entry per box: {counts} boxes per prompt")
+                raise InputError(f"targets: {name} must have one entry per box, and the prompts have {counts} boxes")
         for name, flags in (("is_exhaustive", is_exhaustive), ("is_pixel_exhaustive", is_pixel_exhaustive)):
             if flags is not None and len(flags) != len(counts):
                 raise InputError(f"targets: {name} has {len(flags)} entries for {len(counts)} prompts")
@@ -85,17 +87,17 @@ class Targets:
 
     @property
     def device(self) -> torch.device:
-        """Where the boxes lie."""
+        """Device of the boxes."""
         return self.boxes.device
 
     def of_prompts(self, first: int, last: int) -> "Targets":
-        """The truth of prompts `first` to `last`, which is the first one left out."""
+        """The targets of the prompts from `first` up to, but not including, `last`."""
         start, stop = (int(self.num_boxes[:prompt].sum()) for prompt in (first, last))
         part = self._each(_OF_TARGETS, lambda value: value[start:stop])
         return part._each(("num_boxes", *_OF_PROMPTS), lambda value: value[first:last])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Targets":
-        """Move everything but the counts to `device`."""
+        """Copy everything but the counts to `device`."""
         return self._each(_OF_TARGETS + _OF_PROMPTS, lambda value: value.to(device, non_blocking=non_blocking))
 
     def _each(self, names: Sequence[str], change: Callable[[Tensor], Tensor]) -> "Targets":
@@ -103,7 +105,7 @@ class Targets:
         return replace(self, **{name: change(value) for name, value in given.items()})
 
     def starts(self) -> Tensor:
-        """Packed index of each prompt's first target, (P,) int64 on the CPU."""
+        """Packed index of the first target of each prompt, (P,) int64 on the CPU."""
         return self.num_boxes.cumsum(0) - self.num_boxes
 
     def prompt_index(self) -> Tensor:
@@ -111,7 +113,7 @@ class Targets:
         return torch.repeat_interleave(torch.arange(self.prompts), self.num_boxes).to(self.device)
 
     def padded(self, values: Tensor, fill: float = 0) -> Tensor:
-        """Packed values (N, ...) as (P, T, ...), T targets in the longest prompt; `fill` stands where there is none."""
+        """Packed values (N, ...) as (P, T, ...), T targets in the longest prompt; `fill` in the other places."""
         prompt = torch.repeat_interleave(torch.arange(self.prompts), self.num_boxes)
         slot = torch.arange(len(self)) - self.starts()[prompt]
         longest = int(self.num_boxes.max()) if self.prompts else 0
@@ -120,23 +122,23 @@ class Targets:
         return out
 
     def has_area(self) -> Tensor:
-        """Targets with a width and a height above 0, (N,) bool."""
+        """Whether each target has a width and height above 0, (N,) bool."""
         return (self.boxes[:, 2:] > 0).all(-1)
 
-    def outlined(self) -> Tensor:
-        """Prompts with at least one valid mask, (P,) bool."""
-        outlined = torch.zeros(self.prompts, dtype=torch.bool, device=self.device)
+    def masked(self) -> Tensor:
+        """Whether each prompt has at least one valid mask, (P,) bool."""
+        masked = torch.zeros(self.prompts, dtype=torch.bool, device=self.device)
         valid = self.is_valid_mask
-        outlined[self.prompt_index() if valid is None else self.prompt_index()[valid]] = True
-        return outlined
+        masked[self.prompt_index() if valid is None else self.prompt_index()[valid]] = True
+        return masked
 
     def pixels_known(self) -> Tensor:
-        """Prompts of which it is known what every pixel is, (P,) bool: the semantic head may learn from them."""
+        """Whether each prompt's semantic mask is known completely and can train the semantic head, (P,) bool."""
         given = self.is_pixel_exhaustive
         return torch.ones(self.prompts, dtype=torch.bool, device=self.device) if given is None else given
 
     def present(self) -> Tensor:
-        """Prompts with a visible target (id not negative, positive area), (P,) bool: truth of the presence token."""
+        """Whether each prompt has a visible target (id not negative, positive area), (P,) bool: the presence target."""
         seen = (self.has_area() & (self.object_ids >= 0)).to(self.boxes.dtype)
         return (
             torch.zeros(self.prompts, device=self.device, dtype=seen.dtype).index_add(0, self.prompt_index(), seen) > 0

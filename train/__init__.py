@@ -1,1 +1,1 @@
-"""The training application: Hydra composes a config, `sam3model.training` validates and runs it."""
+"""The training application: Hydra composes the settings, `sam3model.training` validates and runs them."""

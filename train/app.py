@@ -1,4 +1,4 @@
-"""From command-line words to a run: compose the YAML, validate it, train, report."""
+"""The command line of training: compose the YAML files, validate the settings, train, print the result."""
 
 import logging
 import re
@@ -14,21 +14,21 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sam3model.errors import ConfigError, OutputError, Sam3Error, TrainingError
 from sam3model.parse import nearest, parse
-from sam3model.training.config import TrainConfig
+from sam3model.training.settings import TrainConfig
 
 CONFIGS = Path(__file__).parent / "configs"
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
   python -m train experiment=playground_tiny budget.minutes=75 threads=2
-  python -m train check experiment=finetune data.root=FOLDER    what a run would train on, and a contact sheet of it
-  python -m train launch experiment=finetune data.root=FOLDER hydra.launcher.nodes=2    as a job under Slurm
+  python -m train check experiment=finetune data.root=FOLDER    summarise the data set and draw a contact sheet
+  python -m train launch experiment=finetune data.root=FOLDER hydra.launcher.nodes=2    submit a Slurm job
 experiments: {experiments}
-Every key of train/configs can be overridden; a run is resumed when its folder (out/name) holds a state."""
+Every key in train/configs can be overridden. A run whose folder (out/name) holds a saved state is resumed."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the words of a command line. Returns 0 when the run finished, 1 when it failed, 2 for bad input.
+    """Run a command line. Returns 0 if it succeeded, 1 if training failed, 2 for invalid input.
 
-    143 is returned when a signal ended it early with its state saved.
+    Returns 143 if a signal ended the run early; its state is then saved.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     if {"-h", "--help"} & set(arguments):
@@ -45,10 +45,10 @@ def main(arguments: list[str]) -> int:
 
 
 def settings(arguments: Sequence[str]) -> TrainConfig:
-    """The validated config of these overrides.
+    """The validated settings for these overrides.
 
     Raises:
-        ConfigError: unknown key (with the nearest right name), unknown experiment, or a value that does not fit.
+        ConfigError: a key or an experiment is unknown (the message has the nearest one), or a value is invalid.
     """
     for word in arguments:
         _check_group(*word.partition("=")[::2])
@@ -56,10 +56,10 @@ def settings(arguments: Sequence[str]) -> TrainConfig:
 
 
 def composed(overrides: Sequence[str], hydra: bool = False) -> dict[str, Any]:
-    """The YAML with overrides in Hydra's own form laid over it; with Hydra's settings too, if wanted.
+    """Compose the YAML files with overrides in Hydra's syntax. hydra: include Hydra's own settings.
 
     Raises:
-        ConfigError: Hydra or OmegaConf refuses them.
+        ConfigError: Hydra or OmegaConf rejects an override.
     """
     try:
         with initialize_config_dir(str(CONFIGS), version_base=None):
@@ -70,13 +70,13 @@ def composed(overrides: Sequence[str], hydra: bool = False) -> dict[str, Any]:
 
 
 def addable(word: str) -> str:
-    """An override in the form that may add keys: which keys there are is for `parse` to say, which knows them all."""
+    """An override that may also add a key. `parse` rejects unknown keys later, with a better message than Hydra's."""
     key = word.partition("=")[0]
     return word if key.startswith(("+", "~")) or _is_group(key) else f"++{word}"
 
 
 def one_line(error: Exception) -> str:
-    """The first line of what another library says."""
+    """The first line of an error message of another library."""
     return re.sub(r"\s+", " ", str(error).strip().split("\n")[0])
 
 
@@ -85,7 +85,7 @@ def _is_group(key: str) -> bool:
 
 
 def _check_group(key: str, value: str) -> None:
-    """Raises `ConfigError` if a group such as `experiment` has no such file."""
+    """Raise `ConfigError` if a group such as `experiment` has no such file."""
     if not _is_group(key):
         return
     known = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
@@ -111,12 +111,13 @@ def _launch(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     config = settings(words)
+    from sam3model.training.concept_task import ConceptTask
     from sam3model.training.run import train
 
-    result = train(config)
+    result = train(config, ConceptTask)
     if result.status != "finished":
         print(f"stopped at step {result.progress.step}; the same command resumes it", file=sys.stderr)
         return 143
-    figures = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
-    print(f"{result.weights}: {result.progress.pictures} pictures in {result.progress.seconds / 60:.1f} min; {figures}")
+    metrics = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
+    print(f"{result.weights}: {result.progress.samples} images in {result.progress.seconds / 60:.1f} min; {metrics}")
     return 0

@@ -1,4 +1,4 @@
-"""A picture of what training sees: samples as the model gets them, with their phrases, outlines and boxes."""
+"""Draws training samples as the model gets them, with their phrases, masks and boxes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,15 +19,15 @@ COLUMNS = 4
 _GAP, _LINE, _FOOT = 16, 24, 44
 _PAPER, _INK, _FAINT = (250, 250, 248), (28, 28, 30), (130, 130, 134)
 _KEY = (
-    ("filled", "things with their outlines"),
-    ("box", "things known by their boxes only"),
-    ("hollow", "phrase that matches nothing"),
-    ("dashed", "box given as prompt"),
+    ("filled", "instances with masks"),
+    ("box", "instances with boxes only"),
+    ("hollow", "phrase without a match"),
+    ("dashed", "box prompt"),
 )
 
 
 def save_contact_sheet(samples: Sequence[Sample], path: Path) -> None:
-    """Write the samples as one PNG: a tile each, with a legend of its phrases below; raises `OutputError`."""
+    """Write the samples as one PNG, each a tile with its phrases below. Raises `OutputError`."""
     tiles = [_tile(sample) for sample in samples]
     rows = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
     heights = [max(tile.height for tile in row) for row in rows]
@@ -44,29 +44,29 @@ def save_contact_sheet(samples: Sequence[Sample], path: Path) -> None:
 
 
 def _tile(sample: Sample) -> Image.Image:
-    """A picture above its name and a line for every phrase."""
+    """An image above its name and one line per phrase."""
     tile = Image.new("RGB", (TILE, TILE + _LINE * (1 + len(sample.queries)) + 6), _PAPER)
-    tile.paste(_shown(sample), (0, 0))
+    tile.paste(_draw_sample(sample), (0, 0))
     draw = ImageDraw.Draw(tile)
     _write(draw, (0, TILE + 4), sample.name, _FAINT, size=13, end=True)
     for number, query in enumerate(sample.queries, start=1):
         top = TILE + 4 + number * _LINE
         if len(query.boxes):
             draw.rounded_rectangle((1, top + 3, 13, top + 15), 3, fill=colour_of(number))
-            _write(draw, (22, top), _said(query), _INK)
+            _write(draw, (22, top), _caption(query), _INK)
         else:
             draw.rounded_rectangle((1, top + 3, 13, top + 15), 3, outline=_FAINT, width=2)
             _write(draw, (22, top), query.phrase, _FAINT)
     return tile
 
 
-def _said(query: FindQuery) -> str:
-    phrase = "by its box" if query.phrase == VISUAL else query.phrase
+def _caption(query: FindQuery) -> str:
+    phrase = "box only" if query.phrase == VISUAL else query.phrase
     return f"{phrase} ({len(query.boxes)}{'' if query.exhaustive else ' or more'})"
 
 
-def _shown(sample: Sample) -> Image.Image:
-    """The model's input with every query's things in the colour of its line."""
+def _draw_sample(sample: Sample) -> Image.Image:
+    """The model input with the instances of every query in the colour of its line."""
     canvas = _to_image(sample.pixels).resize((TILE, TILE), Image.Resampling.LANCZOS)
     for number, query in enumerate(sample.queries, start=1):
         for mask in query.masks[query.masks.any((1, 2))]:
@@ -95,7 +95,7 @@ def _corners(box: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def _rectangle(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], colour: tuple[int, int, int]) -> None:
-    """An outline with a white rim, so that it shows on anything."""
+    """A rectangle with a white rim, visible on any background."""
     x0, y0, x1, y1 = box
     draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline="white", width=4)
     draw.rectangle(box, outline=colour, width=2)
@@ -116,7 +116,7 @@ def _write(
     draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, colour: tuple[int, int, int], size: int = 15,
     end: bool = False,
 ) -> None:  # fmt: skip
-    """A line of text, cut to what fits in a tile; of a name (`end`) the last part is what matters."""
+    """A line of text, shortened to fit into the tile; `end` keeps the end of the text instead of its start."""
     font = ImageFont.load_default(size)
     room = TILE - place[0]
     shown = text

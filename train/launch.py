@@ -1,7 +1,7 @@
-"""`python -m train launch …`: a run as a job of a cluster, or a sweep as several, through Hydra's submitit launcher.
+"""`python -m train launch …`: submit a run as a Slurm job, or a sweep as several, through Hydra's submitit launcher.
 
-Each task of a job is one process of the run: submitit says which one, and the trainer joins it with the others as under
-torchrun. A job that is preempted, or soon out of time, saves its state, is queued again, and resumes.
+Each task of a job is one process of the run, joined with the others as under torchrun. A job that is preempted or
+about to run out of time saves its state, is queued again, and resumes.
 """
 
 import importlib.util
@@ -23,20 +23,20 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sam3model.errors import ConfigError, TrainingError
 from sam3model.parse import parse
-from sam3model.training.config import TrainConfig
+from sam3model.training.settings import TrainConfig
 from train.app import CONFIGS, addable, composed, one_line, settings
 
 _PLUGIN = "hydra_plugins.hydra_submitit_launcher"
 
 
 def launch(arguments: Sequence[str]) -> list[Path]:
-    """Submit the jobs of these overrides, one for each combination of a sweep, and wait for them.
+    """Submit one job for each combination of a sweep, and wait for all of them.
 
-    Words that begin with `hydra` are for the launcher; which one is said by `hydra/launcher=…`, and else it is `slurm`
-    of `train/configs/hydra/launcher`. Returns the folders of the runs.
+    Overrides that start with `hydra` configure the launcher. `hydra/launcher=…` chooses it; the default is `slurm` in
+    `train/configs/hydra/launcher`. Returns the folders of the runs.
 
     Raises:
-        ConfigError: the plugin or Slurm is missing, a setting is wrong, or two jobs would share a folder.
+        ConfigError: the plugin or Slurm is missing, a setting is invalid, or two jobs would use the same folder.
         TrainingError: a job failed.
     """
     if importlib.util.find_spec("hydra_plugins") is None or importlib.util.find_spec(_PLUGIN) is None:
@@ -49,9 +49,11 @@ def launch(arguments: Sequence[str]) -> list[Path]:
     configs = [settings(choice) for choice in combinations(words)]
     folders = [Path(config.out) / config.name for config in configs]
     if len(set(folders)) < len(folders):
-        raise ConfigError("name: two jobs of a sweep would share a folder; use what differs, as name='run_${optim.lr}'")
+        raise ConfigError(
+            "name: two jobs of the sweep would write to the same folder; add what differs, as in name='run_${optim.lr}'"
+        )
     jobs = Path(configs[0].out) / "jobs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    print(f"the jobs' logs are in {jobs}/.submitit", file=sys.stderr)
+    print(f"job logs: {jobs}/.submitit", file=sys.stderr)
     places = {"hydra.sweep.dir": str(jobs), "hydra.launcher.name": configs[0].name}
     quoted = [f"{key}='{value}'" for key, value in places.items()]
     _submit([*(addable(word) for word in words), *quoted, *own])
@@ -59,13 +61,13 @@ def launch(arguments: Sequence[str]) -> list[Path]:
 
 
 def combinations(words: Sequence[str]) -> Iterator[list[str]]:
-    """The overrides of each job: every choice of `key=a,b` with every other one.
+    """The overrides of each job, for all combinations of the values in `key=a,b`.
 
     >>> list(combinations(["seed=1,2", "name=x"]))
     [['seed=1', 'name=x'], ['seed=2', 'name=x']]
 
     Raises:
-        ConfigError: a word is no override.
+        ConfigError: a word is not an override.
     """
     try:
         parsed = OverridesParser.create().parse_overrides(list(words))
@@ -81,25 +83,26 @@ def combinations(words: Sequence[str]) -> Iterator[list[str]]:
 
 
 def job(words: DictConfig) -> Path | None:
-    """One task of a job: one process of the run, from its composed settings. Returns the weights at the end.
+    """One task of a job, which is one process of the run. Returns the path of the final weights.
 
-    Where the scheduler interrupts it, the state is saved and the signal is handed on to submitit, which queues the job
-    again from its first task. Told to end, it leaves with exit code 143 and no result.
+    If the scheduler interrupts it, the state is saved and submitit gets the signal; its first task queues the job
+    again. SIGTERM alone ends it with exit code 143.
     """
     from submitit import JobEnvironment
     from submitit.helpers import TorchDistributedEnvironment
 
+    from sam3model.training.concept_task import ConceptTask
     from sam3model.training.run import train
 
     values: Any = OmegaConf.to_container(words, resolve=True)
     config = parse(TrainConfig, values)
     TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-    result = train(config)
+    result = train(config, ConceptTask)
     if result.status == "finished":
         return result.weights
     if result.status == "preempted":
         signal.raise_signal(signal.Signals[f"SIG{JobEnvironment.USR_SIG}"])
-        sys.exit(0)  # not the first task: a failure of this one would end the others before they are queued again
+        sys.exit(0)  # not the first task; if this one failed, Slurm would end the job before it is queued again
     sys.exit(143)
 
 
@@ -108,11 +111,11 @@ def _check_launcher(words: Sequence[str]) -> None:
     if not target.startswith(_PLUGIN):
         raise ConfigError("hydra/launcher: choose slurm, submitit_slurm or submitit_local")
     if target.endswith("SlurmLauncher") and shutil.which("sbatch") is None:
-        raise ConfigError("no Slurm here, sbatch is not found: use hydra/launcher=submitit_local, or torchrun")
+        raise ConfigError("Slurm is missing (no sbatch): use hydra/launcher=submitit_local, or torchrun")
 
 
 def _submit(words: Sequence[str]) -> None:
-    """Go through `hydra.main`, which reads the command line, and have it raise what it would print at length."""
+    """Run `hydra.main`, which reads `sys.argv`, with its errors raised instead of printed."""
     from submitit.core.utils import FailedSubmissionError, UncompletedJobError
 
     run = hydra.main(version_base=None, config_path=str(CONFIGS), config_name="config")(job)
@@ -123,6 +126,6 @@ def _submit(words: Sequence[str]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from None
     except (UncompletedJobError, FailedSubmissionError) as error:
-        raise TrainingError(f"{one_line(error)} (the logs say why)") from None
+        raise TrainingError(f"{one_line(error)} (see the job logs)") from None
     finally:
         sys.argv = before

@@ -1,12 +1,12 @@
-"""The image model: encode a picture once, ask it with many prompts."""
+"""The image model: an image is encoded once and prompted any number of times."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sam3model.backbone import VisionBackbone
+from sam3model.blocks import ModelBlocks, ModelWithBlocks
 from sam3model.config import DetectorConfig
 from sam3model.detector.decoder import Decoder, DecoderOutput
 from sam3model.detector.fusion import FusionEncoder
@@ -14,7 +14,6 @@ from sam3model.detector.geometry import GeometryEncoder
 from sam3model.detector.scoring import DotProductScoring
 from sam3model.detector.segmentation import SegmentationHead
 from sam3model.structures import (
-    Correction,
     Detections,
     GeometryPrompt,
     ImageFeatures,
@@ -27,14 +26,12 @@ from sam3model.text import VETextEncoder
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """What the decoder says of P prompts, before any mask is made.
+    """Scores and boxes of P prompts, and what their masks are made from.
 
-    memory (P, H*W, D) image tokens that have seen the prompt.
-    prompt (P, K, D) text and geometry tokens with padding prompt_mask (P, K).
-    queries (P, Q, D) normed output of the last layer; logits (P, Q) without presence; presence (P,) logit;
-    boxes (P, Q, 4) normalised cxcywh.
-    one_to_many, one_to_many_queries: the second half of the queries, in training.
-    aux, aux_one_to_many, aux_presence: the earlier layers in order, in training.
+    memory (P, H*W, D): image tokens that have attended to the prompt.
+    prompt (P, K, D): text and geometry tokens; prompt_mask (P, K): their padding.
+    queries (P, Q, D): normalised output of the last decoder layer. boxes (P, Q, 4): normalised cxcywh.
+    logits (P, Q): without presence. presence (P,): logit that the phrase is in the image.
     """
 
     memory: Tensor
@@ -44,15 +41,16 @@ class Grounding:
     logits: Tensor
     boxes: Tensor
     presence: Tensor
-    one_to_many: QueryOutputs | None = None
-    one_to_many_queries: Tensor | None = None
-    aux: tuple[QueryOutputs, ...] = ()
-    aux_one_to_many: tuple[QueryOutputs, ...] = ()
-    aux_presence: tuple[Tensor, ...] = ()
 
 
-class Sam3ImageModel(nn.Module):
-    """SAM 3 for pictures (arXiv 2511.16719; official `Sam3Image`)."""
+class Sam3ImageModel(ModelWithBlocks):
+    """SAM 3 for images (arXiv 2511.16719; official `Sam3Image`)."""
+
+    blocks = ModelBlocks(
+        sharded=("vision.trunk.blocks", "text.encoder.transformer.resblocks", "fusion.layers", "decoder.layers"),
+        checkpointed=("vision.trunk", "fusion", "decoder"),
+        compiled=("vision", "text", "fusion", "decoder", "segmentation.pixel_decoder"),
+    )
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -70,7 +68,7 @@ class Sam3ImageModel(nn.Module):
         return self.vision(pixels, keep_trunk=keep_trunk)
 
     def prepare_masks(self, features: ImageFeatures) -> ImageFeatures:
-        """Do once what the masks of all prompts share; the finer levels, which nothing else reads, are let go."""
+        """Compute once what the masks of all prompts share. Drops the finer levels, which nothing else reads."""
         if features.laterals is not None:
             return features
         laterals = self.segmentation.pixel_decoder.laterals(features.levels[:-1])
@@ -83,35 +81,26 @@ class Sam3ImageModel(nn.Module):
     def encode_geometry(
         self, prompt: GeometryPrompt | None, features: ImageFeatures, image_index: Tensor
     ) -> PromptTokens:
-        """Boxes and points of P prompts on the pictures that `image_index` (P,) names; None: the class token alone."""
+        """Boxes and points of P prompts on the images `image_index` (P,) -> tokens; None: only the class token."""
         return self.geometry(prompt, features, image_index)
 
     def fuse_and_decode(
         self, features: ImageFeatures, text: TextTokens, geometry: PromptTokens, image_index: Tensor
     ) -> Grounding:
-        """Everything but masks: P prompts (text, then geometry) over the pictures that `image_index` (P,) names."""
-        prompt = PromptTokens(
-            torch.cat((text.tokens, geometry.tokens), dim=1), torch.cat((text.mask, geometry.mask), dim=1)
-        )
+        """Find P prompts (text and geometry tokens) in the images `image_index` (P,): everything but the masks."""
+        prompt = join_tokens(text, geometry)
         memory = self.fusion(features, prompt, image_index)
-        layers = self.decoder(memory, features.positions[-1], prompt)
-        pooled = self.scoring.pool(prompt.tokens, prompt.mask)
-        *aux, main = [self._split(layer, pooled) for layer in (layers if self.training else layers[-1:])]
-        number = main[0].logits.shape[1]
-        last = layers[-1]
+        last = self.decoder(memory, features.positions[-1], prompt)[-1]
+        count = self.config.decoder.queries  # in training, the one-to-many queries follow
+        logits = self.scoring.score(last.queries, self.scoring.pool(prompt.tokens, prompt.mask))
         return Grounding(
             memory=memory,
             prompt=prompt.tokens,
             prompt_mask=prompt.mask,
-            queries=last.queries[:, :number],
-            logits=main[0].logits,
-            boxes=main[0].boxes,
+            queries=last.queries[:, :count],
+            logits=logits[:, :count],
+            boxes=last.boxes[:, :count],
             presence=last.presence,
-            one_to_many=main[1],
-            one_to_many_queries=last.queries[:, number:] if main[1] else None,
-            aux=tuple(first for first, _ in aux),
-            aux_one_to_many=tuple(second for _, second in aux if second),
-            aux_presence=tuple(layer.presence for layer in layers[:-1]) if self.training else (),
         )
 
     def decode_masks(
@@ -119,18 +108,19 @@ class Sam3ImageModel(nn.Module):
     ) -> Tensor:
         """Mask logits at the finest level: all (P, Q, H, W), or (K, H, W) for `select` (K, 2) rows of (prompt, query).
 
-        The pixel decoder runs for the prompts that `select` names and for no other.
+        The pixel decoder runs only for the prompts in `select`.
         """
+        prompt = PromptTokens(grounding.prompt, grounding.prompt_mask)
         if select is None:
-            pixels = self._pixels(grounding, features, image_index)
+            pixels = self.segmentation.pixels(grounding.memory, prompt, features, image_index)
             return self.segmentation.masks(grounding.queries, pixels)
         features = self.prepare_masks(features)
         height, width = (*features.levels, *(features.laterals or ()))[-1].shape[-2:]
         masks = grounding.memory.new_empty(len(select), height, width)
-        for prompt in select[:, 0].unique():
-            rows = (select[:, 0] == prompt).nonzero().squeeze(-1)
-            pixels = self._pixels(grounding, features, image_index, prompt.unsqueeze(0))
-            queries = grounding.queries[prompt, select[rows, 1]].unsqueeze(0)  # (1, K_p, D)
+        for index in select[:, 0].unique():
+            rows = (select[:, 0] == index).nonzero().squeeze(-1)
+            pixels = self._pixels(grounding.memory, prompt, features, image_index, index.unsqueeze(0))
+            queries = grounding.queries[index, select[rows, 1]].unsqueeze(0)  # (1, K_p, D)
             masks[rows] = self.segmentation.masks(queries, pixels)[0].to(masks.dtype)
         return masks
 
@@ -141,82 +131,66 @@ class Sam3ImageModel(nn.Module):
         prompt: GeometryPrompt | None,
         image_index: Tensor,
         mask_prompts: Tensor | None = None,
-        corrections: Sequence[Correction] = (),
     ) -> Detections:
-        """Pictures (B, 3, S, S), token ids (P, T), geometry of P prompts, picture of each prompt (P,) -> detections.
+        """Images (B, 3, S, S), token ids (P, T), geometry of P prompts, image of each prompt (P,) -> detections.
 
-        In training mode the one-to-many queries and the earlier layers are there too. `mask_prompts` (P,) bool chooses
-        the prompts that get masks: masks and semantic maps then have one row per chosen prompt, in order, instead of P
-        rows; if none is chosen they are None. After each of the `corrections` the prompts are asked once more, of the
-        same encoded pictures and phrases.
+        mask_prompts (P,) bool: prompts that get masks, all by default. Masks and semantic maps then have one row per
+        selected prompt, in order; if none is selected, they are None.
         """
-        features = self.encode_image(pixels)
-        text = self.encode_text(ids)
-        chosen = None if mask_prompts is None else mask_prompts.nonzero().squeeze(-1)
-        if corrections and (chosen is None or len(chosen)):
-            features = self.prepare_masks(features)
-        found = [self._detect(features, text, prompt, image_index, chosen)]
-        for correct in corrections:
-            prompt = correct(found[-1], prompt)
-            found.append(self._detect(features, text, prompt, image_index, chosen))
-        return replace(found[-1], before=tuple(found[:-1])) if corrections else found[0]
+        return self.detect(self.encode_image(pixels), self.encode_text(ids), prompt, image_index, mask_prompts)
 
-    def _detect(
+    def detect(
         self,
         features: ImageFeatures,
         text: TextTokens,
         prompt: GeometryPrompt | None,
         image_index: Tensor,
-        chosen: Tensor | None,
+        mask_prompts: Tensor | None = None,
     ) -> Detections:
-        """One pass of all prompts over encoded pictures; masks for the `chosen` ones (None: for all)."""
-        geometry = self.encode_geometry(prompt, features, image_index)
-        grounding = self.fuse_and_decode(features, text, geometry, image_index)
-        masks, masks_one_to_many, semantic = self._all_masks(grounding, features, image_index, chosen)
-        one_to_many = grounding.one_to_many
-        if one_to_many is not None:
-            one_to_many = QueryOutputs(one_to_many.logits, one_to_many.boxes, masks_one_to_many, chosen)
+        """`forward` on encoded inputs. In training mode, returns earlier layers and one-to-many queries as well."""
+        tokens = join_tokens(text, self.encode_geometry(prompt, features, image_index))
+        memory = self.fusion(features, tokens, image_index)
+        layers = self.decoder(memory, features.positions[-1], tokens)
+        pooled = self.scoring.pool(tokens.tokens, tokens.mask)
+        *aux, (main, one_to_many) = [self._score(layer, pooled) for layer in (layers if self.training else layers[-1:])]
+        count, queries = self.config.decoder.queries, layers[-1].queries
+        rows = None if mask_prompts is None else mask_prompts.nonzero().squeeze(-1)
+        semantic = None
+        if rows is None or len(rows):
+            pixels = self._pixels(memory, tokens, features, image_index, rows)
+            masks, semantic = self.segmentation.masks_and_semantic(queries if rows is None else queries[rows], pixels)
+            main = replace(main, masks=masks[:, :count])
+            one_to_many = one_to_many and replace(one_to_many, masks=masks[:, count:])
         return Detections(
-            main=QueryOutputs(grounding.logits, grounding.boxes, masks, chosen),
-            presence=grounding.presence,
-            queries=grounding.queries,
+            main=replace(main, mask_rows=rows),
+            presence=layers[-1].presence,
+            queries=queries[:, :count],
             semantic=semantic,
-            one_to_many=one_to_many,
-            aux=grounding.aux,
-            aux_one_to_many=grounding.aux_one_to_many,
-            aux_presence=grounding.aux_presence,
+            one_to_many=one_to_many and replace(one_to_many, mask_rows=rows),
+            aux=tuple(first for first, _ in aux),
+            aux_one_to_many=tuple(second for _, second in aux if second),
+            aux_presence=tuple(layer.presence for layer in layers[:-1]) if self.training else (),
         )
 
-    def _split(self, layer: DecoderOutput, pooled: Tensor) -> tuple[QueryOutputs, QueryOutputs | None]:
-        """Scored outputs of one layer: the ordinary queries and, in training, the one-to-many ones."""
+    def _score(self, layer: DecoderOutput, pooled: Tensor) -> tuple[QueryOutputs, QueryOutputs | None]:
+        """Scored outputs of one layer: the ordinary queries and, in training, the one-to-many queries."""
         logits = self.scoring.score(layer.queries, pooled)
-        number = self.config.decoder.queries
-        first = QueryOutputs(logits[:, :number], layer.boxes[:, :number])
-        if logits.shape[1] == number:
+        count = self.config.decoder.queries
+        first = QueryOutputs(logits[:, :count], layer.boxes[:, :count])
+        if logits.shape[1] == count:
             return first, None
-        return first, QueryOutputs(logits[:, number:], layer.boxes[:, number:])
+        return first, QueryOutputs(logits[:, count:], layer.boxes[:, count:])
 
     def _pixels(
-        self, grounding: Grounding, features: ImageFeatures, image_index: Tensor, chosen: Tensor | None = None
+        self, memory: Tensor, prompt: PromptTokens, features: ImageFeatures, image_index: Tensor, rows: Tensor | None
     ) -> Tensor:
-        """Pixel decoder output of all prompts, or of the `chosen` (P',) ones: (P', D, H, W)."""
-        memory, prompt = grounding.memory, PromptTokens(grounding.prompt, grounding.prompt_mask)
-        if chosen is not None:
-            memory, prompt = memory[chosen], PromptTokens(prompt.tokens[chosen], prompt.mask[chosen])
-            image_index = image_index[chosen]
+        """Pixel decoder output (P', D, H, W) of the prompts `rows` (P',); None: of all."""
+        if rows is not None:
+            memory, prompt = memory[rows], PromptTokens(prompt.tokens[rows], prompt.mask[rows])
+            image_index = image_index[rows]
         return self.segmentation.pixels(memory, prompt, features, image_index)
 
-    def _all_masks(
-        self, grounding: Grounding, features: ImageFeatures, image_index: Tensor, chosen: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Masks of ordinary and of one-to-many queries, and semantic maps, of all or of the `chosen` prompts."""
-        if chosen is not None and len(chosen) == 0:
-            return None, None, None
-        pixels = self._pixels(grounding, features, image_index, chosen)
-        queries, number = grounding.queries, grounding.queries.shape[1]
-        if grounding.one_to_many_queries is not None:
-            queries = torch.cat((queries, grounding.one_to_many_queries), dim=1)
-        queries = queries if chosen is None else queries[chosen]
-        masks, semantic = self.segmentation.masks_and_semantic(queries, pixels)
-        one_to_many = None if grounding.one_to_many is None else masks[:, number:]
-        return masks[:, :number], one_to_many, semantic
+
+def join_tokens(text: TextTokens, geometry: PromptTokens) -> PromptTokens:
+    """Text tokens, then geometry tokens, of the same prompts."""
+    return PromptTokens(torch.cat((text.tokens, geometry.tokens), dim=1), torch.cat((text.mask, geometry.mask), dim=1))

@@ -1,4 +1,4 @@
-"""Focal and dice losses, the two ways in which a mask or a score is compared with the truth."""
+"""Focal and dice losses of masks and scores."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,9 +9,9 @@ TINY = 1e-12
 def focal_elements(logits: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
     """Unreduced sigmoid focal loss (arXiv 1708.02002): (...), targets (...) in 0..1 or bool -> (...).
 
-    `alpha` < 0 leaves the class balance out. Finite in value and gradient for every finite logit and gamma >= 0: the
-    official fused kernel takes (1 - p_t)^(gamma - 1) in its backward pass and gives nan for a saturated correct logit
-    at gamma 0; here gamma 0 has no such factor, and for gamma in (0, 1) its base is held above zero.
+    A negative `alpha` turns class balancing off. Value and gradient are finite for every finite logit and gamma >= 0.
+    (The official fused kernel computes (1 - p_t)^(gamma - 1) in its backward pass, which is nan for a saturated correct
+    logit at gamma 0. Here gamma 0 has no such factor, and for gamma in (0, 1) its base is kept above zero.)
     """
     targets = targets.to(logits.dtype)
     loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
@@ -32,9 +32,9 @@ def sigmoid_focal_loss(
     gamma: float = 2.0,
     multimask: bool = False,
 ) -> Tensor:
-    """Focal loss of rows (N, K) -> scalar: mean over axis 1, sum over rows, divided by `num_boxes`.
+    """Focal loss of rows (N, K) -> scalar: mean over axis 1, sum over rows, divided by `num_boxes`; 0 without rows.
 
-    `multimask`: (N, M, H, W) -> (N, M), the mean over pixels divided by `num_boxes`. No rows give 0.
+    multimask: (N, M, H, W) -> (N, M), the mean over pixels divided by `num_boxes`.
     """
     elements = focal_elements(logits, targets, alpha, gamma)
     if multimask:
@@ -51,7 +51,7 @@ def dice_elements(logits: Tensor, targets: Tensor) -> Tensor:
 def dice_loss(logits: Tensor, targets: Tensor, num_boxes: float | Tensor, multimask: bool = False) -> Tensor:
     """Dice loss of rows (N, ...) -> scalar: sum over rows divided by `num_boxes`.
 
-    `multimask`: (N, M, H, W) -> (N, M), each divided by `num_boxes`.
+    multimask: (N, M, H, W) -> (N, M), each divided by `num_boxes`.
     """
     if multimask:
         return dice_elements(logits.flatten(2), targets.flatten(2)) / num_boxes

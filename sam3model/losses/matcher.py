@@ -1,4 +1,4 @@
-"""Which query answers for which target: one-to-one by least cost, one-to-many by score."""
+"""Matching of queries with targets: one-to-one by minimum cost, one-to-many by score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy, generalized_box_iou
 from sam3model.structures import QueryOutputs
 from sam3model.targets import Targets
 
-FORBIDDEN = 1e9  # cost of a pair that must not be made
-REFUSED = 1e8  # a made pair that costs this much is dropped
+FORBIDDEN = 1e9  # cost of an impossible pair
+REJECTED = 1e8  # assigned pairs that cost at least this are dropped
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Pairs of a query and a target: prompt (M,), query (M,), target (M,) packed target index; int64 on one device."""
+    """Matched pairs: prompt (M,), query (M,) and packed target index (M,); int64 on one device."""
 
     prompt: Tensor
     query: Tensor
@@ -30,22 +30,21 @@ class Matches:
         return self.prompt.shape[0]
 
     def from_query(self, first: int) -> "Matches":
-        """Only the pairs whose query is `first` or later: the tracking queries of a video batch."""
+        """The pairs whose query is `first` or later: the tracking queries of a video batch."""
         kept = self.query >= first
         return Matches(self.prompt[kept], self.query[kept], self.target[kept])
 
 
 @dataclass(frozen=True, slots=True)
 class HungarianMatcher:
-    """One-to-one matching by least total cost (DETR; official `BinaryHungarianMatcherV2`).
+    """One-to-one matching by minimum total cost (DETR; official `BinaryHungarianMatcherV2`).
 
-    cost = cost_bbox * L1(cxcywh) + cost_class * class - cost_giou * GIoU. The class cost is the focal loss of calling
-    the query positive less that of calling it negative; with `focal` off, minus its probability; `stable` multiplies
-    the probability by (GIoU + 1) / 2 first.
+    cost = cost_bbox * L1(cxcywh) + cost_class * class - cost_giou * GIoU. The class cost is the focal loss of a
+    positive target minus that of a negative one; without `focal`, minus the probability. stable: multiply the
+    probability by (GIoU + 1) / 2 first.
 
-    Where the official matcher stops with an error, this one goes on: a pair whose cost is not finite (nan or infinite
-    logit or box) is never made, two zero-area boxes have IoU 0, and `repeats` with too few queries still names real
-    targets.
+    Where the official matcher fails, this one works: a pair whose cost is not finite (nan or infinite logit or box) is
+    never matched, two zero-area boxes have IoU 0, and `repeats` with too few queries still returns real targets.
     """
 
     cost_class: float = 2.0
@@ -67,13 +66,16 @@ class HungarianMatcher:
         query_valid: Tensor | None = None,
         target_valid: Tensor | None = None,
     ) -> Matches:
-        """Match logits (k * P, Q) and cxcywh boxes (k * P, Q, 4) with the targets of P prompts, k times the same ones.
+        """Match logits (k * P, Q) and cxcywh boxes (k * P, Q, 4) with the targets of P prompts, repeated k times.
 
-        `repeats` lets each target be taken that often; query_valid (k * P, Q) and target_valid (N,) False exclude.
-        Pairs come by row of `logits`, then by target. Raises InputError when the rows are no multiple of P.
+        repeats: number of queries per target. query_valid (k * P, Q), target_valid (N,): False excludes. Pairs are
+        ordered by row of `logits`, then by target.
+
+        Raises:
+            InputError: the number of rows is not a multiple of P.
         """
         if targets.prompts == 0 or logits.shape[0] % targets.prompts:
-            raise InputError(f"matcher: {logits.shape[0]} rows of predictions for {targets.prompts} prompts")
+            raise InputError(f"matcher: {logits.shape[0]} rows of predictions do not fit {targets.prompts} prompts")
         copies = logits.shape[0] // targets.prompts
         counts, starts = targets.num_boxes.tolist() * copies, targets.starts().tolist() * copies
         rows = [row for row, count in enumerate(counts) if count]
@@ -95,7 +97,7 @@ class HungarianMatcher:
         return Matches(*torch.from_numpy(np.concatenate(pairs, axis=1)).to(logits.device))
 
     def match_layers(self, layers: Sequence[QueryOutputs], targets: Targets) -> list[Matches]:
-        """Match layers of equal size with the same targets: one cost table and one transfer to the host for all."""
+        """Match layers of equal size with the same targets, with one cost table and one copy to the CPU for all."""
         logits = torch.cat([layer.logits.detach() for layer in layers])
         boxes = torch.cat([layer.boxes.detach() for layer in layers])
         matches = self(logits, boxes, targets)
@@ -105,7 +107,7 @@ class HungarianMatcher:
         return [Matches(*part) for part in zip(*parts, strict=True)]
 
     def cost(self, logits: Tensor, boxes: Tensor, target_boxes: Tensor) -> Tensor:
-        """Cost table in float32: logits (R, Q), boxes (R, Q, 4), target boxes (R, T, 4), all cxcywh -> (R, Q, T)."""
+        """Costs in float32: logits (R, Q), boxes (R, Q, 4), target boxes (R, T, 4), all cxcywh -> (R, Q, T)."""
         logits, boxes = logits.float(), boxes.float()
         giou = generalized_box_iou(cxcywh_to_xyxy(boxes), cxcywh_to_xyxy(target_boxes))
         l1 = (boxes[:, :, None] - target_boxes[:, None]).abs().sum(-1)
@@ -122,10 +124,10 @@ class HungarianMatcher:
 
 
 def _assign(cost: np.ndarray, row: int, start: int, repeats: int) -> np.ndarray:
-    """Solve one prompt's assignment: cost (Q, T) -> (3, M) of row, query and packed target, in target order."""
+    """Solve the assignment of one prompt: cost (Q, T) -> (3, M) of row, query and packed target, in target order."""
     tiled = np.tile(cost, (1, repeats)) if repeats > 1 else cost
     query, column = linear_sum_assignment(tiled)
-    kept = tiled[query, column] < REFUSED
+    kept = tiled[query, column] < REJECTED
     query, column = query[kept], column[kept]
     order = np.argsort(column, kind="stable")
     return np.stack((np.full(len(order), row), query[order], start + column[order] % cost.shape[1]))
@@ -133,14 +135,13 @@ def _assign(cost: np.ndarray, row: int, start: int, repeats: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class OneToManyMatcher:
-    """Every target takes its best queries (official `BinaryOneToManyMatcher`; the o2m queries of DAC-DETR).
+    """Match every target with its best queries (official `BinaryOneToManyMatcher`; the o2m queries of DAC-DETR).
 
-    score = alpha * p + (1 - alpha) * IoU. A pair is made when its score is above `threshold` and above the
-    1 - topk / Q quantile of the target's scores, so ties at the cut lose all tied queries.
+    score = alpha * p + (1 - alpha) * IoU. A query is matched if its score is above `threshold` and above the
+    1 - topk / Q quantile of the target's scores; queries that tie at the quantile are all dropped.
 
-    Two differences from the official matcher: a query with a nan logit or a broken box counts as invalid (there it
-    leaves every target of its prompt without a pair), and where Q < topk every query but the lowest passes the cut
-    (there it fails).
+    Differs from the official matcher in two cases: a query with a nan logit or box is invalid (there it leaves every
+    target of its prompt unmatched), and if Q < topk every query but the lowest passes the quantile (there it fails).
     """
 
     alpha: float = 0.3
@@ -157,9 +158,9 @@ class OneToManyMatcher:
         query_valid: Tensor | None = None,
         target_valid: Tensor | None = None,
     ) -> Matches:
-        """Match logits (P, Q) and cxcywh boxes (P, Q, 4); one query may serve several targets.
+        """Match logits (P, Q) and cxcywh boxes (P, Q, 4); a query may match several targets.
 
-        query_valid (P, Q) and target_valid (N,) False exclude. Pairs come by prompt, query, target.
+        query_valid (P, Q), target_valid (N,): False excludes. Pairs are ordered by prompt, query, target.
         """
         if not len(targets):
             empty = torch.zeros(0, dtype=torch.int64, device=logits.device)

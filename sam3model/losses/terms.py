@@ -1,4 +1,4 @@
-"""What every criterion returns, and averages over the processes of a distributed run."""
+"""The result of a criterion, and means over the processes of a distributed run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class LossTerms:
-    """What a criterion says.
+    """The result of a criterion.
 
-    total: weighted sum, a scalar with gradient. losses: its parts before weighting, detached. metrics: what is only
-    logged.
+    total: weighted sum, a scalar with gradient. losses: its parts before weighting, detached. metrics: values for the
+    log only.
     """
 
     total: Tensor
@@ -24,7 +24,7 @@ class LossTerms:
     def weighted(
         cls, losses: Mapping[str, Tensor], weights: Mapping[str, float], metrics: Mapping[str, Tensor] | None = None
     ) -> "LossTerms":
-        """Sum `losses` by `weights` of the same names and keep detached copies for the log."""
+        """Sum `losses` with the `weights` of the same names, and keep detached copies for the log."""
         total = torch.stack([value * weights[name] for name, value in losses.items()]).sum()
         return cls(
             total, {k: v.detach() for k, v in losses.items()}, {k: v.detach() for k, v in (metrics or {}).items()}

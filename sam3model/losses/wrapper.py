@@ -1,4 +1,4 @@
-"""The training loss of the image model: every criterion, on every decoder layer, for both sets of queries."""
+"""The training loss of the image model: all criteria, on every decoder layer, for both sets of queries."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from sam3model.errors import ConfigError
-from sam3model.losses.boxes import Boxes
-from sam3model.losses.classification import IABCEMdetr
-from sam3model.losses.masks import Masks
+from sam3model.losses.box_loss import Boxes
+from sam3model.losses.classification_loss import IABCEMdetr
+from sam3model.losses.mask_loss import Masks
 from sam3model.losses.matcher import HungarianMatcher, Matches, OneToManyMatcher
-from sam3model.losses.semantic import SemanticSegCriterion
+from sam3model.losses.semantic_loss import SemanticSegCriterion
 from sam3model.losses.terms import LossTerms, mean_over_ranks, ranks
 from sam3model.structures import Detections, QueryOutputs
 from sam3model.targets import Targets
@@ -23,13 +23,14 @@ NORMALIZATIONS = ("global", "local", "none")
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
-    """Every number of the training loss; the defaults are those of the published fine-tuning recipe.
+    """Settings of the training loss. The defaults are those of the published fine-tuning recipe.
 
-    masks, semantic: None trains boxes alone. normalization of box and mask losses by the number of targets: "global"
-    (mean over ranks), "local" (this rank's), "none" (1). normalize_by_valid_object_num counts only targets with an
-    area. scale_by_find_batch_size multiplies by the root of the number of prompts. across_ranks: these divisors, means
-    over prompts and the number of prompts are those of all ranks, so that the mean of the ranks' losses is the loss of
-    one process with the whole batch (the official code leaves the last two to each rank).
+    masks, semantic: None trains only boxes. normalization: box and mask losses are divided by the number of targets,
+    as "global" (mean over ranks), "local" (of this rank) or "none" (1). normalize_by_valid_object_num: count only
+    targets with an area. scale_by_find_batch_size: multiply by the square root of the number of prompts.
+    across_ranks: compute these divisors, the means over prompts and the number of prompts over all ranks. The mean of
+    the ranks' losses is then the loss of one process with the whole batch. (The official code computes the last two per
+    rank.)
     """
 
     boxes: Boxes = field(default_factory=Boxes)
@@ -48,12 +49,14 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         if self.normalization not in NORMALIZATIONS:
-            raise ConfigError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, not {self.normalization!r}")
+            raise ConfigError(
+                f"loss.normalization must be one of {', '.join(NORMALIZATIONS)}, not {self.normalization!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the model said of one set of prompts, in one or several steps of interaction, and the truth of them."""
+    """Detections for one set of prompts, in one or more interaction steps, and their targets."""
 
     steps: Sequence[Detections]
     targets: Targets
@@ -61,7 +64,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class _Weights:
-    """Factors on means over prompts, on means over those that the semantic head learns from, and on everything."""
+    """Factors on means over prompts, on means over the prompts that train the semantic head, and on all losses."""
 
     prompts: float
     segmented: float
@@ -70,7 +73,7 @@ class _Weights:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One decoder layer for one set of queries, with its pairs, as it enters the criteria."""
+    """One decoder layer for one set of queries, with its matches: the input of the criteria."""
 
     outputs: QueryOutputs
     matches: Matches
@@ -103,21 +106,24 @@ class _Tally:
 class Sam3LossWrapper:
     """All losses of the image model (official `Sam3LossWrapper`).
 
-    Logged names: `loss_bbox`, `loss_ce`, … with suffix `_aux_i` for earlier layers and `_o2m` for the one-to-many
-    queries. Losses are logged as they enter the sum, one-to-many ones times `o2m_weight`, summed over steps and stages.
-    Metrics (F1, accuracy, mIoU) are averaged and never scaled, so that they read as what they are; the official log
-    doubles and sums them.
+    Losses are named `loss_bbox`, `loss_ce` and so on, with the suffix `_aux_i` for earlier layers and `_o2m` for the
+    one-to-many queries. They are summed over steps and stages, with `o2m_weight` applied. Metrics (F1, accuracy, mIoU)
+    are averaged and not weighted. (The official log doubles and sums them.)
     """
 
     def __init__(self, config: LossConfig | None = None) -> None:
         self.config = config or LossConfig()
 
     def __call__(self, outputs: Detections, targets: Targets) -> LossTerms:
-        """Loss of one forward call, a step per pass: `total` to differentiate, `losses` and `metrics` to log."""
-        return self.over_stages([Stage(outputs.passes, targets)])
+        """Loss of one pass: `total` to differentiate, `losses` and `metrics` to log."""
+        return self.over_passes((outputs,), targets)
+
+    def over_passes(self, passes: Sequence[Detections], targets: Targets) -> LossTerms:
+        """Summed loss of several passes over the same targets."""
+        return self.over_stages([Stage(passes, targets)])
 
     def over_stages(self, stages: Sequence[Stage]) -> LossTerms:
-        """Loss of several stages, each normalised by its own targets."""
+        """Summed loss of several stages, each normalised by its own targets."""
         tally = _Tally()
         stage_scale = 1 / len(stages) if self.config.normalize_by_stage_num else 1.0
         for stage in stages:
@@ -129,7 +135,7 @@ class Sam3LossWrapper:
         return tally.result()
 
     def num_boxes(self, targets: Targets) -> Tensor:
-        """Divisor of the box and mask losses, a float32 scalar of at least 1."""
+        """Divisor of the box and mask losses, a float32 scalar >= 1."""
         if self.config.normalization == "none":
             return torch.ones((), device=targets.device)
         if self.config.normalize_by_valid_object_num:
@@ -141,14 +147,14 @@ class Sam3LossWrapper:
         return count.clamp(min=1)
 
     def _weights(self, targets: Targets, scale: float) -> _Weights:
-        """What this rank's means weigh: its share of the prompts, times the ranks, where these are counted together."""
+        """Weights of this rank's means: with `across_ranks`, its fraction of all prompts times the number of ranks."""
         prompts = segmented = 1.0
         total = float(targets.prompts)
         if self.config.across_ranks and ranks() > 1:
-            learnt = (targets.outlined() & targets.pixels_known()).sum()
-            mine = torch.tensor([targets.prompts, learnt], dtype=torch.float32, device=targets.device)
-            mean = mean_over_ranks(mine)
-            prompts, segmented = (mine / mean.clamp(min=1 / ranks())).tolist()
+            known = (targets.masked() & targets.pixels_known()).sum()
+            own = torch.tensor([targets.prompts, known], dtype=torch.float32, device=targets.device)
+            mean = mean_over_ranks(own)
+            prompts, segmented = (own / mean.clamp(min=1 / ranks())).tolist()
             total = mean[0].item() * ranks()
         return _Weights(prompts, segmented, scale * (total**0.5 if self.config.scale_by_find_batch_size else 1.0))
 
@@ -158,8 +164,8 @@ class Sam3LossWrapper:
         config = self.config
         with torch.autocast(targets.device.type, enabled=False):
             for layer in self._layers(outputs, targets):
-                for terms, share in self._layer_terms(layer, targets, num_boxes, weights):
-                    tally.add(terms, weights.batch * share, layer.suffix, layer.weight)
+                for terms, rank_weight in self._layer_terms(layer, targets, num_boxes, weights):
+                    tally.add(terms, weights.batch * rank_weight, layer.suffix, layer.weight)
             if config.semantic is not None and outputs.semantic is not None:
                 terms = config.semantic(outputs.semantic, targets, rows=outputs.main.mask_rows)
                 tally.add(terms, weights.batch * weights.segmented)
@@ -169,16 +175,16 @@ class Sam3LossWrapper:
     ) -> Iterator[tuple[LossTerms, float]]:
         config, outputs = self.config, layer.outputs
         yield config.boxes(outputs.boxes, layer.matches, targets, num_boxes), 1.0
-        share = weights.prompts if config.across_ranks else None
-        scored = config.classification(
-            outputs.logits, outputs.boxes, layer.presence, layer.matches, targets, share=share
+        rank_weight = weights.prompts if config.across_ranks else None
+        classified = config.classification(
+            outputs.logits, outputs.boxes, layer.presence, layer.matches, targets, rank_weight=rank_weight
         )
-        yield scored, weights.prompts
+        yield classified, weights.prompts
         if config.masks is not None and outputs.masks is not None:
             yield config.masks(outputs, layer.matches, targets, num_boxes), 1.0
 
     def _layers(self, outputs: Detections, targets: Targets) -> list[_Layer]:
-        """Every layer with its pairs; all one-to-one assignments are solved together."""
+        """Every layer with its matches; all one-to-one assignments are solved together."""
         config = self.config
         one_to_one = (outputs.main, *outputs.aux)
         presence = (outputs.presence, *outputs.aux_presence)

@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights: what a run is judged by, and what it hands over."""
+"""Exponential moving average of the weights. Runs validate and save the averages."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Ema:
-    """Averages of the trained parameters and of the buffers of `model`; what does not change needs none.
+    """Averages of the trained parameters and the buffers of `model`; frozen parameters are left out.
 
-    A decay of 0 keeps no averages, and no memory for them: what is lent is then the model as it is.
-    The decay rises as (1 + t) / (10 + t) to `decay`, so that the first steps are forgotten quickly. With `every` k, one
-    update stands for k steps (decay ** k), which costs a k-th of the time and averages the same span.
+    With decay 0 there are no averages, and `applied_to` gives the model as it is. The decay rises as (1 + t) / (10 + t)
+    up to `decay`, so that the first steps are forgotten quickly. With `every` k, one update counts for k steps
+    (decay ** k), which costs a k-th of the time and averages over the same span.
     """
 
     def __init__(self, model: nn.Module, decay: float, every: int) -> None:
@@ -27,7 +27,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after `step` steps; does nothing between the updates."""
+        """Update the averages with the weights after `step` steps, at every `every`-th step."""
         if not self.average or step % self.every:
             return
         weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** self.every
@@ -41,9 +41,9 @@ class Ema:
 
     @contextlib.contextmanager
     def applied_to(self, model: M) -> Iterator[M]:
-        """Lend the averages to `model`, in eval mode, and give its own weights back afterwards.
+        """Put the averages into `model`, in eval mode, and restore its own weights afterwards.
 
-        The two change places, one tensor at a time, so that no third copy is needed.
+        They are swapped one tensor at a time, so no third copy is needed.
         """
         training = model.training
         state = model.state_dict()
@@ -52,7 +52,7 @@ class Ema:
         try:
             yield model.eval()
         finally:
-            self._swap(state, names[::-1])  # the last first, should two names share a tensor
+            self._swap(state, names[::-1])  # in reverse, in case two names share a tensor
             model.train(training)
 
     @torch.no_grad()
@@ -67,6 +67,6 @@ class Ema:
         return self.average
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Go on from saved averages."""
+        """Load saved averages."""
         for name, value in state.items():
             self.average[name].copy_(value)

@@ -1,4 +1,4 @@
-"""A model of small patches, begun from one of patches twice as large, which learns at a quarter of the cost."""
+"""Start a model with small patches from one with patches twice as large, which costs a quarter to train."""
 
 from collections.abc import Iterator
 
@@ -15,14 +15,14 @@ NECK = "vision.neck.detection."
 
 
 def halve_patches(coarse: Sam3ImageModel, detector: DetectorConfig) -> Sam3ImageModel:
-    """A new model of `detector` that sees a picture as `coarse` sees the same picture enlarged to twice its size.
+    """A model of `detector` that sees an image as `coarse` sees it at twice the size.
 
-    The patch kernel is summed over squares of 2 x 2 pixels, and the position table repeated to its new size. A level of
-    the pyramid takes the weights of the level with its scale factor; one that shrinks takes those of scale 1.
-    What the neck has anew begins at random.
+    The patch kernel is summed over squares of 2 x 2 pixels, and the position table is tiled to its new size. A level of
+    the pyramid takes the weights of the level with the same scale factor; one with a factor below 1 takes those of
+    scale 1. Other weights of the neck stay random.
 
     Raises:
-        CheckpointError: something besides the patches and the neck differs in shape.
+        CheckpointError: weights other than those of the patches and the neck differ in shape.
     """
     model = Sam3ImageModel(detector)
     old, new = coarse.state_dict(), model.state_dict()
@@ -39,13 +39,13 @@ def halve_patches(coarse: Sam3ImageModel, detector: DetectorConfig) -> Sam3Image
         elif name in old and old[name].shape == value.shape:
             new[name] = old[name]
         else:
-            raise CheckpointError(f"model.weights: {name} does not fit {tuple(value.shape)}, and not for its patches")
+            raise CheckpointError(f"model.weights: {name} does not have the shape {tuple(value.shape)}")
     model.load_state_dict(new)
     return model
 
 
 def _level_sources(coarse: DetectorConfig, fine: DetectorConfig) -> Iterator[tuple[int, int]]:
-    """Each level of the new pyramid with the old one that it begins from."""
+    """Pairs of a level of the new pyramid and the old level whose weights it takes."""
     known = {scale: level for level, scale in enumerate(coarse.neck.scale_factors)}
     for level, scale in enumerate(fine.neck.scale_factors):
         if (source := known.get(max(scale, 1.0))) is not None:
@@ -53,7 +53,7 @@ def _level_sources(coarse: DetectorConfig, fine: DetectorConfig) -> Iterator[tup
 
 
 def _tiled(table: Tensor, side: int) -> Tensor:
-    """Position table (1, 1 + g*g, C) -> (1, 1 + side*side, C): the squares repeat as the trunk itself repeats them."""
+    """Position table (1, 1 + g*g, C) -> (1, 1 + side*side, C): the trunk tiles the table in the same way."""
     cls, squares = table.split((1, table.shape[1] - 1), dim=1)
     grid = round(squares.shape[1] ** 0.5)
     times = -(-side // grid)

@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, arXiv 2106.09685) on the projections of a model, and the plain model that they add up to."""
+"""Low-rank adapters (LoRA, arXiv 2106.09685), and merging them into a plain model."""
 
 import math
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from sam3model.training.parallel import whole
 
 @dataclass(frozen=True, slots=True)
 class LoraConfig:
-    """Adapters of `rank`, scaled by alpha / rank, on every linear or attention projection and every table of embeddings
-    that a pattern names. The table of tokens, `text.encoder.token_embedding.weight`, is worth one for new words.
+    """Adapters of `rank`, scaled by alpha / rank, on the linear layers, attention projections and embeddings whose
+    names match a pattern. For new words, include the token embedding, `text.encoder.token_embedding.weight`.
     """
 
     rank: int = 8
@@ -34,7 +34,7 @@ class LoraConfig:
 
 
 class LowRank(nn.Module):
-    """Parametrisation of a weight (n, m): weight + scale * up (n, r) @ down (r, m), in float32; `up` begins at 0."""
+    """Parametrisation of a weight (n, m): weight + scale * up (n, r) @ down (r, m), in float32; `up` starts at 0."""
 
     def __init__(self, weight: Tensor, config: LoraConfig) -> None:
         super().__init__()
@@ -45,16 +45,16 @@ class LowRank(nn.Module):
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The weight that the layer works with."""
+        """The adapted weight, (n, m)."""
         with torch.autocast(weight.device.type, enabled=False):
             return torch.addmm(weight, self.up, self.down, alpha=self.scale)
 
 
 def add_adapters(model: nn.Module, config: LoraConfig) -> int:
-    """Freeze the model and put adapters on what the patterns name. Returns how many.
+    """Freeze the model and add adapters to the weights that match a pattern. Returns the number of adapters.
 
     Raises:
-        ConfigError: a pattern names no projection or table.
+        ConfigError: a pattern matches no weight.
     """
     model.requires_grad_(False)
     chosen: dict[str, tuple[nn.Module, str]] = {}
@@ -62,7 +62,9 @@ def add_adapters(model: nn.Module, config: LoraConfig) -> int:
     for pattern in config.patterns:
         fitting = {name: place for name, place in projections.items() if fnmatch(name, pattern)}
         if not fitting:
-            raise ConfigError(f"model.lora.patterns: no projection or table of embeddings is called {pattern!r}")
+            raise ConfigError(
+                f"model.lora.patterns: {pattern!r} matches no linear layer, attention projection or embedding"
+            )
         chosen |= fitting
     for module, leaf in chosen.values():
         parametrize.register_parametrization(module, leaf, LowRank(getattr(module, leaf), config))
@@ -70,7 +72,7 @@ def add_adapters(model: nn.Module, config: LoraConfig) -> int:
 
 
 def plain_state(model: nn.Module) -> dict[str, Tensor]:
-    """Every tensor of the model under its own name, adapters added in: just what its layers work with."""
+    """The state dict of the model with adapters merged into the weights."""
     state = {name: value for name, value in model.state_dict().items() if "parametrizations." not in name}
     for prefix, module in model.named_modules():
         if parametrize.is_parametrized(module):
@@ -80,7 +82,7 @@ def plain_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def plain_model(model: Sam3ImageModel, dtype: torch.dtype | None = None) -> Sam3ImageModel:
-    """A copy in evaluation mode without adapters, its values rounded to `dtype` but kept as they are stored now."""
+    """A copy in eval mode with adapters merged, its values rounded to `dtype` but kept in their present type."""
     state = {name: value.clone() if dtype is None else value.to(dtype).to(value.dtype)
              for name, value in whole(plain_state(model)).items()}  # fmt: skip
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""AdamW over parameter groups with per-part rates and layer decay, as in the official fine-tuning recipe."""
+"""AdamW with a learning rate per part of the model and layer decay, as in the official fine-tuning recipe."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,28 +7,28 @@ from torch import nn
 
 from sam3model.errors import ConfigError
 from sam3model.parse import nearest
-from sam3model.training.config import OptimConfig
+from sam3model.training.run_settings import OptimConfig
 
 _TRUNK = "vision.trunk."
 
 
 def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
-    """Parameters that share a rate and a decay, in order of first appearance.
+    """Trained parameters grouped by learning rate and weight decay, in order of first appearance.
 
     Each group has `params`, `names`, `peak_lr`, `lr` (the same until the schedule sets it) and `weight_decay`.
 
     Raises:
-        ConfigError: a prefix in `config.rates` fits no parameter.
+        ConfigError: a prefix in `config.rates` matches no parameter.
     """
     names = [name for name, _ in model.named_parameters()]
     for prefix in config.rates:
         _require_part(prefix, names)
-    unadorned, depth = _layer_norm_parameters(model), _trunk_depth(names)
+    layer_norms, depth = _layer_norm_parameters(model), _trunk_depth(names)
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        decay = 0.0 if "bias" in name or name in unadorned else config.weight_decay
+        decay = 0.0 if "bias" in name or name in layer_norms else config.weight_decay
         rate = base_rate(name, config) * layer_factor(name, depth, config.layer_decay)
         group = groups.setdefault(
             (rate, decay), {"params": [], "names": [], "peak_lr": rate, "lr": rate, "weight_decay": decay}
@@ -39,14 +39,15 @@ def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
 
 
 def base_rate(name: str, config: OptimConfig) -> float:
-    """The rate of the longest prefix in `config.rates` that fits the name, else `config.lr`."""
+    """The rate of the longest prefix in `config.rates` that matches the name, or else `config.lr`."""
     fitting = [prefix for prefix in config.rates if name.startswith(prefix)]
     return config.rates[max(fitting, key=len)] if fitting else config.lr
 
 
 def layer_factor(name: str, depth: int, decay: float) -> float:
-    """decay ** (depth + 1 - id) inside the vision trunk: id i + 1 for block i, 0 for the patch embedding and the norm
-    before the blocks; 1 for the position table and everything outside the trunk.
+    """Layer decay factor of a parameter: decay ** (depth + 1 - id) in the vision trunk, 1 outside of it.
+
+    id: i + 1 for block i, 0 for the patch embedding and the norm before the blocks. The position table has factor 1.
     """
     if not name.startswith(_TRUNK) or "pos_embed" in name:
         return 1.0
@@ -57,7 +58,7 @@ def layer_factor(name: str, depth: int, decay: float) -> float:
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """Fused AdamW: one pass over each parameter, which also makes the large token table cheap."""
+    """Fused AdamW. It reads each parameter once, which matters for the large token table."""
     return torch.optim.AdamW(
         parameter_groups(model, config), lr=config.lr, betas=config.betas, eps=config.eps, fused=True
     )
@@ -70,11 +71,11 @@ def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def _require_part(prefix: str, names: Sequence[str]) -> None:
-    """Raise ConfigError, with the nearest part of the model, if no name begins with this."""
+    """Raise ConfigError, with the nearest part of the model, if no name starts with `prefix`."""
     if not any(name.startswith(prefix) for name in names):
         depth = prefix.rstrip(".").count(".") + 1
         parts = dict.fromkeys(".".join(name.split(".")[:depth]) + "." for name in names)
-        raise ConfigError(f"optim.rates: no parameter begins with {prefix!r}{nearest(prefix, parts)}")
+        raise ConfigError(f"optim.rates: no parameter starts with {prefix!r}{nearest(prefix, parts)}")
 
 
 def _layer_norm_parameters(model: nn.Module) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a run takes over from a saved state: only what is its own, and no setting that was changed since."""
+"""Resuming from a saved state: whether it belongs to this run, and which parts of the optimiser carry over."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,28 +9,31 @@ import torch
 
 from sam3model.checkpoint.tensor_files import open_tensors
 from sam3model.errors import CheckpointError, ConfigError
-from sam3model.training.config import TrainConfig, to_dict
+from sam3model.training.run_settings import RunConfig, to_dict
 
 _IDENTITY = ("seed", "model", "data")
 _FREE = {"data.workers", "data.prefetch", "data.broken", "model.compile", "model.checkpointing"}
+_RENAMED = {"data.pictures": "data.max_images"}
+"""Old names of settings, as they stand in older states."""
 
 
-def require_same_run(kept: str, config: TrainConfig, folder: Path) -> None:
-    """Refuse to go on with a state that learnt something else; budget, rates and the like may have been changed.
+def require_same_run(kept: str, config: RunConfig, folder: Path) -> None:
+    """Check that a state has the seed, model and data of this run. Budget, rates and other settings may differ.
 
     kept: the config of the state, as JSON.
 
     Raises:
-        ConfigError: it has another seed, model or data set.
+        ConfigError: the seed, the model or the data set differs.
     """
     was, now = (dict(_flat(settings)) for settings in (json.loads(kept), json.loads(json.dumps(to_dict(config)))))
+    was = {_RENAMED.get(key, key): value for key, value in was.items()}
     changed = [key for key in was.keys() & now.keys() if key not in _FREE and was[key] != now[key]]
     ours = [key for key in sorted(changed) if key.split(".")[0] in _IDENTITY]
     if ours:
         key = ours[0]
         raise ConfigError(
             f"{folder} holds a run with {key}={json.dumps(was[key])}, not {json.dumps(now[key])}: "
-            f"choose another name, or begin anew with resume=false"
+            f"choose another name, or start over with resume=false"
         )
 
 
@@ -43,10 +46,10 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def with_moments(kept: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """The state of `optimizer` with the moments of a kept one, parameter by parameter, and settings of its own.
+    """The state of `optimizer` with its own settings and the moments of a saved state, matched by parameter name.
 
     Raises:
-        KeyError: the kept one knows nothing of a parameter.
+        KeyError: a parameter is missing in the saved state.
     """
     moments = {
         name: kept["state"].get(index)
@@ -63,7 +66,7 @@ def with_moments(kept: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> d
 
 
 def best_so_far(path: Path, metric: str) -> float | None:
-    """What validation said of the best weights that a run has written; None if there are none."""
+    """The metric of the best weights that a run has saved; None if there are none."""
     try:
         return json.loads(open_tensors(path).metadata["training"])["metrics"].get(metric)
     except (CheckpointError, KeyError, ValueError):

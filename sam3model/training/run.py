@@ -1,55 +1,40 @@
-"""A run from its config to its weights: `train` is the loop, `Run` what the loop needs and what survives a kill."""
+"""The training loop for any task: `train` runs it, `TrainingRun` is what it needs and what survives a kill."""
 
 import json
 import logging
 import math
-import shlex
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, ClassVar, Self
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from sam3model.checkpoint import save_native
-from sam3model.compile import compile_model
-from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
-from sam3model.data.queries import Batch
-from sam3model.detector.model import Sam3ImageModel
-from sam3model.devices import resolve_device
 from sam3model.errors import TrainingError
-from sam3model.losses import Sam3LossWrapper
-from sam3model.text import Tokenizer
-from sam3model.training.config import CurriculumStage, TrainConfig, to_dict
 from sam3model.training.ema import Ema
-from sam3model.training.interactive import Annotator, judging
-from sam3model.training.lora import plain_model
 from sam3model.training.optim import build_optimizer, set_rates
-from sam3model.training.panel import save_panel
 from sam3model.training.parallel import World, drop, joined, sharded, sharded_optimizer, whole
-from sam3model.training.report import Report, Silent, lasting
 from sam3model.training.resume import best_so_far, require_same_run, with_moments
+from sam3model.training.run_settings import RunConfig, to_dict
 from sam3model.training.schedule import factor, stage_at
-from sam3model.training.sources import open_sources
-from sam3model.training.start import initial_model
-from sam3model.training.state import Progress, StateFolder, own_folder, random_state, restore_random
+from sam3model.training.state import Progress, StateFolder, own_folder, random_state, restore_random, training_record
 from sam3model.training.step import StepReport, train_step
-from sam3model.training.validate import validate
+from sam3model.training.stop_signal import StopSignal
+from sam3model.training.task import Task
+from sam3model.training.training_log import SilentLog, TrainingLog, log_failure
 
 log = logging.getLogger(__name__)
 
+C = TypeVar("C", bound=RunConfig)
+
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """How a run ended: `finished`, or by a signal; its progress, last validation and weights.
+class TrainingResult:
+    """How a run ended, its progress, the metrics of its last validation, and its weights.
 
-    `stopped`: somebody wants it to end. `preempted`: a scheduler wants it to go on later (SIGUSR1 or SIGUSR2).
+    status: `finished`; `stopped` by a user; or `preempted` by a scheduler (SIGUSR1, SIGUSR2), to be continued later.
     """
 
     status: str
@@ -58,126 +43,113 @@ class Result:
     weights: Path | None
 
 
-def train(config: TrainConfig) -> Result:
-    """Train until the budget is used up or SIGTERM comes, and write the averaged weights.
+def train(config: C, make_task: Callable[[C, World], Task[Any, Any]]) -> TrainingResult:
+    """Train until the budget is used up or a signal arrives, and write the averaged weights.
 
-    A folder that holds states of this run is resumed (unless `config.resume` is off): under a budget of steps the next
-    losses are then the same bit for bit.
+    A folder that holds states of this run is resumed (unless `config.resume` is off). With a budget of steps, the
+    following losses are then bit for bit those of an uninterrupted run. Processes started by torchrun share each batch;
+    the first one writes.
 
     Raises:
-        TrainingError: `max_bad_steps` non-finite steps in a row (everything is saved before), or the folder holds the
-            state of another model.
-        CheckpointError: `model.weights` cannot be read, or do not fit the preset.
-        InputError: no such device.
+        TrainingError: `max_bad_steps` non-finite steps in a row (the state is saved first), the final weights are not
+            finite, or the folder holds the state of another model.
+        InputError: the device is not available.
         ConfigError: the folder cannot be made, or holds a run with another seed, model or data set.
-    Several processes started by torchrun share each batch; the first one writes.
+        Whatever `make_task` and the task raise.
     """
     torch.set_num_threads(config.threads)
     with joined(config.device, config.parallel) as world:
-        return _train(Run(config, world))
+        return _train(TrainingRun(make_task(config, world)))
 
 
-def _train(run: "Run") -> Result:
+def _train(run: "TrainingRun") -> TrainingResult:
     config = run.config
     if run.done >= 1:
-        log.warning("the budget was used up before: nothing more is learnt (set a larger one, or resume=false)")
-    with run.report() as report, StopSignal() as stop:
+        log.warning("the budget is already used up: nothing is trained (raise it, or set resume=false)")
+    with run.open_log() as training_log, StopSignal() as stop:
         for batch in run.batches(stop):
             outcome = run.step(batch)
-            run.tell(report, outcome)
+            run.record_step(training_log, outcome)
             if run.progress.bad_in_a_row >= config.max_bad_steps:
                 run.save()
                 raise TrainingError(
                     f"{config.max_bad_steps} non-finite steps in a row, the last one in the {outcome.bad}; "
-                    f"the state before them is in {run.folder}: lower the learning rate or look at these samples"
+                    f"the state before them is in {run.folder}: lower the learning rate or check these samples"
                 )
             if run.due("checkpoint", config.checkpoint.every_minutes):
                 run.save()
             if run.due("validation", config.validation.every_minutes):
-                run.validate(report)
+                run.validate(training_log)
         run.save()
         if run.done < 1:
-            return Result("preempted" if stop.shared(run.world) > 1 else "stopped", run.progress, {}, None)
-        metrics = run.validate(report)
+            return TrainingResult("preempted" if stop.shared(run.world) > 1 else "stopped", run.progress, {}, None)
+        metrics = run.validate(training_log)
         if not math.isfinite(metrics.get("loss", 0.0)):
-            raise TrainingError(
-                "the weights are worth nothing, their validation loss is not finite: lower the learning rate"
-            )
-        return Result("finished", run.progress, metrics, run.export("final.safetensors", metrics))
+            raise TrainingError("the validation loss of the final weights is not finite: lower the learning rate")
+        return TrainingResult("finished", run.progress, metrics, run.export("final.safetensors", metrics))
 
 
-class Run:
-    """Model, optimiser, averages and progress of a run; new, or as the newest readable state left them."""
+class TrainingRun:
+    """Model, optimiser, averaged weights and progress of a run: new, or restored from the newest readable state."""
 
-    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
-        detector = config.model.resolve()
-        self.config = config = config.sized(detector.vit.image_size, detector.vit.patch_size * detector.vit.window)
+    def __init__(self, task: Task[Any, Any]) -> None:
+        self.task, self.world = task, task.world
+        self.config = config = task.config
         self.folder = own_folder(config)
-        self.sources = open_sources(config)
         torch.manual_seed(config.seed)
-        self.world = world or World(device=resolve_device(config.device))
         for stage in config.stages:
             self.world.share(stage.batch, config.optim.accumulate)
-        self.model = initial_model(config.model, detector).to(self.world.device).train()
-        if config.model.compile:
-            compile_model(self.model)
-        self.net = self.world.spread(self.model)
-        self.precision = getattr(torch, config.precision)
-        self.loss = Sam3LossWrapper(config.loss)
-        self.annotator = Annotator(config.interactive, config.seed)
+        self.model = task.build().to(self.world.device).train()
+        self.network = self.world.spread(task.network(self.model).train(), self.model.shards())
         self.optimizer = build_optimizer(self.model, config.optim)
         self.ema = Ema(self.model, config.ema.decay, config.ema.every)
         self.progress = Progress()
         self.states = StateFolder(self.folder, config.checkpoint.keep)
         if self.world.first:
-            self.states.tidy(anew=not config.resume)
+            self.states.tidy(fresh=not config.resume)
         self.best: float | None = None
         self.waited = self.smooth = 0.0
-        self.tokenize = CachedTokenizer(Tokenizer(detector.text.context_length))
         if config.resume:
             self._resume()
         if self.world.size > 1:
             torch.manual_seed(hash((config.seed, self.progress.step, self.world.rank)))
         self.started = time.monotonic() - self.progress.seconds
-        self.stage = self.config.stages[stage_at(config.stages, self.done)]
-        # a run that is stopped more often than something is due must come to it all the same
+        self.stage = stage_at(config.stages, self.done)
+        # Counted over the whole run, so that a run that is stopped often still saves and validates.
         every = {"checkpoint": config.checkpoint.every_minutes, "validation": config.validation.every_minutes}
         spent = self.progress.seconds
-        self.marks = {what: spent - spent % (60 * minutes) for what, minutes in every.items()}
+        self.last_due = {what: spent - spent % (60 * minutes) for what, minutes in every.items()}
 
     @property
     def done(self) -> float:
-        """Share of the budget that is used up."""
+        """Fraction of the budget that is used up."""
         budget = self.config.budget
         if budget.steps is not None:
             return self.progress.step / budget.steps
         return self.progress.seconds / (60 * (budget.minutes or 1.0))
 
-    def batches(self, stop: "StopSignal") -> Iterator[Batch]:
-        """The batches of one stage after another, until the budget is used up or a signal came."""
+    def batches(self, stop: StopSignal) -> Iterator[Any]:
+        """Batches of one stage after another, until the budget is used up or a signal arrives."""
         while not self._over(stop):
-            self.stage = self.config.stages[stage_at(self.config.stages, self.done)]
-            log.info("pictures of %d pixels, %d at a time", self.stage.size, self.stage.batch)
+            self.stage = stage_at(self.config.stages, self.done)
             for batch in self._timed(self._stream(self.stage)):
                 yield batch
-                if self.config.stages[stage_at(self.config.stages, self.done)] is not self.stage or self._over(stop):
+                if stage_at(self.config.stages, self.done) != self.stage or self._over(stop):
                     break
 
-    def _over(self, stop: "StopSignal") -> bool:
-        """Whether the budget is used up or any process has had a signal: all of them must stop after the same step."""
+    def _over(self, stop: StopSignal) -> bool:
+        """Whether to stop: all processes must agree on it after the same step."""
         return self.done >= 1 or stop.shared(self.world) > 0
 
-    def step(self, batch: Batch) -> StepReport:
-        """Learn from one batch and count it; a non-finite one is reported and changes nothing else."""
+    def step(self, batch: Any) -> StepReport:
+        """Train on one batch and count it. A non-finite step is reported and changes nothing else."""
         config, progress, world = self.config, self.progress, self.world
         set_rates(self.optimizer, self.rate)
-        outcome = train_step(
-            self.net, self.loss, self.optimizer, world.prepared(batch), config.optim, self.precision, world,
-            partial(self.annotator.corrections, step=progress.step),
-        )  # fmt: skip
+        outcome = train_step(self.network, self.task, self.optimizer, batch, config.optim, progress.step)
+        samples, prompts = self.task.size(batch)
         progress.step += 1
-        progress.pictures += len(batch.pixels) * world.size
-        progress.prompts += round(world.mean(len(batch.ids)) * world.size)
+        progress.samples += samples * world.size
+        progress.prompts += round(world.mean(prompts) * world.size)
         progress.seconds = world.largest(time.monotonic() - self.started)
         if outcome.bad is None:
             progress.bad_in_a_row = 0
@@ -190,78 +162,60 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """What all learning rates are multiplied by now."""
-        return self.stage.lr_scale * factor(self.config.schedule, self.progress.step, self.done)
+        """Current factor on all learning rates."""
+        stage = self.config.stages[self.stage]
+        return stage.lr_scale * factor(self.config.schedule, self.progress.step, self.done)
 
-    def report(self) -> Report | Silent:
-        """What tells of this run: a silent one in every process but the first."""
-        return Report(self.folder, self.progress.step) if self.world.first else Silent()
+    def open_log(self) -> TrainingLog | SilentLog:
+        """The log of this run; silent in all processes but the first."""
+        return TrainingLog(self.folder, self.progress.step) if self.world.first else SilentLog()
 
-    def tell(self, report: Report | Silent, outcome: StepReport) -> None:
-        """Show progress and, every few steps, keep the scalars."""
+    def record_step(self, training_log: TrainingLog | SilentLog, outcome: StepReport) -> None:
+        """Show progress and, every `log_every` steps, write the scalars."""
         progress = self.progress
         if outcome.bad is None:
             self.smooth = outcome.loss if self.smooth == 0 else 0.95 * self.smooth + 0.05 * outcome.loss
-        since, pictures = self.speed_from
-        speed = (progress.pictures - pictures) / max(progress.seconds - since, 1e-9)
-        report.progress(progress.step, self.done, progress.seconds, self.smooth, speed)
+        since, samples = self.speed_from
+        seconds = max(progress.seconds - since, 1e-9)
+        speed = (progress.samples - samples) / seconds
+        training_log.progress(progress.step, self.done, progress.seconds, self.smooth, speed)
         if progress.step % self.config.log_every == 0 or outcome.bad is not None:
-            values = {
-                "loss": outcome.loss,
-                "grad_norm": outcome.grad_norm,
-                "rate": self.rate,
-                "pictures": progress.pictures,
-                "prompts": progress.prompts,
-                "seconds": round(progress.seconds, 3),
-                "pictures_per_s": round(speed, 3),
-                "waiting": round(self.waited / max(progress.seconds - since, 1e-9), 4),
-                "bad": outcome.bad,
-            }
-            report.scalars(progress.step, values | outcome.parts)
+            values = {"loss": outcome.loss, "grad_norm": outcome.grad_norm, "rate": self.rate}
+            values |= {"samples": progress.samples, "prompts": progress.prompts, "seconds": round(progress.seconds, 3)}
+            values |= {"samples_per_s": round(speed, 3), "waiting": round(self.waited / seconds, 4), "bad": outcome.bad}
+            training_log.scalars(progress.step, values | outcome.parts)
 
     def due(self, what: str, minutes: float) -> bool:
         """Whether `minutes` have passed since this was last due."""
-        if self.progress.seconds - self.marks[what] < 60 * minutes:
+        if self.progress.seconds - self.last_due[what] < 60 * minutes:
             return False
-        self.marks[what] = self.progress.seconds
+        self.last_due[what] = self.progress.seconds
         return True
 
-    def validate(self, report: Report | Silent) -> dict[str, float]:
-        """Judge what the run would hand over now on held-out pictures; the best so far is `best.safetensors`.
+    def validate(self, training_log: TrainingLog | SilentLog) -> dict[str, float]:
+        """Validate the weights that would be saved now; keep them as `best.safetensors` if they are the best so far.
 
-        The processes take turns at the pictures; the first one counts and writes.
+        Returns the metrics in the first process, and nothing in the others.
         """
-        settings, model = self.config.validation, self.artefact()
-        world, (held_out, count) = self.world, self.sources.validation()
-        pictures = batches(
-            Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, images=count,
-            rank=world.rank, world_size=world.size,
-        )  # fmt: skip
-        seen = validate(
-            model, Sam3LossWrapper(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,
-            threshold=settings.threshold, precision=self.precision, nms=model.config.nms,
-            examples=settings.examples, world=world, interaction=judging(self.config).corrections,
-        )  # fmt: skip
-        self.progress.seconds = world.largest(time.monotonic() - self.started)
-        if not world.first:
+        model = self.artefact()
+        metrics = self.task.validate(model, self.progress.step)
+        self.progress.seconds = self.world.largest(time.monotonic() - self.started)
+        if not self.world.first:
             return {}
-        metrics = seen.metrics
-        with lasting("no picture of the validation"):
-            save_panel(seen.examples, self.folder / "panels" / f"step_{self.progress.step:08d}.png")
         self._keep_if_best(model, metrics)
-        report.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
+        training_log.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
         log.info("validation: %s", ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
         return metrics
 
-    def _keep_if_best(self, model: Sam3ImageModel, metrics: dict[str, float]) -> None:
-        value = metrics[self.sources.metric]
+    def _keep_if_best(self, model: Any, metrics: dict[str, float]) -> None:
+        value = metrics[self.task.metric]
         if math.isfinite(metrics["loss"]) and (self.best is None or value > self.best):
-            with lasting("the best weights are not kept"):
+            with log_failure("the best weights were not saved"):
                 self._write(model, "best.safetensors", metrics)
                 self.best = value
 
     def save(self) -> None:
-        """Write the state of the run; shards are gathered one tensor at a time, and kept by the first process alone."""
+        """Write the state of the run. Shards are gathered one tensor at a time, in the first process only."""
         keep = Tensor.cpu if self.world.first else drop
         parts = {
             "model": whole(self.model.state_dict(), keep),
@@ -273,48 +227,35 @@ class Run:
         if self.world.first:
             self.states.save(self.progress, parts)
 
-    def artefact(self) -> Sam3ImageModel:
-        """What the run hands over: the averages, adapters added in, rounded to the half precision they are stored in.
+    def artefact(self) -> Any:
+        """The model that the run would save now, from the averaged weights.
 
-        Validation judges these very values, so that what is loaded later is what was judged. Gradients are dropped: the
-        copy takes their memory.
+        Validation uses exactly these values, so a saved model has the metrics that were reported for it. Gradients are
+        dropped first: the copy needs their memory.
         """
         self.optimizer.zero_grad()
         with self.ema.applied_to(self.model) as model:
-            return plain_model(model, torch.float16)
+            return self.task.artefact(model)
 
     def export(self, name: str, metrics: dict[str, float]) -> Path:
-        """Write the artefact in the native layout, with config and record in the header."""
+        """Write the artefact to the folder of the run, with config and training record in its header."""
         return self._write(self.artefact(), name, metrics)
 
-    def _write(self, model: Sam3ImageModel, name: str, metrics: dict[str, float]) -> Path:
+    def _write(self, model: Any, name: str, metrics: dict[str, float]) -> Path:
         path = self.folder / name
         if self.world.first:
-            save_native(model, path, metadata={"training": json.dumps(self.record(metrics))}, dtype=torch.float16)
+            self.task.save(model, path, training_record(self.config, self.progress, metrics))
         return path
 
-    def record(self, metrics: dict[str, float]) -> dict[str, Any]:
-        """The training record: command, settings, progress, metrics and versions."""
-        return {
-            "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
-            "settings": to_dict(self.config),
-            "progress": asdict(self.progress),
-            "metrics": metrics,
-            "torch": torch.__version__,
-        }
-
-    def _stream(self, stage: CurriculumStage) -> Iterator[Batch]:
-        data, share = self.config.data, self.world.share(stage.batch, self.config.optim.accumulate)
+    def _stream(self, stage: int) -> Iterator[Any]:
+        batch = self.config.stages[stage].batch
+        share = self.world.share(batch, self.config.optim.accumulate)
         self.waited = 0.0
-        self.speed_from = (self.progress.seconds, self.progress.pictures)
-        return stream(
-            Sam3ImageDataset(self.sources.training(stage)), self.tokenize,
-            batch=share, start=self.progress.pictures + self.world.rank * share, stride=stage.batch,
-            workers=data.workers, prefetch=data.prefetch,
-        )  # fmt: skip
+        self.speed_from = (self.progress.seconds, self.progress.samples)
+        return self.task.batches(stage, self.progress.samples + self.world.rank * share, share, batch)
 
-    def _timed(self, source: Iterator[Batch]) -> Iterator[Batch]:
-        """The same batches, with the time spent waiting for them kept in `waited`."""
+    def _timed(self, source: Iterator[Any]) -> Iterator[Any]:
+        """The same batches; the time spent waiting for them is added to `waited`."""
         while True:
             before = time.monotonic()
             batch = next(source)
@@ -325,7 +266,7 @@ class Run:
         found = self.states.load(mapped=self.world.device.type != "cpu")
         step = 0 if found is None else found[0].step
         if self.world.largest(step) != -self.world.largest(-step):
-            raise TrainingError(f"the processes find different states: {self.folder} must be one folder that all share")
+            raise TrainingError(f"the processes found different states: {self.folder} must be a shared folder")
         if found is None:
             return
         self.progress, parts = found
@@ -337,53 +278,16 @@ class Run:
             self._resume_averages(parts["ema"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
-                f"the state in {self.folder} is of another model or optimiser: choose another name, or resume=false"
+                f"the state in {self.folder} is from another model or optimiser: choose another name, or resume=false"
             ) from error
         restore_random(parts, self.world.device)
-        self.best = best_so_far(self.folder / "best.safetensors", self.sources.metric)
-        self.progress.bad_in_a_row = 0  # whoever starts it again has done something about them
+        self.best = best_so_far(self.folder / "best.safetensors", self.task.metric)
+        self.progress.bad_in_a_row = 0  # the user has presumably dealt with their cause
         log.info("resuming at step %d", self.progress.step)
 
     def _resume_averages(self, kept: dict[str, Tensor]) -> None:
-        """Go on with the averages of a state; where `ema.decay` was or becomes 0, begin with the resumed weights."""
+        """Restore the averages; where `ema.decay` was or becomes 0, start from the resumed weights."""
         if kept and self.ema.average:
             self.ema.load_state_dict(sharded(kept, self.ema.state_dict()))
         else:
             self.ema = Ema(self.model, self.config.ema.decay, self.config.ema.every)
-
-
-class StopSignal:
-    """Turns a signal into a request: the step in hand ends, the state is saved, the run returns.
-
-    `received` is 0 before, 1 after SIGTERM or Ctrl-C, 2 after a scheduler's SIGUSR1 or SIGUSR2. Those are repeated by
-    schedulers and launchers as they like; a second Ctrl-C is somebody's impatience, and ends the run at once.
-    """
-
-    MEANING: ClassVar = {"SIGTERM": 1, "SIGINT": 1, "SIGUSR1": 2, "SIGUSR2": 2}
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        try:
-            for name in self.MEANING.keys() & signal.Signals.__members__:
-                self.before[signal.Signals[name]] = signal.signal(signal.Signals[name], self._note)
-        except ValueError:
-            log.debug("not in the main thread: signals are left alone")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def shared(self, world: World) -> float:
-        """The largest `received` of all processes."""
-        return world.largest(self.received)
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        if self.received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        if not self.received:
-            log.warning("%s: stopping after this step", signal.Signals(number).name)
-        self.received = max(self.received, self.MEANING[signal.Signals(number).name])

@@ -1,21 +1,22 @@
-"""Learning rate over a run, as a factor of its top, and the curriculum's place at a given progress.
+"""Learning rate schedule, as a factor of the peak rate, and the current stage of the curriculum.
 
-Progress is the share of the budget (steps or minutes) that is used up, in 0..1. Under a budget of minutes the length of
-a run in steps is not known, so it is estimated as step / progress, which is exact under a budget of steps.
+Progress is the fraction of the budget (steps or minutes) that is used up. With a budget of minutes, the total number of
+steps is estimated as step / progress; with a budget of steps that is exact.
 """
 
 import math
 from collections.abc import Sequence
 
-from sam3model.training.config import CurriculumStage, ScheduleConfig
+from sam3model.training.run_settings import ScheduleConfig, StageConfig
 
 
 def factor(config: ScheduleConfig, step: int, progress: float) -> float:
-    """What the rate is multiplied by at an iteration.
+    """Factor on the learning rate at a step.
 
     inverse_sqrt: 1 / sqrt((s + timescale - warmup) / timescale) after the warm-up, the official fine-tuning schedule.
     cosine: half a cosine from 1 to `final` over the progress. constant: 1.
-    Each times the linear warm-up s / warmup and the linear cool-down (total - s) / cooldown, left out at length 0.
+    All are multiplied by a linear warm-up s / warmup and a linear cool-down (total - s) / cooldown, unless their length
+    is 0.
     """
     value = 1.0
     if config.kind == "cosine":
@@ -30,11 +31,11 @@ def factor(config: ScheduleConfig, step: int, progress: float) -> float:
     return value
 
 
-def stage_at(stages: Sequence[CurriculumStage], progress: float) -> int:
-    """Index of the stage that a run is in after `progress` of its budget."""
-    whole, passed = sum(stage.share for stage in stages), 0.0
+def stage_at(stages: Sequence[StageConfig], progress: float) -> int:
+    """Index of the stage of a run at this progress."""
+    whole, passed = sum(stage.fraction for stage in stages), 0.0
     for index, stage in enumerate(stages):
-        passed += stage.share
+        passed += stage.fraction
         if progress < passed / whole:
             return index
     return len(stages) - 1

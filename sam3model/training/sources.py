@@ -1,4 +1,4 @@
-"""From a run's settings to the sources of its pictures: for a stage of training, and for validation."""
+"""Opens the data set of a run: a source of samples for each training stage, and one for validation."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -17,108 +17,111 @@ from sam3model.data.subsets import few, hold_out, readable
 from sam3model.data.transforms import TRANSFORMS, Transform
 from sam3model.errors import ConfigError, DataError
 from sam3model.parse import nearest, parse
-from sam3model.training.config import CurriculumStage, DataConfig, TrainConfig
-from sam3model.training.metric import chosen_metric
+from sam3model.training.best_metric import choose_metric
+from sam3model.training.settings import CurriculumStage, DataConfig, TrainConfig
 
 
 class Sources(Protocol):
-    """Where a run's pictures come from. metric: the figure of validation that chooses the best weights."""
+    """The data of a run. metric: the validation metric that chooses the best weights."""
 
     metric: str
 
     def training(self, stage: CurriculumStage) -> SampleSource:
-        """Pictures to learn from, without end, as this stage wants them."""
+        """Endless training samples for a stage."""
         ...
 
     def validation(self) -> tuple[SampleSource, int]:
-        """Held-out pictures, always the same ones, and how many of them to look at."""
+        """The validation samples, always the same, and their number."""
         ...
 
 
 def open_sources(config: TrainConfig) -> Sources:
-    """Read the data set that `config.data` names, once for the whole run.
+    """Read the data set that `config.data` names.
+
+    All validation images are read, so that unreadable ones are found before training starts.
 
     Raises:
-        ConfigError: an unknown transform, or a setting that it refuses; a class or a part that the data set has not; a
-            metric that would be 0 for every model.
-        DataError: the data set is missing, is not in its format, or too much of it is broken: the pictures that will be
-            judged are all read, so that they do not turn out to be so when everything has been trained.
+        ConfigError: a transform or one of its settings, a class or a split is unknown, or the metric would be 0 for
+            every model.
+        DataError: the data set is missing, is not in its format, or too much of it is broken.
     """
     return PlaygroundSources(config) if config.data.source == "playground" else AnnotatedSources(config)
 
 
-_LEAST_SCENE = 64
-"""Side in pixels of the smallest scene that can be rendered."""
+_MIN_SCENE = 64
+"""Minimum side of a rendered scene, in pixels."""
 
 
 class PlaygroundSources:
-    """Rendered scenes. Raises `ConfigError` for a stage that is too small for them."""
+    """Rendered scenes. Raises `ConfigError` if the size of a stage is too small for them."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.metric = config.validation.metric or "cgF1"
         for stage in config.stages:
-            if stage.size < _LEAST_SCENE:
-                raise ConfigError(f"stages.size is {_LEAST_SCENE} pixels or more for scenes, not {stage.size}")
+            if stage.size < _MIN_SCENE:
+                raise ConfigError(f"stages.size must be at least {_MIN_SCENE} pixels for scenes, not {stage.size}")
 
     def training(self, stage: CurriculumStage) -> SampleSource:
-        """Scenes of the training split, never the same one twice."""
+        """Scenes of the training split; none is repeated."""
         data = self.config.data
         return PlaygroundSource(
             "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases, negatives=data.negatives or 0.0,
-            mask_phrases=stage.outlined, mask_stride=stage.mask_stride, exemplars=data.exemplars,
+            mask_phrases=stage.mask_phrases, mask_stride=stage.mask_stride, exemplars=data.exemplars,
         )  # fmt: skip
 
     def validation(self) -> tuple[SampleSource, int]:
         """Scenes of the validation split."""
         settings, stage = self.config.validation, self.config.stages[-1]
         source = PlaygroundSource("val", size=stage.size, phrases=settings.phrases, mask_stride=1)
-        return source, settings.pictures
+        return source, settings.images
 
 
 class AnnotatedSources:
-    """A folder of annotated pictures. learnt: what is trained on; judged: what validation looks at."""
+    """A folder of annotated images. training_set, validation_set: its records, split."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.transforms = [build_transform(item) for item in config.data.transforms]
-        self.learnt, judged = _read(config.data, config.seed)
-        self.judged = readable(judged, config.validation.pictures, config.data.broken)
-        self.look_alikes = _look_alikes(config.data, dict.fromkeys((*self.learnt.vocabulary, *self.judged.vocabulary)))
+        self.training_set, validation_set = _read(config.data, config.seed)
+        self.validation_set = readable(validation_set, config.validation.images, config.data.broken)
+        vocabulary = dict.fromkeys((*self.training_set.vocabulary, *self.validation_set.vocabulary))
+        self.hard_negatives = _hard_negatives(config.data, vocabulary)
         source, count = self.validation()
-        asked = (concept for index in range(count) for concept in source.phrases(index))
-        self.metric = chosen_metric(config.validation.metric, asked)
+        validated = (concept for index in range(count) for concept in source.phrases(index))
+        self.metric = choose_metric(config.validation.metric, validated)
 
     def training(self, stage: CurriculumStage) -> SampleSource:
-        """Pictures of the training part, again and again."""
+        """Images of the training split, in random order, over and over."""
         data = self.config.data
         return AnnotatedSource(
-            self.learnt, self._sampler(stage.phrases), seed=self.config.seed, size=stage.size, exemplars=data.exemplars,
-            mask_phrases=stage.outlined, mask_stride=stage.mask_stride, transforms=self.transforms, broken=data.broken,
+            self.training_set, self._sampler(stage.phrases), seed=self.config.seed, size=stage.size,
+            exemplars=data.exemplars, mask_phrases=stage.mask_phrases, mask_stride=stage.mask_stride,
+            transforms=self.transforms, broken=data.broken,
         )  # fmt: skip
 
     def validation(self) -> tuple[AnnotatedSource, int]:
-        """Pictures of the validation part, untransformed."""
+        """Images of the validation split, without augmentation."""
         settings, data = self.config.validation, self.config.data
         source = AnnotatedSource(
-            self.judged, self._sampler(settings.phrases), size=self.config.stages[-1].size, shuffle=False,
+            self.validation_set, self._sampler(settings.phrases), size=self.config.stages[-1].size, shuffle=False,
             broken=data.broken,
         )  # fmt: skip
-        return source, min(settings.pictures, len(self.judged))
+        return source, min(settings.images, len(self.validation_set))
 
     def _sampler(self, phrases: int) -> QuerySampler:
         data = self.config.data
-        return QuerySampler(phrases, data.negatives, self.look_alikes, data.max_annotations)
+        return QuerySampler(phrases, data.negatives, self.hard_negatives, data.max_annotations)
 
 
 def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
-    """The transform that a line of YAML such as `flip: {chance: 0.5}` means.
+    """The transform for an entry of the settings such as `flip: {chance: 0.5}`.
 
     Raises:
-        ConfigError: it is unknown, or refuses a setting.
+        ConfigError: the transform or a setting is unknown, or a value is invalid.
     """
     if len(item) != 1:
-        raise ConfigError(f"data.transforms: each entry is one transform with its settings, not {dict(item)}")
+        raise ConfigError(f"data.transforms: each entry must be one transform with its settings, not {dict(item)}")
     ((name, settings),) = item.items()
     if name not in TRANSFORMS:
         raise ConfigError(f"data.transforms: {name!r} is unknown{nearest(name, TRANSFORMS)}")
@@ -126,19 +129,21 @@ def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
 
 
 def _read(data: DataConfig, seed: int) -> tuple[AnnotatedDataset, AnnotatedDataset]:
-    """What is trained on, and what is validated on."""
+    """The training and the validation set."""
     root = Path(data.root or ".").expanduser()
-    learnt = _read_split(data, find_files(root, data.split, data.annotations, data.images))
+    training = _read_split(data, find_files(root, data.split, data.annotations, data.images))
     if _has_own_validation(data, root):
         place = find_files(root, data.val_split, data.val_annotations, data.val_images or data.images)
-        judged = _read_split(data, place)
+        validation = _read_split(data, place)
     else:
-        learnt, judged = hold_out(learnt, data.held_out)
-    return (learnt if data.pictures is None else few(learnt, data.pictures, seed)), few(judged, len(judged), 0)
+        training, validation = hold_out(training, data.held_out)
+    if data.max_images is not None:
+        training = few(training, data.max_images, seed)
+    return training, few(validation, len(validation), 0)
 
 
 def _has_own_validation(data: DataConfig, root: Path) -> bool:
-    """Whether there is a part to validate on. Raises ConfigError if one was asked for that is not there."""
+    """Whether there is a validation split. Raises ConfigError if one was named that does not exist."""
     if data.val_annotations is not None:
         return True
     if data.val_split == data.split or has_split(root, data.val_split):
@@ -146,8 +151,8 @@ def _has_own_validation(data: DataConfig, root: Path) -> bool:
     if data.val_split != DataConfig().val_split:
         known = splits(root)
         raise ConfigError(
-            f"data.val_split: {root} has no part {data.val_split!r}{nearest(data.val_split, known) if known else ''} "
-            f"(a file of another name is data.val_annotations=FILE)"
+            f"data.val_split: {root} has no split {data.val_split!r}{nearest(data.val_split, known) if known else ''} "
+            f"(for an annotation file with another name, use data.val_annotations=FILE)"
         )
     return False
 
@@ -156,12 +161,12 @@ def _read_split(data: DataConfig, place: DatasetFiles) -> AnnotatedDataset:
     read = read_saco if data.source == "saco" else read_coco
     found = read(place, masks=data.masks, broken=data.broken)
     if not found.images:
-        raise DataError(f"{found.name} has no picture that can be used")
+        raise DataError(f"{found.name} has no usable images")
     return found
 
 
-def _look_alikes(data: DataConfig, vocabulary: Collection[str]) -> dict[str, list[str]]:
-    """Phrase -> those it is easily taken for. Raises ConfigError for one that the data set does not know."""
+def _hard_negatives(data: DataConfig, vocabulary: Collection[str]) -> dict[str, list[str]]:
+    """The hard negatives of each phrase. Raises ConfigError for a class that the data set does not have."""
     phrases = {class_phrase(name): [class_phrase(one) for one in like] for name, like in data.hard_negatives.items()}
     for phrase in phrases:
         if phrase not in vocabulary:

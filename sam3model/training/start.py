@@ -1,4 +1,4 @@
-"""The model that a run begins with: new or from weights, some of it frozen, or with adapters."""
+"""The model that a run starts with: new or from weights, partly frozen or with adapters."""
 
 import logging
 from collections.abc import Sequence
@@ -10,55 +10,54 @@ from sam3model.checkpoint import load, read_config
 from sam3model.config import DetectorConfig, Sam3Config
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
-from sam3model.training.config import ModelConfig
 from sam3model.training.finer import halve_patches
 from sam3model.training.lora import add_adapters
+from sam3model.training.settings import ModelConfig
 
 log = logging.getLogger(__name__)
 
 
 def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageModel:
-    """New, or from weights in float32 whatever the file holds, with the dropout of `detector`; frozen where asked.
+    """A new model, or one from weights, in float32 and with the dropout of `detector`.
 
-    Weights whose patches are twice as large as those of `detector` begin a finer model.
+    Weights with patches twice as large as those of `detector` are converted to the smaller patches.
 
     Raises:
-        CheckpointError: the weights cannot be read, or do not fit.
-        ConfigError: a frozen part or an adapter's pattern names nothing, or nothing is left to train.
+        CheckpointError: the weights cannot be read or do not fit.
+        ConfigError: a frozen prefix or a pattern of adapters matches nothing, or no parameter is left to train.
     """
     model = _from_weights(config.weights, detector) if config.weights else Sam3ImageModel(detector)
-    for module in (model.vision.trunk, model.fusion, model.decoder):
-        module.checkpointing = config.checkpointing
+    model.set_checkpointing(config.checkpointing)
     if config.lora is not None:
-        log.info("%d projections have adapters", add_adapters(model, config.lora))
+        log.info("adapters on %d weights", add_adapters(model, config.lora))
     freeze(model, config.frozen)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     if not trained:
-        raise ConfigError("model.frozen: nothing is left to train")
+        raise ConfigError("model.frozen: no parameter is left to train")
     log.info("training %.2f M of %.2f M parameters", trained / 1e6, sum(p.numel() for p in model.parameters()) / 1e6)
     return model
 
 
 def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
-    """The weights as they are or, where their patches are twice those of `detector`, the finer model they can begin."""
+    """The weights as they are or, if their patches are twice as large as those of `detector`, converted."""
     stated = read_config(weights).detector
     if stated.vit.patch_size != 2 * detector.vit.patch_size:
         return load(weights, config=Sam3Config(detector), dtype=torch.float32).detector
-    log.info("the patches of %s are halved", weights)
+    log.info("halving the patch size of %s", weights)
     return halve_patches(load(weights, dtype=torch.float32).detector, detector)
 
 
 def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
-    """Leave the parameters whose names begin with one of `prefixes` as they are.
+    """Freeze the parameters whose names start with one of `prefixes`.
 
     Raises:
-        ConfigError: a prefix fits no parameter.
+        ConfigError: a prefix matches no parameter.
     """
     named = dict(model.named_parameters())
     for prefix in prefixes:
         fitting = [parameter for name, parameter in named.items() if name.startswith(prefix)]
         if not fitting:
             parts = ", ".join(f"{name}." for name, _ in model.named_children())
-            raise ConfigError(f"model.frozen: no parameter begins with {prefix!r}; the parts are {parts}")
+            raise ConfigError(f"model.frozen: no parameter starts with {prefix!r}; the parts of the model are {parts}")
         for parameter in fitting:
             parameter.requires_grad_(False)

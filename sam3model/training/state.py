@@ -1,7 +1,10 @@
-"""The state of a run on disk: written atomically, the newest readable one found again, old ones pruned."""
+"""The state of a run on disk: written atomically, restored from the newest readable file, old files pruned."""
 
+import json
 import logging
 import pickle
+import shlex
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +16,7 @@ from torch import Tensor
 
 from sam3model.errors import ConfigError, OutputError
 from sam3model.files import replacing
-from sam3model.training.config import TrainConfig
+from sam3model.training.run_settings import RunConfig, to_dict
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +34,18 @@ _UNREADABLE = (
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is: steps and pictures done, seconds spent, non-finite steps in a row and in all."""
+    """How far a run is: steps, samples and prompts done, seconds spent, non-finite steps in a row and in total."""
 
     step: int = 0
-    pictures: int = 0
+    samples: int = 0
     prompts: int = 0
     seconds: float = 0.0
     bad_in_a_row: int = 0
     bad_steps: int = 0
 
 
-def own_folder(config: TrainConfig) -> Path:
-    """The folder of a run, made before anything is computed for it.
+def own_folder(config: RunConfig) -> Path:
+    """Make the folder of a run, `out/name`.
 
     Raises:
         ConfigError: it cannot be made.
@@ -55,8 +58,20 @@ def own_folder(config: TrainConfig) -> Path:
     return folder
 
 
+def training_record(config: RunConfig, progress: Progress, metrics: Mapping[str, float]) -> str:
+    """How weights were trained, as JSON for their header: command, settings, progress, metrics and versions."""
+    record = {
+        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
+        "settings": to_dict(config),
+        "progress": asdict(progress),
+        "metrics": metrics,
+        "torch": torch.__version__,
+    }
+    return json.dumps(record)
+
+
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Where the random numbers of the processor, and of a CUDA device, have got to."""
+    """State of the random number generators of the CPU and, if `device` is one, of the CUDA device."""
     states = {"random": torch.get_rng_state()}
     if device.type == "cuda":
         states["random_cuda"] = torch.cuda.get_rng_state(device)
@@ -64,50 +79,53 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random(states: Mapping[str, Tensor], device: torch.device) -> None:
-    """Go on with the random numbers of a saved state; a device that it knows nothing of keeps its own."""
+    """Restore a saved random state. A CUDA device that it has no entry for is left unchanged."""
     torch.set_rng_state(states["random"])
     if device.type == "cuda" and "random_cuda" in states:
         torch.cuda.set_rng_state(states["random_cuda"], device)
 
 
 class StateFolder:
-    """The checkpoints of one run: `step_N.pt`, the newest `keep` of them."""
+    """The saved states of one run: the newest `keep` files `step_N.pt`."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
         self.keep = keep
 
-    def tidy(self, anew: bool = False) -> None:
-        """Remove what a kill while writing left behind; if the run begins `anew`, what would mix with it too."""
-        old = ("step_*.pt", "best.safetensors", "events.out.tfevents.*", "panels/step_*.png") if anew else ()
+    def tidy(self, fresh: bool = False) -> None:
+        """Remove half-written files of a killed run and, if the run starts fresh, the output of the run before."""
+        old = ("step_*.pt", "best.safetensors", "events.out.tfevents.*", "panels/step_*.png") if fresh else ()
         for pattern in (".step_*.pt.*", *old):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 
     def save(self, progress: Progress, parts: dict[str, Any]) -> Path | None:
-        """Write a state and prune older ones; a full disk is logged, not fatal, and leaves the older ones in place."""
+        """Write a state and prune older ones. If the disk is full, log that, keep the older ones and return None."""
         path = self.folder / f"step_{progress.step:08d}.pt"
         try:
             with replacing(path) as temporary:
                 torch.save({"progress": asdict(progress), **parts}, temporary)
         except OutputError as error:
-            log.error("no checkpoint: %s", error)
+            log.error("the state was not saved: %s", error)
             return None
         for old in self._newest_first()[self.keep :]:
             old.unlink(missing_ok=True)
         return path
 
     def load(self, mapped: bool = False) -> tuple[Progress, dict[str, Any]] | None:
-        """The newest state that can be read, or None; a torn file is named in the log and passed over.
+        """The newest readable state, or None. Damaged files are logged and skipped.
 
-        mapped: read a tensor when it is used, not all into memory: for those who copy each to another device.
+        mapped: read each tensor when it is used instead of all at once, for copying them to another device.
         """
         for path in self._newest_first():
             try:
                 parts = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-                return Progress(**parts.pop("progress")), parts
+                progress = parts.pop("progress")
+                if "pictures" in progress:  # written by older versions
+                    progress["samples"] = progress.pop("pictures")
+                return Progress(**progress), parts
             except _UNREADABLE as error:
-                log.warning("passing over the damaged checkpoint %s: %s", path, str(error).splitlines()[0])
+                log.warning("skipping the damaged state %s: %s", path, str(error).splitlines()[0])
         return None
 
     def _newest_first(self) -> list[Path]:

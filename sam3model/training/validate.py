@@ -1,6 +1,6 @@
-"""Validation: the loss, the concept F1 and the average precision of held-out pictures."""
+"""Validation of the image model: loss, concept F1 and average precision on held-out images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,23 +10,28 @@ from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
 from sam3model.detector.scoring import scores_of
+from sam3model.losses.terms import LossTerms
 from sam3model.metrics.average_precision import ApRules, AveragePrecision, strongest
 from sam3model.metrics.concept_f1 import SampleCounts, count_matches, summarise
 from sam3model.ops.boxes import box_iou, cxcywh_to_xyxy
 from sam3model.ops.masks import mask_iou
 from sam3model.ops.nms import distinct_masks
-from sam3model.structures import Correction, Detections
+from sam3model.structures import Detections
 from sam3model.targets import Targets
 from sam3model.training.panel import Example
 from sam3model.training.parallel import World
-from sam3model.training.step import Interaction, Loss, detect
+from sam3model.training.passes import Correction, detect
 
 _RULES = ApRules()
+
+Loss = Callable[[Detections, Targets], LossTerms]
+Interaction = Callable[[Batch], Sequence[Correction]]
+"""Gives the corrections of a batch, each of which is followed by another pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """The figures, and the first examples to look at."""
+    """Metrics by name, and the first examples for a panel."""
 
     metrics: dict[str, float]
     examples: tuple[Example, ...]
@@ -34,7 +39,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class BoxMatches:
-    """Strongest boxes of a phrase on a picture: IoU with the true ones (D, G) float64, and scores (D,) float32."""
+    """Highest-scoring boxes of a phrase in an image: IoU with the true boxes (D, G) float64, scores (D,) float32."""
 
     phrase: str
     iou: np.ndarray
@@ -42,28 +47,28 @@ class BoxMatches:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlines:
-    """How the masks of prompts fit: counts of every one, overlaps of those that have a true mask."""
+class MaskMatches:
+    """How well the masks of prompts match: counts of every prompt, IoU of the unions of those with a true mask."""
 
     samples: tuple[SampleCounts, ...]
     overlaps: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What one batch adds to the figures: its mean loss, and how the boxes and masks of its prompts fit.
+class BatchResult:
+    """What one batch adds to the metrics: its mean loss, and how well the boxes and masks of its prompts match.
 
-    outlines: of the first pass, then after each correction.
+    masks: of the first pass, then after each correction.
     """
 
     loss: float
     boxes: tuple[BoxMatches, ...]
-    outlines: tuple[Outlines, ...]
+    masks: tuple[MaskMatches, ...]
     examples: tuple[Example, ...]
 
 
 def validate(
-    model: nn.Module,
+    network: nn.Module,
     loss: Loss,
     batches: Iterable[Batch],
     *,
@@ -74,25 +79,33 @@ def validate(
     world: World | None = None,
     interaction: Interaction | None = None,
 ) -> Validation:
-    """Mean loss, cgF1 and its two factors (presence MCC, positive micro-F1), mean IoU of positive prompts' unions, AP.
+    """Mean loss, cgF1 and its factors (presence MCC, positive micro-F1), AP, and mean IoU of positive prompts' unions.
 
-    AP is COCO's over boxes, each phrase a category. Masks are compared at the resolution of the targets. `model` is in
-    eval mode. nms: as `DetectorConfig.nms`, so that validation keeps what the predictor keeps. examples: so many
-    prompts are kept to be drawn. world: `batches` are this process's turns among all; the first process gets the
-    figures of all of them, which are those of one process, and the others empty ones. interaction: correct the answers;
-    `cgF1@k` and `mean_IoU@k` are those after k corrections of every prompt.
+    AP is COCO's over boxes, with each phrase a category. Masks are compared at the resolution of the targets.
+
+    Args:
+        network: a `MultiPassModel` in eval mode.
+        loss: criterion of the first pass.
+        batches: the batches of this process.
+        threshold: minimum score of a detection.
+        precision: type of the forward pass, under autocast.
+        nms: as `DetectorConfig.nms`, so that validation keeps the masks that the predictor keeps.
+        examples: number of prompts to keep for a panel.
+        world: the processes that share the validation set. The first one gets the metrics of all batches, the others
+            get none.
+        interaction: corrects the prompts; `cgF1@k` and `mean_IoU@k` are the metrics after k corrections.
     """
-    world, judged = world or World(), list[Judged]()
+    world, results = world or World(), list[BatchResult]()
     for batch in (batch.to(world.device) for batch in batches):
-        shown = sum(len(one.examples) for one in judged)
+        missing = examples - sum(len(one.examples) for one in results)
         corrections = interaction(batch) if interaction else ()
-        judged.append(judge(model, loss, batch, threshold, precision, nms, examples - shown, corrections))
-    return summed(world.in_turn(judged), examples)
+        results.append(validate_batch(network, loss, batch, threshold, precision, nms, missing, corrections))
+    return summarise_batches(world.in_turn(results), examples)
 
 
 @torch.no_grad()
-def judge(
-    model: nn.Module,
+def validate_batch(
+    network: nn.Module,
     loss: Loss,
     batch: Batch,
     threshold: float,
@@ -100,54 +113,54 @@ def judge(
     nms: float | None,
     examples: int,
     corrections: Sequence[Correction] = (),
-) -> Judged:
-    """One batch, as `validate` says; `examples` of its first prompts are kept."""
-    passes = detect(model, batch, precision, corrections=corrections).passes
-    answers = (masks_of(detections, batch.targets, threshold, nms) for detections in passes)
-    first = list(next(answers))
-    return Judged(
+) -> BatchResult:
+    """Validate one batch, as in `validate`; keeps its first `examples` prompts as examples."""
+    passes = detect(network, batch, precision, corrections)
+    masks = (masks_of(detections, batch.targets, threshold, nms) for detections in passes)
+    first = list(next(masks))
+    return BatchResult(
         loss(passes[0], batch.targets).total.item(),
         tuple(match_boxes(passes[0], batch)),
-        (_outlines(first), *map(_outlines, answers)),
-        tuple(_example(batch, prompt, *answer) for prompt, answer in enumerate(first[: max(examples, 0)])),
+        (_match_masks(first), *map(_match_masks, masks)),
+        tuple(_example(batch, prompt, *pair) for prompt, pair in enumerate(first[: max(examples, 0)])),
     )
 
 
-def _outlines(answers: Iterable[tuple[Tensor, Tensor]]) -> Outlines:
-    """Of found and true masks, which are needed one prompt at a time."""
+def _match_masks(pairs: Iterable[tuple[Tensor, Tensor]]) -> MaskMatches:
+    """Match predicted and true masks, which arrive one prompt at a time."""
     samples, overlaps = list[SampleCounts](), list[float]()
-    for found, truth in answers:
-        samples.append(count_matches(mask_iou(truth, found).cpu().numpy()))
+    for predicted, truth in pairs:
+        samples.append(count_matches(mask_iou(truth, predicted).cpu().numpy()))
         if len(truth):
-            overlaps.append(mask_iou(truth.any(0, keepdim=True), found.any(0, keepdim=True)).item())
-    return Outlines(tuple(samples), tuple(overlaps))
+            overlaps.append(mask_iou(truth.any(0, keepdim=True), predicted.any(0, keepdim=True)).item())
+    return MaskMatches(tuple(samples), tuple(overlaps))
 
 
-def summed(judged: Sequence[Judged], examples: int) -> Validation:
-    """The figures over batches in order; without any, none."""
-    if not judged:
+def summarise_batches(results: Sequence[BatchResult], examples: int) -> Validation:
+    """Metrics over all batches; empty without batches."""
+    if not results:
         return Validation({}, ())
-    boxes = [match for batch in judged for match in batch.boxes]
+    boxes = [match for batch in results for match in batch.boxes]
     precision_of_boxes = AveragePrecision(_RULES)
     for prompt, match in enumerate(boxes):
         precision_of_boxes.update(match.phrase, prompt, match.iou, match.scores)
-    first, *corrected = [_joined(passes) for passes in zip(*(batch.outlines for batch in judged), strict=True)]
+    first, *corrected = [_joined(passes) for passes in zip(*(batch.masks for batch in results), strict=True)]
     result = summarise(first.samples)
     metrics = {
-        "loss": sum(batch.loss * len(batch.boxes) for batch in judged) / max(len(boxes), 1),
+        "loss": sum(batch.loss * len(batch.boxes) for batch in results) / max(len(boxes), 1),
         "cgF1": result.cgf1,
         "IL_MCC": result.il_mcc,
         "positive_micro_F1": result.pmf1,
         "mean_IoU": _mean(first.overlaps),
         "AP": max(precision_of_boxes.compute().ap, 0.0),
     }
-    for number, outlines in enumerate(corrected, 1):
-        metrics |= {f"cgF1@{number}": summarise(outlines.samples).cgf1, f"mean_IoU@{number}": _mean(outlines.overlaps)}
-    return Validation(metrics, tuple(example for batch in judged for example in batch.examples)[:examples])
+    for count, masks in enumerate(corrected, 1):
+        metrics |= {f"cgF1@{count}": summarise(masks.samples).cgf1, f"mean_IoU@{count}": _mean(masks.overlaps)}
+    return Validation(metrics, tuple(example for batch in results for example in batch.examples)[:examples])
 
 
-def _joined(parts: Sequence[Outlines]) -> Outlines:
-    return Outlines(
+def _joined(parts: Sequence[MaskMatches]) -> MaskMatches:
+    return MaskMatches(
         tuple(sample for part in parts for sample in part.samples),
         tuple(overlap for part in parts for overlap in part.overlaps),
     )
@@ -158,25 +171,25 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def match_boxes(detections: Detections, batch: Batch) -> Iterator[BoxMatches]:
-    """The boxes of every prompt of a batch against its true ones."""
+    """Match the boxes of every prompt of a batch with its true boxes."""
     scores = scores_of(detections.main.logits, detections.presence).cpu().numpy()  # (P, Q)
-    found, truths = cxcywh_to_xyxy(detections.main.boxes), cxcywh_to_xyxy(batch.targets.boxes)
+    predicted, truths = cxcywh_to_xyxy(detections.main.boxes), cxcywh_to_xyxy(batch.targets.boxes)
     for prompt, truth in enumerate(truths.split(batch.targets.num_boxes.tolist())):
         best = strongest(scores[prompt], _RULES.max_detections[-1])
-        iou = box_iou(found[prompt, torch.from_numpy(best).to(found.device)], truth).cpu().numpy()  # (D, G)
+        iou = box_iou(predicted[prompt, torch.from_numpy(best).to(predicted.device)], truth).cpu().numpy()  # (D, G)
         yield BoxMatches(batch.phrases[prompt], iou.astype(np.float64), scores[prompt, best])
 
 
-def _example(batch: Batch, prompt: int, found: Tensor, truth: Tensor) -> Example:
+def _example(batch: Batch, prompt: int, predicted: Tensor, truth: Tensor) -> Example:
     pixels = batch.pixels[batch.image_index[prompt]].float()  # (3, S, S) in -1..1
-    picture = ((pixels + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-    return Example(picture, batch.phrases[prompt], found.cpu().numpy(), truth.cpu().numpy())
+    image = ((pixels + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    return Example(image, batch.phrases[prompt], predicted.cpu().numpy(), truth.cpu().numpy())
 
 
 def masks_of(
     detections: Detections, targets: Targets, threshold: float, nms: float | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Found and true masks (n, H, W) bool of each prompt, found ones at the size of the true ones."""
+    """Predicted and true masks (n, H, W) bool of each prompt, both at the size of the true ones."""
     if targets.masks is None or detections.main.masks is None:
         return
     scores = scores_of(detections.main.logits, detections.presence)  # (P, Q)

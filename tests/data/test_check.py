@@ -10,8 +10,9 @@ from PIL import Image
 
 from sam3model.errors import ConfigError, DataError, OutputError
 from sam3model.parse import merge, parse
-from sam3model.training.config import TrainConfig
+from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import train
+from sam3model.training.settings import TrainConfig
 from tests.data.annotated_sets import annotation, image, small_coco, write, write_image
 from tests.training.conftest import SETTINGS, TINY_MODEL
 from train.app import main
@@ -26,21 +27,21 @@ def config(root: Path, **changes: object) -> TrainConfig:
 
 
 def lines(report: str) -> dict[str, str]:
-    return {line[:14].strip(): line[14:] for line in report.splitlines()}
+    return {line[:14].strip(): line[15:] for line in report.splitlines()}
 
 
 def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
     small_coco(tmp_path, pictures=10)
     small_coco(tmp_path, "valid", pictures=3)
     report = lines(check(config(tmp_path)))
-    assert report["pictures"] == "10 to learn from, 3 to judge on; 0 with nothing in them"
+    assert report["images"] == "10 for training, 3 for validation; 0 without instances"
     assert report["sizes"] == "40x30"
-    assert report["annotations"] == "15, 15 of them with an outline"
-    assert report["best by"] == "cgF1"
+    assert report["instances"] == "15, 15 of them with a mask"
+    assert report["best weights"] == "chosen by cgF1"
     assert "warning" not in report
-    assert report["phrases"] == "2, in pictures: cat 10, dog on the left 5"
-    assert report["only absent"] == "2: bird, cow animal"
-    assert report["broken"] == "nothing"
+    assert report["phrases"] == "2, with the number of images: cat (10), dog on the left (5)"
+    assert report["never present"] == "2: bird, cow animal"
+    assert report["broken"] == "none"
     with Image.open(report["contact sheet"]) as sheet:
         assert sheet.width > 1000
         assert len(sheet.convert("RGB").getcolors(1 << 24) or ()) > 1000
@@ -50,9 +51,9 @@ def test_what_is_broken_is_reported(tmp_path):
     small_coco(tmp_path, pictures=10)
     (tmp_path / "train" / "4.png").write_text("no picture")
     report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.2})))
-    assert report["pictures"].startswith("9 to learn from, 1 to judge on")
+    assert report["images"].startswith("9 for training, 1 for validation")
     assert report["broken"] == "1: image file is unreadable"
-    with pytest.raises(DataError, match="1 of 10 pictures are unusable"):
+    with pytest.raises(DataError, match="1 of 10 images are unusable"):
         check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.0}))
 
 
@@ -63,25 +64,25 @@ def test_sets_of_boxes_and_federated_sets_are_reported(tmp_path):
     boxes = [annotation(number, number, 1, segmentation=[]) for number in (1, 2, 3)]
     write(tmp_path / "annotations" / "lvis_v1_train.json", images, boxes, ["alarm_clock", "bow_(weapon)"])
     report = lines(check(config(tmp_path)))
-    assert report["annotations"] == "2, 0 of them with an outline"
+    assert report["instances"] == "2, 0 of them with a mask"
     assert report["not exhaustive"].startswith("2 ")
-    assert report["things"].endswith("0 % with their masks")
-    assert report["only absent"] == "1: bow weapon"
-    assert report["best by"] == "AP"
-    assert report["warning"] == "nothing has an outline: boxes alone are learnt"
+    assert report["per positive"].endswith("0 % with a mask")
+    assert report["never present"] == "1: bow weapon"
+    assert report["best weights"] == "chosen by AP"
+    assert report["warning"] == "there are no masks: only boxes are trained"
 
 
 def test_a_set_without_negatives_is_warned_about(tmp_path):
     small_coco(tmp_path)
     report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "negatives": 0.0})))
     assert report["negative"].startswith("0 ")
-    assert report["best by"] == "positive_micro_F1"
-    assert report["warning"].startswith("no phrase matches nothing")
+    assert report["best weights"] == "chosen by positive_micro_F1"
+    assert report["warning"].startswith("every phrase matches something")
 
 
 def test_scenes_can_be_checked_as_well(tmp_path):
     report = lines(check(parse(TrainConfig, SETTINGS | {"out": str(tmp_path)})))
-    assert report["asked"].startswith("3.0 phrases a picture")
+    assert report["prompts"].startswith("3.0 per image")
     assert Path(report["contact sheet"]).exists()
 
 
@@ -129,9 +130,9 @@ def test_transforms_refuse_settings_that_they_have_not(tmp_path, item):
 def test_a_run_learns_from_a_folder(tmp_path):
     small_coco(tmp_path)
     settings = config(tmp_path, budget={"steps": 2}, model={"preset": "sam3_tiny", "overrides": TINY_MODEL})
-    result = train(settings)
+    result = train(settings, ConceptTask)
     assert result.status == "finished"
-    assert result.progress.pictures == 4
+    assert result.progress.samples == 4
     assert result.weights is not None
     assert result.weights.exists()
 
@@ -142,7 +143,7 @@ def test_kinds_of_data_sets_compose(tmp_path):
     small_coco(tmp_path)
     for kind, pictures in (("coco", None), ("odinw", 10), ("rf100vl", 100), ("saco", None)):
         data = settings([f"data={kind}", f"data.root={tmp_path}"]).data
-        assert data.pictures == pictures
+        assert data.max_images == pictures
         assert data.transforms
 
 

@@ -5,7 +5,7 @@ import pytest
 from sam3model.data import subsets
 from sam3model.errors import ConfigError, DataError
 from sam3model.parse import parse
-from sam3model.training.config import TrainConfig
+from sam3model.training.settings import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources
 from tests.data.annotated_sets import annotation, blob, boxes_only, image, one_class, small_coco, write, write_image
 
@@ -22,7 +22,7 @@ def opened(root, validation=None, **data: object) -> AnnotatedSources:
     [
         ({"hard_negatives": {"dgo_on_the_left": ["wolf"]}},
          r"data\.hard_negatives: the data set has no 'dgo on the left'; did you mean 'dog on the left'\?"),
-        ({"val_split": "tset"}, r"data\.val_split: .* no part 'tset'; did you mean 'test'\? .*val_annotations=FILE"),
+        ({"val_split": "tset"}, r"data\.val_split: .* no split 'tset'; did you mean 'test'\? .*val_annotations=FILE"),
     ],
 )  # fmt: skip
 def test_errors_about_missing_names_suggest_existing_ones(tmp_path, data, message):
@@ -36,9 +36,10 @@ def test_errors_about_missing_names_suggest_existing_ones(tmp_path, data, messag
 def test_validation_splits_are_found_by_name_or_held_out(tmp_path):
     small_coco(tmp_path, pictures=10)
     small_coco(tmp_path, "test", pictures=3)
-    sizes = [len(opened(tmp_path, **data).judged) for data in ({}, {"val_split": "test"}, {"val_split": "train"})]
+    choices = ({}, {"val_split": "test"}, {"val_split": "train"})
+    sizes = [len(opened(tmp_path, **data).validation_set) for data in choices]
     assert sizes == [1, 3, 1]
-    hard = opened(tmp_path, hard_negatives={"cow_(animal)": ["bull"], "cat": ["tiger_cub"]}).look_alikes
+    hard = opened(tmp_path, hard_negatives={"cow_(animal)": ["bull"], "cat": ["tiger_cub"]}).hard_negatives
     assert hard == {"cow animal": ["bull"], "cat": ["tiger cub"]}
 
 
@@ -77,8 +78,8 @@ def truncated(tmp_path):
 
 def test_unreadable_validation_images_are_left_out_before_training(truncated):
     sources = opened(truncated, broken=0.2)
-    assert len(sources.judged) == 5
-    assert sources.judged.faults.counts() == {"image file is unreadable": 1}
+    assert len(sources.validation_set) == 5
+    assert sources.validation_set.faults.counts() == {"image file is unreadable": 1}
     source, count = sources.validation()
     assert sorted(source(index).name for index in range(count)) == [f"{n}.png" for n in (1, 2, 3, 5, 6)]
 
@@ -91,9 +92,9 @@ def test_too_many_unreadable_validation_images_are_refused_before_training(trunc
 def test_only_the_validation_images_in_use_are_read(truncated, monkeypatch):
     seen = list[str]()
     monkeypatch.setattr(subsets, "read_image", lambda path, size: seen.append(path.name))
-    sources = opened(truncated, {"pictures": 2})
-    assert seen == [record.name for record in sources.judged.images[:2]]
-    assert len(sources.judged) == 6
+    sources = opened(truncated, {"images": 2})
+    assert seen == [record.name for record in sources.validation_set.images[:2]]
+    assert len(sources.validation_set) == 6
 
 
 def test_a_validation_file_of_any_name_can_be_given(tmp_path):
@@ -105,6 +106,6 @@ def test_a_validation_file_of_any_name_can_be_given(tmp_path):
         write(tmp_path / name, [image(number) for number in numbers], rows, ["cat"])
     files = {"annotations": "mine.json", "images": "photos", "val_annotations": "checked.json"}
     sources = opened(tmp_path, **files)
-    assert [len(sources.learnt), len(sources.judged)] == [2, 1]
-    assert sources.judged.images[0].path.parent.name == "photos"
-    assert opened(tmp_path, **files, val_images="later").judged.images[0].path.parent.name == "later"
+    assert [len(sources.training_set), len(sources.validation_set)] == [2, 1]
+    assert sources.validation_set.images[0].path.parent.name == "photos"
+    assert opened(tmp_path, **files, val_images="later").validation_set.images[0].path.parent.name == "later"

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from sam3model.losses.dense import DenseMaskLoss, resized
+from sam3model.losses.dense_mask_loss import DenseMaskLoss, resized
 from sam3model.losses.focal import dice_elements, dice_loss, focal_elements, sigmoid_focal_loss
-from sam3model.losses.masks import PointSampler, point_sample
-from sam3model.losses.semantic import instance_to_semantic, segment_miou
+from sam3model.losses.mask_loss import PointSampler, point_sample
+from sam3model.losses.semantic_loss import instance_to_semantic, segment_miou
 from sam3model.ops.boxes import box_area, box_iou, generalized_box_iou, paired_giou, paired_iou
 from tests.losses.reference import Case, names
 
@@ -48,7 +48,7 @@ def test_focal_gradient_is_finite_for_saturated_logits(gamma, target):
 @pytest.mark.parametrize("chunk", [1, 300, 10**6])
 def test_dense_mask_loss_is_the_plain_formula(monkeypatch, gamma, alpha, chunk):
     """The hand-written gradient, in chunks of any size, equals differentiation of the formula in float64."""
-    monkeypatch.setattr("sam3model.losses.dense.CHUNK_ON_CPU", chunk)
+    monkeypatch.setattr("sam3model.losses.dense_mask_loss.CHUNK_ON_CPU", chunk)
     torch.manual_seed(0)
     masks, target = torch.rand(3, 10, 12) > 0.6, torch.tensor([0, 2, 2, 1, 0])
     logits = (3 * torch.randn(5, 5, 6)).requires_grad_()

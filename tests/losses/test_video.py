@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sam3model.losses import Det2TrkAssoc, MultiStepMultiMasksAndIous, TrackerStep, TrackingByDetectionAssoc
-from sam3model.losses.tracker import iou_loss
+from sam3model.losses.tracker_loss import iou_loss
 from tests.losses.reference import Case, names
 
 

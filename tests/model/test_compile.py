@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sam3model.compile import PARTS, compile_model, compile_wrapper, shape_logging_wrapper
+from sam3model.compile import compile_model, compile_wrapper, shape_logging_wrapper
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
 from tests.model.weight_rule import small_config
@@ -60,7 +60,7 @@ def test_compiling_a_model_covers_its_parts_and_keeps_its_names(monkeypatch: pyt
         model = Sam3ImageModel(small_config())
     names = list(model.state_dict())
     assert compile_model(model) is model and list(model.state_dict()) == names
-    assert compiled == [model.get_submodule(part) for part in PARTS]
+    assert compiled == [model.get_submodule(part) for part in Sam3ImageModel.blocks.compiled]
     assert all(type(module).forward is not nn.Module.forward for module in compiled), "each has a forward to compile"
     with pytest.raises(ConfigError, match="no part called 'heart'"):
         compile_model(model, parts=["heart"])

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from sam3model.parse import merge, parse
-from sam3model.training.config import TrainConfig
+from sam3model.training.concept_task import ConceptTask
+from sam3model.training.run import TrainingRun
+from sam3model.training.settings import TrainConfig
 
 TINY_MODEL = {
     "d_model": 32,
@@ -35,8 +37,13 @@ SETTINGS = {
     "schedule": {"kind": "constant", "warmup": 0},
     "ema": {"every": 1},
     "loss": {"classification": {"pad_n_queries": None}},
-    "validation": {"pictures": 2, "batch": 2, "phrases": 3},
+    "validation": {"images": 2, "batch": 2, "phrases": 3},
 }
+
+
+def concept_run(config: TrainConfig) -> TrainingRun:
+    """A run of one process, new or resumed."""
+    return TrainingRun(ConceptTask(config))
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ def overrides(folder: Path) -> list[str]:
     model = yaml.safe_dump(TINY_MODEL, default_flow_style=True, width=1000).strip()
     return [
         "experiment=playground_tiny", f"out={folder}", "name=cli", "budget.minutes=null", "budget.steps=2",
-        "data.workers=1", "validation.pictures=2", "validation.batch=2", "validation.phrases=3", "precision=float32",
+        "data.workers=1", "validation.images=2", "validation.batch=2", "validation.phrases=3", "precision=float32",
         f"stages={stage}", f"model.overrides={model}",
     ]  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_a_run_ends_with_weights_and_a_line_about_them(tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    assert "final.safetensors: 4 pictures" in done.stdout
+    assert "final.safetensors: 4 images" in done.stdout
     assert {"best.safetensors", "final.safetensors", "scalars.jsonl", "step_00000002.pt"} <= {
         path.name for path in (tmp_path / "cli").iterdir()
     }
@@ -78,12 +78,12 @@ def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
         (["model.weights=nowhere.safetensors"], "nowhere.safetensors"),
         (["data=coco", "data.root=nowhere"], "nowhere"),
         (["device=abacus"], "abacus"),
-        (["optim.lr=-1"], "optim.lr is 0 or more, not -1"),
-        (["name=../elsewhere"], "name is the name of one folder"),
-        (["stages=[{size: 40, batch: 2}, {size: 256, batch: 2}]"], "stages.size is a multiple of 64 pixels"),
+        (["optim.lr=-1"], "optim.lr must be 0 or more, not -1"),
+        (["name=../elsewhere"], "name must be the name of one folder"),
+        (["stages=[{size: 40, batch: 2}, {size: 256, batch: 2}]"], "stages.size must be a multiple of 64 pixels"),
         (
             ["check", "stages=[{size: 32}]", "model.overrides.vit={image_size: 32, window: 4}"],
-            "stages.size is 64 pixels",
+            "stages.size must be at least 64 pixels",
         ),
     ],
 )

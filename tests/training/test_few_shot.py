@@ -4,18 +4,18 @@ import pytest
 from PIL import Image
 
 from benchmarks.few_shot import main
-from sam3model.training.run import Run
+from tests.training.conftest import concept_run
 
 
 @pytest.fixture
 def weights(settings):
-    return str(Run(settings(name="first")).export("first.safetensors", {}))
+    return str(concept_run(settings(name="first")).export("first.safetensors", {}))
 
 
 def test_every_shot_and_method_has_a_line_and_the_picture_is_drawn(weights, tmp_path, capsys):
     picture = tmp_path / "before_after.png"
     words = ["--weights", weights, "--shots", "0", "1", "2", "--steps", "1", "--held-out", "2", "--forgetting", "1"]
-    main([*words, "--picture", str(picture), "--set", "precision=float32", "validation.pictures=1"])
+    main([*words, "--picture", str(picture), "--set", "precision=float32", "validation.images=1"])
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
     assert [line[:2] for line in lines[2:]] == [["0", "-"], *([n, m] for n in "12" for m in ("full", "lora"))]
     learnt = {line[1]: line[7] for line in lines[2:]}

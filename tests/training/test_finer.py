@@ -10,8 +10,8 @@ from sam3model.config import DetectorConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import CheckpointError
 from sam3model.parse import merge, parse
-from sam3model.training.config import ModelConfig
 from sam3model.training.finer import halve_patches
+from sam3model.training.settings import ModelConfig
 from sam3model.training.start import initial_model
 from tests.training.conftest import TINY_MODEL
 
@@ -44,6 +44,6 @@ def test_a_run_begins_from_weights_of_larger_patches(coarse, tmp_path):
     config = finer(coarse.config)
     model = initial_model(ModelConfig(weights=str(path)), config)
     torch.testing.assert_close(model.decoder.state_dict(), coarse.decoder.state_dict())
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="does not have the shape"):
         initial_model(ModelConfig(weights=str(path)), parse(DetectorConfig, merge(TINY_MODEL, {
             "d_model": 64, "vit": {"patch_size": 8}, "text": {"context_length": 16}})))  # fmt: skip

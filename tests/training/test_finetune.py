@@ -15,21 +15,22 @@ from sam3model.errors import ConfigError
 from sam3model.image import Sam3ImagePredictor
 from sam3model.layers.attention import MultiheadAttention
 from sam3model.text import Tokenizer
-from sam3model.training import run as run_module
 from sam3model.training.lora import LoraConfig, add_adapters, plain_model, plain_state
-from sam3model.training.run import Run
-from sam3model.training.step import detect
+from sam3model.training.passes import MultiPassModel, detect
+from sam3model.training.run import TrainingRun
+from sam3model.training.stop_signal import StopSignal
 from sam3model.training.validate import validate
 from tests.data.annotated_sets import SIZE, small_coco
+from tests.training.conftest import concept_run
 
 
 @pytest.fixture
 def weights(settings):
     """The path of weights that a first run wrote."""
-    return str(Run(settings(name="first")).export("first.safetensors", {}))
+    return str(concept_run(settings(name="first")).export("first.safetensors", {}))
 
 
-def moved(run: Run, start: nn.Module) -> set[str]:
+def moved(run: TrainingRun, start: nn.Module) -> set[str]:
     """The parts of the model that differ from where the run began, adapters added in."""
     before = start.state_dict()
     return {
@@ -39,9 +40,9 @@ def moved(run: Run, start: nn.Module) -> set[str]:
     }
 
 
-def step_through(config) -> Run:
-    run = Run(config)
-    for batch in run.batches(run_module.StopSignal()):
+def step_through(config) -> TrainingRun:
+    run = concept_run(config)
+    for batch in run.batches(StopSignal()):
         run.step(batch)
     return run
 
@@ -78,18 +79,25 @@ def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp
     model = {"preset": None, "weights": weights, "overrides": {}, "lora": lora}
     data, optim = {"source": "coco", "root": str(root)}, {"lr": 3e-3}
     run = step_through(settings(model=model, data=data, optim=optim, budget={"steps": 20}))
-    judged, (held_out, count) = run.artefact(), run.sources.validation()
+    judged, (held_out, count) = run.artefact(), run.task.sources.validation()
     tokenize = CachedTokenizer(Tokenizer(judged.config.text.context_length))
     (batch,) = batches(Sam3ImageDataset(held_out), tokenize, batch=count, images=count)
     full_size = torch.zeros(len(batch.targets), *SIZE[::-1], dtype=torch.bool)  # found masks take the size of true ones
     batch = replace(batch, targets=replace(batch.targets, masks=full_size))
-    said = detect(judged, batch, torch.float32)
+    network = MultiPassModel(judged).eval()
+    (said,) = detect(network, batch, torch.float32)
     scores = scores_of(said.main.logits, said.presence).flatten().sort().values
     threshold = scores[len(scores) // 2 :][:2].mean().item()  # half of them are above
     seen = validate(
-        judged, run.loss, [batch], threshold=threshold, precision=run.precision, nms=judged.config.nms, examples=99
+        network,
+        run.task.criterion,
+        [batch],
+        threshold=threshold,
+        precision=run.task.precision,
+        nms=judged.config.nms,
+        examples=99,
     )
-    assert any(0.01 < mask.mean() < 0.99 for example in seen.examples for mask in example.found)
+    assert any(0.01 < mask.mean() < 0.99 for example in seen.examples for mask in example.predicted)
     native = run.export("best.safetensors", {})
     save_official(load(native), tmp_path / "official.pt")
     save_transformers(load(native), tmp_path / "transformers")
@@ -99,8 +107,8 @@ def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp
         encoded = [predictor.encode(Image.open(pictures[name])) for name in batch.names]
         for picture, phrase, example in zip(batch.image_index, batch.phrases, seen.examples, strict=True):
             (found,) = predictor.predict(encoded[picture], [phrase], threshold=threshold)
-            assert found.masks.shape == example.found.shape
-            assert (found.masks != example.found).mean() < 1e-3 if len(found) else True
+            assert found.masks.shape == example.predicted.shape
+            assert (found.masks != example.predicted).mean() < 1e-3 if len(found) else True
 
 
 def test_adapters_add_up_exactly_and_begin_as_nothing(settings):
@@ -129,7 +137,7 @@ def test_attention_projections_have_adapters_too():
 
 
 def test_the_artefact_shares_nothing_with_the_run(settings):
-    run = Run(settings())
+    run = concept_run(settings())
     artefact = plain_model(run.model)
     before = artefact.decoder.query_embed.weight.clone()
     with torch.no_grad():
@@ -140,28 +148,28 @@ def test_the_artefact_shares_nothing_with_the_run(settings):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"frozen": ["visoin."]}, r"no parameter begins with 'visoin\.'; the parts are vision\., "),
-        ({"frozen": [f"{part}." for part in EVERYTHING]}, "nothing is left to train"),
-        ({"lora": {"patterns": ["encoder.*"]}}, r"no projection or table of embeddings is called 'encoder\.\*'"),
+        ({"frozen": ["visoin."]}, r"no parameter starts with 'visoin\.'; the parts of the model are vision\., "),
+        ({"frozen": [f"{part}." for part in EVERYTHING]}, "no parameter is left to train"),
+        ({"lora": {"patterns": ["encoder.*"]}}, r"'encoder\.\*' matches no linear layer, attention"),
         ({"preset": None}, "give a preset or weights"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_refused(settings, model, message):
     with pytest.raises(ConfigError, match=message):
-        Run(settings(model=model))
+        concept_run(settings(model=model))
 
 
 def test_the_size_judged_is_the_size_that_answers(settings):
-    with pytest.raises(ConfigError, match="the last one has 32 pixels, but the model answers at 64"):
-        Run(settings(stages=[{"size": 32, "batch": 2}]))
-    assert Run(settings(stages=[{"size": 0, "batch": 2}])).config.stages[0].size == 64
+    with pytest.raises(ConfigError, match="the last stage trains at 32 pixels, but the model is used at 64"):
+        concept_run(settings(stages=[{"size": 32, "batch": 2}]))
+    assert concept_run(settings(stages=[{"size": 0, "batch": 2}])).config.stages[0].size == 64
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])
 def test_checkpointing_changes_no_loss(settings, lora):
     losses = []
     for name, checkpointing in (("plain", False), ("recomputed", True)):
-        run = Run(settings(name=name, model={"checkpointing": checkpointing, "lora": lora}))
-        stream = run.batches(run_module.StopSignal())
+        run = concept_run(settings(name=name, model={"checkpointing": checkpointing, "lora": lora}))
+        stream = run.batches(StopSignal())
         losses.append([run.step(next(stream)).loss for _ in range(3)])
     assert losses[0] == losses[1]

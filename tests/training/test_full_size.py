@@ -13,14 +13,16 @@ ROOT = Path(__file__).parents[2]
 MOST = 24 * 2**30
 WORDS = [
     "model=sam3", "model.checkpointing=true", "ema.decay=0", "data.workers=0", "budget.steps=1", "threads=2",
-    "stages=[{size: 0, batch: 1, phrases: 2, outlined: 2, mask_stride: 4}]",
+    "stages=[{size: 0, batch: 1, phrases: 2, mask_phrases: 2, mask_stride: 4}]",
 ]  # fmt: skip
 STEP = """
 import sys
-from sam3model.training.run import Run, StopSignal
+from sam3model.training.concept_task import ConceptTask
+from sam3model.training.run import TrainingRun
+from sam3model.training.stop_signal import StopSignal
 from train.app import settings
 
-run = Run(settings(sys.argv[1:]))
+run = TrainingRun(ConceptTask(settings(sys.argv[1:])))
 for batch in run.batches(StopSignal()):
     outcome = run.step(batch)
 assert outcome.bad is None, outcome.bad

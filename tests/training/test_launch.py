@@ -75,7 +75,7 @@ def test_a_sweep_is_every_choice_with_every_other_one():
         (["optim.lrr=1", LOCAL], "did you mean 'lr'?"),
         (["seed=1", "hydra.launcher.nodez=2", LOCAL], "hydra.launcher.nodez"),
         (["seed=1", "hydra/launcher=basic"], "choose slurm, submitit_slurm or submitit_local"),
-        (["seed=1,2", LOCAL], "two jobs of a sweep would share a folder"),
+        (["seed=1,2", LOCAL], "two jobs of the sweep would write to the same folder"),
         (["seed=[1", LOCAL], "at input '[1'"),
     ],
 )
@@ -88,7 +88,7 @@ def test_bad_settings_are_one_line_before_anything_is_submitted(words, message, 
 
 def test_without_slurm_or_the_plugin_it_says_what_to_do(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(ConfigError, match="no Slurm here"):
+    with pytest.raises(ConfigError, match="Slurm is missing"):
         launch(["seed=1"])
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'sam3agent\[slurm\]'"):

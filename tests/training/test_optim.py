@@ -8,8 +8,8 @@ import torch
 
 from sam3model.build import build
 from sam3model.errors import ConfigError
-from sam3model.training.config import CurriculumStage, OptimConfig, ScheduleConfig
 from sam3model.training.optim import parameter_groups
+from sam3model.training.run_settings import OptimConfig, ScheduleConfig, StageConfig
 from sam3model.training.schedule import factor, stage_at
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "goldens" / "optim.json").read_text())
@@ -57,7 +57,7 @@ def test_every_parameter_has_the_official_rate_and_decay():
 def test_rates_of_parts_that_the_model_has_not_are_refused(prefix, right):
     with torch.device("meta"):
         model = build("sam3_tiny").detector
-    with pytest.raises(ConfigError, match=rf"^optim\.rates: no parameter begins with '{prefix}'{right}") as refusal:
+    with pytest.raises(ConfigError, match=rf"^optim\.rates: no parameter starts with '{prefix}'{right}") as refusal:
         parameter_groups(model, OptimConfig(rates={"vision.": 1e-4, prefix: 1e-3}))
     assert "\n" not in str(refusal.value)
 
@@ -86,5 +86,5 @@ def test_cosine_warms_up_and_ends_at_its_final_share():
 
 
 def test_stages_take_their_shares_of_the_budget():
-    stages = (CurriculumStage(share=1), CurriculumStage(share=3))
+    stages = (StageConfig(fraction=1), StageConfig(fraction=3))
     assert [stage_at(stages, progress) for progress in (0, 0.2499, 0.25, 0.99, 1.0)] == [0, 0, 1, 1, 1]

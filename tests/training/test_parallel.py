@@ -12,6 +12,7 @@ import yaml
 from sam3model.checkpoint import load
 from sam3model.errors import ConfigError
 from sam3model.parse import merge
+from sam3model.training.concept_task import ConceptTask
 from sam3model.training.parallel import World
 from sam3model.training.run import train
 from tests.training.conftest import SETTINGS
@@ -21,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 CHANGES = {
     "seed": 3,
     "budget": {"steps": 3}, "optim": {"lr": 1e-3, "clip": 1.0},
-    "validation": {"pictures": 1}, "stages": [{"size": 64, "batch": 4, "phrases": 6, "mask_stride": 4}],
-    "data": {"exemplars": 1.0}, "interactive": {"rounds": 1, "share": 0.2, "threshold": 0.2},
+    "validation": {"images": 1}, "stages": [{"size": 64, "batch": 4, "phrases": 6, "mask_stride": 4}],
+    "data": {"exemplars": 1.0}, "interactive": {"rounds": 1, "fraction": 0.2, "threshold": 0.2},
 }  # fmt: skip
 
 
@@ -58,8 +59,8 @@ def launch(words: list[str]) -> None:
 
 def test_two_processes_judge_as_one(tmp_path):
     words = ["optim.lr=0", "budget.steps=1", "log_every=1"]  # the weights stay those of the seed, to the last bit
-    words += ["validation={pictures: 5, batch: 2, phrases: 3, threshold: 0.0, examples: 4}"]
-    train(settings(words_of(tmp_path, *words)))
+    words += ["validation={images: 5, batch: 2, phrases: 3, threshold: 0.0, examples: 4}"]
+    train(settings(words_of(tmp_path, *words)), ConceptTask)
     launch(words_of(tmp_path, *words, "name=two"))
     alone, together = (
         json.loads((tmp_path / name / "scalars.jsonl").read_text().splitlines()[-1]) for name in ("test", "two")
@@ -79,14 +80,14 @@ def test_every_process_takes_chunks_of_whole_pictures(batch, accumulate, share):
     if share:
         assert world.share(batch, accumulate) == share
         return
-    with pytest.raises(ConfigError, match=f"batch of {batch} pictures cannot be split among 2 processes") as error:
+    with pytest.raises(ConfigError, match=f"stages.batch {batch} cannot be split evenly among 2 processes") as error:
         world.share(batch, accumulate)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_two_processes_have_the_loss_curve_of_one(tmp_path, parallel):
-    train(settings(words_of(tmp_path)))
+    train(settings(words_of(tmp_path)), ConceptTask)
     launch(words_of(tmp_path, f"parallel={parallel}", f"name={parallel}"))
     alone, together = tmp_path / "test", tmp_path / parallel
     assert curve(together) == pytest.approx(curve(alone), rel=1e-4)
@@ -112,7 +113,7 @@ def test_two_processes_go_on_where_they_were_stopped(tmp_path, parallel):
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_two_processes_train_adapters_as_one(tmp_path, parallel):
     adapters = "model.lora={rank: 2, alpha: 4.0}"
-    train(settings(words_of(tmp_path, adapters)))
+    train(settings(words_of(tmp_path, adapters)), ConceptTask)
     launch(words_of(tmp_path, adapters, f"parallel={parallel}", f"name={parallel}"))
     alone, together = tmp_path / "test", tmp_path / parallel
     assert curve(together) == pytest.approx(curve(alone), rel=1e-4)

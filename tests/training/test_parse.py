@@ -7,7 +7,8 @@ import pytest
 
 from sam3model.errors import ConfigError
 from sam3model.parse import parse
-from sam3model.training.config import TrainConfig, to_dict
+from sam3model.training.run_settings import to_dict
+from sam3model.training.settings import TrainConfig
 
 
 def test_plain_values_survive_a_round_trip():
@@ -24,13 +25,13 @@ def test_plain_values_survive_a_round_trip():
         ({"loss": {"masks": {"dice_wait": 1}}}, r"'loss\.masks\.dice_wait'; did you mean 'dice_weight'\?"),
         ({"optim": {"lr": "fast"}}, r"optim\.lr: .*'fast'"),
         ({"budget": {"steps": 3, "minutes": 1}}, "either steps or minutes"),
-        ({"optim": {"accumulate": 3}}, "does not divide"),
+        ({"optim": {"accumulate": 3}}, r"stages\.batch 8 must be a multiple of optim\.accumulate 3"),
         ({"stages": []}, "at least one"),
-        ({"stages": [{"size": 64, "mask_stride": 3}]}, r"stages\.mask_stride 3 does not divide a size of 64 pixels"),
-        ({"stages": [{"size": 64, "mask_stride": 128}]}, "does not divide"),
+        ({"stages": [{"size": 64, "mask_stride": 3}]}, r"stages\.size 64 must be a multiple of stages\.mask_stride 3"),
+        ({"stages": [{"size": 64, "mask_stride": 128}]}, "must be a multiple of stages.mask_stride 128"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line(values, message):
+def test_invalid_settings_are_refused_in_one_line(values, message):
     with pytest.raises(ConfigError, match=message) as error:
         parse(TrainConfig, values)
     assert "\n" not in str(error.value)
@@ -51,7 +52,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(values, message):
         ("optim", "accumulate", 0, "above 0"),
         ("data", "workers", -1, "0 or more"),
         ("data", "prefetch", 0, "above 0"),
-        ("data", "pictures", 0, "above 0"),
+        ("data", "max_images", 0, "above 0"),
         ("data", "held_out", 1.5, "from 0 to 1"),
         ("interactive", "boxes", -0.5, "from 0 to 1"),
         ("schedule", "timescale", 0, "above 0"),
@@ -66,33 +67,33 @@ def test_what_cannot_be_meant_is_refused_in_one_line(values, message):
         ("validation", "threshold", 2.0, "from 0 to 1"),
     ],
 )
-def test_numbers_beyond_their_limits_are_refused_by_their_key(table, key, wrong, allowed):
+def test_values_out_of_range_are_refused_by_their_key(table, key, wrong, allowed):
     values = {table: {key: wrong}} if table else {key: wrong}
     shown = wrong[wrong.index(max(wrong))] if isinstance(wrong, list) else wrong
     where = f"{table}.{key}" if table else key
-    with pytest.raises(ConfigError, match=f"^{re.escape(where)} is {allowed}, not {shown}$"):
+    with pytest.raises(ConfigError, match=f"^{re.escape(where)} must be {allowed}, not {shown}$"):
         parse(TrainConfig, values)
 
 
-def test_nothing_and_no_limit_stay_allowed():
-    settings = parse(TrainConfig, {"optim": {"lr": 0.0, "clip": None}, "data": {"pictures": None, "negatives": 0.0}})
+def test_zero_and_null_are_allowed_where_they_mean_something():
+    settings = parse(TrainConfig, {"optim": {"lr": 0.0, "clip": None}, "data": {"max_images": None, "negatives": 0.0}})
     assert settings.optim.lr == 0
-    with pytest.raises(ConfigError, match=r"optim\.rates: that of 'text\.' is 0 or more, not -1"):
+    with pytest.raises(ConfigError, match=r"optim\.rates: the rate of 'text\.' must be 0 or more, not -1"):
         parse(TrainConfig, {"optim": {"rates": {"vision.": 0.0, "text.": -1.0}}})
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp", "a\0b", "a\\b"])
-def test_a_run_is_called_as_one_folder_can_be(name):
-    with pytest.raises(ConfigError, match=r"^name is the name of one folder"):
+def test_the_name_of_a_run_must_name_one_folder(name):
+    with pytest.raises(ConfigError, match=r"^name must be the name of one folder"):
         parse(TrainConfig, {"name": name})
     assert parse(TrainConfig, {"name": "lr_1e-4, größer"}).name
 
 
 def test_sizes_fit_the_model():
     config = parse(TrainConfig, {"stages": [{"size": 40, "mask_stride": 4}, {"size": 0, "mask_stride": 4}]})
-    with pytest.raises(ConfigError, match=r"^stages\.size is a multiple of 64 pixels for this model, not 40$"):
+    with pytest.raises(ConfigError, match=r"^stages\.size must be a multiple of 64 pixels for this model, not 40$"):
         config.sized(64, 64)
-    with pytest.raises(ConfigError, match=r"stages\.mask_stride 4 does not divide a size of 70"):
+    with pytest.raises(ConfigError, match=r"stages\.size 70 must be a multiple of stages\.mask_stride 4"):
         config.sized(70)
 
 

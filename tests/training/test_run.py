@@ -16,33 +16,33 @@ from sam3model.checkpoint import load
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
 from sam3model.data.playground_source import PlaygroundSource
 from sam3model.errors import ConfigError, InputError, OutputError, TrainingError
-from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
-from sam3model.training.config import BudgetConfig
-from sam3model.training.report import Report
-from sam3model.training.run import Run, StopSignal, train
+from sam3model.training.concept_task import ConceptTask
+from sam3model.training.run import TrainingRun, train
+from sam3model.training.run_settings import BudgetConfig
 from sam3model.training.state import Progress, StateFolder, random_state, restore_random
 from sam3model.training.step import train_step
+from sam3model.training.stop_signal import StopSignal
+from sam3model.training.training_log import TrainingLog
 from sam3model.training.validate import Validation
+from tests.training.conftest import concept_run
 
 METRICS = {"loss": 1.0, "cgF1": 0.5, "IL_MCC": 0.5, "positive_micro_F1": 0.5, "mean_IoU": 0.5, "AP": 0.5}
 
 
 def losses_of(config, steps):
     """Losses of the next `steps` steps of a run that is new or resumed, and the run."""
-    run = Run(config)
+    run = concept_run(config)
     stream = run.batches(StopSignal())
     return [run.step(next(stream)).loss for _ in range(steps)], run
 
 
 def test_four_scenes_are_learnt_by_heart(settings):
     config = settings(optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})  # whose pairs, and so whose loss, grow with success
-    run = Run(config)
+    run = concept_run(config)
     source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
     (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, images=4)
-    losses = [
-        train_step(run.model, Sam3LossWrapper(config.loss), run.optimizer, batch, config.optim).loss for _ in range(60)
-    ]
+    losses = [train_step(run.network, run.task, run.optimizer, batch, config.optim).loss for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -90,20 +90,20 @@ def test_a_full_disk_costs_scalars_and_pictures_but_no_training(settings, monkey
     def full(*_: object) -> None:
         raise OutputError("cannot write it: No space left on device")
 
-    class Full(Report):
+    class Full(TrainingLog):
         def __init__(self, folder: Path, since: int) -> None:
             super().__init__(folder, since)
             self.file.close()
             self.file = Path("/dev/full").open("a")  # noqa: SIM115
 
-    monkeypatch.setattr("sam3model.training.run.save_panel", full)
-    monkeypatch.setattr("sam3model.training.run.Report", Full)
-    assert train(settings(budget={"steps": 2})).status == "finished"
+    monkeypatch.setattr("sam3model.training.concept_task.save_panel", full)
+    monkeypatch.setattr("sam3model.training.run.TrainingLog", Full)
+    assert train(settings(budget={"steps": 2}), ConceptTask).status == "finished"
     assert "No space left" in caplog.text
 
 
 def test_scalars_are_json_whatever_they_are(tmp_path):
-    with Report(tmp_path, 0) as report:
+    with TrainingLog(tmp_path, 0) as report:
         report.scalars(1, {"loss": math.nan, "grad_norm": math.inf, "bad": "loss of a.png"})
     (line,) = (tmp_path / "scalars.jsonl").read_text().splitlines()
     assert json.loads(line, parse_constant=pytest.fail) == {
@@ -112,7 +112,7 @@ def test_scalars_are_json_whatever_they_are(tmp_path):
 
 
 def test_tensorboard_gets_the_same_scalars(tmp_path):
-    with Report(tmp_path, 0) as report:
+    with TrainingLog(tmp_path, 0) as report:
         report.scalars(1, {"loss": 2.5, "bad": None})
         report.scalars(2, {"loss": 1.5, "bad": None})
     events = EventAccumulator(str(tmp_path)).Reload()
@@ -121,11 +121,11 @@ def test_tensorboard_gets_the_same_scalars(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_refused(settings):
     with pytest.raises(ConfigError, match="out: cannot make the folder /dev/null/runs"):
-        Run(settings(out="/dev/null/runs"))
+        concept_run(settings(out="/dev/null/runs"))
 
 
 def test_a_non_finite_loss_changes_no_weight_and_names_the_samples(settings):
-    run = Run(settings())
+    run = concept_run(settings())
     batch = next(run.batches(StopSignal()))
     batch.pixels[0, 0, 0, 0] = torch.nan
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
@@ -145,23 +145,23 @@ def test_bad_steps_in_a_row_stop_the_run_with_its_state_saved(settings, monkeypa
 
     monkeypatch.setattr(PlaygroundSource, "__call__", broken)
     with pytest.raises(TrainingError, match="2 non-finite steps in a row"):
-        train(config)
+        train(config, ConceptTask)
     with pytest.raises(TrainingError, match="2 non-finite steps in a row"):
-        train(config)  # two more, not one
-    assert StateFolder(Run(config).folder, 1).load()[0].bad_steps == 4
+        train(config, ConceptTask)  # two more, not one
+    assert StateFolder(concept_run(config).folder, 1).load()[0].bad_steps == 4
 
 
 def test_a_run_from_weights_is_in_float32_with_the_dropout_of_its_config(settings):
-    weights = train(settings(budget={"steps": 1})).weights
-    run = Run(settings(name="tuned", model={"weights": str(weights), "overrides": {"dropout": 0.2}}))
+    weights = train(settings(budget={"steps": 1}), ConceptTask).weights
+    run = concept_run(settings(name="tuned", model={"weights": str(weights), "overrides": {"dropout": 0.2}}))
     assert {parameter.dtype for parameter in run.model.parameters()} == {torch.float32}
     assert run.model.config.dropout == 0.2
 
 
 def test_a_state_of_another_model_is_refused_in_one_line(settings):
-    Run(settings()).save()
+    concept_run(settings()).save()
     with pytest.raises(ConfigError, match=r"decoder.queries=8, not 9: choose another name") as refusal:
-        Run(settings(model={"overrides": {"decoder": {"queries": 9}}}))
+        concept_run(settings(model={"overrides": {"decoder": {"queries": 9}}}))
     assert "\n" not in str(refusal.value)
 
 
@@ -170,17 +170,17 @@ def test_a_state_of_another_model_is_refused_in_one_line(settings):
     [({"seed": 1}, "seed=0, not 1"), ({"data": {"negatives": 0.1}}, "data.negatives=0.4, not 0.1")],
 )
 def test_a_state_that_learnt_something_else_is_refused(settings, changes, said):
-    Run(settings()).save()
+    concept_run(settings()).save()
     with pytest.raises(ConfigError, match=said):
-        Run(settings(**changes))
+        concept_run(settings(**changes))
 
 
 def test_settings_changed_since_hold_for_the_resumed_run(settings):
     _, run = losses_of(settings(), 2)
     run.save()
     rates = {"vision.": 1e-5}
-    resumed = Run(settings(optim={"lr": 1e-6, "rates": rates, "weight_decay": 0.3}, data={"workers": 1}))
-    fresh = Run(settings(name="fresh", optim={"lr": 1e-6, "rates": rates, "weight_decay": 0.3}))
+    resumed = concept_run(settings(optim={"lr": 1e-6, "rates": rates, "weight_decay": 0.3}, data={"workers": 1}))
+    fresh = concept_run(settings(name="fresh", optim={"lr": 1e-6, "rates": rates, "weight_decay": 0.3}))
     for ours, theirs in zip(resumed.optimizer.param_groups, fresh.optimizer.param_groups, strict=True):
         assert {**ours, "params": 0} == {**theirs, "params": 0}
     before, after = (
@@ -192,9 +192,9 @@ def test_settings_changed_since_hold_for_the_resumed_run(settings):
 
 def test_a_run_that_begins_anew_leaves_nothing_of_the_old_one(settings):
     config = settings(budget={"steps": 3})
-    train(config)
-    train(replace(config, resume=False, budget=BudgetConfig(steps=1)))
-    run = Run(config)
+    train(config, ConceptTask)
+    train(replace(config, resume=False, budget=BudgetConfig(steps=1)), ConceptTask)
+    run = concept_run(config)
     assert run.progress.step == 1
     assert [path.name for path in run.folder.glob("step_*")] == ["step_00000001.pt"]
     assert [path.name for path in run.folder.glob("panels/*")] == ["step_00000001.png"]
@@ -204,7 +204,7 @@ def test_a_run_that_begins_anew_leaves_nothing_of_the_old_one(settings):
 def test_the_best_weights_survive_worse_ones_in_an_extended_run(settings, monkeypatch):
     def judged_as(value: float) -> None:
         monkeypatch.setattr(
-            "sam3model.training.run.validate", lambda *_, **__: Validation(dict(METRICS, cgF1=value), ())
+            "sam3model.training.concept_task.validate", lambda *_, **__: Validation(dict(METRICS, cgF1=value), ())
         )
 
     def best() -> float:
@@ -214,15 +214,15 @@ def test_the_best_weights_survive_worse_ones_in_an_extended_run(settings, monkey
     folder = None
     for steps, value, kept in ((1, 0.5, 0.5), (2, 0.2, 0.5), (3, 0.7, 0.7), (4, math.nan, 0.7)):
         judged_as(value)
-        folder = train(settings(budget={"steps": steps})).weights.parent
+        folder = train(settings(budget={"steps": steps}), ConceptTask).weights.parent
         assert best() == kept
 
 
 def test_weights_that_are_not_finite_are_no_result(settings, monkeypatch):
     metrics = dict(METRICS, loss=math.nan)
-    monkeypatch.setattr("sam3model.training.run.validate", lambda *_, **__: Validation(metrics, ()))
+    monkeypatch.setattr("sam3model.training.concept_task.validate", lambda *_, **__: Validation(metrics, ()))
     with pytest.raises(TrainingError, match="lower the learning rate"):
-        train(settings(budget={"steps": 1}))
+        train(settings(budget={"steps": 1}), ConceptTask)
 
 
 def test_a_run_killed_while_it_writes_goes_on_from_the_state_before(settings, monkeypatch):
@@ -238,13 +238,13 @@ def test_a_run_killed_while_it_writes_goes_on_from_the_state_before(settings, mo
 
     monkeypatch.setattr(torch, "save", killed)
     if not (child := os.fork()):
-        train(config)
+        train(config, ConceptTask)
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     monkeypatch.setattr(torch, "save", write)
     folder = Path(config.out) / config.name
     assert list(folder.glob(".step_*"))
-    assert train(config).status == "finished"
+    assert train(config, ConceptTask).status == "finished"
     lines = [json.loads(line) for line in (folder / "scalars.jsonl").read_text().splitlines()]
     assert [line["loss"] for line in lines if "loss" in line] == whole
     assert not list(folder.glob(".step_*"))
@@ -252,12 +252,12 @@ def test_a_run_killed_while_it_writes_goes_on_from_the_state_before(settings, mo
 
 def test_a_run_that_is_often_stopped_is_validated_all_the_same(settings):
     config = settings(validation={"every_minutes": 25})
-    run = Run(config)
+    run = concept_run(config)
     for minutes in (10, 20):
         run.progress.seconds = 60.0 * minutes
         assert not run.due("validation", 25)
         run.save()
-        run = Run(config)
+        run = concept_run(config)
     run.progress.seconds = 60.0 * 26
     assert run.due("validation", 25)
     assert not run.due("validation", 25)
@@ -265,42 +265,43 @@ def test_a_run_that_is_often_stopped_is_validated_all_the_same(settings):
 
 def test_an_unknown_device_is_refused(settings):
     with pytest.raises(InputError, match="no device is called 'abacus'"):
-        Run(settings(device="abacus"))
+        concept_run(settings(device="abacus"))
 
 
 def test_sigterm_saves_and_the_same_config_finishes(settings, monkeypatch):
     config = settings(budget={"steps": 3})
-    step = Run.step
+    step = TrainingRun.step
 
-    def killed_after_first(run: Run, batch):
+    def killed_after_first(run: TrainingRun, batch):
         os.kill(os.getpid(), signal.SIGTERM)
         return step(run, batch)
 
-    monkeypatch.setattr(Run, "step", killed_after_first)
-    assert train(config).status == "stopped"
-    monkeypatch.setattr(Run, "step", step)
-    result = train(config)
+    monkeypatch.setattr(TrainingRun, "step", killed_after_first)
+    assert train(config, ConceptTask).status == "stopped"
+    monkeypatch.setattr(TrainingRun, "step", step)
+    result = train(config, ConceptTask)
     assert (result.status, result.progress.step) == ("finished", 3)
     lines = [json.loads(line) for line in (result.weights.parent / "scalars.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
 
 
 def test_a_scheduler_may_signal_as_often_as_it_likes_and_the_run_saves_and_says_so(settings, monkeypatch):
-    step = Run.step
+    step = TrainingRun.step
 
-    def preempted(run: Run, batch):
+    def preempted(run: TrainingRun, batch):
         for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGTERM):
             os.kill(os.getpid(), number)
         return step(run, batch)
 
-    monkeypatch.setattr(Run, "step", preempted)
+    monkeypatch.setattr(TrainingRun, "step", preempted)
     config = settings(budget={"steps": 3})
-    assert train(config).status == "preempted"
-    assert StateFolder(Run(config).folder, 1).load()[0].step == 1
+    assert train(config, ConceptTask).status == "preempted"
+    assert StateFolder(concept_run(config).folder, 1).load()[0].step == 1
 
 
 def test_without_averages_the_artefact_is_the_model_as_it_is(settings):
-    result, run = (what(settings(ema={"decay": 0.0})) for what in (train, Run))
+    config = settings(ema={"decay": 0.0})
+    result, run = train(config, ConceptTask), concept_run(config)
     assert not run.ema.average
     for name, value in load(result.weights).detector.state_dict().items():
         torch.testing.assert_close(value.float(), run.model.state_dict()[name].half().float())
@@ -310,7 +311,7 @@ def test_without_averages_the_artefact_is_the_model_as_it_is(settings):
 def test_averages_turned_on_or_off_begin_with_the_resumed_weights(settings, before, after):
     _, run = losses_of(settings(ema={"decay": before}), 2)
     run.save()
-    resumed = Run(settings(ema={"decay": after}))
+    resumed = concept_run(settings(ema={"decay": after}))
     assert resumed.progress.step == 2
     assert bool(resumed.ema.average) == bool(after)
     with resumed.ema.applied_to(resumed.model) as lent:
@@ -318,7 +319,7 @@ def test_averages_turned_on_or_off_begin_with_the_resumed_weights(settings, befo
 
 
 def test_lending_the_averages_changes_neither_them_nor_the_weights(settings):
-    run = Run(settings())
+    run = concept_run(settings())
     run.step(next(run.batches(StopSignal())))
     average, own = (
         {name: value.clone() for name, value in state.items()} for state in (run.ema.average, run.model.state_dict())
@@ -350,15 +351,15 @@ def test_a_state_of_a_gpu_is_resumed_on_a_processor():
 
 def test_the_artefact_is_half_precision_averages_with_config_and_record(settings):
     config = settings()
-    result = train(config)
+    result = train(config, ConceptTask)
     with safe_open(result.weights, "pt") as file:
         record = json.loads(file.metadata()["training"])
         dtypes = {file.get_tensor(name).dtype for name in file.keys()}  # noqa: SIM118
     assert dtypes == {torch.float16}
-    assert record["progress"]["pictures"] == 8
+    assert record["progress"]["samples"] == 8
     assert record["settings"]["name"] == "test"
     assert record["metrics"].keys() >= {"cgF1", "IL_MCC", "loss"}
-    model, run = load(result.weights).detector, Run(config)
+    model, run = load(result.weights).detector, concept_run(config)
     assert model.config == config.model.resolve()
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value.float(), run.ema.average[name].half().float())
@@ -366,7 +367,7 @@ def test_the_artefact_is_half_precision_averages_with_config_and_record(settings
 
 def test_a_budget_of_minutes_is_used_up_and_decays_to_its_end(settings):
     config = replace(settings(schedule={"kind": "cosine", "final": 0.0}), budget=BudgetConfig(minutes=0.02))
-    run = Run(config)
+    run = concept_run(config)
     rates = []
     for batch in run.batches(StopSignal()):
         rates.append(run.rate)
@@ -374,3 +375,18 @@ def test_a_budget_of_minutes_is_used_up_and_decays_to_its_end(settings):
     assert len(rates) > 1
     assert rates == sorted(rates, reverse=True)
     assert run.done >= 1
+
+
+def test_a_state_with_the_key_names_of_older_versions_is_resumed(settings):
+    config = settings(data={"max_images": 3})
+    _, run = losses_of(config, 2)
+    run.save()
+    (path,) = run.folder.glob("step_*.pt")
+    parts = torch.load(path, weights_only=True)
+    parts["progress"]["pictures"] = parts["progress"].pop("samples")
+    old = json.loads(parts["config"])
+    old["data"]["pictures"] = old["data"].pop("max_images")
+    torch.save(parts | {"config": json.dumps(old)}, path)
+    assert concept_run(config).progress.samples == 4
+    with pytest.raises(ConfigError, match=r"data\.max_images=3, not 5: choose another name"):
+        concept_run(settings(data={"max_images": 5}))

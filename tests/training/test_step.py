@@ -9,10 +9,10 @@ from sam3model.data.playground_source import PlaygroundSource
 from sam3model.data.queries import collate, split
 from sam3model.errors import ConfigError
 from sam3model.text import Tokenizer
-from sam3model.training.config import OptimConfig
 from sam3model.training.ema import Ema
-from sam3model.training.run import Run
+from sam3model.training.run_settings import OptimConfig
 from sam3model.training.step import clip_gradients, train_step
+from tests.training.conftest import concept_run
 
 SCENES = PlaygroundSource("train", size=64, phrases=3, mask_stride=4)
 
@@ -24,11 +24,11 @@ def batch_of(*numbers: int):
 @pytest.fixture
 def gradient(settings):
     """A function that gives the loss and all gradients of a batch in so many chunks."""
-    run = Run(settings(loss={"scale_by_find_batch_size": False}))
+    run = concept_run(settings(loss={"scale_by_find_batch_size": False}))
     still = torch.optim.SGD(run.model.parameters(), lr=0.0)
 
     def of(batch, chunks: int) -> tuple[float, torch.Tensor]:
-        said = train_step(run.model, run.loss, still, batch, OptimConfig(clip=None, accumulate=chunks))
+        said = train_step(run.network, run.task, still, batch, OptimConfig(clip=None, accumulate=chunks))
         assert said.bad is None
         given = [torch.zeros_like(value) if value.grad is None else value.grad for value in run.model.parameters()]
         return said.loss, torch.cat([value.flatten() for value in given])

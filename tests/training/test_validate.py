@@ -13,7 +13,7 @@ from sam3model.data.playground_source import PlaygroundSource
 from sam3model.losses.terms import LossTerms
 from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
-from sam3model.training.metric import judgement
+from sam3model.training.best_metric import default_metric
 from sam3model.training.panel import Example, draw_panel, paint, save_panel
 from sam3model.training.validate import validate
 from tests.data.annotated_sets import boxes_only, one_class, small_coco
@@ -34,7 +34,7 @@ class Oracle(torch.nn.Module):
         masks = truth.padded(truth.masks * 20.0 - 10, -10)
         masks = torch.cat((masks, masks.new_full((truth.prompts, 12 - masks.shape[1], *masks.shape[2:]), -10)), 1)
         presence = torch.where(truth.num_boxes > 0, 9.0, -9.0)
-        return Detections(QueryOutputs(logits, boxes + self.shift, masks), presence, torch.zeros(0))
+        return (Detections(QueryOutputs(logits, boxes + self.shift, masks), presence, torch.zeros(0)),)
 
 
 def judged(source, shift: float):
@@ -60,15 +60,15 @@ def test_the_truth_has_full_marks_and_boxes_elsewhere_none():
     assert judged(SCENES, 5.0).metrics["AP"] == 0
     assert len(seen.examples) == 3
     for example in seen.examples:
-        assert example.picture.shape == (64, 64, 3)
-        assert np.array_equal(example.found, example.truth)
+        assert example.image.shape == (64, 64, 3)
+        assert np.array_equal(example.predicted, example.truth)
 
 
 @pytest.mark.parametrize("made", [small_coco, boxes_only, one_class])
 def test_what_is_said_to_be_always_0_is_0_for_the_truth_and_what_chooses_the_best_is_1(tmp_path, made):
     made(tmp_path, pictures=10)
     source = AnnotatedSource(read_coco(find_files(tmp_path, "train")), size=64)
-    best, _, constant = judgement(concept for index in range(4) for concept in source.phrases(index))
+    best, _, constant = default_metric(concept for index in range(4) for concept in source.phrases(index))
     metrics = judged(source, 0.0).metrics
     assert metrics[best] == pytest.approx(1, abs=1e-3)
     assert {name for name in ("cgF1", "positive_micro_F1", "mean_IoU", "AP") if not metrics[name]} == set(constant)

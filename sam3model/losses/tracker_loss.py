@@ -1,4 +1,4 @@
-"""Losses of the video tracker: candidate masks per click, their predicted IoUs, and whether the object is there."""
+"""Losses of the video tracker: candidate masks per click, their predicted IoUs, and the object's visibility."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ def iou_loss(
 ) -> Tensor:
     """Absolute (`l1`) or squared error of predicted IoUs (N, M) for mask logits and targets (N, M, H, W).
 
-    The true IoU is that of the masks cut at logit 0; two empty masks have IoU 0. Summed, or (N, M) with `multimask`;
-    divided by `num_boxes` either way.
+    The true IoU is that of the masks with a threshold at logit 0; two empty masks have IoU 0. Returns the sum, or
+    (N, M) with `multimask`; both divided by `num_boxes`.
     """
     mine, truth = logits.flatten(2) > 0, targets.flatten(2) > 0
     actual = (mine & truth).sum(-1) / (mine | truth).sum(-1).clamp(min=1)
@@ -47,8 +47,8 @@ def iou_loss(
 class MultiStepMultiMasksAndIous:
     """Loss over the frames and clicks of a clip (SAM 2, section 5; official `MultiStepMultiMasksAndIous`).
 
-    Of the candidates of a click only the one with the least weighted focal and dice loss is trained. With
-    `pred_obj_scores`, an object that is absent from the frame trains its visibility alone.
+    Of the candidate masks of a click, only the one with the minimum weighted focal and dice loss is trained. With
+    `pred_obj_scores`, an object that is absent from the frame trains only its visibility.
     """
 
     mask_weight: float = 20.0
@@ -64,7 +64,7 @@ class MultiStepMultiMasksAndIous:
     focal_gamma_obj_score: float = 0.0
 
     def __call__(self, frames: Sequence[Sequence[TrackerStep]], targets: Tensor) -> LossTerms:
-        """Sum over frames and their steps; targets (F, N, H, W) bool. Divided by the objects, averaged over ranks."""
+        """Loss over all frames and steps, divided by the mean number of objects per rank; targets (F, N, H, W) bool."""
         num_objects = mean_over_ranks(targets.new_full((), targets.shape[1], dtype=torch.float32)).clamp(min=1)
         steps = [
             self._step(step, truth, num_objects) for frame, truth in zip(frames, targets, strict=True) for step in frame

@@ -15,23 +15,25 @@ from sam3model.errors import ConfigError
 from sam3model.losses import LossConfig, LossTerms, Sam3LossWrapper, Targets
 from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
-from sam3model.training.config import InteractiveConfig
-from sam3model.training.interactive import (
+from sam3model.training.annotator import (
     Annotator,
-    Element,
-    anywhere,
-    extended,
+    Click,
+    extend_prompt,
     find_mistakes,
-    innermost,
-    judging,
+    innermost_point,
+    random_point,
+    validation_annotator,
 )
-from sam3model.training.run import Run, StopSignal
-from sam3model.training.step import evaluate, train_step
+from sam3model.training.passes import detect
+from sam3model.training.settings import InteractiveConfig
+from sam3model.training.step import train_step
+from sam3model.training.stop_signal import StopSignal
 from sam3model.training.validate import validate
+from tests.training.conftest import concept_run
 
 SIDE = 32
 LEFT, RIGHT = [0.2, 0.5, 0.2, 0.4], [0.75, 0.5, 0.3, 0.6]  # cxcywh of two things far from each other
-ALWAYS = InteractiveConfig(rounds=1, share=1.0)
+ALWAYS = InteractiveConfig(rounds=1, fraction=1.0)
 
 
 def drawn(*boxes: list[float]) -> torch.Tensor:
@@ -56,11 +58,11 @@ def saying(*boxes: list[float], masks: bool = True) -> Detections:
     return Detections(QueryOutputs(logits, torch.tensor([every]), made), torch.tensor([9.0]), torch.zeros(0))
 
 
-def told(found: Detections, truth: Targets, boxes: float, careful: bool = False, seed: int = 0) -> Element | None:
+def told(found: Detections, truth: Targets, boxes: float, careful: bool = False, seed: int = 0) -> Click | None:
     """What the user says to an answer."""
     annotator = Annotator(replace(ALWAYS, boxes=boxes), careful=careful)
     (mistakes,) = find_mistakes(found, truth, annotator.config)
-    return annotator.element(mistakes, np.random.default_rng(seed))
+    return annotator.click(mistakes, np.random.default_rng(seed))
 
 
 def on(place: tuple[float, ...], mask: torch.Tensor) -> bool:
@@ -127,23 +129,23 @@ def test_a_careful_user_points_at_the_middle_of_the_largest_mistake():
     assert depth[int(point.place[1] * SIDE), int(point.place[0] * SIDE)] == depth.max()
     ring = np.ones((9, 9), bool)
     ring[2:7, 2:7] = False
-    assert ring[tuple((innermost(ring)[::-1] * 9).astype(int))]
+    assert ring[tuple((innermost_point(ring)[::-1] * 9).astype(int))]
 
 
 def test_points_are_everywhere_in_a_region():
     region = np.zeros((4, 6), bool)
     region[1, 2] = region[3, 5] = True
     rng = np.random.default_rng(0)
-    points = {tuple(anywhere(region, rng)) for _ in range(50)}
+    points = {tuple(random_point(region, rng)) for _ in range(50)}
     assert points == {(2.5 / 6, 1.5 / 4), (5.5 / 6, 3.5 / 4)}
 
 
 def test_a_prompt_grows_by_one_slot_of_each_kind_and_pads_the_rest():
-    said = [Element((0.5, 0.5, 0.2, 0.2), True), Element((0.1, 0.9), False), None]
-    once = extended(None, said, "cpu")
+    said = [Click((0.5, 0.5, 0.2, 0.2), True), Click((0.1, 0.9), False), None]
+    once = extend_prompt(None, said, "cpu")
     assert once.box_mask.tolist() == [[False], [True], [True]]
     assert once.point_mask.tolist() == [[True], [False], [True]]
-    twice = extended(once, said[::-1], "cpu")
+    twice = extend_prompt(once, said[::-1], "cpu")
     assert torch.equal(twice.boxes[:, :1], once.boxes)
     assert twice.box_mask.tolist() == [[False, True], [True, True], [True, False]]
     assert twice.box_labels[~twice.box_mask].tolist() == [1, 1]
@@ -155,7 +157,7 @@ def a_run(settings, **changes):
 
     Each batch has exemplars on some prompts, and masks for some.
     """
-    run = Run(settings(**{"interactive": {"rounds": 2, "share": 1.0, "threshold": 0.2}, **changes}))
+    run = concept_run(settings(**{"interactive": {"rounds": 2, "fraction": 1.0, "threshold": 0.2}, **changes}))
     return run, next(run.batches(StopSignal()))
 
 
@@ -164,7 +166,7 @@ def test_padded_elements_change_nothing_that_is_said(settings):
     with torch.no_grad():
         model, nothing = run.model.eval(), [None] * len(batch.ids)
         plain = model(batch.pixels, batch.ids, batch.geometry, batch.image_index)
-        padded = model(batch.pixels, batch.ids, extended(batch.geometry, nothing, "cpu"), batch.image_index)
+        padded = model(batch.pixels, batch.ids, extend_prompt(batch.geometry, nothing, "cpu"), batch.image_index)
     torch.testing.assert_close(padded.main.logits, plain.main.logits)
     torch.testing.assert_close(padded.main.boxes, plain.main.boxes)
 
@@ -179,23 +181,24 @@ def test_every_pass_is_a_call_with_the_corrected_prompt_and_the_encoders_run_onc
         prompts.append(correct(found, prompt))
         return prompts[-1]
 
-    corrections = [partial(noted, correct) for correct in run.annotator.corrections(batch)]
+    corrections = [partial(noted, correct) for correct in run.task.annotator.corrections(batch)]
     with torch.no_grad():
-        found = model(batch.pixels, batch.ids, batch.geometry, batch.image_index, None, corrections)
+        passes = run.network(batch.pixels, batch.ids, batch.geometry, batch.image_index, None, corrections)
         assert encoded == ["picture", "text"]
         alone = [model(batch.pixels, batch.ids, p, batch.image_index) for p in (batch.geometry, *prompts)]
-    assert len(found.passes) == 3
-    for one, other in zip(found.passes, alone, strict=True):
+    assert len(passes) == 3
+    for one, other in zip(passes, alone, strict=True):
         torch.testing.assert_close(one.main.masks, other.main.masks)
         torch.testing.assert_close(one.main.logits, other.main.logits)
     assert not torch.equal(alone[0].main.logits, alone[1].main.logits)
 
 
 def test_the_loss_of_two_passes_is_their_sum(settings):
-    run, batch = a_run(settings, interactive={"rounds": 1, "share": 1.0})
+    run, batch = a_run(settings, interactive={"rounds": 1, "fraction": 1.0})
     loss = Sam3LossWrapper(LossConfig())
-    found, both = evaluate(run.model, loss, batch, torch.float32, 0, run.annotator.corrections(batch))
-    first, second = (loss(replace(one, before=()), batch.targets) for one in found.passes)
+    passes = detect(run.network, batch, torch.float32, run.task.annotator.corrections(batch))
+    both = loss.over_passes(passes, batch.targets)
+    first, second = (loss(one, batch.targets) for one in passes)
     assert both.total.item() == pytest.approx((first.total + second.total).item(), rel=1e-5)
     assert both.losses["loss_bbox"] == pytest.approx(first.losses["loss_bbox"] + second.losses["loss_bbox"])
 
@@ -206,7 +209,7 @@ def test_the_user_is_the_same_however_a_batch_is_cut_and_leaves_the_dice_of_the_
 
     def asked(part):
         prompt = part.geometry
-        for correct in run.annotator.corrections(part, step=3):
+        for correct in run.task.annotator.corrections(part, step=3):
             with torch.no_grad():
                 found = run.model.eval()(part.pixels, part.ids, prompt, part.image_index)
             prompt = correct(found, prompt)
@@ -222,19 +225,19 @@ def test_the_user_is_the_same_however_a_batch_is_cut_and_leaves_the_dice_of_the_
 
 def test_a_share_of_the_steps_has_rounds(settings):
     _, batch = a_run(settings)
-    annotator = Annotator(InteractiveConfig(rounds=4, share=0.25), seed=7)
+    annotator = Annotator(InteractiveConfig(rounds=4, fraction=0.25), seed=7)
     counts = [len(annotator.corrections(batch, step)) for step in range(200)]
     assert set(counts) == {0, 4} and 30 < counts.count(4) < 70
-    assert not Annotator(InteractiveConfig(rounds=0, share=1.0)).corrections(batch)
+    assert not Annotator(InteractiveConfig(rounds=0, fraction=1.0)).corrections(batch)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_resumed_run_with_rounds_has_the_same_next_losses_bit_for_bit(settings, precision):
     changes = {"precision": precision, "budget": {"steps": 4}, "optim": {"accumulate": 2},
-               "interactive": {"rounds": 2, "share": 0.5, "threshold": 0.2}}  # fmt: skip
+               "interactive": {"rounds": 2, "fraction": 0.5, "threshold": 0.2}}  # fmt: skip
 
     def losses(name, steps):
-        run = Run(settings(name=name, **changes))
+        run = concept_run(settings(name=name, **changes))
         stream = run.batches(StopSignal())
         return [run.step(next(stream)).loss for _ in range(steps)], run
 
@@ -250,10 +253,7 @@ def test_scenes_are_learnt_with_rounds_and_points_reach_their_parameters(setting
     source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
     (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=2, images=2)
     before = run.model.geometry.points_pool_project.weight.clone()
-    reports = [
-        train_step(run.model, run.loss, run.optimizer, batch, run.config.optim, interaction=run.annotator.corrections)
-        for _ in range(25)
-    ]
+    reports = [train_step(run.network, run.task, run.optimizer, batch, run.config.optim) for _ in range(25)]
     assert reports[-1].loss < 0.7 * reports[0].loss
     assert not torch.equal(run.model.geometry.points_pool_project.weight, before)
 
@@ -271,7 +271,7 @@ class Obedient(torch.nn.Module):
             prompt = correct(passes[-1], prompt)
             self.prompts.append(prompt)
             passes.append(self.answer(prompt))
-        return replace(passes[-1], before=tuple(passes[:-1]))
+        return tuple(passes)
 
     def answer(self, prompt) -> Detections:
         truth = self.truth
@@ -296,7 +296,7 @@ def test_validation_tells_what_corrections_are_worth(settings, boxes):
     model = Obedient(batch.targets)
     seen = validate(
         model, lambda *_: LossTerms(torch.tensor(2.0), {}), [batch], threshold=0.5, precision=torch.float32,
-        interaction=judging(config).corrections,
+        interaction=validation_annotator(config).corrections,
     ).metrics  # fmt: skip
     ious = [seen["mean_IoU"], *(seen[f"mean_IoU@{number}"] for number in range(1, most + 1))]
     assert ious == sorted(ious) and ious[0] == 0 and ious[1] > 0
@@ -306,7 +306,7 @@ def test_validation_tells_what_corrections_are_worth(settings, boxes):
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises(ConfigError, match="is from 0 to 1, not 2"):
-        InteractiveConfig(share=2.0)
+    with pytest.raises(ConfigError, match="must be from 0 to 1, not 2"):
+        InteractiveConfig(fraction=2.0)
     with pytest.raises(ConfigError, match="0 for none, not -1"):
         InteractiveConfig(rounds=-1)

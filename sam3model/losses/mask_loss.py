@@ -1,4 +1,4 @@
-"""Mask losses of the matched queries: focal and dice, over all pixels or at sampled points."""
+"""Focal and dice loss of the matched masks, over all pixels or at sampled points."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sam3model.errors import InputError
-from sam3model.losses.dense import DenseMaskLoss
+from sam3model.losses.dense_mask_loss import DenseMaskLoss
 from sam3model.losses.focal import dice_loss, sigmoid_focal_loss
 from sam3model.losses.matcher import Matches
 from sam3model.losses.terms import LossTerms
@@ -17,10 +17,10 @@ from sam3model.targets import Targets
 
 @dataclass(frozen=True, slots=True)
 class PointSampler:
-    """Where masks are compared: mostly where the prediction is unsure (PointRend, arXiv 1912.08193).
+    """Samples the points at which masks are compared, mostly uncertain ones (PointRend, arXiv 1912.08193).
 
     Of num_points * oversample uniform candidates per mask, the int(importance * num_points) with the smallest |logit|
-    are kept, in rising order of |logit|; uniform points fill up to num_points.
+    are kept, in ascending order of |logit|; the rest of the num_points are uniform.
     """
 
     num_points: int = 12544
@@ -29,17 +29,17 @@ class PointSampler:
 
     @property
     def uncertain(self) -> int:
-        """Points taken for their uncertainty."""
+        """Number of points chosen by uncertainty."""
         return int(self.importance * self.num_points)
 
     def draw(self, masks: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Uniform points in the unit square: candidates (M, num_points * oversample, 2), plain ones (M, rest, 2)."""
+        """Uniform points in the unit square: candidates (M, num_points * oversample, 2) and the rest (M, rest, 2)."""
         candidates = torch.rand(masks, self.num_points * self.oversample if self.uncertain else 0, 2, device=device)
         return candidates, torch.rand(masks, self.num_points - self.uncertain, 2, device=device)
 
     @torch.no_grad()
     def select(self, logits: Tensor, candidates: Tensor, plain: Tensor) -> Tensor:
-        """Points for mask logits (M, H, W) out of the two draws, as xy in 0..1: (M, num_points, 2)."""
+        """The points (M, num_points, 2), xy in 0..1, for mask logits (M, H, W), from the two draws."""
         if not self.uncertain:
             return plain
         doubt = point_sample(logits, candidates).abs()
@@ -48,7 +48,7 @@ class PointSampler:
 
 
 def point_sample(maps: Tensor, points: Tensor) -> Tensor:
-    """Read maps (M, H, W) bilinearly at points (M, K, 2), xy in 0..1 of the map, zero outside: (M, K)."""
+    """Sample maps (M, H, W) bilinearly at points (M, K, 2), xy in 0..1 of the map, zero outside: (M, K)."""
     return F.grid_sample(maps[:, None], 2 * points[:, None] - 1, align_corners=False)[:, 0, 0]
 
 
@@ -56,8 +56,8 @@ def point_sample(maps: Tensor, points: Tensor) -> Tensor:
 class Masks:
     """Focal and dice loss of the matched masks, divided by `num_boxes` (MaskFormer; official `Masks`).
 
-    Targets whose mask is not valid leave the sums, but the divisor stays. Without `sampler`, logits are resized to the
-    size of the targets (bilinear, half-pixel centres); with it, both are read at its points.
+    Targets without a valid mask are left out of the sums, but not of the divisor. Without `sampler`, logits are resized
+    to the size of the targets (bilinear, half-pixel centres); with it, both are sampled at its points.
     """
 
     focal_weight: float = 200.0
@@ -74,17 +74,19 @@ class Masks:
         num_boxes: float | Tensor,
         draws: tuple[Tensor, Tensor] | None = None,
     ) -> LossTerms:
-        """Compare `outputs.masks` with the targets' masks; 0 where either is missing, as in auxiliary layers.
+        """Loss of `outputs.masks` against the targets' masks; 0 if either is missing, as in auxiliary layers.
 
-        Only the matched masks are touched, and float32 is made of them alone. `draws` replaces `sampler.draw`.
-        Raises InputError when a prompt with a matched target has no masks (see `QueryOutputs.mask_rows`).
+        Only the matched masks are read and converted to float32. draws: replaces `sampler.draw`.
+
+        Raises:
+            InputError: a prompt with a matched target has no masks (see `QueryOutputs.mask_rows`).
         """
         weights = {"loss_mask": self.focal_weight, "loss_dice": self.dice_weight}
         if outputs.masks is None or targets.masks is None:
             nothing = outputs.logits.new_zeros((), dtype=torch.float32)
             return LossTerms.weighted(dict.fromkeys(weights, nothing), weights)
         logits, target = _pairs(outputs.masks, outputs.mask_rows, matches, targets)  # (M, h, w), (M,)
-        if not len(logits):  # nothing to resize or to compare: 0, but still in the graph
+        if not len(logits):  # 0, but part of the graph
             return LossTerms.weighted(dict.fromkeys(weights, logits.sum()), weights)
         if self.sampler is None:
             pair = (self.focal_weight, self.dice_weight), (self.focal_alpha, self.focal_gamma)
@@ -101,7 +103,7 @@ class Masks:
 
 
 def _pairs(masks: Tensor, mask_rows: Tensor | None, matches: Matches, targets: Targets) -> tuple[Tensor, Tensor]:
-    """The matched mask logits with a valid truth in float32 (M, H, W), and the packed index of that truth (M,)."""
+    """The matched mask logits with a valid target in float32 (M, H, W), and the packed index of that target (M,)."""
     prompt, query, target = matches.prompt, matches.query, matches.target
     if targets.is_valid_mask is not None:
         valid = targets.is_valid_mask[target]
@@ -112,5 +114,5 @@ def _pairs(masks: Tensor, mask_rows: Tensor | None, matches: Matches, targets: T
         row_of[mask_rows] = torch.arange(len(mask_rows), device=prompt.device)
         row = row_of[prompt]
         if (row < 0).any():
-            raise InputError("masks were not predicted for every prompt that has targets: check mask_prompts")
+            raise InputError("a prompt with targets has no predicted masks: check mask_prompts")
     return masks[row, query].float(), target

@@ -1,4 +1,4 @@
-"""Classification of queries with IoU-aware soft targets, and the presence of the phrase in the picture."""
+"""Classification of queries with IoU-aware soft targets, and presence of the phrase in the image."""
 
 from dataclasses import dataclass
 
@@ -41,16 +41,16 @@ class TrackingScales:
 class IABCEMdetr:
     """IoU-aware binary cross-entropy (official `IABCEMdetr`; soft targets after Align-DETR, arXiv 2304.07527).
 
-    A matched query learns t = max(p^alpha * IoU^(1 - alpha), 0.01), which carries no gradient; an unmatched one learns
-    0, weighted by p^gamma. With `use_presence`, prompts whose phrase is absent add nothing here: that is the presence
-    token's task, trained by focal loss. The mean is over P * Q, or P * pad_n_queries when Q is smaller. `weak_loss`
-    leaves the negatives of prompts that are not exhaustively annotated out, and averages over the rest; `weak_presence`
-    (not in the official loss) leaves the presence of those out that show no target: nobody knows that they are absent.
+    The target of a matched query is t = max(p^alpha * IoU^(1 - alpha), 0.01), without gradient; that of an unmatched
+    one is 0, weighted by p^gamma. With `use_presence`, prompts whose phrase is absent are left out: they train the
+    presence token, by focal loss. The mean is over P * Q, or P * pad_n_queries if Q is smaller. weak_loss: leave out
+    the negatives of prompts that are not annotated exhaustively, and average over the rest. weak_presence (not in the
+    official loss): leave out the presence of such prompts if they have no target: the phrase may be present after all.
 
-    Differs from the official loss in three faults only: two zero-area boxes have IoU 0 (there nan, which reaches the
-    loss); of several targets matched to one query the last one wins on every device (there undefined on GPU); and the
+    Fixes three faults of the official loss. Two zero-area boxes have IoU 0 (there nan, which reaches the loss). If
+    several targets are matched to one query, the last one is used on every device (there undefined on GPU). The
     presence gradient is finite for any logit (see `focal_elements`). A nan logit still makes the loss nan, so that the
-    trainer sees it.
+    trainer notices.
     """
 
     weight: float = 20.0
@@ -78,13 +78,13 @@ class IABCEMdetr:
         *,
         first_track_query: int = 0,
         ignored: Tensor | None = None,
-        share: float | None = None,
+        rank_weight: float | None = None,
     ) -> LossTerms:
-        """Score logits (P, Q) with cxcywh boxes (P, Q, 4) and presence logits (P,), None where a layer has none.
+        """Loss of logits (P, Q) with cxcywh boxes (P, Q, 4) and presence logits (P,), None if a layer has none.
 
-        `first_track_query` splits detection from tracking queries for `tracking_scales`; `ignored` (P, Q) True marks
-        elements that get no loss (propagated false positives of prompts that are not exhaustive). `share`: what this
-        rank's means over prompts are weighed with; `weak_loss` then averages over the elements of all ranks together.
+        first_track_query: index of the first tracking query, for `tracking_scales`. ignored (P, Q): True for elements
+        without loss (propagated false positives of prompts that are not exhaustive). rank_weight: the weight of this
+        rank's means over prompts; `weak_loss` then averages over the elements of all ranks.
         """
         logits = logits.float()
         soft = self._soft_targets(logits.detach(), boxes.detach(), matches, targets)  # (P, Q), -1 where unmatched
@@ -97,7 +97,7 @@ class IABCEMdetr:
         present = targets.present()
         if self.use_presence:
             elements = elements * present[:, None]
-        losses = {"loss_ce": self._reduce(elements, positive, targets.is_exhaustive, share)}
+        losses = {"loss_ce": self._reduce(elements, positive, targets.is_exhaustive, rank_weight)}
         metrics = {"ce_f1": _binary_f1(logits.detach() > 0, positive)}
         if self.use_presence and presence is not None:
             presence = presence.float()
@@ -128,16 +128,16 @@ class IABCEMdetr:
             on_positive = on_positive * self.pad_scale_pos
         return torch.where(positive, on_positive, F.softplus(logits) * logits.sigmoid() ** self.gamma)
 
-    def _reduce(self, elements: Tensor, positive: Tensor, exhaustive: Tensor, share: float | None) -> Tensor:
+    def _reduce(self, elements: Tensor, positive: Tensor, exhaustive: Tensor, rank_weight: float | None) -> Tensor:
         if self.weak_loss:
             counted = (exhaustive[:, None] | positive).to(elements.dtype)
-            count = counted.sum() if share is None else mean_over_ranks(counted.sum()) * share
+            count = counted.sum() if rank_weight is None else mean_over_ranks(counted.sum()) * rank_weight
             return (elements * counted).sum() / (count + 1e-6)
         rows, queries = elements.shape
         return elements.sum() / (rows * max(queries, self.pad_n_queries or 0))
 
 
 def _binary_f1(predicted: Tensor, truth: Tensor) -> Tensor:
-    """F1 of two boolean tensors over all elements; 0 when there is nothing to count."""
+    """F1 of two boolean tensors over all elements; 0 if both are empty."""
     both = (predicted & truth).sum()
     return 2 * both / (predicted.sum() + truth.sum()).clamp(min=1)

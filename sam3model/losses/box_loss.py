@@ -18,9 +18,9 @@ class Boxes:
     giou_weight: float = 2.0
 
     def __call__(self, boxes: Tensor, matches: Matches, targets: Targets, num_boxes: float | Tensor) -> LossTerms:
-        """Compare boxes (P, Q, 4) with the targets they are matched to; no pairs give 0.
+        """Loss of boxes (P, Q, 4) against their matched targets; 0 without matches.
 
-        For a video batch that trains the tracking queries alone, pass `matches.from_query(first)`.
+        For a video batch that trains only the tracking queries, pass `matches.from_query(first)`.
         """
         predicted = boxes[matches.prompt, matches.query].float()  # (M, 4)
         truth = targets.boxes[matches.target]

@@ -1,4 +1,4 @@
-"""Association of detections with tracks: which continues which, or none. No published recipe uses these losses."""
+"""Losses for associating detections with tracks. No published recipe uses them."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Det2TrkAssoc:
-    """Each detection names its track, "new object" or "false positive" (official `Det2TrkAssoc`).
+    """Classify each detection as one of the tracks, "new object" or "false positive" (official `Det2TrkAssoc`).
 
-    `use_fp_loss` also teaches unmatched detections with a positive class logit: as false positives, in exhaustively
-    annotated prompts only or, without `fp_loss_on_exhaustive_only`, in all; with `treat_fp_as_new_obj` as new objects,
-    in all prompts.
+    use_fp_loss: also train unmatched detections with a positive class logit, as false positives. By default only in
+    exhaustively annotated prompts; without `fp_loss_on_exhaustive_only`, in all. treat_fp_as_new_obj: train them as new
+    objects instead, in all prompts.
     """
 
     weight: float = 1.0
@@ -28,16 +28,16 @@ class Det2TrkAssoc:
     def __call__(
         self, logits: Tensor, object_ids: Tensor, class_logits: Tensor, exhaustive: Tensor, num_boxes: float | Tensor
     ) -> LossTerms:
-        """Score logits (P, Q_det, Q_trk + 2), whose last two columns are "new" and "false positive".
+        """Loss of logits (P, Q_det, Q_trk + 2), whose last two columns are "new" and "false positive".
 
-        object_ids (P, Q_det + Q_trk): the matched object of every query, negative for none. class_logits of the same
-        shape, exhaustive (P,) bool. Prompts without a matched track add nothing.
+        object_ids (P, Q_det + Q_trk): the matched object of every query, negative for none. class_logits has the same
+        shape. exhaustive (P,) bool. Prompts without a matched track are left out.
         """
         detections = logits.shape[1]
-        mine, tracks = object_ids[:, :detections], object_ids[:, detections:]
-        labels = _labels(mine, tracks)  # (P, Q_det)
+        own, tracks = object_ids[:, :detections], object_ids[:, detections:]
+        labels = _labels(own, tracks)  # (P, Q_det)
         if self.use_fp_loss:
-            wrong = (mine < 0) & (class_logits[:, :detections] > 0)
+            wrong = (own < 0) & (class_logits[:, :detections] > 0)
             if self.fp_loss_on_exhaustive_only and not self.treat_fp_as_new_obj:
                 wrong = wrong & exhaustive[:, None]
             label = tracks.shape[1] if self.treat_fp_as_new_obj else tracks.shape[1] + 1
@@ -48,16 +48,16 @@ class Det2TrkAssoc:
 
 @dataclass(frozen=True, slots=True)
 class TrackingByDetectionAssoc:
-    """Detections name their tracks and tracks their detections (official `TrackingByDetectionAssoc`)."""
+    """Classify detections by track and tracks by detection (official `TrackingByDetectionAssoc`)."""
 
     det2trk_weight: float = 1.0
     trk2det_weight: float = 1.0
 
     def __call__(self, logits: Tensor, object_ids: Tensor, track_ids: Tensor, num_boxes: float | Tensor) -> LossTerms:
-        """Score logits (P, Q_det + 1, Q_trk + 1), whose last row and column stand for "none".
+        """Loss of logits (P, Q_det + 1, Q_trk + 1), whose last row and column stand for "none".
 
         object_ids (P, Q_det) and track_ids (P, Q_trk): the matched objects, negative for none. Prompts without a
-        matched track add nothing.
+        matched track are left out.
         """
         losses = {
             "loss_det2trk_assoc": _gated_cross_entropy(
@@ -72,7 +72,7 @@ class TrackingByDetectionAssoc:
 
 
 def _labels(ids: Tensor, others: Tensor) -> Tensor:
-    """For each of `ids` (P, N) the index of its equal in `others` (P, M); M for none, IGNORED for a negative id."""
+    """Index of each of `ids` (P, N) in `others` (P, M): M if it is not there, IGNORED for a negative id."""
     same = ids[:, :, None] == others[:, None]  # (P, N, M)
     found = torch.cat((same, torch.ones_like(ids, dtype=torch.bool)[..., None]), dim=-1)  # column M: none
     return found.int().argmax(-1).masked_fill(ids < 0, IGNORED)  # argmax takes the first

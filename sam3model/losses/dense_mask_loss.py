@@ -1,19 +1,19 @@
-"""Focal and dice loss of masks at the resolution of their truth, with the gradient written by hand."""
+"""Focal and dice loss of masks at the resolution of the ground truth, with a hand-written gradient."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-CHUNK_ON_CPU, CHUNK = 2**18, 2**25  # pixels compared at once: what stays in cache; what fits on any accelerator
+CHUNK_ON_CPU, CHUNK = 2**18, 2**25  # pixels per chunk: fits in the cache of a CPU; fits on any accelerator
 
 
 class DenseMaskLoss(Function):
-    """Weighted sum of the focal and the dice loss over masks with a hard truth.
+    """Weighted sum of focal and dice loss over masks with binary targets.
 
-    A few masks at a time are resized and compared, and their gradient goes straight back to the resolution of the
-    prediction. So no full-resolution map outlives its chunk: on a CPU the work stays in cache, and on an accelerator
-    the memory does not grow with the number of matched masks.
+    Masks are resized and compared a few at a time, and their gradient is brought back to the resolution of the
+    prediction at once. No full-resolution map outlives its chunk, so the work stays in cache on a CPU, and memory does
+    not grow with the number of matched masks on an accelerator.
     """
 
     @staticmethod
@@ -25,10 +25,10 @@ class DenseMaskLoss(Function):
         weights: tuple[float, float],
         focal: tuple[float, float],
     ) -> tuple[Tensor, Tensor]:
-        """Compare logits (M, h, w) float32 with masks[target] (M, H, W) bool.
+        """Loss of logits (M, h, w) float32 against masks[target] (M, H, W) bool.
 
-        `weights`: of focal and dice; `focal`: alpha and gamma. Returns the weighted sum, and both sums (2,) for the
-        log.
+        weights: of the focal and the dice loss. focal: alpha and gamma. Returns the weighted sum, and both unweighted
+        sums (2,) for the log.
         """
         needs_gradient = ctx.needs_input_grad[0]
         gradient = torch.empty_like(logits) if needs_gradient else None
@@ -66,10 +66,10 @@ def resized(logits: Tensor, size: torch.Size) -> Tensor:
 def _compare(
     logits: Tensor, truth: Tensor, weights: tuple[float, float], focal: tuple[float, float], needs_gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Focal sum (mean over pixels), dice sum, and the slope of their weighted sum at logits (m, K) with truth 0 or 1.
+    """Focal sum (mean over pixels), dice sum, and the gradient of their weighted sum for logits (m, K), targets 0 or 1.
 
-    With s = 2y - 1 and e = |y - p| = 1 - p_t, a hard truth makes the focal slope -s * alpha_t * e^gamma * (gamma * (1 -
-    e) * bce + e), which is finite for every logit and every gamma >= 0.
+    With s = 2y - 1 and e = |y - p| = 1 - p_t, the focal gradient of a binary target is
+    -s * alpha_t * e^gamma * (gamma * (1 - e) * bce + e), which is finite for every logit and every gamma >= 0.
     """
     alpha, gamma = focal
     p = logits.sigmoid()
@@ -85,7 +85,7 @@ def _compare(
     if not needs_gradient:
         return focal_sum, dice_sum, None
     right = 1 - error
-    slope = bce.mul_(right).mul_(gamma).add_(error).mul_(scale)  # of the focal loss, but for the sign
+    slope = bce.mul_(right).mul_(gamma).add_(error).mul_(scale)  # of the focal loss, without its sign
     slope *= (1 - 2 * truth) * (weights[0] / logits.shape[1])
     by_p = (truth * -2 + ratio[:, None]) * (weights[1] / area)[:, None]  # d dice / d p
     return focal_sum, dice_sum, slope.addcmul_(by_p, error.mul_(right))

@@ -18,7 +18,7 @@ def instance_to_semantic(masks: Tensor, num_boxes: Tensor) -> Tensor:
 
 
 def segment_miou(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Mean IoU of two boolean maps (P, ...) over the prompts whose truth is not empty; 1 when all are."""
+    """Mean IoU of two boolean maps (P, ...) over the prompts with a non-empty truth; 1 if there are none."""
     predicted, truth = predicted.flatten(1), truth.flatten(1)
     iou = (predicted & truth).sum(1) / (predicted | truth).sum(1).clamp(min=1)
     filled = truth.any(1).sum()
@@ -29,12 +29,12 @@ def segment_miou(predicted: Tensor, truth: Tensor) -> Tensor:
 class SemanticSegCriterion:
     """Focal (or binary cross-entropy) and dice loss of the semantic head (official `SemanticSegCriterion`).
 
-    `presence_head`: averaged over the prompts that have something to segment, otherwise over all. `presence_loss`
-    trains the head's own presence logit. `downsample` brings the truth to the size of the prediction (any covered pixel
-    counts), otherwise the prediction is resized to the truth. A prompt of which not every pixel is known
-    (`Targets.is_pixel_exhaustive`) counts for nothing: what merely has no outline is no background.
+    presence_head: average over the prompts that have something to segment; otherwise over all. presence_loss: train the
+    head's own presence logit. downsample: resize the truth to the prediction (a cell is set if any of it is covered);
+    otherwise the prediction is resized to the truth. Prompts whose mask is not known completely
+    (`Targets.is_pixel_exhaustive`) are left out: an instance without a mask is not background.
 
-    When no prompt of the batch has an instance, the truth is one empty pixel per prompt, as in the official code; with
+    If no prompt of the batch has an instance, the truth is one empty pixel per prompt, as in the official code. With
     `downsample`, where that code fails, it is empty at the size of the prediction.
     """
 
@@ -51,10 +51,9 @@ class SemanticSegCriterion:
     def __call__(
         self, logits: Tensor, targets: Targets, presence: Tensor | None = None, rows: Tensor | None = None
     ) -> LossTerms:
-        """Compare logits (P, 1, H, W) with the targets' semantic masks or the union of their masks.
+        """Loss of logits (P, 1, H, W) against the targets' semantic masks or the union of their masks.
 
-        `rows` (M,): logits is (M, 1, H, W) and holds these prompts only. presence (P,) is read with `presence_loss`
-        alone.
+        rows (M,): the prompts that logits (M, 1, H, W) are for. presence (P,): only used with `presence_loss`.
         """
         logits, truth = self._aligned(logits.float(), self._truth(targets, rows))  # (P, H, W) both
         known = targets.pixels_known() if rows is None else targets.pixels_known()[rows]  # (P,)

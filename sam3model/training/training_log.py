@@ -1,4 +1,4 @@
-"""What a run says: a progress bar or log lines, a JSONL of all scalars, and TensorBoard where it is installed."""
+"""Output of a run: a progress bar or log lines, all scalars as JSONL, and TensorBoard files if it is installed."""
 
 import contextlib
 import json
@@ -22,18 +22,19 @@ _LINE_SECONDS = 30.0
 
 
 @contextlib.contextmanager
-def lasting(what: str) -> Iterator[None]:
-    """Log that something could not be written, and go on: a full disk must not cost the training that was done."""
+def log_failure(message: str) -> Iterator[None]:
+    """Log an output error with this message instead of raising it: a full disk must not end a run."""
     try:
         yield
     except (OutputError, OSError) as error:
-        log.error("%s: %s", what, error)
+        log.error("%s: %s", message, error)
 
 
-class Report:
-    """Writes `scalars.jsonl` (and `events.*`) in a run's folder. Lines after step `since` are from a lost run: dropped.
+class TrainingLog:
+    """Writes `scalars.jsonl` and TensorBoard's `events.*` in the folder of a run, from step `since` on.
 
-    On a terminal, a bar on stderr; elsewhere a log line every half minute.
+    Entries after that step, from a run that was killed, are removed. Progress is a bar on stderr if that is a terminal,
+    otherwise a log line every half minute.
     """
 
     def __init__(self, folder: Path, since: int) -> None:
@@ -46,13 +47,13 @@ class Report:
         self.last_line = time.monotonic()
 
     def scalars(self, step: int, values: dict[str, Any]) -> None:
-        """Keep the numbers of a step."""
-        told = {
+        """Write the scalars of a step; non-finite ones as null."""
+        finite = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in values.items()
         }
-        with lasting("scalars are missing"):
-            self.file.write(json.dumps({"step": step, **told}) + "\n")
+        with log_failure("scalars were not written"):
+            self.file.write(json.dumps({"step": step, **finite}) + "\n")
             self.file.flush()
             if self.board is not None:
                 for name, value in values.items():
@@ -60,9 +61,9 @@ class Report:
                         self.board.add_scalar(name, value, step)
 
     def progress(self, step: int, progress: float, seconds: float, loss: float, rate: float) -> None:
-        """Show how far the run is, the smoothed loss, pictures per second and the time that is left."""
+        """Show the progress, the smoothed loss, samples per second and the remaining time."""
         left = seconds * (1 - progress) / progress if progress > 0 else 0.0
-        text = f"step {step} · loss {loss:.3f} · {rate:.1f} pictures/s · {timedelta(seconds=round(left))} left"
+        text = f"step {step} · loss {loss:.3f} · {rate:.1f} samples/s · {timedelta(seconds=round(left))} left"
         self.bar.n = min(100.0, 100 * progress)
         self.bar.set_description_str(text)
         if self.bar.disable and time.monotonic() - self.last_line > _LINE_SECONDS:
@@ -75,16 +76,16 @@ class Report:
     def __exit__(self, *_: object) -> None:
         self.bar.close()
         for file in (self.file, self.board):
-            with lasting("the last scalars are missing"):
+            with log_failure("the last scalars were not written"):
                 if file is not None:
                     file.close()
 
 
-class Silent:
-    """The report of a process that leaves speaking and writing to the first one."""
+class SilentLog:
+    """The log of all processes but the first: writes nothing."""
 
     def scalars(self, step: int, values: dict[str, Any]) -> None:
-        """Keep nothing."""
+        """Write nothing."""
 
     def progress(self, step: int, progress: float, seconds: float, loss: float, rate: float) -> None:
         """Show nothing."""

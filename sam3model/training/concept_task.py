@@ -1,0 +1,124 @@
+"""Training the image model on concepts: images with phrases, and the masks and boxes of every instance."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sam3model.checkpoint import save_native
+from sam3model.compile import compile_model
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
+from sam3model.data.queries import Batch, split
+from sam3model.detector.model import Sam3ImageModel
+from sam3model.devices import resolve_device
+from sam3model.losses import LossTerms, Sam3LossWrapper
+from sam3model.structures import GeometryPrompt
+from sam3model.text import Tokenizer
+from sam3model.training.annotator import Annotator, validation_annotator
+from sam3model.training.lora import plain_model
+from sam3model.training.panel import save_panel
+from sam3model.training.parallel import World
+from sam3model.training.passes import MultiPassModel, detect
+from sam3model.training.settings import TrainConfig
+from sam3model.training.sources import open_sources
+from sam3model.training.start import initial_model
+from sam3model.training.state import own_folder
+from sam3model.training.training_log import log_failure
+from sam3model.training.validate import validate
+
+log = logging.getLogger(__name__)
+
+
+class ConceptTask:
+    """The image model, images with phrases, the losses of the detector, and validation by concept F1.
+
+    Raises:
+        CheckpointError: `model.preset` is null and `model.weights` cannot be read.
+        ConfigError: a setting does not fit the model or the data set, or the folder of the run cannot be made.
+        DataError: the data set is missing, is not in its format, or too much of it is broken.
+    """
+
+    def __init__(self, config: TrainConfig, world: World | None = None) -> None:
+        self.detector = config.model.resolve()
+        vit = self.detector.vit
+        self.config = config.sized(vit.image_size, vit.patch_size * vit.window)
+        self.folder = own_folder(config)
+        self.world = world or World(device=resolve_device(config.device))
+        self.sources = open_sources(self.config)
+        self.metric = self.sources.metric
+        self.precision = getattr(torch, config.precision)
+        self.tokenize = CachedTokenizer(Tokenizer(self.detector.text.context_length))
+        self.criterion = Sam3LossWrapper(config.loss)
+        self.annotator = Annotator(config.interactive, config.seed)
+
+    def build(self) -> Sam3ImageModel:
+        """A new model or one from weights, as `config.model` says."""
+        model = initial_model(self.config.model, self.detector)
+        return compile_model(model) if self.config.model.compile else model
+
+    def network(self, model: Sam3ImageModel) -> MultiPassModel:
+        """The model with its correction rounds."""
+        return MultiPassModel(model)
+
+    def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[Batch]:
+        """Batches of `count` images as the stage wants them."""
+        settings, data = self.config.stages[stage], self.config.data
+        log.info("training at %d pixels, %d images per batch", settings.size, settings.batch)
+        return stream(
+            Sam3ImageDataset(self.sources.training(settings)), self.tokenize,
+            batch=count, start=first, stride=stride, workers=data.workers, prefetch=data.prefetch,
+        )  # fmt: skip
+
+    def chunks(self, batch: Batch, count: int) -> Sequence[Batch]:
+        """The batch on the device, in `count` chunks of whole images.
+
+        Under FSDP every process must run the geometry encoder, so batches without boxes get a padded one.
+        """
+        batch = batch.to(self.world.device)
+        if self.world.uniform and batch.geometry is None:
+            blank = GeometryPrompt.blank(len(batch.ids), boxes=1, device=batch.ids.device)
+            batch = replace(batch, geometry=blank)
+        return split(batch, count)
+
+    def size(self, batch: Batch) -> tuple[int, int]:
+        """Number of images and of prompts."""
+        return len(batch.pixels), len(batch.ids)
+
+    def describe(self, batch: Batch) -> str:
+        """Names of the images, and the phrases."""
+        return f"{', '.join(batch.names)} ({'; '.join(batch.phrases)})"
+
+    def loss(self, network: nn.Module, batch: Batch, step: int) -> LossTerms:
+        """Loss of all passes together, in float32."""
+        corrections = self.annotator.corrections(batch, step)
+        passes = detect(network, batch, self.precision, corrections, min_masks=int(self.world.uniform))
+        return self.criterion.over_passes(passes, batch.targets)
+
+    def artefact(self, model: Sam3ImageModel) -> Sam3ImageModel:
+        """A copy with adapters merged, rounded to the half precision that it is stored in."""
+        return plain_model(model, torch.float16)
+
+    def validate(self, artefact: Sam3ImageModel, step: int) -> dict[str, float]:
+        """Metrics on held-out images, which the processes share; the first one also draws a panel of examples."""
+        settings, world, (held_out, count) = self.config.validation, self.world, self.sources.validation()
+        images = batches(
+            Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, images=count,
+            rank=world.rank, world_size=world.size,
+        )  # fmt: skip
+        criterion = Sam3LossWrapper(replace(self.config.loss, across_ranks=False, normalization="local"))
+        found = validate(
+            MultiPassModel(artefact).eval(), criterion, images,
+            threshold=settings.threshold, precision=self.precision, nms=artefact.config.nms,
+            examples=settings.examples, world=world, interaction=validation_annotator(self.config).corrections,
+        )  # fmt: skip
+        if world.first:
+            with log_failure("the validation panel was not saved"):
+                save_panel(found.examples, self.folder / "panels" / f"step_{step:08d}.png")
+        return found.metrics
+
+    def save(self, artefact: Sam3ImageModel, path: Path, record: str) -> None:
+        """Write the native layout in half precision."""
+        save_native(artefact, path, metadata={"training": record}, dtype=torch.float16)
