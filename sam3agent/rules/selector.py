@@ -40,12 +40,12 @@ class Choice:
     """
 
     target: Target
-    found: list[Candidate]
-    placed: list[Candidate]
-    eligible: list[Candidate]
-    related: list[Candidate]
-    chosen: list[Candidate]
-    kept: list[Candidate]
+    found: Sequence[Candidate]
+    placed: Sequence[Candidate]
+    eligible: Sequence[Candidate]
+    related: Sequence[Candidate]
+    chosen: Sequence[Candidate]
+    kept: Sequence[Candidate]
     ranking: Ranking | None
     anchors: tuple["Choice", ...]
     exceptions: tuple["Choice", ...]
@@ -149,7 +149,7 @@ class Selector:
         return rest
 
 
-def anchors_of(choice: Choice) -> list[Candidate]:
+def anchors_of(choice: Choice) -> Sequence[Candidate]:
     """The candidates that a relation refers to: all of a plural, else the best one."""
     return choice.kept if choice.target.what.plural else choice.kept[:1]
 
@@ -167,7 +167,7 @@ def _relation_limit(target: Target) -> int | None:
     return None if target.ranking else target.relation.count
 
 
-def _between(rest: list[Candidate], groups: list[list[Candidate]]) -> list[Candidate]:
+def _between(rest: list[Candidate], groups: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     """Candidates between two anchors, those closest to the straight line first."""
     if len(groups) < 2 and len(groups[0]) < 2:
         return []
