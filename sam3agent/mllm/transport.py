@@ -228,7 +228,8 @@ class Transport:
 
         at = self.endpoint
         cause = (isinstance(problem, openai.OpenAIError) and problem.__cause__) or problem
-        if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) and not self._reached:
+        unreachable = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol
+        if isinstance(cause, unreachable) and not self._reached:
             return errors.MLLMUnreachableError(
                 f"No MLLM server at {at.base_url} ({str(cause) or 'timed out'}); "
                 "start one, or set --base-url to another."

@@ -38,9 +38,9 @@ def _describe(choice: Choice, role: Role = "answer") -> str:
         head = _picked(_position(choice.ranking, len(choice.chosen)), choice, total, role)
     elif total < len(choice.eligible):
         adjective = {"nearest": "closest", "farthest": "farthest"}.get(relation.kind if relation else "", "best")
-        head, total = _picked(_several(adjective, total), choice, len(choice.eligible), role), len(choice.eligible)
+        head, total = _picked(adjective + _several(total), choice, len(choice.eligible), role), len(choice.eligible)
     elif len(choice.chosen) < total:
-        head = _picked(_several("best", len(choice.chosen)), choice, total, role)
+        head = _picked("best" + _several(len(choice.chosen)), choice, total, role)
     else:
         head = _all(total, choice, role)
     return f"{head} {_matches(choice, total)}{_place(choice.target.sides)}{_link(choice, adjective)}{_except(choice)}"
@@ -61,8 +61,8 @@ def _why_none(choice: Choice) -> str:
             return f'no other "{target.what.phrase}" match to compare with {_anchors(choice)}'
         return _none_is(choice, len(choice.placed), _link(choice))
     if not choice.chosen and choice.ranking:
-        count, place = len(choice.related), f"{_place(target.sides)}{_link(choice)}"
-        return f"only {count} {_matches(choice, count)}{place}, so no {_position(choice.ranking, 1)}"
+        group = f"{len(choice.related)} {_matches(choice, len(choice.related))}{_place(target.sides)}{_link(choice)}"
+        return f"only {group}, so no {_position(choice.ranking, 1)}"
     return f"nothing left after leaving out {' and '.join(_exceptions(choice))}"
 
 
@@ -99,15 +99,15 @@ def _position(ranking: Ranking, count: int) -> str:
     """`leftmost`, `second from the left`, `second largest`, `largest 3`."""
     superlative = _SUPERLATIVES[ranking.axis]
     if ranking.start == 1:
-        return _several(superlative, count)
+        return superlative + _several(count)
     ordinal = _ORDINAL_WORDS[ranking.start]
     side = ranking.axis in ("left", "right", "top", "bottom")
     position = f"{ordinal} from the {ranking.axis}" if side else f"{ordinal} {superlative}"
     return f"{count} starting with the {position}" if count > 1 else position
 
 
-def _several(superlative: str, count: int) -> str:
-    return f"{superlative} {count}" if count > 1 else superlative
+def _several(count: int) -> str:
+    return f" {count}" if count > 1 else ""
 
 
 def _place(sides: Sequence[Side]) -> str:

@@ -40,12 +40,12 @@ class Choice:
     """
 
     target: Target
-    found: list[Candidate]
-    placed: list[Candidate]
-    eligible: list[Candidate]
-    related: list[Candidate]
-    chosen: list[Candidate]
-    kept: list[Candidate]
+    found: Sequence[Candidate]
+    placed: Sequence[Candidate]
+    eligible: Sequence[Candidate]
+    related: Sequence[Candidate]
+    chosen: Sequence[Candidate]
+    kept: Sequence[Candidate]
     ranking: Ranking | None
     anchors: tuple["Choice", ...]
     exceptions: tuple["Choice", ...]
@@ -142,13 +142,14 @@ class Selector:
         if kind in ("nearest", "farthest"):
             sign = 1 if kind == "nearest" else -1
             return sorted(rest, key=lambda c: sign * min(distance(c.mask, a.mask) for a in anchors))
-        rest = [c for c in rest if any(_HOLDS[kind](c.mask, a.mask) for a in anchors)]
+        holds, cost = _RELATIONS[kind]
+        rest = [c for c in rest if any(holds(c.mask, a.mask) for a in anchors)]
         if _relation_limit(target) is not None:
-            rest.sort(key=lambda c: min(_DOUBT[kind](c.mask, a.mask) for a in anchors))
+            rest.sort(key=lambda c: min(cost(c.mask, a.mask) for a in anchors))
         return rest
 
 
-def anchors_of(choice: Choice) -> list[Candidate]:
+def anchors_of(choice: Choice) -> Sequence[Candidate]:
     """The candidates that a relation refers to: all of a plural, else the best one."""
     return choice.kept if choice.target.what.plural else choice.kept[:1]
 
@@ -166,7 +167,7 @@ def _relation_limit(target: Target) -> int | None:
     return None if target.ranking else target.relation.count
 
 
-def _between(rest: list[Candidate], groups: list[list[Candidate]]) -> list[Candidate]:
+def _between(rest: list[Candidate], groups: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     """Candidates between two anchors, those closest to the straight line first."""
     if len(groups) < 2 and len(groups[0]) < 2:
         return []
@@ -229,25 +230,14 @@ def _near(a: Mask, b: Mask) -> bool:
     return gap(a, b) <= max(sides) / 2
 
 
-_HOLDS: dict[str, Callable[[Mask, Mask], bool]] = {
-    "behind": _behind,
-    "front": lambda a, b: _behind(b, a),
-    "left": lambda a, b: box_centre(a)[0] < box_centre(b)[0],
-    "right": lambda a, b: box_centre(a)[0] > box_centre(b)[0],
-    "above": lambda a, b: box_centre(a)[1] < box_centre(b)[1],
-    "below": lambda a, b: box_centre(a)[1] > box_centre(b)[1],
-    "on": _on,
-    "near": _near,
+_RELATIONS: dict[str, tuple[Callable[[Mask, Mask], bool], Callable[[Mask, Mask], float]]] = {
+    "behind": (_behind, lambda a, b: -contact(a, b)),
+    "front": (lambda a, b: _behind(b, a), lambda a, b: -contact(a, b)),
+    "left": (lambda a, b: box_centre(a)[0] < box_centre(b)[0], distance),
+    "right": (lambda a, b: box_centre(a)[0] > box_centre(b)[0], distance),
+    "above": (lambda a, b: box_centre(a)[1] < box_centre(b)[1], distance),
+    "below": (lambda a, b: box_centre(a)[1] > box_centre(b)[1], distance),
+    "on": (_on, gap),
+    "near": (_near, gap),
 }
-"""Whether a mask is in a relation to an anchor."""
-_DOUBT: dict[str, Callable[[Mask, Mask], float]] = {
-    "behind": lambda a, b: -contact(a, b),
-    "front": lambda a, b: -contact(a, b),
-    "left": distance,
-    "right": distance,
-    "above": distance,
-    "below": distance,
-    "on": gap,
-    "near": gap,
-}
-"""If a relation holds for more masks than are wanted, those with the lowest value are best."""
+"""Whether a mask is in the relation to an anchor, and a cost: if too many are, those of the lowest cost are best."""

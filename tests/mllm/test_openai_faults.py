@@ -181,7 +181,7 @@ def test_an_unreachable_server() -> None:
 
 @pytest.mark.parametrize("url", ["", "localhost", "http://", "http://[::1", "ftp://x/v1", "http://nowhere.invalid/v1"])
 def test_an_invalid_url(url: str) -> None:
-    with pytest.raises(errors.MLLMError):
+    with pytest.raises(errors.MLLMUnreachableError, match="--base-url"):
         run(OpenAIBackend(replace(QUICK, base_url=url), "m").decide(question()))
 
 
