@@ -1,12 +1,12 @@
-"""From sam3-tiny to a domain it never saw, by a few pictures: how much 0, 1, 5 and 10 shots teach, and at what price.
+"""Few-shot fine-tuning of sam3-tiny on an unseen domain: what 0, 1, 5 and 10 images gain, and what they cost.
 
     python -m benchmarks.few_shot [--picture docs/images/few_shot.png]          # about 25 minutes of one core
     python -m benchmarks.few_shot --shots 0 10 --methods lora --steps 20        # a quick look
 
-The shifted domain (`sam3model.playground.shifted`) is written as a COCO folder, and the trainer learns from its
-first pictures by `experiment=few_shot` (all of the model) and `few_shot_lora` (adapters). More shots hold the fewer.
-Judged are 40 other pictures of the domain, with phrases that differ in one word from something shown among those that
-match nothing; and, for what is forgotten, 60 held-out Playground scenes.
+The shifted domain (`sam3model.playground.shifted`) is written as a COCO dataset. The trainer fine-tunes on its first
+images with `experiment=few_shot` (the whole model) and `few_shot_lora` (adapters); more shots include the fewer ones.
+The results are evaluated on 40 other images of the domain, where the negative phrases include ones that differ from a
+matching phrase in one word, and on 60 held-out Playground scenes, to measure what is forgotten.
 """
 
 import argparse
@@ -24,8 +24,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from sam3model.checkpoint import load
-from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, Source, batches
-from sam3model.data.scenes import PlaygroundSource
+from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, SampleSource, batches
+from sam3model.data.playground_source import PlaygroundSource
 from sam3model.errors import Sam3Error
 from sam3model.files import replacing
 from sam3model.losses import Sam3LossWrapper
@@ -40,51 +40,51 @@ from sam3model.training.validate import Validation, validate
 from train.app import settings
 
 METHODS = {"full": "few_shot", "lora": "few_shot_lora"}
-HEADS = ("shots", "method", "cgF1", "positive F1", "presence MCC", "AP", "CPU s", "learnt", "Playground cgF1")
+HEADS = ("shots", "method", "cgF1", "positive F1", "presence MCC", "AP", "CPU s", "trained", "Playground cgF1")
 FORGETTING = 60
-"""Playground scenes, of the split that nothing is trained or chosen on."""
+"""Number of Playground scenes, from the split that is used neither for training nor for model selection."""
 TILE, LINE, GAP, SHOWN = 224, 22, 8, 6
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Weights on the domain and on Playground, and what they took: processor seconds and parameters that learnt."""
+class Evaluated:
+    """Validation of weights on the domain and on Playground, with CPU seconds and trained parameters."""
 
     shifted: Validation
     playground: Validation
     seconds: float = 0.0
-    learnt: int = 0
+    trained: int = 0
 
     def row(self, shots: int, method: str) -> str:
-        """A line of the table."""
-        found = self.shifted.metrics
-        figures = [100 * found["cgF1"], 100 * found["positive_micro_F1"], found["IL_MCC"], 100 * found["AP"]]
-        told = [f"{value:.2f}" if index == 2 else f"{value:.1f}" for index, value in enumerate(figures)]
-        learnt = f"{self.learnt / 1e6:.2f} M" if self.learnt else "0"
-        forgotten = f"{100 * self.playground.metrics['cgF1']:.1f}"
-        return table_row((str(shots), method, *told, f"{self.seconds:.0f}", learnt, forgotten))
+        """A row of the table."""
+        metrics = self.shifted.metrics
+        figures = [100 * metrics["cgF1"], 100 * metrics["positive_micro_F1"], metrics["IL_MCC"], 100 * metrics["AP"]]
+        cells = [f"{value:.2f}" if index == 2 else f"{value:.1f}" for index, value in enumerate(figures)]
+        trained = f"{self.trained / 1e6:.2f} M" if self.trained else "0"
+        playground = f"{100 * self.playground.metrics['cgF1']:.1f}"
+        return table_row((str(shots), method, *cells, f"{self.seconds:.0f}", trained, playground))
 
 
 def table_row(cells: Iterable[str]) -> str:
-    """Cells as wide as their heads."""
+    """A Markdown row, with every cell as wide as its head."""
     return "| " + " | ".join(f"{cell:>{len(head)}}" for cell, head in zip(cells, HEADS, strict=True)) + " |"
 
 
-def judge(weights: str | Path, config: TrainConfig, held_out: tuple[Source, int]) -> Validation:
-    """What the trainer's own validation says of weights on these pictures, every prompt kept to be drawn."""
+def evaluate(weights: str | Path, config: TrainConfig, held_out: tuple[SampleSource, int]) -> Validation:
+    """The trainer's validation of weights on these samples, with all examples kept for drawing."""
     model = load(weights, dtype=torch.float32).detector
     tokenize = CachedTokenizer(Tokenizer(model.config.text.context_length))
     source, count = held_out
     rules = config.validation
-    pictures = batches(Sam3ImageDataset(source), tokenize, batch=rules.batch, pictures=count)
+    held_out_batches = batches(Sam3ImageDataset(source), tokenize, batch=rules.batch, images=count)
     return validate(
-        model, Sam3LossWrapper(config.loss), pictures, threshold=rules.threshold,
+        model, Sam3LossWrapper(config.loss), held_out_batches, threshold=rules.threshold,
         precision=getattr(torch, config.precision), nms=model.config.nms, examples=count * rules.phrases,
     )  # fmt: skip
 
 
 class Bench:
-    """One folder of pictures, on which any number of fine-tunes are made and judged."""
+    """A dataset of the domain, on which any number of fine-tunes are run and evaluated."""
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         self.args, self.folder = args, folder
@@ -96,7 +96,7 @@ class Bench:
         self.playground = PlaygroundSource("heldout", size=size, phrases=phrases), args.forgetting
 
     def config(self, method: str, shots: int) -> TrainConfig:
-        """Settings of a fine-tune, as the command line would make them."""
+        """Settings of a fine-tune, as from the command line."""
         args = self.args
         words = [f"data.root={self.folder / 'shifted'}", f"out={self.folder}", f"name={method}_{shots}"]
         words += [f"model.weights={args.weights}", f"seed={args.seed}", f"data.pictures={max(1, shots)}"]
@@ -104,34 +104,34 @@ class Bench:
         words += [f"budget.minutes={args.minutes}", "budget.steps=null"] if args.minutes else []
         return settings([f"experiment={METHODS[method]}", *words, *args.set])
 
-    def judged(self, weights: str | Path, seconds: float = 0.0, learnt: int = 0) -> Judged:
-        """Both figures of some weights."""
-        shifted, playground = (judge(weights, self.base, pictures) for pictures in (self.domain, self.playground))
-        return Judged(shifted, playground, seconds, learnt)
+    def evaluated(self, weights: str | Path, seconds: float = 0.0, trained: int = 0) -> Evaluated:
+        """Evaluate weights on the domain and on Playground."""
+        shifted, playground = (evaluate(weights, self.base, samples) for samples in (self.domain, self.playground))
+        return Evaluated(shifted, playground, seconds, trained)
 
-    def tuned(self, method: str, shots: int) -> Judged:
-        """Fine-tune on so many pictures, and judge what comes out (here, and so hardly by the trainer as well)."""
+    def fine_tuned(self, method: str, shots: int) -> Evaluated:
+        """Fine-tune on `shots` images, and evaluate the result; the trainer's own validation is kept minimal."""
         config = self.config(method, shots)
         config = replace(config, validation=replace(config.validation, pictures=1))
         model = initial_model(config.model, config.model.resolve())
-        learnt = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
         del model
         start = time.process_time()
         result = train(config)
         seconds = time.process_time() - start
         if result.weights is None:
             raise KeyboardInterrupt
-        judged = self.judged(result.weights, seconds, learnt)
+        evaluated = self.evaluated(result.weights, seconds, trained)
         shutil.rmtree(result.weights.parent)
-        return judged
+        return evaluated
 
 
-def draw(before: Judged, after: Judged, title: str) -> Image.Image:
-    """Of each of the first pictures, the phrase that names most of it: the truth, what was found before and after."""
-    pictures: dict[bytes, list[tuple[Example, Example]]] = {}
+def draw(before: Evaluated, after: Evaluated, title: str) -> Image.Image:
+    """For each of the first images, the phrase with the largest masks: ground truth, prediction before and after."""
+    by_image: dict[bytes, list[tuple[Example, Example]]] = {}
     for pair in zip(before.shifted.examples, after.shifted.examples, strict=True):
-        pictures.setdefault(pair[0].picture.tobytes(), []).append(pair)
-    firsts = [max(pairs, key=lambda pair: pair[0].truth.sum()) for pairs in list(pictures.values())[:SHOWN]]
+        by_image.setdefault(pair[0].picture.tobytes(), []).append(pair)
+    firsts = [max(pairs, key=lambda pair: pair[0].truth.sum()) for pairs in list(by_image.values())[:SHOWN]]
     width, height = 3 * (TILE + GAP) + GAP, TILE + LINE + GAP
     sheet = Image.new("RGB", (2 * width, LINE + -(-len(firsts) // 2) * height), "white")
     pen = ImageDraw.Draw(sheet)
@@ -140,47 +140,53 @@ def draw(before: Judged, after: Judged, title: str) -> Image.Image:
         pen.text((x, y + 3), f"“{old.phrase}”", fill="black", font_size=14)
         for place, masks in enumerate((old.truth, old.found, new.found)):
             sheet.paste(tile(old, masks), (x + place * (TILE + GAP), y + LINE))
-    for index, head in enumerate(("truth", "before", title) * 2):
+    for index, head in enumerate(("ground truth", "before", title) * 2):
         pen.text((index // 3 * width + GAP + index % 3 * (TILE + GAP), 4), head, fill=(110, 110, 116), font_size=14)
     return sheet
 
 
 def tile(example: Example, masks: np.ndarray) -> Image.Image:
-    """The example's picture with masks on it."""
+    """The image of an example with masks drawn on it."""
     return Image.fromarray(paint(example.picture, masks)).resize((TILE, TILE))
 
 
 def run(args: argparse.Namespace, folder: Path) -> None:
-    """Print the table, line by line as it is made, and draw the picture."""
+    """Print the table row by row, and draw the image."""
     bench = Bench(args, folder)
     print(table_row(HEADS), "|" + "|".join("-" * (len(head) + 1) + ":" for head in HEADS) + "|", sep="\n", flush=True)
     tasks = [(shots, method) for shots in sorted(set(args.shots) - {0}) for method in args.methods]
-    made: dict[tuple[int, str], Judged] = {}
+    results: dict[tuple[int, str], Evaluated] = {}
     for shots, method in [(0, "-")] * (0 in args.shots) + tasks:
         print(f"{shots} shots, {method} …", file=sys.stderr, flush=True)
-        judged = made[shots, method] = bench.tuned(method, shots) if shots else bench.judged(args.weights)
-        print(judged.row(shots, method), flush=True)
+        evaluated = results[shots, method] = bench.fine_tuned(method, shots) if shots else bench.evaluated(args.weights)
+        print(evaluated.row(shots, method), flush=True)
     if args.picture:
-        before = made.get((0, "-")) or bench.judged(args.weights)
-        (shots, method), after = max(made.items(), key=lambda item: item[1].shifted.metrics["cgF1"])
+        before = results.get((0, "-")) or bench.evaluated(args.weights)
+        (shots, method), after = max(results.items(), key=lambda item: item[1].shifted.metrics["cgF1"])
         with replacing(args.picture) as temporary:
-            draw(before, after, f"after {shots} pictures ({method})").save(temporary, "PNG", optimize=True)
+            draw(before, after, f"after {shots} images ({method})").save(temporary, "PNG", optimize=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", default="tiny", help="where every fine-tune begins (default: tiny)")
-    parser.add_argument("--shots", type=int, nargs="+", default=[0, 1, 5, 10])
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--weights", default="tiny", help="weights to fine-tune (default: tiny)")
+    parser.add_argument(
+        "--shots", type=int, nargs="+", default=[0, 1, 5, 10], help="numbers of training images (default: 0 1 5 10)"
+    )
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), help="default: both")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--steps", type=int, help="of each fine-tune, instead of the experiment's")
-    budget.add_argument("--minutes", type=float, help="of each fine-tune, instead of its steps")
-    parser.add_argument("--held-out", type=int, default=40, help="pictures of the domain to judge on (default: 40)")
-    parser.add_argument("--forgetting", type=int, default=FORGETTING, help="Playground scenes, likewise (default: 60)")
-    parser.add_argument("--seed", type=int, default=0, help="of the fine-tunes and of which pictures are the shots")
-    parser.add_argument("--picture", type=Path, help="write before and after, drawn, to this PNG")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings over those of experiments")
+    budget.add_argument("--steps", type=int, help="training steps of each fine-tune; overrides the experiment")
+    budget.add_argument("--minutes", type=float, help="minutes of each fine-tune, instead of a number of steps")
+    parser.add_argument("--held-out", type=int, default=40, help="evaluation images of the domain (default: 40)")
+    parser.add_argument(
+        "--forgetting", type=int, default=FORGETTING, help="evaluation scenes of Playground (default: 60)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the fine-tunes and of the choice of images")
+    parser.add_argument("--picture", type=Path, help="draw predictions before and after to this PNG")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings that override those of the experiments"
+    )
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     torch.set_num_threads(1)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from evals.dataset_files import MAX_SIDE, field
-from sam3model.data.segments import encode_runs, read_runs
+from sam3model.data.segmentations import encode_runs, read_runs
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle
 
@@ -23,7 +23,7 @@ def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
     try:
         return encode_runs(read_runs(counts, (width, height)), (width, height))
     except DataError as error:
-        raise DataError(f"{where}: {error} (field 'counts')") from None
+        raise DataError(f"{where}: {error}") from None
 
 
 def _size(value: Any, where: str) -> Size:

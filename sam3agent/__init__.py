@@ -8,7 +8,7 @@
         print(mask.id, mask.box, mask.score, mask.mask.shape)   # mask.mask: (H, W) bool
     answer.overlay().save("overlay.png")
 
-`Agent` keeps the weights between questions. Imports are lazy: `import sam3agent` loads neither torch nor an MLLM client.
+`Agent` keeps the weights between questions. Imports are lazy: `import sam3agent` loads no torch and no MLLM client.
 """
 
 from typing import TYPE_CHECKING, Any

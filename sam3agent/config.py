@@ -1,4 +1,6 @@
-"""Settings: flags over `SAM3AGENT_*` environment over a TOML file (`sam3agent.toml`, or the user's config folder).
+"""Settings from flags, `SAM3AGENT_*` variables and a TOML file; the earlier source takes precedence.
+
+The file is `sam3agent.toml` in the working directory, or `sam3agent/config.toml` in the user's config folder:
 
 # sam3agent.toml
 weights = "facebook/sam3"
@@ -24,55 +26,51 @@ FILE_VARIABLE = "SAM3AGENT_CONFIG"
 
 
 class Settings(BaseModel):
-    """Everything that can be set.
-
-    mllm: "rules" (no MLLM), "openai" (any compatible server) or "vllm" (in this process); None: openai where `model` or
-    `base_url` is set, else rules. threshold: the least score of a mask (None: the segmenter's own). max_*: budgets of
-    one question.
-    """
+    """All settings. Every field is also a flag (`max_calls`: `--max-calls`) and a variable (`SAM3AGENT_MAX_CALLS`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weights: str = "tiny"
-    device: str = "auto"
-    dtype: str = "auto"
-    threshold: float | None = Field(default=None, gt=0, lt=1)
-    mllm: Backend | None = None
-    model: str | None = None
-    base_url: str | None = None
-    api_key: SecretStr | None = None
-    timeout: float = Field(default=120.0, gt=0, description="Seconds one MLLM call may take.")
-    max_calls: int = Field(default=60, ge=1)
-    max_segmenter_calls: int = Field(default=20, ge=1)
-    max_seconds: float = Field(default=300.0, gt=0)
-    out: Path | None = None
+    weights: str = Field(default="tiny", description='"tiny" (included), a Hugging Face repository, or a path.')
+    device: str = Field(default="auto", description='"auto", "cpu", "cuda" or "mps".')
+    dtype: str = Field(default="auto", description='"auto", "float32" or "bfloat16".')
+    threshold: float | None = Field(default=None, gt=0, lt=1, description="Minimum mask score; None for 0.5.")
+    mllm: Backend | None = Field(
+        default=None, description='"rules" (no MLLM), "openai" (any compatible server) or "vllm" (in this process).'
+    )
+    model: str | None = Field(default=None, description="Name of the MLLM; optional if the server has only one.")
+    base_url: str | None = Field(default=None, description="URL of the MLLM server, e.g. http://localhost:8000/v1.")
+    api_key: SecretStr | None = Field(default=None, description="API key of the MLLM server.")
+    timeout: float = Field(default=120.0, gt=0, description="Maximum time of one MLLM call in seconds.")
+    max_calls: int = Field(default=60, ge=1, description="Maximum number of MLLM calls per question.")
+    max_segmenter_calls: int = Field(default=20, ge=1, description="Maximum number of phrases searched per question.")
+    max_seconds: float = Field(default=300.0, gt=0, description="Maximum time per question in seconds.")
+    out: Path | None = Field(default=None, description="Output folder.")
 
     @property
     def backend(self) -> Backend:
-        """The backend meant."""
+        """The backend to use: `mllm`; by default "openai" if `model` or `base_url` is set, else "rules"."""
         return self.mllm or ("openai" if self.model or self.base_url else "rules")
 
 
 def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from all three sources; a flag that is None counts as not given.
+    """Settings from all three sources. A flag that is None counts as not given; unknown variables are ignored.
 
-    Raises `ConfigError` for unknown keys, bad values or a file that cannot be read. Variables of the environment that
-    name no setting are ignored.
+    Raises `ConfigError` if a key is unknown, a value is invalid, or the file cannot be read.
     """
     environment = os.environ if environment is None else environment
     path = _config_file(environment)
-    written = _read(path) if path else {}
+    file = _read(path) if path else {}
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     variables = {
         key: environment[PREFIX + key.upper()] for key in Settings.model_fields if environment.get(PREFIX + key.upper())
     }
-    for source, values in ((str(path), written), ("the environment", variables), ("flags", given)):
+    for source, values in ((str(path), file), ("the environment", variables), ("flags", given)):
         _check(source, values)
-    return Settings.model_validate({**written, **variables, **given})
+    return Settings.model_validate({**file, **variables, **given})
 
 
 def _config_file(environment: Mapping[str, str]) -> Path | None:
-    """The file that SAM3AGENT_CONFIG names, else ./sam3agent.toml, else the user's."""
+    """The file named by `SAM3AGENT_CONFIG`, else ./sam3agent.toml, else the user's; None if there is none."""
     if named := environment.get(FILE_VARIABLE):
         return Path(named)
     home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -89,7 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check(source: str, values: Mapping[str, Any]) -> None:
-    """Name the source of a bad value."""
+    """Raise a `ConfigError` that names the source of an invalid value."""
     try:
         Settings.model_validate(values)
     except ValidationError as error:

@@ -127,26 +127,8 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 def _to_rgb(image: "Image.Image") -> "Image.Image":
     """Upright, 8 bits per channel, without alpha."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bits(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    from sam3model.ops.rgb import convert_to_rgb
 
-
-def _to_8_bits(image: "Image.Image") -> "Image.Image":
-    """Greyscale of high bit depth to 8 bits: 16-bit integers are scaled, floats stretched to their range."""
-    import numpy as np
-    from PIL import Image
-
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    if image.mode == "F":
-        low, high = float(values.min()), float(values.max())
-    else:
-        low, high = 0.0, 65535.0 if values.max() > 255 else 255.0
-    scaled = (values - low) * (255.0 / (high - low) if high > low else 1.0)
-    return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8))
+    return convert_to_rgb(ImageOps.exif_transpose(image))

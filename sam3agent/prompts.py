@@ -1,4 +1,4 @@
-"""Every word said to a model, from the files in `prompts/` (in a wheel: `sam3agent/_prompts`)."""
+"""All text that is sent to a model: templates in `prompts/` (in a wheel: `sam3agent/_prompts`)."""
 
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ _FOLDERS = (Path(__file__).parent / "_prompts", Path(__file__).parent.parent / "
 
 
 def render(name: str, **values: Any) -> str:
-    """The text of `prompts/NAME.md` with values filled in; a value that is missing is an error."""
+    """The template `prompts/NAME.md` with the given values. Raises `jinja2.UndefinedError` if a value is missing."""
     return _environment().get_template(f"{name}.md").render(values).strip()
 
 
@@ -23,5 +23,5 @@ def _environment() -> "Environment":
 
     folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
     if folder is None:
-        raise Sam3Error("the prompts are missing: reinstall sam3agent, or run from a complete checkout")
+        raise Sam3Error("the folder with the prompts is missing; reinstall sam3agent, or run from a complete checkout")
     return Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

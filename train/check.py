@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from tqdm import tqdm
 
+from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage
 from sam3model.data.faults import Faults
-from sam3model.data.pictures import check_header
+from sam3model.data.image_files import check_header
 from sam3model.data.queries import Sample
-from sam3model.data.records import AnnotatedSet, Record
 from sam3model.errors import DataError
 from sam3model.structures import VISUAL
 from sam3model.training.config import TrainConfig
@@ -38,7 +38,7 @@ def check(config: TrainConfig) -> str:
     sources = open_sources(config)
     lines = []
     if isinstance(sources, AnnotatedSources):
-        broken = _check_pictures([*sources.learnt.records, *sources.judged.records], config.data.broken)
+        broken = _check_pictures([*sources.learnt.images, *sources.judged.images], config.data.broken)
         lines += _describe(sources.learnt, sources.judged) + _broken(sources, broken)
     stage = config.stages[-1]
     source = sources.training(stage)
@@ -48,7 +48,7 @@ def check(config: TrainConfig) -> str:
     return "\n".join(f"{what:<14}{says}" for what, says in [*lines, ("contact sheet", str(sheet))])
 
 
-def _check_pictures(records: Sequence[Record], share: float) -> Faults:
+def _check_pictures(records: Sequence[AnnotatedImage], share: float) -> Faults:
     """Open every picture file. Raises `DataError` if more than this share cannot be used."""
     faults = Faults()
     for record in tqdm(records, desc="pictures", unit="picture", disable=None, leave=False):
@@ -58,18 +58,18 @@ def _check_pictures(records: Sequence[Record], share: float) -> Faults:
     return faults
 
 
-def _describe(learnt: AnnotatedSet, judged: AnnotatedSet) -> list[tuple[str, str]]:
+def _describe(learnt: AnnotatedDataset, judged: AnnotatedDataset) -> list[tuple[str, str]]:
     """What is in the set, before anything is drawn from it."""
-    things = [thing for record in learnt.records for concept in record.concepts for thing in concept.things]
+    things = [thing for record in learnt.images for concept in record.phrases for thing in concept.annotations]
     outlined = sum(thing.segmentation is not None for thing in things)
-    seen = Counter(concept.phrase for record in learnt.records for concept in record.concepts if concept.things)
-    empty = sum(not any(concept.things for concept in record.concepts) for record in learnt.records)
-    partly = sum(not concept.exhaustive for record in learnt.records for concept in record.concepts)
+    seen = Counter(concept.phrase for record in learnt.images for concept in record.phrases if concept.annotations)
+    empty = sum(not any(concept.annotations for concept in record.phrases) for record in learnt.images)
+    partly = sum(not concept.exhaustive for record in learnt.images for concept in record.phrases)
     unseen = [phrase for phrase in learnt.vocabulary if phrase not in seen]
     lines = [
         ("set", learnt.name),
         ("pictures", f"{len(learnt)} to learn from, {len(judged)} to judge on; {empty} with nothing in them"),
-        ("sizes", _sizes([record.size for record in learnt.records])),
+        ("sizes", _sizes([record.size for record in learnt.images])),
         ("annotations", f"{len(things)}, {outlined} of them with an outline"),
         (
             "phrases",

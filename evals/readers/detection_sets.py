@@ -1,13 +1,9 @@
-"""ODinW13 and RF100-VL: many small COCO sets of boxes; the figure is the mean of their APs."""
+"""ODinW13 and RF100-VL: many small COCO datasets with boxes only; the figure is the mean of their APs."""
 
-from pathlib import Path
-from typing import Any
-
-from evals.dataset_files import field, first_existing, inside, read_json, table
+from evals.dataset_files import first_existing, inside
 from evals.readers.coco import load, samples
 from evals.samples import DatasetSplit, PhraseSample
 from evals.scorers.detection import ImageTargets
-from sam3model.data.coco import real_categories
 from sam3model.errors import DataError
 
 ODINW13 = (
@@ -27,15 +23,15 @@ ODINW13 = (
 )
 ODINW_FILE = "annotations_without_background.json"
 ODINW_FOLDERS = {"test": ("test", "valid"), "val": ("valid", "mini_val", "val")}
-"""PascalVOC has no test part with annotations; its validation part stands in, as officially."""
+"""PascalVOC has no annotated test split; its validation split is used instead, as in the official evaluation."""
 ROBOFLOW_FILE = "_annotations.coco.json"
 
 
 def read_odinw(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
-    """All 13 sets; raises `DataError` where one is missing, since the mean would be another figure."""
+    """All 13 datasets; raises `DataError` if one is missing, since the mean would not be comparable."""
     found: list[PhraseSample[ImageTargets]] = []
     for place in ODINW13:
-        flat = tuple(f"{place}/{part}_{ODINW_FILE}" for part in (dataset.split, "valid"))
+        flat = tuple(f"{place}/{name}_{ODINW_FILE}" for name in (dataset.split, "valid"))
         nested = tuple(f"{place}/{folder}/{ODINW_FILE}" for folder in ODINW_FOLDERS[dataset.split])
         path = first_existing(dataset.root, *nested, *flat)
         found += samples(load(path), path.parent, ("",), masks=False, subset=place.split("/")[0])
@@ -43,20 +39,14 @@ def read_odinw(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
 
 
 def read_rf100vl(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
-    """Every folder of the root is a set in Roboflow's layout; all hundred should be there."""
+    """Every folder of the root is a dataset in Roboflow's layout; there should be a hundred."""
     found: list[PhraseSample[ImageTargets]] = []
     for folder in sorted(path.name for path in dataset.root.iterdir() if path.is_dir()):
         path = inside(dataset.root, folder, dataset.split, ROBOFLOW_FILE)
         if path.exists():
-            data = read_json(path)
-            used = _real_categories(data, path)
-            found += samples(load(path, data), path.parent, ("",), masks=False, subset=folder, used=used)
+            file = load(path)
+            categories = file.categories(skip_root=True)
+            found += samples(file, path.parent, ("",), masks=False, subset=folder, categories=categories)
     if not found:
-        raise DataError(f"{dataset.root}: there is no SET/{dataset.split}/{ROBOFLOW_FILE}")
+        raise DataError(f"{dataset.root} holds no DATASET/{dataset.split}/{ROBOFLOW_FILE}")
     return found
-
-
-def _real_categories(data: Any, path: Path) -> list[int]:
-    """Ids of the categories that are asked for, the same as in training."""
-    rows = real_categories(table(data, "categories", path), table(data, "annotations", path))
-    return [field(row, "id", int, f"{path}: category") for row in rows]

@@ -1,4 +1,4 @@
-"""`sam3agent doctor`: whether everything is in place, each line with what to do about it."""
+"""`sam3agent doctor`: checks the installation; a failed check says what to do."""
 
 import platform
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ PACKAGES = ("sam3agent", "torch", "transformers", "openai", "mcp", "pydantic", "
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the report. ok: None where nothing had to be checked."""
+    """One line of the report. ok: None if there was nothing to check."""
 
     name: str
     ok: bool | None
@@ -27,7 +27,7 @@ class Check:
 
 
 def run_doctor(flags: Mapping[str, Any], *, as_json: bool) -> int:
-    """Print the report; 1 where a check failed."""
+    """Print the report; returns exit code 1 if a check failed."""
     settings = load_settings(flags)
     checks = [_versions(), *(_guard(name, check, settings) for name, check in CHECKS.items())]
     failed = any(check.ok is False for check in checks)
@@ -48,8 +48,8 @@ def _versions() -> Check:
         except PackageNotFoundError:
             missing.append(name)
     missing = [name for name in missing if name != "sam3agent"]
-    detail = ", ".join(found)
-    return Check("versions", not missing, f"missing {', '.join(missing)}: reinstall sam3agent" if missing else detail)
+    detail = f"missing packages: {', '.join(missing)}; reinstall sam3agent" if missing else ", ".join(found)
+    return Check("versions", not missing, detail)
 
 
 def _device(settings: Settings) -> str:
@@ -69,18 +69,19 @@ def _weights(settings: Settings) -> str:
 
 def _mllm(settings: Settings) -> str:
     if settings.backend == "rules":
-        return "rules: no MLLM configured (set --base-url and --model, or SAM3AGENT_BASE_URL and SAM3AGENT_MODEL)"
+        return "rules (no MLLM is configured; to use one, set --base-url and --model)"
     if settings.backend == "vllm":
         from sam3agent.mllm.vllm import VLLMBackend
 
-        return f"{VLLMBackend.from_settings(settings).name}, loaded with the first question"
+        return f"{VLLMBackend.from_settings(settings).name}, installed; the model is loaded with the first question"
     from sam3agent.mllm.openai import OpenAIBackend
 
     backend = OpenAIBackend.from_settings(settings)
     names = run_to_end(_models(backend))
+    listed = ", ".join(names[:10]) or "none"
     if settings.model and settings.model not in names:
-        raise Sam3Error(f"the server answers but has no model {settings.model!r}; it has {', '.join(names[:10])}")
-    return f"reachable, models: {', '.join(names[:10])}"
+        raise Sam3Error(f"the server does not have the model {settings.model!r}; set --model to one of: {listed}")
+    return f"server reached; models: {listed}"
 
 
 async def _models(backend: "OpenAIBackend") -> list[str]:
@@ -94,10 +95,10 @@ CHECKS: dict[str, Callable[[Settings], str]] = {"device": _device, "weights": _w
 
 
 def _guard(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
-    """A check, its failure told as a line."""
+    """Run a check; an error becomes a failed check."""
     try:
         return Check(name, None if name == "MLLM" and settings.backend == "rules" else True, check(settings))
     except Sam3Error as error:
         return Check(name, False, str(error))
-    except Exception as error:  # a broken installation may raise anything, and to name it is what this is for
+    except Exception as error:  # a broken installation can raise anything, and the report must name it
         return Check(name, False, f"{type(error).__name__}: {error}")

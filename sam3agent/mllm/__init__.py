@@ -1,1 +1,1 @@
-"""What fills in the decisions: a small Protocol and its backends (rules, openai, scripted, replay)."""
+"""The protocol of decision backends, and two backends that use an MLLM: `openai` and `vllm`."""

@@ -1,17 +1,18 @@
-"""The protocol between the agent and whatever makes its decisions.
+"""The protocol between the agent and the backend that makes its decisions.
 
-The loop awaits `backend.decide(request)` and gets one raw `MLLMReply`. The agent validates it
-(`sam3agent.agent.decisions`), reports errors back and asks again, a bounded number of times. A backend therefore
+The agent awaits `backend.decide(request)`, which returns one raw `MLLMReply`. The agent parses and validates it
+(`sam3agent.agent.decisions`); if it is unusable, the error is sent back a limited number of times. A backend therefore
 
-- translates `request.messages` (`Text` and `LazyImage` parts) to its wire format, and never edits, reorders or
-  re-encodes them: the first messages are the same bytes in every call of one question, for prefix caches;
-- offers `request.tools` OR asks for `request.json_schema`, never both (exactly one of the two is set);
+- converts `request.messages` (`Text` and `LazyImage` parts) to its wire format without editing, reordering or
+  re-encoding them: the first messages must have the same bytes in every call of a question, for prefix caches;
+- offers `request.tools` or requires `request.json_schema`; exactly one of the two is set;
 - retries transient failures (429, 5xx, a broken connection) with backoff, within `request.timeout_s`;
-- returns truncated, refused or empty replies as they are, with `finish` set accordingly;
-- raises `MLLMError` and nothing else. If its class attribute `fatal` is set, a retry cannot help (unreachable, invalid
-  key, unknown model): in the first call of a question it fails the question, later it ends it as exhausted.
+- returns truncated, refused or empty replies unchanged, with `finish` set accordingly;
+- raises only `MLLMError`. If its class attribute `fatal` is true, a retry cannot help (unreachable server, invalid
+  key, unknown model): in the first call the question fails; in a later call it ends as exhausted.
 
-`decide` may be awaited many times concurrently (candidates are examined at once), on one event loop at a time.
+`decide` may be awaited many times concurrently, because candidates are examined in parallel, but on one event loop at
+a time.
 """
 
 from collections.abc import Mapping
@@ -54,7 +55,7 @@ Part = Text | LazyImage
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. Tool results go into `user` messages, because a `tool` message cannot hold images."""
+    """One message. Tool results are sent as `user` messages, because a `tool` message cannot contain images."""
 
     role: Role
     parts: tuple[Part, ...]
@@ -62,7 +63,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """A tool as a model sees it: `parameters` is the JSON schema of an object."""
+    """A tool as the model sees it. parameters: the JSON schema of its arguments."""
 
     name: str
     description: str
@@ -71,7 +72,7 @@ class ToolSchema:
 
 @dataclass(frozen=True, slots=True)
 class JSONSchema:
-    """The schema of a reply that must be one JSON object."""
+    """The schema of a reply that must be a JSON object."""
 
     name: str
     schema: Mapping[str, Any]
@@ -81,9 +82,9 @@ class JSONSchema:
 class MLLMRequest:
     """One decision to make.
 
-    messages: the conversation. tools: empty exactly if `json_schema` is set. timeout_s: seconds that this call may
-    take, retries included. state, bench: the agent's state, and its medium and candidates, for backends that
-    read no messages (`rules`). candidate: the id of the mask to examine, while verifying.
+    messages: the conversation. tools: empty if and only if `json_schema` is set. timeout_s: maximum time of the call
+    in seconds, including retries. state, bench: the agent's state, and its medium and candidates, for backends that
+    do not read messages (`rules`). candidate: id of the mask to examine; None unless masks are being verified.
     """
 
     messages: tuple[Message, ...]
@@ -97,7 +98,7 @@ class MLLMRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts as the server reported them; 0 if it did not."""
+    """Token counts reported by the server; 0 if it does not report them."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -113,7 +114,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool call as the model wrote it: `arguments` is unparsed JSON text, possibly invalid."""
+    """A tool call as the model wrote it. arguments: unparsed JSON text, which may be invalid."""
 
     name: str
     arguments: str
@@ -121,7 +122,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class MLLMReply:
-    """A raw reply. calls: number of requests that count against the budget (0 for backends without an MLLM)."""
+    """A raw reply. calls: number of calls that count against the budget (0 for backends without an MLLM)."""
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -132,11 +133,11 @@ class MLLMReply:
 
 @runtime_checkable
 class MLLM(Protocol):
-    """A backend. Subclass it explicitly to inherit the defaults of all members but `name` and `decide`.
+    """A backend. A subclass inherits defaults for all members except `name` and `decide`.
 
-    name: for answers and traces, e.g. "rules" or "openai:Qwen3-VL-8B-Instruct". free: replies cost
-    nothing (`calls=0`), so no budget limits how many masks are examined.
-    needs_messages: if False, no messages are composed for it.
+    name: shown in answers and traces, e.g. "rules" or "openai:Qwen3-VL-8B-Instruct". free: whether replies cost
+    nothing (`calls=0`), so that the budget does not limit the number of masks examined. needs_messages: whether the
+    agent must compose messages for it.
     """
 
     name: str
@@ -144,9 +145,9 @@ class MLLM(Protocol):
     needs_messages: bool = True
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
-        """One reply to one request. Raises `MLLMError` and nothing else."""
+        """The reply to one request. Raises only `MLLMError`."""
         ...
 
     async def close(self) -> None:
-        """Close connections before the event loop ends; the next request opens new ones."""
+        """Close all connections, before the event loop ends. The next request opens new ones."""
         return

@@ -1,58 +1,58 @@
-"""What can go wrong between the agent and an MLLM; every message is one sentence that says what to do."""
+"""Errors of MLLM backends. Each message is one line that says what is wrong and what to do."""
 
 from sam3model.errors import Sam3Error
 
 
 class MLLMError(Sam3Error):
-    """Base of all errors of a backend: the only kind of exception that leaves one.
+    """Base class of all errors that a backend raises.
 
-    fatal: asking again cannot help. At the first call of a question it fails the run; later it ends it as exhausted.
+    fatal: whether a retry cannot help. In the first call the question fails; in a later call it ends as exhausted.
     """
 
     fatal = False
 
 
 class MLLMUnreachableError(MLLMError):
-    """Nothing answers at the address."""
+    """The server cannot be reached, or the in-process model cannot be loaded."""
 
     fatal = True
 
 
 class MLLMDisconnectedError(MLLMError):
-    """The connection breaks each time."""
+    """The connection broke on every attempt."""
 
 
 class MLLMTimeoutError(MLLMError):
-    """The server took longer than it was given, or its reply had no end."""
+    """The server did not finish a reply in time, or the reply exceeded the maximum size."""
 
 
 class MLLMBusyError(MLLMError):
-    """The server keeps answering that it is overloaded or broken (429, 5xx)."""
+    """The server reported on every attempt that it is overloaded or failing (429, 5xx)."""
 
 
 class MLLMBadReplyError(MLLMError):
-    """A reply came, and it is no chat completion: not JSON, or not an object."""
+    """The response is not a chat completion: not JSON, not an object, or an error object."""
 
 
 class MLLMKeyRefusedError(MLLMError):
-    """The server does not accept the key."""
+    """The server rejected the API key."""
 
     fatal = True
 
 
 class MLLMUnknownModelError(MLLMError):
-    """The server has no model of that name, or there is no such service at the address."""
+    """The server does not have the model, or the URL is not that of a chat completions API."""
 
     fatal = True
 
 
 class MLLMContextError(MLLMError):
-    """The conversation does not fit the model's context."""
+    """The conversation exceeds the context length of the model."""
 
     fatal = True
 
 
 class MLLMRejectedError(MLLMError):
-    """The server understood the request and will not serve it (another 4xx)."""
+    """The request was rejected for another reason (any other 4xx), or could not be sent."""
 
     fatal = True

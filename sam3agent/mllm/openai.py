@@ -1,4 +1,4 @@
-"""The `openai` backend: Chat Completions of any compatible server (vLLM, Ollama, LM Studio, llama.cpp, hosted ones)."""
+"""The `openai` backend: any server with a Chat Completions API (vLLM, Ollama, LM Studio, llama.cpp, hosted)."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sam3agent.mllm.base import MLLM, Finish, MLLMReply, MLLMRequest, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBadReplyError, MLLMUnknownModelError
 from sam3agent.mllm.profiles import PROFILES, Profile, profile_for, step_down
-from sam3agent.mllm.transport import Endpoint, RefusedOptionError, Transport
+from sam3agent.mllm.transport import LOCAL_URL, Endpoint, RefusedOptionError, Transport
 from sam3agent.mllm.wire import to_messages
 from sam3model.errors import ConfigError
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from sam3agent.config import Settings
 
 HOSTED_URL = "https://api.openai.com/v1"
-LOCAL_URL = "http://127.0.0.1:8000/v1"
 
 
 class OpenAIBackend(MLLM):
-    """Asks an OpenAI-compatible server.
+    """Decisions by a model on an OpenAI-compatible server.
 
-    model: empty to use the only model that the server has. max_tokens: the longest reply.
-    profile: a name in `PROFILES`, by default what the address suggests; it shrinks as the server refuses options.
+    model: name of the model; empty to use the only model of the server. max_tokens: maximum length of a reply.
+    profile: a name in `PROFILES`; by default chosen by the URL. Options that the server rejects are removed from it.
+    Raises `ConfigError` if the profile is unknown.
     """
 
     def __init__(
         self, endpoint: Endpoint, model: str = "", *, max_tokens: int = 4096, profile: str | None = None
     ) -> None:
         if profile is not None and profile not in PROFILES:
-            raise ConfigError(f"there is no server profile {profile!r}; the profiles are {', '.join(PROFILES)}")
+            raise ConfigError(f"unknown server profile {profile!r}; use one of {', '.join(PROFILES)}")
         self.model = model
         self.max_tokens = max_tokens
         self.profile = PROFILES[profile] if profile else profile_for(endpoint.base_url)
@@ -41,9 +41,9 @@ class OpenAIBackend(MLLM):
 
     @classmethod
     def from_settings(cls, settings: "Settings", environment: Mapping[str, str] | None = None) -> "OpenAIBackend":
-        """The backend that the settings name; `OPENAI_BASE_URL` and `OPENAI_API_KEY` are what they leave open.
+        """The backend that is configured; `OPENAI_BASE_URL` and `OPENAI_API_KEY` are the defaults for URL and key.
 
-        The key of `OPENAI_API_KEY` is sent to the server of `OPENAI_BASE_URL` or to OpenAI, never to another address.
+        `OPENAI_API_KEY` is sent only to the server of `OPENAI_BASE_URL` or to OpenAI, never to another one.
         """
         environment = os.environ if environment is None else environment
         key = environment.get("OPENAI_API_KEY", "")
@@ -55,13 +55,13 @@ class OpenAIBackend(MLLM):
         return cls(endpoint, settings.model or "")
 
     def _named(self) -> str:
-        """`openai:` and the model, or the server's host while the model is not known."""
+        """`openai:` and the model; the host as long as the model is unknown."""
         return f"openai:{self.model or urlsplit(self._transport.endpoint.base_url).netloc}"
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
-        """One reply to one request; options that the server refuses are dropped and it is asked again.
+        """The reply to one request. Options that the server rejects are removed, and the request is sent again.
 
-        Raises: `MLLMError`, and nothing else.
+        Raises only `MLLMError`.
         """
         deadline = time.monotonic() + request.timeout_s
         model = await self._model()
@@ -80,20 +80,20 @@ class OpenAIBackend(MLLM):
                 return _reply(body)
 
     async def models(self) -> list[str]:
-        """Names of the models that the server offers. Raises: `MLLMError`."""
+        """Names of the models on the server. Raises `MLLMError`."""
         return await self._transport.models()
 
     async def close(self) -> None:
-        """Close the connections; asking again opens new ones."""
+        """Close the connections. The next request opens new ones."""
         await self._transport.close()
 
     async def _model(self) -> str:
         if not self.model:
             offered = await self.models()
             if len(offered) != 1:
-                has = ", ".join(offered[:20]) or "none"
+                names = ", ".join(offered[:20]) or "none"
                 raise MLLMUnknownModelError(
-                    f"Name a model with --model; {self._transport.endpoint.base_url} has {has}."
+                    f"Choose a model with --model. Models on {self._transport.endpoint.base_url}: {names}."
                 )
             self.model = offered[0]
             self.name = self._named()
@@ -101,7 +101,7 @@ class OpenAIBackend(MLLM):
 
 
 def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[str, Any]:
-    """The fields beside model and messages: tools or a schema, never both, and what the profile allows."""
+    """All fields except model and messages: tools or a schema, and the options that the profile allows."""
     fields: dict[str, Any] = {}
     if request.tools and profile.tools:
         fields["tools"] = [
@@ -126,7 +126,7 @@ def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[st
 
 
 def _sent(request: MLLMRequest, profile: Profile) -> set[str]:
-    """Names of the profile's options that a request uses."""
+    """Names of the profile's options that are sent with a request."""
     sent = {"temperature"} if profile.temperature is not None else set[str]()
     if profile.limit is not None:
         sent.add("limit")
@@ -139,13 +139,15 @@ def _sent(request: MLLMRequest, profile: Profile) -> set[str]:
 
 
 def _reply(body: Mapping[str, Any]) -> MLLMReply:
-    """The reply in a chat completion; whatever is missing or odd in it comes out empty, for the agent to complain of.
+    """The reply in a chat completion. Missing or malformed fields become empty; the agent then reports them.
 
-    Raises: `MLLMBadReplyError` for an error that came in place of a completion, as some gateways send with status 200.
+    Raises `MLLMBadReplyError` for an error object in place of a completion, which some gateways send with status 200.
     """
     choices = body.get("choices")
     if not choices and body.get("error"):
-        raise MLLMBadReplyError(f"The MLLM server reports an error in place of a reply: {str(body['error'])[:300]}")
+        raise MLLMBadReplyError(
+            f"The MLLM server returned an error: {str(body['error'])[:300]}; try again, or check its log."
+        )
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
     message = _mapping(choice.get("message"))
     refusal = message.get("refusal")
@@ -162,7 +164,7 @@ def _finish(reason: Any, refused: bool) -> Finish:
 
 
 def _tool_call(call: Any) -> ToolCall:
-    """A call as written; some servers send the arguments as an object in place of its JSON text."""
+    """A call as the model wrote it. Some servers send the arguments as an object, not as JSON text."""
     function = _mapping(_mapping(call).get("function"))
     arguments = function.get("arguments", "")
     return ToolCall(str(function.get("name") or ""), arguments if isinstance(arguments, str) else json.dumps(arguments))

@@ -1,7 +1,7 @@
-"""What each kind of OpenAI-compatible server can do, in one table, and how to step down when one says it cannot.
+"""The options that each kind of OpenAI-compatible server supports, and which option to drop when one is rejected.
 
-A profile is a set of options that a request may use. A server that answers 400 to an option loses that option for as
-long as the backend lives, and the request is sent again without it.
+A profile is the set of options that a request may use. When a server answers 400 to an option, the option is dropped
+for the lifetime of the backend, and the request is sent again without it.
 """
 
 import re
@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a server understands; an option that is None is not sent.
+    """The options of a server; one that is None is not sent.
 
-    tools: the `tools` field; without it the tools are described in words and read from the reply's text.
-    tool_choice: a string, and only a hint. json_schema: `response_format` with a schema; without it, in words too.
-    parallel_tool_calls: False asks for one call at a time. limit: the field that bounds the length of a reply.
+    tools: whether to send the `tools` field; if not, the prompt describes the tools, and calls are read from the text.
+    tool_choice: value of this field. parallel_tool_calls: False requests one call at a time. json_schema: whether to
+    send the schema as `response_format`; if not, the prompt contains it. limit: name of the field with the maximum
+    number of tokens.
     """
 
     name: str
@@ -42,7 +43,7 @@ PROFILES = {
 _HOSTS = {"api.openai.com": "openai", "ollama.com": "ollama"}
 _PORTS = {8000: "vllm", 11434: "ollama", 1234: "lmstudio", 8080: "llamacpp"}
 
-# What servers say (in `error.param` or in words) when they refuse an option; the most specific first.
+# What servers write (in `error.param` or the message) when they reject an option; the most specific pattern first.
 _REFUSALS = (
     ("tool_choice", r"tool_choice"),
     ("parallel_tool_calls", r"parallel_tool_calls"),
@@ -54,7 +55,7 @@ _REFUSALS = (
 
 
 def profile_for(base_url: str) -> Profile:
-    """The profile that an address suggests: by its host, else by its customary port, else `generic`."""
+    """The profile for a URL: by host, else by the default port of a server, else `generic`."""
     try:
         parts = urlsplit(base_url)
         host, port = parts.hostname or "", parts.port or 0
@@ -64,9 +65,9 @@ def profile_for(base_url: str) -> Profile:
 
 
 def step_down(profile: Profile, sent: Collection[str], complaint: str) -> Profile | None:
-    """The profile without the option that a 400 complains of, or None where it names nothing that was sent.
+    """The profile without the option that a 400 response names; None if it names no option that was sent.
 
-    sent: the `Profile` fields that the request used. complaint: the server's words, `error.param` included.
+    sent: `Profile` fields that the request used. complaint: the server's message, including `error.param`.
     """
     for option, pattern in _REFUSALS:
         if option not in sent or not re.search(pattern, complaint, re.IGNORECASE):

@@ -1,8 +1,8 @@
-"""Tool calls and JSON written into the text of a reply, as models do when their server does not parse tool calls.
+"""Tool calls and JSON objects in the text of a reply, for servers that do not parse tool calls themselves.
 
-Supported are the Hermes form `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, the Qwen coder form
-`<tool_call><function=name><parameter=key>value</parameter></function></tool_call>` (the last call possibly unclosed),
-and JSON objects in a fenced block or bare in the text. Reasoning before `</think>` is ignored.
+Three forms are supported: Hermes `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, Qwen coder
+`<tool_call><function=name><parameter=key>value</parameter></function></tool_call>` (the last tag may be missing), and
+JSON objects anywhere in the text. Reasoning before `</think>` is ignored.
 """
 
 import json
@@ -15,14 +15,14 @@ _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _FUNCTION = re.compile(r"<function=([\w.-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([\w.-]+)>(.*?)</parameter>", re.DOTALL)
 MAX_TEXT, MAX_TRIES = 20_000, 100
-"""Characters of a reply, and opening braces in them, that are searched, so that no reply takes long to read."""
+"""Maximum number of characters, and of opening braces, that are parsed, so that no reply takes long."""
 
 
 def parse_tool_calls(text: str) -> tuple[ToolCall, ...]:
-    """All tool calls in a text, in order: those in markup, or else those written as JSON objects."""
-    spoken = _after_thinking(text)
-    marked = [call for written in _CALL.findall(spoken) if (call := _parse_markup(written.strip())) is not None]
-    return tuple(marked or [call for found in _objects(spoken) if (call := _parse_call(json.loads(found))) is not None])
+    """All tool calls in a text, in order: those in tags; if there are none, those written as JSON objects."""
+    text = _after_thinking(text)
+    tagged = [call for body in _CALL.findall(text) if (call := _parse_tag(body.strip())) is not None]
+    return tuple(tagged or [call for found in _objects(text) if (call := _parse_call(json.loads(found))) is not None])
 
 
 def json_objects(text: str) -> list[str]:
@@ -34,7 +34,7 @@ def _after_thinking(text: str) -> str:
     return text.rpartition("</think>")[2][:MAX_TEXT]
 
 
-def _parse_markup(text: str) -> ToolCall | None:
+def _parse_tag(text: str) -> ToolCall | None:
     function = _FUNCTION.match(text)
     if function:
         arguments = {key: _value(value.strip()) for key, value in _PARAMETER.findall(function.group(2))}
@@ -43,7 +43,7 @@ def _parse_markup(text: str) -> ToolCall | None:
 
 
 def _parse_call(data: Any) -> ToolCall | None:
-    """A call from a JSON object such as `{"name": …, "arguments": …}`, possibly under `function`; else None."""
+    """A call from `{"name": …, "arguments": …}`, possibly under the key `function`; None if it is something else."""
     if not isinstance(data, dict):
         return None
     data = data["function"] if isinstance(data.get("function"), dict) else data
@@ -56,7 +56,7 @@ def _parse_call(data: Any) -> ToolCall | None:
 
 def _objects(text: str) -> list[str]:
     decoder, found, at = json.JSONDecoder(), list[str](), text.find("{")
-    for _ in range(MAX_TRIES):  # bounded: a failed try may read all of the rest
+    for _ in range(MAX_TRIES):  # limited, because each attempt may read the rest of the text
         if at < 0:
             break
         try:
@@ -71,7 +71,7 @@ def _objects(text: str) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """The value of a parameter: parsed if it is JSON, else the text."""
+    """The value of a parameter: parsed if it is JSON, else the text itself."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

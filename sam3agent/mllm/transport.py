@@ -1,6 +1,6 @@
-"""One Chat Completions request over HTTP: bounded retries, bounded time, bounded size, and errors of our own.
+"""Chat Completions requests over HTTP, with limits on retries, time and size, and with errors of our own.
 
-The body is read as bytes and parsed here, not by the SDK, so that a reply which never ends is cut and one which is not
+The body is read as bytes and parsed here, not by the SDK, so that an endless reply can be cut off, and one that is not
 JSON becomes an `MLLMBadReplyError`.
 """
 
@@ -25,20 +25,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOCAL_URL = "http://127.0.0.1:8000/v1"
 _CONTEXT = ("context length", "context_length", "context size", "context window", "maximum model length")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the server is, and how patient to be; times in seconds.
+    """URL and key of a server, with limits. Times are in seconds.
 
-    connect_s: to reach the server. read_s: silence within a reply. reply_s: one whole reply.
-    retries: further tries after a failure that time may heal. backoff_s: first pause, doubled each time.
-    longest_pause_s: a `Retry-After` beyond it ends the call. concurrency: requests under way at once.
-    max_reply_bytes: a longer reply is cut.
+    connect_s: maximum time to connect. read_s: maximum pause within a reply. reply_s: maximum time of a whole reply.
+    retries: maximum number of retries after transient failures. backoff_s: first pause, doubled each time.
+    longest_pause_s: maximum pause; a longer `Retry-After` ends the call. concurrency: maximum number of concurrent
+    requests. max_reply_bytes: maximum size of a reply.
     """
 
-    base_url: str = "http://127.0.0.1:8000/v1"
+    base_url: str = LOCAL_URL
     api_key: str = ""
     connect_s: float = 5.0
     read_s: float = 120.0
@@ -51,11 +52,11 @@ class Endpoint:
 
 
 class RefusedOptionError(errors.MLLMRejectedError):
-    """A 400 or 422, whose words may name an option of the request that the server cannot do."""
+    """A 400 or 422 response. Its message may name an option that the server does not support."""
 
 
 class _TransientError(Exception):
-    """A failure worth another try: the error to raise in the end, and the pause that the server asked for."""
+    """A failure to retry. error: to raise after the last attempt. pause_s: the pause that the server requested."""
 
     def __init__(self, error: errors.MLLMError, pause_s: float | None = None) -> None:
         super().__init__(str(error))
@@ -63,31 +64,31 @@ class _TransientError(Exception):
         self.pause_s = pause_s
 
 
-class _Bound(NamedTuple):
-    """What belongs to one event loop: connections and places cannot move to another."""
+class _Connections(NamedTuple):
+    """Connections and request slots. They belong to one event loop and cannot be used on another."""
 
     loop: asyncio.AbstractEventLoop
     client: "AsyncOpenAI"
-    places: asyncio.Semaphore
+    slots: asyncio.Semaphore
 
 
 class Transport:
-    """Posts requests to one `Endpoint`, any number at once, on one event loop at a time."""
+    """Posts requests to one `Endpoint`. Requests may be concurrent, but on one event loop at a time."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._bound: _Bound | None = None
+        self._open: _Connections | None = None
         self._reached = False
 
     async def post(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Send a Chat Completions request and return the reply's JSON object, retries included within `timeout_s`.
+        """Send a Chat Completions request and return the JSON object of the reply. `timeout_s` includes all retries.
 
-        Raises: `MLLMError`, and nothing else but cancellation.
+        Raises only `MLLMError`, or `CancelledError` if cancelled.
         """
         deadline, attempt = time.monotonic() + timeout_s, 0
         while True:
             try:
-                async with self._place(deadline) as client:
+                async with self._slot(deadline) as client:
                     return await self._try(client, request, deadline)
             except _TransientError as failure:
                 if attempt >= self.endpoint.retries:
@@ -96,49 +97,49 @@ class Transport:
                 attempt += 1
 
     async def models(self) -> list[str]:
-        """Names of the models that the server offers. Raises: `MLLMError`, and nothing else but cancellation."""
+        """Names of the models on the server. Raises only `MLLMError`, or `CancelledError` if cancelled."""
         import httpx2
         import openai
 
         at = self.endpoint
         try:
             async with asyncio.timeout(at.connect_s + at.connect_s):
-                page = await self._bind().client.models.list()
+                page = await self._connections().client.models.list()
             return [model.id for model in page.data]
         except openai.APIStatusError as problem:
             failure = self._status_error(problem, "")
         except (TimeoutError, openai.APIConnectionError, httpx2.HTTPError) as problem:
             failure = self._broken(problem)
         except (openai.OpenAIError, ValueError, TypeError, AttributeError):
-            failure = errors.MLLMBadReplyError(f"{at.base_url} does not list its models; name one with --model.")
+            failure = errors.MLLMBadReplyError(f"{at.base_url} does not list its models; choose one with --model.")
         raise failure.error if isinstance(failure, _TransientError) else failure
 
     async def close(self) -> None:
-        """Close the connections; the next call opens new ones."""
-        bound, self._bound = self._bound, None
-        if bound is not None and bound.loop is asyncio.get_running_loop():
-            await bound.client.close()
+        """Close the connections. The next call opens new ones."""
+        opened, self._open = self._open, None
+        if opened is not None and opened.loop is asyncio.get_running_loop():
+            await opened.client.close()
 
-    def _bind(self) -> _Bound:
+    def _connections(self) -> _Connections:
         loop = asyncio.get_running_loop()
-        if self._bound is None or self._bound.loop is not loop:
-            self._bound = _Bound(loop, self._connect(), asyncio.Semaphore(self.endpoint.concurrency))
-        return self._bound
+        if self._open is None or self._open.loop is not loop:
+            self._open = _Connections(loop, self._connect(), asyncio.Semaphore(self.endpoint.concurrency))
+        return self._open
 
     @asynccontextmanager
-    async def _place(self, deadline: float) -> "AsyncIterator[AsyncOpenAI]":
-        """One of the `concurrency` places, given back between tries."""
-        bound = self._bind()
+    async def _slot(self, deadline: float) -> "AsyncIterator[AsyncOpenAI]":
+        """One of the `concurrency` request slots; released between attempts."""
+        opened = self._connections()
         try:
-            await asyncio.wait_for(bound.places.acquire(), max(deadline - time.monotonic(), 0.001))
+            await asyncio.wait_for(opened.slots.acquire(), max(deadline - time.monotonic(), 0.001))
         except TimeoutError:
             raise errors.MLLMTimeoutError(
-                f"{self.endpoint.base_url} is still busy with earlier questions; allow more time, or ask less at once."
+                f"{self.endpoint.base_url} is busy with earlier requests; raise --max-seconds, or ask less at once."
             ) from None
         try:
-            yield bound.client
+            yield opened.client
         finally:
-            bound.places.release()
+            opened.slots.release()
 
     def _connect(self) -> "AsyncOpenAI":
         import httpx2
@@ -156,7 +157,9 @@ class Transport:
                 http_client=client,
             )
         except (openai.OpenAIError, httpx2.InvalidURL, ValueError, TypeError) as problem:
-            raise errors.MLLMUnreachableError(f"{at.base_url!r} is no usable server address: {problem}") from None
+            raise errors.MLLMUnreachableError(
+                f"{at.base_url!r} is not a valid server URL ({problem}); set --base-url, e.g. to {LOCAL_URL}."
+            ) from None
 
     async def _pause(self, failure: _TransientError, attempt: int, deadline: float) -> None:
         at = self.endpoint
@@ -165,7 +168,7 @@ class Transport:
             pause = min(at.backoff_s * 2**attempt, at.longest_pause_s) * random.uniform(0.75, 1.0)
         if pause > at.longest_pause_s or time.monotonic() + pause > deadline:
             raise failure.error
-        log.info("%s Trying again in %.1f s.", failure.error, pause)
+        log.info("%s Retrying in %.1f s.", failure.error, pause)
         await asyncio.sleep(pause)
 
     async def _try(self, client: "AsyncOpenAI", request: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -183,7 +186,9 @@ class Transport:
         except (TimeoutError, openai.APIConnectionError, httpx2.HTTPError, httpx2.StreamError) as problem:
             raise self._broken(problem, limit) from None
         except (openai.OpenAIError, httpx2.InvalidURL, ValueError, TypeError) as problem:
-            raise errors.MLLMRejectedError(f"The request cannot be sent to {at.base_url}: {problem}") from None
+            raise errors.MLLMRejectedError(
+                f"The request cannot be sent to {at.base_url} ({problem}); check --base-url."
+            ) from None
         self._reached = True
         return self._parse(data)
 
@@ -196,29 +201,28 @@ class Transport:
             async for piece in response.iter_bytes():
                 data += piece
                 if len(data) > at.max_reply_bytes:
-                    raise errors.MLLMTimeoutError(
-                        f"The reply of {at.base_url} had no end; it was cut at {len(data)} bytes."
-                    )
+                    cut = f"The reply of {at.base_url} had no end and was cut off at {len(data)} bytes"
+                    raise errors.MLLMTimeoutError(f"{cut}; check the server's log.")
         return bytes(data)
 
     def _parse(self, data: bytes) -> dict[str, Any]:
-        """The JSON object of a reply; a body that is something else may be a proxy's hiccup and is tried again."""
+        """The JSON object of a reply. Any other body is retried, because it may be a passing fault of a proxy."""
         try:
             parsed = json.loads(data)
         except (ValueError, RecursionError):
             parsed = None
         if isinstance(parsed, dict):
             return parsed
-        said = data[:80].decode("utf-8", "replace").strip()
+        start = data[:80].decode("utf-8", "replace").strip()
         raise _TransientError(
             errors.MLLMBadReplyError(
-                f"{self.endpoint.base_url} answers, but not with a chat completion (it says {said!r}); "
-                "check that the base URL ends in /v1 and names an OpenAI-compatible server."
+                f"{self.endpoint.base_url} did not return a chat completion but {start!r}; "
+                "check that --base-url ends in /v1 and is that of an OpenAI-compatible server."
             )
         )
 
     def _broken(self, problem: Exception, limit: float | None = None) -> Exception:
-        """The error for a failed connection. Where nothing ever answered, more tries only keep the user waiting."""
+        """The error for a failed connection. It is not retried if the server has never been reached."""
         import httpx2
         import openai
 
@@ -226,63 +230,63 @@ class Transport:
         cause = (isinstance(problem, openai.OpenAIError) and problem.__cause__) or problem
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout) and not self._reached:
             return errors.MLLMUnreachableError(
-                f"No MLLM server answers at {at.base_url} ({str(cause) or 'timed out'}); "
-                "start one there, or name another with --base-url."
+                f"No MLLM server at {at.base_url} ({str(cause) or 'timed out'}); "
+                "start one, or set --base-url to another."
             )
         if isinstance(cause, TimeoutError | httpx2.TimeoutException):
             within = f" within {limit:.3g} s" if limit else ""
             return errors.MLLMTimeoutError(
-                f"No whole reply came from {at.base_url}{within}; allow more time, or serve a smaller model."
+                f"{at.base_url} did not finish its reply{within}; raise --timeout, or use a smaller model."
             )
         return _TransientError(
             errors.MLLMDisconnectedError(
-                f"The connection to {at.base_url} breaks ({type(cause).__name__}); look into the server's log."
+                f"The connection to {at.base_url} keeps breaking ({type(cause).__name__}); check the server's log."
             )
         )
 
     def _status_error(self, problem: "APIStatusError", model: str) -> Exception:
-        at, status, said = self.endpoint, problem.status_code, _words(problem)
+        at, status, message = self.endpoint, problem.status_code, _message(problem)
         if status in (401, 403):
             return errors.MLLMKeyRefusedError(
-                f"{at.base_url} refuses the API key ({status}: {said}); set SAM3AGENT_API_KEY to a valid one."
+                f"{at.base_url} rejected the API key ({status}: {message}); set SAM3AGENT_API_KEY to a valid key."
             )
         if status == 404:
             return errors.MLLMUnknownModelError(
-                f"{at.base_url} has no model {model!r}, or no such service ({said}); "
-                "check --model, and that the base URL ends in /v1."
+                f"{at.base_url} does not have the model {model!r}, or is the wrong URL ({message}); "
+                "check --model, and that --base-url ends in /v1."
             )
-        if "too large" not in said and any(words in said.lower() for words in _CONTEXT):
+        if "too large" not in message and any(words in message.lower() for words in _CONTEXT):
             return errors.MLLMContextError(
-                f"The conversation does not fit the context of {model!r} ({said}); "
-                "serve the model with a longer context, or give a smaller picture."
+                f"The conversation exceeds the context length of {model!r} ({message}); "
+                "serve the model with a longer context, or use a smaller image."
             )
         if status in (408, 409, 425, 429) or status >= 500:
             busy = errors.MLLMBusyError(
-                f"{at.base_url} is overloaded or failing ({status}: {said}); try again later, or ask less at once."
+                f"{at.base_url} is overloaded or failing ({status}: {message}); try again later, or ask less at once."
             )
             return _TransientError(busy, _retry_after(problem.response.headers.get("retry-after")))
         kind = RefusedOptionError if status in (400, 422) else errors.MLLMRejectedError
-        return kind(f"{at.base_url} rejects the request ({status}: {said}); look into the server's log.")
+        return kind(f"{at.base_url} rejected the request ({status}: {message}); check the server's log.")
 
 
 @cache
 def _certificates() -> "SSLContext":
-    """The trusted certificates; reading them takes longer than many a request, so it is done once."""
+    """The trusted certificates. Reading them can take longer than a request, so it is done once."""
     import httpx2
 
     return httpx2.create_ssl_context()
 
 
-def _words(problem: "APIStatusError") -> str:
-    """What the server said with an error status, on one line of bounded length."""
+def _message(problem: "APIStatusError") -> str:
+    """The message of an error response, on one line of at most 300 characters."""
     body = problem.body
-    said = body.get("message") if isinstance(body, dict) else body
-    parts = [str(part) for part in (said or problem.message, problem.param, problem.code) if part]
+    message = body.get("message") if isinstance(body, dict) else body
+    parts = [str(part) for part in (message or problem.message, problem.param, problem.code) if part]
     return " ".join(" ".join(parts).split())[:300]
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait by a `Retry-After` header, given in seconds or as a date; None if absent or unreadable."""
+    """Seconds to wait according to a `Retry-After` header (seconds or a date); None if missing or invalid."""
     if not value:
         return None
     try:

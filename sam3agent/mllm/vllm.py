@@ -1,4 +1,4 @@
-"""The `vllm` backend: vLLM inside this process. Questions that come together are answered in one batch."""
+"""The `vllm` backend: vLLM in this process. Concurrent requests are generated in one batch."""
 
 import asyncio
 import logging
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IN_PROCESS = Profile("vllm in process", tools=False)
-"""Tools are told in words, since those of one batch may differ; schemas bind each reply by itself."""
+"""Tools are described in the prompt, because they may differ within a batch; a schema can be set per reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatInput:
-    """One question as vLLM takes it: messages in OpenAI's terms, and the JSON schema of the reply, if any."""
+    """One input of a batch: messages in OpenAI format, and the JSON schema of the reply, if any."""
 
     messages: list[dict[str, Any]]
     schema: dict[str, Any] | None
 
 
 class Engine(Protocol):
-    """What answers batches; a reply per conversation, in order."""
+    """Generates replies in batches."""
 
     def chat(self, conversations: Sequence[ChatInput]) -> list[MLLMReply]:
-        """Answer all of them; called on a worker thread."""
+        """One reply per conversation, in order. Called on a worker thread."""
         ...
 
 
 class VLLMEngine:
-    """vLLM's `LLM`, loaded on first use.
+    """An engine over `vllm.LLM`, which is loaded on first use.
 
-    options: passed on to `vllm.LLM`, such as `max_model_len` or `gpu_memory_utilization`.
+    options: passed to `vllm.LLM`, e.g. `max_model_len` or `gpu_memory_utilization`.
     """
 
     def __init__(self, model: str, *, max_tokens: int = 4096, temperature: float = 0.0, **options: Any) -> None:
@@ -54,8 +54,8 @@ class VLLMEngine:
         self._turn = threading.Lock()
 
     def chat(self, conversations: Sequence[ChatInput]) -> list[MLLMReply]:
-        """Answer all of them in one batch; raises `MLLMUnreachableError` where vLLM cannot be loaded."""
-        with self._turn:  # a batch that nobody waits for any more may still be running on another thread
+        """One batch. Raises `MLLMUnreachableError` if vLLM or the model cannot be loaded."""
+        with self._turn:  # a batch whose requests were all cancelled may still be running on another thread
             if self._llm is None:
                 self._llm = self._load()
             params = [self._params(conversation.schema) for conversation in conversations]
@@ -70,7 +70,7 @@ class VLLMEngine:
             return LLM(self.model, **self.options)
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise MLLMUnreachableError(f"vLLM cannot load {self.model!r}: {reason}") from error
+            raise MLLMUnreachableError(f"vLLM cannot load {self.model!r} ({reason}); check --model.") from error
 
     def _params(self, schema: dict[str, Any] | None) -> Any:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
@@ -81,7 +81,7 @@ class VLLMEngine:
 
 
 class VLLMBackend(MLLM):
-    """Asks a model that runs in this process; `engine` is a `VLLMEngine` of the model unless given."""
+    """Decisions by a model in this process. engine: by default a `VLLMEngine` of the model."""
 
     def __init__(self, model: str, engine: Engine | None = None) -> None:
         self.name = f"vllm:{model}"
@@ -91,14 +91,17 @@ class VLLMBackend(MLLM):
 
     @classmethod
     def from_settings(cls, settings: "Settings") -> "VLLMBackend":
-        """The model that the settings name; raises where vLLM is absent, before anything else is loaded."""
+        """The backend that is configured.
+
+        Raises `MLLMUnreachableError` if vLLM is not installed, and `ConfigError` if no model is named.
+        """
         check_installed()
         if not settings.model:
-            raise ConfigError("vllm runs a model in this process: name one with --model")
+            raise ConfigError("--mllm vllm needs a model: choose one with --model")
         return cls(settings.model)
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
-        """One reply to one request; raises `MLLMError` and nothing else."""
+        """The reply to one request. Raises only `MLLMError`."""
         loop = asyncio.get_running_loop()
         if self._turn is None or self._turn[0] is not loop:
             self._turn, self._waiting = (loop, asyncio.Lock()), []
@@ -112,7 +115,7 @@ class VLLMBackend(MLLM):
         return await answer
 
     async def _run(self, batch: list[tuple[MLLMRequest, "asyncio.Future[MLLMReply]"]]) -> None:
-        """Answer everyone who still waits; an engine that fails, fails them all."""
+        """Generate replies for all requests that are still awaited. If the engine fails, each of them fails."""
         batch = [(request, answer) for request, answer in batch if not answer.done()]
         try:
             replies = await asyncio.to_thread(self._engine.chat, [_conversation(request) for request, _ in batch])
@@ -121,7 +124,7 @@ class VLLMBackend(MLLM):
         except Exception as error:
             log.debug("vLLM failed", exc_info=True)
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            _fail(batch, MLLMRejectedError(f"vLLM rejects the request: {reason}"))
+            _fail(batch, MLLMRejectedError(f"vLLM rejected the request ({reason}); check --model."))
         else:
             for (_, answer), reply in zip(batch, replies, strict=True):
                 if not answer.done():
@@ -129,9 +132,9 @@ class VLLMBackend(MLLM):
 
 
 def check_installed() -> None:
-    """Raise `MLLMUnreachableError` where vLLM is not installed."""
+    """Raises `MLLMUnreachableError` if vLLM is not installed."""
     if find_spec("vllm") is None:
-        raise MLLMUnreachableError('vLLM is not installed: pip install "sam3agent[vllm]"')
+        raise MLLMUnreachableError('vLLM is not installed; run: pip install "sam3agent[vllm]"')
 
 
 def _fail(batch: list[tuple[MLLMRequest, "asyncio.Future[MLLMReply]"]], error: MLLMError) -> None:
@@ -146,7 +149,7 @@ def _conversation(request: MLLMRequest) -> ChatInput:
 
 
 def _reply(output: Any) -> MLLMReply:
-    """The reply in a vLLM `RequestOutput`."""
+    """The reply in a `RequestOutput` of vLLM."""
     first = output.outputs[0]
     usage = Usage(len(output.prompt_token_ids or ()), len(first.token_ids), output.num_cached_tokens or 0)
     return MLLMReply(first.text, finish="length" if first.finish_reason == "length" else "stop", usage=usage)

@@ -1,4 +1,4 @@
-"""Messages in the terms of Chat Completions."""
+"""Messages in the format of Chat Completions."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from sam3agent.prompts import render
 
 
 def to_messages(request: MLLMRequest, profile: Profile) -> list[dict[str, Any]]:
-    """The conversation in the server's terms. What it cannot be told by an option is told in words, at the very end."""
+    """The messages to send. Tools or a schema that the server does not support as options are appended as text."""
     messages = [_message(message) for message in request.messages]
-    words = ""
+    text = ""
     if request.tools and not profile.tools:
-        words = render("tools_in_words", tools=request.tools)
+        text = render("tools_as_text", tools=request.tools)
     elif request.json_schema and not profile.json_schema:
-        words = render("schema_in_words", schema=request.json_schema.schema)
-    if words:
-        messages[-1] = {**messages[-1], "content": [*_parts(request.messages[-1]), {"type": "text", "text": words}]}
+        text = render("schema_as_text", schema=request.json_schema.schema)
+    if text:
+        messages[-1] = {**messages[-1], "content": [*_parts(request.messages[-1]), {"type": "text", "text": text}]}
     return messages
 
 
 def _message(message: Message) -> dict[str, Any]:
-    """Words alone go as a string, which every server takes; pictures need a list of parts."""
+    """Text alone is sent as a string, which every server accepts; images need a list of parts."""
     if all(isinstance(part, Text) for part in message.parts):
         return {"role": message.role, "content": "\n".join(p.text for p in message.parts if isinstance(p, Text))}
     return {"role": message.role, "content": _parts(message)}

@@ -1,4 +1,4 @@
-"""Pictures for eyes and models: numbered overlays, spotlights and zoomed crops; numpy and Pillow, milliseconds."""
+"""Images for people and models: numbered overlays, spotlights and zoomed crops."""
 
 from sam3agent.render.marks import Mark, overlay, spotlight
 from sam3agent.render.zoom import fit, locate, zoom

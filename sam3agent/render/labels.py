@@ -1,4 +1,4 @@
-"""Number plates: where they go, so that they neither overlap nor hide small objects, and how they look."""
+"""Number labels of masks, placed so that they do not overlap each other or hide small objects."""
 
 from functools import lru_cache
 
@@ -15,29 +15,29 @@ _SUPERSAMPLING = 3
 
 
 def text_height(size: tuple[int, int]) -> int:
-    """Height of label text in pixels for a picture of (width, height)."""
+    """Height of label text in pixels for an image of (width, height)."""
     return max(13, round(min(size) / 42))
 
 
 @lru_cache(maxsize=256)
-def plate_image(text: str, colour: RGB, height: int) -> Image.Image:
-    """A rounded plate (RGBA) with a white rim, anti-aliased."""
+def label_image(text: str, colour: RGB, height: int) -> Image.Image:
+    """A rounded label with a white border, anti-aliased RGBA."""
     scale = _SUPERSAMPLING
     font = ImageFont.load_default(height * scale)
     left, top, right, bottom = font.getbbox(text)
     tall = round(height * 1.45) * scale
     wide = max(tall, round(right - left) + round(height * 0.8) * scale)
-    plate = Image.new("RGBA", (wide, tall), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(plate)
+    label = Image.new("RGBA", (wide, tall), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(label)
     rim = max(1, round(height / 11)) * scale
     draw.rounded_rectangle((0, 0, wide - 1, tall - 1), tall // 2, fill=(255, 255, 255, 255))
     draw.rounded_rectangle((rim, rim, wide - 1 - rim, tall - 1 - rim), tall // 2 - rim, fill=(*colour, 255))
     draw.text(((wide - left - right) / 2, (tall - top - bottom) / 2), text, font=font, fill=(*ink_on(colour), 255))
-    return plate.resize((wide // scale, tall // scale), Image.Resampling.BOX)
+    return label.resize((wide // scale, tall // scale), Image.Resampling.BOX)
 
 
 def place(masks: list[Mask], sizes: list[tuple[int, int]], frame: tuple[int, int]) -> list[Rect]:
-    """A rectangle for every plate, in the order of the masks: the first free spot of a few, never off the picture."""
+    """A rectangle inside the image for each label, in the order of the masks: the first free spot of several."""
     taken: list[Rect] = []
     for mask, (wide, tall) in zip(masks, sizes, strict=True):
         spots = [_clamp(x, y, wide, tall, frame) for x, y in _spots(mask, wide, tall)]
@@ -47,7 +47,7 @@ def place(masks: list[Mask], sizes: list[tuple[int, int]], frame: tuple[int, int
 
 
 def _spots(mask: Mask, wide: int, tall: int) -> list[tuple[int, int]]:
-    """Top left corners to try: the deepest point if the plate hides little there, then around the box."""
+    """Top-left corners to try: the deepest point of the mask if the label covers little of it, then around the box."""
     x0, y0, x1, y1 = mask.box
     middle = (x0 + x1 - wide) // 2
     around = [
@@ -68,7 +68,7 @@ def _spots(mask: Mask, wide: int, tall: int) -> list[tuple[int, int]]:
 
 
 def _deepest(mask: Mask) -> tuple[int, int]:
-    """A point far from the mask's border, found on a coarse copy by counting erosions."""
+    """A point far from the border of the mask, found by eroding a downsampled copy."""
     step = max(1, max(mask.crop.shape) // _COARSE)
     coarse = np.pad(mask.crop[step // 2 :: step, step // 2 :: step], 1)
     depth = coarse.astype(np.int16)
@@ -88,5 +88,5 @@ def _clamp(x: int, y: int, wide: int, tall: int, frame: tuple[int, int]) -> Rect
 
 
 def _overlap(a: Rect, b: Rect) -> int:
-    """Shared pixels of two rectangles."""
+    """Number of pixels in both rectangles."""
     return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -1,4 +1,4 @@
-"""Masks drawn on a picture. All work happens inside the boxes of the masks, in Pillow's C code."""
+"""Draws masks on an image. For speed, only pixels inside their boxes are processed, by Pillow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from sam3agent.masks import Mask
-from sam3agent.render.labels import place, plate_image, text_height
+from sam3agent.render.labels import label_image, place, text_height
 from sam3agent.render.palette import RGB, colour_of
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mask to draw under its id; `text` replaces the number on the plate."""
+    """A mask to draw with its id. text: replaces the id on the label."""
 
     id: int
     mask: Mask
@@ -27,24 +27,24 @@ class Mark:
 
 
 def overlay(image: Image.Image, marks: Sequence[Mark], *, fill: float = 0.34, numbers: bool = True) -> Image.Image:
-    """A copy of the picture with every mask tinted, outlined and numbered.
+    """A copy of the image with every mask tinted, outlined and numbered.
 
     Args:
-        image: RGB picture of (width, height).
-        marks: masks at the size of the picture; larger ones are drawn first, so that small ones stay visible.
+        image: RGB image.
+        marks: masks of the same size as the image. Larger ones are drawn first, so that small ones stay visible.
         fill: opacity of the tint, 0..1.
-        numbers: whether to draw number plates.
+        numbers: whether to draw number labels.
     """
     canvas = image.copy()
     for mark in _back_to_front(marks):
         draw_mask(canvas, mark, fill)
     if numbers:
-        _draw_plates(canvas, marks)
+        _draw_labels(canvas, marks)
     return canvas
 
 
 def spotlight(image: Image.Image, marks: Sequence[Mark], *, dim: float = 0.5) -> Image.Image:
-    """A copy of the picture with the masks in full light and everything else dimmed: how an answer is shown."""
+    """A copy of the image with everything outside the masks dimmed, as answers are shown."""
     canvas = image.point([round(value * (1 - dim)) for value in range(256)] * 3)
     for mark in marks:
         mask = mark.mask
@@ -52,17 +52,17 @@ def spotlight(image: Image.Image, marks: Sequence[Mark], *, dim: float = 0.5) ->
         canvas.paste(image.crop(mask.box), (mask.x, mask.y), lit)
     for mark in _back_to_front(marks):
         draw_mask(canvas, mark, fill=0.0)
-    _draw_plates(canvas, marks)
+    _draw_labels(canvas, marks)
     return canvas
 
 
 def line_width(size: tuple[int, int]) -> int:
-    """Half the width of outlines, in pixels, for a picture of (width, height)."""
+    """Half the width of outlines in pixels, for an image of (width, height)."""
     return max(1, round(min(size) / 420))
 
 
 def draw_mask(canvas: Image.Image, mark: Mark, fill: float) -> None:
-    """Tint a mask and outline it, white outside and coloured inside, in place."""
+    """Tint a mask and outline it in white and in its colour, in place."""
     mask, reach = mark.mask, line_width(canvas.size)
     padded = np.pad(mask.crop.view(np.uint8) * np.uint8(255), 2 * reach)
     soft = Image.fromarray(padded).filter(ImageFilter.BoxBlur(reach))
@@ -73,7 +73,7 @@ def draw_mask(canvas: Image.Image, mark: Mark, fill: float) -> None:
 
 @lru_cache(maxsize=16)
 def _rim(low: float, high: float, inside: float) -> list[int]:
-    """Opacity by level of a blurred mask: full between two levels, fading at both, and `inside` above them."""
+    """Opacity for each level of a blurred mask: full between `low` and `high` with soft edges, `inside` above."""
     level = np.arange(256) / 255
     rise, fall = np.clip((level - low) / 0.15 + 0.5, 0, 1), np.clip((high - level) / 0.15 + 0.5, 0, 1)
     opacity = np.minimum(rise, inside + (1 - inside) * fall)
@@ -85,11 +85,11 @@ def _back_to_front(marks: Sequence[Mark]) -> list[Mark]:
     return sorted(marks, key=lambda mark: -mark.mask.area)
 
 
-def _draw_plates(canvas: Image.Image, marks: Sequence[Mark]) -> None:
-    """Number plates for all marks; small masks choose their spot first."""
+def _draw_labels(canvas: Image.Image, marks: Sequence[Mark]) -> None:
+    """Draw number labels for all marks. Small masks get their spots first."""
     ordered = sorted(marks, key=lambda mark: mark.mask.area)
     height = text_height(canvas.size)
-    plates = [plate_image(mark.text or str(mark.id), mark.colour, height) for mark in ordered]
-    spots = place([mark.mask for mark in ordered], [plate.size for plate in plates], canvas.size)
-    for plate, spot in zip(plates, spots, strict=True):
-        canvas.paste(plate, spot[:2], plate)
+    labels = [label_image(mark.text or str(mark.id), mark.colour, height) for mark in ordered]
+    spots = place([mark.mask for mark in ordered], [label.size for label in labels], canvas.size)
+    for label, spot in zip(labels, spots, strict=True):
+        canvas.paste(label, spot[:2], label)

@@ -1,4 +1,4 @@
-"""Stable distinct colours: a mask keeps the colour of its id through a whole question."""
+"""Distinct colours for mask ids, so that a mask has the same colour throughout a question."""
 
 import colorsys
 
@@ -18,13 +18,13 @@ PALETTE: tuple[RGB, ...] = (
     (214, 69, 65),
     (122, 201, 255),
 )
-"""Vivid, mutually distant, in an order where neighbours differ most."""
+"""Vivid colours, ordered so that neighbours differ most."""
 
 _GOLDEN_ANGLE = 0.381966
 
 
 def colour_of(mask_id: int) -> RGB:
-    """The colour of an id: the palette first, then hues a golden angle apart."""
+    """The colour of an id: from the palette, then hues that are a golden angle apart."""
     index = mask_id - 1
     if 0 <= index < len(PALETTE):
         return PALETTE[index]
@@ -33,6 +33,6 @@ def colour_of(mask_id: int) -> RGB:
 
 
 def ink_on(colour: RGB) -> RGB:
-    """Black or white, whichever reads better on a colour."""
+    """Black or white, whichever is easier to read on a colour."""
     red, green, blue = colour
     return (20, 20, 20) if 0.299 * red + 0.587 * green + 0.114 * blue > 150 else (255, 255, 255)

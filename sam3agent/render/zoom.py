@@ -1,4 +1,4 @@
-"""One candidate at a time: where it is in the whole picture, and what it looks like from close by."""
+"""One mask at a time: its place in the whole image, and a close-up."""
 
 import numpy as np
 from PIL import Image
@@ -8,12 +8,12 @@ from sam3agent.render.marks import Mark, draw_mask, overlay
 
 WHOLE_SIDE = 1024
 ZOOM_SIDE = 640
-_MARGIN = 0.35
-_LEAST_CONTEXT = 24
+_MARGIN_RATIO = 0.35
+_MIN_MARGIN = 24
 
 
 def fit(image: Image.Image, marks: tuple[Mark, ...], side: int) -> tuple[Image.Image, tuple[Mark, ...]]:
-    """The picture and its masks, made smaller where the longest side exceeds `side` pixels."""
+    """The image and its masks, scaled down if the longest side exceeds `side` pixels."""
     scale = side / max(image.size)
     if scale >= 1:
         return image, marks
@@ -23,16 +23,16 @@ def fit(image: Image.Image, marks: tuple[Mark, ...], side: int) -> tuple[Image.I
 
 
 def locate(image: Image.Image, mark: Mark, side: int = WHOLE_SIDE) -> Image.Image:
-    """The whole picture, at most `side` pixels long, with one mask."""
+    """The whole image with one mask, at most `side` pixels on the longest side."""
     small, (mark,) = fit(image, (mark,), side)
     return overlay(small, [mark])
 
 
 def zoom(image: Image.Image, mark: Mark, side: int = ZOOM_SIDE) -> Image.Image:
-    """A crop around one mask, `side` pixels long, outlined but not tinted, so that colours can be judged."""
+    """A crop around one mask, `side` pixels on the longest side. The mask is outlined but not tinted."""
     mask = mark.mask
     x0, y0, x1, y1 = mask.box
-    margin = max(_LEAST_CONTEXT, round(max(x1 - x0, y1 - y0) * _MARGIN))
+    margin = max(_MIN_MARGIN, round(max(x1 - x0, y1 - y0) * _MARGIN_RATIO))
     x0, y0, x1, y1 = (
         max(0, x0 - margin),
         max(0, y0 - margin),
@@ -48,7 +48,7 @@ def zoom(image: Image.Image, mark: Mark, side: int = ZOOM_SIDE) -> Image.Image:
 
 
 def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
-    """The mask in a picture of another (width, height)."""
+    """The mask scaled to an image of (width, height)."""
     fx, fy = size[0] / mask.width, size[1] / mask.height
     x0, y0, x1, y1 = mask.box
     x, y = min(int(x0 * fx), size[0] - 1), min(int(y0 * fy), size[1] - 1)

@@ -1,4 +1,4 @@
-"""A backend without an MLLM: a small honest grammar over what the segmenter returned."""
+"""The `rules` backend: a small grammar of questions, applied to what the segmenter returned. No MLLM."""
 
 from sam3agent.rules.backend import RulesBackend
 

@@ -1,11 +1,11 @@
-"""From a question to a plan. Clauses are cut off one after another until a noun phrase remains.
+"""Parses a question into a plan: clauses are cut off one after another until a noun phrase remains.
 
-    "every player except the one in blue"         -> player, minus player in blue
-    "the second red ball from the left"           -> red ball, ranked from the left, the second
-    "the two largest cars behind the green tree"  -> car, behind green tree, the two largest
-    "the left dog on the sofa"                    -> dog, on sofa, the first from the left
+    "every player except the one in blue"         -> player, except player in blue
+    "the second red ball from the left"           -> red ball, second from the left
+    "the two largest cars behind the green tree"  -> car, behind green tree, largest two
+    "the left dog on the sofa"                    -> dog, on sofa, leftmost
 
-A word that the grammar does not know stays in the noun phrase, for the segmenter to make of it what it can.
+Words that the grammar does not know stay in the noun phrase that the segmenter is prompted with.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from typing import get_args
 
-from sam3agent.rules.plan import Axis, NounPhrase, Plan, Ranking, Relation, RelationKind, Side, Target
+from sam3agent.rules.question_plan import Axis, NounPhrase, QuestionPlan, Ranking, Relation, RelationKind, Side, Target
 from sam3agent.rules.words import (
     CLAUSE,
     COLOURS,
@@ -36,7 +36,7 @@ _AXES: dict[str, Axis] = {
 _SIDES: dict[str, Side] = {
     "left": "left", "right": "right", "top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom",
 }  # fmt: skip
-_NO_NOUNS = {*COLOURS, *_AXES, *_SIDES, *ORDINALS, "the", "all", "every"}
+_NON_NOUNS = {*COLOURS, *_AXES, *_SIDES, *ORDINALS, "the", "all", "every"}
 _COUNT = rf"(?:\d+|{'|'.join(NUMBERS)})"
 _AXIS = "|".join(_AXES)
 _ORDINAL = "|".join(ORDINALS)
@@ -85,7 +85,7 @@ _AFTER_PLACE = (
     r"between|inside|against|closest|nearest|farthest|furthest|hidden|partly|made|and|or|but|except|that|who|which|is|"
     r"are|as|please|\w+ing|\w+ed)\b)"
 )
-"""What may follow "on the left": before anything else, as in "on the left table", the side is that thing's."""
+"""What may follow "on the left". Before any other word ("on the left table"), the side belongs to that word."""
 _PLACE = re.compile(
     r"\b(?:(?:in|on|at|to|towards?|near) )(?:the )?(?:far |very |extreme )?"
     r"(?P<first>left|right|top|bottom|upper|lower)(?:[ -](?P<second>left|right))?"
@@ -101,7 +101,7 @@ _HOW_MANY = re.compile(
     r"(?:of )?(?:the |all )*(?P<what>.+?)"
     r"(?: (?:are there|there are|is there|do you see|can you see|can be seen|do we have|exist)\b(?P<where>.*))?$"
 )
-_WHATEVER = re.compile(
+_ANYTHING = re.compile(
     rf"^(?:what|who|whatever|whoever|anything|something)(?:'s| is| are) (?=(?:(?:{_POSTURE}|standing) )?"
     rf"(?:{'|'.join(words for _, words in _RELATIONS)}|(?:in|on|at) the (?:{_SIDE}|upper|lower|middle|centre)) ?)"
 )
@@ -125,29 +125,29 @@ _ONE = re.compile(r"\b(?:ones?|those|that)\b")
 _POSTFIX = re.compile(r" (?:in|with|wearing|holding|of|on|at|carrying|riding|without|made) ")
 
 
-def parse(query: str) -> Plan:
-    """The plan of a question; anything at all gives some plan."""
+def parse(query: str) -> QuestionPlan:
+    """The plan of a question. Never fails: any text gives a plan."""
     text = re.sub(r"[^\w\s',-]", " ", query.lower())
     text = re.sub(r"\b(left|right|top|bottom|upper|lower)[ -]most\b", r"\1most", text)
     text = re.sub(r"\bcenter\b", "centre", " ".join(text.split()))
-    text = _asked(text)
+    text = _wanted(text)
     text = CLAUSE.sub("", LEAD_IN.sub("", text) + " ").strip()
     text = _ONE_OF.sub(r"\1most of ", text)
     if _PLACE.fullmatch(f"in the {text.removeprefix('the ')}"):
         text = f"object in the {text.removeprefix('the ')}"
-    return Plan(tuple(_target(part) for part in _split_union(text)))
+    return QuestionPlan(tuple(_target(part) for part in _split_union(text)))
 
 
-def _asked(text: str) -> str:
-    """What a question wants to see, as a noun phrase: "how many balls are red" wants all red balls."""
+def _wanted(text: str) -> str:
+    """The noun phrase that a question is about: "all red balls" for "how many balls are red"."""
     if found := _HOW_MANY.match(text):
         text = f"all {found['what']}{found['where'] or ''}"
     text = _QUALITY.sub(lambda found: f"{found['quality']} {found['what']}", text)
-    return _WHATEVER.sub("all objects ", text)
+    return _ANYTHING.sub("all objects ", text)
 
 
 def _split_union(text: str) -> list[str]:
-    """The parts of "the red car and the dog"; parts without a noun of their own borrow the next one's."""
+    """Split "the red car and the dog" into its parts. A part without a noun takes the noun of the next part."""
     if _EXCEPT.match(text) or re.search(r"\bbetween\b", text):
         return [text]
     parts = [part for part in re.split(r",? (?:and|or|as well as|plus) |, ", text) if part]
@@ -160,14 +160,14 @@ def _split_union(text: str) -> list[str]:
         return [text]
     whole = list[str]()
     for part in reversed(parts):
-        borrows = whole and all(word in _NO_NOUNS for word in part.split())
-        lent = itertools.dropwhile(_NO_NOUNS.__contains__, whole[0].split()) if borrows else ()
+        borrows = whole and all(word in _NON_NOUNS for word in part.split())
+        lent = itertools.dropwhile(_NON_NOUNS.__contains__, whole[0].split()) if borrows else ()
         whole.insert(0, " ".join([part, *lent]))
     return whole
 
 
 def _target(text: str) -> Target:
-    """A target from one part of a question."""
+    """The target of one part of a question."""
     text = text.strip(" ,")
     if found := _EXCEPT.match(text):
         base = _target(found["all"])
@@ -199,7 +199,7 @@ def _related(what: str, kind: RelationKind, anchor: str, count: int | None) -> T
 
 
 def _ranked(text: str) -> Target:
-    """A noun phrase with an order: "second player from the left", "two largest balls"."""
+    """A noun phrase with a ranking: "second player from the left", "two largest balls"."""
     if found := _FROM.search(text):
         base = _noun(f"{_cut(text, found)} {found['what']}")
         return replace(base, ranking=Ranking(_SIDES[found["side"]], start=ORDINALS[found["ordinal"]]))
@@ -217,7 +217,7 @@ def _ranked(text: str) -> Target:
 
 
 def _sided(found: re.Match[str]) -> Target | None:
-    """A side as an adjective: the one nearest to it ("left player"), all in that half ("left players"), a corner."""
+    """A side as an adjective: one object ("left player"), all in that half ("left players"), or a corner."""
     base = _noun(found["before"] + found["after"])
     if base.what.noun in OWN_SIDE:
         return None
@@ -228,7 +228,7 @@ def _sided(found: re.Match[str]) -> Target | None:
 
 
 def _noun(text: str) -> Target:
-    """A bare noun phrase, with its determiner taken off and its head noun in the singular."""
+    """A noun phrase without its determiner, with its head noun in the singular."""
     text = TAIL.sub("", " ".join(text.split())).strip(" ,")
     text = re.sub(r"^(?:(?:the|of) )+", "", text)
     found = _DETERMINER.match(text)
@@ -249,7 +249,7 @@ def _noun(text: str) -> Target:
 
 
 def _exception(base: NounPhrase, text: str) -> Target:
-    """What "except …" leaves out: "one" stands for the noun before it, a bare colour for that noun in that colour."""
+    """The target of "except …": "one" stands for the noun before it, a colour alone for that noun in that colour."""
     text = re.sub(r"^(?:wearing|dressed in)\b", "in", text.strip())
     words = [word for word in text.split() if word not in ("the", "any", "all")]
     coloured = any(word in COLOURS for word in words)
@@ -271,5 +271,5 @@ def _number(word: str) -> int | None:
 
 
 def _cut(text: str, found: re.Match[str]) -> str:
-    """The text without what was understood."""
+    """The text without the matched clause."""
     return f"{text[: found.start()]} {text[found.end() :]}".strip(" ,")

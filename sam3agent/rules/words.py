@@ -1,4 +1,4 @@
-"""The vocabulary of the grammar: numbers, ordinals, plurals, synonyms, colours, and words to pass over."""
+"""The vocabulary of the grammar: colours, numbers, ordinals, synonyms, plurals, and words to ignore."""
 
 import re
 
@@ -28,14 +28,14 @@ SYNONYMS = (
     ("cake", "cupcake"), ("sofa", "couch"), ("child", "kid"), ("television", "tv"), ("phone", "cell phone"),
     ("motorcycle", "motorbike"), ("glasses", "spectacles"), ("rabbit", "bunny"),
 )  # fmt: skip
-"""Words for one thing: where one finds nothing, the others are tried."""
+"""Words with the same meaning: if one finds nothing, the others are tried."""
 
 _IRREGULAR = {
     "people": "person", "persons": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse",
     "geese": "goose", "feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "wolves": "wolf",
     "loaves": "loaf", "shelves": "shelf", "scarves": "scarf", "cacti": "cactus", "oxen": "ox", "dice": "die",
 }  # fmt: skip
-_BOTH = {
+_UNCHANGED = {
     "fish", "sheep", "deer", "glasses", "scissors", "trousers", "jeans", "aircraft", "pants", "shorts", "lens",
 }  # fmt: skip
 _PLURAL = re.compile(r"(?:(?P<y>\w+)ies|(?P<es>\w+(?:ch|sh|ss|x|zz|(?<!o)us|o))es|(?P<s>\w+[^sui])s)$")
@@ -44,10 +44,10 @@ _IES = {"movies", "cookies", "zombies", "pies", "ties", "selfies", "hoodies"}
 
 
 def singular(word: str) -> str:
-    """The singular of a noun; a word that is none already comes back as it is."""
+    """The singular of a noun. Any other word is returned unchanged."""
     if word in _IRREGULAR:
         return _IRREGULAR[word]
-    if word in _BOTH or len(word) < 4:
+    if word in _UNCHANGED or len(word) < 4:
         return word
     if word in _KEEPS_E or word in _IES:
         return word[:-1]
@@ -58,12 +58,12 @@ def singular(word: str) -> str:
 
 
 def is_plural(word: str) -> bool:
-    """Whether a noun is in the plural for sure."""
+    """Whether a noun is certainly plural."""
     return singular(word) != word
 
 
 def synonyms(noun: str) -> tuple[str, ...]:
-    """Other words for a noun."""
+    """Synonyms of a noun."""
     return tuple(word for group in SYNONYMS if noun in group for word in group if word != noun)
 
 
@@ -71,7 +71,7 @@ OWN_SIDE = {
     "hand", "arm", "leg", "foot", "eye", "ear", "knee", "elbow", "shoulder", "shoe", "boot", "sock", "glove", "sleeve",
     "wing", "lip", "body", "hat",
 }  # fmt: skip
-"""Nouns that keep a side as part of their name: a left hand may lie anywhere, and so may a top hat."""
+"""Nouns for which a side is part of the name: a left hand, or a top hat, may be anywhere in the image."""
 
 LEAD_IN = re.compile(
     r"^(?:(?:please|can you|could you|would you|i want(?: to see)?|i need|show(?: me)?|find(?: me)?|segment(?: out)?|"

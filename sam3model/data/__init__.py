@@ -1,1 +1,1 @@
-"""What training reads: queries about pictures, data sets, and the Playground."""
+"""Training data: annotated images, Playground scenes, and the queries and batches made from them."""

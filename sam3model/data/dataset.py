@@ -1,4 +1,4 @@
-"""A torch dataset of pictures with queries, and an endless stream of batches that any number of workers makes alike."""
+"""A torch dataset of images with queries, and an endless stream of batches that does not depend on the worker count."""
 
 import itertools
 import os
@@ -16,18 +16,18 @@ from sam3model.errors import Sam3Error
 from sam3model.text import Tokenizer, trim
 
 
-class Source(Protocol):
-    """Anything that makes sample `index`, always the same one."""
+class SampleSource(Protocol):
+    """Makes sample `index`, always the same one."""
 
     def __call__(self, index: int) -> Sample:
-        """The sample of this number; numbers may be arbitrarily large, so that a stream need not repeat."""
+        """The sample of this index, which may be arbitrarily large, so that a stream need not repeat."""
         ...
 
 
 class Sam3ImageDataset(Dataset[Sample]):
-    """Pictures of a source by number. Whatever is drawn at random depends on the number alone, never on the worker."""
+    """Samples of a source by index. All randomness depends on the index alone, never on the worker."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: SampleSource) -> None:
         self.source = source
 
     def __getitem__(self, index: int) -> Sample:
@@ -36,13 +36,14 @@ class Sam3ImageDataset(Dataset[Sample]):
 
 CACHED_PHRASES = 1 << 16
 GRACE_S = 5.0
+"""Seconds that a worker goes on after SIGTERM."""
 
 
 class CachedTokenizer:
-    """Token ids (P, T) of phrases, cut after the longest one of a call; a phrase is encoded once while it is known.
+    """Token ids (P, T) of phrases, trimmed to the longest phrase of a call; repeated phrases come from a cache.
 
-    Known ones are kept as plain lists: small tensors that stay, made among large ones that go, leave holes in the heap,
-    which cost a worker gigabytes within an hour.
+    The cache holds plain lists: small long-lived tensors among large short-lived ones fragment the heap, which costs a
+    worker gigabytes within an hour.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -69,9 +70,10 @@ def stream(
     workers: int = 0,
     prefetch: int = 4,
 ) -> Iterator[Batch]:
-    """Batches of pictures start, start + 1, … without end; the next ones are made while the caller computes.
+    """Endless batches of samples start, start + 1, …; workers make the next ones while the caller computes.
 
-    stride: from the first picture of a batch to that of the next one, if others take those between.
+    stride: distance between the first samples of consecutive batches, if other processes take those between; None:
+    `batch`.
     """
     loader = DataLoader(
         dataset,
@@ -80,21 +82,21 @@ def stream(
         num_workers=workers,
         prefetch_factor=prefetch if workers else None,
         worker_init_fn=_quiet_worker,
-        generator=torch.Generator(),  # or it would take a number from those of the run, once more when that is resumed
+        generator=torch.Generator(),  # else it draws from the global generator, and once more when a run is resumed
     )
     return _unwrapped(iter(loader))
 
 
 def batches(
-    dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, pictures: int, turn: int = 0, turns: int = 1
+    dataset: Dataset[Sample], tokenize: Tokenize, *, batch: int, images: int, rank: int = 0, world_size: int = 1
 ) -> Iterator[Batch]:
-    """The first `pictures` pictures, in order, made in this process; of every `turns` batches only number `turn`."""
-    for start in range(turn * batch, pictures, turns * batch):
-        yield collate([dataset[index] for index in range(start, min(start + batch, pictures))], tokenize)
+    """Batches of the first `images` samples, in order, made in this process; every `world_size`-th one, from `rank`."""
+    for start in range(rank * batch, images, world_size * batch):
+        yield collate([dataset[index] for index in range(start, min(start + batch, images))], tokenize)
 
 
 def _unwrapped(found: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; an error of ours that a worker met comes as it was, not inside the worker's traceback."""
+    """The same batches; errors of ours are raised as they were, without the worker's traceback in their message."""
     try:
         yield from found
     except Sam3Error as error:
@@ -111,19 +113,19 @@ class _Consecutive(torch.utils.data.Sampler[list[int]]):
 
 
 def _quiet_worker(_: int) -> None:
-    """One thread, and no part in the run's own handling of signals.
+    """Use one thread, and leave signals to the main process.
 
-    A whole process group may be told to stop: the run then still needs its batch, so a worker goes on for a moment, and
-    leaves without an error. It must leave, since an interpreter that ends waits for the workers it has told to stop.
+    A signal may reach the whole process group. The run still needs its next batch then, so a worker goes on for a
+    moment before it exits without an error. It must exit, since the interpreter waits for its workers at the end.
     """
     torch.set_num_threads(1)
     for name in ("SIGINT", "SIGUSR1", "SIGUSR2"):
-        if number := getattr(signal, name, None):  # not all of them are everywhere
+        if number := getattr(signal, name, None):  # not all exist on every platform
             signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave_soon)
+    signal.signal(signal.SIGTERM, _exit_soon)
 
 
-def _leave_soon(*_: object) -> None:
+def _exit_soon(*_: object) -> None:
     timer = threading.Timer(GRACE_S, os._exit, (0,))
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""What a training picture is asked, and how several of them become one frozen batch."""
+"""Queries on training images, and the batches made from them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -16,13 +16,13 @@ Tokenize = Callable[[list[str]], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class FindQuery:
-    """One prompt about one picture, with its answer.
+    """One prompt on one image, with its ground truth.
 
-    boxes (n, 4) float32 normalised cxcywh and masks (n, H, W) bool of every instance; both empty for a negative prompt.
-    An instance whose mask is not known, or not to be learnt, has one without a single pixel.
-    exhaustive: nothing that fits was left unannotated. pixel_exhaustive: the masks leave out no pixel of what fits,
-    whatever is one thing in them; None: as `exhaustive`. It never holds where a mask is not known.
-    exemplars (m, 4) normalised cxcywh: positive boxes given as prompt.
+    boxes (n, 4) float32 normalised cxcywh and masks (n, H, W) bool of all instances; both are empty for a negative
+    prompt. An empty mask is unknown, or not trained on.
+    exhaustive: every instance is annotated. pixel_exhaustive: the masks together cover every matching pixel, even if
+    they do not separate the instances; None: same as `exhaustive`. It does not hold if any mask is unknown.
+    exemplars (m, 4) normalised cxcywh: positive boxes given as a prompt.
     """
 
     phrase: str
@@ -35,7 +35,7 @@ class FindQuery:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture (3, S, S) float32 as the model takes it, its queries, and a name for messages."""
+    """An image (3, S, S) float32 as the model takes it, its queries, and a name for messages."""
 
     pixels: Tensor
     queries: tuple[FindQuery, ...]
@@ -44,7 +44,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B pictures (B, 3, S, S) with P prompts: ids (P, T), image_index (P,); geometry is None without exemplars."""
+    """B images (B, 3, S, S) with P prompts: ids (P, T), image_index (P,); geometry is None without exemplars."""
 
     pixels: Tensor
     ids: Tensor
@@ -67,14 +67,14 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], tokenize: Tokenize) -> Batch:
-    """Pack pictures and their queries, prompts in picture order.
+    """Batch samples; the prompts are in image order.
 
     Raises:
-        DataError: a picture is asked nothing: a loss over no prompts is undefined.
+        DataError: a sample has no query; the loss would be undefined.
     """
     for sample in samples:
         if not sample.queries:
-            raise DataError(f"{sample.name} has no query: give every training picture at least one phrase")
+            raise DataError(f"{sample.name} has no query: give every training image at least one phrase")
     queries = [query for sample in samples for query in sample.queries]
     counts = torch.tensor([len(sample.queries) for sample in samples])
     phrases = tuple(query.phrase for query in queries)
@@ -90,21 +90,21 @@ def collate(samples: Sequence[Sample], tokenize: Tokenize) -> Batch:
 
 
 def split(batch: Batch, chunks: int) -> list[Batch]:
-    """Cut a batch into `chunks` of equally many whole pictures, for gradient accumulation.
+    """Split a batch into `chunks` with the same number of images each, for gradient accumulation.
 
     Raises:
-        ConfigError: they cannot all be equal.
+        ConfigError: the number of images is not divisible.
     """
     if chunks == 1:
         return [batch]
     size, rest = divmod(len(batch.pixels), chunks)
     if rest:
-        raise ConfigError(f"optim.accumulate: {len(batch.pixels)} pictures cannot be cut into {chunks} equal chunks")
-    return [_pictures(batch, start, start + size) for start in range(0, len(batch.pixels), size)]
+        raise ConfigError(f"optim.accumulate: {len(batch.pixels)} images cannot be split into {chunks} equal chunks")
+    return [_images(batch, start, start + size) for start in range(0, len(batch.pixels), size)]
 
 
-def _pictures(batch: Batch, start: int, stop: int) -> Batch:
-    """Some pictures with their prompts, which stand together, since prompts are in picture order."""
+def _images(batch: Batch, start: int, stop: int) -> Batch:
+    """A range of images with their prompts, which are contiguous, since prompts are in image order."""
     first, last = torch.searchsorted(batch.image_index, batch.image_index.new_tensor([start, stop])).tolist()
     prompts = slice(first, last)
     return Batch(
@@ -119,7 +119,7 @@ def _pictures(batch: Batch, start: int, stop: int) -> Batch:
 
 
 def _targets(queries: Sequence[FindQuery]) -> Targets:
-    """A mask that is empty at its (coarse) resolution says nothing and is marked as unknown."""
+    """Targets of all prompts; a mask that is empty at its (coarse) resolution is marked as unknown."""
     masks = [torch.from_numpy(query.masks) for query in queries]
     valid = [mask.flatten(1).any(1) for mask in masks]
     complete = [one.exhaustive if one.pixel_exhaustive is None else one.pixel_exhaustive for one in queries]

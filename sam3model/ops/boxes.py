@@ -1,7 +1,12 @@
 """Box arithmetic: layouts, areas, overlaps; finite for boxes of zero area, in value and in gradient."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+BOX_JITTER = 0.05
+"""Largest shift of a coordinate of an exemplar box, as a fraction of the box's width or height."""
 
 
 def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
@@ -24,6 +29,11 @@ def xywh_to_xyxy(boxes: Tensor) -> Tensor:
 def xyxy_to_xywh(boxes: Tensor) -> Tensor:
     """Corners to COCO layout (x0, y0, width, height), (..., 4) -> (..., 4)."""
     return torch.cat((boxes[..., :2], boxes[..., 2:] - boxes[..., :2]), dim=-1)
+
+
+def jitter_box(box: NDArray[np.floating], shifts: NDArray[np.floating]) -> NDArray[np.floating]:
+    """An exemplar box (4,) cxcywh as a user might draw it; `shifts` (4,) are fractions of its width and height."""
+    return box + shifts * np.tile(box[2:], 2)
 
 
 def box_area(boxes: Tensor) -> Tensor:

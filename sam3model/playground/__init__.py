@@ -1,4 +1,4 @@
-"""The Playground: a seeded generator of annotated pictures with phrases, questions and exact truth."""
+"""Playground: a seeded generator of annotated scenes with phrases, questions and exact ground truth."""
 
 from sam3model.playground.phrases import PhraseQuery, phrases
 from sam3model.playground.questions import Question, questions

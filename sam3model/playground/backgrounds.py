@@ -1,4 +1,4 @@
-"""Backgrounds: gradients with soft texture, and a few marks of the setting. Nothing in them has the name of a kind."""
+"""Backgrounds: textured gradients with a few theme details, none of which is an object of any kind."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,11 +11,11 @@ from sam3model.playground.palette import RGB, mix, tint, tone
 
 Size = tuple[int, int]
 Painter = Callable[[Size, float, Dice], Image.Image]
-"""Paints an empty setting of a size (W, H) whose horizon is at a share of the height."""
+"""Paints an empty background of size (W, H); the horizon is a fraction of the height."""
 
 
 def bands(size: Size, stops: list[tuple[float, RGB]], dice: Dice, texture: float = 3.0) -> Image.Image:
-    """Vertical gradient through the stops with smooth blotches over it, made small and enlarged."""
+    """Vertical gradient through the stops with smooth blotches; rendered small and enlarged."""
     height = max(2, size[1] // 4)
     y = np.linspace(0, 1, height)
     column = np.stack([np.interp(y, [at for at, _ in stops], [c[i] for _, c in stops]) for i in range(3)], -1)
@@ -26,20 +26,20 @@ def bands(size: Size, stops: list[tuple[float, RGB]], dice: Dice, texture: float
 
 
 def overlay(
-    picture: Image.Image, paint: Callable[[ImageDraw.ImageDraw, int, int], None], strength: float, ink: RGB
+    image: Image.Image, paint: Callable[[ImageDraw.ImageDraw, int, int], None], strength: float, ink: RGB
 ) -> None:
     """Paste `ink` through an antialiased mask drawn at twice the size."""
-    width, height = picture.size
+    width, height = image.size
     mask = Image.new("L", (2 * width, 2 * height), 0)
     paint(ImageDraw.Draw(mask), 2 * width, 2 * height)
-    picture.paste(ink, (0, 0), mask.reduce(2).point([round(v * strength) for v in range(256)]))
+    image.paste(ink, (0, 0), mask.reduce(2).point([round(v * strength) for v in range(256)]))
 
 
 def _pitch(size: Size, horizon: float, dice: Dice) -> Image.Image:
     grass = dice.pick(((96, 164, 82), (84, 154, 78), (108, 168, 84)))
     crowd = dice.pick(((86, 98, 126), (104, 112, 132), (96, 92, 116)))
     top = horizon - 0.14
-    picture = bands(
+    image = bands(
         size,
         [(0, tint(crowd, 0.25)), (top - 0.005, crowd), (top + 0.005, tone(grass, 0.9)), (1, tint(grass, 0.06))],
         dice,
@@ -68,20 +68,20 @@ def _pitch(size: Size, horizon: float, dice: Dice) -> Image.Image:
             draw.rectangle([0, row * top * h, w, row * top * h + max(2, h // 60)], 255)
         draw.rectangle([0, 0.9 * top * h, w, top * h], 255)
 
-    _crowd(picture, round(0.9 * top * size[1]), dice)
-    overlay(picture, mown, 0.10, (255, 255, 220))
-    overlay(picture, lines, 0.8, (246, 250, 244))
-    overlay(picture, stands, 0.25, (235, 238, 246))
-    return picture
+    _crowd(image, round(0.9 * top * size[1]), dice)
+    overlay(image, mown, 0.10, (255, 255, 220))
+    overlay(image, lines, 0.8, (246, 250, 244))
+    overlay(image, stands, 0.25, (235, 238, 246))
+    return image
 
 
-def _crowd(picture: Image.Image, height: int, dice: Dice) -> None:
-    """Rows of blurred specks, as a full stand looks from afar."""
+def _crowd(image: Image.Image, height: int, dice: Dice) -> None:
+    """Rows of blurred specks, like a full stand seen from far away."""
     noise = np.random.Generator(np.random.PCG64(dice.seed + 1)).random((11, 84, 4))
     specks = 255 * (0.65 * noise[..., :1] + 0.35 * noise[..., 1:])
-    rows = Image.fromarray(specks.astype(np.uint8)).resize((picture.width, height), Image.Resampling.BICUBIC)
-    box = (0, 0, picture.width, height)
-    picture.paste(Image.blend(picture.crop(box), rows, 0.2), box)
+    rows = Image.fromarray(specks.astype(np.uint8)).resize((image.width, height), Image.Resampling.BICUBIC)
+    box = (0, 0, image.width, height)
+    image.paste(Image.blend(image.crop(box), rows, 0.2), box)
 
 
 def _street(size: Size, horizon: float, dice: Dice) -> Image.Image:
@@ -96,7 +96,7 @@ def _street(size: Size, horizon: float, dice: Dice) -> Image.Image:
         (horizon + 0.08, road),
         (1, tone(road, 0.94)),
     ]
-    picture = bands(size, stops, dice, 2.5)
+    image = bands(size, stops, dice, 2.5)
     shift = dice.uniform(0, 0.2)
 
     def dashes(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
@@ -105,15 +105,15 @@ def _street(size: Size, horizon: float, dice: Dice) -> Image.Image:
             x = (i * 0.22 - shift) * w
             draw.rectangle([x, y, x + 0.12 * w, y + thick], 255)
 
-    overlay(picture, dashes, 0.75, (238, 236, 224))
-    return picture
+    overlay(image, dashes, 0.75, (238, 236, 224))
+    return image
 
 
 def _sea(size: Size, horizon: float, dice: Dice) -> Image.Image:
     air = dice.pick(((190, 222, 240), (250, 214, 186), (214, 216, 238)))
     water = dice.pick(((78, 160, 190), (92, 168, 184), (84, 148, 186)))
     top = horizon - 0.1
-    picture = bands(
+    image = bands(
         size,
         [(0, tone(air, 0.93)), (top, tint(air, 0.25)), (top + 0.01, tint(water, 0.25)), (1, tone(water, 0.84))],
         dice,
@@ -125,8 +125,8 @@ def _sea(size: Size, horizon: float, dice: Dice) -> Image.Image:
         for x, y, reach in waves:
             draw.ellipse([(x - reach) * w, y * h, (x + reach) * w, y * h + max(3, h * 0.009 * (0.6 + y))], 255)
 
-    overlay(picture, glints, 0.3, (236, 250, 255))
-    return picture
+    overlay(image, glints, 0.3, (236, 250, 255))
+    return image
 
 
 def _sky(size: Size, horizon: float, dice: Dice) -> Image.Image:
@@ -146,7 +146,7 @@ def _room(size: Size, horizon: float, dice: Dice) -> Image.Image:
     floor = dice.pick(((190, 154, 118), (172, 138, 108), (198, 172, 142), (180, 176, 172)))
     edge = horizon - 0.06
     stops = [(0, tone(wall, 0.96)), (edge - 0.03, wall), (edge - 0.025, (244, 240, 232)), (edge, (228, 222, 212))]
-    picture = bands(size, [*stops, (edge + 0.005, tone(floor, 0.86)), (1, floor)], dice, 2.5)
+    image = bands(size, [*stops, (edge + 0.005, tone(floor, 0.86)), (1, floor)], dice, 2.5)
     rug = dice.uniform(0.3, 0.7)
 
     def panels(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
@@ -162,24 +162,24 @@ def _room(size: Size, horizon: float, dice: Dice) -> Image.Image:
         middle = (edge + 1) / 2
         draw.ellipse([(rug - 0.36) * w, (middle - 0.16) * h, (rug + 0.36) * w, (middle + 0.18) * h], 255)
 
-    overlay(picture, panels, 0.10, tone(wall, 0.6))
-    overlay(picture, boards, 0.16, tone(floor, 0.5))
+    overlay(image, panels, 0.10, tone(wall, 0.6))
+    overlay(image, boards, 0.16, tone(floor, 0.5))
     if dice.chance(0.5):
-        overlay(picture, carpet, 0.5, mix(wall, dice.pick(((150, 170, 190), (190, 150, 150), (160, 180, 150))), 0.6))
-    return picture
+        overlay(image, carpet, 0.5, mix(wall, dice.pick(((150, 170, 190), (190, 150, 150), (160, 180, 150))), 0.6))
+    return image
 
 
 def _land(size: Size, horizon: float, dice: Dice, air: tuple[RGB, RGB], ground: RGB, hill: RGB) -> Image.Image:
     top = horizon - 0.08
-    picture = bands(size, [(0, air[0]), (top, air[1]), (top + 0.01, tone(ground, 0.94)), (1, ground)], dice, 4)
+    image = bands(size, [(0, air[0]), (top, air[1]), (top + 0.01, tone(ground, 0.94)), (1, ground)], dice, 4)
     humps = [(dice.uniform(-0.1, 1.1), dice.uniform(0.2, 0.4), dice.uniform(0.06, 0.16)) for _ in range(4)]
 
     def hills(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
         for x, reach, rise in humps:
             draw.pieslice([(x - reach) * w, (top - rise) * h, (x + reach) * w, (top + rise) * h], 180, 360, 255)
 
-    overlay(picture, hills, 0.75, hill)
-    return picture
+    overlay(image, hills, 0.75, hill)
+    return image
 
 
 def _meadow(size: Size, horizon: float, dice: Dice) -> Image.Image:
@@ -226,7 +226,7 @@ PAINTERS: dict[str, Painter] = {
 
 @lru_cache(maxsize=32)
 def vignette(size: Size) -> np.ndarray:
-    """Squared distance from the middle of the picture, (H, W, 1) float32, one in the corners."""
+    """Squared distance from the image centre, (H, W, 1) float32; 1 in the corners."""
     x = np.linspace(-1, 1, size[0], dtype=np.float32)[None, :]
     y = np.linspace(-1, 1, size[1], dtype=np.float32)[:, None]
     return ((x * x + y * y) / 2)[:, :, None]

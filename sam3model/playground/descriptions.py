@@ -1,4 +1,4 @@
-"""What a noun phrase says of a thing, and the ways to say it."""
+"""Descriptions of objects by attributes, and the noun phrases that express them."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,34 @@ from sam3model.playground.kinds import KINDS
 from sam3model.playground.scene import Scene, SceneObject
 
 PEOPLE = ("player",)
-"""Kinds whose colour is worn: "player in white"."""
+"""Kinds that wear their colour: "player in white"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A kind and, where not empty, the attributes asked for."""
+    """A kind with attributes; empty attributes match anything."""
 
     kind: str
     colour: str = ""
     pattern: str = ""
     size: str = ""
 
-    def matches(self, thing: SceneObject) -> bool:
-        """Whether the thing is of the kind and has every attribute."""
+    def matches(self, obj: SceneObject) -> bool:
+        """Whether an object has the kind and all attributes."""
         return (
-            thing.kind == self.kind
-            and self.colour in ("", thing.colour)
-            and self.pattern in ("", thing.pattern)
-            and self.size in ("", thing.size)
+            obj.kind == self.kind
+            and self.colour in ("", obj.colour)
+            and self.pattern in ("", obj.pattern)
+            and self.size in ("", obj.size)
         )
 
     def select(self, scene: Scene) -> tuple[int, ...]:
-        """Ids of all things that it describes."""
-        return tuple(thing.id for thing in scene.objects if self.matches(thing))
+        """Ids of all matching objects."""
+        return tuple(obj.id for obj in scene.objects if self.matches(obj))
 
 
 def say(description: Description, dice: Dice, *, plural: bool = False, plain: bool = False) -> str:
-    """Put it in words: with `plain`, always the kind's own name and the most usual form."""
+    """A noun phrase for the description; `plain`: with the kind's own name, in the most common form."""
     kind = KINDS[description.kind]
     names = (kind.name, kind.plural)
     if kind.synonyms and not plain and dice.chance(0.2):

@@ -1,4 +1,4 @@
-"""Seeded choices that are the same in every process and on every Python: only `random.random` is used underneath."""
+"""Seeded random choices, the same in every process and Python version: everything is built on `random.random`."""
 
 import hashlib
 import random
@@ -8,11 +8,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 VERSION = "playground-1"
-"""Part of every seed: changes when the generator does, so that a scene's name always means one picture."""
+"""Part of every seed. It changes with the generator, so that the name of a scene always means the same image."""
 
 
 class Dice:
-    """A stream of choices fixed by the parts of its name."""
+    """A stream of random choices, seeded by its name."""
 
     def __init__(self, *name: object) -> None:
         self.name = name
@@ -20,15 +20,15 @@ class Dice:
         self.random = random.Random(self.seed).random
 
     def child(self, *name: object) -> "Dice":
-        """A stream of its own, which this one's past draws do not disturb."""
+        """A separate stream that does not depend on the draws made from this one."""
         return Dice(*self.name, *name)
 
     def uniform(self, low: float, high: float) -> float:
-        """A number in low..high."""
+        """A random float from low to high."""
         return low + (high - low) * self.random()
 
     def integer(self, low: int, high: int) -> int:
-        """A whole number in low..high, both included."""
+        """A random integer from low to high, inclusive."""
         return low + int(self.random() * (high - low + 1))
 
     def chance(self, probability: float) -> bool:
@@ -40,7 +40,7 @@ class Dice:
         return options[int(self.random() * len(options))]
 
     def weighted(self, weights: dict[T, float]) -> T:
-        """One of the keys, likely as its weight."""
+        """One of the keys, with probabilities proportional to the weights."""
         point = self.random() * sum(weights.values())
         for option, weight in weights.items():
             point -= weight
@@ -49,5 +49,5 @@ class Dice:
         return next(reversed(weights))
 
     def some(self, options: Sequence[T], count: int) -> list[T]:
-        """`count` different options (all of them if there are fewer), in random order."""
+        """At most `count` different options in random order."""
         return sorted(options, key=lambda _: self.random())[:count]

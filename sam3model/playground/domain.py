@@ -1,4 +1,4 @@
-"""A world of scenes: which things, colours and settings there are."""
+"""A domain of scenes: its object kinds, colours and themes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sam3model.playground.themes import THEMES, Theme
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Kinds, colour words, settings and their backgrounds, each by name; a setting and its background share theirs."""
+    """Kinds, colours, themes and background painters by name; a theme and its painter have the same name."""
 
     kinds: Mapping[str, Kind]
     colours: Mapping[str, RGB]

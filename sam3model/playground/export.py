@@ -1,6 +1,6 @@
-"""Scenes as COCO data sets: pictures, masks as run-length codes, and the phrases and questions in `info`.
+"""Scenes as COCO datasets: images, masks as RLE, and phrases and questions in `info`.
 
-`python -m sam3model.playground.export FOLDER --domain shifted` writes one to fine-tune on: `train` and `valid`,
+`python -m sam3model.playground.export FOLDER --domain shifted` writes a dataset for fine-tuning: `train` and `valid`,
 with a category for every phrase of one or two words.
 """
 
@@ -29,14 +29,14 @@ DOMAINS: dict[str, Domain] = {"playground": PLAYGROUND, "shifted": SHIFTED}
 
 
 def write_split(folder: Path, split: str, count: int, *, first: int = 0, scale: int = 1) -> Path:
-    """Write `count` scenes of a split as `images/*.png` and `annotations.json` in `folder`; the latter's path."""
+    """Write `count` scenes of a split as `images/*.png` and `annotations.json`; return the path of the latter."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     records = []
     for index in tqdm(range(first, first + count), desc=split, unit="scene", disable=None):
         shown = scene(split, index, scale=scale)
         name = f"{split}_{index:06d}.png"
-        save_picture(shown, images / name)
+        save_image(shown, images / name)
         records.append((shown, f"images/{name}", questions(shown)))
     path = folder / "annotations.json"
     write_json(path, to_coco(records), indent=1)
@@ -44,9 +44,9 @@ def write_split(folder: Path, split: str, count: int, *, first: int = 0, scale: 
 
 
 def to_coco(records: Iterable[tuple[Scene, str, Sequence[Question]]]) -> dict[str, Any]:
-    """COCO dictionary of scenes, each with its file name and the questions asked about it.
+    """COCO dictionary of scenes, each with its file name and questions.
 
-    `info.phrases` and `info.questions` name their answers by `annotation_ids`; none of them means no match.
+    The `annotation_ids` of `info.phrases` and `info.questions` are the matching annotations; empty means no match.
     """
     info: dict[str, Any] = {"description": "Playground scenes", "version": VERSION, "phrases": [], "questions": []}
     categories = [{"id": number, "name": name, "supercategory": "thing"} for name, number in CATEGORY.items()]
@@ -57,81 +57,76 @@ def to_coco(records: Iterable[tuple[Scene, str, Sequence[Question]]]) -> dict[st
         image = {"id": number, "file_name": file_name, "width": width, "height": height, "theme": shown.theme}
         content["images"].append(image | {"split": shown.name[0], "index": shown.name[1]})
         content["annotations"] += _annotations(shown, number, start)
-        info["phrases"] += [_answered(query, number, start, query.phrase) for query in phrases(shown)]
-        info["questions"] += [_answered(question, number, start, question.text) for question in asked]
+        info["phrases"] += [_with_answers(query, number, start, query.phrase) for query in phrases(shown)]
+        info["questions"] += [_with_answers(question, number, start, question.text) for question in asked]
     return content
 
 
 def _annotations(shown: Scene, image_id: int, start: int) -> list[dict[str, Any]]:
     found = []
-    for thing in shown.objects:
-        about = {
-            "colour": thing.colour,
-            "pattern": thing.pattern,
-            "size": thing.size,
-            "visible": round(thing.visible, 4),
-        }
+    for obj in shown.objects:
+        about = {"colour": obj.colour, "pattern": obj.pattern, "size": obj.size, "visible": round(obj.visible, 4)}
         found.append({
-            "id": start + thing.id, "image_id": image_id, "category_id": CATEGORY[thing.kind], "iscrowd": 0,
-            **_outline(thing), "attributes": about,
+            "id": start + obj.id, "image_id": image_id, "category_id": CATEGORY[obj.kind], "iscrowd": 0,
+            **_box_and_mask(obj), "attributes": about,
         })  # fmt: skip
     return found
 
 
-def _outline(thing: SceneObject) -> dict[str, Any]:
-    x0, y0, x1, y1 = thing.box
-    return {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": thing.area, "segmentation": encode_rle(thing.mask)}
+def _box_and_mask(obj: SceneObject) -> dict[str, Any]:
+    x0, y0, x1, y1 = obj.box
+    return {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": obj.area, "segmentation": encode_rle(obj.mask)}
 
 
-def _answered(item: Question | PhraseQuery, image_id: int, start: int, text: str) -> dict[str, Any]:
+def _with_answers(item: Question | PhraseQuery, image_id: int, start: int, text: str) -> dict[str, Any]:
     about = {"kind": item.kind} if isinstance(item, Question) else {"hard": item.hard, "asks": asdict(item.description)}
     return {"image_id": image_id, "text": text, "annotation_ids": [start + i for i in item.ids], **about}
 
 
-def save_picture(shown: Scene, path: Path) -> None:
-    """Write the scene's picture as PNG, atomically."""
+def save_image(shown: Scene, path: Path) -> None:
+    """Write the image of a scene as PNG, atomically."""
     with replacing(path) as temporary:
         Image.fromarray(shown.image).save(temporary, "PNG", optimize=True)
 
 
-def write_folder(folder: Path, domain: str, pictures: int, held_out: int) -> None:
-    """Write scenes of a domain as `train` and `valid`, each its pictures and `_annotations.coco.json`.
+def write_folder(folder: Path, domain: str, images: int, held_out: int) -> None:
+    """Write scenes of a domain as `train` and `valid`, each with its images and `_annotations.coco.json`.
 
-    A category is a kind, or a colour and a kind: `robot`, `teal robot`. A thing is annotated once for each that names
-    it. A picture's `neg_category_ids` are what it is asked in vain: kinds that it lacks, and whatever differs in one
-    word from something that it shows. A larger number of pictures begins with the same ones.
+    A category is a kind, or a colour and a kind: `robot`, `teal robot`. An object has one annotation per category that
+    matches it. The `neg_category_ids` of an image are absent kinds, and categories that differ in one word from a
+    present one. The images of a smaller dataset are the first ones of a larger one.
 
     Raises:
         OutputError: the folder cannot be written to.
     """
-    for split, count in (("train", pictures), ("valid", held_out)):
+    for split, count in (("train", images), ("valid", held_out)):
         content = by_phrase(_saved(folder / split, domain, count), DOMAINS[domain])
         write_json(folder / split / "_annotations.coco.json", content, indent=1)
 
 
 def _saved(place: Path, domain: str, count: int) -> Iterator[tuple[str, Scene]]:
-    """Scenes of the split that a folder is named after, one at a time, each with the picture that it is written as."""
+    """Save the scenes of the split that the folder is named after; yields file names and scenes one by one."""
     for index in tqdm(range(count), desc=place.name, unit="scene", disable=None):
         drawn = scene(f"{domain}/{place.name}", index, domain=DOMAINS[domain])
-        save_picture(drawn, place / f"{index:06d}.png")
+        save_image(drawn, place / f"{index:06d}.png")
         yield f"{index:06d}.png", drawn
 
 
 def by_phrase(shown: Iterable[tuple[str, Scene]], domain: Domain) -> dict[str, Any]:
-    """COCO dictionary of scenes with file names, with a category for every kind and for every colour of a kind."""
+    """COCO dictionary of scenes by file name, with a category for every kind and for every colour of a kind."""
     names = [name for kind in domain.kinds.values() for name in (kind.name, *_coloured(kind))]
     number = {name: place for place, name in enumerate(names, start=1)}
     categories = [{"id": place, "name": name, "supercategory": name.split()[-1]} for name, place in number.items()]
-    info = {"description": "Scenes, each thing annotated under every phrase that names it", "version": VERSION}
+    info = {"description": "Scenes with an annotation per object and matching phrase", "version": VERSION}
     content: dict[str, Any] = {"info": info, "images": [], "annotations": [], "categories": categories}
     for image_id, (file_name, drawn) in enumerate(shown, start=1):
         height, width = drawn.image.shape[:2]
-        absent = [number[phrase] for phrase in _asked_in_vain(drawn, domain)]
+        absent = [number[phrase] for phrase in _negatives(drawn, domain)]
         image = {"id": image_id, "file_name": file_name, "width": width, "height": height, "neg_category_ids": absent}
         content["images"].append(image)
-        for thing in drawn.objects:
-            row = {"image_id": image_id, "iscrowd": 0, **_outline(thing)}
-            for phrase in _names(thing):
+        for obj in drawn.objects:
+            row = {"image_id": image_id, "iscrowd": 0, **_box_and_mask(obj)}
+            for phrase in _names(obj):
                 place = len(content["annotations"]) + 1
                 content["annotations"].append({"id": place, "category_id": number[phrase], **row})
     return content
@@ -141,15 +136,15 @@ def _coloured(kind: Kind) -> list[str]:
     return [f"{colour} {kind.name}" for colour in kind.colours]
 
 
-def _names(thing: SceneObject) -> list[str]:
-    return [thing.kind, f"{thing.colour} {thing.kind}"] if thing.colour else [thing.kind]
+def _names(obj: SceneObject) -> list[str]:
+    return [obj.kind, f"{obj.colour} {obj.kind}"] if obj.colour else [obj.kind]
 
 
-def _asked_in_vain(drawn: Scene, domain: Domain) -> list[str]:
-    """Absent kinds, other colours of what is there, and the colours of what is there on what is not."""
-    here = {thing.kind for thing in drawn.objects}
-    colours = {thing.colour for thing in drawn.objects}
-    named = {name for thing in drawn.objects for name in _names(thing)}
+def _negatives(drawn: Scene, domain: Domain) -> list[str]:
+    """Absent kinds, present kinds in other colours, and absent kinds in present colours."""
+    here = {obj.kind for obj in drawn.objects}
+    colours = {obj.colour for obj in drawn.objects}
+    named = {name for obj in drawn.objects for name in _names(obj)}
     wrong = [kind.name for kind in domain.kinds.values() if kind.name not in here]
     for kind in domain.kinds.values():
         wrong += [f"{one} {kind.name}" for one in kind.colours if kind.name in here or one in colours]
@@ -157,15 +152,17 @@ def _asked_in_vain(drawn: Scene, domain: Domain) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write a folder to fine-tune on."""
-    parser = argparse.ArgumentParser(description="Write scenes as a COCO folder to fine-tune on.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--domain", choices=sorted(DOMAINS), default="shifted")
-    parser.add_argument("--pictures", type=int, default=10, help="to learn from (default: 10)")
-    parser.add_argument("--held-out", type=int, default=40, help="to judge on (default: 40)")
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description="Write Playground scenes as a COCO dataset for fine-tuning.")
+    parser.add_argument("folder", type=Path, help="where to write the dataset")
+    parser.add_argument(
+        "--domain", choices=sorted(DOMAINS), default="shifted", help="kind of scenes (default: shifted)"
+    )
+    parser.add_argument("--pictures", type=int, default=10, help="number of training images (default: 10)")
+    parser.add_argument("--held-out", type=int, default=40, help="number of validation images (default: 40)")
     args = parser.parse_args(arguments)
     if min(args.pictures, args.held_out) < 1:
-        parser.exit(2, "export: --pictures and --held-out are at least 1\n")
+        parser.exit(2, "export: --pictures and --held-out must be at least 1\n")
     try:
         write_folder(args.folder, args.domain, args.pictures, args.held_out)
     except Sam3Error as error:

@@ -1,4 +1,4 @@
-"""The kinds of things: their names, sizes, colours and how to draw them."""
+"""The kinds of objects: names, sizes, colours and drawing functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ PLAIN = ("plain",)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of thing.
+    """One kind of object.
 
-    box: width and height of its drawing in units. pixels: length of the longer side at medium size.
-    tilt: most degrees it leans. grounded: stands on the ground, so it casts a shadow there.
-    sized: comes small and large.
-    colours: colour words it comes in; empty for a thing with a look of its own, which no colour word names.
+    box: width and height of the drawing in drawing units. pixels: length of the longer side at medium size.
+    synonyms: pairs of singular and plural. tilt: maximum rotation in degrees. grounded: stands on the ground and casts
+    a shadow there. sized: also comes small and large. colours: possible colour words; empty for a fixed look without a
+    colour word.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The ten colour words and what they look like, with mild natural variation."""
+"""The ten colour words and their RGB values, with slight natural variation."""
 
 from collections.abc import Mapping
 
@@ -23,23 +23,23 @@ SLATE: RGB = (88, 94, 112)
 CREAM: RGB = (252, 248, 238)
 
 
-def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """`share` of b in a."""
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # pyright: ignore[reportReturnType]
+def mix(a: RGB, b: RGB, fraction: float) -> RGB:
+    """Blend of a and b with the fraction `fraction` of b."""
+    return tuple(round(x + (y - x) * fraction) for x, y in zip(a, b, strict=True))  # pyright: ignore[reportReturnType]
 
 
 def tone(colour: RGB, factor: float) -> RGB:
-    """Darker by `factor` below one."""
+    """The colour darkened by `factor` (0 to 1)."""
     return mix((0, 0, 0), colour, factor)
 
 
-def tint(colour: RGB, share: float) -> RGB:
-    """Lighter, by a share of white."""
-    return mix(colour, (255, 255, 255), share)
+def tint(colour: RGB, fraction: float) -> RGB:
+    """The colour lightened by a fraction of white."""
+    return mix(colour, (255, 255, 255), fraction)
 
 
 def shade_of(name: str, dice: Dice, colours: Mapping[str, RGB] = COLOURS) -> RGB:
-    """A natural variation of a colour word, never far enough to be another one."""
+    """A slight variation of a colour word, never close to another one."""
     light = dice.uniform(0.94, 1.04) if name != "white" else dice.uniform(0.97, 1.0)
     red, green, blue = colours[name]
     spread = 7 if name not in ("white", "black") else 3
@@ -48,5 +48,5 @@ def shade_of(name: str, dice: Dice, colours: Mapping[str, RGB] = COLOURS) -> RGB
 
 
 def pattern_ink(name: str) -> RGB:
-    """Ink of stripes and dots: seen clearly on the colour, and never taken for another colour word."""
+    """Colour of stripes and dots: visible on the colour `name`, and no colour word itself."""
     return SLATE if name in ("white", "yellow") else CREAM

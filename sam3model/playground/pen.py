@@ -1,4 +1,4 @@
-"""Drawing in units of a sprite's own box, enlarged for antialiasing; the body takes the thing's colour and pattern."""
+"""Drawing of sprites in units of their own box, enlarged for antialiasing; the body has the colour and pattern."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ CLEAR = (0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one thing is painted: colour of its body, ink and name of its pattern."""
+    """Appearance of an object: colour of its body, and ink and name of its pattern."""
 
     colour: RGB
     ink: RGB
@@ -25,7 +25,7 @@ class Look:
 
 @dataclass
 class Pen:
-    """A canvas of `width` x `height` units, `zoom` pixels to the unit. Shapes without a fill belong to the body."""
+    """A canvas of `width` x `height` units at `zoom` pixels per unit. Shapes without a fill belong to the body."""
 
     width: float
     height: float
@@ -50,12 +50,12 @@ class Pen:
         return self.look.colour
 
     def dark(self, factor: float = 0.78) -> RGB:
-        """The body's colour, in shade."""
+        """The body's colour, darkened."""
         return tone(self.look.colour, factor)
 
-    def light(self, share: float = 0.3) -> RGB:
-        """The body's colour, lit."""
-        return tint(self.look.colour, share)
+    def light(self, fraction: float = 0.3) -> RGB:
+        """The body's colour, lightened."""
+        return tint(self.look.colour, fraction)
 
     def _fills(self, fill: tuple[int, ...] | None) -> list[tuple[ImageDraw.ImageDraw, tuple[int, ...] | int]]:
         targets: list[tuple[ImageDraw.ImageDraw, tuple[int, ...] | int]] = [(self._draw, fill or self.look.colour)]
@@ -109,7 +109,7 @@ class Pen:
             draw.pieslice(self._box(x0, y0, x1, y1), start, end, paint)
 
     def finish(self) -> Image.Image:
-        """The drawn sprite with its pattern laid over the body."""
+        """The finished sprite, with the pattern drawn over the body."""
         if self.look.pattern != "plain":
             ink = _stripes if self.look.pattern == "striped" else _dots
             size = self.image.size

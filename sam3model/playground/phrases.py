@@ -1,4 +1,4 @@
-"""Noun phrases for a scene and the things each one names; hard negatives change one word of something that is there."""
+"""Noun phrases for a scene with their matching objects; hard negatives differ from a matching phrase in one word."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ NEGATIVES = 5
 
 @dataclass(frozen=True, slots=True)
 class PhraseQuery:
-    """A phrase and the ids of all things it names; `hard`: it names none, though one changed word would."""
+    """A phrase and the ids of all matching objects; `hard`: matches nothing, but would with one word changed."""
 
     phrase: str
     ids: tuple[int, ...]
@@ -23,7 +23,7 @@ class PhraseQuery:
 
 
 def phrases(scene: Scene) -> list[PhraseQuery]:
-    """Up to six phrases that name something in the scene, then about five that name nothing; always the same ones."""
+    """Up to six phrases that match something in the scene, then about five that match nothing; always the same ones."""
     dice = Dice(*scene.name, "phrases")
     queries = []
     for description in _positives(scene, dice)[:POSITIVES]:
@@ -37,14 +37,14 @@ def phrases(scene: Scene) -> list[PhraseQuery]:
 
 
 def descriptions(scene: Scene) -> list[Description]:
-    """Every description by kind, colour, pattern and size that names something and that a viewer can judge."""
+    """All descriptions by kind, colour, pattern and size that match something and are not ambiguous."""
     found: dict[Description, None] = {}
-    for thing in scene.objects:
-        pattern = "" if thing.pattern == "plain" else thing.pattern
-        size = thing.size if thing.size != "medium" and _has_contrast(scene, thing.kind) else ""
-        for colour in {"", thing.colour}:
+    for obj in scene.objects:
+        pattern = "" if obj.pattern == "plain" else obj.pattern
+        size = obj.size if obj.size != "medium" and _has_contrast(scene, obj.kind) else ""
+        for colour in {"", obj.colour}:
             for marks in {("", ""), (pattern, ""), ("", size)}:
-                found[Description(thing.kind, colour, *marks)] = None
+                found[Description(obj.kind, colour, *marks)] = None
     return sorted(found, key=lambda d: (d.kind, d.colour, d.pattern, d.size))
 
 
@@ -53,41 +53,41 @@ def _query(scene: Scene, description: Description, *, hard: bool, dice: Dice) ->
 
 
 def _positives(scene: Scene, dice: Dice) -> list[Description]:
-    """Short and coloured phrases first, as people ask."""
-    share = {"": 1.0}
+    """In random order that prefers short phrases and phrases with a colour."""
+    fraction = {"": 1.0}
     weight = {
-        d: dice.random() / ((1.3 if d.colour else 1.0) * share.get(d.pattern + d.size, 0.6))
+        d: dice.random() / ((1.3 if d.colour else 1.0) * fraction.get(d.pattern + d.size, 0.6))
         for d in descriptions(scene)
     }
     return sorted(weight, key=lambda d: weight[d])
 
 
 def _has_contrast(scene: Scene, kind: str) -> bool:
-    """Size words need things of the kind in different sizes to compare."""
-    return len({thing.size for thing in scene.objects if thing.kind == kind}) > 1
+    """Whether objects of the kind differ in size, so that size words make sense."""
+    return len({obj.size for obj in scene.objects if obj.kind == kind}) > 1
 
 
 def _hard_negatives(scene: Scene) -> list[Description]:
-    """One attribute or the noun of something present changed, so that nothing fits."""
-    here = {thing.kind for thing in scene.objects}
+    """Descriptions of present objects with one attribute or the kind changed, such that nothing matches."""
+    here = {obj.kind for obj in scene.objects}
     options: dict[Description, None] = {}
-    for thing in scene.objects:
-        kind = KINDS[thing.kind]
+    for obj in scene.objects:
+        kind = KINDS[obj.kind]
         for colour in kind.colours:
-            options[Description(thing.kind, colour)] = None
+            options[Description(obj.kind, colour)] = None
         for other in sorted(here) + sorted(THEMES[scene.theme].kinds):
-            if thing.colour in KINDS[other].colours:
-                options[Description(other, thing.colour)] = None
-        if thing.pattern != "plain":
-            options[Description(thing.kind, thing.colour, "dotted" if thing.pattern == "striped" else "striped")] = None
-        if _has_contrast(scene, thing.kind) and thing.size != "medium":
-            options[Description(thing.kind, thing.colour, "", "small" if thing.size == "large" else "large")] = None
+            if obj.colour in KINDS[other].colours:
+                options[Description(other, obj.colour)] = None
+        if obj.pattern != "plain":
+            options[Description(obj.kind, obj.colour, "dotted" if obj.pattern == "striped" else "striped")] = None
+        if _has_contrast(scene, obj.kind) and obj.size != "medium":
+            options[Description(obj.kind, obj.colour, "", "small" if obj.size == "large" else "large")] = None
     return [option for option in options if not option.select(scene)]
 
 
 def _absent(scene: Scene, dice: Dice, count: int) -> list[Description]:
-    """Kinds that are not there, half of them from the same setting."""
-    here = {thing.kind for thing in scene.objects}
+    """Kinds that are absent, half of them typical of the theme."""
+    here = {obj.kind for obj in scene.objects}
     near = [kind for kind in THEMES[scene.theme].kinds if kind not in here]
     far = [kind for kind in KINDS if kind not in here]
     chosen: dict[str, None] = {}

@@ -1,21 +1,21 @@
 """Questions about a scene with exact answers: position, order, size, nearness, occlusion, exclusion, union, no match.
 
-NP is a noun phrase of `phrases`: `[small|large] [colour] [striped|dotted] noun` (colour and pattern in either order),
-or `player in COLOUR`, `COLOUR player`, `player wearing COLOUR` (NPs: its plural). X is an NP that holds for exactly one
-thing. SIDE is left, right, top or bottom; ORDINAL is first to fifth; NUMBER is two or three. A leading "the" may miss.
+NP is a noun phrase from `phrases`: `[small|large] [colour] [striped|dotted] noun` (colour and pattern in either order),
+or `player in COLOUR`, `COLOUR player`, `player wearing COLOUR` (NPs: its plural). X is an NP that matches exactly one
+object. SIDE is left, right, top or bottom; ORDINAL is first to fifth; NUMBER is two or three. "the" is optional.
 
-Positions are those of the centre of the box of the visible mask; sizes are visible areas; nearness is the distance of
-the two box centres in pixels of the picture. Every question keeps a margin (`relations`), so that two viewers agree. A
-is behind B when B hides a part of A, and then A's visible box also ends higher than B's.
+Positions are the centres of the boxes of visible masks; sizes are visible areas; distances are between box centres in
+pixels. Comparisons need a margin (`relations`), so that answers are not ambiguous. A is behind B if B hides a part
+of A; the bottom of A's visible box is then also higher than that of B.
 """
 
 from dataclasses import dataclass
 
-from sam3model.playground.asking import ASKERS, Asker
 from sam3model.playground.dice import Dice
 from sam3model.playground.phrases import descriptions
-from sam3model.playground.refusing import REFUSERS
+from sam3model.playground.question_forms import ANSWERABLE_FORMS, QuestionContext
 from sam3model.playground.scene import Scene
+from sam3model.playground.unanswerable_forms import UNANSWERABLE_FORMS
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "plain": ("NP", "the NP", "all NPs", "every NP"),
@@ -52,7 +52,7 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "none:anchor": ("the NP closest to / nearest to / farthest from / behind / in front of the X, with no X",),
     "none:behind": ("a behind, front or relation question with no NP there",),
 }  # fmt: skip
-"""Every form of question, by its kind; kinds that begin with `none:` have no answer."""
+"""All forms of questions by kind; kinds that begin with `none:` have no match."""
 
 UNANSWERABLE = 0.2
 ATTEMPTS = 60
@@ -60,7 +60,7 @@ ATTEMPTS = 60
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, the ids of the things that answer it (none: no match), and which of `TEMPLATES` it is."""
+    """A question, the ids of the objects that answer it (empty: no match), and its kind in `TEMPLATES`."""
 
     text: str
     ids: tuple[int, ...]
@@ -68,28 +68,28 @@ class Question:
 
 
 def questions(scene: Scene, count: int = 5) -> list[Question]:
-    """Up to `count` different questions, about a fifth of them unanswerable; always the same ones for a scene."""
-    groups = [(d, [thing for thing in scene.objects if d.matches(thing)]) for d in descriptions(scene)]
+    """Up to `count` different questions, about a fifth of them without a match; always the same ones for a scene."""
+    groups = [(d, [obj for obj in scene.objects if d.matches(obj)]) for d in descriptions(scene)]
     found: dict[str, Question] = {}
     for attempt in range(ATTEMPTS):
         if len(found) == count:
             break
         dice = Dice(*scene.name, "questions", len(found), attempt)
-        wanted = Dice(*scene.name, "answerable", len(found)).chance(UNANSWERABLE)
-        asker = Asker(scene, groups, dice)
-        question = _refuse(asker) if wanted else _ask(asker)
+        unanswerable = Dice(*scene.name, "answerable", len(found)).chance(UNANSWERABLE)
+        ctx = QuestionContext(scene, groups, dice)
+        question = _unanswerable(ctx) if unanswerable else _answerable(ctx)
         if question and question.text not in found:
             found[question.text] = question
     return list(found.values())
 
 
-def _ask(asker: Asker) -> Question | None:
-    kind = asker.dice.pick(tuple(ASKERS))
-    asked = ASKERS[kind](asker)
-    return Question(*asked, kind) if asked else None
+def _answerable(ctx: QuestionContext) -> Question | None:
+    kind = ctx.dice.pick(tuple(ANSWERABLE_FORMS))
+    found = ANSWERABLE_FORMS[kind](ctx)
+    return Question(*found, kind) if found else None
 
 
-def _refuse(asker: Asker) -> Question | None:
-    kind = asker.dice.pick(tuple(REFUSERS))
-    text = REFUSERS[kind](asker)
+def _unanswerable(ctx: QuestionContext) -> Question | None:
+    kind = ctx.dice.pick(tuple(UNANSWERABLE_FORMS))
+    text = UNANSWERABLE_FORMS[kind](ctx)
     return Question(text, (), kind) if text else None

@@ -1,4 +1,4 @@
-"""A scene: what stands in it, where, and the exact visible mask of each thing."""
+"""A scene: its objects, where they stand, and their exact visible masks."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from sam3model.playground.dice import Dice
 from sam3model.playground.domain import PLAYGROUND, Domain
 from sam3model.playground.palette import pattern_ink, shade_of
 from sam3model.playground.pen import Look
-from sam3model.playground.plan import Plan, plan_things
-from sam3model.playground.render import Light, Sprite, draw, expose, paint
+from sam3model.playground.scene_plan import ObjectPlan, plan_objects
+from sam3model.playground.sprite_rendering import Light, Sprite, draw, expose, paint
 from sam3model.playground.themes import Theme
 
 Box = tuple[int, int, int, int]
@@ -18,19 +18,19 @@ Size = tuple[int, int]
 
 SIZES: dict[Size, float] = {(320, 256): 5, (288, 256): 2, (256, 256): 2, (352, 256): 2, (256, 288): 1}
 MIN_VISIBLE = 0.56
-"""Least share of a thing that is seen."""
+"""Minimum visible fraction of an object."""
 ATTEMPTS = 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneObject:
-    """One thing in a scene.
+    """One object in a scene.
 
-    id: also its depth: 0 is the nearest, and a thing only ever hides things of a larger id.
-    colour: one of the domain's colour words, or "" where none names it. pattern: plain, striped or dotted.
-    size: small, medium or large, for its kind. mask (H, W) bool: the pixels where it is seen. box: x0, y0, x1, y1 in
-    pixels around the mask, the last column and row excluded. area: pixels of the mask.
-    visible: seen share of its silhouette. hidden_by: ids of the things that cover a clear part (8 %) of it.
+    id: also its depth; 0 is nearest, and an object only hides objects with larger ids.
+    colour: a colour word of the domain, or "" if none applies. pattern: plain, striped or dotted.
+    size: small, medium or large for its kind. mask (H, W) bool: its visible pixels. box: x0, y0, x1, y1 of the mask in
+    pixels, exclusive ends. area: number of visible pixels. visible: visible fraction of its silhouette.
+    hidden_by: ids of the objects that cover at least 8 % of it.
     """
 
     id: int
@@ -46,14 +46,14 @@ class SceneObject:
 
     @property
     def center(self) -> tuple[float, float]:
-        """Middle of the box."""
+        """Centre of the box, x and y in pixels."""
         x0, y0, x1, y1 = self.box
         return (x0 + x1) / 2, (y0 + y1) / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A picture (H, W, 3) uint8 and the things in it, nearest first; `name` is (split, index), the seed of both."""
+    """An image (H, W, 3) uint8 and its objects, nearest first; `name` is (split, index), the seed of both."""
 
     name: tuple[str, int]
     theme: str
@@ -63,7 +63,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    plan: Plan
+    plan: ObjectPlan
     sprite: Sprite
     left: int
     top: int
@@ -80,35 +80,37 @@ def scene(
     scale: int = 1,
     domain: Domain = PLAYGROUND,
 ) -> Scene:
-    """Scene `index` of `split`: always the same picture and truth for the same arguments.
+    """Scene `index` of `split`: the same image and ground truth for the same arguments.
 
-    size: (W, H) of the canvas, by default about 320 x 256. count: least and most things, 1 to 15 by default; a canvas
-    too small for them shows fewer. scale: pixels drawn for each pixel of the canvas. domain: what there is to show.
-    Raises InputError for a canvas under 64 pixels, a count below one or a scale below one.
+    size: (W, H) of the canvas in pixels, about 320 x 256 by default. count: minimum and maximum number of objects, 1 to
+    15 by default; a small canvas shows fewer if they do not fit. scale: image pixels per canvas pixel.
+
+    Raises:
+        InputError: a canvas side below 64, or a count or scale below 1.
     """
     if (size and min(size) < 64) or (count and not 1 <= count[0] <= count[1]) or scale < 1:
-        raise InputError(f"no Playground scene has size={size}, count={count}, scale={scale}")
+        raise InputError(f"invalid Playground scene: size={size}, count={count}, scale={scale}")
     dice = Dice(split, index)
     theme = domain.themes[dice.weighted({theme.name: theme.weight for theme in domain.themes.values()})]
     width, height = dice.weighted(SIZES)
     width, height = size or (width, height)
     low, high = count or (1, 15)
     number = min(high, low + int((high - low + 1) * dice.random() ** 1.2))
-    plans = plan_things(domain, theme, number, min(width, height), dice.child("things"))
+    plans = plan_objects(domain, theme, number, min(width, height), dice.child("things"))
     canvas = (width * scale, height * scale)
     placed, owners = _place(domain, plans, canvas, scale)
     image = _render(domain, theme, placed, canvas, dice.child("light"))
     return Scene((split, index), theme.name, image, tuple(_object(i, owners, item) for i, item in enumerate(placed)))
 
 
-def _look(domain: Domain, plan: Plan) -> Look:
+def _look(domain: Domain, plan: ObjectPlan) -> Look:
     if not plan.colour:
         return Look((128, 128, 128), (255, 255, 255), "plain")
     return Look(shade_of(plan.colour, plan.dice, domain.colours), pattern_ink(plan.colour), plan.pattern)
 
 
-def _place(domain: Domain, plans: list[Plan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
-    """Put the things down from the nearest to the farthest; owners (H, W) holds 1 + the index of what is seen there."""
+def _place(domain: Domain, plans: list[ObjectPlan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
+    """Place the objects from the nearest to the farthest; owners (H, W) holds 1 + the index of the visible object."""
     owners = np.zeros((canvas[1], canvas[0]), np.uint8)
     placed: list[_Placed] = []
     for plan in plans:
@@ -124,7 +126,7 @@ def _place(domain: Domain, plans: list[Plan], canvas: Size, scale: int) -> tuple
     return placed, owners
 
 
-def _find_room(plan: Plan, sprite: Sprite, owners: np.ndarray, placed: list[_Placed]) -> _Placed | None:
+def _find_room(plan: ObjectPlan, sprite: Sprite, owners: np.ndarray, placed: list[_Placed]) -> _Placed | None:
     height, width = sprite.solid.shape
     spare = owners.shape[1] - width, owners.shape[0] - height
     if min(spare) < 0:
@@ -153,10 +155,10 @@ def _render(domain: Domain, theme: Theme, placed: list[_Placed], canvas: Size, d
     level = dice.uniform(0.94, 1.03)
     shadow = dice.uniform(0.26, 0.42) if theme.shadows else 0.0
     light = Light((level * (1 + warm), level, level * (1 - warm)), dice.uniform(0, 0.15), shadow, not theme.horizon)
-    picture = np.asarray(domain.painters[theme.name](canvas, theme.horizon, dice), np.float32)
+    image = np.asarray(domain.painters[theme.name](canvas, theme.horizon, dice), np.float32)
     for item in reversed(placed):
-        paint(picture, item.sprite, item.left, item.top, light, item.plan.kind.grounded)
-    return expose(picture, light)
+        paint(image, item.sprite, item.left, item.top, light, item.plan.kind.grounded)
+    return expose(image, light)
 
 
 def _object(index: int, owners: np.ndarray, item: _Placed) -> SceneObject:

@@ -1,6 +1,6 @@
-"""The shifted domain: Playground's pens, but things, colours and settings that Playground never shows.
+"""The shifted domain: drawn like Playground, but with objects, colours and themes that Playground does not have.
 
-It is what fine-tuning is tried on: `SHIFTED` for `scene`, or as a COCO folder by `playground.export`.
+Fine-tuning is tested on it: `SHIFTED` for `scene`, or a COCO folder written by `playground.export`.
 """
 
 from functools import partial
@@ -43,9 +43,9 @@ _THEMES = (
 
 
 def _night(size: Size, horizon: float, dice: Dice) -> Image.Image:
-    """Stars, and a band of light across them."""
+    """A starry sky with a band of light."""
     top, low = dice.pick((((16, 20, 52), (58, 50, 104)), ((12, 26, 48), (36, 78, 104)), ((26, 16, 50), (88, 50, 98))))
-    picture = bands(size, [(0, top), (1, low)], dice, 7)
+    image = bands(size, [(0, top), (1, low)], dice, 7)
     slope, height = dice.uniform(-0.5, 0.5), dice.uniform(0.25, 0.75)
     stars = [(dice.random(), dice.random(), dice.uniform(0.5, 1.5)) for _ in range(110)]
 
@@ -60,16 +60,16 @@ def _night(size: Size, horizon: float, dice: Dice) -> Image.Image:
             reach = radius * h / 250
             draw.ellipse([x * w - reach, y * h - reach, x * w + reach, y * h + reach], 255)
 
-    overlay(picture, band, 0.16, (230, 220, 255))
-    overlay(picture, sparks, 0.9, (255, 250, 226))
-    return picture
+    overlay(image, band, 0.16, (230, 220, 255))
+    overlay(image, sparks, 0.9, (255, 250, 226))
+    return image
 
 
 def _paper(size: Size, horizon: float, dice: Dice) -> Image.Image:
     """Graph paper with a red margin."""
     sheet = dice.pick(((250, 250, 244), (244, 248, 250), (250, 246, 236)))
     ink = dice.pick(((150, 190, 222), (160, 204, 176), (190, 184, 216)))
-    picture = bands(size, [(0, sheet), (1, tone(sheet, 0.97))], dice, 1.5)
+    image = bands(size, [(0, sheet), (1, tone(sheet, 0.97))], dice, 1.5)
     step = dice.uniform(0.045, 0.075)
     shift = (dice.uniform(0, step), dice.uniform(0, step))
 
@@ -83,9 +83,9 @@ def _paper(size: Size, horizon: float, dice: Dice) -> Image.Image:
     def margin(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
         draw.line([(0.09 * w, 0), (0.09 * w, h)], 255, 4)
 
-    overlay(picture, grid, 0.8, ink)
-    overlay(picture, margin, 0.6, (232, 120, 126))
-    return picture
+    overlay(image, grid, 0.8, ink)
+    overlay(image, margin, 0.6, (232, 120, 126))
+    return image
 
 
 def _floor(size: Size, horizon: float, dice: Dice) -> Image.Image:
@@ -94,7 +94,7 @@ def _floor(size: Size, horizon: float, dice: Dice) -> Image.Image:
     sand = dice.pick(((206, 190, 146), (190, 180, 150), (214, 196, 160)))
     top = horizon + 0.04
     stops = [(0, tint(water, 0.45)), (top - 0.02, water), (top + 0.02, mix(water, sand, 0.55)), (1, sand)]
-    picture = bands(size, stops, dice, 4)
+    image = bands(size, stops, dice, 4)
     rays = [(dice.uniform(-0.1, 1.0), dice.uniform(0.03, 0.09)) for _ in range(5)]
     weeds = [(dice.random(), dice.uniform(0.1, 0.26), dice.uniform(-0.03, 0.03)) for _ in range(12)]
     bubbles = [(dice.random(), dice.uniform(0, 0.9), dice.uniform(0.004, 0.013)) for _ in range(16)]
@@ -112,16 +112,16 @@ def _floor(size: Size, horizon: float, dice: Dice) -> Image.Image:
         for x, y, reach in bubbles:
             draw.ellipse([x * w - reach * h, (y - reach) * h, x * w + reach * h, (y + reach) * h], None, 255, 3)
 
-    overlay(picture, beams, 0.09, (240, 250, 255))
-    overlay(picture, stalks, 0.55, mix(water, (30, 110, 70), 0.7))
-    overlay(picture, air, 0.5, (232, 248, 255))
-    return picture
+    overlay(image, beams, 0.09, (240, 250, 255))
+    overlay(image, stalks, 0.55, mix(water, (30, 110, 70), 0.7))
+    overlay(image, air, 0.5, (232, 248, 255))
+    return image
 
 
 def _board(size: Size, horizon: float, dice: Dice) -> Image.Image:
     """A table of diagonal tiles in two near tones."""
     dark = dice.pick(((150, 160, 168), (168, 176, 150), (176, 160, 166)))
-    picture = bands(size, [(0, tint(dark, 0.3)), (1, tint(dark, 0.16))], dice, 2)
+    image = bands(size, [(0, tint(dark, 0.3)), (1, tint(dark, 0.16))], dice, 2)
     step = dice.uniform(0.14, 0.22)
 
     def tiles(draw: ImageDraw.ImageDraw, w: int, h: int) -> None:
@@ -132,8 +132,8 @@ def _board(size: Size, horizon: float, dice: Dice) -> Image.Image:
                 if row % 2:
                     draw.polygon([(x - side / 2, y), (x, y - side / 2), (x + side / 2, y), (x, y + side / 2)], 255)
 
-    overlay(picture, tiles, 0.5, dark)
-    return picture
+    overlay(image, tiles, 0.5, dark)
+    return image
 
 
 SHIFTED = Domain(

@@ -1,4 +1,4 @@
-"""Things of a room and of a wardrobe."""
+"""Household objects and clothes."""
 
 from sam3model.playground.palette import RGB
 from sam3model.playground.pen import CLEAR, Pen

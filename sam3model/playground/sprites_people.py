@@ -23,8 +23,8 @@ ARMS: tuple[tuple[Limb, Limb], ...] = (
 )
 
 
-def _between(a: Joint, b: Joint, share: float) -> Joint:
-    return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
+def _between(a: Joint, b: Joint, fraction: float) -> Joint:
+    return a[0] + (b[0] - a[0]) * fraction, a[1] + (b[1] - a[1]) * fraction
 
 
 def _leg(pen: Pen, limb: Limb, kit: RGB, skin: RGB) -> None:

@@ -6,7 +6,7 @@ from sam3model.playground.pen import CLEAR, Pen
 
 
 def ball(pen: Pen) -> None:
-    """80 x 80: five panels on a plain one."""
+    """80 x 80: with five panels if plain."""
     pen.disc(40, 40, 39)
     if pen.look.pattern == "plain":
         panel = pen.dark(0.62) if sum(pen.colour) > 160 else (92, 92, 100)

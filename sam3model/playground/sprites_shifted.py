@@ -1,4 +1,4 @@
-"""Things of the shifted domain: none of them is drawn like anything of Playground's."""
+"""Objects of the shifted domain; none is drawn like an object of Playground."""
 
 from math import cos, pi, sin
 

@@ -1,15 +1,15 @@
-"""Settings of scenes: which things belong there, and how they are arranged."""
+"""Themes of scenes: their typical objects and how these are arranged."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """One setting.
+    """The theme of a scene.
 
-    kinds: likely things with their weights. avoid: colours that would vanish in its background.
-    horizon: where feet may start, as a share of the height; there, things lower in the picture stand nearer.
-    shadows: things cast them.
+    kinds: typical kinds with their weights. avoid: colours that are hard to see on its background.
+    horizon: top of the ground as a fraction of the image height; objects lower in the image are then nearer; 0: no
+    ground. shadows: objects cast shadows.
     """
 
     name: str

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 
-from sam3model.data.records import Concept
+from sam3model.data.annotations import AnnotatedPhrase
 from sam3model.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 Judgement = tuple[str, str, tuple[str, ...]]
 
 
-def chosen_metric(wanted: str | None, asked: Iterable[Concept]) -> str:
+def chosen_metric(wanted: str | None, asked: Iterable[AnnotatedPhrase]) -> str:
     """The figure `wanted`, or else cgF1, where it says something of a model that is asked this; logged in a line.
 
     Without outlines, AP is chosen: the others compare masks. Without phrases that match nothing, positive_micro_F1 is:
@@ -29,11 +29,11 @@ def chosen_metric(wanted: str | None, asked: Iterable[Concept]) -> str:
     return wanted or best
 
 
-def judgement(asked: Iterable[Concept]) -> Judgement:
+def judgement(asked: Iterable[AnnotatedPhrase]) -> Judgement:
     """The best figure, why it is not cgF1 ("" where it is), and the figures that are always 0."""
     concepts = list(asked)
-    if not any(thing.segmentation is not None for concept in concepts for thing in concept.things):
+    if not any(thing.segmentation is not None for concept in concepts for thing in concept.annotations):
         return "AP", "nothing that is judged has an outline", ("cgF1", "positive_micro_F1", "mean_IoU")
-    if all(concept.things for concept in concepts):
+    if all(concept.annotations for concept in concepts):
         return "positive_micro_F1", "no phrase that is judged is absent from its picture", ("cgF1",)
     return "cgF1", "", ()

@@ -234,8 +234,8 @@ class Run:
         settings, model = self.config.validation, self.artefact()
         world, (held_out, count) = self.world, self.sources.validation()
         pictures = batches(
-            Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, pictures=count,
-            turn=world.rank, turns=world.size,
+            Sam3ImageDataset(held_out), self.tokenize, batch=settings.batch, images=count,
+            rank=world.rank, world_size=world.size,
         )  # fmt: skip
         seen = validate(
             model, Sam3LossWrapper(replace(self.config.loss, across_ranks=False, normalization="local")), pictures,

@@ -4,15 +4,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from sam3model.data.annotated import AnnotatedSource
-from sam3model.data.asking import Asking
-from sam3model.data.coco import class_phrase, read_coco
-from sam3model.data.dataset import Source
-from sam3model.data.layout import Place, find, has_split, splits
-from sam3model.data.parts import few, hold_out, readable
-from sam3model.data.records import AnnotatedSet
-from sam3model.data.saco import read_saco
-from sam3model.data.scenes import PlaygroundSource
+from sam3model.data.annotated_source import AnnotatedSource
+from sam3model.data.annotations import AnnotatedDataset
+from sam3model.data.coco_dataset import read_coco
+from sam3model.data.coco_file import class_phrase
+from sam3model.data.dataset import SampleSource
+from sam3model.data.dataset_layout import DatasetFiles, find_files, has_split, splits
+from sam3model.data.playground_source import PlaygroundSource
+from sam3model.data.query_sampling import QuerySampler
+from sam3model.data.saco_dataset import read_saco
+from sam3model.data.subsets import few, hold_out, readable
 from sam3model.data.transforms import TRANSFORMS, Transform
 from sam3model.errors import ConfigError, DataError
 from sam3model.parse import nearest, parse
@@ -25,11 +26,11 @@ class Sources(Protocol):
 
     metric: str
 
-    def training(self, stage: CurriculumStage) -> Source:
+    def training(self, stage: CurriculumStage) -> SampleSource:
         """Pictures to learn from, without end, as this stage wants them."""
         ...
 
-    def validation(self) -> tuple[Source, int]:
+    def validation(self) -> tuple[SampleSource, int]:
         """Held-out pictures, always the same ones, and how many of them to look at."""
         ...
 
@@ -60,15 +61,15 @@ class PlaygroundSources:
             if stage.size < _LEAST_SCENE:
                 raise ConfigError(f"stages.size is {_LEAST_SCENE} pixels or more for scenes, not {stage.size}")
 
-    def training(self, stage: CurriculumStage) -> Source:
+    def training(self, stage: CurriculumStage) -> SampleSource:
         """Scenes of the training split, never the same one twice."""
         data = self.config.data
         return PlaygroundSource(
             "train", seed=self.config.seed, size=stage.size, phrases=stage.phrases, negatives=data.negatives or 0.0,
-            outlined=stage.outlined, mask_stride=stage.mask_stride, exemplars=data.exemplars,
+            mask_phrases=stage.outlined, mask_stride=stage.mask_stride, exemplars=data.exemplars,
         )  # fmt: skip
 
-    def validation(self) -> tuple[Source, int]:
+    def validation(self) -> tuple[SampleSource, int]:
         """Scenes of the validation split."""
         settings, stage = self.config.validation, self.config.stages[-1]
         source = PlaygroundSource("val", size=stage.size, phrases=settings.phrases, mask_stride=1)
@@ -85,29 +86,29 @@ class AnnotatedSources:
         self.judged = readable(judged, config.validation.pictures, config.data.broken)
         self.look_alikes = _look_alikes(config.data, dict.fromkeys((*self.learnt.vocabulary, *self.judged.vocabulary)))
         source, count = self.validation()
-        asked = (concept for index in range(count) for concept in source.asked(index))
+        asked = (concept for index in range(count) for concept in source.phrases(index))
         self.metric = chosen_metric(config.validation.metric, asked)
 
-    def training(self, stage: CurriculumStage) -> Source:
+    def training(self, stage: CurriculumStage) -> SampleSource:
         """Pictures of the training part, again and again."""
         data = self.config.data
         return AnnotatedSource(
-            self.learnt, self._asking(stage.phrases), seed=self.config.seed, size=stage.size, exemplars=data.exemplars,
-            outlined=stage.outlined, mask_stride=stage.mask_stride, transforms=self.transforms, broken=data.broken,
+            self.learnt, self._sampler(stage.phrases), seed=self.config.seed, size=stage.size, exemplars=data.exemplars,
+            mask_phrases=stage.outlined, mask_stride=stage.mask_stride, transforms=self.transforms, broken=data.broken,
         )  # fmt: skip
 
     def validation(self) -> tuple[AnnotatedSource, int]:
         """Pictures of the validation part, untransformed."""
         settings, data = self.config.validation, self.config.data
         source = AnnotatedSource(
-            self.judged, self._asking(settings.phrases), size=self.config.stages[-1].size, shuffle=False,
+            self.judged, self._sampler(settings.phrases), size=self.config.stages[-1].size, shuffle=False,
             broken=data.broken,
         )  # fmt: skip
         return source, min(settings.pictures, len(self.judged))
 
-    def _asking(self, phrases: int) -> Asking:
+    def _sampler(self, phrases: int) -> QuerySampler:
         data = self.config.data
-        return Asking(phrases, data.negatives, self.look_alikes, data.max_annotations)
+        return QuerySampler(phrases, data.negatives, self.look_alikes, data.max_annotations)
 
 
 def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
@@ -124,12 +125,12 @@ def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
     return parse(TRANSFORMS[name], settings, f"data.transforms.{name}")
 
 
-def _read(data: DataConfig, seed: int) -> tuple[AnnotatedSet, AnnotatedSet]:
+def _read(data: DataConfig, seed: int) -> tuple[AnnotatedDataset, AnnotatedDataset]:
     """What is trained on, and what is validated on."""
     root = Path(data.root or ".").expanduser()
-    learnt = _read_split(data, find(root, data.split, data.annotations, data.images))
+    learnt = _read_split(data, find_files(root, data.split, data.annotations, data.images))
     if _has_own_validation(data, root):
-        place = find(root, data.val_split, data.val_annotations, data.val_images or data.images)
+        place = find_files(root, data.val_split, data.val_annotations, data.val_images or data.images)
         judged = _read_split(data, place)
     else:
         learnt, judged = hold_out(learnt, data.held_out)
@@ -151,10 +152,10 @@ def _has_own_validation(data: DataConfig, root: Path) -> bool:
     return False
 
 
-def _read_split(data: DataConfig, place: Place) -> AnnotatedSet:
+def _read_split(data: DataConfig, place: DatasetFiles) -> AnnotatedDataset:
     read = read_saco if data.source == "saco" else read_coco
     found = read(place, masks=data.masks, broken=data.broken)
-    if not found.records:
+    if not found.images:
         raise DataError(f"{found.name} has no picture that can be used")
     return found
 

@@ -1,26 +1,27 @@
-"""The grammar as a table, and what it makes of masks in a world that is known."""
+"""The grammar as a table, and its answers and reasons on images whose objects are known."""
 
 import pytest
 
 from sam3agent.agent.budget import Budget
+from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.rules.grammar import parse
-from sam3agent.rules.plan import Target
+from sam3agent.rules.question_plan import Target
 from sam3agent.rules.words import singular
 from tests.agent.world import Block, World
 
 
 def show(target: Target) -> str:
-    """A target in a compact notation."""
-    said = target.what.phrase + ("s*" if target.what.plural else "")
-    said += "".join(f" @{side}" for side in target.sides)
+    """A target in short notation."""
+    text = target.what.phrase + ("s*" if target.what.plural else "")
+    text += "".join(f" @{side}" for side in target.sides)
     if target.relation:
         anchors = ", ".join(show(anchor) for anchor in target.relation.anchors)
         count = f" x{target.relation.count}" if target.relation.count > 1 else ""
-        said += f" {target.relation.kind}({anchors}){count}"
+        text += f" {target.relation.kind}({anchors}){count}"
     if target.ranking:
-        said += f" {target.ranking.axis}[{target.ranking.start}:{target.ranking.count}]"
-    return said + "".join(f" -({show(exception)})" for exception in target.exceptions)
+        text += f" {target.ranking.axis}[{target.ranking.start}:{target.ranking.count}]"
+    return text + "".join(f" -({show(exception)})" for exception in target.exceptions)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,11 @@ def test_grammar(query: str, plan: str) -> None:
     assert " | ".join(show(target) for target in parse(query).targets) == plan
 
 
+def selected(world: World, answer: Answer) -> set[int]:
+    """Indices of the blocks whose masks are in an answer."""
+    return {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
+
+
 @pytest.mark.parametrize(
     ("plural", "one"),
     [
@@ -159,11 +165,10 @@ def test_singular(plural: str, one: str) -> None:
 )
 def test_answers(query: str, blocks: list[int]) -> None:
     world = World()
-    answer = Agent(world).ask(world.picture, query)
+    answer = Agent(world).ask(world.image, query)
     assert answer.status == ("answered" if blocks else "no_match"), answer.reason
-    got = {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
-    assert got == set(blocks)
-    assert (answer.backend, answer.mllm_calls) == ("rules", 0)
+    assert selected(world, answer) == set(blocks)
+    assert (answer.backend, answer.costs.mllm_calls) == ("rules", 0)
 
 
 ROOM = (
@@ -202,12 +207,47 @@ ROOM = (
 )
 def test_sides_and_places(query: str, blocks: list[int]) -> None:
     world = World(ROOM)
-    answer = Agent(world).ask(world.picture, query)
-    got = {index for mask in answer.masks for index, full in enumerate(world.masks) if (mask.mask == full).all()}
-    assert got == set(blocks), answer.reason
+    answer = Agent(world).ask(world.image, query)
+    assert selected(world, answer) == set(blocks), answer.reason
 
 
-def test_behind_is_what_is_hidden() -> None:
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("leftmost player in white", 'leftmost of 2 "player in white" matches'),
+        ("the red car", 'the only "red car" match'),
+        ("all players", 'all 3 "player" matches'),
+        ("two players", 'best 2 of 3 "player" matches'),
+        ("the two rightmost players", 'rightmost 2 of 3 "player" matches'),
+        ("the second player from the left", 'second from the left of 3 "player" matches'),
+        ("the second largest ball", 'second largest of 2 "ball" matches'),
+        ("the player in the middle", 'most central of 3 "player" matches'),
+        ("the fourth player from the left", 'only 3 "player" matches, so no fourth from the left'),
+        ("all balls in the bottom half of the picture", 'the only "ball" match in the bottom half'),
+        ("player in the top left corner", 'topmost of 2 "player" matches in the top left quarter'),
+        ("ball in the top left corner", 'none of 2 "ball" matches is in the top left quarter'),
+        ("the player closest to the red car", 'closest of 3 "player" matches to the "red car" match'),
+        ("the two balls near the car", 'the 2 "ball" matches closest to the "car" match'),
+        ("the player near the leftmost ball", 'closest of 3 "player" matches to the leftmost of 2 "ball" matches'),
+        ("the player to the left of the car", 'best of 3 "player" matches to the left of the "car" match'),
+        ("all balls near the car", 'none of 2 "ball" matches is near the "car" match'),
+        ("the car behind the red car", 'no other "car" match to compare with the "red car" match'),
+        ("the player between the balls", 'best of 2 "player" matches between the 2 "ball" matches'),
+        ("every player except the one in blue", 'all 3 "player" matches except the "player in blue" match'),
+        ("all players except the leftmost one", 'all 3 "player" matches except the leftmost'),
+        ("all balls except the dog", 'both "ball" matches (nothing to leave out: no match for "dog")'),
+        ("all cars except the red ones", 'nothing left after leaving out the "red car" match'),
+        ("the car and the ball", 'the only "car" match and both "ball" matches'),
+        ("the dog, the car and the ball", 'the only "car" match and both "ball" matches; no match for "dog"'),
+        ("the player closest to the dog", 'no match for "dog"'),
+    ],
+)
+def test_reasons(query: str, reason: str) -> None:
+    world = World()
+    assert Agent(world).ask(world.image, query).reason == reason
+
+
+def test_behind_means_partly_hidden() -> None:
     world = World(
         [
             Block("car", "red", (40, 40, 100, 80)),
@@ -215,25 +255,25 @@ def test_behind_is_what_is_hidden() -> None:
             Block("ball", "yellow", (80, 50, 130, 110)),
         ]
     )
-    assert Agent(world).ask(world.picture, "the car behind the ball").masks[0].box[:2] == (40, 40)
-    assert Agent(world).ask(world.picture, "the ball in front of the red car").status == "answered"
-    assert Agent(world).ask(world.picture, "the ball behind the red car").status == "no_match"
+    assert Agent(world).ask(world.image, "the car behind the ball").masks[0].box[:2] == (40, 40)
+    assert Agent(world).ask(world.image, "the ball in front of the red car").status == "answered"
+    assert Agent(world).ask(world.image, "the ball behind the red car").status == "no_match"
 
 
-def test_a_wrong_colour_from_the_segmenter_is_rejected_with_the_measurement() -> None:
+def test_a_mask_of_the_wrong_colour_is_rejected_with_the_measured_ratio() -> None:
     class Blind(World):
         def _found(self, phrase: str):
             return super()._found(" ".join(word for word in phrase.split() if word != "red"))
 
     world = Blind()
-    answer = Agent(world).ask(world.picture, "the red player")
+    answer = Agent(world).ask(world.image, "the red player")
     assert answer.status == "no_match"
     lines: list[str] = []
-    Agent(world).ask(world.picture, "the red player", tell=lines.append)
-    assert any("reject (0% of its pixels can be called red)" in line for line in lines)
+    Agent(world).ask(world.image, "the red player", tell=lines.append)
+    assert any("reject (0% of its pixels look red)" in line for line in lines)
 
 
-def test_no_budget_of_mllm_calls_limits_a_backend_without_one() -> None:
+def test_the_mllm_budget_does_not_limit_a_free_backend() -> None:
     world = World([Block("ball", "yellow", (8 * i, 10, 8 * i + 6, 16)) for i in range(25)])
-    answer = Agent(world, budget=Budget(mllm_calls=1)).ask(world.picture, "all balls")
+    answer = Agent(world, budget=Budget(mllm_calls=1)).ask(world.image, "all balls")
     assert len(answer.masks) == 25

@@ -29,7 +29,7 @@ def run(*arguments: object) -> int:
 def test_info_in_words_and_as_json(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", weights) == 0
     said = capsys.readouterr().out
-    assert "native layout" in said and "M parameters in float32, pictures at 168 pixels" in said
+    assert "native layout" in said and "M parameters in float32, image size 168 pixels" in said
     assert 'record: {"steps": 7}' in said
     assert run("info", weights, "--json") == 0
     value = json.loads(capsys.readouterr().out)
@@ -57,7 +57,7 @@ def test_the_training_record_stays(weights: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("convert", "WEIGHTS", "out", "--layout", "onnx"), 2, "there is no layout 'onnx': use native"),
+        (("convert", "WEIGHTS", "out", "--layout", "onnx"), 2, "unknown layout 'onnx'; use one of native"),
         (("convert", "WEIGHTS", "out.pt"), 2, "ends in .safetensors"),
         (("convert", "nowhere.pt", "out.safetensors"), 2, "no weights at nowhere.pt"),
         (("convert", "WEIGHTS", "WEIGHTS/x.safetensors"), 1, "cannot write"),

@@ -1,4 +1,4 @@
-"""Miniature data sets, written by the tests that read them."""
+"""Miniature datasets for tests."""
 
 import json
 from pathlib import Path
@@ -9,17 +9,17 @@ from PIL import Image
 from sam3model.ops.masks import encode_rle, mask_to_box
 
 SIZE = (40, 30)
-"""Width and height of every picture."""
+"""Width and height of every image."""
 
 
-def picture(path: Path, seed: int = 0, size: tuple[int, int] = SIZE) -> None:
-    """Noise with the size of a picture."""
+def write_image(path: Path, seed: int = 0, size: tuple[int, int] = SIZE) -> None:
+    """An image file of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), np.uint8)).save(path)
 
 
 def blob(seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """An ellipse inside a picture (H, W) bool."""
+    """A mask (H, W) bool: an ellipse inside the image."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: size[1], : size[0]]
     cx, cy, rx, ry = rng.uniform(8, size[0] - 8), rng.uniform(8, size[1] - 8), rng.uniform(2, 7), rng.uniform(2, 7)
@@ -27,12 +27,12 @@ def blob(seed: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def annotation(number: int, image: int, category: int, mask: np.ndarray | None = None, **fields: object) -> dict:
-    """A row of `annotations`, with a mask or with a polygon."""
+    """A row of `annotations` with the RLE of `mask`, or else a rectangle as polygon."""
     box = (5, 6, 25, 20) if mask is None else mask_to_box(mask)
     x0, y0, x1, y1 = box
-    outline = [[x0, y0, x1, y0, x1, y1, x0, y1]] if mask is None else encode_rle(mask)
+    segmentation = [[x0, y0, x1, y0, x1, y1, x0, y1]] if mask is None else encode_rle(mask)
     row = {"id": number, "image_id": image, "category_id": category, "bbox": [x0, y0, x1 - x0, y1 - y0]}
-    return row | {"segmentation": outline, "iscrowd": 0} | fields
+    return row | {"segmentation": segmentation, "iscrowd": 0} | fields
 
 
 def image(number: int, **fields: object) -> dict:
@@ -41,7 +41,7 @@ def image(number: int, **fields: object) -> dict:
 
 
 def write(path: Path, images: list[dict], annotations: list[dict], classes: list[str], **tables: object) -> Path:
-    """A COCO file; classes are numbered from 1."""
+    """Write a COCO file; class ids start at 1."""
     categories = [{"id": number, "name": name, "supercategory": "thing"} for number, name in enumerate(classes, 1)]
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"images": images, "annotations": annotations, "categories": categories} | tables
@@ -50,10 +50,10 @@ def write(path: Path, images: list[dict], annotations: list[dict], classes: list
 
 
 def small_coco(root: Path, split: str = "train", pictures: int = 6) -> Path:
-    """A set in Roboflow's layout: a cat in every picture, a dog on the left in every other one, never a bird."""
+    """A dataset in Roboflow's layout: a cat in every image, a dog on the left in every other one, never a bird."""
     images, annotations = [], []
     for number in range(1, pictures + 1):
-        picture(root / split / f"{number}.png", number)
+        write_image(root / split / f"{number}.png", number)
         images.append(image(number))
         annotations.append(annotation(2 * number, number, 1, blob(number)))
         if number % 2:
@@ -65,9 +65,9 @@ def small_coco(root: Path, split: str = "train", pictures: int = 6) -> Path:
 
 
 def boxes_only(root: Path, pictures: int = 4) -> Path:
-    """A cat in every picture, a dog in none, no outlines."""
+    """A cat in every image and a dog in none, with boxes only."""
     for number in range(1, pictures + 1):
-        picture(root / "train" / f"{number}.png", number)
+        write_image(root / "train" / f"{number}.png", number)
     rows = [annotation(number, number, 1, segmentation=[]) for number in range(1, pictures + 1)]
     images = [image(number) for number in range(1, pictures + 1)]
     write(root / "train" / "_annotations.coco.json", images, rows, ["cat", "dog"])
@@ -75,7 +75,7 @@ def boxes_only(root: Path, pictures: int = 4) -> Path:
 
 
 def one_class(root: Path, pictures: int = 4) -> Path:
-    """A cat in every picture, and nothing else in the world."""
+    """A cat in every image, and no other class."""
     small_coco(root, pictures=pictures)
     rows = [annotation(number, number, 1, blob(number)) for number in range(1, pictures + 1)]
     images = [image(number) for number in range(1, pictures + 1)]

@@ -12,7 +12,7 @@ from sam3model.errors import ConfigError, DataError, OutputError
 from sam3model.parse import merge, parse
 from sam3model.training.config import TrainConfig
 from sam3model.training.run import train
-from tests.data.annotated_sets import annotation, image, picture, small_coco, write
+from tests.data.annotated_sets import annotation, image, small_coco, write, write_image
 from tests.training.conftest import SETTINGS, TINY_MODEL
 from train.app import main
 from train.check import check
@@ -51,15 +51,15 @@ def test_what_is_broken_is_reported(tmp_path):
     (tmp_path / "train" / "4.png").write_text("no picture")
     report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.2})))
     assert report["pictures"].startswith("9 to learn from, 1 to judge on")
-    assert report["broken"] == "1: picture that cannot be read"
-    with pytest.raises(DataError, match="1 of 10 pictures are broken"):
+    assert report["broken"] == "1: image file is unreadable"
+    with pytest.raises(DataError, match="1 of 10 pictures are unusable"):
         check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.0}))
 
 
 def test_sets_of_boxes_and_federated_sets_are_reported(tmp_path):
     images = [image(number, neg_category_ids=[2], not_exhaustive_category_ids=[1]) for number in (1, 2, 3)]
     for number in (1, 2, 3):
-        picture(tmp_path / "images" / f"{number}.png", number)
+        write_image(tmp_path / "images" / f"{number}.png", number)
     boxes = [annotation(number, number, 1, segmentation=[]) for number in (1, 2, 3)]
     write(tmp_path / "annotations" / "lvis_v1_train.json", images, boxes, ["alarm_clock", "bow_(weapon)"])
     report = lines(check(config(tmp_path)))
@@ -87,7 +87,7 @@ def test_scenes_can_be_checked_as_well(tmp_path):
 
 def test_check_is_a_command_with_plain_errors(tmp_path, capsys):
     assert main(["check", "data=coco", f"data.root={tmp_path / 'nowhere'}"]) == 2
-    assert capsys.readouterr().err.endswith("nowhere is no folder\n")
+    assert capsys.readouterr().err.endswith("nowhere is not a folder\n")
     assert main(["check", "data=coco"]) == 2
     assert "data.root=DIR" in capsys.readouterr().err
     assert main(["check", "data=coco", f"data.root={tmp_path}", "data.transforms=[{flop: {}}]"]) == 2
@@ -119,7 +119,7 @@ def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("item", [{"flip": {"chanse": 0.5}}, {"crop": {"least": 0.0}}, {"flip": {}, "crop": {}}])
+@pytest.mark.parametrize("item", [{"flip": {"chanse": 0.5}}, {"crop": {"min_scale": 0.0}}, {"flip": {}, "crop": {}}])
 def test_transforms_refuse_settings_that_they_have_not(tmp_path, item):
     small_coco(tmp_path)
     with pytest.raises(ConfigError):

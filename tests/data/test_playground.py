@@ -1,4 +1,4 @@
-"""The Playground: the same scene everywhere, exact masks, true phrases, and questions that have one answer."""
+"""Playground: reproducible scenes, exact masks, correct phrases, and questions with one answer."""
 
 import hashlib
 import json
@@ -45,17 +45,17 @@ def scenes() -> list[Scene]:
 
 
 def viewer(shown: Scene, jitter: random.Random | None = None) -> Viewer:
-    things = []
-    for thing in shown.objects:
+    objects = []
+    for obj in shown.objects:
         nudge = [jitter.uniform(-1, 1) if jitter else 0 for _ in range(4)]
-        box = tuple(edge + move for edge, move in zip(thing.box, nudge, strict=True))
-        area = thing.area * (jitter.uniform(0.9, 1.1) if jitter else 1)
-        words = frozenset({thing.colour, thing.pattern, thing.size})
-        things.append(Seen(thing.id, thing.kind, words, box, area))  # pyright: ignore[reportArgumentType]
-    return Viewer(things, (shown.image.shape[1], shown.image.shape[0]), NOUNS)
+        box = tuple(edge + move for edge, move in zip(obj.box, nudge, strict=True))
+        area = obj.area * (jitter.uniform(0.9, 1.1) if jitter else 1)
+        words = frozenset({obj.colour, obj.pattern, obj.size})
+        objects.append(Seen(obj.id, obj.kind, words, box, area))  # pyright: ignore[reportArgumentType]
+    return Viewer(objects, (shown.image.shape[1], shown.image.shape[0]), NOUNS)
 
 
-def test_a_scene_is_the_same_in_every_process_and_order() -> None:
+def test_a_scene_does_not_depend_on_process_or_order() -> None:
     def run(indices: list[int], seed: str) -> set[str]:
         code = FINGERPRINT.replace("INDICES", repr(indices))
         env = os.environ | {"PYTHONHASHSEED": seed}
@@ -67,103 +67,101 @@ def test_a_scene_is_the_same_in_every_process_and_order() -> None:
     assert len({line.split()[1] for line in forwards}) == 6
 
 
-def test_splits_show_different_scenes() -> None:
-    pictures = {
+def test_splits_have_different_scenes() -> None:
+    images = {
         hashlib.sha256(scene(s, 3, size=(128, 128)).image.tobytes()).hexdigest() for s in ("train", "val", "heldout")
     }
-    assert len(pictures) == 3
+    assert len(images) == 3
 
 
-def test_masks_are_disjoint_boxes_tight_and_things_clearly_seen(scenes: list[Scene]) -> None:
+def test_masks_are_disjoint_boxes_tight_and_objects_visible(scenes: list[Scene]) -> None:
     for shown in scenes:
-        assert [thing.id for thing in shown.objects] == list(range(len(shown.objects)))
-        assert np.stack([thing.mask for thing in shown.objects]).sum(0).max() == 1
-        for thing in shown.objects:
-            rows, columns = np.nonzero(thing.mask)
-            assert thing.mask.shape == shown.image.shape[:2]
-            assert thing.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-            assert thing.visible >= 0.45
-            assert thing.area >= 120
-            assert all(hider < thing.id for hider in thing.hidden_by)
-            assert bool(thing.hidden_by) <= (thing.visible < 0.93)
+        assert [obj.id for obj in shown.objects] == list(range(len(shown.objects)))
+        assert np.stack([obj.mask for obj in shown.objects]).sum(0).max() == 1
+        for obj in shown.objects:
+            rows, columns = np.nonzero(obj.mask)
+            assert obj.mask.shape == shown.image.shape[:2]
+            assert obj.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert obj.visible >= 0.45
+            assert obj.area >= 120
+            assert all(hider < obj.id for hider in obj.hidden_by)
+            assert bool(obj.hidden_by) <= (obj.visible < 0.93)
 
 
-def test_the_generator_has_the_promised_variety(scenes: list[Scene]) -> None:
+def test_the_generator_covers_kinds_colours_patterns_and_sizes(scenes: list[Scene]) -> None:
     assert len(KINDS) >= 30
     assert len(COLOURS) == 10
-    assert len({thing.kind for shown in scenes for thing in shown.objects}) >= 30
-    assert {thing.colour for shown in scenes for thing in shown.objects} >= set(COLOURS)
-    assert {thing.pattern for shown in scenes for thing in shown.objects} == {"plain", "striped", "dotted"}
-    assert {thing.size for shown in scenes for thing in shown.objects} == {"small", "medium", "large"}
+    assert len({obj.kind for shown in scenes for obj in shown.objects}) >= 30
+    assert {obj.colour for shown in scenes for obj in shown.objects} >= set(COLOURS)
+    assert {obj.pattern for shown in scenes for obj in shown.objects} == {"plain", "striped", "dotted"}
+    assert {obj.size for shown in scenes for obj in shown.objects} == {"small", "medium", "large"}
     counts = {len(shown.objects) for shown in scenes}
     assert min(counts) == 1
     assert max(counts) == 15
-    assert any(thing.hidden_by for shown in scenes for thing in shown.objects)
+    assert any(obj.hidden_by for shown in scenes for obj in shown.objects)
 
 
-def test_colour_words_are_true_to_the_pixels(scenes: list[Scene]) -> None:
+def test_colour_words_match_the_pixels(scenes: list[Scene]) -> None:
     flat = {"star", "square", "triangle", "heart", "cross", "moon", "ring"}
     names, palette = list(COLOURS), np.array(list(COLOURS.values()), float)
     seen = 0
     for shown in scenes:
-        for thing in shown.objects:
-            if thing.kind in flat and thing.pattern == "plain":
-                middle = np.median(shown.image[thing.mask].astype(float), axis=0)
+        for obj in shown.objects:
+            if obj.kind in flat and obj.pattern == "plain":
+                middle = np.median(shown.image[obj.mask].astype(float), axis=0)
                 hues = [
                     np.abs(middle / middle.sum() - one / one.sum()).sum() + abs(middle.sum() - one.sum()) / 900
                     for one in palette
                 ]
-                assert names[int(np.argmin(hues))] == thing.colour
+                assert names[int(np.argmin(hues))] == obj.colour
                 seen += 1
     assert seen > 20
 
 
-def test_phrases_name_exactly_the_things_with_these_attributes(scenes: list[Scene]) -> None:
+def test_phrases_match_exactly_the_objects_with_their_attributes(scenes: list[Scene]) -> None:
     hard = 0
     for shown in scenes:
         queries = phrases(shown)
         assert any(query.ids for query in queries)
         for query in queries:
-            assert {thing.id for thing in viewer(shown).named(query.phrase)} == set(query.ids), query.phrase
+            assert {obj.id for obj in viewer(shown).named(query.phrase)} == set(query.ids), query.phrase
             if query.hard:
                 assert not query.ids
                 hard += 1
     assert hard >= 2 * len(scenes)
 
 
-def test_questions_are_answered_alike_by_a_second_reader_and_with_a_shaking_hand(scenes: list[Scene]) -> None:
+def test_a_second_implementation_gives_the_same_answers_even_with_jitter(scenes: list[Scene]) -> None:
     kinds: dict[str, int] = {}
     for shown in scenes:
-        hands = [None, *(random.Random(seed) for seed in range(4))]
+        jitters = [None, *(random.Random(seed) for seed in range(4))]
         for question in questions(shown):
             kinds[question.kind] = kinds.get(question.kind, 0) + 1
             assert bool(question.ids) != question.kind.startswith("none:")
-            for hand in hands:
-                assert viewer(shown, hand).answer(question.text) == set(question.ids), (shown.name, question)
+            for jitter in jitters:
+                assert viewer(shown, jitter).answer(question.text) == set(question.ids), (shown.name, question)
     assert set(kinds) == set(TEMPLATES)
     unanswerable = sum(number for kind, number in kinds.items() if kind.startswith("none:"))
     assert 0.15 <= unanswerable / sum(kinds.values()) <= 0.25
 
 
-def test_a_smaller_canvas_keeps_the_scale_of_things() -> None:
+def test_a_smaller_canvas_keeps_the_scale_of_objects() -> None:
     for index in range(20):
         shown = scene("train", index, size=(128, 128), count=(1, 4))
         assert shown.image.shape == (128, 128, 3)
         assert 1 <= len(shown.objects) <= 4
-        assert all(thing.area >= 120 for thing in shown.objects)
+        assert all(obj.area >= 120 for obj in shown.objects)
 
 
 def test_a_larger_scale_shows_the_same_scene() -> None:
     small, large = scene("val", 5), scene("val", 5, scale=2)
     assert large.image.shape == (2 * small.image.shape[0], 2 * small.image.shape[1], 3)
-    assert [(thing.kind, thing.colour) for thing in large.objects] == [
-        (thing.kind, thing.colour) for thing in small.objects
-    ]
+    assert [(obj.kind, obj.colour) for obj in large.objects] == [(obj.kind, obj.colour) for obj in small.objects]
 
 
 @pytest.mark.parametrize("wrong", [{"size": (20, 128)}, {"count": (0, 3)}, {"count": (4, 2)}, {"scale": 0}])
-def test_an_impossible_scene_is_refused(wrong: dict) -> None:
-    with pytest.raises(InputError, match="no Playground scene"):
+def test_invalid_arguments_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError, match="invalid Playground scene"):
         scene("train", 0, **wrong)
 
 
@@ -172,13 +170,13 @@ def test_coco_export_reads_back_to_the_same_masks(tmp_path: Path) -> None:
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps(to_coco([(shown, "a.png", questions(shown))])))
     coco = COCO(path)
-    for thing, annotation in zip(shown.objects, coco.loadAnns(coco.getAnnIds()), strict=True):
-        assert np.array_equal(coco.annToMask(annotation), thing.mask)
-        assert coco.loadCats(annotation["category_id"])[0]["name"] == thing.kind
-        assert annotation["area"] == thing.area
+    for obj, annotation in zip(shown.objects, coco.loadAnns(coco.getAnnIds()), strict=True):
+        assert np.array_equal(coco.annToMask(annotation), obj.mask)
+        assert coco.loadCats(annotation["category_id"])[0]["name"] == obj.kind
+        assert annotation["area"] == obj.area
 
 
-def test_a_split_is_written_with_its_pictures(tmp_path: Path) -> None:
+def test_a_split_is_written_with_its_images(tmp_path: Path) -> None:
     content = json.loads(write_split(tmp_path, "val", 2).read_text())
     assert all((tmp_path / image["file_name"]).is_file() for image in content["images"])
     known = {annotation["id"]: annotation["image_id"] for annotation in content["annotations"]}
@@ -186,7 +184,7 @@ def test_a_split_is_written_with_its_pictures(tmp_path: Path) -> None:
         assert all(known[i] == asked["image_id"] for i in asked["annotation_ids"])
 
 
-def test_the_shipped_match_is_the_generators_and_its_truth_holds(tmp_path: Path) -> None:
+def test_the_shipped_match_equals_the_generated_one(tmp_path: Path) -> None:
     write_match(str(tmp_path))
     again, info = (json.loads((folder / "match.json").read_text())["info"] for folder in (tmp_path, ASSETS))
     assert again == info
@@ -194,12 +192,12 @@ def test_the_shipped_match_is_the_generators_and_its_truth_holds(tmp_path: Path)
     coco = COCO(ASSETS / "match.json")
     shipped = np.asarray(Image.open(ASSETS / "match.png"), float)
     assert np.abs(shipped - shown.image).mean() < 0.5
-    for thing, annotation in zip(shown.objects, coco.loadAnns(coco.getAnnIds()), strict=True):
+    for obj, annotation in zip(shown.objects, coco.loadAnns(coco.getAnnIds()), strict=True):
         mask = coco.annToMask(annotation).astype(bool)
-        assert np.count_nonzero(mask & thing.mask) >= 0.99 * np.count_nonzero(mask | thing.mask)
+        assert np.count_nonzero(mask & obj.mask) >= 0.99 * np.count_nonzero(mask | obj.mask)
     assert asked[0].text == info["questions"][0]["text"] == "leftmost player in white"
     for question in asked:
         assert viewer(shown).answer(question.text) == set(question.ids), question
-    white = [thing for thing in shown.objects if (thing.kind, thing.colour) == ("player", "white")]
+    white = [obj for obj in shown.objects if (obj.kind, obj.colour) == ("player", "white")]
     assert len(white) >= 3
-    assert {"ball", "player"} <= {thing.kind for thing in shown.objects}
+    assert {"ball", "player"} <= {obj.kind for obj in shown.objects}

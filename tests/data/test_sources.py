@@ -1,13 +1,13 @@
-"""From settings to what is learnt from and judged on."""
+"""From settings to training and validation data."""
 
 import pytest
 
-from sam3model.data import parts
+from sam3model.data import subsets
 from sam3model.errors import ConfigError, DataError
 from sam3model.parse import parse
 from sam3model.training.config import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources
-from tests.data.annotated_sets import annotation, blob, boxes_only, image, one_class, picture, small_coco, write
+from tests.data.annotated_sets import annotation, blob, boxes_only, image, one_class, small_coco, write, write_image
 
 
 def opened(root, validation=None, **data: object) -> AnnotatedSources:
@@ -25,7 +25,7 @@ def opened(root, validation=None, **data: object) -> AnnotatedSources:
         ({"val_split": "tset"}, r"data\.val_split: .* no part 'tset'; did you mean 'test'\? .*val_annotations=FILE"),
     ],
 )  # fmt: skip
-def test_what_the_data_set_has_not_is_answered_with_what_it_has(tmp_path, data, message):
+def test_errors_about_missing_names_suggest_existing_ones(tmp_path, data, message):
     small_coco(tmp_path)
     small_coco(tmp_path, "test", pictures=2)
     with pytest.raises(ConfigError, match=message) as refusal:
@@ -33,7 +33,7 @@ def test_what_the_data_set_has_not_is_answered_with_what_it_has(tmp_path, data, 
     assert "\n" not in str(refusal.value)
 
 
-def test_parts_are_found_by_name_and_kept_back_where_there_is_none(tmp_path):
+def test_validation_splits_are_found_by_name_or_held_out(tmp_path):
     small_coco(tmp_path, pictures=10)
     small_coco(tmp_path, "test", pictures=3)
     sizes = [len(opened(tmp_path, **data).judged) for data in ({}, {"val_split": "test"}, {"val_split": "train"})]
@@ -52,7 +52,7 @@ def test_parts_are_found_by_name_and_kept_back_where_there_is_none(tmp_path):
         (one_class, {}, "positive_micro_F1", "cgF1"),
     ],
 )
-def test_the_best_weights_are_chosen_by_a_figure_that_can_differ(tmp_path, caplog, made, data, best, constant):
+def test_the_best_weights_are_chosen_by_a_metric_that_is_not_constant(tmp_path, caplog, made, data, best, constant):
     made(tmp_path)
     with caplog.at_level("INFO"):
         assert opened(tmp_path, **data).metric == best
@@ -66,8 +66,8 @@ def test_the_best_weights_are_chosen_by_a_figure_that_can_differ(tmp_path, caplo
 
 
 @pytest.fixture
-def torn(tmp_path):
-    """Six pictures to judge, one of them torn so that only reading all of it tells."""
+def truncated(tmp_path):
+    """Six validation images; one is truncated, which only shows when it is read completely."""
     small_coco(tmp_path)
     small_coco(tmp_path, "val", pictures=6)
     file = tmp_path / "val" / "4.png"
@@ -75,36 +75,36 @@ def torn(tmp_path):
     return tmp_path
 
 
-def test_broken_pictures_are_found_before_the_training_and_not_judged(torn):
-    sources = opened(torn, broken=0.2)
+def test_unreadable_validation_images_are_left_out_before_training(truncated):
+    sources = opened(truncated, broken=0.2)
     assert len(sources.judged) == 5
-    assert sources.judged.faults.counts() == {"picture that cannot be read": 1}
+    assert sources.judged.faults.counts() == {"image file is unreadable": 1}
     source, count = sources.validation()
     assert sorted(source(index).name for index in range(count)) == [f"{n}.png" for n in (1, 2, 3, 5, 6)]
 
 
-def test_too_many_broken_pictures_to_judge_are_refused_before_the_training(torn):
-    with pytest.raises(DataError, match=r"1 of 6 pictures of .*val.* are broken, more than data\.broken=0\.1 allows"):
-        opened(torn, broken=0.1)
+def test_too_many_unreadable_validation_images_are_refused_before_training(truncated):
+    with pytest.raises(DataError, match=r"1 of 6 images of .*val.* are unusable, more than data\.broken=0\.1 allows"):
+        opened(truncated, broken=0.1)
 
 
-def test_no_more_pictures_are_read_than_are_judged(torn, monkeypatch):
+def test_only_the_validation_images_in_use_are_read(truncated, monkeypatch):
     seen = list[str]()
-    monkeypatch.setattr(parts, "read_picture", lambda path, size: seen.append(path.name))
-    sources = opened(torn, {"pictures": 2})
-    assert seen == [record.name for record in sources.judged.records[:2]]
+    monkeypatch.setattr(subsets, "read_image", lambda path, size: seen.append(path.name))
+    sources = opened(truncated, {"pictures": 2})
+    assert seen == [record.name for record in sources.judged.images[:2]]
     assert len(sources.judged) == 6
 
 
 def test_a_validation_file_of_any_name_can_be_given(tmp_path):
     for number in (1, 2, 3):
-        picture(tmp_path / "photos" / f"{number}.png", number)
-        picture(tmp_path / "later" / f"{number}.png", number)
+        write_image(tmp_path / "photos" / f"{number}.png", number)
+        write_image(tmp_path / "later" / f"{number}.png", number)
     for name, numbers in (("mine.json", (1, 2)), ("checked.json", (3,))):
         rows = [annotation(number, number, 1, blob(number)) for number in numbers]
         write(tmp_path / name, [image(number) for number in numbers], rows, ["cat"])
     files = {"annotations": "mine.json", "images": "photos", "val_annotations": "checked.json"}
     sources = opened(tmp_path, **files)
     assert [len(sources.learnt), len(sources.judged)] == [2, 1]
-    assert sources.judged.records[0].path.parent.name == "photos"
-    assert opened(tmp_path, **files, val_images="later").judged.records[0].path.parent.name == "later"
+    assert sources.judged.images[0].path.parent.name == "photos"
+    assert opened(tmp_path, **files, val_images="later").judged.images[0].path.parent.name == "later"

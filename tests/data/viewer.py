@@ -1,6 +1,6 @@
-"""A second opinion on Playground questions: reads the text and the things' boxes, areas and words, and answers anew.
+"""A second implementation of Playground questions, which answers from the text and the objects' boxes and attributes.
 
-It shares no code with the generator, so that a mistake in either shows.
+It shares no code with the generator, so that errors in either one show.
 """
 
 import math
@@ -33,17 +33,17 @@ class Seen:
 
 
 class Viewer:
-    """Answers questions about `things` in a picture of the given size; `nouns` maps every noun to its kind."""
+    """Answers questions about objects in an image of `size` (width, height); `nouns` maps every noun to its kind."""
 
-    def __init__(self, things: list[Seen], size: tuple[int, int], nouns: dict[str, str]) -> None:
-        self.things, self.size, self.nouns = things, size, nouns
+    def __init__(self, objects: list[Seen], size: tuple[int, int], nouns: dict[str, str]) -> None:
+        self.objects, self.size, self.nouns = objects, size, nouns
 
     def named(self, phrase: str) -> list[Seen]:
         words = [word for word in phrase.split() if word not in ("the", "all", "every", "in", "wearing")]
         (kind,) = {self.nouns[word] for word in words if word in self.nouns}
         asked = {word for word in words if word not in self.nouns}
         assert asked <= {*COLOURS, "striped", "dotted", "small", "large"}, phrase
-        return [thing for thing in self.things if thing.kind == kind and asked <= thing.words]
+        return [obj for obj in self.objects if obj.kind == kind and asked <= obj.words]
 
     def ordered(self, phrase: str, side: str) -> list[Seen]:
         keys = {"left": lambda t: t.x, "right": lambda t: -t.x, "top": lambda t: t.y, "bottom": lambda t: -t.y}
@@ -53,8 +53,8 @@ class Viewer:
         for pattern, method in FORMS:
             found = re.fullmatch(pattern, text)
             if found:
-                return {thing.id for thing in method(self, *found.groups())}
-        return {thing.id for thing in self.named(text)}
+                return {obj.id for obj in method(self, *found.groups())}
+        return {obj.id for obj in self.named(text)}
 
     def both(self, one: str, two: str) -> list[Seen]:
         return self.named(one) + self.named(two)
@@ -63,7 +63,7 @@ class Viewer:
         return self.ordered(phrase, MOST[most])[1:]
 
     def but_colour(self, phrase: str, colour: str) -> list[Seen]:
-        return [thing for thing in self.named(phrase) if colour not in thing.words]
+        return [obj for obj in self.named(phrase) if colour not in obj.words]
 
     def nth(self, ordinal: str, phrase: str, side: str) -> list[Seen]:
         return self.ordered(phrase, side)[ORDINALS[ordinal] - 1 : ORDINALS[ordinal]]
@@ -74,7 +74,7 @@ class Viewer:
             "left": lambda t: t.x < width / 2, "right": lambda t: t.x > width / 2,
             "top": lambda t: t.y < height / 2, "bottom": lambda t: t.y > height / 2,
         }  # fmt: skip
-        return [thing for thing in self.named(phrase) if inside[side](thing)]
+        return [obj for obj in self.named(phrase) if inside[side](obj)]
 
     def most(self, number: str | None, most: str, phrase: str) -> list[Seen]:
         return self.ordered(phrase, MOST[most])[: NUMBERS.get(number or "", 1)]
@@ -83,7 +83,7 @@ class Viewer:
         return self.ordered(phrase, side)[:1]
 
     def sized(self, number: str | None, word: str, phrase: str) -> list[Seen]:
-        order = sorted(self.named(phrase), key=lambda thing: thing.area, reverse=word != "smallest")
+        order = sorted(self.named(phrase), key=lambda obj: obj.area, reverse=word != "smallest")
         return order[: NUMBERS.get(number or "", 1)]
 
     def pair(self, phrase: str, joint: str, anchor: str) -> list[Seen]:
@@ -91,15 +91,15 @@ class Viewer:
         if not anchors:
             return []
         (mark,) = anchors
-        things = self.named(phrase)
+        objects = self.named(phrase)
         if joint in WHERE:
             shift = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}[WHERE[joint]]
-            return [t for t in things if (t.x - mark.x) * shift[0] + (t.y - mark.y) * shift[1] > 0]
+            return [t for t in objects if (t.x - mark.x) * shift[0] + (t.y - mark.y) * shift[1] > 0]
         if joint in ("behind", "in front of"):
             sign = 1 if joint == "behind" else -1
-            touching = [t for t in things if t is not mark and overlap(t.box, mark.box)]
+            touching = [t for t in objects if t is not mark and overlap(t.box, mark.box)]
             return [t for t in touching if sign * (mark.box[3] - t.box[3]) > 0]
-        order = sorted(things, key=lambda t: math.hypot(t.x - mark.x, t.y - mark.y), reverse=joint == "farthest from")
+        order = sorted(objects, key=lambda t: math.hypot(t.x - mark.x, t.y - mark.y), reverse=joint == "farthest from")
         return order[:1]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evals.readers.detection_sets import ODINW13
-from sam3model.data.coco import real_categories
+from sam3model.data.coco_file import real_categories
 from tests.evals.block_images import annotation, draw, figures, image, polygon_of, rle_of, run, runs_of, write_json
 
 A, B, C = (8, 8, 24, 24), (32, 8, 48, 24), (8, 32, 24, 40)

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
 
 from evals.rle_masks import read_rle
-from sam3model.data import segments
+from sam3model.data import segmentations
 from sam3model.errors import DataError
 
 from .video_datasets import rle, runs
@@ -23,7 +23,9 @@ def test_both_encodings_of_a_mask_are_read_back(mask):
         read = read_rle(code, "here", mask.shape)
         assert np.array_equal(coco.decode(read), mask)
         if mask.any():
-            assert segments.read_rle(code, mask.shape[::-1]) == read, "training and scoring must read the same mask"
+            assert segmentations.read_rle(code, mask.shape[::-1]) == read, (
+                "training and scoring must read the same mask"
+            )
 
 
 @settings(deadline=None)
@@ -48,10 +50,10 @@ def test_accepted_masks_fill_their_size(counts):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ({"size": [3, 4], "counts": "0"}, "do not fill the picture"),
-        ({"size": [3, 4], "counts": "o"}, "without a readable run-length code"),
-        ({"size": [3, 4], "counts": [12.0]}, "no run length"),
-        ({"size": [3, 4], "counts": [6, -1, 7]}, "no run length"),
+        ({"size": [3, 4], "counts": "0"}, "do not add up to the image area"),
+        ({"size": [3, 4], "counts": "o"}, "cannot be decoded"),
+        ({"size": [3, 4], "counts": [12.0]}, "invalid run length"),
+        ({"size": [3, 4], "counts": [6, -1, 7]}, "invalid run length"),
         ({"size": [1 << 20, 1 << 20], "counts": [1 << 40]}, "not a valid height and width"),
         ({"size": [4, 3], "counts": [12]}, "the mask is 3x4 pixels, but the image is 4x3"),
         ({"counts": [12]}, "'size' is missing"),

@@ -1,4 +1,4 @@
-"""The client library takes long to import on a busy machine; it is warmed up before anything is timed."""
+"""Imports the client library before any test is timed, because that takes long on a busy machine."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks Chat Completions and misbehaves on demand: each POST plays the next behaviour."""
+"""An HTTP server with a Chat Completions API that fails on demand: each POST plays the next behaviour of a script."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ def completion(
     refusal: str | None = None,
     usage: tuple[int, int] | None = (11, 7),
 ) -> dict[str, Any]:
-    """Body of a chat completion; the arguments of a call are sent as they are if a string, as JSON otherwise."""
+    """Body of a chat completion. Arguments of a call that are not a string are sent as JSON."""
     message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": refusal}
     if calls:
         message["tool_calls"] = [
@@ -44,12 +44,12 @@ def completion(
 
 
 def reply(*args: Any, **kwargs: Any) -> Behaviour:
-    """Answer properly, with `completion(...)`."""
+    """Send a valid response: `completion(...)`."""
     return body(json.dumps(completion(*args, **kwargs)))
 
 
 def body(text: str | bytes, status: int = 200, content_type: str = "application/json", **headers: str) -> Behaviour:
-    """Answer with exactly this body."""
+    """Send exactly this body."""
     data = text.encode() if isinstance(text, str) else text
 
     def play(handler: "Handler") -> None:
@@ -65,12 +65,12 @@ def body(text: str | bytes, status: int = 200, content_type: str = "application/
 
 
 def error(status: int, message: str = "no", **headers: str) -> Behaviour:
-    """Answer with an OpenAI-style error."""
+    """Send an error in OpenAI format."""
     return body(json.dumps({"error": {"message": message, "type": "error", "code": None}}), status, **headers)
 
 
 def cut() -> Behaviour:
-    """Promise a long body, send a piece, and cut the connection."""
+    """Announce a long body, send a part of it, and close the connection."""
 
     def play(handler: "Handler") -> None:
         handler.send_response(200)
@@ -84,7 +84,7 @@ def cut() -> Behaviour:
 
 
 def hang_up() -> Behaviour:
-    """Close the connection without a word."""
+    """Close the connection without a response."""
 
     def play(handler: "Handler") -> None:
         handler.close_connection = True
@@ -93,7 +93,7 @@ def hang_up() -> Behaviour:
 
 
 def endless(pause: float = 0.01, chunk: bytes = b" " * 64, status: int = 200) -> Behaviour:
-    """Send a body that never ends, until the client leaves or the server stops."""
+    """Send a body without end, until the client disconnects or the server stops."""
 
     def play(handler: "Handler") -> None:
         handler.send_response(status)
@@ -107,7 +107,7 @@ def endless(pause: float = 0.01, chunk: bytes = b" " * 64, status: int = 200) ->
 
 
 def silent() -> Behaviour:
-    """Take the question and say nothing until the server stops."""
+    """Read the request and send nothing until the server stops."""
 
     def play(handler: "Handler") -> None:
         handler.owner.stopping.wait(30)
@@ -116,8 +116,8 @@ def silent() -> Behaviour:
     return play
 
 
-def late(seconds: float, then: Behaviour) -> Behaviour:
-    """Answer after a while."""
+def delayed(seconds: float, then: Behaviour) -> Behaviour:
+    """Respond after a delay."""
 
     def play(handler: "Handler") -> None:
         handler.owner.stopping.wait(seconds)
@@ -147,14 +147,14 @@ class Handler(BaseHTTPRequestHandler):
         body(json.dumps({"object": "list", "data": models}))(self)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: the tests' output is the tests'."""
+        """Keep the log out of the test output."""
 
 
 @dataclass
 class FaultServer:
-    """Plays `script` in order, then `default` for ever; remembers what it was asked.
+    """Plays `script` in order, then `default` forever, and records all requests.
 
-    requests: parsed bodies; raw: the bytes of each; headers: lower-case names. most_at_once: peak of open requests.
+    requests: parsed bodies. raw: their bytes. headers: by lower-case name. max_open: maximum number of open requests.
     """
 
     script: list[Behaviour]
@@ -163,7 +163,7 @@ class FaultServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    most_at_once: int = 0
+    max_open: int = 0
     url: str = ""
     stopping: threading.Event = field(default_factory=threading.Event)
     _open: int = 0
@@ -175,7 +175,7 @@ class FaultServer:
             self.requests.append(json.loads(payload))
             self.headers.append(headers)
             self._open += 1
-            self.most_at_once = max(self.most_at_once, self._open)
+            self.max_open = max(self.max_open, self._open)
             return self.script.pop(0) if self.script else self.default
 
     def leave(self) -> None:
@@ -185,7 +185,7 @@ class FaultServer:
 
 @contextmanager
 def fault_server(*script: Behaviour, default: Behaviour | None = None) -> Iterator[FaultServer]:
-    """Serve on a free port of this machine while the block runs."""
+    """Serve on a free local port for the duration of the block."""
     owner = FaultServer(list(script), default or reply("that is all"))
     handler = type("BoundHandler", (Handler,), {"owner": owner})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

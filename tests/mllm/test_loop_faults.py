@@ -1,4 +1,4 @@
-"""The whole agent over a real, misbehaving server: every question ends as the design says, and nothing is raised."""
+"""The whole agent with a failing server: every question ends with the right status, and nothing is raised."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from sam3agent.api import Agent
 from sam3agent.mllm import errors
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.transport import Endpoint
-from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+from tests.drawn_match import drawing, segmenter
 from tests.mllm.fault_server import (
     Behaviour,
     FaultServer,
@@ -40,9 +40,9 @@ SELECT = reply(calls=[("select_masks", {"ids": [1], "reason": "furthest left"})]
 def ask(server: FaultServer, budget: Budget = BUDGET, out: Path | None = None, reply_s: float = 20) -> Answer:
     backend = OpenAIBackend(replace(QUICK, base_url=server.url, reply_s=reply_s), "test-model")
     started = time.monotonic()
-    answer = Agent(FakeSegmenter(), backend, budget).ask(drawing(), "leftmost player in white", out=out)
+    answer = Agent(segmenter(), backend, budget).ask(drawing(), "leftmost player in white", out=out)
     assert time.monotonic() - started < budget.seconds + 2
-    assert answer.mllm_calls <= budget.mllm_calls
+    assert answer.costs.mllm_calls <= budget.mllm_calls
     return answer
 
 
@@ -51,7 +51,7 @@ def ids(answer: Answer) -> list[int]:
 
 
 def by_kind(**kinds: Behaviour) -> Behaviour:
-    """Examinations (a schema is asked for) and tool turns, each with a behaviour of its own."""
+    """One behaviour for examinations (requests with a schema), another for tool calls."""
 
     def play(handler: Handler) -> None:
         request = handler.owner.requests[-1]
@@ -60,11 +60,11 @@ def by_kind(**kinds: Behaviour) -> Behaviour:
     return play
 
 
-def test_the_way_it_should_go(tmp_path: Path) -> None:
+def test_a_question_without_faults(tmp_path: Path) -> None:
     with fault_server(SEARCH, ACCEPT, ACCEPT, SELECT) as server:
         answer = ask(server, out=tmp_path)
-    assert (answer.status, ids(answer), answer.mllm_calls) == ("answered", [1], 4)
-    assert answer.usage.prompt_tokens == 44
+    assert (answer.status, ids(answer), answer.costs.mllm_calls) == ("answered", [1], 4)
+    assert answer.costs.usage.prompt_tokens == 44
 
 
 MISTAKES = {
@@ -75,23 +75,23 @@ MISTAKES = {
     "unknown tool": reply(calls=[("teleport", {})]),
     "broken arguments": reply(calls=[("segment_phrase", '{"phrases": [')]),
     "wrong arguments": reply(calls=[("segment_phrase", {"words": 3})]),
-    "mask that is not there": reply(calls=[("select_masks", {"ids": [42]})]),
-    "only words": reply("The leftmost player is on the left."),
+    "unknown mask": reply(calls=[("select_masks", {"ids": [42]})]),
+    "plain text": reply("The leftmost player is on the left."),
     "deep nesting": reply(calls=[("segment_phrase", "[" * 50_000)]),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_told_back_and_the_question_goes_on(mistake: Behaviour) -> None:
+def test_a_mistake_is_sent_back_and_the_question_continues(mistake: Behaviour) -> None:
     with fault_server(mistake, SEARCH, ACCEPT, ACCEPT, mistake, SELECT) as server:
         answer = ask(server)
-    assert (answer.status, ids(answer), answer.mllm_calls) == ("answered", [1], 6)
+    assert (answer.status, ids(answer), answer.costs.mllm_calls) == ("answered", [1], 6)
     again = json.dumps(server.requests[1]["messages"][-1])
     assert "could not be used" in again
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
-def test_nothing_but_mistakes_exhausts_the_question(mistake: Behaviour) -> None:
+def test_repeated_mistakes_exhaust_the_question(mistake: Behaviour) -> None:
     with fault_server(default=mistake) as server:
         answer = ask(server)
     assert (answer.status, ids(answer)) == ("exhausted", [])
@@ -99,39 +99,39 @@ def test_nothing_but_mistakes_exhausts_the_question(mistake: Behaviour) -> None:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
-def test_mistakes_at_the_end_keep_the_best_so_far(mistake: Behaviour) -> None:
+def test_repeated_mistakes_at_the_end_keep_the_best_answer_so_far(mistake: Behaviour) -> None:
     with fault_server(SEARCH, ACCEPT, ACCEPT, default=mistake) as server:
         answer = ask(server)
     assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
 
 
 @pytest.mark.parametrize("verdict", ["", "maybe", '{"verdict": "perhaps"}', "[]", '{"reason": 3}', "{" * 9999])
-def test_an_odd_verdict_leaves_a_mask_unsure(verdict: str) -> None:
+def test_after_an_invalid_verdict_a_mask_is_unsure(verdict: str) -> None:
     with fault_server(SEARCH, default=by_kind(judge=reply(verdict), act=SELECT)) as server:
         answer = ask(server)
     assert (answer.status, ids(answer)) == ("answered", [1])
 
 
-HICCUPS = {
+TRANSIENT = {
     "429": error(429, Retry_After="0.01"),
     "500": error(500),
     "cut": cut(),
     "hang up": hang_up(),
     "not JSON": body("{oh no"),
     "empty body": body(""),
-    "a page": body("<html></html>", 200, "text/html"),
+    "HTML page": body("<html></html>", 200, "text/html"),
 }
 
 
-@pytest.mark.parametrize("hiccup", HICCUPS.values(), ids=HICCUPS.keys())
-def test_a_hiccup_is_not_noticed(hiccup: Behaviour) -> None:
-    with fault_server(hiccup, SEARCH, hiccup, ACCEPT, ACCEPT, hiccup, SELECT) as server:
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_a_transient_fault_is_retried(fault: Behaviour) -> None:
+    with fault_server(fault, SEARCH, fault, ACCEPT, ACCEPT, fault, SELECT) as server:
         answer = ask(server)
-    assert (answer.status, answer.mllm_calls) == ("answered", 4)
+    assert (answer.status, answer.costs.mllm_calls) == ("answered", 4)
 
 
-@pytest.mark.parametrize("outage", HICCUPS.values(), ids=HICCUPS.keys())
-def test_an_outage_keeps_the_best_so_far(outage: Behaviour) -> None:
+@pytest.mark.parametrize("outage", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_an_outage_keeps_the_best_answer_so_far(outage: Behaviour) -> None:
     with fault_server(SEARCH, ACCEPT, ACCEPT, default=outage) as server:
         answer = ask(server)
     assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
@@ -139,15 +139,15 @@ def test_an_outage_keeps_the_best_so_far(outage: Behaviour) -> None:
 
 
 @pytest.mark.parametrize("end", [endless(), silent(), endless(status=500)], ids=["endless", "silent", "endless error"])
-def test_a_reply_without_end_keeps_the_best_so_far(end: Behaviour) -> None:
+def test_an_endless_reply_keeps_the_best_answer_so_far(end: Behaviour) -> None:
     with fault_server(SEARCH, ACCEPT, ACCEPT, default=end) as server:
         answer = ask(server, reply_s=1.5)
     assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
-    assert "No whole reply" in answer.reason
+    assert "did not finish its reply" in answer.reason
 
 
-@pytest.mark.parametrize("outage", HICCUPS.values(), ids=HICCUPS.keys())
-def test_an_outage_while_masks_are_examined_ends_with_what_was_found(outage: Behaviour) -> None:
+@pytest.mark.parametrize("outage", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_an_outage_during_examination_keeps_the_masks_found(outage: Behaviour) -> None:
     with fault_server(default=by_kind(judge=outage, act=SEARCH)) as server:
         answer = ask(server)
     assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
@@ -161,7 +161,7 @@ def test_an_outage_while_masks_are_examined_ends_with_what_was_found(outage: Beh
         (error(400, "maximum context length is 10 tokens"), errors.MLLMContextError),
     ],
 )
-def test_a_hopeless_server_fails_at_once_and_later_keeps_the_best(fault: Behaviour, kind: Any) -> None:
+def test_a_fatal_error_is_raised_in_the_first_call_and_later_keeps_the_best_answer(fault: Behaviour, kind: Any) -> None:
     with fault_server(default=fault) as server, pytest.raises(kind):
         ask(server)
     with fault_server(SEARCH, ACCEPT, ACCEPT, default=fault) as server:
@@ -169,21 +169,21 @@ def test_a_hopeless_server_fails_at_once_and_later_keeps_the_best(fault: Behavio
     assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
 
 
-def test_time_runs_out_on_a_slow_server() -> None:
+def test_the_time_budget_with_a_slow_server() -> None:
     with fault_server(SEARCH, default=silent()) as server:
         answer = ask(server, replace(BUDGET, seconds=2))
     assert (answer.status, ids(answer)) == ("exhausted", [1, 2])
 
 
-def test_calls_run_out() -> None:
+def test_the_call_budget() -> None:
     script = [reply(calls=[("segment_phrase", {"phrases": [f"player {i}"]})]) for i in range(9)]
     with fault_server(*script, default=ACCEPT) as server:
         answer = ask(server, replace(BUDGET, mllm_calls=3))
     assert answer.status == "exhausted"
-    assert answer.mllm_calls == 3 == len(server.requests)
+    assert answer.costs.mllm_calls == 3 == len(server.requests)
 
 
-def test_system_prompt_and_picture_are_a_stable_prefix() -> None:
+def test_system_prompt_and_image_are_a_stable_prefix() -> None:
     with fault_server(SEARCH, ACCEPT, ACCEPT, SELECT) as server:
         ask(server)
     first = [json.dumps(request["messages"][:2]) for request in server.requests]

@@ -1,4 +1,4 @@
-"""The `openai` backend against a real server that does everything wrong: what comes out is a reply or our own error."""
+"""The `openai` backend with a failing server: it returns a reply or raises one of our errors."""
 
 import asyncio
 import json
@@ -10,34 +10,37 @@ from typing import Any, TypeVar
 import pytest
 from PIL import Image
 
+from sam3agent.agent.decisions import OfferedCall, read_call, read_judgement
+from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.mllm import errors
-from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Picture, Text, ToolCall, ToolSchema
+from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolCall, ToolSchema
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.transport import Endpoint
+from sam3agent.tools.registry import ToolUseError
 from tests.mllm.fault_server import (
     FaultServer,
     body,
     completion,
     cut,
+    delayed,
     endless,
     error,
     fault_server,
     hang_up,
-    late,
     reply,
     silent,
 )
 
 T = TypeVar("T")
-TOOL = ToolSchema("segment_phrase", "Find things.", {"type": "object", "properties": {"phrases": {"type": "array"}}})
+TOOL = ToolSchema("segment_phrase", "Find objects.", {"type": "object", "properties": {"phrases": {"type": "array"}}})
 SCHEMA = JSONSchema("judgement", {"type": "object", "properties": {"verdict": {"type": "string"}}})
 CALL = ("segment_phrase", {"phrases": ["player"]})
 QUICK = Endpoint(connect_s=5, read_s=20, reply_s=20, retries=2, backoff_s=0.01, longest_pause_s=0.2)
 
 
 def question(**changes: Any) -> MLLMRequest:
-    picture = Picture("picture", lambda: Image.new("RGB", (8, 6), "red"))
-    messages = (Message("system", (Text("Be brief."),)), Message("user", (picture, Text("leftmost player"))))
+    image = LazyImage(EvidenceKey(0), lambda: Image.new("RGB", (8, 6), "red"))
+    messages = (Message("system", (Text("Be brief."),)), Message("user", (image, Text("leftmost player"))))
     return replace(MLLMRequest(messages, tools=(TOOL,), timeout_s=30), **changes)
 
 
@@ -62,14 +65,14 @@ def fails(kind: type[errors.MLLMError], server: FaultServer, **changes: Any) -> 
     return str(caught.value)
 
 
-def test_a_good_reply_is_read_with_its_calls_and_tokens() -> None:
+def test_a_valid_reply_with_calls_and_token_counts() -> None:
     with fault_server(reply(calls=[CALL])) as server:
         answer = ask(server)
     assert answer.tool_calls == (ToolCall("segment_phrase", '{"phrases": ["player"]}'),)
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.calls) == (11, 7, 1)
 
 
-def test_what_is_sent() -> None:
+def test_request_fields() -> None:
     with fault_server() as server:
         ask(server)
         ask(server, question(tools=(), json_schema=SCHEMA))
@@ -80,20 +83,20 @@ def test_what_is_sent() -> None:
     assert verdict["response_format"]["json_schema"]["schema"] == SCHEMA.schema
     assert "tools" not in verdict and "tool_choice" not in verdict
     assert tools["messages"][0] == {"role": "system", "content": "Be brief."}
-    picture, words = tools["messages"][1]["content"]
-    assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,/9j/")
-    assert words == {"type": "text", "text": "leftmost player"}
+    image, text = tools["messages"][1]["content"]
+    assert image["image_url"]["url"].startswith("data:image/jpeg;base64,/9j/")
+    assert text == {"type": "text", "text": "leftmost player"}
 
 
-def test_the_prefix_is_the_same_bytes_at_every_call() -> None:
+def test_the_prefix_has_the_same_bytes_in_every_call() -> None:
     first = question()
     later = replace(first, messages=(*first.messages, Message("assistant", (Text("looked"),))))
     with fault_server() as server:
-        asking = backend(server)
+        client = backend(server)
 
         async def both() -> None:
-            await asking.decide(first)
-            await asking.decide(later)
+            await client.decide(first)
+            await client.decide(later)
 
         run(both())
     before, after = (raw.split(b'"messages":')[1] for raw in server.raw)
@@ -113,13 +116,13 @@ def test_the_prefix_is_the_same_bytes_at_every_call() -> None:
         body("<html>", 200, "text/html"),
     ],
 )
-def test_what_time_heals_is_tried_again(fault: Any) -> None:
+def test_transient_failures_are_retried(fault: Any) -> None:
     with fault_server(reply("hello"), fault, fault, reply(calls=[CALL])) as server:
-        asking = backend(server)
+        client = backend(server)
 
         async def twice() -> MLLMReply:
-            await asking.decide(question())
-            return await asking.decide(question())
+            await client.decide(question())
+            return await client.decide(question())
 
         assert run(twice()).tool_calls
     assert len(server.requests) == 4
@@ -140,34 +143,34 @@ def test_what_time_heals_is_tried_again(fault: Any) -> None:
         (body("<html>hello</html>", content_type="text/html"), errors.MLLMBadReplyError),
     ],
 )
-def test_what_does_not_heal_ends_after_a_bounded_number_of_tries(fault: Any, kind: Any) -> None:
+def test_permanent_failures_end_after_the_maximum_number_of_retries(fault: Any, kind: Any) -> None:
     with fault_server(default=fault) as server:
         fails(kind, server)
     assert len(server.requests) == 1 + QUICK.retries
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind", "says"),
+    ("fault", "kind", "message"),
     [
         (error(401, "bad key"), errors.MLLMKeyRefusedError, "SAM3AGENT_API_KEY"),
         (error(403, "bad key"), errors.MLLMKeyRefusedError, "SAM3AGENT_API_KEY"),
         (error(404, "The model does not exist"), errors.MLLMUnknownModelError, "--model"),
         (body("Not Found", 404, "text/plain"), errors.MLLMUnknownModelError, "/v1"),
-        (error(400, "This model's maximum context length is 8192 tokens."), errors.MLLMContextError, "smaller picture"),
+        (error(400, "This model's maximum context length is 8192 tokens."), errors.MLLMContextError, "smaller image"),
         (error(413), errors.MLLMRejectedError, "413"),
         (error(400, "I do not like you"), errors.MLLMRejectedError, "I do not like you"),
     ],
 )
-def test_what_asking_again_cannot_help_is_said_at_once(fault: Any, kind: Any, says: str) -> None:
+def test_fatal_errors_are_not_retried(fault: Any, kind: Any, message: str) -> None:
     with fault_server(default=fault) as server, pytest.raises(errors.MLLMError) as caught:
         ask(server)
     assert isinstance(caught.value, kind)
     assert caught.value.fatal
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     assert len(server.requests) == 1
 
 
-def test_a_server_that_is_not_there() -> None:
+def test_an_unreachable_server() -> None:
     with fault_server() as server:
         pass
     started = time.monotonic()
@@ -177,25 +180,25 @@ def test_a_server_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "localhost", "http://", "http://[::1", "ftp://x/v1", "http://nowhere.invalid/v1"])
-def test_an_address_that_is_none(url: str) -> None:
+def test_an_invalid_url(url: str) -> None:
     with pytest.raises(errors.MLLMError):
         run(OpenAIBackend(replace(QUICK, base_url=url), "m").decide(question()))
 
 
-@pytest.mark.parametrize("fault", [endless(), silent(), late(20, reply()), endless(status=400), endless(status=500)])
-def test_a_reply_without_end_is_cut(fault: Any) -> None:
+@pytest.mark.parametrize("fault", [endless(), silent(), delayed(20, reply()), endless(status=400), endless(status=500)])
+def test_an_endless_reply_is_cut_off_by_time(fault: Any) -> None:
     with fault_server(default=fault) as server:
         started = time.monotonic()
         fails(errors.MLLMTimeoutError, server, reply_s=0.2)
         assert time.monotonic() - started < 5
 
 
-def test_a_reply_without_end_is_cut_by_its_size_too() -> None:
+def test_an_endless_reply_is_cut_off_by_size() -> None:
     with fault_server(default=endless(0, b" " * 65536)) as server:
         assert "no end" in fails(errors.MLLMTimeoutError, server, reply_s=30, max_reply_bytes=1 << 20)
 
 
-def test_the_time_of_the_request_bounds_all_tries() -> None:
+def test_the_timeout_of_a_request_includes_all_retries() -> None:
     with fault_server(default=error(500)) as server:
         started = time.monotonic()
         with pytest.raises(errors.MLLMBusyError):
@@ -204,13 +207,13 @@ def test_the_time_of_the_request_bounds_all_tries() -> None:
 
 
 @pytest.mark.parametrize("pause", ["3600", "Wed, 21 Oct 2099 07:28:00 GMT"])
-def test_a_retry_after_beyond_patience_ends_the_call(pause: str) -> None:
+def test_a_retry_after_beyond_the_maximum_ends_the_call(pause: str) -> None:
     with fault_server(default=error(429, Retry_After=pause)) as server:
         fails(errors.MLLMBusyError, server)
     assert len(server.requests) == 1
 
 
-def test_a_retry_after_is_waited_for() -> None:
+def test_retry_after_is_respected() -> None:
     with fault_server(error(429, Retry_After="0.15")) as server:
         started = time.monotonic()
         ask(server)
@@ -233,10 +236,10 @@ def test_a_retry_after_is_waited_for() -> None:
         ({}, "", "stop"),
     ],
 )
-def test_odd_replies_come_back_as_they_are(answer: dict[str, Any], text: str, finish: str) -> None:
+def test_malformed_replies_become_empty_fields(answer: dict[str, Any], text: str, finish: str) -> None:
     with fault_server(body(json.dumps(answer))) as server:
-        came = ask(server)
-    assert (came.text, came.finish, came.tool_calls) == (text, finish, ())
+        got = ask(server)
+    assert (got.text, got.finish, got.tool_calls) == (text, finish, ())
 
 
 @pytest.mark.parametrize(
@@ -248,26 +251,30 @@ def test_odd_replies_come_back_as_they_are(answer: dict[str, Any], text: str, fi
         (None, ToolCall("", "")),
     ],
 )
-def test_odd_tool_calls_come_back_as_they_are(call: Any, expected: ToolCall) -> None:
+def test_malformed_tool_calls_are_returned_unchanged(call: Any, expected: ToolCall) -> None:
     answer = {"choices": [{"message": {"content": None, "tool_calls": [call]}}]}
     with fault_server(body(json.dumps(answer))) as server:
         assert ask(server).tool_calls == (expected,)
 
 
-def test_an_error_in_place_of_a_reply() -> None:
+def test_an_error_object_in_place_of_a_completion() -> None:
     with fault_server(body('{"error": {"message": "provider is down", "code": 502}}')) as server:
         assert "provider is down" in fails(errors.MLLMBadReplyError, server)
 
 
-def test_calls_in_text_are_read_only_where_tools_were_offered() -> None:
-    said = '<tool_call>{"name": "segment_phrase", "arguments": {"phrases": ["ball"]}}</tool_call>'
-    with fault_server(default=reply(said)) as server:
-        assert ask(server).tool_calls == (ToolCall("segment_phrase", '{"phrases": ["ball"]}'),)
-        assert ask(server, question(tools=(), json_schema=SCHEMA)).tool_calls == ()
+def test_calls_written_as_text_are_read_only_when_tools_were_offered() -> None:
+    written = '<tool_call>{"name": "segment_phrase", "arguments": {"phrases": ["ball"]}}</tool_call>'
+    with fault_server(default=reply(written)) as server:
+        called = ask(server)
+        judged = ask(server, question(tools=(), json_schema=SCHEMA))
+    assert read_call(called, ("segment_phrase",)) == OfferedCall("segment_phrase", '{"phrases": ["ball"]}')
+    assert judged.tool_calls == ()
+    with pytest.raises(ToolUseError, match="judgement"):
+        read_judgement(judged)
 
 
 @pytest.mark.parametrize(
-    ("refusal", "gone", "kept"),
+    ("refusal", "dropped", "kept"),
     [
         ("Invalid tool_choice type", "tool_choice", "tools"),
         ("parallel_tool_calls is not supported", "parallel_tool_calls", "tool_choice"),
@@ -277,22 +284,22 @@ def test_calls_in_text_are_read_only_where_tools_were_offered() -> None:
         ("'max_tokens' is too large: the maximum context length is 99", "max_tokens", "tools"),
     ],
 )
-def test_an_option_that_the_server_refuses_is_dropped_for_good(refusal: str, gone: str, kept: str) -> None:
+def test_a_rejected_option_is_dropped_permanently(refusal: str, dropped: str, kept: str) -> None:
     with fault_server(error(400, refusal)) as server:
-        asking = backend(server)
+        client = backend(server)
 
         async def twice() -> None:
-            await asking.decide(question())
-            await asking.decide(question())
+            await client.decide(question())
+            await client.decide(question())
 
         run(twice())
     first, second, third = server.requests
-    assert gone in first
-    assert gone not in second and kept in second
-    assert gone not in third
+    assert dropped in first
+    assert dropped not in second and kept in second
+    assert dropped not in third
 
 
-def test_a_limit_may_have_another_name() -> None:
+def test_the_limit_may_have_another_name() -> None:
     with fault_server(
         error(400, "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.")
     ) as server:
@@ -300,52 +307,56 @@ def test_a_limit_may_have_another_name() -> None:
     assert server.requests[1]["max_completion_tokens"] == server.requests[0]["max_tokens"]
 
 
-def test_without_options_the_same_is_said_in_words() -> None:
-    said = '<tool_call>{"name": "segment_phrase", "arguments": {}}</tool_call>'
-    refused = [error(400, "tools are not supported"), reply(said), error(400, "response_format: json_schema unknown")]
+def test_unsupported_tools_and_schemas_are_sent_as_text() -> None:
+    written = '<tool_call>{"name": "segment_phrase", "arguments": {}}</tool_call>'
+    refused = [
+        error(400, "tools are not supported"),
+        reply(written),
+        error(400, "response_format: json_schema unknown"),
+    ]
     with fault_server(*refused) as server:
-        asking = backend(server)
+        client = backend(server)
 
         async def both() -> MLLMReply:
-            answer = await asking.decide(question())
-            await asking.decide(question(tools=(), json_schema=SCHEMA))
+            answer = await client.decide(question())
+            await client.decide(question(tools=(), json_schema=SCHEMA))
             return answer
 
-        assert run(both()).tool_calls[0].name == "segment_phrase"
-    assert "segment_phrase: Find things." in server.requests[1]["messages"][-1]["content"][-1]["text"]
+        assert read_call(run(both()), ("segment_phrase",)).name == "segment_phrase"
+    assert "segment_phrase: Find objects." in server.requests[1]["messages"][-1]["content"][-1]["text"]
     assert '"verdict"' in server.requests[3]["messages"][-1]["content"][-1]["text"]
     assert server.requests[1]["messages"][0] == server.requests[0]["messages"][0]
 
 
-def test_a_server_that_refuses_everything_ends() -> None:
+def test_a_server_that_rejects_every_option() -> None:
     complaint = "tools tool_choice parallel_tool_calls temperature max_tokens max_completion_tokens response_format"
     with fault_server(default=error(400, complaint)) as server, pytest.raises(errors.MLLMRejectedError):
         ask(server)
     assert len(server.requests) < 10
 
 
-def test_at_most_so_many_questions_at_once() -> None:
-    with fault_server(default=late(0.03, reply("yes"))) as server:
-        asking = backend(server, concurrency=3)
+def test_maximum_number_of_concurrent_requests() -> None:
+    with fault_server(default=delayed(0.03, reply("yes"))) as server:
+        client = backend(server, concurrency=3)
 
         async def many() -> list[MLLMReply]:
-            return await asyncio.gather(*(asking.decide(question()) for _ in range(9)))
+            return await asyncio.gather(*(client.decide(question()) for _ in range(9)))
 
         assert len(run(many())) == 9
-    assert server.most_at_once == 3
+    assert server.max_open == 3
 
 
-def test_the_same_backend_serves_one_event_loop_after_another() -> None:
+def test_a_backend_can_be_used_on_one_event_loop_after_another() -> None:
     with fault_server() as server:
-        asking = backend(server)
-        assert {run(asking.decide(question())).text for _ in range(2)} == {"that is all"}
+        client = backend(server)
+        assert {run(client.decide(question())).text for _ in range(2)} == {"that is all"}
 
 
-def test_the_only_model_of_a_server_needs_no_name() -> None:
+def test_the_only_model_of_a_server_is_the_default() -> None:
     with fault_server() as server:
-        asking = OpenAIBackend(replace(QUICK, base_url=server.url))
-        run(asking.decide(question()))
-        assert asking.name == "openai:test-model"
+        client = OpenAIBackend(replace(QUICK, base_url=server.url))
+        run(client.decide(question()))
+        assert client.name == "openai:test-model"
         assert server.requests[0]["model"] == "test-model"
         server.models = ("one", "two")
         with pytest.raises(errors.MLLMUnknownModelError, match="one, two"):

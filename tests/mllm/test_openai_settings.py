@@ -1,4 +1,4 @@
-"""Where the `openai` backend's address and key come from, what a profile is chosen by, and calls written as text."""
+"""URL, key and profile of the `openai` backend, and tool calls written as text."""
 
 import time
 
@@ -9,7 +9,7 @@ from sam3agent.config import Settings
 from sam3agent.mllm.base import ToolCall
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import profile_for
-from sam3agent.mllm.tool_text import parse_tool_text
+from sam3agent.mllm.tool_text import parse_tool_calls
 from sam3model.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ def endpoint(settings: Settings, environment: dict[str, str]) -> tuple[str, str]
     return made.base_url, made.api_key
 
 
-def test_flags_come_before_the_environment() -> None:
+def test_flags_take_precedence_over_the_environment() -> None:
     theirs = {"OPENAI_BASE_URL": "http://theirs/v1", "OPENAI_API_KEY": "theirs"}
     mine = Settings(base_url="http://mine/v1", api_key=SecretStr("mine"))
     assert endpoint(mine, theirs) == ("http://mine/v1", "mine")
@@ -27,7 +27,7 @@ def test_flags_come_before_the_environment() -> None:
     assert endpoint(Settings(), {}) == ("http://127.0.0.1:8000/v1", "")
 
 
-def test_a_key_meant_for_one_server_is_not_sent_to_another() -> None:
+def test_a_key_for_one_server_is_not_sent_to_another() -> None:
     assert endpoint(Settings(base_url="http://elsewhere/v1"), {"OPENAI_API_KEY": "theirs"}) == (
         "http://elsewhere/v1",
         "",
@@ -45,11 +45,11 @@ def test_a_key_meant_for_one_server_is_not_sent_to_another() -> None:
         ("http://host:port/v1", "generic"),
     ],
 )
-def test_the_address_suggests_a_profile(url: str, name: str) -> None:
+def test_the_url_determines_the_profile(url: str, name: str) -> None:
     assert profile_for(url).name == name
 
 
-def test_an_unknown_profile_is_refused() -> None:
+def test_an_unknown_profile_is_rejected() -> None:
     from sam3agent.mllm.transport import Endpoint
 
     with pytest.raises(ConfigError, match="vllm"):
@@ -57,7 +57,7 @@ def test_an_unknown_profile_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "calls"),
+    ("text", "calls"),
     [
         ('<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>', [("f", '{"a": 1}')]),
         ('I call <tool_call>{"name": "f", "arguments": "{}"}</tool_call> now', [("f", "{}")]),
@@ -70,17 +70,17 @@ def test_an_unknown_profile_is_refused() -> None:
         ('<think><tool_call>{"name": "g"}</tool_call></think><tool_call>{"name": "f"}</tool_call>', [("f", "{}")]),
         ("<tool_call>{broken</tool_call>", []),
         ("<tool_call>[1]</tool_call>", []),
-        ("just words", []),
+        ("plain text", []),
     ],
 )
-def test_calls_written_as_text(said: str, calls: list[tuple[str, str]]) -> None:
-    assert list(parse_tool_text(said)) == [ToolCall(*call) for call in calls]
+def test_calls_written_as_text(text: str, calls: list[tuple[str, str]]) -> None:
+    assert list(parse_tool_calls(text)) == [ToolCall(*call) for call in calls]
 
 
 @pytest.mark.parametrize(
-    "said", ["<tool_call>x" + " " * 1_000_000 + "y", "<tool_call><function=f>" + "<parameter=a>" * 99_999]
+    "text", ["<tool_call>x" + " " * 1_000_000 + "y", "<tool_call><function=f>" + "<parameter=a>" * 99_999]
 )
-def test_a_heap_of_markup_is_read_in_no_time(said: str) -> None:
+def test_long_malformed_markup_is_parsed_quickly(text: str) -> None:
     started = time.process_time()
-    parse_tool_text(said)
+    parse_tool_calls(text)
     assert time.process_time() - started < 1

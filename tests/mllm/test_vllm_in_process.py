@@ -1,4 +1,4 @@
-"""The `vllm` backend over a stand-in engine: batching, tools in words, and failures. vLLM itself is not imitated."""
+"""The `vllm` backend with a fake engine: batching, tools as text, and failures. vLLM itself is not tested."""
 
 import asyncio
 import json
@@ -8,36 +8,37 @@ from importlib.util import find_spec
 
 import pytest
 
-from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolCall, ToolSchema
+from sam3agent.agent.decisions import OfferedCall, read_call
+from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolSchema
 from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableError
-from sam3agent.mllm.vllm import Conversation, VLLMBackend
+from sam3agent.mllm.vllm import ChatInput, VLLMBackend
 
 CALL = '<tool_call>{"name": "segment_phrase", "arguments": {"phrases": ["ball"]}}</tool_call>'
-TOOL = ToolSchema("segment_phrase", "Find things.", {"type": "object"})
+TOOL = ToolSchema("segment_phrase", "Find objects.", {"type": "object"})
 SCHEMA = JSONSchema("judgement", {"type": "object"})
 
 
 @dataclass
-class StandIn:
-    """Says the same to everyone, and remembers the batches."""
+class FakeEngine:
+    """Gives the same reply to all conversations, and records the batches."""
 
     text: str = CALL
     failure: Exception | None = None
-    batches: list[Sequence[Conversation]] = field(default_factory=list)
+    batches: list[Sequence[ChatInput]] = field(default_factory=list)
 
-    def chat(self, conversations: Sequence[Conversation]) -> list[MLLMReply]:
+    def chat(self, conversations: Sequence[ChatInput]) -> list[MLLMReply]:
         self.batches.append(conversations)
         if self.failure:
             raise self.failure
         return [MLLMReply(self.text)] * len(conversations)
 
 
-def question(words: str = "x", *, judge: bool = False) -> MLLMRequest:
-    messages = (Message("user", (Text(words),)),)
+def question(text: str = "x", *, judge: bool = False) -> MLLMRequest:
+    messages = (Message("user", (Text(text),)),)
     return MLLMRequest(messages, json_schema=SCHEMA) if judge else MLLMRequest(messages, tools=(TOOL,))
 
 
-def ask(engine: StandIn, *requests: MLLMRequest) -> list[MLLMReply]:
+def ask(engine: FakeEngine, *requests: MLLMRequest) -> list[MLLMReply]:
     backend = VLLMBackend("m", engine)
 
     async def all_at_once() -> list[MLLMReply]:
@@ -46,21 +47,21 @@ def ask(engine: StandIn, *requests: MLLMRequest) -> list[MLLMReply]:
     return asyncio.run(all_at_once())
 
 
-def test_questions_that_come_together_are_one_batch() -> None:
-    engine = StandIn()
+def test_concurrent_requests_form_one_batch() -> None:
+    engine = FakeEngine()
     ask(engine, *(question(str(i)) for i in range(5)))
     assert [len(batch) for batch in engine.batches] == [5]
 
 
-def test_tools_are_told_in_words_and_read_from_text() -> None:
-    engine = StandIn()
+def test_tools_are_described_as_text_and_calls_read_from_text() -> None:
+    engine = FakeEngine()
     (reply,) = ask(engine, question())
-    assert reply.tool_calls == (ToolCall("segment_phrase", json.dumps({"phrases": ["ball"]})),)
-    assert "segment_phrase: Find things." in engine.batches[0][0].messages[-1]["content"][-1]["text"]
+    assert read_call(reply, ("segment_phrase",)) == OfferedCall("segment_phrase", json.dumps({"phrases": ["ball"]}))
+    assert "segment_phrase: Find objects." in engine.batches[0][0].messages[-1]["content"][-1]["text"]
 
 
-def test_a_schema_binds_and_tools_are_not_read() -> None:
-    engine = StandIn()
+def test_a_schema_is_passed_on_and_no_tool_calls_are_read() -> None:
+    engine = FakeEngine()
     (reply,) = ask(engine, question(judge=True))
     assert engine.batches[0][0].schema == SCHEMA.schema
     assert reply.tool_calls == ()
@@ -73,12 +74,12 @@ def test_a_schema_binds_and_tools_are_not_read() -> None:
         (MLLMUnreachableError("no vLLM"), MLLMUnreachableError),
     ],
 )
-def test_an_engine_that_fails(failure: Exception, kind: type[MLLMError]) -> None:
+def test_a_failing_engine(failure: Exception, kind: type[MLLMError]) -> None:
     with pytest.raises(kind, match=str(failure)):
-        ask(StandIn(failure=failure), question(), question())
+        ask(FakeEngine(failure=failure), question(), question())
 
 
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
-def test_without_vllm_it_says_how_to_get_it() -> None:
+def test_the_error_without_vllm_says_how_to_install_it() -> None:
     with pytest.raises(MLLMUnreachableError, match="pip install"):
         asyncio.run(VLLMBackend("m").decide(question()))

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
+from sam3model.data.playground_source import VISUAL, PlaygroundSource
 from sam3model.data.queries import Sample, collate, split
-from sam3model.data.scenes import VISUAL, PlaygroundSource
 from sam3model.errors import DataError
 from sam3model.text import Tokenizer
 
@@ -60,7 +60,7 @@ def test_exemplars_lie_on_things_that_the_phrase_names():
 
 
 def test_only_so_many_prompts_are_outlined():
-    plain, few = (PlaygroundSource("train", size=64, phrases=6, outlined=count) for count in (None, 1))
+    plain, few = (PlaygroundSource("train", size=64, phrases=6, mask_phrases=count) for count in (None, 1))
     for index in range(6):
         whole, part = plain(index).queries, few(index).queries
         assert [query.phrase for query in whole] == [query.phrase for query in part]
@@ -74,8 +74,8 @@ def test_a_picture_without_a_query_is_refused():
 
 def test_chunks_of_a_batch_are_the_batches_of_their_pictures():
     dataset = Sam3ImageDataset(PlaygroundSource("train", size=64))
-    (whole,) = batches(dataset, TOKENIZE, batch=4, pictures=4)
-    for chunk, alone in zip(split(whole, 2), batches(dataset, TOKENIZE, batch=2, pictures=4), strict=True):
+    (whole,) = batches(dataset, TOKENIZE, batch=4, images=4)
+    for chunk, alone in zip(split(whole, 2), batches(dataset, TOKENIZE, batch=2, images=4), strict=True):
         assert chunk.phrases == alone.phrases
         assert torch.equal(chunk.pixels, alone.pixels)
         assert torch.equal(chunk.image_index, alone.image_index)

@@ -80,7 +80,7 @@ def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp
     run = step_through(settings(model=model, data=data, optim=optim, budget={"steps": 20}))
     judged, (held_out, count) = run.artefact(), run.sources.validation()
     tokenize = CachedTokenizer(Tokenizer(judged.config.text.context_length))
-    (batch,) = batches(Sam3ImageDataset(held_out), tokenize, batch=count, pictures=count)
+    (batch,) = batches(Sam3ImageDataset(held_out), tokenize, batch=count, images=count)
     full_size = torch.zeros(len(batch.targets), *SIZE[::-1], dtype=torch.bool)  # found masks take the size of true ones
     batch = replace(batch, targets=replace(batch.targets, masks=full_size))
     said = detect(judged, batch, torch.float32)

@@ -9,8 +9,8 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
+from sam3model.data.playground_source import PlaygroundSource
 from sam3model.data.queries import split
-from sam3model.data.scenes import PlaygroundSource
 from sam3model.errors import ConfigError
 from sam3model.losses import LossConfig, LossTerms, Sam3LossWrapper, Targets
 from sam3model.structures import Detections, QueryOutputs
@@ -248,7 +248,7 @@ def test_a_resumed_run_with_rounds_has_the_same_next_losses_bit_for_bit(settings
 def test_scenes_are_learnt_with_rounds_and_points_reach_their_parameters(settings):
     run, _ = a_run(settings, optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})
     source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
-    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=2, pictures=2)
+    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=2, images=2)
     before = run.model.geometry.points_pool_project.weight.clone()
     reports = [
         train_step(run.model, run.loss, run.optimizer, batch, run.config.optim, interaction=run.annotator.corrections)
@@ -290,7 +290,7 @@ class Obedient(torch.nn.Module):
 @pytest.mark.parametrize("boxes", [0.0, 1.0], ids=["points", "boxes"])
 def test_validation_tells_what_corrections_are_worth(settings, boxes):
     source = Sam3ImageDataset(PlaygroundSource("val", size=64, phrases=3))
-    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=3, pictures=3)
+    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=3, images=3)
     most = int(batch.targets.num_boxes.max())
     config = settings(interactive={"boxes": boxes}, validation={"rounds": most})
     model = Obedient(batch.targets)

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from sam3model.checkpoint import load
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
-from sam3model.data.scenes import PlaygroundSource
+from sam3model.data.playground_source import PlaygroundSource
 from sam3model.errors import ConfigError, InputError, OutputError, TrainingError
 from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
@@ -39,7 +39,7 @@ def test_four_scenes_are_learnt_by_heart(settings):
     config = settings(optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})  # whose pairs, and so whose loss, grow with success
     run = Run(config)
     source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
-    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, pictures=4)
+    (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, images=4)
     losses = [
         train_step(run.model, Sam3LossWrapper(config.loss), run.optimizer, batch, config.optim).loss for _ in range(60)
     ]

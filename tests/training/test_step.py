@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from sam3model.data.dataset import CachedTokenizer
+from sam3model.data.playground_source import PlaygroundSource
 from sam3model.data.queries import collate, split
-from sam3model.data.scenes import PlaygroundSource
 from sam3model.errors import ConfigError
 from sam3model.text import Tokenizer
 from sam3model.training.config import OptimConfig

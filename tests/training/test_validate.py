@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sam3model.data.annotated import AnnotatedSource
-from sam3model.data.coco import read_coco
+from sam3model.data.annotated_source import AnnotatedSource
+from sam3model.data.coco_dataset import read_coco
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches
-from sam3model.data.layout import find
-from sam3model.data.scenes import PlaygroundSource
+from sam3model.data.dataset_layout import find_files
+from sam3model.data.playground_source import PlaygroundSource
 from sam3model.losses.terms import LossTerms
 from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
@@ -39,7 +39,7 @@ class Oracle(torch.nn.Module):
 
 def judged(source, shift: float):
     """What four pictures of a source say of an oracle."""
-    (batch,) = batches(Sam3ImageDataset(source), CachedTokenizer(Tokenizer(16)), batch=4, pictures=4)
+    (batch,) = batches(Sam3ImageDataset(source), CachedTokenizer(Tokenizer(16)), batch=4, images=4)
 
     def loss(*_):
         return LossTerms(torch.tensor(2.0), {})
@@ -67,8 +67,8 @@ def test_the_truth_has_full_marks_and_boxes_elsewhere_none():
 @pytest.mark.parametrize("made", [small_coco, boxes_only, one_class])
 def test_what_is_said_to_be_always_0_is_0_for_the_truth_and_what_chooses_the_best_is_1(tmp_path, made):
     made(tmp_path, pictures=10)
-    source = AnnotatedSource(read_coco(find(tmp_path, "train")), size=64)
-    best, _, constant = judgement(concept for index in range(4) for concept in source.asked(index))
+    source = AnnotatedSource(read_coco(find_files(tmp_path, "train")), size=64)
+    best, _, constant = judgement(concept for index in range(4) for concept in source.phrases(index))
     metrics = judged(source, 0.0).metrics
     assert metrics[best] == pytest.approx(1, abs=1e-3)
     assert {name for name in ("cgF1", "positive_micro_F1", "mean_IoU", "AP") if not metrics[name]} == set(constant)

@@ -1,8 +1,8 @@
-"""The whole loop against a real vLLM server whose model talks noise: the protocol is real, the answers are not.
+"""The whole loop against a real vLLM server with a random model: the protocol is real, the replies are noise.
 
     SAM3AGENT_TEST_VLLM_URL=http://127.0.0.1:8077/v1 pytest -m vllm tests/vllm
 
-Nothing sensible can be asked of the answers. What is asked: no exception, an honest end, and every budget kept.
+The answers cannot be checked. The tests require no exception, a proper final status, and every budget kept.
 """
 
 import asyncio
@@ -16,17 +16,18 @@ import pytest
 
 from sam3agent.agent.budget import Budget
 from sam3agent.api import Agent
-from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Picture, Text
+from sam3agent.images import EvidenceKey, LazyImage
+from sam3agent.mllm.base import MLLM, JSONSchema, Message, MLLMReply, MLLMRequest, Text
 from sam3agent.mllm.errors import MLLMContextError, MLLMUnknownModelError
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.transport import Endpoint
 from sam3agent.testing import call
-from tests.mllm.fake_segmenter import FakeSegmenter, drawing
+from tests.drawn_match import drawing, segmenter
 
 pytestmark = pytest.mark.vllm
 
-THINGS = ("player in white", "player in red", "ball", "dog", "referee")
-QUESTIONS = [f"{which} {thing}" for thing in THINGS for which in ("leftmost", "largest", "every", "the second")]
+NOUNS = ("player in white", "player in red", "ball", "dog", "referee")
+QUESTIONS = [f"{which} {noun}" for noun in NOUNS for which in ("leftmost", "largest", "every", "the second")]
 BUDGET = Budget(mllm_calls=8, segmenter_calls=6, seconds=60)
 GRACE_S = 2.0
 
@@ -35,7 +36,7 @@ GRACE_S = 2.0
 def url() -> str:
     found = os.environ.get("SAM3AGENT_TEST_VLLM_URL")
     if not found:
-        pytest.skip("SAM3AGENT_TEST_VLLM_URL names no server")
+        pytest.skip("SAM3AGENT_TEST_VLLM_URL is not set")
     return found
 
 
@@ -44,8 +45,8 @@ def backend(url: str, profile: str, max_tokens: int) -> OpenAIBackend:
 
 
 @dataclass
-class Primed:
-    """Says the first search itself, so that noise is asked to judge pictures too; everything after is the server's."""
+class Primed(MLLM):
+    """Makes the first search itself, so that noise has to judge images too; every later reply is the server's."""
 
     server: OpenAIBackend
     lines: list[MLLMReply] = field(default_factory=lambda: [call("segment_phrase", phrases=["player"])])
@@ -56,38 +57,36 @@ class Primed:
 
 
 @pytest.mark.parametrize(("number", "question"), list(enumerate(QUESTIONS)))
-def test_every_question_comes_to_an_end_within_its_budget(url: str, number: int, question: str, tmp_path: Path) -> None:
+def test_every_question_ends_within_its_budget(url: str, number: int, question: str, tmp_path: Path) -> None:
     server = backend(url, ("vllm", "generic")[number % 2], (48, 384)[number // 2 % 2])
     asking = Primed(server) if number >= len(QUESTIONS) // 2 else server
     started = time.monotonic()
-    answer = Agent(FakeSegmenter(), asking, BUDGET).ask(drawing(), question, out=tmp_path)
+    answer = Agent(segmenter(), asking, BUDGET).ask(drawing(), question, out=tmp_path)
     elapsed = time.monotonic() - started
-    usage = answer.usage
-    print(
-        f"{answer.status:10} {answer.mllm_calls} calls {elapsed:5.1f} s {usage.completion_tokens:5} tokens  {question}"
-    )
+    calls, usage = answer.costs.mllm_calls, answer.costs.usage
+    print(f"{answer.status:10} {calls} calls {elapsed:5.1f} s {usage.completion_tokens:5} tokens  {question}")
     assert answer.status in ("answered", "no_match", "exhausted")
-    assert 1 <= answer.mllm_calls <= BUDGET.mllm_calls
-    assert answer.segmenter_calls <= BUDGET.segmenter_calls
+    assert 1 <= calls <= BUDGET.mllm_calls
+    assert answer.costs.segmenter_calls <= BUDGET.segmenter_calls
     assert elapsed <= BUDGET.seconds + GRACE_S
     assert usage.prompt_tokens > 0 and usage.completion_tokens > 0
     records = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
     assert records[-1]["event"] == "end"
 
 
-def test_a_schema_is_kept_to(url: str) -> None:
-    """Noise under a schema is still JSON of that schema: `response_format` reaches the server's grammar."""
+def test_replies_follow_the_schema(url: str) -> None:
+    """Even noise is JSON of the schema: `response_format` reaches the server's constrained decoding."""
     schema = {"type": "object", "properties": {"verdict": {"enum": ["accept", "reject"]}}, "required": ["verdict"]}
-    picture = Picture("picture", drawing)
-    request = MLLMRequest((Message("user", (picture, Text("Is it?"))),), json_schema=JSONSchema("judgement", schema))
+    image = LazyImage(EvidenceKey(0), drawing)
+    request = MLLMRequest((Message("user", (image, Text("Is it?"))),), json_schema=JSONSchema("judgement", schema))
     reply = asyncio.run(backend(url, "vllm", 200).decide(request))
     assert reply.finish == "length" or json.loads(reply.text)["verdict"] in ("accept", "reject")
 
 
-def test_many_at_once_and_a_prefix_that_is_reused(url: str) -> None:
-    picture = Picture("picture", drawing)
-    long = Message("system", (Text("You point at things in a picture. " * 40),))
-    requests = [MLLMRequest((long, Message("user", (picture, Text(f"{i}"))))) for i in range(12)]
+def test_concurrent_requests_with_a_shared_prefix(url: str) -> None:
+    image = LazyImage(EvidenceKey(0), drawing)
+    long = Message("system", (Text("You point at objects in an image. " * 40),))
+    requests = [MLLMRequest((long, Message("user", (image, Text(f"{i}"))))) for i in range(12)]
     asking = backend(url, "vllm", 8)
 
     async def ask_all() -> int:

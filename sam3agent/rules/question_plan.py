@@ -1,4 +1,4 @@
-"""What a question means to the grammar: a few frozen values."""
+"""The meaning of a question, as the grammar reads it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +14,10 @@ RelationKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class NounPhrase:
-    """What the segmenter is asked for.
+    """A phrase to search with the segmenter.
 
     phrase: singular, with adjectives ("player in white"). noun: its head ("player"). colours: colour names in it.
-    plural: the question used the plural, or "all" or "every".
+    plural: whether the question used the plural, "all" or "every".
     """
 
     phrase: str
@@ -27,7 +27,7 @@ class NounPhrase:
 
     @property
     def bare(self) -> str:
-        """The phrase without its colour words, which colour facts can stand in for."""
+        """The phrase without its colour words. Colours can be measured on the masks instead."""
         words = [word for word in self.phrase.split() if word not in COLOURS]
         while words and words[-1] in ("in", "wearing", "and"):
             words.pop()
@@ -36,7 +36,7 @@ class NounPhrase:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """`count` in an order, starting at `start` (1 = first, -1 = last): "third from the left", "two largest"."""
+    """`count` objects of an order, from position `start` (1 = first, -1 = last): "third from the left"."""
 
     axis: Axis
     count: int = 1
@@ -45,7 +45,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation to other things."""
+    """A relation to other objects, the anchors. count: maximum number of objects in the relation."""
 
     kind: RelationKind
     anchors: tuple["Target", ...]
@@ -54,7 +54,10 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Things of one noun phrase, narrowed: sides, then relation, then ranking, then exceptions; `number`: how many."""
+    """The objects of a noun phrase, filtered by sides, relation, ranking and exceptions, in this order.
+
+    number: how many objects the question names ("two dogs"); None if it does not say.
+    """
 
     what: NounPhrase
     sides: tuple[Side, ...] = ()
@@ -64,17 +67,17 @@ class Target:
     number: int | None = None
 
     def phrases(self) -> list[NounPhrase]:
-        """Every noun phrase in it, itself first."""
+        """All noun phrases of the target, its own first."""
         others = [*(self.relation.anchors if self.relation else ()), *self.exceptions]
         return [self.what, *(phrase for other in others for phrase in other.phrases())]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class QuestionPlan:
     """A question as a union of targets."""
 
     targets: tuple[Target, ...]
 
     def phrases(self) -> list[NounPhrase]:
-        """Every different noun phrase, in order."""
+        """All noun phrases without duplicates, in order."""
         return list({p.phrase: p for target in self.targets for p in target.phrases()}.values())

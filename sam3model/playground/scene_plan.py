@@ -1,4 +1,4 @@
-"""Which things a scene shows, in which colours and sizes, and how far away each stands."""
+"""The plan of a scene: its objects, with their colours, sizes and distances."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from sam3model.playground.themes import Theme
 KITS = ("white", "red", "red", "blue", "blue", "yellow", "black", "orange", "purple", "pink", "brown")
 FACTORS = {"small": (0.66, 0.76), "medium": (0.94, 1.1), "large": (1.45, 1.62)}
 GROWN = (0.8, 1.16)
-"""Range of a thing that comes in one size, from the horizon to the front."""
+"""Size factors of kinds with only one size, from the horizon to the front."""
 SMALLEST = 25
-"""Least length in pixels of the shorter side of a small thing's box."""
+"""Minimum length in pixels of the shorter side of a small object's box."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A thing before it is placed. `y` is where its lowest row should be, as a share of the height."""
+class ObjectPlan:
+    """An object before it is placed. `y`: wanted position of its lowest row, as a fraction of the image height."""
 
     kind: Kind
     colour: str
@@ -28,8 +28,8 @@ class Plan:
     dice: Dice
 
 
-def plan_things(domain: Domain, theme: Theme, number: int, side: int, dice: Dice) -> list[Plan]:
-    """Choose the things, from the nearest (lowest) to the farthest."""
+def plan_objects(domain: Domain, theme: Theme, number: int, side: int, dice: Dice) -> list[ObjectPlan]:
+    """Choose the objects, from the nearest (lowest) to the farthest."""
     kinds = _choose_kinds(domain, theme, number, dice)
     palette = _choose_colours(domain, theme, dice)
     plans = []
@@ -46,7 +46,7 @@ def plan_things(domain: Domain, theme: Theme, number: int, side: int, dice: Dice
         low, high = FACTORS[size] if kind.sized else GROWN
         factor = low + (high - low) * max(0.0, min(1.0, depth))
         plans.append(
-            Plan(kind, _choose_colour(kind, theme, palette, dice), dice.pick(kind.patterns), size, factor, y, own)
+            ObjectPlan(kind, _choose_colour(kind, theme, palette, dice), dice.pick(kind.patterns), size, factor, y, own)
         )
     return sorted(plans, key=lambda plan: -plan.y) if theme.horizon else plans
 

@@ -1,4 +1,4 @@
-"""Pictures as users have them, and what is drawn on them."""
+"""Opening images, rendering masks on them, and facts about masks."""
 
 import io
 import warnings
@@ -10,10 +10,13 @@ from PIL import Image
 
 from sam3agent.images import open_image
 from sam3agent.masks import Mask
+from sam3agent.media import ImageMedia
+from sam3agent.pool import MaskPool, masklets
 from sam3agent.render import Mark, fit, locate, overlay, spotlight, zoom
 from sam3agent.render.labels import place
 from sam3agent.render.palette import colour_of
 from sam3agent.tools.mask_facts import mask_colours, measure
+from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 from tests.agent.world import RGB, World
 
@@ -42,7 +45,7 @@ def test_transparency_becomes_white() -> None:
     assert open_image(encoded(palette, "PNG", transparency=1)).getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_sixteen_bits_keep_their_scale() -> None:
+def test_16_bit_images_keep_their_scale() -> None:
     ramp = Image.fromarray(np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8))
     values = np.asarray(open_image(encoded(ramp, "PNG")))
     assert values[0, 0].tolist() == [0, 0, 0] and values[-1, -1].tolist() == [255, 255, 255]
@@ -66,17 +69,17 @@ def test_a_panorama_opens_without_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "is empty"),
-        (b"hello, I am no picture", "not a picture"),
+        (b"hello, I am no image", "not an image"),
         (encoded(Image.effect_noise((64, 64), 50), "PNG")[:600], "damaged"),
         (encoded(Image.effect_noise((64, 64), 50).convert("RGB"), "JPEG")[:700], "damaged"),
         (encoded(Image.new("1", (30_000, 20_000)), "PNG"), "million"),
     ],
 )
-def test_what_is_no_picture_is_named_in_one_line(data: bytes, said: str) -> None:
-    with pytest.raises(InputError, match=said) as caught:
+def test_an_invalid_image_gives_a_one_line_error(data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         open_image(data)
     assert "\n" not in str(caught.value)
 
@@ -95,12 +98,12 @@ def disc(x: int, y: int, radius: int, size: tuple[int, int] = (200, 120)) -> Mas
     return mask
 
 
-def test_an_overlay_changes_only_what_is_near_the_mask() -> None:
-    picture = Image.new("RGB", (200, 120), (90, 90, 90))
-    drawn = np.asarray(overlay(picture, [Mark(1, disc(60, 60, 25))], numbers=False))
+def test_an_overlay_changes_only_pixels_near_the_mask() -> None:
+    image = Image.new("RGB", (200, 120), (90, 90, 90))
+    drawn = np.asarray(overlay(image, [Mark(1, disc(60, 60, 25))], numbers=False))
     assert (drawn[:, 100:] == 90).all()
     assert np.abs(drawn[60, 60].astype(int) - (90 + 0.34 * (np.array(colour_of(1)) - 90))).max() <= 2
-    assert (np.asarray(picture) == 90).all()
+    assert (np.asarray(image) == 90).all()
 
 
 def test_a_spotlight_dims_the_rest() -> None:
@@ -113,7 +116,7 @@ def test_colours_of_ids_are_distinct_and_stable() -> None:
     assert len(set(colours)) == 40 and colours[0] == colour_of(1)
 
 
-def test_plates_do_not_overlap_or_leave_the_picture() -> None:
+def test_labels_do_not_overlap_and_stay_inside_the_image() -> None:
     masks = [disc(20 + 12 * i, 30 + 7 * (i % 3), 8) for i in range(12)]
     spots = place(masks, [(18, 14)] * 12, (200, 120))
     assert all(min(spot) >= 0 and spot[2] <= 200 and spot[3] <= 120 for spot in spots)
@@ -123,17 +126,17 @@ def test_plates_do_not_overlap_or_leave_the_picture() -> None:
     assert overlaps <= 1
 
 
-def test_zoom_shows_the_mask_large_and_locate_the_whole() -> None:
+def test_zoom_enlarges_the_mask_and_locate_shows_the_whole_image() -> None:
     world = World()
     mask = Mask.from_full(world.masks[4])
     assert mask is not None
-    close = zoom(world.picture, Mark(1, mask), side=320)
+    close = zoom(world.image, Mark(1, mask), side=320)
     assert max(close.size) == 320
     assert close.getpixel((close.width // 2, close.height // 2)) == RGB["yellow"]
-    assert locate(world.picture, Mark(1, mask)).size == world.picture.size
+    assert locate(world.image, Mark(1, mask)).size == world.image.size
 
 
-def test_a_tiny_mask_survives_a_smaller_picture() -> None:
+def test_a_tiny_mask_survives_downscaling() -> None:
     full = np.zeros((400, 4000), bool)
     full[7, 11] = True
     mask = Mask.from_full(full)
@@ -142,12 +145,11 @@ def test_a_tiny_mask_survives_a_smaller_picture() -> None:
     assert small.size == (500, 50) and mark.mask.area >= 1
 
 
-def test_facts_rank_and_name() -> None:
+def test_facts_contain_ranks_places_and_colours() -> None:
     world = World()
-    from sam3agent.pool import MaskPool
-
-    pool, _ = MaskPool().add("player", world.segment_phrases(["player"])[0])
-    facts = {f.id: f for f in measure(np.asarray(world.picture), pool.candidates)}
+    media = ImageMedia(world.image)
+    pool, _ = MaskPool().add("player", masklets(world.segment_phrases(["player"])[0]))
+    facts = {f.id: f for f in measure(Workbench(media, world.open(media)), pool.candidates)}
     assert [facts[i].from_left for i in (1, 2, 3)] == [1, 3, 2]
     assert facts[3].colours == {"blue": 1.0}
     assert facts[1].place == "middle left"

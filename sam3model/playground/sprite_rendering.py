@@ -1,4 +1,4 @@
-"""From a kind and a look to a shaded sprite, and from sprites to the picture."""
+"""Rendering of shaded sprites, and of a scene from its sprites."""
 
 from dataclasses import dataclass
 
@@ -11,21 +11,24 @@ from sam3model.playground.kinds import Kind
 from sam3model.playground.pen import Look, Pen
 
 RIM = 4
-"""Pixels added around a sprite while its rim is shaded."""
+"""Padding in pixels around a sprite while its rim is shaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A thing drawn alone, cropped to itself: rgb (h, w, 3) float32 in 0..255, alpha (h, w) float32 in 0..1."""
+    """One object, cropped: rgb (h, w, 3) float32 in 0..255, alpha (h, w) float32 in 0..1."""
 
     rgb: np.ndarray
     alpha: np.ndarray
-    solid: np.ndarray  # (h, w) bool, where alpha is at least a half: the thing's silhouette
+    solid: np.ndarray  # (h, w) bool, alpha of at least a half: the silhouette
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """How a scene is lit: gains of the channels, darkening of the corners, shadows as a share, and their kind."""
+    """Lighting of a scene: channel gains, corner darkening, strength of shadows (0 to 1), and their kind.
+
+    floating: sprites cast drop shadows; otherwise grounded ones cast shadows on the ground.
+    """
 
     gains: tuple[float, float, float]
     corners: float
@@ -34,7 +37,7 @@ class Light:
 
 
 def draw(kind: Kind, look: Look, zoom: float, dice: Dice) -> Sprite:
-    """Draw a thing at `zoom` pixels to the unit, antialiased, leaned, mirrored by chance, and softly shaded."""
+    """Draw an object at `zoom` pixels per unit: antialiased, shaded, and randomly rotated and mirrored."""
     finer = 3 if zoom < 0.55 else 2
     pen = Pen(*kind.box, zoom * finer, look, dice)
     kind.draw(pen)
@@ -51,7 +54,7 @@ def draw(kind: Kind, look: Look, zoom: float, dice: Dice) -> Sprite:
 
 
 def _shading(alpha: np.ndarray) -> np.ndarray:
-    """Light from the upper left and a darker rim: (h, w, 1) factors."""
+    """Brightness factors (h, w, 1): light from the upper left, and a darker rim."""
     height, width = alpha.shape
     padded = ImageOps.expand(Image.fromarray(alpha.astype(np.uint8)), RIM)
     blurred = padded.filter(ImageFilter.BoxBlur(max(1.2, 0.045 * min(alpha.shape))))
@@ -61,16 +64,16 @@ def _shading(alpha: np.ndarray) -> np.ndarray:
     return (rim * (x + y))[:, :, None]
 
 
-def paint(picture: np.ndarray, sprite: Sprite, left: int, top: int, light: Light, grounded: bool) -> None:
-    """Lay a sprite, its first pixel at (left, top), and its shadow over the float picture, in place."""
+def paint(image: np.ndarray, sprite: Sprite, left: int, top: int, light: Light, grounded: bool) -> None:
+    """Paint a sprite and its shadow onto the float image in place, with its corner at (left, top)."""
     if light.shadow and light.floating:
-        _drop_shadow(picture, sprite, left, top, light.shadow)
+        _drop_shadow(image, sprite, left, top, light.shadow)
     elif light.shadow and grounded:
-        _ground_shadow(picture, sprite, left, top, light.shadow)
+        _ground_shadow(image, sprite, left, top, light.shadow)
     height, width = sprite.alpha.shape
-    rows, columns = _clip(top, height, picture.shape[0]), _clip(left, width, picture.shape[1])
+    rows, columns = _clip(top, height, image.shape[0]), _clip(left, width, image.shape[1])
     part = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
-    patch = picture[rows, columns]
+    patch = image[rows, columns]
     patch += (sprite.rgb[part] - patch) * sprite.alpha[part][:, :, None]
 
 
@@ -78,32 +81,32 @@ def _clip(start: int, length: int, limit: int) -> slice:
     return slice(max(0, start), min(limit, start + length))
 
 
-def _ground_shadow(picture: np.ndarray, sprite: Sprite, left: int, top: int, strength: float) -> None:
+def _ground_shadow(image: np.ndarray, sprite: Sprite, left: int, top: int, strength: float) -> None:
     height, width = sprite.alpha.shape
     reach, rise = 0.56 * width, 0.09 * width + 0.02 * height
     x0, y0 = left + width / 2, top + height - 1 - 0.35 * rise
-    rows = slice(max(0, int(y0 - rise)), min(picture.shape[0], int(y0 + rise) + 1))
-    columns = slice(max(0, int(x0 - reach)), min(picture.shape[1], int(x0 + reach) + 1))
+    rows = slice(max(0, int(y0 - rise)), min(image.shape[0], int(y0 + rise) + 1))
+    columns = slice(max(0, int(x0 - reach)), min(image.shape[1], int(x0 + reach) + 1))
     y = (np.arange(rows.start, rows.stop, dtype=np.float32) - y0) / rise
     x = (np.arange(columns.start, columns.stop, dtype=np.float32) - x0) / reach
     dark = np.clip(1 - y[:, None] ** 2 - x[None, :] ** 2, 0, 1) * strength
-    picture[rows, columns] *= 1 - dark[:, :, None]
+    image[rows, columns] *= 1 - dark[:, :, None]
 
 
-def _drop_shadow(picture: np.ndarray, sprite: Sprite, left: int, top: int, strength: float) -> None:
+def _drop_shadow(image: np.ndarray, sprite: Sprite, left: int, top: int, strength: float) -> None:
     height, width = sprite.alpha.shape
     blur = max(2, round(0.05 * max(height, width)))
     alpha = ImageOps.expand(Image.fromarray((sprite.alpha * 255).astype(np.uint8)), 2 * blur)
     dark = np.asarray(alpha.filter(ImageFilter.BoxBlur(blur)), np.float32) * np.float32(0.6 * strength / 255)
     left, top = left - blur, top - blur // 2
-    rows, columns = _clip(top, dark.shape[0], picture.shape[0]), _clip(left, dark.shape[1], picture.shape[1])
+    rows, columns = _clip(top, dark.shape[0], image.shape[0]), _clip(left, dark.shape[1], image.shape[1])
     part = dark[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    picture[rows, columns] *= 1 - part[:, :, None]
+    image[rows, columns] *= 1 - part[:, :, None]
 
 
-def expose(picture: np.ndarray, light: Light) -> np.ndarray:
-    """The float picture, lit in place, as uint8."""
-    corners = vignette((picture.shape[1], picture.shape[0]))
-    picture *= (1 - np.float32(light.corners) * corners) * np.asarray(light.gains, np.float32)
-    picture += 0.5
-    return np.clip(picture, 0, 255, out=picture).astype(np.uint8)
+def expose(image: np.ndarray, light: Light) -> np.ndarray:
+    """Apply the light to the float image in place, and return it as uint8."""
+    corners = vignette((image.shape[1], image.shape[0]))
+    image *= (1 - np.float32(light.corners) * corners) * np.asarray(light.gains, np.float32)
+    image += 0.5
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)

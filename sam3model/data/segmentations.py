@@ -1,0 +1,117 @@
+"""Segmentations as COCO files hold them, polygons and run-length codes: validated once, rasterised when needed."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3model.errors import DataError
+from sam3model.ops.masks import coco
+from sam3model.ops.runs import decode_counts
+
+Rle = dict[str, Any]
+Polygons = tuple[NDArray[np.float64], ...]
+Segmentation = Polygons | Rle
+"""Polygons as arrays x0, y0, x1, y1, …, or compressed RLE `{"size": [H, W], "counts": bytes}`."""
+
+_CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
+"""Numbers in compressed RLE: six bits per character, at most seven characters, the last one below `P`."""
+
+
+def read_segmentation(value: Any, size: tuple[int, int]) -> Segmentation | None:
+    """Validate the `segmentation` of an image of `size` (width, height); None if it is missing or empty.
+
+    Raises:
+        DataError: a short reason; the value is malformed or does not fit the image.
+    """
+    if not value:
+        return None
+    if isinstance(value, Mapping):
+        return read_rle(value, size)
+    if not isinstance(value, list):
+        raise DataError("'segmentation' is neither polygons nor RLE")
+    return tuple(read_polygon(polygon, size) for polygon in value)
+
+
+def to_rle(segmentation: Segmentation, size: tuple[int, int]) -> Rle:
+    """Rasterise a segmentation to compressed RLE at the image `size` (width, height)."""
+    if isinstance(segmentation, dict):
+        return segmentation
+    width, height = size
+    return coco.merge(coco.frPyObjects(list(segmentation), height, width))
+
+
+def read_rle(value: Mapping[str, Any], size: tuple[int, int]) -> Rle:
+    """Validate RLE, compressed or a list of runs, and return it compressed and safe to pass to pycocotools.
+
+    Raises:
+        DataError: a short reason; the code is malformed or its size is not that of the image.
+    """
+    width, height = size
+    if value.get("size") not in ([height, width], (height, width)):
+        raise DataError("'segmentation' has another size than the image")
+    return encode_runs(read_runs(value.get("counts"), size), size)
+
+
+def read_runs(counts: Any, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Run lengths (n,) from compressed counts or a list, for an image of `size` (width, height).
+
+    Raises:
+        DataError: a short reason; the counts are malformed or do not add up to the image area.
+    """
+    runs = _plain_runs(counts) if isinstance(counts, list) else _decode(counts)
+    if runs.sum() != size[0] * size[1] or (runs < 0).any():
+        raise DataError("RLE 'counts' do not add up to the image area")
+    return runs
+
+
+def encode_runs(runs: NDArray[np.int64], size: tuple[int, int]) -> Rle:
+    """Compressed RLE from runs that fill an image of `size` (width, height).
+
+    Runs of length zero are legal, but pycocotools computes wrong boxes and unions from them, so they are merged away.
+    """
+    width, height = size
+    return coco.frPyObjects({"size": [height, width], "counts": _merged(runs).tolist()}, height, width)
+
+
+def read_polygon(value: Any, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Validate a polygon x0, y0, x1, y1, … (2n,) in an image of `size`.
+
+    Raises:
+        DataError: a short reason; it has fewer than three points, or coordinates that are not numbers or far outside.
+    """
+    try:
+        points = np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError("'segmentation' has a polygon coordinate that is not a number") from None
+    if points.ndim != 1 or len(points) < 6 or len(points) % 2:
+        raise DataError("'segmentation' has a polygon with fewer than three points")
+    if not (np.abs(points) <= 4 * max(size)).all():
+        raise DataError("'segmentation' has a polygon point far outside the image")
+    return points
+
+
+def _plain_runs(counts: list[Any]) -> NDArray[np.int64]:
+    if not all(type(run) is int and 0 <= run < 1 << 32 for run in counts):
+        raise DataError("RLE 'counts' hold an invalid run length")
+    return np.array(counts, np.int64)
+
+
+def _decode(counts: Any) -> NDArray[np.int64]:
+    text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
+    if not isinstance(text, bytes) or not _CODE.fullmatch(text):
+        raise DataError("RLE 'counts' cannot be decoded")
+    return decode_counts([text])[0]
+
+
+def _merged(runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same mask without runs of length zero, except the first."""
+    if not (runs[1:] == 0).any():
+        return runs
+    value = np.arange(len(runs)) % 2
+    value, runs = value[runs > 0], runs[runs > 0]
+    first = np.flatnonzero(np.diff(value, prepend=-1))
+    merged = np.add.reduceat(runs, first)
+    return merged if value[0] == 0 else np.concatenate([[0], merged])

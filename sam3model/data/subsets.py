@@ -1,0 +1,58 @@
+"""Subsets of a dataset that are the same in every run and process: held out, few shots, readable."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tqdm import tqdm
+
+from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage
+from sam3model.data.faults import Faults
+from sam3model.data.image_files import read_image
+from sam3model.errors import DataError
+
+
+def hold_out(data: AnnotatedDataset, fraction: float) -> tuple[AnnotatedDataset, AnnotatedDataset]:
+    """Split into training images and a held-out fraction (at least one image), by their names alone.
+
+    Raises:
+        DataError: the dataset has only one image.
+    """
+    if len(data) < 2:
+        raise DataError(f"{data.name}: one image cannot be both trained on and validated on: set data.val_split")
+    ordered = _shuffled(data.images, "held out")
+    kept = min(max(1, round(fraction * len(ordered))), len(ordered) - 1)
+    return replace(data, images=ordered[kept:]), replace(data, images=ordered[:kept])
+
+
+def few(data: AnnotatedDataset, count: int, seed: int) -> AnnotatedDataset:
+    """At most `count` images, chosen by `seed`; a larger count includes the images of a smaller one."""
+    return replace(data, images=_shuffled(data.images, f"shots {seed}")[:count])
+
+
+def readable(data: AnnotatedDataset, count: int, broken: float) -> AnnotatedDataset:
+    """The dataset with unreadable images left out until the first `count` can be read; no further ones are tried.
+
+    Raises:
+        DataError: more than the fraction `broken` of the dataset is unreadable, or all of it.
+    """
+    faults, good, rest = Faults(), list[AnnotatedImage](), iter(data.images)
+    with tqdm(total=min(count, len(data)), desc="validation", unit="image", disable=None, leave=False) as bar:
+        while len(good) < count and (image := next(rest, None)):
+            try:
+                read_image(image.path, image.size)
+            except DataError as error:
+                faults.note(str(error), image.name)
+            else:
+                good.append(image)
+                bar.update()
+    faults.refuse_beyond(broken, len(data), f"images of {data.name}")
+    if not good:
+        raise DataError(f"{data.name} has no readable image")
+    data.faults.found |= faults.found
+    return replace(data, images=[*good, *rest])
+
+
+def _shuffled(images: Iterable[AnnotatedImage], salt: str) -> list[AnnotatedImage]:
+    """In an order that depends only on the names."""
+    return sorted(images, key=lambda one: hashlib.blake2b(f"{salt}/{one.name}".encode(), digest_size=8).digest())
