@@ -87,7 +87,10 @@ def test_only_the_best_300_detections_per_frame_count(tmp_path):
     [
         (lambda s: s.pop(), "sequence LaSOT/one is missing"),
         (lambda s: s[1]["segmentations"].pop(), "'segmentations' has 4 items for 5 frames"),
-        (lambda s: s[1]["segmentations"][0]["10"].update(rle="1"), "frame frame0001.jpg, track 10: mask whose runs"),
+        (
+            lambda s: s[1]["segmentations"][0]["10"].update(rle="1"),
+            "frame frame0001.jpg, track 10: RLE 'counts' do not",
+        ),
         (
             lambda s: s[1].update(annotated_image_paths=[{}] * 5),
             "'annotated_image_paths' is not a list of unique names",

@@ -99,7 +99,10 @@ def test_veval_gives_the_official_figures(tmp_path):
     ("change", "message"),
     [
         ({"segmentations": [None]}, "entry 0: the field 'segmentations' has 1 items for 3 frames"),
-        ({"segmentations": [None, {"size": [12, 16], "counts": "1"}, None]}, "entry 0, segmentations[1]: mask whose"),
+        (
+            {"segmentations": [None, {"size": [12, 16], "counts": "1"}, None]},
+            "entry 0, segmentations[1]: RLE 'counts' do not",
+        ),
         (
             {"segmentations": [None, {"size": [9, 9], "counts": [81]}, None]},
             "the mask is 9x9 pixels, but the image is 16x12",
