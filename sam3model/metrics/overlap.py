@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from pycocotools import mask
 
 from sam3model.errors import MetricError
+from sam3model.ops.masks import encode_rle
 
 coco_mask: Any = mask  # its type stubs do not support numpy boxes
 Rle = Mapping[str, Any]
@@ -89,8 +90,6 @@ def as_rle(mask: Rle | NDArray[Any]) -> Rle:
         raise MetricError(
             f"a mask must be COCO RLE or an array (height, width), not an array of shape {np.shape(mask)}"
         )
-    from sam3model.ops.masks import encode_rle  # loads torch, which most metrics do not need
-
     return encode_rle(np.asarray(mask) != 0)
 
 

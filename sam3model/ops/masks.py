@@ -1,15 +1,16 @@
 """Masks as COCO run-length codes, boxes and areas of masks, and masks at full size from logits."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from pycocotools import mask as _coco
-from torch import Tensor
 
 from sam3model.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 coco: Any = _coco  # its own types promise bytes or text where both are possible
 
@@ -49,18 +50,20 @@ def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def mask_iou(a: Tensor, b: Tensor) -> Tensor:
+def mask_iou(a: "Tensor", b: "Tensor") -> "Tensor":
     """IoU of every mask of a (n, H, W) with every mask of b (m, H, W), (n, m) float32; two empty masks have 0."""
     a, b = a.flatten(1).float(), b.flatten(1).float()
     both = a @ b.T
     return both / (a.sum(1)[:, None] + b.sum(1) - both).clamp(min=1)
 
 
-def masks_at_size(logits: Tensor, size: tuple[int, int]) -> NDArray[np.bool_]:
+def masks_at_size(logits: "Tensor", size: tuple[int, int]) -> NDArray[np.bool_]:
     """Mask logits (n, h, w) -> masks (n, H, W) of a picture of `size` (width, height).
 
     Bilinear without antialiasing, corners not aligned, then probability over one half, as the official processor does.
     """
+    import torch.nn.functional as F  # here, so that encoding masks does not load torch
+
     width, height = size
     masks = np.zeros((len(logits), height, width), dtype=bool)
     step = max(1, CHUNK_PIXELS // (height * width))
