@@ -7,7 +7,6 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from sam3model.data.annotations import Annotation
 from sam3model.data.faults import Faults, StrictFaults
@@ -20,7 +19,7 @@ T = TypeVar("T")
 
 _MAX_SIDE = 1 << 16
 _MAX_NUMBER = 1e15
-"""Coordinates and areas stay far below this; also keeps out infinity and integers that are no floats."""
+"""Coordinates and areas stay far below this; excludes infinity and integers too large for a float."""
 
 
 def class_phrase(name: str) -> str:
@@ -78,7 +77,7 @@ class CocoFile:
         return dict(zip(numbers, names, strict=True))
 
     def unique_images(self) -> Iterator[Row]:
-        """Rows of `images`; those without an `id`, or with one that was seen before, are faults."""
+        """Rows of `images`; a missing or repeated `id` is a fault."""
         seen = set()
         for row in self.images:
             number = key(row, "id")
@@ -106,7 +105,7 @@ class CocoFile:
         """File name and size (width, height) of an image; None after a fault."""
         name, size = row.get("file_name"), (row.get("width"), row.get("height"))
         if not name and isinstance(row.get("coco_url"), str):  # LVIS
-            name = urlsplit(row["coco_url"]).path.strip("/")
+            name = row["coco_url"].partition("://")[2].partition("/")[2]
         if not isinstance(name, str):
             return self.image_faults.note("'file_name' is missing", f"image {row.get('id')}")
         width, height = (side if type(side) is int and 0 < side <= _MAX_SIDE else 0 for side in size)
