@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pycocotools import mask
 
 from sam3model.errors import DataError
-from sam3model.ops.runs import decode_counts
+from sam3model.ops.rle_counts import decode_counts
 
 coco: Any = mask  # its type stubs know neither polygons as arrays nor plain dictionaries
 Rle = dict[str, Any]

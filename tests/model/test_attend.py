@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sam3model.ops.attention import attend
+from sam3model.ops.attend import attend
 
 
 @pytest.mark.parametrize("kind", ["none", "boolean", "float", "causal"])

@@ -31,8 +31,8 @@ def test_a_named_device_must_be_there(monkeypatch):
     for name, says in (
         ("cuda:2", "has 2 CUDA device"),
         ("mps", "not available"),
-        ("toaster", "no device is called"),
-        ("", "no device is called"),
+        ("toaster", "unknown device"),
+        ("", "unknown device"),
         ("xpu", "not available"),
     ):
         with pytest.raises(InputError, match=says):
@@ -60,5 +60,5 @@ def test_named_precisions():
     assert resolve_dtype("auto", torch.device("mps")) is torch.float32
     for name, dtype in devices.DTYPES.items():
         assert resolve_dtype(name, CPU) is dtype
-    with pytest.raises(InputError, match="no dtype is called 'int8'"):
+    with pytest.raises(InputError, match="unknown dtype 'int8'"):
         resolve_dtype("int8", CPU)

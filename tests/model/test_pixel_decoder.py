@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam3model.detector.segmentation import PixelDecoder
+from sam3model.detector.segmentation_head import PixelDecoder
 from tests.model.detector_goldens import select_images, small_features, small_model
 from tests.model.weight_rule import golden
 

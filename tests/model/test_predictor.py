@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -252,9 +253,9 @@ def test_bfloat16_keeps_boxes_and_scores_in_float32(tmp_path: Any) -> None:
 def test_unknown_weights_device_and_dtype_are_refused() -> None:
     with pytest.raises(CheckpointError, match="no weights at"):
         Sam3ImagePredictor.from_weights("absent.pt", device="cpu")
-    with pytest.raises(InputError, match="no device is called"):
+    with pytest.raises(InputError, match="unknown device"):
         Sam3ImagePredictor.from_weights("absent.pt", device="toaster")
-    with pytest.raises(InputError, match="no dtype is called"):
+    with pytest.raises(InputError, match="unknown dtype"):
         Sam3ImagePredictor.from_weights("absent.pt", device="cpu", dtype="float12")
 
 
@@ -277,6 +278,60 @@ def test_conversion_to_supervision() -> None:
         assert len(detections) == len(one) and np.array_equal(detections.xyxy, one.boxes)
         assert np.array_equal(detections.mask, one.masks) and np.array_equal(detections.confidence, one.scores)
         assert set(detections.class_id) <= {4} and set(detections.data["class_name"]) <= {one.phrase or "object"}
+
+
+class FakeDetections:
+    """The fields of `supervision.Detections`, for environments without it."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.mask = self.confidence = self.tracker_id = None
+        self.data: dict[str, Any] = {}
+        vars(self).update(fields)
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+
+@pytest.fixture(params=["real", "fake"])
+def detections_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    if request.param == "real":
+        return pytest.importorskip("supervision", exc_type=ImportError).Detections
+    monkeypatch.setitem(sys.modules, "supervision", SimpleNamespace(Detections=FakeDetections))
+    return FakeDetections
+
+
+def test_supervision_and_back_changes_nothing(detections_class: Any) -> None:
+    found = predictor().predict_prompt(encoded(), phrase="a tower", threshold=0.3)
+    tracked = replace(found, ids=np.arange(len(found))[::-1] + 5)
+    assert len(tracked) > 1
+    for one in (found, tracked, tracked[1:], tracked[:0]):
+        detections = one.to_supervision()
+        assert isinstance(detections, detections_class)
+        assert (detections.tracker_id is None) == (one.ids is None)
+        back = Instances.from_supervision(detections)
+        for name in ("masks", "boxes", "scores", "ids"):
+            ours, theirs = getattr(one, name), getattr(back, name)
+            assert ours is theirs is None or (ours.dtype == theirs.dtype and np.array_equal(ours, theirs)), name
+        assert back.phrase == (one.phrase if len(one) else None)
+
+
+def test_detections_of_other_models(detections_class: Any) -> None:
+    boxes, masks = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], dtype=float), np.ones((2, 4, 5), dtype=bool)
+    names = {"class_name": np.array(["cat", "dog"])}
+    found = Instances.from_supervision(detections_class(xyxy=boxes, mask=masks, data=names))
+    assert found.phrase is None and found.ids is None and found.scores.tolist() == [1, 1] and found.size == (5, 4)
+    with pytest.raises(InputError, match="have no masks"):
+        Instances.from_supervision(detections_class(xyxy=boxes))
+    empty = detections_class(xyxy=boxes[:0])
+    assert Instances.from_supervision(empty, size=(7, 3)).masks.shape == (0, 3, 7)
+    with pytest.raises(InputError, match="have no masks"):
+        Instances.from_supervision(empty)
+
+
+def test_a_selection_keeps_ids_and_phrase() -> None:
+    found = predictor().predict_prompt(encoded(), phrase="a tower", threshold=0.3)
+    tracked = replace(found, ids=np.arange(10, 10 + len(found)))
+    assert tracked[[1, 0]].ids.tolist() == [11, 10] and tracked[[]].ids.tolist() == [] and found[0].ids is None
 
 
 def test_absent_supervision_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
