@@ -1,4 +1,4 @@
-"""Compiled parts: the same answers, the same parameter names, and a record of the shapes that compile again."""
+"""Compiled parts: same outputs, same parameter names, and a log of the shapes that trigger compilation."""
 
 import logging
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def test_only_new_shapes_and_types_are_logged(caplog: pytest.LogCaptureFixture) 
     assert len(double.seen_shapes) == 4  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def test_a_compiled_function_answers_as_before_and_records_its_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_function_gives_the_same_and_records_its_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     compiler = torch.compile
 
@@ -61,13 +61,13 @@ def test_compiling_a_model_covers_its_parts_and_keeps_its_names(monkeypatch: pyt
     names = list(model.state_dict())
     assert compile_model(model) is model and list(model.state_dict()) == names
     assert compiled == [model.get_submodule(part) for part in PARTS]
-    assert all(type(module).forward is not nn.Module.forward for module in compiled), "each has a forward to compile"
+    assert all(type(module).forward is not nn.Module.forward for module in compiled), "each must have a forward"
     with pytest.raises(ConfigError, match="no part called 'heart'"):
         compile_model(model, parts=["heart"])
 
 
 @pytest.mark.slow
-def test_a_compiled_model_answers_as_before() -> None:
+def test_a_compiled_model_gives_the_same() -> None:
     from tests.model.detector_goldens import small_model
     from tests.model.weight_rule import fill, golden
 
