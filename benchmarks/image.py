@@ -3,8 +3,8 @@
     python benchmarks/image.py                                     # about ten minutes on two cores
     python benchmarks/image.py --image-size 336 --depth 4          # a smaller model, for a quick try
 
-Weights are random, since speed does not depend on them. Every configuration runs in its own process, so that peak memory
-can be measured. Each figure is the fastest of `--repeats` measurements.
+Weights are random, since speed does not depend on them. Every configuration runs in its own process, to measure peak
+memory. Each figure is the fastest of `--repeats` measurements.
 
 encode      one image of 1280x720 pixels, including preprocessing.
 ground      one phrase: text, boxes, scores, and full-size masks of ten instances.
@@ -149,7 +149,7 @@ def theirs(task: Task) -> Contender:
             out = model(vision_embeds=encoded, input_ids=ids, attention_mask=(ids != 0).long())
             scores = out.pred_logits[0].sigmoid() * out.presence_logits[0].sigmoid()
             masks = out.pred_masks[0][scores.topk(SURVIVORS).indices].unsqueeze(1)
-            masks = F.interpolate(masks.float().sigmoid(), PICTURE, mode="bilinear") > 0.5
+            masks = F.interpolate(masks.float().sigmoid(), IMAGE, mode="bilinear") > 0.5
             return len(masks.numpy())
 
     return Theirs()
