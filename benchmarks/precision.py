@@ -42,7 +42,7 @@ def outputs(model: Sam3ImageModel, dtype: torch.dtype) -> dict[str, Tensor]:
     ids[:, 6:] = 0
     index = torch.zeros(2, dtype=torch.long)
     start = time.perf_counter()
-    features = model.encode_image(pixels, **KEEP)
+    features = model.encode_image(pixels, keep_trunk=True)
     seconds = time.perf_counter() - start
     geometry = model.encode_geometry(None, features, index)
     grounding = model.fuse_and_decode(features, model.encode_text(ids), geometry, index)
@@ -57,9 +57,6 @@ def outputs(model: Sam3ImageModel, dtype: torch.dtype) -> dict[str, Tensor]:
         "seconds": torch.tensor([seconds]),
     }
     return {name: value.float() for name, value in found.items() if value is not None}
-
-
-KEEP = {"keep_trunk": True}
 
 
 def main() -> None:
