@@ -1,16 +1,16 @@
-"""Encode and ground times and peak memory of the image model at its released size, beside transformers' `Sam3Model`.
+"""Speed and peak memory of the image model at its released size, compared with transformers' `Sam3Model`.
 
     python benchmarks/image.py                                     # about ten minutes on two cores
-    python benchmarks/image.py --image-size 336 --depth 4          # a smaller model, to try it out
+    python benchmarks/image.py --image-size 336 --depth 4          # a smaller model, for a quick try
 
-Weights are random: speed does not depend on them. Every configuration runs in a process of its own, so that its peak
-memory is its own; the processes take turns, `--repeats` times each measurement, and the fastest counts.
+Weights are random, since speed does not depend on them. Every configuration runs in its own process, to measure peak
+memory. Each figure is the fastest of `--repeats` measurements.
 
-encode      one picture of 1280x720 pixels, preprocessing included.
-ground      one phrase on it: text, boxes, scores, and the masks of ten instances at full size.
-picture+5   a new picture and five phrases on it. Ours asks them in one pass; transformers has no such call, so it is
-            given the encoded picture five times, which is its quickest way.
-default     each library as it comes: ours in bfloat16 where the processor has it, transformers in float32.
+encode      one image of 1280x720 pixels, including preprocessing.
+ground      one phrase: text, boxes, scores, and full-size masks of ten instances.
+image+5     a new image and five phrases. Ours runs them in one batch; transformers, which has no such call, gets the
+            encoded image five times, its fastest way.
+default     each library with its defaults: ours in bfloat16 if the processor supports it, transformers in float32.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-PICTURE = (720, 1280)
+IMAGE = (720, 1280)
 SURVIVORS = 10
 PHRASES = ("player in white", "red ball", "goalkeeper", "referee", "corner flag")
 TARGETS = {"equal dtype": 1.3, "default": 5.0}
@@ -52,24 +52,24 @@ class Figures:
 
     encode: float
     ground: float
-    picture_and_five: float
+    image_and_five: float
     peak: float
 
 
 class Contender(Protocol):
-    """What is measured of a library."""
+    """The operations that are measured."""
 
-    def encode(self, picture: np.ndarray) -> Any:
-        """Encode a picture (H, W, 3) uint8."""
+    def encode(self, image: np.ndarray) -> Any:
+        """Encode an image (H, W, 3) uint8."""
         ...
 
     def ground(self, encoded: Any, phrases: list[str]) -> int:
-        """Answer the phrases with full-size masks; says how many."""
+        """Segment the phrases with full-size masks, and return the number of instances."""
         ...
 
 
 def ours(task: Task) -> Contender:
-    """Our predictor, as its users have it."""
+    """Our predictor, through its public interface."""
     import torch
 
     from sam3model.config import sam3
@@ -88,8 +88,8 @@ def ours(task: Task) -> Contender:
             self.predictor = Sam3ImagePredictor(model)
             self.threshold: float | None = None
 
-        def encode(self, picture: np.ndarray) -> EncodedImage:
-            return self.predictor.encode(picture)
+        def encode(self, image: np.ndarray) -> EncodedImage:
+            return self.predictor.encode(image)
 
         def ground(self, encoded: EncodedImage, phrases: list[str]) -> int:
             self.threshold = self.threshold or self.threshold_for(encoded)
@@ -97,7 +97,7 @@ def ours(task: Task) -> Contender:
 
         @torch.inference_mode()
         def threshold_for(self, encoded: EncodedImage) -> float:
-            """The score that about `SURVIVORS` instances of a phrase exceed."""
+            """A threshold that about `SURVIVORS` instances of a phrase exceed."""
             model, index = self.predictor.model, torch.zeros(len(PHRASES), dtype=torch.long)
             text = self.predictor._encode_phrases(PHRASES)
             geometry = model.encode_geometry(None, encoded.features, index)
@@ -109,12 +109,12 @@ def ours(task: Task) -> Contender:
 
 
 def theirs(task: Task) -> Contender:
-    """transformers' model; the best masks are brought to full size as its processor does."""
+    """transformers' model; the best masks are resized to full size as by its processor."""
     import torch
     import torch.nn.functional as F
     from transformers import Sam3Config
     from transformers.initialization import no_init_weights
-    from transformers.models.sam3.modeling_sam3 import Sam3Model  # imported so, it does not ask for torchvision
+    from transformers.models.sam3.modeling_sam3 import Sam3Model  # this import path does not require torchvision
 
     from sam3model.ops.resize import preprocess
     from sam3model.text.tokenizer import Tokenizer
@@ -136,8 +136,8 @@ def theirs(task: Task) -> Contender:
 
     class Theirs:
         @torch.inference_mode()
-        def encode(self, picture: np.ndarray) -> Any:
-            pixels = preprocess(picture, task.image_size).unsqueeze(0).to(model.dtype)
+        def encode(self, image: np.ndarray) -> Any:
+            pixels = preprocess(image, task.image_size).unsqueeze(0).to(model.dtype)
             return model.get_vision_features(pixel_values=pixels)
 
         def ground(self, encoded: Any, phrases: list[str]) -> int:
@@ -149,19 +149,19 @@ def theirs(task: Task) -> Contender:
             out = model(vision_embeds=encoded, input_ids=ids, attention_mask=(ids != 0).long())
             scores = out.pred_logits[0].sigmoid() * out.presence_logits[0].sigmoid()
             masks = out.pred_masks[0][scores.topk(SURVIVORS).indices].unsqueeze(1)
-            masks = F.interpolate(masks.float().sigmoid(), PICTURE, mode="bilinear") > 0.5
+            masks = F.interpolate(masks.float().sigmoid(), IMAGE, mode="bilinear") > 0.5
             return len(masks.numpy())
 
     return Theirs()
 
 
 def _global_blocks(depth: int) -> tuple[int, ...]:
-    """Every eighth block sees the whole picture, and so does the last one."""
+    """Every eighth block and the last one have global attention."""
     return tuple(sorted({*range(7, depth, 8), depth - 1}))
 
 
 def _randomise(model: Any) -> None:
-    """Small random matrices, scales of one, offsets of zero."""
+    """Small random matrices, norm weights of one, biases of zero."""
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             parameter.data.normal_(0, 0.02)
@@ -170,21 +170,21 @@ def _randomise(model: Any) -> None:
 
 
 def measure(task: Task) -> Figures:
-    """Run one configuration in this process."""
+    """Measure one configuration in this process."""
     import torch
 
     torch.set_num_threads(task.threads)
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[task.clock]
     contender = {"ours": ours, "transformers": theirs}[task.library](task)
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (*PICTURE, 3), dtype=np.uint8) for _ in range(task.repeats + 1)]
-    contender.ground(contender.encode(pictures[0]), ["warm up"])
+    images = [rng.integers(0, 256, (*IMAGE, 3), dtype=np.uint8) for _ in range(task.repeats + 1)]
+    contender.ground(contender.encode(images[0]), ["warm up"])
     encode, ground, five = [], [], []
-    for repeat, picture in enumerate(pictures[1:]):
-        seconds, encoded = _timed(clock, contender.encode, picture)
+    for repeat, image in enumerate(images[1:]):
+        seconds, encoded = _timed(clock, contender.encode, image)
         encode.append(seconds)
-        ground.append(_timed(clock, contender.ground, encoded, [f"picture {repeat}"])[0])
-        phrases = [f"{phrase} {repeat}" for phrase in PHRASES]  # new ones each time: ours remembers texts
+        ground.append(_timed(clock, contender.ground, encoded, [f"image {repeat}"])[0])
+        phrases = [f"{phrase} {repeat}" for phrase in PHRASES]  # new phrases each time, since ours caches them
         five.append(seconds + _timed(clock, contender.ground, encoded, phrases)[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
     return Figures(min(encode), min(ground), min(five), peak)
@@ -197,7 +197,7 @@ def _timed(clock: Callable[[], float], call: Callable[..., Any], *arguments: Any
 
 
 def measure_apart(task: Task) -> Figures:
-    """Run one configuration in a fresh process."""
+    """Measure one configuration in a new process."""
     command = [sys.executable, __file__, "--task", json.dumps(asdict(task))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -206,32 +206,32 @@ def measure_apart(task: Task) -> Figures:
 
 
 def report(results: dict[tuple[str, str], Figures], default: str) -> None:
-    """The table, and the ratios with their targets."""
-    print(f"\n{'':24}{'encode':>10}{'ground':>10}{'picture+5':>11}{'peak':>10}")
+    """Print the table, and the ratios with their targets."""
+    print(f"\n{'':24}{'encode':>10}{'ground':>10}{'image+5':>11}{'peak':>10}")
     for (library, dtype), f in results.items():
-        times = f"{f.encode:>9.2f}s{f.ground:>9.2f}s{f.picture_and_five:>10.2f}s"
+        times = f"{f.encode:>9.2f}s{f.ground:>9.2f}s{f.image_and_five:>10.2f}s"
         print(f"{library:<13}{dtype:<11}{times}{f.peak:>7.2f} GB")
-    print(f"\n{'transformers : ours':<24}{'encode':>10}{'ground':>10}{'picture+5':>11}   target")
+    print(f"\n{'transformers : ours':<24}{'encode':>10}{'ground':>10}{'image+5':>11}   target")
     rows = [(f"equal dtype, {dtype}", dtype, dtype, "equal dtype") for dtype in ("float32", "bfloat16")]
     for name, mine, other, target in [*rows, (f"default, {default}", default, "float32", "default")]:
         if ("ours", mine) not in results or ("transformers", other) not in results:
             continue
         a, b = results["ours", mine], results["transformers", other]
         ratios = f"{b.encode / a.encode:>9.2f}x{b.ground / a.ground:>9.2f}x"
-        print(f"{name:<24}{ratios}{b.picture_and_five / a.picture_and_five:>10.2f}x   >= {TARGETS[target]}x")
+        print(f"{name:<24}{ratios}{b.image_and_five / a.image_and_five:>10.2f}x   >= {TARGETS[target]}x")
     for dtype, most in PEAK_TARGETS.items():
         if ("ours", dtype) in results:
             print(f"peak of ours in {dtype}: {results['ours', dtype].peak:.2f} GB, target < {most} GB")
 
 
 def main() -> None:
-    """Measure what the arguments say, each in a process of its own, and print the table."""
+    """Measure the configurations that the arguments select, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image-size", type=int, default=1008, help="side of the model input, a multiple of 336")
     parser.add_argument("--depth", type=int, default=32, help="blocks of the vision trunk")
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes by itself")
+    parser.add_argument("--threads", type=int, default=0, help="0: torch's default")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: on a machine that is busy")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a busy machine")
     parser.add_argument("--libraries", nargs="+", choices=["ours", "transformers"], default=["ours", "transformers"])
     parser.add_argument("--dtypes", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")

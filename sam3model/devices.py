@@ -1,4 +1,4 @@
-"""Choosing where and in which precision to run."""
+"""Choice of device and precision."""
 
 import torch
 
@@ -8,10 +8,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The device called `name`; `auto` takes CUDA, then Apple's MPS, then the CPU.
+    """The device called `name`; `auto` is CUDA if available, else Apple's MPS, else the CPU.
 
     Raises:
-        InputError: no such device here.
+        InputError: the device is unknown or not available.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -20,7 +20,7 @@ def resolve_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(f"no device is called {name!r}: use auto, cpu, cuda, cuda:N or mps") from error
+        raise InputError(f"unknown device {name!r}: use auto, cpu, cuda, cuda:N or mps") from error
     here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not here.get(device.type, False):
         raise InputError(f"device {name!r} is not available on this machine: use --device auto")
@@ -30,20 +30,20 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The floating-point type called `name`; `auto` takes bfloat16 where the processor computes in it natively.
+    """The floating-point type called `name`; `auto` is bfloat16 if the device supports it in hardware, else float32.
 
     Raises:
-        InputError: no such type.
+        InputError: the type is unknown.
     """
     if name == "auto":
         return torch.bfloat16 if has_native_bfloat16(device) else torch.float32
     if name not in DTYPES:
-        raise InputError(f"no dtype is called {name!r}: use auto, {', '.join(DTYPES)}")
+        raise InputError(f"unknown dtype {name!r}: use auto, {', '.join(DTYPES)}")
     return DTYPES[name]
 
 
 def has_native_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 in hardware, so that it is faster than float32."""
+    """Whether the device multiplies bfloat16 in hardware, which makes it faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":

@@ -1,20 +1,20 @@
-"""The exceptions of this package; every one is a `Sam3Error`, with a one-line message that says what to do."""
+"""Exceptions of this package. All are `Sam3Error`s with a one-line message that says what to do."""
 
 
 class Sam3Error(Exception):
-    """Base of all errors raised on purpose by sam3model and sam3agent."""
+    """Base class of the errors that sam3model and sam3agent raise."""
 
 
 class ConfigError(Sam3Error):
-    """A configuration that cannot be built or validated."""
+    """An invalid configuration, or one that cannot be built."""
 
 
 class CheckpointError(Sam3Error):
-    """A weights file that is missing, damaged, gated, or does not fit the model."""
+    """A weights file that is missing, damaged or gated, or that does not fit the model."""
 
 
 class InputError(Sam3Error):
-    """A picture, prompt or other input from the user that cannot be used."""
+    """An image, prompt or other user input that cannot be used."""
 
 
 class OutputError(Sam3Error):
@@ -22,11 +22,11 @@ class OutputError(Sam3Error):
 
 
 class DataError(Sam3Error):
-    """A data set or annotation file that cannot be read as its format says."""
+    """A data set or annotation file that does not follow its format."""
 
 
 class TrainingError(Sam3Error):
-    """A training run that cannot start or go on."""
+    """A training run that cannot start or continue."""
 
 
 class MetricError(Sam3Error):

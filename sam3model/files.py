@@ -1,4 +1,4 @@
-"""Writing files so that no reader ever sees half of one."""
+"""Atomic writing: readers see the old file or the complete new one."""
 
 import contextlib
 import json
@@ -13,12 +13,12 @@ from sam3model.errors import OutputError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new empty file beside `path`, which takes its place on disk when the block ends well, and else goes away.
+    """A temporary file beside `path` that replaces it when the block succeeds, and is deleted when it fails.
 
-    The folder is made if absent. The file has the permissions that the umask gives, however the block writes it.
+    Missing folders are created. The permissions are those of a new file, however the block writes it.
 
     Raises:
-        OutputError: the folder cannot be made or written to, or the disk is full.
+        OutputError: the file cannot be written.
     """
     temporary = path.with_name(f".{path.name[:32]}.{secrets.token_hex(4)}")
     try:
@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # the latter is what torch.save raises on a full disk
+    except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError if the disk is full
         raise OutputError(f"cannot write {path}: {_reason(error)}") from error
     finally:
         with contextlib.suppress(OSError):
@@ -38,13 +38,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text at once; raises `OutputError`."""
+    """Write UTF-8 text atomically; raises `OutputError`."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
-    """Write JSON at once, on a single line without `indent`; raises `OutputError`."""
+    """Write JSON atomically, on one line unless `indent` is given; raises `OutputError`."""
     write_text(path, json.dumps(content, indent=indent) + "\n")
 
 

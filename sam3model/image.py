@@ -1,8 +1,8 @@
-"""The image predictor: encode a picture once, then ask with phrases, boxes and points, any number of times."""
+"""The image predictor: encode an image once, then prompt it any number of times with phrases, boxes and points."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import overload
@@ -23,31 +23,29 @@ from sam3model.instances import Instances, no_instances
 from sam3model.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from sam3model.ops.masks import masks_at_size
 from sam3model.ops.nms import distinct_masks
-from sam3model.ops.resize import preprocess
-from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, PromptTokens, TextTokens
+from sam3model.ops.resize import ImageLike, preprocess
+from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, TextTokens
 from sam3model.text.tokenizer import Tokenizer
 
 __all__ = ["EncodedImage", "Instances", "Sam3ImagePredictor"]
 
-Picture = Image.Image | np.ndarray | Tensor
-
-PHRASES_AT_ONCE = 8
+PHRASE_BATCH = 8
 CACHED_PHRASES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """Features of one picture and its size (width, height) in pixels."""
+    """Features of one image and its size (width, height) in pixels."""
 
     features: ImageFeatures
     size: tuple[int, int]
 
 
 class Sam3ImagePredictor:
-    """Segments pictures with a loaded model.
+    """Segments images with a loaded model.
 
-    Text is encoded once per phrase and remembered; the pixel decoder runs only for prompts with an instance above the
-    threshold, and full-size masks are made only for these instances. Threads may share one predictor.
+    Phrases are encoded once and cached. The pixel decoder runs only for prompts with an instance above the threshold,
+    and only these instances get full-size masks. Threads may share a predictor.
     """
 
     def __init__(self, model: Sam3ImageModel, *, report: LoadReport | None = None) -> None:
@@ -66,11 +64,11 @@ class Sam3ImagePredictor:
         dtype: str = "auto",
         compile_mode: CompileMode | None = None,
     ) -> "Sam3ImagePredictor":
-        """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, in the best precision it has.
+        """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, by default in its best precision.
 
         Raises:
-            CheckpointError: the weights cannot be found or do not fit.
-            InputError: no such device or dtype.
+            CheckpointError: the weights cannot be found or do not fit the model.
+            InputError: unknown device or dtype.
         """
         target = resolve_device(device)
         model, report = load_with_report(name_or_path, device=target, dtype=resolve_dtype(dtype, target))
@@ -80,61 +78,63 @@ class Sam3ImagePredictor:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """Device of the model."""
         return self.model.decoder.query_embed.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the model's weights; boxes and scores are float32 whatever it is."""
+        """Precision of the weights; boxes and scores are always float32."""
         return self.model.decoder.query_embed.weight.dtype
 
     @overload
-    def encode(self, image: Picture) -> EncodedImage: ...
+    def encode(self, image: ImageLike) -> EncodedImage: ...
 
     @overload
-    def encode(self, image: Sequence[Picture]) -> list[EncodedImage]: ...
+    def encode(self, image: Sequence[ImageLike]) -> list[EncodedImage]: ...
 
     @torch.inference_mode()
-    def encode(self, image: Picture | Sequence[Picture]) -> EncodedImage | list[EncodedImage]:
-        """Encode a picture, or a list of pictures in one batch.
+    def encode(self, image: ImageLike | Sequence[ImageLike]) -> EncodedImage | list[EncodedImage]:
+        """Encode an image, or a list of images in one batch.
 
         Args:
-            image: PIL picture, array (H, W), (H, W, 3 or 4) uint8, or tensor (3, H, W) uint8 or float in 0..1.
+            image: anything that `ops.resize.to_rgb` accepts: a PIL image, an array (H, W) or (H, W, C), or a tensor
+                (C, H, W), of bytes or floats in 0..1.
 
         Raises:
-            InputError: not a picture of one of these forms.
+            InputError: not an image of one of these forms.
         """
         several = isinstance(image, Sequence)
-        pictures = image if several else [image]
-        if not pictures:
+        images = image if several else [image]
+        if not images:
             return []
         side = self.model.config.vit.image_size
-        pixels = torch.stack([preprocess(picture, side) for picture in pictures])
+        pixels = torch.stack([preprocess(one, side) for one in images])
         features = self.model.prepare_masks(self.model.encode_image(pixels.to(self.device, self.dtype)))
-        encoded = [EncodedImage(_row(features, i), _size(picture)) for i, picture in enumerate(pictures)]
+        encoded = [EncodedImage(_row(features, i), _size(one)) for i, one in enumerate(images)]
         return encoded if several else encoded[0]
 
     def predict(
-        self, encoded: EncodedImage, phrases: Sequence[str], *, threshold: float = 0.5, batch: int = PHRASES_AT_ONCE
+        self, encoded: EncodedImage, phrases: Sequence[str], *, threshold: float = 0.5, batch: int = PHRASE_BATCH
     ) -> list[Instances]:
         """Every instance of each noun phrase, one `Instances` per phrase, in query order.
 
         Args:
-            encoded: the picture.
-            phrases: short noun phrases; asked `batch` at a time in one pass.
-            threshold: instances scoring above it are kept (0..1, strict).
+            encoded: the image.
+            phrases: short noun phrases, e.g. "red ball".
+            threshold: minimum score (exclusive), in 0..1.
+            batch: number of phrases per forward pass.
 
         Raises:
-            InputError: an empty phrase, a bare string instead of a list, a threshold outside 0..1, or no batch.
+            InputError: an empty phrase, a string instead of a list, a threshold outside 0..1, or a batch below 1.
         """
         if isinstance(phrases, str):
             raise InputError("phrases must be a list of phrases, not one string")
         _check_threshold(threshold)
         if batch < 1:
-            raise InputError(f"a batch of {batch} phrases cannot be asked: take at least one")
+            raise InputError(f"batch is {batch}: it must be at least 1")
         found = []
         for start in range(0, len(phrases), batch):
-            found += self._ask(encoded, phrases[start : start + batch], None, threshold)
+            found += self._predict(encoded, phrases[start : start + batch], None, threshold)
         return found
 
     def predict_prompt(
@@ -148,41 +148,39 @@ class Sam3ImagePredictor:
         point_labels: ArrayLike | None = None,
         threshold: float = 0.5,
     ) -> Instances:
-        """Every instance of what a phrase, exemplar boxes and points show together.
+        """Every instance of the concept that a phrase, exemplar boxes and points describe together.
 
         Args:
-            encoded: the picture.
-            phrase: a noun phrase; without one the boxes and points speak alone.
-            boxes: (n, 4) xyxy pixels; box_labels (n,) 1 "like this" (default), 0 "not like this".
-            points: (m, 2) xy pixels; point_labels likewise.
-            threshold: instances scoring above it are kept.
+            encoded: the image.
+            phrase: a noun phrase; None for boxes and points alone.
+            boxes: (n, 4) exemplar boxes, xyxy in pixels.
+            box_labels: (n,) 1 for positive exemplars (default), 0 for negative ones.
+            points: (m, 2) points, xy in pixels.
+            point_labels: (m,) as `box_labels`.
+            threshold: minimum score (exclusive), in 0..1.
 
         Raises:
-            InputError: nothing was asked, or shapes, labels, boxes or threshold do not fit.
+            InputError: an empty prompt, or invalid shapes, labels, boxes or threshold.
         """
         _check_threshold(threshold)
         box_array, box_signs = _elements(boxes, box_labels, 4, "box")
         point_array, point_signs = _elements(points, point_labels, 2, "point")
         if phrase is None and not len(box_array) and not len(point_array):
-            raise InputError("nothing to look for: give a phrase, a box or a point")
+            raise InputError("the prompt is empty: give a phrase, a box or a point")
         if len(point_array) and self.report is not None and self.report.absent:
-            raise InputError("these weights carry no point projections: use the official sam3.pt for point prompts")
+            raise InputError("these weights have no point projections: use the official sam3.pt for point prompts")
         _check_boxes(box_array, encoded.size)
         prompt = _geometry(box_array, box_signs, point_array, point_signs, encoded.size, self.device)
-        (found,) = self._ask(encoded, [VISUAL if phrase is None else phrase], prompt, threshold)
-        return found if phrase is not None else Instances(found.masks, found.boxes, found.scores)
+        (found,) = self._predict(encoded, [VISUAL if phrase is None else phrase], prompt, threshold)
+        return replace(found, phrase=phrase)
 
     @torch.inference_mode()
-    def _ask(
+    def _predict(
         self, encoded: EncodedImage, phrases: Sequence[str], prompt: GeometryPrompt | None, threshold: float
     ) -> list[Instances]:
         text = self._encode_phrases(phrases)
         index = torch.zeros(len(phrases), dtype=torch.long, device=self.device)
         geometry = self.model.encode_geometry(prompt, encoded.features, index)
-        if prompt is None and geometry.tokens.shape[0] != len(phrases):
-            geometry = PromptTokens(
-                geometry.tokens.expand(len(phrases), -1, -1), geometry.mask.expand(len(phrases), -1)
-            )
         grounding = self.model.fuse_and_decode(encoded.features, text, geometry, index)
         return self._instances(encoded, phrases, grounding, index, threshold)
 
@@ -206,7 +204,7 @@ class Sam3ImagePredictor:
         ]
 
     def _distinct(self, logits: Tensor, scores: Tensor, select: Tensor) -> Tensor:
-        """Which of the K selected instances stay, (K,) bool on the CPU: all, unless the configuration sets `nms`."""
+        """Which of the K selected instances to keep, (K,) bool on the CPU: all, unless the configuration sets `nms`."""
         kept = torch.ones(len(select), dtype=torch.bool)
         limit = self.model.config.nms
         if limit is not None:
@@ -216,9 +214,9 @@ class Sam3ImagePredictor:
         return kept
 
     def _encode_phrases(self, phrases: Sequence[str]) -> TextTokens:
-        """Text tokens of the phrases, each encoded once and remembered (the last `CACHED_PHRASES`)."""
+        """Text tokens of the phrases, from a cache of the last `CACHED_PHRASES`."""
         if any(not phrase.strip() for phrase in phrases):
-            raise InputError("a phrase is empty: give a short noun phrase such as 'red ball'")
+            raise InputError("a phrase is empty: give a short noun phrase, e.g. 'red ball'")
         with self._texts_lock:
             new = list(dict.fromkeys(phrase for phrase in phrases if phrase not in self._texts))
             if new:
@@ -242,17 +240,17 @@ def _row(features: ImageFeatures, index: int) -> ImageFeatures:
     return ImageFeatures(pick(features.levels), features.positions, trunk, laterals)
 
 
-def _size(picture: Picture) -> tuple[int, int]:
+def _size(image: ImageLike) -> tuple[int, int]:
     """Width and height: arrays are (H, W, channels), tensors (channels, H, W)."""
-    if isinstance(picture, Image.Image):
-        return picture.size
-    height, width = picture.shape[:2] if isinstance(picture, np.ndarray) else picture.shape[-2:]
+    if isinstance(image, Image.Image):
+        return image.size
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.shape[-2:]
     return int(width), int(height)
 
 
 def _check_threshold(threshold: float) -> None:
     if not 0 <= threshold <= 1:
-        raise InputError(f"the threshold is {threshold}: it must lie between 0 and 1")
+        raise InputError(f"the threshold is {threshold}: it must be between 0 and 1")
 
 
 def _elements(
@@ -265,19 +263,19 @@ def _elements(
     except (TypeError, ValueError) as error:
         raise InputError(f"each {what} needs {width} numbers, in pixels") from error
     if signs.shape != (len(array),) or not np.isin(signs, (0, 1)).all():
-        raise InputError(f"each {what} needs one label, 1 for 'like this' or 0 for 'not like this'")
+        raise InputError(f"each {what} needs one label, 1 (positive) or 0 (negative)")
     if not np.isfinite(array).all():
-        raise InputError(f"a {what} has a coordinate that is not a number")
+        raise InputError(f"a {what} has a coordinate that is not finite")
     return array, signs.astype(np.int64)
 
 
 def _check_boxes(boxes: np.ndarray, size: tuple[int, int]) -> None:
-    """Boxes may leave the picture, by its own size at most: pooling samples every cell that a box covers."""
+    """Boxes may reach outside the image, but not far: pooling samples every cell that a box covers."""
     if np.any(boxes[:, 2:] <= boxes[:, :2]):
         raise InputError("a box must be x0,y0,x1,y1 with x1 > x0 and y1 > y0")
     sides = np.array(size * 2, dtype=np.float32)
     if np.any((boxes < -sides) | (boxes > 2 * sides)):
-        raise InputError(f"a box lies far outside the picture of {size[0]}x{size[1]} pixels")
+        raise InputError(f"a box is far outside the image of {size[0]}x{size[1]} pixels")
 
 
 def _geometry(
@@ -288,7 +286,7 @@ def _geometry(
     size: tuple[int, int],
     device: torch.device,
 ) -> GeometryPrompt:
-    """Pixels to a normalised prompt of one row."""
+    """One normalised prompt from pixel coordinates."""
     scale = torch.tensor(size, dtype=torch.float32)
     prompt = GeometryPrompt(
         boxes=xyxy_to_cxcywh(torch.from_numpy(boxes) / scale.repeat(2)).unsqueeze(0),

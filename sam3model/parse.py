@@ -1,4 +1,4 @@
-"""Plain mappings to frozen dataclasses: types checked, unknown keys refused with the nearest right name."""
+"""Build frozen dataclasses from plain mappings: types are checked, unknown keys refused with a suggestion."""
 
 import json
 import types
@@ -17,16 +17,16 @@ _NAMED = 24
 
 
 def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """Make the dataclass `cls` (and those inside it) from a mapping as YAML or JSON gives it.
+    """Build the dataclass `cls`, with those nested in it, from a mapping read from YAML or JSON.
 
-    `where` is what messages call the mapping. An integer is taken for a float; nothing else is converted.
+    `where` names the mapping in messages. Integers are accepted as floats; nothing else is converted.
 
     Raises:
-        ConfigError: a key that no field has (the nearest right name is proposed), a value of the wrong type, or a value
-            that the dataclass itself refuses.
+        ConfigError: an unknown key (with the closest known one), a value of the wrong type, or one that the dataclass
+            refuses.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where or cls.__name__} must be a table of values, not {values!r}")
+        raise ConfigError(f"{where or cls.__name__} must be a mapping, not {values!r}")
     refuse_unknown(cls, values, where)
     try:
         return TypeAdapter(cls).validate_json(json.dumps(dict(values)), strict=True)  # as JSON: lists become tuples
@@ -37,7 +37,7 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 
 def refuse_unknown(cls: type, values: Any, where: str = "") -> None:
-    """Raise ConfigError for the first key of `values`, at any depth, that the dataclass tree `cls` does not have."""
+    """Raise `ConfigError` for the first key of `values`, at any depth, that is not a field of `cls`."""
     if not isinstance(values, Mapping):
         return
     hints = get_type_hints(cls)
@@ -54,7 +54,7 @@ def refuse_unknown(cls: type, values: Any, where: str = "") -> None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or the known names, the first ones of many, when none is near."""
+    """A hint for messages: `; did you mean 'x'?`, or the (first) known names if none is close."""
     known = list(known)
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     shown = ", ".join(known[:_NAMED]) + (", …" if len(known) > _NAMED else "")
@@ -62,7 +62,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it, mapping by mapping."""
+    """A copy of `base` updated with `changes`, recursively for nested mappings."""
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
@@ -71,7 +71,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _dataclass_in(hint: Any) -> tuple[type | None, bool]:
-    """The dataclass that a type hint holds, and whether it holds a sequence of them."""
+    """The dataclass in a type hint, and whether the hint is a sequence of it."""
     if isinstance(hint, type) and is_dataclass(hint):
         return hint, False
     many = get_origin(hint) in (tuple, list)

@@ -1,4 +1,4 @@
-"""Files that travel with the package: in a wheel under `sam3model/_assets`, in a checkout under `assets`."""
+"""Files shipped with the package: in `sam3model/_assets` of a wheel, in `assets` of a checkout."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 
 
 def asset(name: str) -> Path:
-    """Path of a shipped file, such as `asset(VOCABULARY)`.
+    """Path of a shipped file, e.g. `asset(VOCABULARY)`.
 
     Raises:
-        Sam3Error: the file is in neither place.
+        Sam3Error: the file is missing.
     """
     for folder in (_PACKAGED, _CHECKOUT):
         if (folder / name).is_file():
             return folder / name
-    raise Sam3Error(f"the shipped file {name!r} is missing: reinstall sam3agent, or run from a complete checkout")
+    raise Sam3Error(f"{name!r} is missing from the installation: reinstall sam3agent, or use a complete checkout")

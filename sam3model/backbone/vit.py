@@ -1,7 +1,7 @@
 """Vision trunk: a plain ViT with window and global attention (SAM 3, arXiv 2511.16719, appendix; official name `ViT`).
 
-Tokens are put in window order once, before the first block: a window block then sees contiguous groups, a global block
-the whole sequence with its rotary table in the same order, and nothing is copied between blocks.
+Tokens are sorted into window order once, before the first block. Window blocks then work on contiguous groups, global
+blocks on the whole sequence with a rotary table in the same order, and no block copies its input.
 """
 
 import torch
@@ -12,12 +12,13 @@ from sam3model.config import ViTConfig
 from sam3model.errors import InputError
 from sam3model.layers.drop_path import DropPath
 from sam3model.layers.linear import Linear
-from sam3model.ops.attention import attend
+from sam3model.layers.norm import LayerNorm
+from sam3model.ops.attend import attend
 from sam3model.ops.rope import rotary_table, rotate
 
 
 class PatchEmbed(nn.Module):
-    """Non-overlapping patches to tokens."""
+    """Embed non-overlapping patches."""
 
     def __init__(self, patch_size: int, width: int) -> None:
         super().__init__()
@@ -29,7 +30,7 @@ class PatchEmbed(nn.Module):
 
 
 class Attention(nn.Module):
-    """Rotary self-attention inside groups of consecutive tokens."""
+    """Rotary self-attention within groups of consecutive tokens."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers with an exact GELU between them."""
+    """Two linear layers with an exact GELU in between."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -66,29 +67,31 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block; attention is global or inside windows."""
+    """Pre-norm transformer block with global or windowed attention."""
 
     def __init__(self, config: ViTConfig, index: int) -> None:
         super().__init__()
         self.config = config
         self.is_global = index in config.global_blocks
-        self.norm1 = nn.LayerNorm(config.width, config.layer_norm_eps)
+        self.norm1 = LayerNorm(config.width, config.layer_norm_eps)
         self.attn = Attention(config.width, config.heads)
-        self.norm2 = nn.LayerNorm(config.width, config.layer_norm_eps)
+        self.norm2 = LayerNorm(config.width, config.layer_norm_eps)
         self.mlp = Mlp(config.width, round(config.width * config.mlp_ratio))
         self.drop_path = DropPath(config.drop_path * index / max(1, config.depth - 1))
 
     def forward(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Tokens in window order (B, N, C) -> (B, N, C)."""
-        x = x + self.drop_path(self.attn(self.norm1(x), grid, self.config, self.is_global))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        dtype = self.norm1.weight.dtype
+        x = x + self.drop_path(self.attn(self.norm1(x).to(dtype), grid, self.config, self.is_global))
+        return x + self.drop_path(self.mlp(self.norm2(x).to(dtype)))
 
 
 class ViT(nn.Module):
-    """The trunk. Any picture whose token grid is a multiple of the window fits.
+    """The trunk, for images whose token grid is a multiple of the window.
 
-    `checkpointing` recomputes each block in the backward pass: less memory, more time. The position table keeps the
-    class row of the pretrained encoder (first row, unused), as in the release.
+    The residual stream and the norms are float32 in any precision of the weights (see docs/precision.md).
+    `checkpointing` recomputes each block in the backward pass to save memory. The first row of the position table, for
+    the class token of the pretrained encoder, is unused, as in the release.
     """
 
     def __init__(self, config: ViTConfig) -> None:
@@ -97,7 +100,7 @@ class ViT(nn.Module):
         self.checkpointing = False
         self.patch_embed = PatchEmbed(config.patch_size, config.width)
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.pretrain_grid**2, config.width))
-        self.ln_pre = nn.LayerNorm(config.width, config.layer_norm_eps)
+        self.ln_pre = LayerNorm(config.width, config.layer_norm_eps)
         self.blocks = nn.ModuleList(Block(config, index) for index in range(config.depth))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.apply(_initialise)
@@ -109,7 +112,7 @@ class ViT(nn.Module):
             InputError: the token grid is not a multiple of the window.
         """
         grid = self._grid(pixels)
-        x = self.patch_embed(pixels)  # (B, H, W, C)
+        x = self.patch_embed(pixels).float()  # (B, H, W, C)
         x = x + self._positions(grid)
         x = self.ln_pre(_to_windows(x, self.config.window))  # (B, H*W, C)
         for block in self.blocks:
@@ -117,17 +120,18 @@ class ViT(nn.Module):
                 x = checkpoint(block, x, grid, use_reentrant=False)
             else:
                 x = block(x, grid)
-        return _from_windows(x, grid, self.config.window).permute(0, 3, 1, 2)  # (B, C, H, W), channels last in memory
+        x = _from_windows(x.to(self.pos_embed.dtype), grid, self.config.window)
+        return x.permute(0, 3, 1, 2)  # (B, C, H, W), channels last in memory
 
     def _grid(self, pixels: Tensor) -> tuple[int, int]:
         height, width = pixels.shape[-2:]
         step = self.config.patch_size * self.config.window
         if height % step or width % step:
-            raise InputError(f"the model input is {width}x{height} pixels; both sides must be multiples of {step}")
+            raise InputError(f"the model input is {width}x{height} pixels, but both sides must be multiples of {step}")
         return height // self.config.patch_size, width // self.config.patch_size
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
-        """The pretrained position grid, repeated and cropped (not interpolated) to the token grid: (1, H, W, C)."""
+        """The position table tiled and cropped (not interpolated) to the token grid: (1, H, W, C)."""
         side = self.config.pretrain_grid
         table = self.pos_embed[:, 1:].unflatten(1, (side, side))
         repeats = [-(-size // side) for size in grid]
@@ -135,7 +139,7 @@ class ViT(nn.Module):
 
 
 def _to_windows(x: Tensor, window: int) -> Tensor:
-    """(B, H, W, C) row-major -> (B, H*W, C), window after window."""
+    """(B, H, W, C) -> (B, H*W, C) in window order."""
     x = x.unflatten(2, (-1, window)).unflatten(1, (-1, window))  # (B, H/w, w, W/w, w, C)
     return x.transpose(2, 3).flatten(1, 4)
 

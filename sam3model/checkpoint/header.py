@@ -1,7 +1,7 @@
 """The configuration in the header of files that we wrote, with the version of their format.
 
-Version 0 (no version in the header) holds the detector alone: its configuration is flat and its tensors have no prefix.
-Version 1 has one table per part, and the name of the part in front of its tensors.
+Version 0, without a version in the header, has a flat configuration of the detector and tensor names without prefix.
+Version 1 has one table per part, and tensor names that begin with the name of the part.
 """
 
 import json
@@ -15,7 +15,7 @@ from sam3model.errors import CheckpointError, ConfigError
 
 FORMAT_VERSION = 1
 HEADER_FIELDS = ("config", "format", "format_version")
-"""The fields of a header that describe the file itself; all others come from the caller."""
+"""Header fields that describe the file itself; others come from callers, e.g. a training record."""
 
 
 def header(config: Sam3Config) -> dict[str, str]:
@@ -38,10 +38,10 @@ def version_of(file: TensorFile) -> int:
 
 
 def stated_config(file: TensorFile, parts: Collection[str] | None) -> tuple[Sam3Config, tuple[str, ...]]:
-    """The configuration of a file that we wrote, and the parts of it that were not asked for.
+    """The configuration of a file that we wrote, and the parts of the file that are left out.
 
     Raises:
-        CheckpointError: no configuration, an invalid one, or a part that cannot be built and was not left out.
+        CheckpointError: the configuration is missing, invalid, or has a part that cannot be built and is not left out.
     """
     if "config" not in file.metadata:
         raise CheckpointError(f"{file.location} has no configuration in its header: export it again with sam3agent")
@@ -59,7 +59,7 @@ def stated_config(file: TensorFile, parts: Collection[str] | None) -> tuple[Sam3
 
 
 def _from_version_0(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Version 0 had two neck heads at most, with one number of dropped levels."""
+    """In version 0 the neck had one or two heads with the same number of dropped levels."""
     values = dict(values)
     neck = values.get("neck")
     if isinstance(neck, Mapping):

@@ -1,4 +1,4 @@
-"""From a name to a local file: the shipped weights, a path, or a repository on the Hugging Face hub."""
+"""Find weights by name: the shipped ones, a path, or a repository on the Hugging Face hub."""
 
 import logging
 import re
@@ -9,34 +9,31 @@ from sam3model.resources import TINY_WEIGHTS, asset
 
 TINY = "tiny"
 OFFICIAL_FILE = "sam3.pt"
-_REPOSITORY = re.compile(r"(?!.*(?:--|\.\.))\b[\w.-]+\b/\b[\w.-]{1,96}\b(?<!\.git)")  # as the hub has it
+_REPOSITORY = re.compile(r"(?!.*(?:--|\.\.))\b[\w.-]+\b/\b[\w.-]{1,96}\b(?<!\.git)")  # the hub's own rule
 _LOGGER = logging.getLogger(__name__)
 
 
 def find_weights(name_or_path: str | Path, *, download: bool = True) -> Path:
-    """Local file or folder for `tiny`, a path, or a hub repository such as `facebook/sam3` (downloaded once, then
-    cached).
+    """Local file or folder of `tiny`, a path, or a hub repository such as `facebook/sam3` (downloaded once).
 
-    download: False looks for a repository in the local cache alone; nothing is asked of the hub.
+    download: if False, only look in the local cache, without any request to the hub.
 
     Raises:
-        CheckpointError: nothing of that name, or the hub refuses, cannot be reached, or the repository is gated.
+        CheckpointError: the weights do not exist, are gated, or cannot be downloaded.
     """
     if str(name_or_path) == TINY:
         return asset(TINY_WEIGHTS)
     path = Path(name_or_path).expanduser()
     if path.exists():
         return path
-    is_file_name = path.suffix[1:2].isalpha()  # a version, as in sam3.1, is no suffix
+    is_file_name = path.suffix[1:2].isalpha()  # the version in sam3.1 is not a suffix
     if is_file_name or not _REPOSITORY.fullmatch(str(name_or_path)):
-        raise CheckpointError(
-            f"no weights at {name_or_path}: give 'tiny', a hub name such as facebook/sam3, or the path of a file"
-        )
+        raise CheckpointError(f"no weights at {name_or_path}: give 'tiny', a hub name such as facebook/sam3, or a path")
     return _download(str(name_or_path)) if download else _cached(str(name_or_path))
 
 
 def _cached(repository: str) -> Path:
-    """A repository in the local cache, in the same order as `_download`."""
+    """A repository in the local cache; looks for the same files as `_download`."""
     from huggingface_hub import try_to_load_from_cache
 
     names = (OFFICIAL_FILE, "config.json", "model.safetensors")
@@ -46,8 +43,8 @@ def _cached(repository: str) -> Path:
     if isinstance(config, str) and isinstance(model, str):
         return Path(config).parent
     raise CheckpointError(
-        f"{repository} is not in the local cache: its first use downloads it, gigabytes for the released model; "
-        f"if it is gated, accept its licence at https://huggingface.co/{repository} and `hf auth login` before"
+        f"{repository} is not in the local cache: its first use downloads it (gigabytes for the released model); "
+        f"if it is gated, first accept its licence at https://huggingface.co/{repository} and run `hf auth login`"
     )
 
 
@@ -62,7 +59,7 @@ def _download(repository: str) -> Path:
         RepositoryNotFoundError,
     )
 
-    _LOGGER.info("fetching %s from the hub (cached after the first time)", repository)
+    _LOGGER.info("downloading %s from the hub (once, then cached)", repository)
     try:
         try:
             return Path(hf_hub_download(repository, OFFICIAL_FILE))
@@ -74,18 +71,18 @@ def _download(repository: str) -> Path:
             return config.parent
     except GatedRepoError as error:
         raise CheckpointError(
-            f"{repository} is gated: accept its licence at https://huggingface.co/{repository}, then `hf auth login`"
+            f"{repository} is gated: accept its licence at https://huggingface.co/{repository} and run `hf auth login`"
         ) from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(
-            f"the hub has no {repository}, or it is private: check the name, and `hf auth login` if it is private"
+            f"{repository} does not exist or is private: check the name, or run `hf auth login` if it is private"
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise CheckpointError(
-            f"{repository} is not in the local cache and the hub is out of reach: connect once, or give a local path"
+            f"{repository} is not in the local cache and the hub cannot be reached: go online, or give a local path"
         ) from error
     except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
-            f"cannot fetch {repository} from the hub ({reason}): give a local path to --weights"
+            f"cannot download {repository} from the hub ({reason}): give a local path instead"
         ) from error

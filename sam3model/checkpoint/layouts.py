@@ -1,4 +1,4 @@
-"""Recognise the layout of a weights file, the configuration it needs, and the tensors it may have besides."""
+"""Recognise the layout of a weights file, its configuration, and the tensors that are not used."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from sam3model.checkpoint.header import stated_config, version_of
 from sam3model.checkpoint.name_tables import (
-    NECK_HEADS,
-    NECK_HEADS_31,
+    OFFICIAL_HEADS,
+    OFFICIAL_HEADS_31,
     OFFICIAL_NECK,
     Entry,
     official_entries,
@@ -17,7 +17,7 @@ from sam3model.checkpoint.name_tables import (
 )
 from sam3model.checkpoint.tensor_files import TensorFile
 from sam3model.checkpoint.transformers_config import read_transformers_config
-from sam3model.config import PARTS, NeckHeadConfig, Sam3Config, require_parts, sam3, sam3_1
+from sam3model.config import PARTS, Sam3Config, require_parts, sam3, sam3_1
 from sam3model.errors import CheckpointError, ConfigError
 
 
@@ -34,15 +34,15 @@ NATIVE_ANCHOR = "vision.trunk.pos_embed"
 OFFICIAL_ANCHOR = "backbone.vision_backbone.trunk.pos_embed"
 TRANSFORMERS_ANCHOR = "vision_encoder.backbone.embeddings.position_embeddings"
 TRANSFORMERS_NECK_HEADS = {"interactive": "tracker_neck."}
-"""In the file of transformers' video model the tracker's neck stands beside the detector, not in it."""
+"""These names never have a prefix: transformers' video model has the tracker's neck outside the detector."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """What is known of a file before its tensors are read.
+    """What is known about a file before its tensors are read.
 
-    prefix: what precedes the names of the detector's tensors in the file. config: the configuration that it needs.
-    unused: prefixes of tensors that belong to parts or neck heads that are not built.
+    prefix: prefix of the detector's tensors in the file. config: configuration of the model to build.
+    unused: prefixes of tensors of parts and neck heads that are not built.
     old_names: whether the neck has the names of format version 0.
     """
 
@@ -54,7 +54,7 @@ class Recognised:
 
 
 def recognise(file: TensorFile, config: Sam3Config | None = None, parts: Collection[str] | None = None) -> Recognised:
-    """Find out which layout `file` has; `config` replaces the configuration stated or assumed.
+    """Find out which layout `file` has; `config` replaces the configuration that it states.
 
     parts: as for `load`.
 
@@ -85,8 +85,8 @@ def _native(file: TensorFile, prefix: str, config: Sam3Config | None, parts: Col
     if config is None:
         config, others = stated_config(file, parts)
         unused = tuple(f"{part}." for part in others)
-    old_names = any(name.startswith(f"{prefix}vision.neck.{NECK_HEADS['detection']}.") for name in file)
-    heads = NECK_HEADS if old_names else {head: head for head in NECK_HEADS_31}
+    old_names = any(name.startswith(f"{prefix}vision.neck.{OFFICIAL_HEADS['detection']}.") for name in file)
+    heads = OFFICIAL_HEADS if old_names else {head: head for head in OFFICIAL_HEADS_31}
     paths = {head: f"{prefix}vision.neck.{name}." for head, name in heads.items()}
     return Recognised(Layout.NATIVE, prefix, config, (*unused, *_left_out(config, paths)), old_names)
 
@@ -94,7 +94,10 @@ def _native(file: TensorFile, prefix: str, config: Sam3Config | None, parts: Col
 def _official(file: TensorFile, prefix: str, config: Sam3Config | None) -> Recognised:
     names = set(file)
     is_31 = any(name.startswith(f"{prefix}{OFFICIAL_NECK}propagation_convs.") for name in names)
-    paths = {head: f"{prefix}{OFFICIAL_NECK}{name}." for head, name in (NECK_HEADS_31 if is_31 else NECK_HEADS).items()}
+    paths = {
+        head: f"{prefix}{OFFICIAL_NECK}{name}."
+        for head, name in (OFFICIAL_HEADS_31 if is_31 else OFFICIAL_HEADS).items()
+    }
     if config is None:
         released = sam3_1() if is_31 else sam3()
         stated = stated_config(file, PARTS)[0] if "config" in file.metadata else released
@@ -130,7 +133,7 @@ def _heads_in(names: Iterable[str], paths: dict[str, str]) -> dict[str, bool]:
 def _with_heads(config: Sam3Config, present: dict[str, bool]) -> Sam3Config:
     """The configuration with exactly the neck heads that a file has."""
     neck = config.detector.neck
-    heads = {head: getattr(neck, head) or NeckHeadConfig() if found else None for head, found in present.items()}
+    heads = {head: getattr(neck, head) or neck.detection if found else None for head, found in present.items()}
     return replace(config, detector=replace(config.detector, neck=replace(neck, **heads)))
 
 
@@ -139,7 +142,7 @@ def _left_out(config: Sam3Config, paths: dict[str, str]) -> tuple[str, ...]:
 
 
 def _transformers_config(file: TensorFile) -> Sam3Config:
-    """Our own header, which can say more, or transformers' `config.json` beside the file, or the released sizes."""
+    """The configuration in our own header if there is one, else in `config.json`, else the released one."""
     if "config" in file.metadata:
         return stated_config(file, PARTS)[0]
     folder = file.location if file.location.is_dir() else file.location.parent

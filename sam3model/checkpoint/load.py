@@ -26,7 +26,7 @@ class LoadReport:
 
     loaded: number of native tensors filled. unused: number of tensors of parts that were not built (the tracker).
     recomputed: number of tables that every model computes itself.
-    absent: native tensors that transformers' layout cannot hold, set to zero (`points_*` projections).
+    absent: native tensors that transformers' layout has no place for, set to zero (`points_*` projections).
     """
 
     source: str
@@ -76,8 +76,8 @@ def load_with_report(
         device: where the tensors go, one at a time.
         dtype: floating-point type of the weights; None keeps the file's, or the widest one if it has several.
         config: configuration to use instead of the one in the file (or, for an official file, the released one).
-        parts: parts to load, others are left out; None loads all that the file holds. Other people's files also hold
-            parts that cannot be built yet: these are left out too.
+        parts: parts to load; others are left out. None loads every part, and leaves out those of official and
+            transformers files that cannot be built yet.
 
     Raises:
         CheckpointError: a missing, unexpected, misshapen or non-finite tensor (it is named), or an unreadable file.
@@ -117,10 +117,10 @@ def read_config(name_or_path: str | Path) -> Sam3Config:
 
 def _account(file: TensorFile, recognised: Recognised, entries: list[Entry]) -> tuple[int, int]:
     """Numbers of unused and of recomputed tensors; raises if others are missing or unexpected."""
-    asked = {name for entry in entries for name in entry.foreign}
-    optional = {name for name in asked if EXTRA_PREFIX + "geometry.points_" in name}
-    missing = sorted(asked - optional - set(file))
-    left = set(file) - asked
+    expected = {name for entry in entries for name in entry.foreign}
+    optional = {name for name in expected if EXTRA_PREFIX + "geometry.points_" in name}
+    missing = sorted(expected - optional - set(file))
+    left = set(file) - expected
     unused = {name for name in left if name.startswith(recognised.unused)}
     recomputed = {name for name in left - unused if is_recomputed(name)}
     class_rows = {_class_row(entry) for entry in entries if entry.transform == "drop_first_row"}

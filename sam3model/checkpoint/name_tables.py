@@ -41,14 +41,14 @@ OFFICIAL_PREFIXES = (
     ("segmentation.", "segmentation_head."),
 )
 OFFICIAL_NECK = "backbone.vision_backbone."
-NECK_HEADS = {"detection": "convs", "interactive": "sam2_convs"}
-NECK_HEADS_31 = {"detection": "convs", "interactive": "interactive_convs", "propagation": "propagation_convs"}
+OFFICIAL_HEADS = {"detection": "convs", "interactive": "sam2_convs"}
+OFFICIAL_HEADS_31 = {"detection": "convs", "interactive": "interactive_convs", "propagation": "propagation_convs"}
 """Official names of the neck heads in SAM 3 and in SAM 3.1."""
 
 
 def official_prefixes(native: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Native and official prefixes for a detector with these tensors: SAM 3.1 names its neck heads differently."""
-    heads = NECK_HEADS_31 if any(name.startswith("vision.neck.propagation.") for name in native) else NECK_HEADS
+    heads = OFFICIAL_HEADS_31 if any(name.startswith("vision.neck.propagation.") for name in native) else OFFICIAL_HEADS
     neck = ((f"vision.neck.{ours}.", f"{OFFICIAL_NECK}{theirs}.") for ours, theirs in heads.items())
     return (*OFFICIAL_PREFIXES, *neck)
 
@@ -62,7 +62,7 @@ def official_entries(native: Iterable[str]) -> list[Entry]:
 
 def version_0_entries(native: Iterable[str]) -> list[Entry]:
     """Entries of the detector's tensors in our files without a format version, which have the official neck names."""
-    neck = tuple((f"vision.neck.{ours}.", f"vision.neck.{theirs}.") for ours, theirs in NECK_HEADS.items())
+    neck = tuple((f"vision.neck.{ours}.", f"vision.neck.{theirs}.") for ours, theirs in OFFICIAL_HEADS.items())
     return [Entry(name, (_swap(name, (*neck, ("", ""))),)) for name in native]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sam3model.errors import DataError
 from sam3model.ops.masks import coco
-from sam3model.ops.runs import decode_counts
+from sam3model.ops.rle_counts import decode_counts
 
 Rle = dict[str, Any]
 Polygons = tuple[NDArray[np.float64], ...]

@@ -1,1 +1,1 @@
-"""The image model and its parts: geometry, fusion, decoder, scoring, segmentation."""
+"""The image model: geometry encoder, fusion encoder, decoder, scoring and segmentation head."""

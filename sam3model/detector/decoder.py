@@ -1,4 +1,4 @@
-"""Decoder: queries refine their boxes layer by layer, beside a token that says whether the phrase is there at all."""
+"""DETR decoder: queries refine their boxes layer by layer; a presence token predicts whether the phrase matches."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ from sam3model.ops.boxes import inverse_sigmoid
 from sam3model.ops.position import PositionEmbeddingSine
 from sam3model.structures import PromptTokens
 
-PRESENCE = 1  # tokens in front of the queries
+PRESENCE = 1  # number of presence tokens, in front of the queries
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderOutput:
-    """One layer's result for P prompts; in training the second half of Q are the one-to-many queries.
+    """Output of one layer for P prompts; in training, the second half of the Q queries are one-to-many queries.
 
-    queries (P, Q, D) normed; references (P, Q, 4) boxes that entered the layer; boxes (P, Q, 4) refined;
+    queries (P, Q, D) after the norm; references (P, Q, 4) input boxes of the layer; boxes (P, Q, 4) refined boxes;
     presence (P,) logit. Boxes are normalised cxcywh in float32.
     """
 
@@ -33,7 +33,7 @@ class DecoderOutput:
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention, attention to the prompt, attention to the image memory, ReLU MLP; each post-norm and residual."""
+    """Self-attention, attention to prompt and image, and ReLU MLP, each post-norm and residual."""
 
     def __init__(self, dim: int, heads: int, ffn: int, dropout: float) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class DecoderLayer(nn.Module):
     ) -> Tensor:
         """x, position (P, K, D); image key, value (P, H*W, D); bias (P, heads, K, H*W); returns (P, K, D).
 
-        x, position and bias may have one row for all prompts. `attending`: see `_attend_self`.
+        x, position and bias may have one row for all prompts. `attending`: as for `_attend_self`.
         """
         x = self.norm2(self._attend_self(x, position, attending)).expand(len(value), -1, -1)
         text = self.ca_text(x + position, prompt.tokens, prompt.tokens, key_padding_mask=prompt.mask)
@@ -70,17 +70,17 @@ class DecoderLayer(nn.Module):
         return self.norm3(x + self.dropout(self.linear2(hidden)))
 
     def _attend_self(self, x: Tensor, position: Tensor, attending: int) -> Tensor:
-        """The one-to-many queries behind the first `attending` tokens neither attend nor are attended to."""
-        talking = x[:, :attending]
-        key = talking + position[:, :attending]
-        talking = talking + self.dropout(self.self_attn(key, key, talking))
-        return talking if attending == x.shape[1] else torch.cat((talking, x[:, attending:]), dim=1)
+        """Self-attention of the first `attending` tokens; the one-to-many queries after them are left out."""
+        active = x[:, :attending]
+        key = active + position[:, :attending]
+        active = active + self.dropout(self.self_attn(key, key, active))
+        return active if attending == x.shape[1] else torch.cat((active, x[:, attending:]), dim=1)
 
 
 class Decoder(nn.Module):
     """Official `TransformerDecoder` with box refinement, log box position bias, presence token and DAC queries.
 
-    checkpointing: recompute the layers in the backward pass instead of keeping their activations.
+    `checkpointing` recomputes the layers in the backward pass to save memory.
     """
 
     def __init__(self, config: DetectorConfig) -> None:
@@ -106,11 +106,11 @@ class Decoder(nn.Module):
         self._initialise_boxes()
 
     def forward(self, memory: Tensor, position: Tensor, prompt: PromptTokens) -> tuple[DecoderOutput, ...]:
-        """Image memory (P, H*W, D) with position code (1, D, H, W) and prompt tokens -> one output per layer."""
+        """Image memory (P, H*W, D), its position encoding (1, D, H, W) and prompt tokens -> one output per layer."""
         height, width = position.shape[-2:]
         key = memory + position.flatten(2).transpose(1, 2).to(memory.dtype)  # (P, H*W, D)
         attending = PRESENCE + self.query_embed.num_embeddings
-        x, anchor = self._start()  # one row for all prompts, until the first layer's attention to the prompt
+        x, anchor = self._start()  # one row for all prompts, until the first layer attends to the prompt
         reference = anchor
         outputs = []
         for layer in self.layers:
@@ -123,31 +123,30 @@ class Decoder(nn.Module):
             delta = self.bbox_embed(queries).float()
             boxes = _refine(anchor, delta)
             outputs.append(DecoderOutput(queries, reference.expand_as(boxes), boxes, self._presence(x[:, 0])))
-            # Equal to `boxes` in value. Its gradient reaches this layer's box head from the next layer's boxes alone:
-            # what the next layer looks at is detached.
+            # Same value as `boxes`, other gradient: the next layer's boxes are refined from it, so their loss reaches
+            # this layer's box head, while the position encoding and bias of the next layer are detached.
             anchor = _refine(reference, delta)
             reference = anchor.detach()
         return tuple(outputs)
 
     def query_position(self, reference: Tensor) -> Tensor:
-        """Position of queries from their boxes, (P, Q, 4) -> (P, Q, D)."""
+        """Position encoding of queries from their boxes, (P, Q, 4) -> (P, Q, D)."""
         return self.ref_point_head(self.sine.encode_queries(reference).to(self.query_embed.weight.dtype))
 
     def box_bias(self, reference: Tensor, height: int, width: int) -> Tensor:
-        """Attention bias of every cell from its offsets to the box edges: (P, Q, 4) -> (P, heads, 1+Q, height*width).
+        """Attention bias from the offsets of all cells to the box edges: (P, Q, 4) -> (P, heads, 1+Q, height*width).
 
-        The first row is the presence token's, zero.
+        The row of the presence token, the first, is zero. The bias is computed in float32 in any precision.
         """
         centre, half = reference[..., :2], reference[..., 2:] / 2
         edges = torch.stack((centre - half, centre + half), dim=-1)  # (P, Q, xy, low/high)
-        dtype = self.query_embed.weight.dtype
-        columns = self.boxRPB_embed_x(_log_offsets(edges[..., 0, :], width).to(dtype))  # (P, Q, W, heads)
-        rows = self.boxRPB_embed_y(_log_offsets(edges[..., 1, :], height).to(dtype))  # (P, Q, H, heads)
+        columns = self.boxRPB_embed_x.in_float32(_log_offsets(edges[..., 0, :], width))  # (P, Q, W, heads)
+        rows = self.boxRPB_embed_y.in_float32(_log_offsets(edges[..., 1, :], height))  # (P, Q, H, heads)
         rows, columns = (F.pad(part.permute(0, 3, 1, 2).contiguous(), (0, 0, PRESENCE, 0)) for part in (rows, columns))
         return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(3)
 
     def _start(self) -> tuple[Tensor, Tensor]:
-        """Presence token and queries (1, 1+Q, D), initial boxes (1, Q, 4); queries twice in training."""
+        """Presence token and queries (1, 1+Q, D), and initial boxes (1, Q, 4); in training, queries are doubled."""
         copies = 2 if self.training and self.one_to_many else 1
         tokens = torch.cat((self.presence_token.weight, *[self.query_embed.weight] * copies))
         boxes = self.reference_points.weight.float().sigmoid().repeat(copies, 1)
@@ -155,7 +154,7 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def _initialise_boxes(self) -> None:
-        """Reference centres all over the picture with sizes around a quarter of it, and no refinement at first."""
+        """Initial boxes all over the image, about a quarter of it in size, and not refined at first."""
         centres, sizes = self.reference_points.weight[:, :2], self.reference_points.weight[:, 2:]
         centres.uniform_(0.05, 0.95).logit_()
         sizes.normal_(mean=-1.0, std=0.5)
@@ -171,7 +170,7 @@ def _refine(boxes: Tensor, delta: Tensor) -> Tensor:
 
 
 def _log_offsets(edges: Tensor, cells: int) -> Tensor:
-    """Signed log distance from each cell to both edges, (P, Q, 2) -> (P, Q, cells, 2); a cell is at index/size."""
+    """Signed log distances of cells to both edges, (P, Q, 2) -> (P, Q, cells, 2); cell i is at i / cells."""
     at = torch.arange(cells, device=edges.device, dtype=edges.dtype) / cells
     offset = 8 * (at.unsqueeze(-1) - edges.unsqueeze(-2)).contiguous()
     return offset.sign() * (offset.abs() + 1).log2() / 3

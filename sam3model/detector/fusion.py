@@ -1,4 +1,4 @@
-"""Fusion encoder: the tokens of a picture attend to each other and to the prompt."""
+"""Fusion encoder: image tokens attend to each other and to the prompt."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from sam3model.structures import ImageFeatures, PromptTokens
 class FusionEncoder(nn.Module):
     """Official `TransformerEncoderFusion`: pre-norm layers without a final norm.
 
-    checkpointing: recompute the layers in the backward pass instead of keeping their activations.
+    `checkpointing` recomputes the layers in the backward pass to save memory.
     """
 
     def __init__(self, config: DetectorConfig) -> None:
@@ -29,7 +29,7 @@ class FusionEncoder(nn.Module):
     def forward(self, features: ImageFeatures, prompt: PromptTokens, image_index: Tensor) -> Tensor:
         """Image features of the last level and P prompts -> memory (P, H*W, D).
 
-        The first self-attention has not seen the prompt yet: it runs once per picture, not once per prompt.
+        The first self-attention does not depend on the prompt, so it runs once per image.
         """
         x = features.levels[-1].flatten(2).transpose(1, 2)  # (B, H*W, D)
         position = features.positions[-1].flatten(2).transpose(1, 2)  # (1, H*W, D)

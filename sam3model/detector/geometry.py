@@ -1,4 +1,4 @@
-"""Geometry encoder: boxes, points and (optionally) masks of a prompt become tokens that have looked at the picture."""
+"""Geometry encoder: tokens from the boxes, points and (optionally) masks of a prompt and from the image."""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from sam3model.structures import GeometryPrompt, ImageFeatures, PromptTokens
 
 
 class GeometryEncoder(nn.Module):
-    """Official `SequenceGeometryEncoder`: points, boxes, one class token; valid elements first, padding last."""
+    """Official `SequenceGeometryEncoder`: tokens for points, boxes and one class token, with padding last."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -41,10 +41,12 @@ class GeometryEncoder(nn.Module):
         xavier_(self)
 
     def forward(self, prompt: GeometryPrompt | None, features: ImageFeatures, image_index: Tensor) -> PromptTokens:
-        """Encode P prompts; `None` stands for P prompts without geometry: the class token alone.
+        """Encode P prompts; None stands for P prompts without geometry, i.e. with the class token alone.
 
-        Mask tokens follow the encoded sequence; if a prompt has masks and neither boxes nor points, they are all of it.
-        Raises InputError for mask prompts that this model has no encoder for.
+        Mask tokens come after the others; prompts with masks, but without boxes or points, have mask tokens alone.
+
+        Raises:
+            InputError: the prompt has masks, but the model has no mask encoder.
         """
         if prompt is None:
             return self._class_token(features, image_index)
@@ -52,14 +54,14 @@ class GeometryEncoder(nn.Module):
         elements = prompt.boxes.shape[1] + prompt.points.shape[1]
         if elements or prompt.masks is None:
             embedded = self.embed(prompt, features, image_index)
-            looked = self._look(embedded.tokens, features, padding=embedded.mask, key_index=image_index)
-            parts.append(PromptTokens(looked, embedded.mask))
+            attended = self._attend(embedded.tokens, features, padding=embedded.mask, key_index=image_index)
+            parts.append(PromptTokens(attended, embedded.mask))
         if prompt.masks is not None:
             parts.append(self._mask_tokens(prompt.masks, features, image_index))
         return parts[0] if len(parts) == 1 else _pack(parts)
 
     def embed(self, prompt: GeometryPrompt, features: ImageFeatures, image_index: Tensor) -> PromptTokens:
-        """Tokens (P, N+1, D) of points, boxes and class token with padding (P, N+1), before the layers."""
+        """Tokens (P, N+1, D) of points, boxes and class token, and padding (P, N+1), before the layers."""
         dtype = self.cls_embed.weight.dtype
         image = self._normed_image(features, image_index)  # (P or 1, H, W, D)
         parts = []
@@ -72,7 +74,7 @@ class GeometryEncoder(nn.Module):
         return PromptTokens(self.norm(self.final_proj(sequence.tokens)), sequence.mask)
 
     def pool_boxes(self, boxes: Tensor, image: Tensor) -> Tensor:
-        """RoI features (P, N, D, roi, roi) of normalised cxcywh boxes in a normed image (P or 1, H, W, D)."""
+        """RoI features (P, N, D, roi, roi) of normalised cxcywh boxes in normed image features (P or 1, H, W, D)."""
         height, width = image.shape[1:3]
         scale = boxes.new_tensor([width, height, width, height])
         return roi_align(image, cxcywh_to_xyxy(boxes) * scale, self.roi_size)
@@ -97,13 +99,13 @@ class GeometryEncoder(nn.Module):
         )  # (P, Nb, D)
 
     def _class_token(self, features: ImageFeatures, image_index: Tensor) -> PromptTokens:
-        """The class token sees the picture only, so one pass per picture serves all its prompts."""
-        pictures = features.levels[-1].shape[0]
-        token = self.norm(self.final_proj(self.cls_embed.weight)).expand(pictures, 1, -1)
-        tokens = self._look(token, features).index_select(0, image_index)  # (P, 1, D)
+        """The class token depends on the image alone, so it is encoded once per image."""
+        images = features.levels[-1].shape[0]
+        token = self.norm(self.final_proj(self.cls_embed.weight)).expand(images, 1, -1)
+        tokens = self._attend(token, features).index_select(0, image_index)  # (P, 1, D)
         return PromptTokens(tokens, _no_padding(tokens))
 
-    def _look(
+    def _attend(
         self,
         tokens: Tensor,
         features: ImageFeatures,
@@ -111,7 +113,7 @@ class GeometryEncoder(nn.Module):
         padding: Tensor | None = None,
         key_index: Tensor | None = None,
     ) -> Tensor:
-        """The transformer layers: tokens (P, N, D) attend to each other and to their picture."""
+        """The transformer layers: tokens (P, N, D) attend to each other and to their image."""
         value = features.levels[-1].flatten(2).transpose(1, 2)  # (B, H*W, D)
         key = value + features.positions[-1].flatten(2).transpose(1, 2).to(value.dtype)
         for layer in self.encode:
@@ -120,13 +122,13 @@ class GeometryEncoder(nn.Module):
 
     def _mask_tokens(self, masks: Tensor, features: ImageFeatures, image_index: Tensor) -> PromptTokens:
         if self.mask_encoder is None:
-            raise InputError("this model has no mask encoder: give boxes or points instead of a mask")
+            raise InputError("this model has no mask encoder: use boxes or points instead of masks")
         image = self._normed_image(features, image_index).permute(0, 3, 1, 2)
         tokens = self.mask_encoder(masks, image, features.positions[-1])
         return PromptTokens(tokens, _no_padding(tokens))
 
     def _normed_image(self, features: ImageFeatures, image_index: Tensor) -> Tensor:
-        """Layer-normed image features of each prompt, (P, H, W, D); (1, H, W, D) if all share one picture."""
+        """Layer-normed image features of each prompt, (P, H, W, D); (1, H, W, D) if there is one image."""
         image = self.img_pre_norm(features.levels[-1].permute(0, 2, 3, 1))
         return image if image.shape[0] == 1 else image.index_select(0, image_index)
 
@@ -136,7 +138,7 @@ def _no_padding(tokens: Tensor) -> Tensor:
 
 
 def _pack(parts: list[PromptTokens]) -> PromptTokens:
-    """Concatenate along the sequence and move padding to the end, keeping the order otherwise."""
+    """Concatenate along the sequence and move padding to the end; the order stays otherwise."""
     tokens = torch.cat([part.tokens for part in parts], dim=1)
     mask = torch.cat([part.mask for part in parts], dim=1)
     order = mask.to(torch.uint8).argsort(dim=1, stable=True)

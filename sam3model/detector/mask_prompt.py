@@ -1,4 +1,4 @@
-"""Encoder of mask prompts: an option of the geometry encoder that the released weights do not have."""
+"""Encoder of mask prompts, an option of the geometry encoder that the released weights do not have."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ STRIDE = 16  # of the downsampler: four convolutions of stride 2
 
 
 class SimpleMaskDownSampler(nn.Module):
-    """Mask of 16 times the token grid to one vector per token (official name)."""
+    """Downsample masks to the token grid (official name)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class SimpleFuser(nn.Module):
 
 
 class MaskPromptEncoder(nn.Module):
-    """Mask prompts fused with image features, one token per cell of the token grid (official `FusedMaskEncoder`)."""
+    """Fuse mask prompts with image features: one token per cell of the token grid (official `FusedMaskEncoder`)."""
 
     def __init__(self, dim: int, fuser_layers: int = 2) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from sam3model.detector.decoder import Decoder, DecoderOutput
 from sam3model.detector.fusion import FusionEncoder
 from sam3model.detector.geometry import GeometryEncoder
 from sam3model.detector.scoring import DotProductScoring
-from sam3model.detector.segmentation import SegmentationHead
+from sam3model.detector.segmentation_head import SegmentationHead
 from sam3model.structures import (
     Detections,
     GeometryPrompt,

@@ -1,1 +1,1 @@
-"""Building blocks that the parts of the model share."""
+"""Layers shared by the parts of the model."""

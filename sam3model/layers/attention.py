@@ -4,20 +4,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam3model.ops.attention import attend
+from sam3model.ops.attend import attend
 
 
 class MultiheadAttention(nn.Module):
     """Scaled dot-product attention with `heads` heads over `dim` channels.
 
-    Parameters are `in_proj_weight` (3*dim, dim; query, key, value in this order), `in_proj_bias` and
-    `out_proj.{weight,bias}`. Dropout acts on the attention weights, in training only.
+    Parameters are `in_proj_weight` (3*dim, dim: query, key, value), `in_proj_bias` and `out_proj.{weight,bias}`.
+    Dropout is applied to the attention weights.
     """
 
     def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(f"{heads} heads do not divide width {dim}")
+            raise ValueError(f"dim {dim} is not a multiple of {heads} heads")
         self.dim, self.heads, self.dropout = dim, heads, dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
@@ -38,11 +38,11 @@ class MultiheadAttention(nn.Module):
     ) -> Tensor:
         """Attend from `query` (B, Q, D) to `key`, `value` (B', K, D); returns (B, Q, D).
 
-        B' is B, or 1 for keys shared by the whole batch, or any number with `key_index` (B,) naming each query's row of
-        keys: shared keys are projected once.
+        B' is B, or 1 for keys shared by the whole batch, or any number if `key_index` (B,) gives the row of keys of
+        each query. Shared keys are projected once.
         key_padding_mask: (B, K) bool, True = ignored.
         bias: float, added to the scores, broadcastable to (B, heads, Q, K).
-        causal: a query sees no later key; not together with the other two.
+        causal: a query does not attend to later keys; cannot be combined with padding or bias.
         """
         q, k, v = self._project(query, key, value)
         if k.shape[0] == 1:
@@ -54,7 +54,7 @@ class MultiheadAttention(nn.Module):
         return self.out_proj(out.transpose(1, 2).flatten(2))  # (B, Q, D)
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Project and split into heads, with as few matrix products as the shared inputs allow."""
+        """Project and split into heads, with one matrix product for inputs that are the same tensor."""
         d, w, b = self.dim, self.in_proj_weight, self.in_proj_bias
         if query is key and key is value:
             q, k, v = F.linear(query, w, b).chunk(3, dim=-1)
@@ -75,7 +75,7 @@ class MultiheadAttention(nn.Module):
 
 
 def _additive_mask(padding: Tensor | None, bias: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    """One mask for the scores: boolean (True = attend) for padding alone, else float in the dtype of the queries."""
+    """One attention mask: boolean (True = attend) for padding alone, else float in the dtype of the queries."""
     if padding is None:
         return None if bias is None else bias.to(dtype)
     if bias is None:

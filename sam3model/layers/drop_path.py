@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class DropPath(nn.Module):
-    """Drop the whole branch of a sample with probability `rate` in training, scale up the others (arXiv 1603.09382)."""
+    """In training, zero the branch of a sample with probability `rate` and scale up the others (arXiv 1603.09382)."""
 
     def __init__(self, rate: float = 0.0) -> None:
         super().__init__()

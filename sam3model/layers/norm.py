@@ -1,12 +1,22 @@
-"""Layer norm over the channels of a map."""
+"""Layer norm in mixed precision, and layer norm over the channels of a map."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class LayerNorm(nn.LayerNorm):
+    """`nn.LayerNorm` that computes in the higher precision of its input and its weights."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        dtype = torch.promote_types(input.dtype, self.weight.dtype)
+        weight, bias = self.weight.to(dtype), self.bias.to(dtype)
+        return F.layer_norm(input.to(dtype), self.normalized_shape, weight, bias, self.eps)
+
+
 class LayerNorm2d(nn.Module):
-    """Layer norm over dimension 1 of a (B, C, H, W) map, with one scale and shift per channel."""
+    """Layer norm over dimension 1 of a map (B, C, H, W)."""
 
     def __init__(self, channels: int, eps: float = 1e-6) -> None:
         super().__init__()

@@ -7,9 +7,10 @@ from sam3model.layers.attention import MultiheadAttention
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, cross-attention to a memory, ReLU MLP; each pre-norm and residual (`TransformerEncoderLayer`).
+    """Self-attention, cross-attention to a memory, and ReLU MLP, each pre-norm and residual.
 
-    `cross_attn_image` keeps its official name; in the fusion encoder it attends to the prompt.
+    Names are the official ones (`TransformerEncoderLayer`). In the fusion encoder, `cross_attn_image` attends to the
+    prompt.
     """
 
     def __init__(self, dim: int, heads: int, ffn: int, dropout: float) -> None:
@@ -35,19 +36,20 @@ class EncoderLayer(nn.Module):
         memory_index: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> Tensor:
-        """Tokens x (P, K, D) look at each other and at a memory `key`, `value` (P', M, D); returns (P, K, D).
+        """Tokens x (P, K, D) attend to each other and to a memory `key`, `value` (P', M, D); returns (P, K, D).
 
-        position (P or 1, K, D) is added to queries and keys of self-attention. padding (P, K), memory_padding (P, M).
-        memory_index (P,) names the memory row of each x row. rows (P,): x has fewer rows, which are spread to P rows
-        after self-attention, the last point where they are alike.
+        position (P or 1, K, D) is added to the queries and keys of self-attention.
+        padding (P, K) and memory_padding (P, M): True = ignored.
+        memory_index (P,): memory row of each row of x.
+        rows (P,): row of x for each prompt, if prompts share rows of x until after self-attention.
         """
-        talk = self.norm1(x)
-        placed = talk if position is None else talk + position.to(talk.dtype)
-        x = x + self.dropout(self.self_attn(placed, placed, talk, key_padding_mask=padding))
+        value_in = self.norm1(x)
+        query = value_in if position is None else value_in + position.to(value_in.dtype)
+        x = x + self.dropout(self.self_attn(query, query, value_in, key_padding_mask=padding))
         x = x if rows is None else x.index_select(0, rows)
-        looked = self.cross_attn_image(
+        attended = self.cross_attn_image(
             self.norm2(x), key, value, key_padding_mask=memory_padding, key_index=memory_index
         )
-        x = x + self.dropout(looked)
+        x = x + self.dropout(attended)
         hidden = self.dropout(F.relu(self.linear1(self.norm3(x))))
         return x + self.dropout(self.linear2(hidden))

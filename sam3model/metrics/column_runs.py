@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.overlap import Rle
-from sam3model.ops.runs import decode_counts
+from sam3model.ops.rle_counts import decode_counts
 
 IntArray = NDArray[np.int64]
 

@@ -1,1 +1,1 @@
-"""Functions on boxes, masks, pictures and positions: no parameters, no state."""
+"""Functions on boxes, masks, images and positions, without parameters or state."""

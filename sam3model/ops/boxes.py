@@ -1,4 +1,6 @@
-"""Box arithmetic: layouts, areas, overlaps; finite for boxes of zero area, in value and in gradient."""
+"""Box formats, areas and overlaps. Values and gradients are finite for boxes of zero area."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,14 +23,10 @@ def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
     return torch.cat(((low + high) * 0.5, high - low), dim=-1)
 
 
-def xywh_to_xyxy(boxes: Tensor) -> Tensor:
-    """COCO layout (x0, y0, width, height) to corners, (..., 4) -> (..., 4)."""
-    return torch.cat((boxes[..., :2], boxes[..., :2] + boxes[..., 2:]), dim=-1)
-
-
-def xyxy_to_xywh(boxes: Tensor) -> Tensor:
-    """Corners to COCO layout (x0, y0, width, height), (..., 4) -> (..., 4)."""
-    return torch.cat((boxes[..., :2], boxes[..., 2:] - boxes[..., :2]), dim=-1)
+def xyxy_to_xywh(box: Sequence[float]) -> list[float]:
+    """Corners of one box to the COCO format: x0, y0, width, height."""
+    x0, y0, x1, y1 = box
+    return [x0, y0, x1 - x0, y1 - y0]
 
 
 def jitter_box(box: NDArray[np.floating], shifts: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -43,10 +41,7 @@ def box_area(boxes: Tensor) -> Tensor:
 
 
 def paired_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of corner boxes, elementwise with broadcasting: (..., 4), (..., 4) -> (...).
-
-    An empty union gives 0.
-    """
+    """IoU of corner boxes, elementwise with broadcasting: (..., 4), (..., 4) -> (...). An empty union gives 0."""
     intersection, union = _intersection_union(a, b)
     return _safe_ratio(intersection, union)
 
@@ -54,7 +49,7 @@ def paired_iou(a: Tensor, b: Tensor) -> Tensor:
 def paired_giou(a: Tensor, b: Tensor) -> Tensor:
     """Generalised IoU of corner boxes (arXiv 1902.09630), elementwise with broadcasting: (..., 4), (..., 4) -> (...).
 
-    A degenerate enclosing box adds no penalty, so two equal points give 0.
+    An enclosing box of zero area adds no penalty: two equal points give 0.
     """
     intersection, union = _intersection_union(a, b)
     hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0)
@@ -63,7 +58,7 @@ def paired_giou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of every pair of corner boxes: (..., N, 4), (..., M, 4) -> (..., N, M)."""
+    """IoU of every pair of corner boxes: (..., N, 4), (..., M, 4) -> (..., N, M)."""
     return paired_iou(a.unsqueeze(-2), b.unsqueeze(-3))
 
 
@@ -73,7 +68,7 @@ def generalized_box_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def inverse_sigmoid(x: Tensor, eps: float = 1e-3) -> Tensor:
-    """Logit of a probability, with x and 1 - x held at or above `eps`: (...) -> (...)."""
+    """Logit of a probability, with x and 1 - x clamped to at least `eps`: (...) -> (...)."""
     x = x.clamp(0, 1)
     return (x.clamp(min=eps) / (1 - x).clamp(min=eps)).log()
 
@@ -85,6 +80,6 @@ def _intersection_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _safe_ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """numerator / denominator, and 0 with zero gradient where the denominator is not positive."""
+    """numerator / denominator, or 0 with zero gradient if the denominator is not positive."""
     positive = denominator > 0
     return torch.where(positive, numerator / torch.where(positive, denominator, 1), 0)

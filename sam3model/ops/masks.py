@@ -1,4 +1,4 @@
-"""Masks as COCO run-length codes, boxes and areas of masks, and masks at full size from logits."""
+"""Masks: COCO run-length encoding, boxes, overlaps, and full-size masks from logits."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ from sam3model.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-coco: Any = _coco  # its own types promise bytes or text where both are possible
+coco: Any = _coco  # its type stubs are too narrow for str and bytes
 
 CHUNK_PIXELS = 1 << 25
-"""Pixels resized at once: bounds the memory that full-size masks of large pictures take on their way."""
+"""Number of pixels resized at once; limits the memory for masks of large images."""
 
 
 def encode_rle(mask: NDArray[Any]) -> dict[str, Any]:
@@ -25,25 +25,25 @@ def encode_rle(mask: NDArray[Any]) -> dict[str, Any]:
 
 
 def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """COCO RLE, compressed (text or bytes) or not (a list of runs) -> mask (H, W) bool.
+    """COCO RLE, compressed (str or bytes) or uncompressed (a list of runs) -> mask (H, W) bool.
 
     Raises:
-        InputError: the code is damaged or does not fill its size.
+        InputError: the RLE is damaged or does not match its size.
     """
     try:
         height, width = (int(side) for side in rle["size"])
         counts = rle["counts"]
         if isinstance(counts, list):
             if sum(counts) != height * width or min(counts, default=0) < 0:
-                raise ValueError("the runs do not fill the size")
+                raise ValueError("the runs do not match the size")
             rle = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
         return coco.decode(rle).astype(bool)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"a mask's run-length code cannot be read: {error}") from error
+        raise InputError(f"invalid run-length encoding of a mask: {error}") from error
 
 
 def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Tight box x0, y0, x1, y1 (exclusive ends) of a mask (H, W); four zeros for an empty one."""
+    """Tight box x0, y0, x1, y1 (end exclusive) of a mask (H, W); zeros for an empty mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return 0, 0, 0, 0
@@ -51,16 +51,16 @@ def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def mask_iou(a: "Tensor", b: "Tensor") -> "Tensor":
-    """IoU of every mask of a (n, H, W) with every mask of b (m, H, W), (n, m) float32; two empty masks have 0."""
+    """IoU of every pair of masks a (n, H, W) and b (m, H, W): (n, m) float32; 0 for two empty masks."""
     a, b = a.flatten(1).float(), b.flatten(1).float()
     both = a @ b.T
     return both / (a.sum(1)[:, None] + b.sum(1) - both).clamp(min=1)
 
 
 def masks_at_size(logits: "Tensor", size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Mask logits (n, h, w) -> masks (n, H, W) of a picture of `size` (width, height).
+    """Mask logits (n, h, w) -> masks (n, H, W) for an image of `size` (width, height).
 
-    Bilinear without antialiasing, corners not aligned, then probability over one half, as the official processor does.
+    As the official processor: bilinear resize without antialiasing, then probability above one half.
     """
     import torch.nn.functional as F  # here, so that encoding masks does not load torch
 

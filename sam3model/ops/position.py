@@ -1,4 +1,4 @@
-"""Sine position codes of maps, points, boxes and decoder queries. Parameter-free; codes of maps are computed once."""
+"""Sine position encodings of feature maps, points, boxes and decoder queries. Those of maps are cached."""
 
 import math
 from functools import lru_cache
@@ -10,10 +10,10 @@ TEMPERATURE = 10000.0
 
 
 class PositionEmbeddingSine:
-    """Sine codes of `dim` channels (official name): half of them for rows, half for columns.
+    """Sine encodings of `dim` channels, half for rows and half for columns (official name).
 
     A coordinate in 0..1 is multiplied by 2 pi and divided by 10000^(2*floor(j/2)/(dim/2)); even channels j are sines,
-    odd ones cosines.
+    odd channels cosines.
     """
 
     def __init__(self, dim: int) -> None:
@@ -22,15 +22,15 @@ class PositionEmbeddingSine:
         self.dim = dim
 
     def map(self, height: int, width: int, *, device: torch.device | None = None) -> Tensor:
-        """Code of a map, (1, dim, height, width), row part first; a shared tensor: do not change it."""
+        """Encoding of a map, (1, dim, height, width), rows first. The tensor is cached: do not modify it."""
         return _map_code(self.dim, height, width, device or torch.device("cpu"))
 
     def encode_points(self, points: Tensor) -> Tensor:
-        """Points (..., 2) normalised xy -> (..., dim), in the order x code, y code."""
+        """Points (..., 2) normalised xy -> (..., dim), in the order x, y."""
         return sine_code(points, self.dim // 2).flatten(-2)
 
     def encode_boxes(self, boxes: Tensor) -> Tensor:
-        """Boxes (..., 4) normalised cxcywh -> (..., dim + 2), in the order y code, x code, raw height, raw width."""
+        """Boxes (..., 4) normalised cxcywh -> (..., dim + 2): encoded y and x, then raw height and width."""
         code = sine_code(boxes[..., [1, 0]], self.dim // 2).flatten(-2)
         return torch.cat((code, boxes[..., [3, 2]]), dim=-1)
 

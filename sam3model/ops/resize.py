@@ -1,4 +1,4 @@
-"""A picture of any size and kind to the model's input: squashed to a square in 8 bits, then normalised to -1..1."""
+"""Preprocessing: any image becomes the model input, resized to a square in 8 bits and normalised to -1..1."""
 
 import numpy as np
 import torch
@@ -8,24 +8,24 @@ from torch import Tensor
 
 from sam3model.errors import InputError
 
-Picture = Image.Image | np.ndarray | Tensor
+ImageLike = Image.Image | np.ndarray | Tensor
 
 
-def preprocess(image: Picture, size: int) -> Tensor:
-    """The model's input (3, size, size) float32 in -1..1; aspect ratio is not kept, as in the release.
+def preprocess(image: ImageLike, size: int) -> Tensor:
+    """Model input (3, size, size) float32 in -1..1; the aspect ratio is not kept, as in the release.
 
-    image: anything `to_rgb` accepts.
+    image: anything that `to_rgb` accepts.
 
     Raises:
-        InputError: not a picture.
+        InputError: not an image.
     """
     return normalise(resize(to_rgb(image), size, size))
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """Antialiased bilinear resize of 8-bit values (C, H, W) uint8 on a CPU -> (C, height, width) uint8.
+    """Antialiased bilinear resize of an image (C, H, W) uint8 on the CPU -> (C, height, width) uint8.
 
-    A triangle filter as wide as the shrink factor, in fixed point: along rows, rounded to 8 bits, then along columns.
+    It uses fixed-point arithmetic and rounds to 8 bits between rows and columns.
     """
     if image.shape[-2:] == (height, width):
         return image
@@ -33,52 +33,52 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
 
 
 def normalise(image: Tensor) -> Tensor:
-    """8-bit values to float32 in -1..1 with mean 0.5 and deviation 0.5, bit for bit as the release does it."""
+    """8-bit values to float32 in -1..1 (mean 0.5, standard deviation 0.5), bit for bit as in the release."""
     return image.to(torch.float32).mul_(1 / 255).sub_(0.5).div_(0.5)
 
 
 def quantise(image: Tensor) -> Tensor:
-    """Float values in 0..1 to 8 bits by floor(255.999 x), the release's rule; values outside are clamped first."""
+    """Floats in 0..1 to 8 bits as floor(255.999 x), as in the release; values outside are clamped."""
     image = image.to(torch.promote_types(image.dtype, torch.float32))  # in half precision 255.999 would be 256
     return (image.clamp(0, 1) * 255.999).to(torch.uint8)
 
 
-def to_rgb(image: Picture) -> Tensor:
-    """Any picture to (3, H, W) uint8 on the CPU.
+def to_rgb(image: ImageLike) -> Tensor:
+    """Convert an image to RGB, (3, H, W) uint8 on the CPU.
 
-    image: a PIL image of any 8-bit mode; an array (H, W) or (H, W, C); a tensor (C, H, W). C is 1, 3 or 4; alpha is
-    dropped. Arrays and tensors hold bytes, or floats in 0..1.
+    image: a PIL image of any 8-bit mode, an array (H, W) or (H, W, C), or a tensor (C, H, W). C is 1, 3 or 4; alpha is
+    dropped. Arrays and tensors contain bytes, or floats in 0..1.
 
     Raises:
-        InputError: other shapes or types, or an empty picture.
+        InputError: another shape or type, or an empty image.
     """
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
             raise InputError(
-                f"a picture of mode {image.mode} has more than 8 bits per channel: scale it to 8 bits first"
+                f"an image of mode {image.mode} has more than 8 bits per channel: convert it to 8 bits first"
             )
         image = np.array(image.convert("RGB"))
     if isinstance(image, np.ndarray):
         image = _from_array(image)
     if not isinstance(image, Tensor):
-        raise InputError(f"a picture must be a PIL image, an array or a tensor, not {type(image).__name__}")
+        raise InputError(f"an image must be a PIL image, an array or a tensor, not {type(image).__name__}")
     if image.ndim != 3 or image.shape[0] not in (1, 3, 4) or 0 in image.shape:
         raise InputError(
-            f"a picture of shape {tuple(image.shape)} (channels first) has not 1, 3 or 4 channels and an area"
+            f"an image of shape {tuple(image.shape)} (channels first) must have 1, 3 or 4 channels and not be empty"
         )
     if image.is_floating_point():
         image = quantise(image)
     elif image.dtype != torch.uint8:
-        raise InputError(f"a picture must hold bytes or floats in 0..1, not {image.dtype}")
+        raise InputError(f"an image must contain bytes or floats in 0..1, not {image.dtype}")
     return image[:3].expand(3, -1, -1).cpu()
 
 
 def _from_array(array: np.ndarray) -> Tensor:
     """(H, W) or (H, W, C) array to a channels-first tensor, channels last in memory."""
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"a picture must hold bytes or floats in 0..1, not {array.dtype}")
+        raise InputError(f"an image must contain bytes or floats in 0..1, not {array.dtype}")
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3:
-        raise InputError(f"an array of shape {array.shape} is not a picture of height, width and channels")
-    # Torch cannot wrap a read-only array, which is what PIL hands out: such a one is copied.
+        raise InputError(f"an array of shape {array.shape} is not an image: expected (H, W) or (H, W, C)")
+    # PIL returns read-only arrays, which torch cannot wrap: they are copied.
     return torch.from_numpy(np.require(array, requirements=["C", "W"])).permute(2, 0, 1)

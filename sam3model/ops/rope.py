@@ -1,4 +1,4 @@
-"""Axial rotary position embedding: the tables and their application to queries and keys."""
+"""Axial rotary position embedding: tables, and their application to queries and keys."""
 
 from functools import lru_cache
 
@@ -9,10 +9,10 @@ from torch import Tensor
 def axial_angles(
     height: int, width: int, head_dim: int, *, scale: tuple[float, float] = (1.0, 1.0), theta: float = 1e4
 ) -> Tensor:
-    """Angle of every channel pair at every cell of a grid, row-major: (height*width, head_dim/2), float32.
+    """Rotation angle of every channel pair at every cell of a grid, row-major: (height*width, head_dim/2), float32.
 
-    The first half of the pairs turns with the column index, the second half with the row index; frequency k is
-    theta^(-4k/head_dim). `scale` (rows, columns) multiplies the indices, to squeeze a fine grid.
+    The first half of the pairs encodes the column index, the second half the row index; frequency k is
+    theta^(-4k/head_dim). `scale` (rows, columns) multiplies the indices, e.g. to fit a finer grid than in pretraining.
     """
     frequency = theta ** (-torch.arange(0, head_dim, 4, dtype=torch.float32) / head_dim)  # (head_dim/4,)
     rows = torch.outer(torch.arange(height, dtype=torch.float32) * scale[0], frequency)
@@ -23,7 +23,7 @@ def axial_angles(
 
 
 def window_order(height: int, width: int, window: int) -> Tensor:
-    """Row-major index of every cell, listed window by window: (height*width,) int64."""
+    """Row-major indices of the cells, window by window: (height*width,) int64."""
     index = torch.arange(height * width).view(height // window, window, width // window, window)
     return index.transpose(1, 2).flatten()
 
@@ -38,11 +38,11 @@ def rotary_table(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Tensor:
-    """The table of a block for tokens in window order, made once; pass it to `rotate` and do not change it.
+    """The table of a block for `rotate`, for tokens in window order. It is cached: do not modify it.
 
-    Window blocks use indices inside the window (window^2 tokens), global ones grid indices times window/grid (H*W).
+    Window blocks use indices inside the window (window^2 tokens), global blocks grid indices times window/grid (H*W).
     """
-    # Made on the device: a compiled trunk, which makes it anew, copies nothing.
+    # Computed on the device: a compiled trunk recomputes it, and must not copy from the CPU.
     with torch.inference_mode(False), device:
         if is_global:
             angles = axial_angles(*grid, head_dim, scale=(window / grid[0], window / grid[1]), theta=theta)
@@ -53,7 +53,7 @@ def rotary_table(
 
 
 def _table(angles: Tensor, dtype: torch.dtype) -> Tensor:
-    """Phases (N, 1, 1, d/2) on a CPU, fastest there in any precision; else cosines and signed sines (2, N, 1, 1, d)."""
+    """Complex phases (N, 1, 1, d/2) on a CPU (fastest there); else cosines and signed sines (2, N, 1, 1, d)."""
     angles = angles[:, None, None]
     if angles.device.type == "cpu":
         return torch.polar(torch.ones_like(angles), angles)
@@ -62,7 +62,7 @@ def _table(angles: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turn neighbouring channel pairs (2i, 2i+1) of x (..., N, 2, heads, d) by a table; keeps dtype and shape."""
+    """Rotate channel pairs (2i, 2i+1) of x (..., N, 2, heads, d) by a table; dtype and shape stay."""
     if table.is_complex():
         pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))  # (..., N, 2, heads, d/2)
         return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)

@@ -1,4 +1,4 @@
-"""Phrases to text tokens: the byte-pair tokenizer and the text encoder."""
+"""The tokenizer and the text encoder."""
 
 from sam3model.text.encoder import VETextEncoder
 from sam3model.text.tokenizer import Tokenizer, trim

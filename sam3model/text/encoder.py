@@ -1,4 +1,4 @@
-"""Text encoder: a causal transformer over byte-pair tokens, projected to the model width (`VETextEncoder`)."""
+"""Text encoder: a causal transformer over byte-pair tokens, then a projection to the model width."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from sam3model.text.tokenizer import PAD_ID
 
 
 class LayerScale(nn.Module):
-    """One learned factor per channel."""
+    """Learned scale per channel."""
 
     def __init__(self, width: int, initial: float) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class LayerScale(nn.Module):
 
 
 class TextMlp(nn.Module):
-    """Two linear layers with an exact GELU between them, under CLIP's names."""
+    """Two linear layers with an exact GELU in between; CLIP's names."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ResidualAttentionBlock(nn.Module):
         return x + self.ls_2(self.mlp(self.ln_2(x)))
 
     def _initialise(self, config: TextConfig) -> None:
-        """CLIP's scheme: what the branches add to the residual stream shrinks with depth."""
+        """Initialisation of CLIP: residual branches get smaller weights the deeper the model."""
         deviation = config.width**-0.5
         exit_deviation = deviation * (2 * config.layers) ** -0.5
         nn.init.normal_(self.attn.in_proj_weight, std=deviation)
@@ -69,7 +69,7 @@ class ResidualAttentionBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The stack of blocks."""
+    """A stack of blocks."""
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Transformer(nn.Module):
 class TextTransformer(nn.Module):
     """Token ids to contextual tokens.
 
-    `text_projection` (C, projection_dim) belongs to the released weights and is kept, but grounding never reads it.
+    `text_projection` (C, projection_dim) is part of the released weights, but never used.
     """
 
     def __init__(self, config: TextConfig) -> None:
@@ -106,7 +106,7 @@ class TextTransformer(nn.Module):
 
 
 class VETextEncoder(nn.Module):
-    """`encoder` (the transformer) and `resizer` (linear layer to the model width)."""
+    """`encoder` (the transformer) and `resizer` (a linear layer to the model width)."""
 
     def __init__(self, config: TextConfig, d_model: int) -> None:
         super().__init__()
@@ -117,12 +117,12 @@ class VETextEncoder(nn.Module):
     def forward(self, ids: Tensor) -> TextTokens:
         """Token ids (P, T) int64 -> tokens (P, T, D) and padding mask (P, T).
 
-        Every zero is masked, as in the release: also the token `!` where more symbols follow it, whose id is 0 too.
-        Padding is masked only here, not inside: a causal token never sees what comes after it.
+        As in the release, every token with id 0 is masked, although `!` inside a word has that id too. The encoder
+        itself needs no padding mask, since causal tokens do not attend to later ones.
 
         Raises:
-            InputError: more tokens than positions.
+            InputError: more tokens than the context length.
         """
         if ids.shape[1] > self.context_length:
-            raise InputError(f"{ids.shape[1]} text tokens do not fit the context of {self.context_length}")
+            raise InputError(f"{ids.shape[1]} text tokens exceed the context length of {self.context_length}")
         return TextTokens(self.resizer(self.encoder(ids)), ids == PAD_ID)

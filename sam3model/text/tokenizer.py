@@ -1,4 +1,4 @@
-"""CLIP's byte-pair tokenizer (arXiv 2103.00020), equal to the official one token for token."""
+"""CLIP's byte-pair tokenizer (arXiv 2103.00020), identical to the official one."""
 
 import gzip
 import html
@@ -17,12 +17,12 @@ from sam3model.resources import VOCABULARY, asset
 START, END = "<start_of_text>", "<end_of_text>"
 PAD_ID = 0
 WORD_END = "</w>"
-MERGES = 48894  # the first merges of the file; the rest was never part of the vocabulary
+MERGES = 48894  # the file lists more merges, which are not part of the vocabulary
 WORDS = regex.compile(rf"{START}|{END}|'s|'t|'re|'ve|'m|'ll|'d|\p{{L}}+|\p{{N}}|[^\s\p{{L}}\p{{N}}]+", regex.IGNORECASE)
 
 
 class Tokenizer:
-    """Text to token ids: repaired (ftfy), unescaped, lowercased, split into words, each word merged by byte pairs."""
+    """Text to token ids: text is cleaned and split into words, and each word into byte pairs."""
 
     def __init__(self, context_length: int = 77) -> None:
         self.context_length = context_length
@@ -30,24 +30,24 @@ class Tokenizer:
         self.start_id, self.end_id = self._ids[START], self._ids[END]
 
     def __len__(self) -> int:
-        """Entries of the vocabulary, the two special ones included."""
+        """Size of the vocabulary, including the two special tokens."""
         return len(self._ids)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text without start, end and padding; a literal special token in the text becomes its id."""
+        """Ids of a text, without start, end and padding; special tokens in the text become their ids."""
         return [token for word in WORDS.findall(clean(text)) for token in _word_ids(word)]
 
     def __call__(self, texts: str | Sequence[str], context_length: int | None = None) -> Tensor:
-        """One text or several -> ids (P, context_length) int64: start, tokens, end, zeros.
+        """One or more texts -> ids (P, context_length) int64: start, tokens, end, zeros.
 
-        A text that is too long keeps its first tokens, with the end token in the last place.
+        Texts that are too long are truncated, and still end with the end token.
 
         Raises:
-            InputError: the context has no room for the start and end tokens.
+            InputError: the context length is below 2.
         """
         length = self.context_length if context_length is None else context_length
         if length < 2:
-            raise InputError(f"a context of {length} tokens has no room for the start and end tokens")
+            raise InputError(f"a context length of {length} has no room for the start and end tokens")
         texts = [texts] if isinstance(texts, str) else texts
         out = torch.full((len(texts), length), PAD_ID, dtype=torch.long)
         for row, text in zip(out, texts, strict=True):
@@ -57,13 +57,13 @@ class Tokenizer:
 
 
 def clean(text: str) -> str:
-    """Repair mojibake, undo HTML escapes (twice, as the training data needed), collapse white space, lowercase."""
+    """Fix encoding errors, unescape HTML (twice, as in training), collapse white space, and lowercase."""
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
     return " ".join(text.split()).lower()
 
 
 def trim(ids: Tensor, end_id: int) -> Tensor:
-    """Drop the columns after the last end token: (P, T) -> (P, T'). A causal encoder gives the rest the same output."""
+    """Drop columns after the last end token, (P, T) -> (P, T'); outputs of a causal encoder stay the same."""
     last = (ids == end_id).any(dim=0).nonzero().max()
     return ids[:, : int(last) + 1]
 
@@ -79,7 +79,7 @@ def _word_ids(word: str) -> tuple[int, ...]:
 
 
 def _merge(symbols: list[str], ranks: dict[tuple[str, str], int]) -> list[str]:
-    """Join the neighbours of the lowest rank, everywhere they occur, until no known pair is left."""
+    """Merge all pairs of the lowest rank, again and again, until no known pair is left."""
     while len(symbols) > 1:
         best = min(pairwise(symbols), key=lambda pair: ranks.get(pair, MERGES))
         if best not in ranks:
@@ -99,7 +99,7 @@ def _join(symbols: list[str], pair: tuple[str, str]) -> list[str]:
 
 @cache
 def _byte_alphabet() -> dict[int, str]:
-    """A printable character for every byte: itself where it prints, else one from 256 on; in vocabulary order."""
+    """A printable character for every byte, in vocabulary order: itself if printable, else one from 256 on."""
     printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     rest = [byte for byte in range(256) if byte not in printable]
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(rest)}
@@ -107,7 +107,7 @@ def _byte_alphabet() -> dict[int, str]:
 
 @cache
 def _vocabulary() -> tuple[dict[tuple[str, str], int], dict[str, int]]:
-    """Rank of every merge, and id of every symbol: bytes, bytes that end a word, merges, special tokens."""
+    """Rank of each merge and id of each symbol: bytes, bytes that end a word, merges, special tokens."""
     with gzip.open(asset(VOCABULARY), "rt", encoding="utf-8") as lines:
         next(lines)  # version
         merges = [

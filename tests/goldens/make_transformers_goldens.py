@@ -1,13 +1,13 @@
-"""Reference numbers of transformers' `Sam3Model`, small and with random weights: writes `transformers_small/` and
+"""Reference numbers from a small `Sam3Model` of transformers with random weights: writes `transformers_small/` and
 `transformers_small_outputs.safetensors`.
 
-Its classes cannot be built without torchvision, so this runs once, apart from the project's own environment:
+It needs torchvision, so it runs in an environment of its own:
 
     python -m venv oracle && oracle/bin/pip install torch torchvision transformers
     oracle/bin/python tests/goldens/make_transformers_goldens.py
 
-With a folder as argument it writes nothing and instead loads the weights that `save_transformers` put there, and says
-which tensors transformers missed or did not expect.
+With a folder as argument, it instead loads weights written by `save_transformers` and prints the missing and unexpected
+tensors.
 """
 
 import sys
@@ -63,8 +63,8 @@ CONFIG = {
 RESIDUAL_EXITS = ("o_proj.weight", "out_proj.weight", "fc2.weight", "box_head.layer3.weight")
 
 
-def lively(model: Sam3Model) -> None:
-    """Random weights that keep activations near one at every depth, so that a mistake anywhere shows in the outputs."""
+def randomise(model: Sam3Model) -> None:
+    """Random weights that keep activations near one at every depth, so that every mistake changes the outputs."""
     generator = torch.Generator().manual_seed(5)
     for name, parameter in sorted(model.named_parameters()):
         noise = torch.randn(parameter.shape, generator=generator)
@@ -76,7 +76,7 @@ def lively(model: Sam3Model) -> None:
 
 
 def prompts() -> dict[str, Tensor]:
-    """Two pictures, a text of each, and three boxes: of the second picture, one alone is real."""
+    """Two images with a text each, and three boxes each; two boxes of the second image are padding."""
     generator = torch.Generator().manual_seed(6)
     ids = torch.randint(1, 128, (2, 16), generator=generator)
     ids[0, 9:], ids[1, 4:] = 0, 0
@@ -93,7 +93,7 @@ def prompts() -> dict[str, Tensor]:
 @torch.no_grad()
 def make() -> None:
     model = Sam3Model(Sam3Config(**CONFIG)).eval()
-    lively(model)
+    randomise(model)
     model.save_pretrained(FOLDER)
     given = prompts()
     text = {

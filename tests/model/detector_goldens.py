@@ -1,4 +1,4 @@
-"""Reading the reference files of the detector: prompts and sequences there are sequence-first."""
+"""Read the reference files of the detector, in which prompts are sequence-first."""
 
 from functools import cache
 
@@ -9,12 +9,12 @@ from sam3model.detector.model import Sam3ImageModel
 from sam3model.structures import GeometryPrompt, ImageFeatures
 from tests.model.weight_rule import fill, golden, small_config
 
-torch.set_num_threads(1)  # tiny tensors: a second thread only waits
+torch.set_num_threads(1)  # tensors are too small for more threads
 
 
 @cache
 def small_model() -> Sam3ImageModel:
-    """The reduced model with the weights of the rule, in evaluation mode; do not change it."""
+    """The reduced model with weights drawn by rule, in evaluation mode. It is cached: do not modify it."""
     with torch.inference_mode(False):
         model = Sam3ImageModel(small_config())
         fill(model)
@@ -46,5 +46,5 @@ def geometry_prompt(tensors: dict[str, Tensor], case: str, prompts: int) -> Geom
 
 
 def select_images(features: ImageFeatures, index: list[int]) -> ImageFeatures:
-    """The features of some of the pictures."""
+    """Features of some of the images."""
     return ImageFeatures(tuple(level[index] for level in features.levels), features.positions)

@@ -1,14 +1,14 @@
-"""Attention by plain products, as trained on a CPU, equals torch's fused kernel in value and gradient."""
+"""Plain attention, used for training on a CPU, equals torch's fused kernel in values and gradients."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from sam3model.ops.attention import attend
+from sam3model.ops.attend import attend
 
 
 @pytest.mark.parametrize("kind", ["none", "boolean", "float", "causal"])
-def test_both_ways_agree(kind):
+def test_both_implementations_agree(kind):
     torch.manual_seed(0)
     queries, keys = 5, 5
     inputs = [torch.randn(2, 3, n, 8, requires_grad=True) for n in (queries, keys, keys)]
@@ -28,13 +28,13 @@ def test_both_ways_agree(kind):
         torch.testing.assert_close(a, b)
 
 
-def test_a_learnt_bias_and_keys_all_get_their_gradient():
+def test_a_learned_bias_and_keys_get_gradients():
     torch.manual_seed(0)
     shapes = (2, 3, 4, 8), (2, 3, 6, 8), (2, 3, 6, 8), (2, 1, 4, 6)
     assert torch.autograd.gradcheck(attend, [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes])
 
 
-def test_autocast_makes_one_precision_of_mixed_inputs():
+def test_autocast_unifies_mixed_precision():
     torch.manual_seed(0)
     query, bias = torch.randn(1, 2, 4, 8, requires_grad=True), torch.randn(1, 1, 4, 4, requires_grad=True)
     key = torch.randn(1, 2, 4, 8, dtype=torch.bfloat16, requires_grad=True)

@@ -20,7 +20,7 @@ def backbone() -> VisionBackbone:
 
 @pytest.fixture(scope="module")
 def stages(backbone):
-    """Every intermediate of one pass over the golden images, in row-major (B, H, W, C)."""
+    """Every intermediate of one forward pass, in row-major (B, H, W, C)."""
     seen = {}
 
     def keep(name):
@@ -68,8 +68,8 @@ def test_detector_pyramid_matches_reference(stages):
     assert_matches(levels[2], golden()["neck.sam3.2"])
 
 
-def test_dropped_level_is_right_when_asked_for(backbone, stages):
-    """Weights of the dropped level are kept, and must be right, although no forward pass reads them."""
+def test_dropped_level_has_the_right_weights(backbone, stages):
+    """The dropped level keeps its weights, although no forward pass uses it."""
     with torch.inference_mode():
         for convs, name in ((backbone.neck.detection, "sam3"), (backbone.neck.interactive, "sam2")):
             assert_matches(convs[3](stages["features"].trunk), golden()[f"neck.{name}.3"])
@@ -101,7 +101,7 @@ def test_a_pyramid_needs_its_head_and_the_trunk_output():
             backbone.pyramid(backbone(pixels, keep_trunk=True), "interactive")
 
 
-def test_smaller_and_oblong_pictures_fit_and_odd_ones_are_refused(backbone):
+def test_smaller_and_oblong_images_fit_and_others_are_refused(backbone):
     with torch.inference_mode():
         assert [tuple(level.shape[-2:]) for level in backbone(torch.zeros(1, 3, 56, 112)).levels] == [
             (16, 32),
@@ -112,8 +112,8 @@ def test_smaller_and_oblong_pictures_fit_and_odd_ones_are_refused(backbone):
             backbone(torch.zeros(1, 3, 84, 56))
 
 
-def test_positions_are_tiled_so_window_attention_repeats_with_the_picture():
-    """With window blocks only, a picture made of equal tiles must give equal features in every tile."""
+def test_positions_are_tiled_so_window_attention_repeats_with_the_image():
+    """With window blocks alone, an image of equal tiles gives equal features in every tile."""
     config = small_config()
     trunk = fill(VisionBackbone(config), "vision.").trunk
     for block in trunk.blocks:
@@ -124,7 +124,7 @@ def test_positions_are_tiled_so_window_attention_repeats_with_the_picture():
         assert_matches(out, trunk(tile).repeat(1, 1, 2, 3), 1e-5)
 
 
-def test_checkpointing_changes_memory_not_gradients():
+def test_checkpointing_does_not_change_gradients():
     backbone = VisionBackbone(small_config()).train()
     pixels = torch.randn(1, 3, 56, 56)
     gradients = []
@@ -137,7 +137,7 @@ def test_checkpointing_changes_memory_not_gradients():
     torch.testing.assert_close(gradients[0], gradients[1])
 
 
-def test_low_precision_stays_near_float32(backbone):
+def test_low_precision_stays_close_to_float32(backbone):
     pixels = golden()["image.pixels"]
     expected = golden()["vit.out"]
     with torch.inference_mode():
@@ -150,7 +150,33 @@ def test_low_precision_stays_near_float32(backbone):
         assert error < 0.03, error
 
 
-def test_drop_path_drops_whole_pictures_and_keeps_the_mean():
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_residual_stream_and_norms_are_float32_in_low_precision(dtype):
+    trunk = fill(VisionBackbone(small_config()), "vision.").trunk.to(dtype)
+    seen = {}
+    for name, module in trunk.named_modules():
+        module.register_forward_hook(lambda _module, _inputs, out, name=name: seen.update({name: out.dtype}))
+    out = trunk(golden()["image.pixels"].to(dtype))
+    assert out.dtype == dtype
+    for i in range(4):
+        assert {seen[f"blocks.{i}"], seen[f"blocks.{i}.norm1"], seen[f"blocks.{i}.norm2"]} == {torch.float32}
+        assert {seen[f"blocks.{i}.attn"], seen[f"blocks.{i}.mlp"], seen["patch_embed"]} == {dtype}
+
+
+def test_a_float32_residual_stream_reduces_the_rounding_error(stages):
+    pixels, errors = golden()["image.pixels"], []
+    low = fill(VisionBackbone(small_config()), "vision.").trunk.to(torch.bfloat16)
+    for stream in (torch.bfloat16, torch.float32):
+        hooks = [b.register_forward_hook(lambda _m, _i, out, to=stream: out.to(to)) for b in low.blocks]
+        with torch.inference_mode():
+            error = low(pixels.bfloat16()).float() - stages["features"].trunk
+        errors.append(error.square().mean().sqrt().item())
+        for hook in hooks:
+            hook.remove()
+    assert errors[1] < 0.8 * errors[0], errors
+
+
+def test_drop_path_drops_whole_images_and_keeps_the_mean():
     from sam3model.layers.drop_path import DropPath
 
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Compiled parts: the same answers, the same parameter names, and a record of the shapes that compile again."""
+"""Compiled parts: same outputs, same parameter names, and a log of the shapes that trigger compilation."""
 
 import logging
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def test_only_new_shapes_and_types_are_logged(caplog: pytest.LogCaptureFixture) 
     assert len(double.seen_shapes) == 4  # pyright: ignore[reportFunctionMemberAccess]
 
 
-def test_a_compiled_function_answers_as_before_and_records_its_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_function_gives_the_same_and_records_its_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     compiler = torch.compile
 
@@ -67,7 +67,7 @@ def test_compiling_a_model_covers_its_parts_and_keeps_its_names(monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_a_compiled_model_answers_as_before() -> None:
+def test_a_compiled_model_gives_the_same() -> None:
     from tests.model.detector_goldens import small_model
     from tests.model.weight_rule import fill, golden
 

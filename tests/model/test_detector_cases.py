@@ -1,4 +1,4 @@
-"""Complete grounding passes against the reference, and the properties that batching must have."""
+"""Complete forward passes against the reference, and batching."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sam3model.detector.model import Grounding, Sam3ImageModel
-from sam3model.detector.scoring import joint_logits
+from sam3model.detector.scoring import DotProductScoring, joint_logits
 from sam3model.ops.boxes import cxcywh_to_xyxy
 from sam3model.structures import ImageFeatures, PromptTokens
 from tests.model.detector_goldens import geometry_prompt, select_images, small_features, small_model
@@ -22,7 +22,7 @@ def case_tensors(case: str) -> dict[str, Tensor]:
 
 
 def ground(model: Sam3ImageModel, case: str) -> tuple[Grounding, ImageFeatures, Tensor]:
-    """Run one case up to the decoder; `two_texts_one_image` holds one picture only."""
+    """Run one case up to the decoder; `two_texts_one_image` has a single image."""
     g = case_tensors(case)
     features, index = small_features(), g["img_ids"]
     if case == "two_texts_one_image":
@@ -34,7 +34,7 @@ def ground(model: Sam3ImageModel, case: str) -> tuple[Grounding, ImageFeatures, 
 
 
 def record_outputs(*modules: nn.Module) -> tuple[list[Any], list[Any]]:
-    """Lists that fill with the modules' outputs, and the hooks to remove."""
+    """A list that collects the outputs of the modules, and the hooks to remove."""
     outputs: list[Any] = []
     return outputs, [m.register_forward_hook(lambda _m, _i, out: outputs.append(out)) for m in modules]
 
@@ -199,3 +199,18 @@ def test_forward_equals_its_stages() -> None:
     assert_matches(detections.main.masks, model.decode_masks(grounding, features, index), 1e-5)
     assert_matches(detections.semantic, g["semantic_seg"], 3e-4)
     assert detections.one_to_many is None and detections.aux == ()
+
+
+@torch.no_grad()
+def test_box_bias_and_scores_are_computed_in_float32_under_low_precision() -> None:
+    """The rounded weights give the same numbers as in a float32 model that holds these very values."""
+    low = fill(Sam3ImageModel(small_config())).bfloat16()
+    exact = fill(Sam3ImageModel(small_config())).bfloat16().float()
+    boxes = torch.rand(2, 20, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(low.decoder.box_bias(boxes, 6, 7), exact.decoder.box_bias(boxes, 6, 7))
+    queries = torch.randn(2, 20, 64, generator=torch.Generator().manual_seed(1)).bfloat16()
+    pooled = torch.randn(2, 64, generator=torch.Generator().manual_seed(2)).bfloat16()
+    scoring: DotProductScoring = low.scoring
+    projected = scoring.hs_proj(queries).double()
+    product = (projected @ pooled.double().unsqueeze(-1)).squeeze(-1) * scoring.scale
+    torch.testing.assert_close(scoring.score(queries, pooled).double(), product.clamp(-12, 12), atol=1e-5, rtol=1e-5)

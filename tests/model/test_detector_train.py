@@ -27,7 +27,7 @@ def training_model() -> Sam3ImageModel:
 
 
 def reference_loss(out: Detections) -> Tensor:
-    """Sum of plain means over every output: scores, both box layouts, presence, masks, semantic map."""
+    """Sum of the means of all outputs: scores, both box formats, presence, masks, semantic mask."""
     assert out.one_to_many is not None and out.semantic is not None
     outputs = [out.main, out.one_to_many, *out.aux, *out.aux_one_to_many]
     loss = torch.stack([out.presence.mean(), *[p.mean() for p in out.aux_presence]]).sum() + out.semantic.mean()
@@ -86,14 +86,14 @@ def test_gradient_norms_match_the_reference() -> None:
     assert parameters.keys() == norms.keys()
     for name, expected in norms.items():
         grad = parameters[name].grad
-        if not expected:  # unused here: null, or zero where the reference ran it on nothing
+        if not expected:  # unused: null, or zero if the reference ran it on an empty batch
             assert grad is None or not grad.any(), name
         else:
             assert grad is not None, name
             assert grad.norm().item() == pytest.approx(expected, rel=1e-3, abs=1e-6), name
 
 
-def test_checkpointing_changes_no_gradient() -> None:
+def test_checkpointing_does_not_change_gradients() -> None:
     model = training_model()
     model.fusion.checkpointing = model.decoder.checkpointing = True
     reference_loss(run(model)).backward()
@@ -122,7 +122,7 @@ def test_boxes_stay_float32_under_bfloat16() -> None:
     assert (out.main.boxes - trained()[1].main.boxes).abs().max() < 0.05
 
 
-def test_a_fresh_model_starts_modest() -> None:
+def test_a_fresh_model_predicts_low_scores() -> None:
     torch.manual_seed(0)
     model = Sam3ImageModel(small_config()).train()
     out = run(model)

@@ -1,4 +1,4 @@
-"""Where and in which precision to run: what `auto` takes, and what is refused."""
+"""Choice of device and precision: what `auto` means, and what is refused."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ NATIVE_CHECKS = ("_is_amx_tile_supported", "_is_avx512_bf16_supported", "_is_arm
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: int, mps: bool) -> None:
-    """A machine with so many CUDA devices, with or without Apple's."""
+    """A machine with this number of CUDA devices, with or without MPS."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
@@ -25,14 +25,14 @@ def test_auto_takes_cuda_then_mps_then_cpu(monkeypatch, cuda, mps, taken):
     assert resolve_device("cpu") == CPU
 
 
-def test_a_named_device_must_be_there(monkeypatch):
+def test_a_named_device_must_exist(monkeypatch):
     pretend(monkeypatch, cuda=2, mps=False)
     assert resolve_device("cuda:1") == torch.device("cuda", 1)
     for name, says in (
         ("cuda:2", "has 2 CUDA device"),
         ("mps", "not available"),
-        ("toaster", "no device is called"),
-        ("", "no device is called"),
+        ("toaster", "unknown device"),
+        ("", "unknown device"),
         ("xpu", "not available"),
     ):
         with pytest.raises(InputError, match=says):
@@ -40,7 +40,7 @@ def test_a_named_device_must_be_there(monkeypatch):
 
 
 @pytest.mark.parametrize("native", [None, *NATIVE_CHECKS])
-def test_auto_takes_bfloat16_where_a_cpu_has_it(monkeypatch, native):
+def test_auto_is_bfloat16_on_cpus_with_hardware_support(monkeypatch, native):
     for check in NATIVE_CHECKS:
         monkeypatch.setattr(torch.cpu, check, lambda check=check: check == native, raising=False)
     assert has_native_bfloat16(CPU) is (native is not None)
@@ -48,7 +48,7 @@ def test_auto_takes_bfloat16_where_a_cpu_has_it(monkeypatch, native):
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_auto_on_cuda_asks_for_bfloat16_that_is_not_emulated(monkeypatch, native):
+def test_auto_on_cuda_ignores_emulated_bfloat16(monkeypatch, native):
     def supported(including_emulation: bool) -> bool:
         return native or including_emulation
 
@@ -60,5 +60,5 @@ def test_named_precisions():
     assert resolve_dtype("auto", torch.device("mps")) is torch.float32
     for name, dtype in devices.DTYPES.items():
         assert resolve_dtype(name, CPU) is dtype
-    with pytest.raises(InputError, match="no dtype is called 'int8'"):
+    with pytest.raises(InputError, match="unknown dtype 'int8'"):
         resolve_dtype("int8", CPU)

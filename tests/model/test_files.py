@@ -1,4 +1,4 @@
-"""A file is written whole or not at all."""
+"""Files are written completely or not at all."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from sam3model.errors import OutputError
 from sam3model.files import replacing, write_json, write_text
 
 
-def test_a_new_file_has_its_folders_made_and_the_permissions_of_the_umask(tmp_path):
+def test_folders_are_created_and_permissions_follow_the_umask(tmp_path):
     path = tmp_path / "a" / "b" / "c.json"
     before = os.umask(0o027)
     try:
@@ -25,7 +25,7 @@ def test_a_new_file_has_its_folders_made_and_the_permissions_of_the_umask(tmp_pa
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path):
+def test_readers_see_the_old_file_until_the_new_one_is_complete(tmp_path):
     path = tmp_path / ("long " * 50)
     write_text(path, "old")
     with replacing(path) as temporary:
@@ -36,7 +36,7 @@ def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, KeyError])
-def test_what_breaks_off_leaves_the_old_file_alone(tmp_path, failure):
+def test_a_failed_write_keeps_the_old_file(tmp_path, failure):
     path = tmp_path / "file"
     path.write_text("old")
     with pytest.raises(failure), replacing(path) as temporary:
@@ -46,7 +46,7 @@ def test_what_breaks_off_leaves_the_old_file_alone(tmp_path, failure):
 
 
 @pytest.mark.parametrize("write", [lambda p: torch.save(torch.zeros(9999), p), lambda p: p.write_bytes(bytes(9999))])
-def test_a_full_disk_is_one_line_that_names_the_file(tmp_path, write):
+def test_a_full_disk_is_a_one_line_error_with_the_path(tmp_path, write):
     path = tmp_path / "file"
     path.write_text("old")
     handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -61,7 +61,7 @@ def test_a_full_disk_is_one_line_that_names_the_file(tmp_path, write):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write .*file/x: (File exists|Not a directory)$"):
         write_text(tmp_path / "file" / "x", "")

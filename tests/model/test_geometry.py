@@ -1,4 +1,4 @@
-"""Geometry encoder against the reference, and what must not matter to it."""
+"""Geometry encoder against the reference, and its invariances."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def test_mask_prompts_stay_in_the_precision_of_the_model() -> None:
         assert encoder(geometry_prompt(g, f"optional.{case}", 2), low, BOTH).tokens.dtype == torch.bfloat16
 
 
-def test_a_mask_without_an_encoder_for_it_is_refused() -> None:
+def test_a_mask_prompt_without_mask_encoder_is_refused() -> None:
     prompt = geometry_prompt(golden(), "optional.geo_mask_only", 2)
     with pytest.raises(InputError, match="mask encoder"):
         small_model().geometry(prompt, small_features(), BOTH)
@@ -97,7 +97,7 @@ def test_the_content_of_padding_does_not_matter() -> None:
 
 
 @torch.no_grad()
-def test_prompts_on_one_picture_equal_prompts_on_its_copies() -> None:
+def test_prompts_on_one_image_equal_prompts_on_its_copies() -> None:
     prompt = geometry_prompt(golden(), "geo.points_boxes_padded", 2)
     features, encoder = small_features(), small_model().geometry
     shared = encoder(prompt, select_images(features, [1]), torch.zeros(2, dtype=torch.long))
@@ -105,7 +105,7 @@ def test_prompts_on_one_picture_equal_prompts_on_its_copies() -> None:
     torch.testing.assert_close(shared.tokens, copied.tokens, atol=2e-6, rtol=1e-5)
 
 
-def test_boxes_without_area_are_finite_and_so_are_their_gradients() -> None:
+def test_boxes_of_zero_area_have_finite_tokens_and_gradients() -> None:
     prompt = geometry_prompt(golden(), "geo.boxes", 2)
     assert prompt is not None
     boxes = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.0, 1.0, 0.0, 0.3], [1.5, -0.5, 0.0, 0.0]]).repeat(2, 1, 1)

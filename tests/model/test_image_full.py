@@ -1,4 +1,4 @@
-"""The model at its released size, on one photo: every stage within the noise of the reference (slow)."""
+"""The model at its released size on one photo: every stage matches the reference (slow)."""
 
 import json
 from functools import cache
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 CASES = ("text0", "text1", "text1_box")
 FEATURES, LOGITS, BOXES, SCORES, PRESENCE, MASKS = 3e-4, 1e-4, 5e-5, 2e-5, 1e-5, 0.02
-"""Tolerances: features in deviations of the tensor, normalised boxes, masks stored as float16."""
+"""Tolerances: features in standard deviations, boxes normalised, masks as stored in float16."""
 
 
 @cache
@@ -43,7 +43,7 @@ def result(case: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def model() -> Sam3ImageModel:
-    """Built without memory and filled tensor by tensor, so that one copy of the weights is all there ever is."""
+    """Built on the meta device and filled tensor by tensor, so that there is one copy of the weights."""
     with torch.device("meta"):
         model = build("sam3").detector
     state = {
@@ -94,7 +94,7 @@ def sampled(x: Tensor) -> Tensor:
 
 
 def check_stats(x: Tensor, name: str, tolerance: float = FEATURES) -> None:
-    """Mean, deviation, mean size and extremes of a tensor, in `tolerance` deviations (extremes: five times that)."""
+    """Mean, standard deviation, mean absolute value and extremes, to `tolerance` standard deviations (extremes: 5x)."""
     expected, x = record()["stats"][name], x.double()
     assert list(x.shape) == expected["shape"]
     found = {"mean": x.mean(), "std": x.std(), "abs_mean": x.abs().mean(), "min": x.min(), "max": x.max()}
@@ -119,7 +119,7 @@ def test_weights_follow_the_rule(model: Sam3ImageModel) -> None:
 
 
 def test_preprocessing_of_the_photo() -> None:
-    """Within one of 256 levels, and nearly everywhere exact: the fixed-point resize depends on the processor."""
+    """Within one of 256 levels and almost everywhere exact: the fixed-point resize depends on the processor."""
     pixels = preprocess(Image.open(GOLDENS / record()["image"]), record()["resolution"])
     exact = preprocess(Image.open(GOLDENS / "image_full_input1008.png"), record()["resolution"])
     check_stats(exact.unsqueeze(0), "preprocess", 1e-6)
@@ -141,7 +141,7 @@ def test_trunk_and_pyramid(encoded: EncodedImage, blocks: dict[str, Tensor]) -> 
 
 @torch.inference_mode()
 def ground(model: Sam3ImageModel, features: ImageFeatures, case: str) -> tuple[Grounding, Tensor]:
-    """A case up to the decoder, through the model's own methods."""
+    """Run one case up to the decoder."""
     found = result(case)
     index = torch.zeros(1, dtype=torch.long)
     ids = torch.tensor(record()["text_ids32"])[record()["texts"].index(found["text"])]
@@ -186,7 +186,7 @@ def test_case(model: Sam3ImageModel, encoded: EncodedImage, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_answer_of_the_processor(model: Sam3ImageModel, encoded: EncodedImage, case: str) -> None:
+def test_predictions_match_the_processor(model: Sam3ImageModel, encoded: EncodedImage, case: str) -> None:
     expected = result(case)
     boxes = None
     if expected["box_cxcywh"]:

@@ -1,4 +1,4 @@
-"""Loading never holds two copies: weights are read where the file is mapped, and cast one tensor at a time (Linux)."""
+"""Loading never holds two copies: weights stay memory-mapped, or are cast one tensor at a time (Linux)."""
 
 import gc
 import sys
@@ -13,12 +13,12 @@ from sam3model.config import DetectorConfig, Sam3Config, TextConfig
 from sam3model.detector.model import Sam3ImageModel
 from tests.model.weight_rule import small_config
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel what is mapped")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/maps")
 
 
 @pytest.fixture(scope="module")
 def config() -> DetectorConfig:
-    """The reduced model with a wide vocabulary table: about 50 MB, nearly all of it in one tensor."""
+    """The reduced model with a wide vocabulary table: about 50 MB, most of it in one tensor."""
     return replace(small_config(), text=TextConfig(width=256, heads=4, layers=1))
 
 
@@ -35,18 +35,18 @@ def weights(request: pytest.FixtureRequest, config: DetectorConfig, tmp_path_fac
 
 
 def mapped(path: Path) -> list[tuple[int, int]]:
-    """Address ranges of this process that are the file's own pages."""
+    """Address ranges of this process that map the file."""
     lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(path))]
     return [(int(start, 16), int(end, 16)) for start, end in (line[0].split("-") for line in lines)]
 
 
 def anonymous_bytes() -> int:
-    """Memory of this process that is no file's."""
+    """Memory of this process that is not file-backed."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
 
 
-def test_float32_weights_stay_where_the_file_is_mapped(weights: Path, config: DetectorConfig) -> None:
+def test_float32_weights_stay_memory_mapped(weights: Path, config: DetectorConfig) -> None:
     model = load(weights, config=Sam3Config(config))
     ranges = mapped(weights)
     outside = [
@@ -57,10 +57,8 @@ def test_float32_weights_stay_where_the_file_is_mapped(weights: Path, config: De
     assert ranges and not outside
 
 
-def test_a_cast_costs_its_result_and_no_more(weights: Path, config: DetectorConfig) -> None:
-    load(
-        weights, config=Sam3Config(config), dtype=torch.bfloat16
-    )  # whatever is allocated once for all, before the measurement
+def test_a_cast_allocates_the_result_alone(weights: Path, config: DetectorConfig) -> None:
+    load(weights, config=Sam3Config(config), dtype=torch.bfloat16)  # one-time allocations, before the measurement
     gc.collect()
     before, size = anonymous_bytes(), weights.stat().st_size
     model = load(weights, config=Sam3Config(config), dtype=torch.bfloat16)

@@ -1,4 +1,4 @@
-"""Box arithmetic: round trips, hand-computed overlaps, and finiteness where boxes have no area."""
+"""Boxes: conversions, overlaps computed by hand, and finite values for boxes of zero area."""
 
 import pytest
 import torch
@@ -17,14 +17,16 @@ some_boxes = st.lists(box, min_size=1, max_size=4).map(lambda rows: torch.tensor
 
 @settings(deadline=None)
 @given(some_boxes)
-def test_layouts_round_trip(xyxy: Tensor) -> None:
+def test_formats_round_trip(xyxy: Tensor) -> None:
     torch.testing.assert_close(ops.cxcywh_to_xyxy(ops.xyxy_to_cxcywh(xyxy)), xyxy, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(ops.xywh_to_xyxy(ops.xyxy_to_xywh(xyxy)), xyxy, atol=1e-6, rtol=1e-6)
+    for (x0, y0, x1, y1), box in zip(xyxy.tolist(), map(ops.xyxy_to_xywh, xyxy.tolist()), strict=True):
+        x, y, width, height = box
+        assert (x, y, x + width, y + height) == pytest.approx((x0, y0, x1, y1))
 
 
 @settings(deadline=None)
 @given(some_boxes, some_boxes)
-def test_overlaps_have_their_bounds_and_symmetry(a: Tensor, b: Tensor) -> None:
+def test_overlaps_are_bounded_and_symmetric(a: Tensor, b: Tensor) -> None:
     iou, giou = ops.box_iou(a, b), ops.generalized_box_iou(a, b)
     assert iou.shape == giou.shape == (len(a), len(b))
     assert (iou >= 0).all() and (iou <= 1 + 1e-5).all()
@@ -42,7 +44,7 @@ def test_hand_computed_overlaps() -> None:
 
 
 @pytest.mark.parametrize("function", [ops.paired_iou, ops.paired_giou])
-def test_boxes_without_area_are_finite_with_their_gradients(function) -> None:
+def test_boxes_of_zero_area_have_finite_overlaps_and_gradients(function) -> None:
     a = torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.1, 0.1, 0.1, 0.9], [0.0, 0.0, 0.0, 0.0]], requires_grad=True)
     b = torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.1, 0.1, 0.1, 0.9], [1.0, 1.0, 1.0, 1.0]])
     value = function(a, b)

@@ -1,17 +1,17 @@
-"""The pixel decoder convolves a sum in two parts; the release does it in one. Both are the same function."""
+"""The pixel decoder splits the convolution of a sum in two; the result must be that of the release."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam3model.detector.segmentation import PixelDecoder
+from sam3model.detector.segmentation_head import PixelDecoder
 from tests.model.detector_goldens import select_images, small_features, small_model
 from tests.model.weight_rule import golden
 
 
 def plainly(decoder: PixelDecoder, coarse: Tensor, finer: tuple[Tensor, ...]) -> Tensor:
-    """As the paper has it: upsample, add, convolve, norm, ReLU."""
+    """As in the paper: upsample, add, convolve, norm, ReLU."""
     x = coarse
     for level, conv, norm in zip(reversed(finer), decoder.conv_layers, decoder.norms, strict=False):
         x = F.relu(norm(conv(level + F.interpolate(x, size=level.shape[-2:], mode="nearest"))))
@@ -24,14 +24,14 @@ def decoder() -> PixelDecoder:
     return PixelDecoder(16, stages=3, groups=4)
 
 
-def maps(pictures: int, prompts: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-    finer = tuple(torch.randn(pictures, 16, 5 * side, 3 * side, requires_grad=True) for side in (4, 2))
+def maps(images: int, prompts: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    finer = tuple(torch.randn(images, 16, 5 * side, 3 * side, requires_grad=True) for side in (4, 2))
     return torch.randn(prompts, 16, 5, 3, requires_grad=True), finer
 
 
-@pytest.mark.parametrize("pictures", [1, 3])
-def test_values_and_gradients_are_those_of_the_plain_form(decoder: PixelDecoder, pictures: int) -> None:
-    coarse, finer = maps(pictures, prompts=3)
+@pytest.mark.parametrize("images", [1, 3])
+def test_values_and_gradients_equal_the_plain_implementation(decoder: PixelDecoder, images: int) -> None:
+    coarse, finer = maps(images, prompts=3)
     ours, theirs = decoder(coarse, decoder.laterals(finer)), plainly(decoder, coarse, finer)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
     inputs = (coarse, *finer, *(p for name, p in decoder.named_parameters() if ".2." not in name))

@@ -1,4 +1,4 @@
-"""The predictor as its users meet it: a session of the official processor, batches, thresholds, errors, conversions."""
+"""The image predictor: a session of the official processor, batches, thresholds, errors and conversions."""
 
 import json
 import sys
@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from tests.model.weight_rule import GOLDENS
 
 PHRASES = ["rocket on the launch pad", "a tower", "red ball", "!@#", "a person in white"]
 ALL = 0.0
-"""A threshold that every instance exceeds."""
+"""A threshold below every score."""
 
 
 @cache
@@ -49,7 +50,7 @@ def encoded() -> EncodedImage:
 
 
 def pixels(*cxcywh: float) -> list[float]:
-    """A normalised box in pixels of the photo, x0, y0, x1, y1."""
+    """A normalised box in pixels of the photo: x0, y0, x1, y1."""
     (cx, cy, w, h), (width, height) = cxcywh, photo().size
     return [(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height]
 
@@ -88,37 +89,37 @@ def test_session_of_the_official_processor(number: int) -> None:
     assert overlaps.min() > 0.9995
 
 
-def test_phrases_in_a_batch_answer_as_they_do_alone() -> None:
+def test_phrases_in_a_batch_give_the_same_as_alone() -> None:
     together = predictor().predict(encoded(), PHRASES, threshold=0.32)
     by_two = predictor().predict(encoded(), PHRASES, threshold=0.32, batch=2)
     assert [found.phrase for found in together] == PHRASES
-    assert len({len(found) for found in together}) > 1, "the phrases must differ for this to show anything"
+    assert len({len(found) for found in together}) > 1, "otherwise the test proves nothing"
     for phrase, one, other in zip(PHRASES, together, by_two, strict=True):
         alone = predictor().predict_prompt(encoded(), phrase=phrase, threshold=0.32)
         assert same(one, alone) and same(other, alone)
 
 
-def test_pictures_in_a_batch_answer_as_they_do_alone() -> None:
+def test_images_in_a_batch_give_the_same_as_alone() -> None:
     turned = photo().transpose(Image.Transpose.ROTATE_90)
     both = predictor().encode([photo(), turned])
     assert [one.size for one in both] == [photo().size, turned.size]
-    for one, picture in zip(both, (photo(), turned), strict=True):
+    for one, image in zip(both, (photo(), turned), strict=True):
         (batched,) = predictor().predict(one, PHRASES[:1], threshold=ALL)
-        (alone,) = predictor().predict(predictor().encode(picture), PHRASES[:1], threshold=ALL)
+        (alone,) = predictor().predict(predictor().encode(image), PHRASES[:1], threshold=ALL)
         assert same(batched, alone)
     assert predictor().encode([]) == []
 
 
-def test_a_picture_may_be_an_image_an_array_or_a_tensor() -> None:
+def test_an_image_may_be_a_pil_image_an_array_or_a_tensor() -> None:
     array = np.asarray(photo())
     tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
-    for picture in (array, tensor):
-        again = predictor().encode(picture)
+    for image in (array, tensor):
+        again = predictor().encode(image)
         assert again.size == photo().size
         assert torch.equal(again.features.levels[-1], encoded().features.levels[-1])
 
 
-def test_the_threshold_is_strict() -> None:
+def test_the_threshold_is_exclusive() -> None:
     every = predictor().predict_prompt(encoded(), phrase="a tower", threshold=ALL)
     assert len(every) == predictor().model.config.decoder.queries
     middle = float(np.sort(every.scores)[10])
@@ -128,14 +129,14 @@ def test_the_threshold_is_strict() -> None:
     assert same(above, chosen) and chosen.phrase == "a tower"
 
 
-def test_instances_are_selected_by_position_list_mask_or_slice() -> None:
+def test_instances_are_selected_by_index_list_mask_or_slice() -> None:
     every = predictor().predict_prompt(encoded(), phrase="a tower", threshold=ALL)
     assert same(every[2], every[[2]]) and same(every[2], every[2:3]) and len(every[2]) == 1
     assert len(every[[]]) == 0 and every[[]].size == every.size
-    assert [len(one) for one in every[:3]] == [1, 1, 1], "a loop goes over single instances"
+    assert [len(one) for one in every[:3]] == [1, 1, 1], "iteration gives single instances"
 
 
-def test_an_empty_answer_has_the_shapes_of_a_full_one() -> None:
+def test_an_empty_prediction_has_the_same_shapes() -> None:
     width, height = photo().size
     for empty in (*predictor().predict(encoded(), PHRASES[:2], threshold=1.0), no_instances((width, height))):
         assert len(empty) == 0 and empty.size == (width, height)
@@ -143,7 +144,7 @@ def test_an_empty_answer_has_the_shapes_of_a_full_one() -> None:
         assert empty.boxes.shape == (0, 4) and empty.boxes.dtype == empty.scores.dtype == np.float32
         assert empty.to_coco_rle() == empty.to_coco_results(1, 1) == []
     some, none = predictor().predict(encoded(), ["a tower", "red ball"], threshold=0.3141)
-    assert min(len(some), len(none)) == 0 < max(len(some), len(none)), "only one of the two phrases is found"
+    assert min(len(some), len(none)) == 0 < max(len(some), len(none)), "exactly one of the phrases must match"
     assert predictor().predict(encoded(), []) == []
 
 
@@ -156,7 +157,7 @@ def test_a_phrase_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [2, 1]
 
 
-def test_the_cache_forgets_the_phrase_not_used_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_drops_the_least_recently_used_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam3model.image.CACHED_PHRASES", 2)
     ours, asked = Sam3ImagePredictor(small_model()), []
     encode_text = ours.model.encode_text
@@ -164,12 +165,12 @@ def test_the_cache_forgets_the_phrase_not_used_for_longest(monkeypatch: pytest.M
     for phrases in (["a"], ["b"], ["a"], ["c"], ["a"], ["b"]):
         ours.predict(encoded(), phrases, threshold=1.0)
     assert asked == [1, 1, 1, 1]
-    ours.predict(encoded(), ["x", "y", "z"], threshold=1.0)  # more phrases at once than are kept
+    ours.predict(encoded(), ["x", "y", "z"], threshold=1.0)  # more phrases than the cache holds
     assert asked[-1] == 3
 
 
 def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sam3model.image.CACHED_PHRASES", 1)  # so that every thread drops what the others remember
+    monkeypatch.setattr("sam3model.image.CACHED_PHRASES", 1)  # so that threads evict each other's phrases
     ours = Sam3ImagePredictor(small_model())
     encode_text = ours.model.encode_text
     monkeypatch.setattr(ours.model, "encode_text", lambda ids: time.sleep(0.01) or encode_text(ids))
@@ -182,39 +183,39 @@ def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("prompt", "says"),
     [
-        ({}, "nothing to look for"),
-        ({"boxes": []}, "nothing to look for"),
+        ({}, "the prompt is empty"),
+        ({"boxes": []}, "the prompt is empty"),
         ({"phrase": "  "}, "a phrase is empty"),
         ({"boxes": [[1, 2, 3]]}, "each box needs 4 numbers"),
         ({"boxes": [[1, 2, 3, 4], [1, 2, 3]]}, "each box needs 4 numbers"),
         ({"boxes": [["a", 2, 3, 4]]}, "each box needs 4 numbers"),
         ({"boxes": [[9, 2, 3, 4]]}, "x1 > x0"),
-        ({"boxes": [[0, 0, 1e9, 1e9]]}, "far outside the picture"),
-        ({"boxes": [[1, 2, 3, float("nan")]]}, "not a number"),
+        ({"boxes": [[0, 0, 1e9, 1e9]]}, "far outside the image"),
+        ({"boxes": [[1, 2, 3, float("nan")]]}, "not finite"),
         ({"boxes": [[1, 2, 3, 4]], "box_labels": [1, 0]}, "each box needs one label"),
         ({"boxes": [[1, 2, 3, 4]], "box_labels": [2]}, "each box needs one label"),
         ({"phrase": "a tower", "box_labels": [1]}, "each box needs one label"),
         ({"points": [[1, 2, 3]]}, "each point needs 2 numbers"),
-        ({"points": [[1, float("inf")]]}, "not a number"),
+        ({"points": [[1, float("inf")]]}, "not finite"),
         ({"phrase": "a tower", "threshold": 1.5}, "between 0 and 1"),
         ({"phrase": "a tower", "threshold": float("nan")}, "between 0 and 1"),
     ],
 )
-def test_prompts_that_do_not_fit_are_refused_in_one_line(prompt: dict[str, Any], says: str) -> None:
+def test_invalid_prompts_are_refused_in_one_line(prompt: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says) as caught:
         predictor().predict_prompt(encoded(), **prompt)
     assert "\n" not in str(caught.value)
 
 
-def test_phrases_must_be_a_list_and_say_something() -> None:
+def test_phrases_must_be_a_list_without_empty_ones() -> None:
     for phrases, says in (("a tower", "not one string"), (["a tower", ""], "a phrase is empty")):
         with pytest.raises(InputError, match=says):
             predictor().predict(encoded(), phrases)
-    with pytest.raises(InputError, match="at least one"):
+    with pytest.raises(InputError, match="at least 1"):
         predictor().predict(encoded(), ["a tower"], batch=0)
 
 
-def test_points_and_their_labels_change_the_answer() -> None:
+def test_points_and_their_labels_change_the_prediction() -> None:
     asked = [
         predictor().predict_prompt(encoded(), points=[[140, 135]], point_labels=labels, threshold=ALL)
         for labels in (None, [1], [0])
@@ -245,16 +246,16 @@ def test_bfloat16_keeps_boxes_and_scores_in_float32(tmp_path: Any) -> None:
     assert found.boxes.dtype == found.scores.dtype == np.float32
     np.testing.assert_allclose(found.scores, exact.scores, atol=0.02)
     rounded = torch.from_numpy(found.scores).bfloat16().float().numpy()
-    assert (found.scores != rounded).any(), "scores carry more digits than bfloat16 has"
+    assert (found.scores != rounded).any(), "scores must have more digits than bfloat16"
     assert np.median(np.abs(found.boxes - exact.boxes)) < 0.02 * max(photo().size)
 
 
 def test_unknown_weights_device_and_dtype_are_refused() -> None:
     with pytest.raises(CheckpointError, match="no weights at"):
         Sam3ImagePredictor.from_weights("absent.pt", device="cpu")
-    with pytest.raises(InputError, match="no device is called"):
+    with pytest.raises(InputError, match="unknown device"):
         Sam3ImagePredictor.from_weights("absent.pt", device="toaster")
-    with pytest.raises(InputError, match="no dtype is called"):
+    with pytest.raises(InputError, match="unknown dtype"):
         Sam3ImagePredictor.from_weights("absent.pt", device="cpu", dtype="float12")
 
 
@@ -279,7 +280,61 @@ def test_conversion_to_supervision() -> None:
         assert set(detections.class_id) <= {4} and set(detections.data["class_name"]) <= {one.phrase or "object"}
 
 
-def test_absent_supervision_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+class FakeDetections:
+    """The fields of `supervision.Detections`, for environments without it."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.mask = self.confidence = self.tracker_id = None
+        self.data: dict[str, Any] = {}
+        vars(self).update(fields)
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+
+@pytest.fixture(params=["real", "fake"])
+def detections_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    if request.param == "real":
+        return pytest.importorskip("supervision", exc_type=ImportError).Detections
+    monkeypatch.setitem(sys.modules, "supervision", SimpleNamespace(Detections=FakeDetections))
+    return FakeDetections
+
+
+def test_round_trip_through_supervision(detections_class: Any) -> None:
+    found = predictor().predict_prompt(encoded(), phrase="a tower", threshold=0.3)
+    tracked = replace(found, ids=np.arange(len(found))[::-1] + 5)
+    assert len(tracked) > 1
+    for one in (found, tracked, tracked[1:], tracked[:0]):
+        detections = one.to_supervision()
+        assert isinstance(detections, detections_class)
+        assert (detections.tracker_id is None) == (one.ids is None)
+        back = Instances.from_supervision(detections)
+        for name in ("masks", "boxes", "scores", "ids"):
+            ours, theirs = getattr(one, name), getattr(back, name)
+            assert ours is theirs is None or (ours.dtype == theirs.dtype and np.array_equal(ours, theirs)), name
+        assert back.phrase == (one.phrase if len(one) else None)
+
+
+def test_detections_of_other_models(detections_class: Any) -> None:
+    boxes, masks = np.array([[0, 0, 2, 2], [1, 1, 3, 3]], dtype=float), np.ones((2, 4, 5), dtype=bool)
+    names = {"class_name": np.array(["cat", "dog"])}
+    found = Instances.from_supervision(detections_class(xyxy=boxes, mask=masks, data=names))
+    assert found.phrase is None and found.ids is None and found.scores.tolist() == [1, 1] and found.size == (5, 4)
+    with pytest.raises(InputError, match="have no masks"):
+        Instances.from_supervision(detections_class(xyxy=boxes))
+    empty = detections_class(xyxy=boxes[:0])
+    assert Instances.from_supervision(empty, size=(7, 3)).masks.shape == (0, 3, 7)
+    with pytest.raises(InputError, match="have no masks"):
+        Instances.from_supervision(empty)
+
+
+def test_a_selection_keeps_ids_and_phrase() -> None:
+    found = predictor().predict_prompt(encoded(), phrase="a tower", threshold=0.3)
+    tracked = replace(found, ids=np.arange(10, 10 + len(found)))
+    assert tracked[[1, 0]].ids.tolist() == [11, 10] and tracked[[]].ids.tolist() == [] and found[0].ids is None
+
+
+def test_missing_supervision_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(InputError, match="pip install supervision") as caught:
         no_instances((4, 3)).to_supervision()
@@ -310,7 +365,7 @@ def test_box_of_a_mask() -> None:
     assert mask_to_box(mask) == (3, 2, 11, 5)
 
 
-def test_large_masks_are_made_in_parts_that_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resizing_large_masks_in_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(5, 6, 7, generator=torch.Generator().manual_seed(0))
     whole = masks_at_size(logits, (31, 23))
     monkeypatch.setattr("sam3model.ops.masks.CHUNK_PIXELS", 1)

@@ -12,16 +12,16 @@ from tests.model.weight_rule import GOLDENS, golden
 
 RECORD = json.loads((GOLDENS / "preprocess.json").read_text())
 REFERENCE = golden("preprocess")
-PICTURES = RECORD["images"]
+IMAGES = RECORD["images"]
 
 
 def open_image(entry) -> Image.Image:
     return Image.open(GOLDENS / entry["file"])
 
 
-@pytest.mark.parametrize("entry", PICTURES, ids=lambda entry: entry["name"])
+@pytest.mark.parametrize("entry", IMAGES, ids=lambda entry: entry["name"])
 def test_resized_bytes_equal_the_reference(entry):
-    """Exact where measured; the fixed-point kernel of another processor may differ by one level in under 2 %."""
+    """Exact on the reference processor; on others, under 2 % of values may differ by one level."""
     image = to_rgb(open_image(entry))
     assert hashlib.sha256(image.permute(1, 2, 0).numpy().tobytes()).hexdigest() == entry["rgb_sha256"]
     small, large = resize(image, 168, 168), resize(image, 1008, 1008)
@@ -35,9 +35,9 @@ def test_resized_bytes_equal_the_reference(entry):
         assert (difference > 0).float().mean() < 0.02
 
 
-@pytest.mark.parametrize("entry", PICTURES, ids=lambda entry: entry["name"])
+@pytest.mark.parametrize("entry", IMAGES, ids=lambda entry: entry["name"])
 @pytest.mark.parametrize("size", [168, 1008])
-def test_mean_and_deviation_of_the_input_match(entry, size):
+def test_mean_and_standard_deviation_match(entry, size):
     pixels = preprocess(open_image(entry), size).double()
     assert abs(pixels.mean().item() - entry[f"res{size}"]["mean"]) < 1e-4
     assert abs(pixels.std().item() - entry[f"res{size}"]["std"]) < 1e-4
@@ -47,11 +47,11 @@ def test_normalisation_is_bit_exact():
     from sam3model.ops.resize import normalise
 
     for name in ("res168", "res1008.center96"):
-        key = f"{PICTURES[0]['name']}.{name}"
+        key = f"{IMAGES[0]['name']}.{name}"
         assert torch.equal(normalise(REFERENCE[f"{key}.uint8"]), REFERENCE[key])
 
 
-def test_float_tensor_is_quantised_by_the_rule():
+def test_float_tensors_are_quantised_as_in_the_release():
     image = REFERENCE["tensor_float_input"]
     assert torch.equal(quantise(image), REFERENCE["tensor_float_input.quantised_uint8"])
     difference = (resize(to_rgb(image), 168, 168).int() - REFERENCE["tensor_float_input.res168.uint8"].int()).abs()
@@ -60,31 +60,31 @@ def test_float_tensor_is_quantised_by_the_rule():
         assert quantise(torch.tensor([-0.5, 0.0, 1.0, 2.0], dtype=dtype)).tolist() == [0, 0, 255, 255]
 
 
-def test_every_kind_of_the_same_picture_gives_the_same_input():
-    picture = open_image(PICTURES[0]).convert("RGB")
-    array = np.array(picture)
+def test_all_types_of_the_same_image_give_the_same_input():
+    image = open_image(IMAGES[0]).convert("RGB")
+    array = np.array(image)
     kinds = [
         array,
         torch.from_numpy(array).permute(2, 0, 1),
         array / 255.0,
-        picture.convert("RGBA"),
-        np.asarray(picture),
+        image.convert("RGBA"),
+        np.asarray(image),
     ]
-    expected = preprocess(picture, 64)
+    expected = preprocess(image, 64)
     assert expected.shape == (3, 64, 64)
     assert expected.dtype == torch.float32
     for kind in kinds:
         assert torch.equal(preprocess(kind, 64), expected)
 
 
-def test_grey_pictures_have_three_equal_channels():
+def test_grey_images_have_three_equal_channels():
     grey = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
     out = preprocess(grey, 16)
     assert torch.equal(out[0], out[1])
     assert torch.equal(out, preprocess(Image.fromarray(grey), 16))
 
 
-def test_a_flat_picture_stays_flat_and_a_fitting_one_untouched():
+def test_a_flat_image_stays_flat_and_a_fitting_one_unchanged():
     flat = torch.full((3, 11, 57), 77, dtype=torch.uint8)
     assert (resize(flat, 24, 24) == 77).all()
     fitting = torch.randint(0, 256, (3, 24, 24), dtype=torch.uint8)
@@ -94,7 +94,7 @@ def test_a_flat_picture_stays_flat_and_a_fitting_one_untouched():
 @pytest.mark.parametrize(
     "bad",
     [
-        "picture.png",
+        "photo.png",
         np.zeros((4, 4, 3), np.int64),
         torch.zeros(2, 4, 4),
         torch.zeros(3, 4, 4, dtype=torch.int32),
@@ -105,6 +105,6 @@ def test_a_flat_picture_stays_flat_and_a_fitting_one_untouched():
     ],
     ids=str,
 )
-def test_what_is_no_picture_is_refused(bad):
-    with pytest.raises(InputError, match="picture"):
+def test_invalid_images_are_refused(bad):
+    with pytest.raises(InputError, match="image"):
         preprocess(bad, 16)

@@ -22,7 +22,7 @@ def ids():
     return Tokenizer()(TEXTS, 32)
 
 
-def test_every_stage_matches_reference(encoder, ids):
+def test_every_stage_matches_the_reference(encoder, ids):
     seen = {}
     stages = {"embeds": encoder.encoder.token_embedding, "memory": encoder.encoder.ln_final}
     stages |= {f"block{i}": block for i, block in enumerate(encoder.encoder.transformer.resblocks)}
@@ -42,7 +42,7 @@ def test_every_stage_matches_reference(encoder, ids):
         assert_matches(value, golden()[f"text.{name}"])
 
 
-def test_trimming_padding_changes_no_token(encoder, ids):
+def test_trimming_padding_does_not_change_tokens(encoder, ids):
     short = ids[[0, 1, 2, 4]]
     trimmed = trim(short, Tokenizer().end_id)
     assert trimmed.shape[1] < 16
@@ -53,7 +53,7 @@ def test_trimming_padding_changes_no_token(encoder, ids):
 
 
 def test_too_many_tokens_are_refused(encoder):
-    with pytest.raises(InputError, match="context of 32"):
+    with pytest.raises(InputError, match="exceed the context length of 32"):
         encoder(torch.zeros(1, 33, dtype=torch.long))
 
 

@@ -28,7 +28,7 @@ def test_vocabulary_and_defaults_equal_the_reference():
 
 
 @given(st.text(max_size=200), st.integers(2, 40))
-def test_any_text_gives_one_well_formed_row(text, context):
+def test_any_text_gives_a_well_formed_row(text, context):
     (row,) = TOKENIZER(text, context).tolist()
     body = TOKENIZER.encode(text)[: context - 2]
     assert row == [TOKENIZER.start_id, *body, TOKENIZER.end_id] + [0] * (context - 2 - len(body))
@@ -42,11 +42,11 @@ def test_trim_keeps_the_longest_text():
     assert torch.equal(trimmed, ids[:, : trimmed.shape[1]])
 
 
-def test_a_tokenizer_travels_to_worker_processes():
+def test_a_tokenizer_can_be_pickled():
     again = pickle.loads(pickle.dumps(TOKENIZER))
     assert torch.equal(again("a striped cat"), TOKENIZER("a striped cat"))
 
 
-def test_context_without_room_is_refused():
-    with pytest.raises(InputError, match="context of 1"):
+def test_a_context_too_short_is_refused():
+    with pytest.raises(InputError, match="context length of 1 has no room"):
         TOKENIZER("cat", 1)

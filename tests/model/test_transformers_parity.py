@@ -1,6 +1,6 @@
-"""transformers' `Sam3Model` and ours are one model: same weights in, same answers out, and the same weights back.
+"""transformers' `Sam3Model` and ours give the same outputs with the same weights, and exports give the weights back.
 
-The numbers were made by `tests/goldens/make_transformers_goldens.py`, since that class pools boxes with torchvision.
+The numbers come from `tests/goldens/make_transformers_goldens.py`: with boxes, that class needs torchvision.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.model.weight_rule import GOLDENS
 
 FOLDER = GOLDENS / "transformers_small"
 PADDING = -10
-"""Their label of a box that only fills up the row."""
+"""transformers' label of a padding box."""
 
 
 @cache
@@ -49,7 +49,7 @@ def test_outputs_are_the_same(case: str) -> None:
     index = torch.arange(2)
     features = model().encode_image(theirs()["in.pixels"] / 127.5 - 1)
     text = model().encode_text(theirs()["in.ids"])
-    if case == "text":  # where there are no boxes they leave out the class token, which the release always has
+    if case == "text":  # without boxes, transformers has no class token, unlike the release
         geometry = PromptTokens(text.tokens[:, :0], text.mask[:, :0])
     else:
         geometry = model().encode_geometry(box_prompt(), features, index)
@@ -66,17 +66,17 @@ def test_outputs_are_the_same(case: str) -> None:
     }
     assert actual.keys() == expected.keys()
     for name, found in actual.items():
-        assert expected[name].std() > 0.02, f"{name} says nothing"
+        assert expected[name].std() > 0.02, f"{name} is constant"
         torch.testing.assert_close(found, expected[name], atol=1e-4, rtol=0, msg=lambda text, n=name: f"{n}: {text}")
 
 
-def test_every_tensor_of_theirs_is_accounted_for() -> None:
+def test_every_tensor_is_accounted_for() -> None:
     _, report = load_with_report(FOLDER)
     assert report.layout is Layout.TRANSFORMERS and report.unused == 0
     assert report.absent and all(name.startswith("detector.geometry.points_") for name in report.absent)
 
 
-def test_sizes_come_from_their_configuration() -> None:
+def test_sizes_come_from_the_config_file() -> None:
     config = model().config
     vision, decoder = (
         json.loads((FOLDER / "config.json").read_text())[f"{n}_config"] for n in ("vision", "detr_decoder")
@@ -84,10 +84,10 @@ def test_sizes_come_from_their_configuration() -> None:
     vit = vision["backbone_config"]
     assert (config.vit.width, config.vit.depth, config.vit.image_size) == (36, vit["num_hidden_layers"], 112)
     assert model().vision.trunk.blocks[0].mlp.fc1.out_features == vit["intermediate_size"]
-    assert config.scoring.hidden == decoder["intermediate_size"], "they have no field of its own for it"
+    assert config.scoring.hidden == decoder["intermediate_size"], "transformers has no field for it"
 
 
-def test_export_gives_back_the_very_file(tmp_path: Path) -> None:
+def test_export_gives_the_original_tensors(tmp_path: Path) -> None:
     save_transformers(model(), tmp_path)
     ours, original = (load_file(folder / "model.safetensors") for folder in (tmp_path, FOLDER))
     known = {name: x for name, x in ours.items() if not name.startswith(EXTRA_PREFIX)}
@@ -95,15 +95,15 @@ def test_export_gives_back_the_very_file(tmp_path: Path) -> None:
     assert all(torch.equal(known[name], x) for name, x in original.items())
 
 
-def test_exported_configuration_says_the_same(tmp_path: Path) -> None:
-    """Every field that we write has the value that transformers wrote for this model, so that it builds it again."""
+def test_exported_config_equals_the_original(tmp_path: Path) -> None:
+    """Every field that we write has the value that transformers wrote for this model."""
     save_transformers(model(), tmp_path)
     ours, original = (json.loads((folder / "config.json").read_text()) for folder in (tmp_path, FOLDER))
 
     def compare(mine: object, other: object, where: str) -> None:
         if isinstance(mine, dict):
             for key, value in mine.items():
-                assert isinstance(other, dict) and key in other, f"{where}.{key} is unknown to them"
+                assert isinstance(other, dict) and key in other, f"{where}.{key} is unknown to transformers"
                 compare(value, other[key], f"{where}.{key}")
         else:
             assert mine == other, where
@@ -112,7 +112,7 @@ def test_exported_configuration_says_the_same(tmp_path: Path) -> None:
 
 
 def test_transformers_opens_our_export(tmp_path: Path) -> None:
-    from transformers.models.sam3.modeling_sam3 import Sam3Model  # imported so, it does not ask for torchvision
+    from transformers.models.sam3.modeling_sam3 import Sam3Model  # this import path does not require torchvision
 
     save_transformers(model(), tmp_path)
     opened, info = Sam3Model.from_pretrained(tmp_path, output_loading_info=True)

@@ -1,7 +1,7 @@
-"""Weights drawn by rule, so that reference numbers need no weight files.
+"""Weights drawn by a rule, so that tests against reference numbers need no weight files.
 
 The generator's seed is the CRC-32 of the official checkpoint name plus a salt; a few families of parameters are scaled
-so that activations stay lively at any depth.
+so that activations keep their size at any depth.
 """
 
 import json
@@ -73,7 +73,7 @@ def official_name(name: str) -> str:
 
 
 def draw(key: str, shape: tuple[int, ...], salt: int) -> Tensor:
-    """The float32 tensor that the rule gives to an official key."""
+    """The float32 tensor for an official key."""
     generator = np.random.RandomState((zlib.crc32(key.encode()) + salt) % 2**32)
     noise = torch.from_numpy(generator.standard_normal(shape).astype(np.float32))
     offset = 1 if key.endswith("weight") else 0
@@ -100,7 +100,7 @@ def small_record() -> dict[str, Any]:
 
 @cache
 def golden(name: str = "image_small") -> dict[str, Tensor]:
-    """All tensors of one reference file, fit for training whatever mode they are first asked for in."""
+    """All tensors of a reference file, as normal tensors even if first read in inference mode."""
     with torch.inference_mode(False):
         return load_file(GOLDENS / f"{name}.safetensors")
 
@@ -132,7 +132,7 @@ def small_config() -> DetectorConfig:
 
 
 def assert_matches(actual: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
-    """The suggested comparison of the golden format: |difference| <= tolerance * max(1, standard deviation)."""
+    """Assert |difference| <= tolerance * max(1, standard deviation), as the golden format suggests."""
     assert actual.shape == expected.shape
     bound = tolerance * max(1.0, expected.float().std().item())
     worst = (actual.float() - expected.float()).abs().max().item()

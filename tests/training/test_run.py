@@ -264,7 +264,7 @@ def test_a_run_that_is_often_stopped_is_validated_all_the_same(settings):
 
 
 def test_an_unknown_device_is_refused(settings):
-    with pytest.raises(InputError, match="no device is called 'abacus'"):
+    with pytest.raises(InputError, match="unknown device 'abacus'"):
         concept_run(settings(device="abacus"))
 
 

@@ -1,4 +1,4 @@
-"""Compressed COCO run-length codes as numbers, in numpy alone."""
+"""Decode compressed COCO RLE to run lengths with numpy."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 
 def decode_counts(texts: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Run lengths of all masks, and the index of the first one of each (one more at the end).
+    """Run lengths of all masks, and the start index of each mask (with the total number at the end).
 
-    COCO writes a number in chunks of five bits, lowest first, each a character from "0" on; bit 5 says that more
-    follows and bit 4 of the last chunk is the sign. From the fourth number of a mask on, the difference to the number
-    before the last is written.
+    COCO writes a number in chunks of five bits, lowest first, as characters from "0" on. Bit 5 means that another chunk
+    follows; bit 4 of the last chunk is the sign. From the fourth number of a mask on, numbers are differences to the
+    number two before.
 
     >>> decode_counts([b"021O1"])[0].tolist()
     [0, 2, 1, 1, 2]

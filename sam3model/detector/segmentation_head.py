@@ -1,4 +1,4 @@
-"""Segmentation head: a pixel decoder over the pyramid, then one mask per query and one semantic map per prompt."""
+"""Segmentation head: pixel decoder over the pyramid, one mask per query, one semantic mask per prompt."""
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +12,11 @@ from sam3model.structures import ImageFeatures, PromptTokens
 
 
 class PixelDecoder(nn.Module):
-    """Nearest upsampling, sum with the next finer level, 3x3 convolution, group norm, ReLU; once per level.
+    """For each finer level: nearest upsampling, sum with the level, 3x3 convolution, group norm, ReLU.
 
-    A convolution of a sum is the sum of two: the level's is the same for every prompt and made once per picture
-    (`laterals`), that of the upsampled map is made without upsampling, with 4/9 of the products.
-    The released weights hold one stage more than there are levels to climb; it is kept for them and never run.
+    The convolution of a sum is the sum of two convolutions. That of the level is the same for all prompts, so it runs
+    once per image (`laterals`); that of the upsampled map runs without upsampling, with 4/9 of the multiplications.
+    The released weights have one stage more than the model uses.
     """
 
     def __init__(self, dim: int, stages: int, groups: int) -> None:
@@ -25,7 +25,7 @@ class PixelDecoder(nn.Module):
         self.norms = nn.ModuleList(nn.GroupNorm(groups, dim) for _ in range(stages))
 
     def laterals(self, finer: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Finer levels, finest first, each (B, D, H_i, W_i) -> their convolutions, coarsest first."""
+        """Levels, finest first, each (B, D, H_i, W_i) -> their convolutions, coarsest first."""
         return tuple(conv(level) for level, conv in zip(reversed(finer), self.conv_layers, strict=False))
 
     def forward(self, coarse: Tensor, laterals: tuple[Tensor, ...]) -> Tensor:
@@ -35,20 +35,20 @@ class PixelDecoder(nn.Module):
             kernel = _kernel_over_doubled(conv.get_parameter("weight"))
             x = lateral + F.conv_transpose2d(x, kernel, stride=2, padding=1)
             if lateral is laterals[-1]:
-                x = x.contiguous()  # channels first in memory: the norm and the mask products run back twice as fast
+                x = x.contiguous()  # channels first in memory make the backward pass twice as fast
             x = F.relu(norm(x))
         return x
 
 
 def _kernel_over_doubled(weight: Tensor) -> Tensor:
-    """Kernel (in, out, 4, 4) whose transposed convolution of a map is the 3x3 `weight` on that map doubled in size."""
+    """Kernel (in, out, 4, 4): its transposed convolution of a map equals the 3x3 `weight` on the upsampled map."""
     mirrored = weight.flip(2, 3)
     shifted = [F.pad(mirrored, (left, 1 - left, top, 1 - top)) for left in (0, 1) for top in (0, 1)]
     return torch.stack(shifted).sum(0).transpose(0, 1)
 
 
 class MaskPredictor(nn.Module):
-    """The MLP that turns queries into mask embeddings."""
+    """MLP from queries to mask embeddings."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class MaskPredictor(nn.Module):
 
 
 class SegmentationHead(nn.Module):
-    """Official `UniversalSegmentationHead`: instance masks of queries and a semantic mask of the whole prompt."""
+    """Official `UniversalSegmentationHead`: instance masks of queries, and a semantic mask of each prompt."""
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class SegmentationHead(nn.Module):
         xavier_(self)
 
     def pixels(self, memory: Tensor, prompt: PromptTokens, features: ImageFeatures, image_index: Tensor) -> Tensor:
-        """Pixel decoder output (P, D, H_0, W_0) from image memory (P, H*W, D), prompt and finer levels or laterals."""
+        """Pixel decoder output (P, D, H_0, W_0) from image memory (P, H*W, D), prompt and features."""
         attended = self.cross_attend_prompt(
             self.cross_attn_norm(memory), prompt.tokens, prompt.tokens, key_padding_mask=prompt.mask
         )
@@ -84,12 +84,12 @@ class SegmentationHead(nn.Module):
         return self.pixel_decoder(coarse, laterals)
 
     def masks(self, queries: Tensor, pixels: Tensor) -> Tensor:
-        """queries (P, Q, D) on pixels (P, D, H, W) -> mask logits (P, Q, H, W)."""
+        """Queries (P, Q, D) and pixels (P, D, H, W) -> mask logits (P, Q, H, W)."""
         kernels, offsets = self._kernels(queries)
         return _apply(kernels, offsets, pixels)
 
     def masks_and_semantic(self, queries: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Mask logits (P, Q, H, W) of queries (P, Q, D) and semantic logits (P, 1, H, W), in one product."""
+        """Queries (P, Q, D) and pixels (P, D, H, W) -> mask logits (P, Q, H, W), semantic logits (P, 1, H, W)."""
         kernels, offsets = self._kernels(queries)
         weight, bias = (p.view(1, 1, -1).expand(len(queries), -1, -1) for p in self.semantic_seg_head.parameters())
         maps = _apply(torch.cat((kernels, weight), dim=1), torch.cat((offsets, bias), dim=1), pixels)
@@ -97,10 +97,10 @@ class SegmentationHead(nn.Module):
         return masks, semantic
 
     def _kernels(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights (P, Q, D) and offsets (P, Q, 1) whose product with the pixel decoder's output is the mask.
+        """Weights (P, Q, D) and offsets (P, Q, 1) of the linear maps from pixels to masks.
 
-        The 1x1 convolution `instance_seg_head` is applied to the queries instead of to the pixels: the product is the
-        same and there are far fewer queries.
+        The 1x1 convolution `instance_seg_head` is applied to the queries instead of the pixels: the result is the same,
+        and there are far fewer of them.
         """
         embedded = self.mask_predictor.mask_embed(queries)  # (P, Q, D)
         weight, bias = self.instance_seg_head.parameters()
@@ -108,7 +108,7 @@ class SegmentationHead(nn.Module):
 
 
 def _gather(level: Tensor, image_index: Tensor) -> Tensor:
-    """Rows of a (B, D, H, W) map that lies channels last in memory, without changing that: several times faster."""
+    """Select rows of a map (B, D, H, W) that is channels last in memory, and keep it so: several times faster."""
     return level.permute(0, 2, 3, 1).index_select(0, image_index).permute(0, 3, 1, 2)
 
 
