@@ -138,7 +138,7 @@ def test_a_run_learns_from_a_folder(tmp_path):
 
 
 def test_kinds_of_data_sets_compose(tmp_path):
-    from train.app import settings
+    from train.compose import settings
 
     small_coco(tmp_path)
     for kind, pictures in (("coco", None), ("odinw", 10), ("rf100vl", 100), ("saco", None)):
