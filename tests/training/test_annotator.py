@@ -17,7 +17,7 @@ from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
 from sam3model.training.annotator import (
     Annotator,
-    Click,
+    CorrectionPrompt,
     extend_prompt,
     find_mistakes,
     innermost_point,
@@ -58,11 +58,13 @@ def detected(*boxes: list[float], masks: bool = True) -> Detections:
     return Detections(QueryOutputs(logits, torch.tensor([every]), made), torch.tensor([9.0]), torch.zeros(0))
 
 
-def correction(found: Detections, truth: Targets, boxes: float, careful: bool = False, seed: int = 0) -> Click | None:
+def correction(
+    found: Detections, truth: Targets, boxes: float, careful: bool = False, seed: int = 0
+) -> CorrectionPrompt | None:
     """The correction for these detections."""
     annotator = Annotator(replace(ALWAYS, boxes=boxes), careful=careful)
     (mistakes,) = find_mistakes(found, truth, annotator.config)
-    return annotator.click(mistakes, np.random.default_rng(seed))
+    return annotator.correction(mistakes, np.random.default_rng(seed))
 
 
 def on(place: tuple[float, ...], mask: torch.Tensor) -> bool:
@@ -141,11 +143,11 @@ def test_random_points_cover_a_region():
 
 
 def test_a_prompt_grows_by_one_box_and_one_point_padded_where_unused():
-    clicks = [Click((0.5, 0.5, 0.2, 0.2), True), Click((0.1, 0.9), False), None]
-    once = extend_prompt(None, clicks, "cpu")
+    added = [CorrectionPrompt((0.5, 0.5, 0.2, 0.2), True), CorrectionPrompt((0.1, 0.9), False), None]
+    once = extend_prompt(None, added, "cpu")
     assert once.box_mask.tolist() == [[False], [True], [True]]
     assert once.point_mask.tolist() == [[True], [False], [True]]
-    twice = extend_prompt(once, clicks[::-1], "cpu")
+    twice = extend_prompt(once, added[::-1], "cpu")
     assert torch.equal(twice.boxes[:, :1], once.boxes)
     assert twice.box_mask.tolist() == [[False, True], [True, True], [True, False]]
     assert twice.box_labels[~twice.box_mask].tolist() == [1, 1]
