@@ -36,7 +36,7 @@ from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import TrainingRun, train
 from sam3model.training.settings import TrainConfig
 from sam3model.training.stop_signal import StopSignal
-from train.app import settings
+from train.compose import settings
 
 MAX_WAITING = 0.05
 MAX_STEP = 1.15

@@ -12,7 +12,7 @@ from sam3model.ops.boxes import xyxy_to_xywh
 from sam3model.ops.masks import encode_rle
 
 if TYPE_CHECKING:
-    import supervision
+    import supervision  # pyright: ignore[reportMissingImports]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ class Instances:
             InputError: supervision cannot be imported.
         """
         try:
-            import supervision
+            import supervision  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise InputError(f"supervision cannot be imported ({error}): pip install supervision") from error
         return supervision.Detections(

@@ -1,22 +1,12 @@
-"""The command line of training: compose the YAML files, validate the settings, train, print the result."""
+"""The command line of training: read the settings, then train, check the data or launch jobs."""
 
 import logging
-import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from sam3model.errors import OutputError, Sam3Error, TrainingError
+from train.compose import CONFIGS, settings
 
-from sam3model.errors import ConfigError, OutputError, Sam3Error, TrainingError
-from sam3model.parse import nearest, parse
-from sam3model.training.settings import TrainConfig
-
-CONFIGS = Path(__file__).parent / "configs"
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
   python -m train experiment=playground_tiny budget.minutes=75 threads=2
   python -m train check experiment=finetune data.root=FOLDER    summarise the data set and draw a contact sheet
@@ -42,55 +32,6 @@ def main(arguments: list[str]) -> int:
     except Sam3Error as error:
         print(f"train: {error}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError | OutputError) else 2
-
-
-def settings(arguments: Sequence[str]) -> TrainConfig:
-    """The validated settings for these overrides.
-
-    Raises:
-        ConfigError: a key or an experiment is unknown (the message has the nearest one), or a value is invalid.
-    """
-    for word in arguments:
-        _check_group(*word.partition("=")[::2])
-    return parse(TrainConfig, composed([addable(word) for word in arguments]))
-
-
-def composed(overrides: Sequence[str], hydra: bool = False) -> dict[str, Any]:
-    """Compose the YAML files with overrides in Hydra's syntax. hydra: include Hydra's own settings.
-
-    Raises:
-        ConfigError: Hydra or OmegaConf rejects an override.
-    """
-    try:
-        with initialize_config_dir(str(CONFIGS), version_base=None):
-            values: Any = compose("config", overrides=list(overrides), return_hydra_config=hydra)
-        return OmegaConf.to_container(values, resolve=not hydra)  # pyright: ignore[reportReturnType]
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from None
-
-
-def addable(word: str) -> str:
-    """An override that may also add a key. `parse` rejects unknown keys later, with a better message than Hydra's."""
-    key = word.partition("=")[0]
-    return word if key.startswith(("+", "~")) or _is_group(key) else f"++{word}"
-
-
-def one_line(error: Exception) -> str:
-    """The first line of an error message of another library."""
-    return re.sub(r"\s+", " ", str(error).strip().split("\n")[0])
-
-
-def _is_group(key: str) -> bool:
-    return key.isidentifier() and (CONFIGS / key).is_dir()
-
-
-def _check_group(key: str, value: str) -> None:
-    """Raise `ConfigError` if a group such as `experiment` has no such file."""
-    if not _is_group(key):
-        return
-    known = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
-    if value not in known:
-        raise ConfigError(f"{key}: {value!r} is unknown{nearest(value, known)}")
 
 
 def _check(words: Sequence[str]) -> int:

@@ -75,7 +75,7 @@ def _describe(training: AnnotatedDataset, validation: AnnotatedDataset) -> list[
         ("images", f"{len(training)} for training, {len(validation)} for validation; {empty} without instances"),
         ("sizes", _sizes([record.size for record in training.images])),
         ("instances", f"{len(instances)}, {masks} of them with a mask"),
-        ("phrases", f"{len(images)}, with the number of images: {counts}"),
+        ("phrases", f"{len(images)}, each with its number of images: {counts}"),
     ]
     if absent:
         lines.append(("never present", f"{len(absent)}: {_listed(absent)}"))

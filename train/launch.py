@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sam3model.errors import ConfigError, TrainingError
 from sam3model.parse import parse
 from sam3model.training.settings import TrainConfig
-from train.app import CONFIGS, addable, composed, one_line, settings
+from train.compose import CONFIGS, addable, composed, one_line, settings
 
 _PLUGIN = "hydra_plugins.hydra_submitit_launcher"
 

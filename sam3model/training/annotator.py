@@ -31,7 +31,7 @@ GRID = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Click:
+class CorrectionPrompt:
     """A positive or negative box (cx, cy, w, h) or point (x, y), normalised."""
 
     place: tuple[float, ...]
@@ -95,10 +95,10 @@ class Annotator:
         device = detections.presence.device
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             found = find_mistakes(detections, batch.targets, self.config)
-            clicks = [self.click(mistakes, rng) for mistakes, rng in zip(found, rngs, strict=True)]
-        return extend_prompt(prompt, clicks, device)
+            added = [self.correction(mistakes, rng) for mistakes, rng in zip(found, rngs, strict=True)]
+        return extend_prompt(prompt, added, device)
 
-    def click(self, mistakes: Mistakes, rng: np.random.Generator) -> Click | None:
+    def correction(self, mistakes: Mistakes, rng: np.random.Generator) -> CorrectionPrompt | None:
         """The correction of one of the mistakes; None without mistakes."""
         if not len(mistakes):
             return None
@@ -115,7 +115,7 @@ class Annotator:
             if positive:  # the centre of a coarse cell may lie beside a small instance
                 low, high = box.cpu().numpy().reshape(2, 2)
                 place = np.clip(place, low, high)
-        return Click(tuple(place.tolist()), positive)
+        return CorrectionPrompt(tuple(place.tolist()), positive)
 
 
 def validation_annotator(config: TrainConfig) -> Annotator:
@@ -182,20 +182,20 @@ def _centre(cell: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def extend_prompt(
-    prompt: GeometryPrompt | None, clicks: Sequence[Click | None], device: torch.device | str
+    prompt: GeometryPrompt | None, added: Sequence[CorrectionPrompt | None], device: torch.device | str
 ) -> GeometryPrompt:
     """The prompt with one more box and one more point per row, of which at most one is not padding.
 
     So shapes depend on the round only, and all processes run the same modules.
     """
-    new = GeometryPrompt.blank(len(clicks), boxes=1, points=1)
+    new = GeometryPrompt.blank(len(added), boxes=1, points=1)
     boxes, points = (new.boxes, new.box_labels, new.box_mask), (new.points, new.point_labels, new.point_mask)
-    for row, click in enumerate(clicks):
-        if click is None:
+    for row, one in enumerate(added):
+        if one is None:
             continue
-        places, labels, padding = boxes if len(click.place) == 4 else points
-        places[row, 0] = torch.tensor(click.place)
-        labels[row, 0], padding[row, 0] = int(click.positive), False
+        places, labels, padding = boxes if len(one.place) == 4 else points
+        places[row, 0] = torch.tensor(one.place)
+        labels[row, 0], padding[row, 0] = int(one.positive), False
     new = new.to(device)
     if prompt is None:
         return new

@@ -44,8 +44,8 @@ class Task(Protocol[B, M]):
     def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[B]:
         """Endless batches of `count` samples for the stage with this index.
 
-        The first batch starts at sample `first`, each one `stride` after the one before. A sample depends on its
-        number alone, so a resumed run sees the same batches.
+        The first batch starts at sample `first`, and each following one `stride` samples later. Samples depend only on
+        their number, so that a resumed run sees the same batches.
         """
         ...
 

@@ -39,7 +39,7 @@ def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
     assert report["instances"] == "15, 15 of them with a mask"
     assert report["best weights"] == "chosen by cgF1"
     assert "warning" not in report
-    assert report["phrases"] == "2, with the number of images: cat (10), dog on the left (5)"
+    assert report["phrases"] == "2, each with its number of images: cat (10), dog on the left (5)"
     assert report["never present"] == "2: bird, cow animal"
     assert report["broken"] == "none"
     with Image.open(report["contact sheet"]) as sheet:
@@ -138,7 +138,7 @@ def test_a_run_learns_from_a_folder(tmp_path):
 
 
 def test_kinds_of_data_sets_compose(tmp_path):
-    from train.app import settings
+    from train.compose import settings
 
     small_coco(tmp_path)
     for kind, pictures in (("coco", None), ("odinw", 10), ("rf100vl", 100), ("saco", None)):

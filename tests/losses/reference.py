@@ -39,7 +39,7 @@ def value(entry):
 
 @dataclass
 class Case:
-    """One case of losses.json; tensors that a gradient is stored for are leaves that require one."""
+    """One case of losses.json; tensors with a stored gradient are leaves that require one."""
 
     name: str
     params: dict
@@ -84,7 +84,7 @@ class Case:
         torch.testing.assert_close(got.detach().float(), expected, rtol=rtol, atol=1e-6, msg=lambda m: f"{name}: {m}")
 
     def check_terms(self, terms) -> None:
-        """Compare every stored number; what we do not compute at all (an unused loss) must be stored as 0."""
+        """Compare every stored number; a loss that we do not compute must be stored as 0."""
         got = {"core_loss": terms.total, **terms.losses, **terms.metrics}
         for name in self.expected:
             self.check(name, got[name] if name in got else torch.zeros(()))

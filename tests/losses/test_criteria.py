@@ -84,7 +84,7 @@ def test_zero_area_pair_gives_a_finite_loss():
 
 
 def test_nan_logit_stays_visible():
-    """A nan logit is a broken model: the loss says so instead of hiding it; presence, which does not see it, is right.
+    """A nan logit makes the loss nan, so that a broken model is noticed; the presence loss does not depend on it.
 
     The stored F1 is left out: there one nan makes the metric read all scores as logits and call every query positive.
     """
@@ -95,7 +95,7 @@ def test_nan_logit_stays_visible():
     case.check_finite_terms(terms)
 
 
-def test_last_target_wins_where_one_query_answers_for_several():
+def test_last_target_wins_if_one_query_matches_several():
     targets = Targets.from_prompts([torch.tensor([[0.5, 0.5, 0.4, 0.4], [0.6, 0.5, 0.4, 0.4]])])
     logits, boxes = torch.full((1, 3), 2.0), torch.tensor([[0.5, 0.5, 0.4, 0.4]]).expand(1, 3, 4)
     index = torch.zeros(2, dtype=torch.int64)
@@ -140,7 +140,7 @@ def test_masks(name):
 
 
 def test_masks_of_chosen_prompts_only():
-    """Masks made for the prompts with targets alone give the same loss and gradient as masks made for all."""
+    """Masks of only the prompts with targets give the same loss and gradient as masks of all prompts."""
     case = Case.load("Masks/dense")
     targets, matches, criterion = case.targets(), case.matches(), mask_criterion(case.params)
     rows = torch.nonzero(targets.num_boxes)[:, 0]
@@ -174,7 +174,7 @@ def test_semantic(name):
 
 @pytest.mark.parametrize("presence_head", [True, False])
 def test_semantic_without_any_target_at_low_resolution(presence_head):
-    """The official code fails here. With the presence gate nothing is learnt; without it every pixel is negative."""
+    """The official code fails here. With the presence gate there is no loss; without it every pixel is negative."""
     case = Case.load("SemanticSeg/all_negative_downsample")
     criterion = semantic_criterion(case.params | {"presence_head": presence_head})
     logits = case["semantic_seg"].requires_grad_()
@@ -197,8 +197,8 @@ def test_semantic_of_chosen_prompts_only():
 
 
 @pytest.mark.parametrize("presence_head", [True, False])
-def test_semantic_learns_nothing_from_prompts_with_unknown_pixels(presence_head):
-    """Two things each, of which one has no outline in the second prompt: segmenting both is no mistake there."""
+def test_semantic_loss_ignores_prompts_with_unknown_pixels(presence_head):
+    """Two instances per prompt; in the second prompt one has no mask, so segmenting both is not a mistake."""
     criterion = SemanticSegCriterion(presence_head=presence_head, presence_loss=presence_head)
     masks = torch.zeros(2, 8, 8, dtype=torch.bool)
     masks[0, :, :4], masks[1, :, 4:] = True, True

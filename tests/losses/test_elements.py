@@ -106,7 +106,7 @@ def test_box_overlaps_of_all_pairs():
 
 
 def test_degenerate_boxes_are_finite():
-    """Where the official overlap is nan (0/0) ours is 0; inverted boxes have area 0, not a negative one."""
+    """The overlap is 0 where the official one is nan (0/0); inverted boxes have area 0, not a negative one."""
     case = Case.load("box/degenerate")
     pred, target = case["pred_xyxy"].requires_grad_(), case["target_xyxy"]
     for overlap, stored in (
@@ -142,7 +142,7 @@ def test_uncertain_points(name):
     case.check("coords_xy", sampler.select(logits.reshape(-1, *logits.shape[-2:]), candidates, plain))
 
 
-def test_drawn_points_fill_the_number_asked_for():
+def test_drawn_points_have_the_requested_number():
     sampler = PointSampler(num_points=10, oversample=3, importance=0.75)
     candidates, plain = sampler.draw(4, torch.device("cpu"))
     assert candidates.shape == (4, 30, 2) and plain.shape == (4, 3, 2)

@@ -66,7 +66,7 @@ def expected_triples(case, targets: Targets) -> list[tuple[int, int, int]]:
 
 
 def totals(case, matches: Matches, logits, boxes, targets) -> dict[int, float]:
-    """Cost of the made pairs per row."""
+    """Cost of the matched pairs per row."""
     matcher, starts, out = hungarian(case), targets.starts().tolist(), {}
     for row in range(len(logits)):
         prompt = row % targets.prompts
@@ -107,8 +107,8 @@ def test_hungarian_cost(name):
 
 
 @pytest.mark.parametrize("name", [n for n in HUNGARIAN if "raises" in matcher_cases()[n]["expected"]])
-def test_hungarian_goes_on_where_the_official_one_stops(name):
-    """A query with a cost that is no number is left out; every target finds a query, and each query serves one."""
+def test_hungarian_works_where_the_official_one_fails(name):
+    """A query with a nan cost is left out; every target gets a query, and each query at most one target."""
     case, logits, boxes, targets, options = load(name)
     matches = hungarian(case)(logits, boxes, targets, **options)
     sane = logits.isfinite() & boxes.isfinite().all(-1)
@@ -117,7 +117,7 @@ def test_hungarian_goes_on_where_the_official_one_stops(name):
     assert len(set(zip(matches.prompt.tolist(), matches.query.tolist(), strict=True))) == len(matches)
 
 
-def test_repeats_with_too_few_queries_names_targets_of_the_own_prompt():
+def test_repeats_with_too_few_queries_return_targets_of_the_same_prompt():
     case, logits, boxes, targets, options = load("repeats_more_than_queries")
     matches = hungarian(case)(logits, boxes, targets, **options)
     assert torch.equal(targets.prompt_index()[matches.target], matches.prompt)
@@ -128,12 +128,12 @@ def test_repeats_with_too_few_queries_names_targets_of_the_own_prompt():
         assert made == min(logits.shape[1], options["repeats"] * targets.num_boxes[prompt])
 
 
-def test_no_pair_when_no_cost_is_finite():
+def test_no_match_if_no_cost_is_finite():
     targets = Targets.from_prompts([torch.rand(2, 4)])
     assert len(HungarianMatcher()(torch.full((1, 5), math.nan), torch.rand(1, 5, 4), targets)) == 0
 
 
-def test_layers_matched_together_are_matched_as_alone():
+def test_layers_matched_together_are_matched_as_one_by_one():
     from sam3model.structures import QueryOutputs
 
     torch.manual_seed(0)
@@ -152,7 +152,7 @@ def test_one_to_many(name):
 
 
 def test_one_to_many_with_fewer_queries_than_topk():
-    """The official matcher fails; ours lets every query but the lowest pass, as for topk equal to the queries."""
+    """The official matcher fails; ours passes every query but the lowest, as for topk equal to the queries."""
     case, logits, boxes, targets, _ = load("o2m_topk_above_queries")
     params = case["params"]
     above = OneToManyMatcher(**params)(logits, boxes, targets)
@@ -162,7 +162,7 @@ def test_one_to_many_with_fewer_queries_than_topk():
 
 @pytest.mark.parametrize("name", sorted(BROKEN_QUERY))
 def test_one_to_many_ignores_a_broken_query(name):
-    """Officially no target of the prompt finds a pair; ours matches as if the broken query had been marked invalid."""
+    """The official matcher matches no target of the prompt; ours treats the broken query as invalid."""
     case, logits, boxes, targets, _ = load(name)
     broken = logits.isnan() | ~boxes.isfinite().all(-1)
     matcher = OneToManyMatcher(**case["params"])

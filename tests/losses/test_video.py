@@ -9,7 +9,7 @@ from tests.losses.reference import Case, names
 
 
 @pytest.mark.parametrize("name", names("Det2TrkAssoc/"))
-def test_detections_name_their_tracks(name):
+def test_detections_are_associated_with_tracks(name):
     case = Case.load(name)
     options = {k: v for k, v in case.params.items() if k not in ("num_boxes", "weight_dict")}
     criterion = Det2TrkAssoc(weight=case.params["weight_dict"]["loss_det2trk_assoc"], **options)
@@ -22,7 +22,7 @@ def test_detections_name_their_tracks(name):
 
 
 @pytest.mark.parametrize("name", names("TrackingByDetectionAssoc/"))
-def test_detections_and_tracks_name_each_other(name):
+def test_detections_and_tracks_are_associated_both_ways(name):
     case = Case.load(name)
     weights = case.params["weight_dict"]
     criterion = TrackingByDetectionAssoc(weights["loss_det2trk_assoc"], weights["loss_trk2det_assoc"])

@@ -12,7 +12,7 @@ from sam3model.errors import ConfigError
 from sam3model.losses import IABCEMdetr, LossConfig, Matches, Sam3LossWrapper, Stage, Targets
 from sam3model.structures import Detections, QueryOutputs
 from tests.losses.reference import Case, names
-from train.app import settings
+from train.compose import settings
 
 METRICS = ("ce_f1", "presence_dec_acc", "presence_acc", "miou_semantic_seg")
 TOTALS = names("wrapper/total/")
@@ -68,7 +68,7 @@ def test_total(name):
 
 
 @pytest.mark.parametrize("name", ["wrapper/inputs", "wrapper/inputs_stages"])
-def test_stored_assignments_are_found_again(name):
+def test_stored_assignments_are_reproduced(name):
     case = Case.load(name)
     matcher, targets = LossConfig().matcher, case.targets()
     stored = [key.removesuffix("indices.batch") for key in case.inputs if key.endswith("indices.batch")]
@@ -107,7 +107,7 @@ def _rank(rank: int, port: int, results) -> None:
 
 
 def in_two_ranks(work, results: int) -> list[float]:
-    """What two processes write into a tensor of so many numbers; raises if either of them does."""
+    """Results that two processes write into a tensor of `results` numbers; raises if either of them does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -124,7 +124,7 @@ UNFINISHED = LossConfig(classification=IABCEMdetr(weak_loss=True, weak_presence=
 
 
 def unfinished(rows: slice) -> torch.Tensor:
-    """The loss of some of four prompts; not everything is annotated for the first and for the last, empty one."""
+    """The loss of some of four prompts; the first and the last one, which has no targets, are not exhaustive."""
     generator = torch.Generator().manual_seed(0)
     boxes = [torch.rand(n, 4, generator=generator) for n in (2, 1, 0, 0)]
     logits, places = torch.randn(4, 6, generator=generator), torch.rand(4, 6, 4, generator=generator)
@@ -145,15 +145,15 @@ def _half(rank: int, port: int, results) -> None:
     dist.destroy_process_group()
 
 
-def test_two_ranks_with_unlike_annotations_have_the_loss_of_one():
+def test_two_ranks_with_different_annotations_have_the_loss_of_one():
     assert sum(in_two_ranks(_half, 2)) / 2 == pytest.approx(unfinished(slice(0, 4)).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
     ("experiment", "weak"), [("finetune", True), ("finetune_lora", True), ("detector_pretrain", True), ("odinw", False)]
 )
-def test_what_may_be_unlabelled_costs_nothing_where_an_experiment_says_so(experiment, weak):
-    """Three prompts of which the first two are not exhaustive, one of these without a thing."""
+def test_unlabelled_instances_are_not_penalised_in_experiments_that_say_so(experiment, weak):
+    """Three prompts; the first two are not exhaustive, and one of these has no target."""
     loss = settings([f"experiment={experiment}", "data.root=somewhere"]).loss
     box = torch.tensor([[0.3, 0.5, 0.2, 0.2]])
     targets = Targets.from_prompts([box, box[:0], box], is_exhaustive=[False, False, True])
@@ -176,7 +176,7 @@ def test_what_may_be_unlabelled_costs_nothing_where_an_experiment_says_so(experi
     assert nothing.total.isfinite()
 
 
-def test_masks_for_prompts_with_targets_alone_change_nothing():
+def test_masks_of_only_prompts_with_targets_change_nothing():
     case = Case.load("wrapper/total/finetune_seg")
     whole, targets = detections(case), case.targets()
     rows = torch.nonzero(targets.num_boxes)[:, 0]

@@ -1,4 +1,4 @@
-"""A model small enough that a step takes milliseconds, and a config around it."""
+"""A model so small that a step takes milliseconds, and settings for it."""
 
 import dataclasses
 
@@ -56,7 +56,7 @@ def one_thread():
 
 @pytest.fixture
 def settings(tmp_path):
-    """A function that makes a small config in a folder of its own, with changes laid over it."""
+    """A function that makes small settings, with changes, in a temporary folder."""
 
     def make(**changes: object) -> TrainConfig:
         values = merge(SETTINGS | {"out": str(tmp_path / "runs")}, changes)

@@ -1,4 +1,4 @@
-"""Rounds of correction: mistakes become prompts, passes share what they can, and nothing is left to chance."""
+"""Correction rounds: mistakes become prompts, encoders run once, and everything can be reproduced."""
 
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from sam3model.structures import Detections, QueryOutputs
 from sam3model.text import Tokenizer
 from sam3model.training.annotator import (
     Annotator,
-    Click,
+    CorrectionPrompt,
     extend_prompt,
     find_mistakes,
     innermost_point,
@@ -32,7 +32,7 @@ from sam3model.training.validate import validate
 from tests.training.conftest import concept_run
 
 SIDE = 32
-LEFT, RIGHT = [0.2, 0.5, 0.2, 0.4], [0.75, 0.5, 0.3, 0.6]  # cxcywh of two things far from each other
+LEFT, RIGHT = [0.2, 0.5, 0.2, 0.4], [0.75, 0.5, 0.3, 0.6]  # cxcywh of two instances far from each other
 ALWAYS = InteractiveConfig(rounds=1, fraction=1.0)
 
 
@@ -50,19 +50,21 @@ def truth_of(*boxes: list[float], masks: bool = True) -> Targets:
     )
 
 
-def saying(*boxes: list[float], masks: bool = True) -> Detections:
-    """An answer to one prompt that is sure of these boxes, and says something else that it is not sure of."""
+def detected(*boxes: list[float], masks: bool = True) -> Detections:
+    """Detections of one prompt: these boxes with a high score, and one other with a low score."""
     every = [*boxes, [0.5, 0.1, 0.1, 0.1]]
     logits = torch.tensor([[9.0] * len(boxes) + [-9.0]])
     made = (drawn(*every).float() * 20 - 10)[None] if masks else None
     return Detections(QueryOutputs(logits, torch.tensor([every]), made), torch.tensor([9.0]), torch.zeros(0))
 
 
-def told(found: Detections, truth: Targets, boxes: float, careful: bool = False, seed: int = 0) -> Click | None:
-    """What the user says to an answer."""
+def correction(
+    found: Detections, truth: Targets, boxes: float, careful: bool = False, seed: int = 0
+) -> CorrectionPrompt | None:
+    """The correction for these detections."""
     annotator = Annotator(replace(ALWAYS, boxes=boxes), careful=careful)
     (mistakes,) = find_mistakes(found, truth, annotator.config)
-    return annotator.click(mistakes, np.random.default_rng(seed))
+    return annotator.correction(mistakes, np.random.default_rng(seed))
 
 
 def on(place: tuple[float, ...], mask: torch.Tensor) -> bool:
@@ -72,59 +74,59 @@ def on(place: tuple[float, ...], mask: torch.Tensor) -> bool:
 
 @pytest.mark.parametrize("masks", [True, False], ids=["masks", "boxes"])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_missed_thing_is_pointed_at_and_a_found_one_is_not(masks, seed):
-    found, truth = saying(LEFT, masks=masks), truth_of(LEFT, RIGHT, masks=masks)
-    point = told(found, truth, boxes=0.0, seed=seed)
+def test_a_missed_instance_is_corrected_and_a_found_one_is_not(masks, seed):
+    found, truth = detected(LEFT, masks=masks), truth_of(LEFT, RIGHT, masks=masks)
+    point = correction(found, truth, boxes=0.0, seed=seed)
     assert point.positive and len(point.place) == 2
     assert np.abs(np.subtract(point.place, RIGHT[:2])) @ [1, 0] <= 0.15
     assert not masks or on(point.place, truth.masks[1])
-    box = told(found, truth, boxes=1.0, seed=seed)
+    box = correction(found, truth, boxes=1.0, seed=seed)
     assert box.positive and box.place == pytest.approx(RIGHT, abs=0.05 * 0.6)
-    assert told(found, truth, boxes=1.0, careful=True).place == pytest.approx(RIGHT)
+    assert correction(found, truth, boxes=1.0, careful=True).place == pytest.approx(RIGHT)
 
 
 @pytest.mark.parametrize("masks", [True, False], ids=["masks", "boxes"])
 @pytest.mark.parametrize("truths", [[LEFT], []], ids=["positive prompt", "negative prompt"])
-def test_a_detection_of_nothing_is_refused_where_it_is(masks, truths):
-    found, truth = saying(*truths, RIGHT, masks=masks), truth_of(*truths, masks=masks)
-    point = told(found, truth, boxes=0.0)
+def test_a_wrong_detection_gets_a_negative_correction(masks, truths):
+    found, truth = detected(*truths, RIGHT, masks=masks), truth_of(*truths, masks=masks)
+    point = correction(found, truth, boxes=0.0)
     assert not point.positive and (not masks or on(point.place, drawn(RIGHT)[0]))
-    box = told(found, truth, boxes=1.0, careful=True)
+    box = correction(found, truth, boxes=1.0, careful=True)
     assert not box.positive and box.place == pytest.approx(RIGHT)
 
 
-def test_what_is_not_known_to_be_wrong_is_left_alone():
-    right = saying(LEFT), truth_of(LEFT)
-    assert told(*right, boxes=0.5) is None
+def test_only_known_mistakes_are_corrected():
+    right = detected(LEFT), truth_of(LEFT)
+    assert correction(*right, boxes=0.5) is None
     partly = replace(truth_of(LEFT), is_exhaustive=torch.tensor([False]))
-    assert told(saying(LEFT, RIGHT), partly, boxes=0.5) is None
+    assert correction(detected(LEFT, RIGHT), partly, boxes=0.5) is None
     hidden = replace(truth_of(LEFT, RIGHT), object_ids=torch.tensor([0, -1]))
-    assert told(saying(LEFT), hidden, boxes=0.5) is None
-    part_of_it = [RIGHT[0], RIGHT[1], 0.2, 0.4]  # too small to count as found, but on the thing: not "not this"
-    assert told(saying(LEFT, part_of_it), truth_of(LEFT, RIGHT), boxes=0.5).positive
+    assert correction(detected(LEFT), hidden, boxes=0.5) is None
+    small = [RIGHT[0], RIGHT[1], 0.2, 0.4]  # IoU too low to be found, but not a wrong detection
+    assert correction(detected(LEFT, small), truth_of(LEFT, RIGHT), boxes=0.5).positive
 
 
-def test_what_cannot_be_pointed_at_is_left_alone():
+def test_unreachable_and_broken_boxes_are_handled():
     outside, speck = [1.5, 0.5, 0.2, 0.2], [0.503, 0.511, 1e-3, 1e-3]
-    assert told(saying(masks=False), truth_of(outside, masks=False), boxes=0.0) is None
-    place = told(saying(masks=False), truth_of(speck, masks=False), boxes=0.0).place
+    assert correction(detected(masks=False), truth_of(outside, masks=False), boxes=0.0) is None
+    place = correction(detected(masks=False), truth_of(speck, masks=False), boxes=0.0).place
     assert np.abs(np.subtract(place, speck[:2])).max() <= 5.1e-4
-    broken = saying(RIGHT)
+    broken = detected(RIGHT)
     for name in ("logits", "boxes", "masks"):
         nonsense = replace(broken.main, **{name: torch.full_like(getattr(broken.main, name), torch.nan)})
-        assert told(replace(broken, main=nonsense), truth_of(LEFT), boxes=0.0) is not None  # and no error
+        assert correction(replace(broken, main=nonsense), truth_of(LEFT), boxes=0.0) is not None  # and no error
 
 
-def test_a_badly_covered_thing_is_pointed_at_where_it_is_not_covered():
+def test_a_badly_covered_instance_is_corrected_where_it_is_not_covered():
     top = [RIGHT[0], 0.3, 0.3, 0.2]
-    found, truth = saying(top), truth_of(RIGHT)
+    found, truth = detected(top), truth_of(RIGHT)
     for seed in range(5):
-        place = told(found, truth, boxes=0.0, seed=seed).place
+        place = correction(found, truth, boxes=0.0, seed=seed).place
         assert on(place, truth.masks[0]) and not on(place, drawn(top)[0])
 
 
-def test_a_careful_user_points_at_the_middle_of_the_largest_mistake():
-    point = told(saying(), truth_of(LEFT, RIGHT), boxes=0.0, careful=True)
+def test_a_careful_annotator_clicks_the_middle_of_the_largest_mistake():
+    point = correction(detected(), truth_of(LEFT, RIGHT), boxes=0.0, careful=True)
     depth = distance_transform_edt(drawn(RIGHT)[0])
     assert depth[int(point.place[1] * SIDE), int(point.place[0] * SIDE)] == depth.max()
     ring = np.ones((9, 9), bool)
@@ -132,7 +134,7 @@ def test_a_careful_user_points_at_the_middle_of_the_largest_mistake():
     assert ring[tuple((innermost_point(ring)[::-1] * 9).astype(int))]
 
 
-def test_points_are_everywhere_in_a_region():
+def test_random_points_cover_a_region():
     region = np.zeros((4, 6), bool)
     region[1, 2] = region[3, 5] = True
     rng = np.random.default_rng(0)
@@ -140,12 +142,12 @@ def test_points_are_everywhere_in_a_region():
     assert points == {(2.5 / 6, 1.5 / 4), (5.5 / 6, 3.5 / 4)}
 
 
-def test_a_prompt_grows_by_one_slot_of_each_kind_and_pads_the_rest():
-    said = [Click((0.5, 0.5, 0.2, 0.2), True), Click((0.1, 0.9), False), None]
-    once = extend_prompt(None, said, "cpu")
+def test_a_prompt_grows_by_one_box_and_one_point_padded_where_unused():
+    added = [CorrectionPrompt((0.5, 0.5, 0.2, 0.2), True), CorrectionPrompt((0.1, 0.9), False), None]
+    once = extend_prompt(None, added, "cpu")
     assert once.box_mask.tolist() == [[False], [True], [True]]
     assert once.point_mask.tolist() == [[True], [False], [True]]
-    twice = extend_prompt(once, said[::-1], "cpu")
+    twice = extend_prompt(once, added[::-1], "cpu")
     assert torch.equal(twice.boxes[:, :1], once.boxes)
     assert twice.box_mask.tolist() == [[False, True], [True, True], [True, False]]
     assert twice.box_labels[~twice.box_mask].tolist() == [1, 1]
@@ -153,15 +155,15 @@ def test_a_prompt_grows_by_one_slot_of_each_kind_and_pads_the_rest():
 
 
 def a_run(settings, **changes):
-    """A small run whose detections count from the start, so that there is something to refuse, and one of its batches.
+    """A small run with a low score threshold, so that there are wrong detections, and one of its batches.
 
-    Each batch has exemplars on some prompts, and masks for some.
+    Some of the batch's prompts have exemplars, and some have masks.
     """
     run = concept_run(settings(**{"interactive": {"rounds": 2, "fraction": 1.0, "threshold": 0.2}, **changes}))
     return run, next(run.batches(StopSignal()))
 
 
-def test_padded_elements_change_nothing_that_is_said(settings):
+def test_padding_in_prompts_changes_no_output(settings):
     run, batch = a_run(settings)
     with torch.no_grad():
         model, nothing = run.model.eval(), [None] * len(batch.ids)
@@ -171,10 +173,10 @@ def test_padded_elements_change_nothing_that_is_said(settings):
     torch.testing.assert_close(padded.main.boxes, plain.main.boxes)
 
 
-def test_every_pass_is_a_call_with_the_corrected_prompt_and_the_encoders_run_once(settings):
+def test_every_pass_equals_a_call_with_its_prompt_and_the_encoders_run_once(settings):
     run, batch = a_run(settings)
     model, prompts, encoded = run.model.eval(), [], []
-    model.vision.register_forward_hook(lambda *_: encoded.append("picture"))
+    model.vision.register_forward_hook(lambda *_: encoded.append("image"))
     model.text.register_forward_hook(lambda *_: encoded.append("text"))
 
     def noted(correct, found, prompt):
@@ -184,7 +186,7 @@ def test_every_pass_is_a_call_with_the_corrected_prompt_and_the_encoders_run_onc
     corrections = [partial(noted, correct) for correct in run.task.annotator.corrections(batch)]
     with torch.no_grad():
         passes = run.network(batch.pixels, batch.ids, batch.geometry, batch.image_index, None, corrections)
-        assert encoded == ["picture", "text"]
+        assert encoded == ["image", "text"]
         alone = [model(batch.pixels, batch.ids, p, batch.image_index) for p in (batch.geometry, *prompts)]
     assert len(passes) == 3
     for one, other in zip(passes, alone, strict=True):
@@ -203,11 +205,11 @@ def test_the_loss_of_two_passes_is_their_sum(settings):
     assert both.losses["loss_bbox"] == pytest.approx(first.losses["loss_bbox"] + second.losses["loss_bbox"])
 
 
-def test_the_user_is_the_same_however_a_batch_is_cut_and_leaves_the_dice_of_the_run_alone(settings):
+def test_corrections_do_not_depend_on_chunks_or_on_the_generator_of_the_run(settings):
     run, batch = a_run(settings)
     state = torch.get_rng_state()
 
-    def asked(part):
+    def final_prompt(part):
         prompt = part.geometry
         for correct in run.task.annotator.corrections(part, step=3):
             with torch.no_grad():
@@ -215,7 +217,7 @@ def test_the_user_is_the_same_however_a_batch_is_cut_and_leaves_the_dice_of_the_
             prompt = correct(found, prompt)
         return prompt
 
-    whole, parts = asked(batch), [asked(chunk) for chunk in split(batch, 2)]
+    whole, parts = final_prompt(batch), [final_prompt(chunk) for chunk in split(batch, 2)]
     assert (~whole.box_mask).sum() + (~whole.point_mask).sum() > (~batch.geometry.box_mask).sum()
     for name in ("boxes", "box_labels", "box_mask", "points", "point_labels", "point_mask"):
         mine, theirs = getattr(whole, name), torch.cat([getattr(part, name) for part in parts])
@@ -223,7 +225,7 @@ def test_the_user_is_the_same_however_a_batch_is_cut_and_leaves_the_dice_of_the_
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_share_of_the_steps_has_rounds(settings):
+def test_a_fraction_of_the_steps_has_rounds(settings):
     _, batch = a_run(settings)
     annotator = Annotator(InteractiveConfig(rounds=4, fraction=0.25), seed=7)
     counts = [len(annotator.corrections(batch, step)) for step in range(200)]
@@ -248,7 +250,7 @@ def test_a_resumed_run_with_rounds_has_the_same_next_losses_bit_for_bit(settings
     assert np.isfinite(whole).all() and max(whole) > 2 * min(whole)  # some steps have rounds, some have none
 
 
-def test_scenes_are_learnt_with_rounds_and_points_reach_their_parameters(settings):
+def test_scenes_are_learned_with_rounds_and_points_train_their_parameters(settings):
     run, _ = a_run(settings, optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})
     source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
     (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=2, images=2)
@@ -259,36 +261,36 @@ def test_scenes_are_learnt_with_rounds_and_points_reach_their_parameters(setting
 
 
 class Obedient(torch.nn.Module):
-    """Finds the things that it has been pointed at, and at first none; without a look at the picture."""
+    """Finds the instances that the prompts point at, and nothing without prompts; ignores the image."""
 
     def __init__(self, truth: Targets) -> None:
         super().__init__()
         self.truth, self.prompts = truth, []
 
     def forward(self, pixels, ids, prompt, image_index, mask_prompts=None, corrections=()):
-        passes = [self.answer(prompt)]
+        passes = [self.predict(prompt)]
         for correct in corrections:
             prompt = correct(passes[-1], prompt)
             self.prompts.append(prompt)
-            passes.append(self.answer(prompt))
+            passes.append(self.predict(prompt))
         return tuple(passes)
 
-    def answer(self, prompt) -> Detections:
+    def predict(self, prompt) -> Detections:
         truth = self.truth
         boxes, masks = truth.padded(truth.boxes, 0.5), truth.padded(truth.masks * 20.0 - 10, -10)
-        told = torch.zeros(boxes.shape[:2], dtype=torch.bool)
+        hit = torch.zeros(boxes.shape[:2], dtype=torch.bool)
         if prompt is not None:
             places = torch.cat((prompt.boxes[..., :2], prompt.points), 1)[:, :, None]
             hidden = torch.cat((prompt.box_mask, prompt.point_mask), 1)[..., None]
             centre, half = boxes[:, None, :, :2], boxes[:, None, :, 2:] / 2
-            told = (((places - centre).abs() < half).all(-1) & ~hidden).any(1)  # (P, T)
-            told &= torch.arange(told.shape[1]) < truth.num_boxes[:, None]
-        logits = torch.where(told, 9.0, -9.0)
+            hit = (((places - centre).abs() < half).all(-1) & ~hidden).any(1)  # (P, T)
+            hit &= torch.arange(hit.shape[1]) < truth.num_boxes[:, None]
+        logits = torch.where(hit, 9.0, -9.0)
         return Detections(QueryOutputs(logits, boxes, masks), torch.full((truth.prompts,), 9.0), torch.zeros(0))
 
 
 @pytest.mark.parametrize("boxes", [0.0, 1.0], ids=["points", "boxes"])
-def test_validation_tells_what_corrections_are_worth(settings, boxes):
+def test_validation_reports_the_metrics_after_corrections(settings, boxes):
     source = Sam3ImageDataset(PlaygroundSource("val", size=64, phrases=3))
     (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=3, images=3)
     most = int(batch.targets.num_boxes.max())
@@ -302,7 +304,7 @@ def test_validation_tells_what_corrections_are_worth(settings, boxes):
     assert ious == sorted(ious) and ious[0] == 0 and ious[1] > 0
     assert seen[f"cgF1@{most}"] > 0.9 > seen["cgF1"]
     labels = model.prompts[-1].box_mask if boxes else model.prompts[-1].point_mask
-    assert (~labels).sum(1).tolist() == batch.targets.num_boxes.tolist()  # one for each thing, and then no more
+    assert (~labels).sum(1).tolist() == batch.targets.num_boxes.tolist()  # one per instance, and then no more
 
 
 def test_settings_out_of_range_are_refused():

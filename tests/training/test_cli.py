@@ -1,4 +1,4 @@
-"""`python -m train` as people run it."""
+"""`python -m train` on the command line."""
 
 import json
 import os
@@ -13,13 +13,14 @@ import yaml
 
 from sam3model.training.state import StateFolder
 from tests.training.conftest import SETTINGS, TINY_MODEL
-from train.app import main, settings
+from train.app import main
+from train.compose import settings
 
 ROOT = Path(__file__).parents[2]
 
 
 def overrides(folder: Path) -> list[str]:
-    """The small settings of the other tests as words of a command line."""
+    """The small settings of the other tests as command-line overrides."""
     stage = yaml.safe_dump(SETTINGS["stages"], default_flow_style=True, width=1000).strip()
     model = yaml.safe_dump(TINY_MODEL, default_flow_style=True, width=1000).strip()
     return [
@@ -29,7 +30,7 @@ def overrides(folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def test_a_run_ends_with_weights_and_a_line_about_them(tmp_path):
+def test_a_run_writes_weights_and_prints_a_summary(tmp_path):
     command = [sys.executable, "-m", "train", *overrides(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120, check=False)

@@ -1,4 +1,4 @@
-"""Queries, batches and the stream that feeds training."""
+"""Queries, batches and the stream of training batches."""
 
 import itertools
 from dataclasses import fields
@@ -25,7 +25,7 @@ def flat(value):
     return []
 
 
-def test_any_number_of_workers_makes_the_same_batches():
+def test_batches_do_not_depend_on_the_number_of_workers():
     dataset = Sam3ImageDataset(PlaygroundSource("train", seed=3, size=64, exemplars=0.5))
     runs = [
         list(itertools.islice(stream(dataset, TOKENIZE, batch=2, start=4, workers=workers), 4)) for workers in (0, 1, 2)
@@ -36,7 +36,7 @@ def test_any_number_of_workers_makes_the_same_batches():
             assert all(torch.equal(a, b) for a, b in zip(flat(first), flat(other), strict=True))
 
 
-def test_queries_are_positive_and_negative_and_their_boxes_hold_their_masks():
+def test_there_are_positive_and_negative_queries_and_boxes_contain_their_masks():
     source = PlaygroundSource("train", size=128, phrases=6)
     queries = [query for index in range(12) for query in source(index).queries]
     assert 0.2 < sum(not len(query.boxes) for query in queries) / len(queries) < 0.7
@@ -48,7 +48,7 @@ def test_queries_are_positive_and_negative_and_their_boxes_hold_their_masks():
             assert centre == pytest.approx(box[:2], abs=0.02)
 
 
-def test_exemplars_lie_on_things_that_the_phrase_names():
+def test_exemplars_lie_on_instances_of_the_phrase():
     source = PlaygroundSource("train", size=128, exemplars=1.0)
     queries = [query for index in range(12) for query in source(index).queries]
     given = [query for query in queries if query.exemplars is not None]
@@ -59,7 +59,7 @@ def test_exemplars_lie_on_things_that_the_phrase_names():
         assert abs(query.boxes[:, :2] - query.exemplars[:, :2]).sum(1).min() < 0.1
 
 
-def test_only_so_many_prompts_are_outlined():
+def test_the_number_of_prompts_with_masks_is_limited():
     plain, few = (PlaygroundSource("train", size=64, phrases=6, mask_phrases=count) for count in (None, 1))
     for index in range(6):
         whole, part = plain(index).queries, few(index).queries
@@ -67,12 +67,12 @@ def test_only_so_many_prompts_are_outlined():
         assert sum(query.masks.any() for query in part) <= 1
 
 
-def test_a_picture_without_a_query_is_refused():
+def test_an_image_without_a_query_is_refused():
     with pytest.raises(DataError, match="lonely has no query"):
         collate([Sample(torch.zeros(3, 8, 8), (), "lonely")], CachedTokenizer(Tokenizer()))
 
 
-def test_chunks_of_a_batch_are_the_batches_of_their_pictures():
+def test_chunks_of_a_batch_are_the_batches_of_their_images():
     dataset = Sam3ImageDataset(PlaygroundSource("train", size=64))
     (whole,) = batches(dataset, TOKENIZE, batch=4, images=4)
     for chunk, alone in zip(split(whole, 2), batches(dataset, TOKENIZE, batch=2, images=4), strict=True):

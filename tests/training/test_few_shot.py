@@ -12,7 +12,7 @@ def weights(settings):
     return str(concept_run(settings(name="first")).export("first.safetensors", {}))
 
 
-def test_every_shot_and_method_has_a_line_and_the_picture_is_drawn(weights, tmp_path, capsys):
+def test_every_shot_and_method_has_a_line_and_the_figure_is_drawn(weights, tmp_path, capsys):
     picture = tmp_path / "before_after.png"
     words = ["--weights", weights, "--shots", "0", "1", "2", "--steps", "1", "--held-out", "2", "--forgetting", "1"]
     main([*words, "--picture", str(picture), "--set", "precision=float32", "validation.images=1"])

@@ -1,4 +1,4 @@
-"""A model of half the patches begins as one that sees pictures enlarged."""
+"""A model with halved patches starts as the coarse model on enlarged images."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def finer(config: DetectorConfig) -> DetectorConfig:
     return replace(config, vit=vit, neck=replace(config.neck, scale_factors=(2.0, 1.0, 0.5, 0.5)))
 
 
-def test_the_trunk_sees_the_picture_enlarged(coarse):
+def test_the_trunk_sees_the_image_enlarged(coarse):
     fine = halve_patches(coarse, finer(coarse.config)).eval()
     picture = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -38,7 +38,7 @@ def test_the_trunk_sees_the_picture_enlarged(coarse):
     assert shapes == [(16, 16), (8, 8), (4, 4)]
 
 
-def test_a_run_begins_from_weights_of_larger_patches(coarse, tmp_path):
+def test_a_run_starts_from_weights_with_larger_patches(coarse, tmp_path):
     path = tmp_path / "coarse.safetensors"
     save_native(coarse, path)
     config = finer(coarse.config)

@@ -1,4 +1,4 @@
-"""From weights to better weights: all of a model, a part of it, or adapters; and what comes out is what was judged."""
+"""Fine-tuning the whole model, a part of it, or adapters; the saved weights are the validated ones."""
 
 from dataclasses import replace
 
@@ -26,12 +26,12 @@ from tests.training.conftest import concept_run
 
 @pytest.fixture
 def weights(settings):
-    """The path of weights that a first run wrote."""
+    """Path of the weights of a first run."""
     return str(concept_run(settings(name="first")).export("first.safetensors", {}))
 
 
 def moved(run: TrainingRun, start: nn.Module) -> set[str]:
-    """The parts of the model that differ from where the run began, adapters added in."""
+    """The parts of the model that changed in the run, with adapters merged."""
     before = start.state_dict()
     return {
         name.split(".")[0]
@@ -66,27 +66,27 @@ def test_the_sizes_are_those_of_the_weights(settings, weights):
         ({"lora": {"rank": 2, "patterns": ["text.encoder.token_embedding.*"]}}, {"text"}),
     ],
 )  # fmt: skip
-def test_only_what_is_meant_to_learn_does(settings, weights, changes, parts):
+def test_only_the_selected_parts_are_trained(settings, weights, changes, parts):
     model = {"preset": None, "weights": weights, "overrides": {}, **changes}
     run = step_through(settings(model=model, data={"exemplars": 1.0}, optim={"weight_decay": 0.0}))
     assert moved(run, load(weights).detector) == parts
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])
-def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp_path, lora):
-    """From picture files to full-size masks: validation's way, and the predictor's with each exported file."""
+def test_every_layout_gives_the_masks_of_validation(settings, weights, tmp_path, lora):
+    """Full-size masks from image files: by validation, and by the predictor with each exported file."""
     root = small_coco(small_coco(tmp_path / "set", pictures=4), "val", pictures=2)
     model = {"preset": None, "weights": weights, "overrides": {}, "lora": lora}
     data, optim = {"source": "coco", "root": str(root)}, {"lr": 3e-3}
     run = step_through(settings(model=model, data=data, optim=optim, budget={"steps": 20}))
-    judged, (held_out, count) = run.artefact(), run.task.sources.validation()
-    tokenize = CachedTokenizer(Tokenizer(judged.config.text.context_length))
+    artefact, (held_out, count) = run.artefact(), run.task.sources.validation()
+    tokenize = CachedTokenizer(Tokenizer(artefact.config.text.context_length))
     (batch,) = batches(Sam3ImageDataset(held_out), tokenize, batch=count, images=count)
-    full_size = torch.zeros(len(batch.targets), *SIZE[::-1], dtype=torch.bool)  # found masks take the size of true ones
+    full_size = torch.zeros(len(batch.targets), *SIZE[::-1], dtype=torch.bool)  # predicted masks get this size
     batch = replace(batch, targets=replace(batch.targets, masks=full_size))
-    network = MultiPassModel(judged).eval()
-    (said,) = detect(network, batch, torch.float32)
-    scores = scores_of(said.main.logits, said.presence).flatten().sort().values
+    network = MultiPassModel(artefact).eval()
+    (detections,) = detect(network, batch, torch.float32)
+    scores = scores_of(detections.main.logits, detections.presence).flatten().sort().values
     threshold = scores[len(scores) // 2 :][:2].mean().item()  # half of them are above
     seen = validate(
         network,
@@ -94,7 +94,7 @@ def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp
         [batch],
         threshold=threshold,
         precision=run.task.precision,
-        nms=judged.config.nms,
+        nms=artefact.config.nms,
         examples=99,
     )
     assert any(0.01 < mask.mean() < 0.99 for example in seen.examples for mask in example.predicted)
@@ -111,7 +111,7 @@ def test_every_layout_gives_the_masks_that_validation_saw(settings, weights, tmp
             assert (found.masks != example.predicted).mean() < 1e-3 if len(found) else True
 
 
-def test_adapters_add_up_exactly_and_begin_as_nothing(settings):
+def test_adapters_start_at_zero_and_merge_exactly(settings):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
     x = torch.randn(3, 6)
@@ -154,12 +154,12 @@ def test_the_artefact_shares_nothing_with_the_run(settings):
         ({"preset": None}, "give a preset or weights"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_trained_is_refused(settings, model, message):
+def test_invalid_choices_of_what_to_train_are_refused(settings, model, message):
     with pytest.raises(ConfigError, match=message):
         concept_run(settings(model=model))
 
 
-def test_the_size_judged_is_the_size_that_answers(settings):
+def test_the_last_stage_has_the_size_of_the_model(settings):
     with pytest.raises(ConfigError, match="the last stage trains at 32 pixels, but the model is used at 64"):
         concept_run(settings(stages=[{"size": 32, "batch": 2}]))
     assert concept_run(settings(stages=[{"size": 0, "batch": 2}])).config.stages[0].size == 64

@@ -1,4 +1,4 @@
-"""Runs as jobs, through Hydra's submitit launcher on this machine in place of Slurm."""
+"""Runs as jobs, through Hydra's submitit launcher on this machine instead of Slurm."""
 
 import json
 import os
@@ -12,7 +12,8 @@ import pytest
 
 from sam3model.errors import ConfigError
 from tests.training.test_parallel import ROOT, words_of
-from train.app import composed, main
+from train.app import main
+from train.compose import composed
 from train.launch import combinations, launch
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
@@ -55,14 +56,14 @@ def test_a_job_of_two_tasks_that_is_preempted_is_queued_again_and_finishes(tmp_p
     assert (tmp_path / "test" / "final.safetensors").exists()
 
 
-def test_slurm_gets_one_task_for_each_gpu():
+def test_slurm_gets_one_task_per_gpu():
     words = ["hydra/launcher=slurm", "hydra.launcher.nodes=2", "hydra.launcher.gpus_per_node=4"]
     launcher = composed(words, hydra=True)["hydra"]["launcher"]
     assert launcher["_target_"].endswith("SlurmLauncher")
     assert (launcher["nodes"], launcher["tasks_per_node"]) == (2, "${.gpus_per_node}")
 
 
-def test_a_sweep_is_every_choice_with_every_other_one():
+def test_a_sweep_has_all_combinations():
     words = ["optim.lr=0.1,0.2", "stages=[{size: 64, batch: 2}]", "seed=1,2"]
     assert list(combinations(words)) == [
         [lr, words[1], seed] for lr in ("optim.lr=0.1", "optim.lr=0.2") for seed in ("seed=1", "seed=2")
@@ -79,14 +80,14 @@ def test_a_sweep_is_every_choice_with_every_other_one():
         (["seed=[1", LOCAL], "at input '[1'"),
     ],
 )
-def test_bad_settings_are_one_line_before_anything_is_submitted(words, message, capsys):
+def test_invalid_settings_are_reported_in_one_line_before_anything_is_submitted(words, message, capsys):
     assert main(["launch", *words]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
 
 
-def test_without_slurm_or_the_plugin_it_says_what_to_do(monkeypatch):
+def test_without_slurm_or_the_plugin_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(ConfigError, match="Slurm is missing"):
         launch(["seed=1"])

@@ -54,7 +54,7 @@ def test_every_parameter_has_the_official_rate_and_decay():
         ("backbone", r"; known are vision\., text\., .*scoring\."),
     ],
 )
-def test_rates_of_parts_that_the_model_has_not_are_refused(prefix, right):
+def test_rates_of_unknown_parts_are_refused(prefix, right):
     with torch.device("meta"):
         model = build("sam3_tiny").detector
     with pytest.raises(ConfigError, match=rf"^optim\.rates: no parameter starts with '{prefix}'{right}") as refusal:
@@ -63,7 +63,7 @@ def test_rates_of_parts_that_the_model_has_not_are_refused(prefix, right):
 
 
 @pytest.mark.parametrize("case", GOLDEN["schedule"])
-def test_inverse_square_root_is_the_official_one(case):
+def test_inverse_square_root_is_the_official_schedule(case):
     config = ScheduleConfig("inverse_sqrt", case["warmup_steps"], case["cooldown_steps"], case["timescale"])
     for step, progress, rate in case["rows_step_where_lr"]:
         if rate != "ZeroDivisionError":
@@ -77,7 +77,7 @@ def test_a_run_as_long_as_its_warm_up_has_a_rate_at_every_step():
     assert max(rates) > 0
 
 
-def test_cosine_warms_up_and_ends_at_its_final_share():
+def test_cosine_warms_up_and_ends_at_its_final_fraction():
     config = ScheduleConfig("cosine", warmup=10, final=0.1)
     assert factor(config, 0, 0.0) == 0
     assert factor(config, 5, 0.0) == pytest.approx(0.5)
@@ -85,6 +85,6 @@ def test_cosine_warms_up_and_ends_at_its_final_share():
     assert factor(config, 1000, 1.0) == pytest.approx(0.1)
 
 
-def test_stages_take_their_shares_of_the_budget():
+def test_stages_take_their_fractions_of_the_budget():
     stages = (StageConfig(fraction=1), StageConfig(fraction=3))
     assert [stage_at(stages, progress) for progress in (0, 0.2499, 0.25, 0.99, 1.0)] == [0, 0, 1, 1, 1]

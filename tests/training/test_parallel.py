@@ -1,4 +1,4 @@
-"""Two processes are one: the same losses from the same global batch, however the model is spread over them."""
+"""Two processes have the losses and metrics of one, with DDP and with FSDP."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from sam3model.training.concept_task import ConceptTask
 from sam3model.training.parallel import World
 from sam3model.training.run import train
 from tests.training.conftest import SETTINGS
-from train.app import settings
+from train.compose import settings
 
 ROOT = Path(__file__).parents[2]
 CHANGES = {
@@ -33,9 +33,9 @@ def curve(folder: Path) -> list[float]:
 
 
 def words_of(folder: Path, *more: str) -> list[str]:
-    """The small settings of the other tests as words of a command line."""
+    """The small settings of the other tests as command-line overrides."""
     values = merge(SETTINGS, CHANGES)
-    for group in ("model", "data", "optim"):  # as words these would name a file of settings
+    for group in ("model", "data", "optim"):  # as one override each, these would name a config file
         values |= {f"{group}.{key}": value for key, value in values.pop(group).items()}
     plain = {key: yaml.safe_dump(value, default_flow_style=True, width=10**6) for key, value in values.items()}
     return [*(f"{key}={text.splitlines()[0]}" for key, text in plain.items()), f"out={folder}", *more]
@@ -57,8 +57,8 @@ def launch(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr[:6000]
 
 
-def test_two_processes_judge_as_one(tmp_path):
-    words = ["optim.lr=0", "budget.steps=1", "log_every=1"]  # the weights stay those of the seed, to the last bit
+def test_two_processes_have_the_metrics_of_one(tmp_path):
+    words = ["optim.lr=0", "budget.steps=1", "log_every=1"]  # the weights stay exactly those of the seed
     words += ["validation={images: 5, batch: 2, phrases: 3, threshold: 0.0, examples: 4}"]
     train(settings(words_of(tmp_path, *words)), ConceptTask)
     launch(words_of(tmp_path, *words, "name=two"))
@@ -75,7 +75,7 @@ def test_two_processes_judge_as_one(tmp_path):
 @pytest.mark.parametrize(
     ("batch", "accumulate", "share"), [(12, 1, 6), (12, 3, 6), (12, 2, 6), (6, 2, None), (3, 1, None)]
 )
-def test_every_process_takes_chunks_of_whole_pictures(batch, accumulate, share):
+def test_every_process_takes_chunks_of_whole_images(batch, accumulate, share):
     world = World(size=2)
     if share:
         assert world.share(batch, accumulate) == share
@@ -100,7 +100,7 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path, parallel):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_processes_go_on_where_they_were_stopped(tmp_path, parallel):
+def test_two_processes_resume_exactly(tmp_path, parallel):
     words = [f"parallel={parallel}", "budget.steps=4"]
     launch(words_of(tmp_path, *words, "name=through"))
     launch(words_of(tmp_path, *words, "budget.steps=2", "name=resumed"))
@@ -111,7 +111,7 @@ def test_two_processes_go_on_where_they_were_stopped(tmp_path, parallel):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_processes_train_adapters_as_one(tmp_path, parallel):
+def test_two_processes_train_adapters_like_one(tmp_path, parallel):
     adapters = "model.lora={rank: 2, alpha: 4.0}"
     train(settings(words_of(tmp_path, adapters)), ConceptTask)
     launch(words_of(tmp_path, adapters, f"parallel={parallel}", f"name={parallel}"))

@@ -1,4 +1,4 @@
-"""Settings are typed, and a wrong name is answered with the right one."""
+"""Settings are checked for type and range, and unknown names get a suggestion."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Runs from end to end, small: they learn, survive being killed, and refuse to go on with nonsense."""
+"""Small runs from end to end: training, resuming after a kill, and refusing what does not fit."""
 
 import json
 import math
@@ -31,14 +31,15 @@ METRICS = {"loss": 1.0, "cgF1": 0.5, "IL_MCC": 0.5, "positive_micro_F1": 0.5, "m
 
 
 def losses_of(config, steps):
-    """Losses of the next `steps` steps of a run that is new or resumed, and the run."""
+    """Losses of the next `steps` steps of a new or resumed run, and the run."""
     run = concept_run(config)
     stream = run.batches(StopSignal())
     return [run.step(next(stream)).loss for _ in range(steps)], run
 
 
-def test_four_scenes_are_learnt_by_heart(settings):
-    config = settings(optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})  # whose pairs, and so whose loss, grow with success
+def test_four_scenes_are_memorised(settings):
+    # Without one-to-many matches: their number, and so their loss, grows as the model improves.
+    config = settings(optim={"lr": 3e-3}, loss={"o2m_weight": 0.0})
     run = concept_run(config)
     source = Sam3ImageDataset(PlaygroundSource("train", size=64, phrases=2, mask_stride=4))
     (batch,) = batches(source, CachedTokenizer(Tokenizer(16)), batch=4, images=4)
@@ -61,7 +62,7 @@ def test_a_resumed_run_has_the_same_next_losses_bit_for_bit(settings, precision)
     assert all(torch.equal(value, resumed.ema.average[name]) for name, value in through.ema.average.items())
 
 
-def test_a_torn_state_is_passed_over_and_old_ones_are_pruned(tmp_path):
+def test_a_damaged_state_is_skipped_and_old_ones_are_pruned(tmp_path):
     states = StateFolder(tmp_path, keep=2)
     for step in (1, 2, 3):
         states.save(Progress(step=step), {"value": torch.tensor(step)})
@@ -86,7 +87,7 @@ def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001.pt"]
 
 
-def test_a_full_disk_costs_scalars_and_pictures_but_no_training(settings, monkeypatch, caplog):
+def test_a_full_disk_loses_scalars_and_panels_but_not_the_run(settings, monkeypatch, caplog):
     def full(*_: object) -> None:
         raise OutputError("cannot write it: No space left on device")
 
@@ -102,7 +103,7 @@ def test_a_full_disk_costs_scalars_and_pictures_but_no_training(settings, monkey
     assert "No space left" in caplog.text
 
 
-def test_scalars_are_json_whatever_they_are(tmp_path):
+def test_non_finite_scalars_are_valid_json(tmp_path):
     with TrainingLog(tmp_path, 0) as report:
         report.scalars(1, {"loss": math.nan, "grad_norm": math.inf, "bad": "loss of a.png"})
     (line,) = (tmp_path / "scalars.jsonl").read_text().splitlines()
@@ -166,16 +167,16 @@ def test_a_state_of_another_model_is_refused_in_one_line(settings):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [({"seed": 1}, "seed=0, not 1"), ({"data": {"negatives": 0.1}}, "data.negatives=0.4, not 0.1")],
 )
-def test_a_state_that_learnt_something_else_is_refused(settings, changes, said):
+def test_a_state_of_another_seed_or_data_set_is_refused(settings, changes, message):
     concept_run(settings()).save()
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         concept_run(settings(**changes))
 
 
-def test_settings_changed_since_hold_for_the_resumed_run(settings):
+def test_changed_settings_apply_to_a_resumed_run(settings):
     _, run = losses_of(settings(), 2)
     run.save()
     rates = {"vision.": 1e-5}
@@ -190,7 +191,7 @@ def test_settings_changed_since_hold_for_the_resumed_run(settings):
     assert all(torch.equal(after[name]["exp_avg"], values["exp_avg"]) for name, values in before.items() if values)
 
 
-def test_a_run_that_begins_anew_leaves_nothing_of_the_old_one(settings):
+def test_a_run_that_starts_over_removes_the_old_output(settings):
     config = settings(budget={"steps": 3})
     train(config, ConceptTask)
     train(replace(config, resume=False, budget=BudgetConfig(steps=1)), ConceptTask)
@@ -201,8 +202,8 @@ def test_a_run_that_begins_anew_leaves_nothing_of_the_old_one(settings):
     assert len(list(run.folder.glob("events.*"))) == 1
 
 
-def test_the_best_weights_survive_worse_ones_in_an_extended_run(settings, monkeypatch):
-    def judged_as(value: float) -> None:
+def test_the_best_weights_are_kept_in_an_extended_run(settings, monkeypatch):
+    def validated_as(value: float) -> None:
         monkeypatch.setattr(
             "sam3model.training.concept_task.validate", lambda *_, **__: Validation(dict(METRICS, cgF1=value), ())
         )
@@ -213,19 +214,19 @@ def test_the_best_weights_survive_worse_ones_in_an_extended_run(settings, monkey
 
     folder = None
     for steps, value, kept in ((1, 0.5, 0.5), (2, 0.2, 0.5), (3, 0.7, 0.7), (4, math.nan, 0.7)):
-        judged_as(value)
+        validated_as(value)
         folder = train(settings(budget={"steps": steps}), ConceptTask).weights.parent
         assert best() == kept
 
 
-def test_weights_that_are_not_finite_are_no_result(settings, monkeypatch):
+def test_non_finite_final_weights_are_an_error(settings, monkeypatch):
     metrics = dict(METRICS, loss=math.nan)
     monkeypatch.setattr("sam3model.training.concept_task.validate", lambda *_, **__: Validation(metrics, ()))
     with pytest.raises(TrainingError, match="lower the learning rate"):
         train(settings(budget={"steps": 1}), ConceptTask)
 
 
-def test_a_run_killed_while_it_writes_goes_on_from_the_state_before(settings, monkeypatch):
+def test_a_run_killed_while_saving_resumes_from_the_state_before(settings, monkeypatch):
     config = settings(budget={"steps": 4}, checkpoint={"every_minutes": 1e-9})
     whole, _ = losses_of(replace(config, name="whole"), 4)
     write = torch.save
@@ -250,7 +251,7 @@ def test_a_run_killed_while_it_writes_goes_on_from_the_state_before(settings, mo
     assert not list(folder.glob(".step_*"))
 
 
-def test_a_run_that_is_often_stopped_is_validated_all_the_same(settings):
+def test_a_run_that_is_stopped_often_is_still_validated(settings):
     config = settings(validation={"every_minutes": 25})
     run = concept_run(config)
     for minutes in (10, 20):
@@ -285,7 +286,7 @@ def test_sigterm_saves_and_the_same_config_finishes(settings, monkeypatch):
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3]
 
 
-def test_a_scheduler_may_signal_as_often_as_it_likes_and_the_run_saves_and_says_so(settings, monkeypatch):
+def test_repeated_signals_of_a_scheduler_end_the_run_as_preempted(settings, monkeypatch):
     step = TrainingRun.step
 
     def preempted(run: TrainingRun, batch):
@@ -308,7 +309,7 @@ def test_without_averages_the_artefact_is_the_model_as_it_is(settings):
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.9), (0.9, 0.0)])
-def test_averages_turned_on_or_off_begin_with_the_resumed_weights(settings, before, after):
+def test_averages_turned_on_or_off_start_from_the_resumed_weights(settings, before, after):
     _, run = losses_of(settings(ema={"decay": before}), 2)
     run.save()
     resumed = concept_run(settings(ema={"decay": after}))
@@ -318,7 +319,7 @@ def test_averages_turned_on_or_off_begin_with_the_resumed_weights(settings, befo
         torch.testing.assert_close(lent.state_dict(), run.model.state_dict())
 
 
-def test_lending_the_averages_changes_neither_them_nor_the_weights(settings):
+def test_applying_the_averages_changes_neither_them_nor_the_weights(settings):
     run = concept_run(settings())
     run.step(next(run.batches(StopSignal())))
     average, own = (
@@ -342,7 +343,7 @@ def test_a_resumed_run_with_dropout_has_the_same_next_losses_on_a_gpu(settings):
     assert first + losses_of(config, 2)[0] == whole
 
 
-def test_a_state_of_a_gpu_is_resumed_on_a_processor():
+def test_a_state_of_a_gpu_is_resumed_on_a_cpu():
     state = random_state(torch.device("cpu")) | {"random_cuda": torch.zeros(16, dtype=torch.uint8)}
     ahead = torch.rand(3)
     restore_random(state, torch.device("cpu"))

@@ -23,20 +23,20 @@ def batch_of(*numbers: int):
 
 @pytest.fixture
 def gradient(settings):
-    """A function that gives the loss and all gradients of a batch in so many chunks."""
+    """A function that returns the loss and all gradients of a batch, computed in chunks."""
     run = concept_run(settings(loss={"scale_by_find_batch_size": False}))
     still = torch.optim.SGD(run.model.parameters(), lr=0.0)
 
     def of(batch, chunks: int) -> tuple[float, torch.Tensor]:
-        said = train_step(run.network, run.task, still, batch, OptimConfig(clip=None, accumulate=chunks))
-        assert said.bad is None
+        outcome = train_step(run.network, run.task, still, batch, OptimConfig(clip=None, accumulate=chunks))
+        assert outcome.bad is None
         given = [torch.zeros_like(value) if value.grad is None else value.grad for value in run.model.parameters()]
-        return said.loss, torch.cat([value.flatten() for value in given])
+        return outcome.loss, torch.cat([value.flatten() for value in given])
 
     return of
 
 
-def test_chunks_have_the_mean_of_their_gradients(gradient):
+def test_gradients_of_chunks_are_averaged(gradient):
     (loss, whole), (first, of_first), (second, of_second) = (
         gradient(batch_of(1, 2), 2), gradient(batch_of(1), 1), gradient(batch_of(2), 1),
     )  # fmt: skip
@@ -45,13 +45,13 @@ def test_chunks_have_the_mean_of_their_gradients(gradient):
     assert first != second
 
 
-def test_chunks_that_are_alike_have_the_gradient_of_the_whole_batch(gradient):
+def test_equal_chunks_have_the_gradient_of_the_whole_batch(gradient):
     (in_one, at_once), (in_two, cut) = gradient(batch_of(3, 3), 1), gradient(batch_of(3, 3), 2)
     assert in_two == pytest.approx(in_one, rel=1e-5)
     torch.testing.assert_close(cut, at_once, rtol=1e-3, atol=1e-3 * at_once.abs().max().item())
 
 
-def test_no_picture_is_lost_between_chunks():
+def test_no_image_is_lost_between_chunks():
     batch = batch_of(1, 2, 3)
     assert [name for chunk in split(batch, 3) for name in chunk.names] == list(batch.names)
     for chunks in (2, 4):
@@ -60,7 +60,7 @@ def test_no_picture_is_lost_between_chunks():
 
 
 @pytest.mark.parametrize(("limit", "after"), [(None, 5.0), (7.0, 5.0), (0.5, 0.5)])
-def test_gradients_are_clipped_together_and_the_norm_before_is_told(limit, after):
+def test_gradients_are_clipped_together_and_the_norm_before_is_returned(limit, after):
     net = nn.ModuleList([nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False), nn.Linear(1, 1)])
     net[0].weight.grad, net[1].weight.grad = torch.tensor([[3.0]]), torch.tensor([[-4.0]])
     assert clip_gradients(net, limit) == pytest.approx(5)

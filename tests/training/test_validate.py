@@ -1,4 +1,4 @@
-"""What validation says and shows."""
+"""Metrics and panels of validation."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from tests.data.annotated_sets import boxes_only, one_class, small_coco
 
 
 class Oracle(torch.nn.Module):
-    """Knows the truth of one batch, and is as sure of it as it is told to be."""
+    """Predicts the ground truth of one batch, with its boxes moved by `shift`."""
 
     def __init__(self, targets, shift: float) -> None:
         super().__init__()
@@ -37,8 +37,8 @@ class Oracle(torch.nn.Module):
         return (Detections(QueryOutputs(logits, boxes + self.shift, masks), presence, torch.zeros(0)),)
 
 
-def judged(source, shift: float):
-    """What four pictures of a source say of an oracle."""
+def validated(source, shift: float):
+    """Validation of the oracle on four images of a source."""
     (batch,) = batches(Sam3ImageDataset(source), CachedTokenizer(Tokenizer(16)), batch=4, images=4)
 
     def loss(*_):
@@ -51,13 +51,13 @@ def judged(source, shift: float):
 SCENES = PlaygroundSource("val", size=64, phrases=4)
 
 
-def test_the_truth_has_full_marks_and_boxes_elsewhere_none():
-    seen = judged(SCENES, 0.0)
+def test_the_ground_truth_scores_1_and_moved_boxes_have_no_ap():
+    seen = validated(SCENES, 0.0)
     assert seen.metrics["cgF1"] == pytest.approx(1, abs=1e-3)
     assert seen.metrics["AP"] == pytest.approx(1, abs=1e-3)
     assert seen.metrics["mean_IoU"] == pytest.approx(1)
     assert seen.metrics["loss"] == 2
-    assert judged(SCENES, 5.0).metrics["AP"] == 0
+    assert validated(SCENES, 5.0).metrics["AP"] == 0
     assert len(seen.examples) == 3
     for example in seen.examples:
         assert example.image.shape == (64, 64, 3)
@@ -65,16 +65,16 @@ def test_the_truth_has_full_marks_and_boxes_elsewhere_none():
 
 
 @pytest.mark.parametrize("made", [small_coco, boxes_only, one_class])
-def test_what_is_said_to_be_always_0_is_0_for_the_truth_and_what_chooses_the_best_is_1(tmp_path, made):
+def test_the_ground_truth_scores_1_in_the_default_metric_and_0_in_constant_ones(tmp_path, made):
     made(tmp_path, pictures=10)
     source = AnnotatedSource(read_coco(find_files(tmp_path, "train")), size=64)
     best, _, constant = default_metric(concept for index in range(4) for concept in source.phrases(index))
-    metrics = judged(source, 0.0).metrics
+    metrics = validated(source, 0.0).metrics
     assert metrics[best] == pytest.approx(1, abs=1e-3)
     assert {name for name in ("cgF1", "positive_micro_F1", "mean_IoU", "AP") if not metrics[name]} == set(constant)
 
 
-def test_masks_are_painted_where_they_are_and_nowhere_else():
+def test_masks_are_painted_in_their_place_only():
     picture = np.full((8, 8, 3), 100, np.uint8)
     mask = np.zeros((1, 4, 4), bool)
     mask[0, :2] = True
@@ -83,7 +83,7 @@ def test_masks_are_painted_where_they_are_and_nowhere_else():
     assert np.array_equal(painted[4:], plain[4:])
 
 
-def test_a_panel_is_a_picture_and_no_examples_make_none(tmp_path):
+def test_a_panel_is_written_only_with_examples(tmp_path):
     example = Example(np.zeros((8, 8, 3), np.uint8), "a phrase", np.zeros((0, 4, 4), bool), np.ones((2, 4, 4), bool))
     path = tmp_path / "panels" / "step.png"
     save_panel([example] * 5, path)

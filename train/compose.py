@@ -1,0 +1,66 @@
+"""Composes the settings of a run from the YAML files and command-line overrides."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sam3model.errors import ConfigError
+from sam3model.parse import nearest, parse
+from sam3model.training.settings import TrainConfig
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def settings(arguments: Sequence[str]) -> TrainConfig:
+    """The validated settings for these overrides.
+
+    Raises:
+        ConfigError: a key or an experiment is unknown (the message has the nearest one), or a value is invalid.
+    """
+    for word in arguments:
+        _check_group(*word.partition("=")[::2])
+    return parse(TrainConfig, composed([addable(word) for word in arguments]))
+
+
+def composed(overrides: Sequence[str], hydra: bool = False) -> dict[str, Any]:
+    """Compose the YAML files with overrides in Hydra's syntax. hydra: include Hydra's own settings.
+
+    Raises:
+        ConfigError: Hydra or OmegaConf rejects an override.
+    """
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base=None):
+            values: Any = compose("config", overrides=list(overrides), return_hydra_config=hydra)
+        return OmegaConf.to_container(values, resolve=not hydra)  # pyright: ignore[reportReturnType]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(one_line(error)) from None
+
+
+def addable(word: str) -> str:
+    """An override that may also add a key. `parse` rejects unknown keys later, with a better message than Hydra's."""
+    key = word.partition("=")[0]
+    return word if key.startswith(("+", "~")) or _is_group(key) else f"++{word}"
+
+
+def one_line(error: Exception) -> str:
+    """The first line of an error message of another library."""
+    return re.sub(r"\s+", " ", str(error).strip().split("\n")[0])
+
+
+def _is_group(key: str) -> bool:
+    return key.isidentifier() and (CONFIGS / key).is_dir()
+
+
+def _check_group(key: str, value: str) -> None:
+    """Raise `ConfigError` if a group such as `experiment` has no such file."""
+    if not _is_group(key):
+        return
+    known = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
+    if value not in known:
+        raise ConfigError(f"{key}: {value!r} is unknown{nearest(value, known)}")
