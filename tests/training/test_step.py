@@ -55,7 +55,7 @@ def test_no_image_is_lost_between_chunks():
     batch = batch_of(1, 2, 3)
     assert [name for chunk in split(batch, 3) for name in chunk.names] == list(batch.names)
     for chunks in (2, 4):
-        with pytest.raises(ConfigError, match=rf"^optim\.accumulate: 3 pictures cannot be cut into {chunks} equal"):
+        with pytest.raises(ConfigError, match=rf"^optim\.accumulate: 3 images cannot be split into {chunks} equal"):
             split(batch, chunks)
 
 
