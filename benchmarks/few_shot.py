@@ -1,6 +1,6 @@
 """Few-shot fine-tuning of sam3-tiny on an unseen domain: what 0, 1, 5 and 10 images gain, and what they cost.
 
-    python -m benchmarks.few_shot [--picture docs/images/few_shot.png]          # about 25 minutes of one core
+    python -m benchmarks.few_shot [--figure docs/images/few_shot.png]          # about 25 minutes of one core
     python -m benchmarks.few_shot --shots 0 10 --methods lora --steps 20        # a quick look
 
 The shifted domain (`sam3model.playground.shifted`) is written as a COCO dataset. The trainer fine-tunes on its first
@@ -162,10 +162,10 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         print(f"{shots} shots, {method} …", file=sys.stderr, flush=True)
         evaluated = results[shots, method] = bench.fine_tuned(method, shots) if shots else bench.evaluated(args.weights)
         print(evaluated.row(shots, method), flush=True)
-    if args.picture:
+    if args.figure:
         before = results.get((0, "-")) or bench.evaluated(args.weights)
         (shots, method), after = max(results.items(), key=lambda item: item[1].shifted.metrics["cgF1"])
-        with replacing(args.picture) as temporary:
+        with replacing(args.figure) as temporary:
             draw(before, after, f"after {shots} images ({method})").save(temporary, "PNG", optimize=True)
 
 
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--forgetting", type=int, default=FORGETTING, help="evaluation scenes of Playground (default: 60)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the fine-tunes and of the choice of images")
-    parser.add_argument("--picture", type=Path, help="draw predictions before and after to this PNG")
+    parser.add_argument("--figure", type=Path, help="draw predictions before and after to this PNG")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings that override those of the experiments"
     )

@@ -1,9 +1,9 @@
-"""Rounding errors of low precision: features, boxes and masks under bfloat16 weights against float32 weights.
+"""Rounding errors of features, boxes and masks with bfloat16 or float16 weights, compared with float32 weights.
 
     python -m benchmarks.precision --image-size 336
 
-The weights are random, drawn so that activations keep their size at every depth (`tests/model/weight_rule.py`); errors
-are root mean squares in standard deviations of the float32 values.
+The weights are random, drawn so that activations keep their size at every depth (`tests/model/weight_rule.py`). An
+error is the root mean square difference, divided by the standard deviation of the float32 values.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SALT = 3
 
 
 def make_model(image_size: int) -> Sam3ImageModel:
-    """The released sizes, but for the image."""
+    """A model of the released size, for images of this size."""
     config = DetectorConfig(vit=ViTConfig(image_size=image_size))
     config = replace(config, neck=replace(config.neck, interactive=None))
     with torch.device("meta"):
@@ -69,7 +69,7 @@ def main() -> None:
     dtype = getattr(torch, arguments.dtype)
     exact = outputs(model, torch.float32)
     rounded = outputs(copy.deepcopy(model).to(dtype), dtype)
-    for name in exact.keys() - {"seconds"}:
+    for name in (name for name in exact if name != "seconds"):
         error = (rounded[name] - exact[name]).square().mean().sqrt() / exact[name].std()
         print(f"{name:14} {error:.4f}")
     print(f"encode: {exact['seconds'].item():.1f} s in float32, {rounded['seconds'].item():.1f} s in {arguments.dtype}")

@@ -9,8 +9,8 @@ Every case runs in its own process, so that its peak memory can be measured. The
 images/s  in the second half, including time spent waiting for data.
 waiting   fraction of that time in which the trainer waited for a batch.
 peak      resident memory of the trainer (its data worker is another process), or memory allocated on the device.
-step      time of a complete step, logging included, relative to forward, loss, backward and optimiser step only. Both
-          are timed in turns on the same batches with the same weights; this is the median ratio.
+step      time of a complete step, with logging, divided by that of a bare step (forward, loss, backward, optimiser).
+          The two alternate on the same batches with the same weights; this is the median ratio.
 """
 
 import argparse
@@ -45,7 +45,7 @@ CASES = {"plain": "", "checkpointing": "model.checkpointing=true", "compiled": "
 
 @dataclass(frozen=True)
 class Case:
-    """One case to measure, named in `CASES`, or `step` for the ratio to a bare step. size: 0 is that of the model."""
+    """One case to measure. name: a key of `CASES`, or `step` for the ratio to a bare step. size: 0 for the preset's."""
 
     name: str
     preset: str
@@ -158,7 +158,7 @@ def report(results: dict[str, dict[str, float]]) -> None:
         ratios = f"{f['images_per_s'] / plain['images_per_s']:>8.2f}x{f['peak'] / plain['peak']:>8.2f}x"
         print(f"{name:16}{figures}{ratios}")
     print(f"\nwaiting for data: {100 * plain['waiting']:.1f} %, target < {100 * MAX_WAITING:.0f} %")
-    print(f"step : bare step: {results['step']['step']:.2f}x, target <= {MAX_STEP}x")
+    print(f"complete step / bare step: {results['step']['step']:.2f}x, target <= {MAX_STEP}x")
 
 
 def main() -> None:
@@ -166,11 +166,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=["sam3_tiny", "sam3"], default="sam3_tiny")
     parser.add_argument("--steps", type=int, default=24, help="per case, at least 4; the first half is warm-up")
-    parser.add_argument("--size", type=int, default=0, help="side of the model input in pixels; 0: that of the preset")
+    parser.add_argument("--size", type=int, default=0, help="side of the model input in pixels; 0: the preset's")
     parser.add_argument("--batch", type=int, default=4, help="images per step")
-    parser.add_argument("--threads", type=int, default=0, help="0: the default of torch")
+    parser.add_argument("--threads", type=int, default=0, help="number of threads; 0: torch's default")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="for steps; cpu: on a busy machine")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="of the step ratio; cpu if busy")
     parser.add_argument("--compile", action="store_true", help="also measure torch.compile")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--case", help=argparse.SUPPRESS)

@@ -158,13 +158,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--domain", choices=sorted(DOMAINS), default="shifted", help="kind of scenes (default: shifted)"
     )
-    parser.add_argument("--pictures", type=int, default=10, help="number of training images (default: 10)")
+    parser.add_argument("--images", type=int, default=10, help="number of training images (default: 10)")
     parser.add_argument("--held-out", type=int, default=40, help="number of validation images (default: 40)")
     args = parser.parse_args(arguments)
-    if min(args.pictures, args.held_out) < 1:
-        parser.exit(2, "export: --pictures and --held-out must be at least 1\n")
+    if min(args.images, args.held_out) < 1:
+        parser.exit(2, "export: --images and --held-out must be at least 1\n")
     try:
-        write_folder(args.folder, args.domain, args.pictures, args.held_out)
+        write_folder(args.folder, args.domain, args.images, args.held_out)
     except Sam3Error as error:
         parser.exit(2, f"export: {error}\n")
 

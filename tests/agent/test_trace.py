@@ -22,7 +22,7 @@ SCRIPT = ["hm", SEARCH, call("segment_phrase", phrases=["car"]), call("select_ma
 
 
 class Seeing(ScriptedBackend):
-    """Looks at every picture that it is sent, as a server would."""
+    """Reads every image sent to it, as a server would."""
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         assert all(part.data for m in request.messages for part in m.parts if isinstance(part, LazyImage))

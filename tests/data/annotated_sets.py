@@ -49,10 +49,10 @@ def write(path: Path, images: list[dict], annotations: list[dict], classes: list
     return path
 
 
-def small_coco(root: Path, split: str = "train", pictures: int = 6) -> Path:
+def small_coco(root: Path, split: str = "train", count: int = 6) -> Path:
     """A dataset in Roboflow's layout: a cat in every image, a dog on the left in every other one, never a bird."""
     images, annotations = [], []
-    for number in range(1, pictures + 1):
+    for number in range(1, count + 1):
         write_image(root / split / f"{number}.png", number)
         images.append(image(number))
         annotations.append(annotation(2 * number, number, 1, blob(number)))
@@ -64,20 +64,20 @@ def small_coco(root: Path, split: str = "train", pictures: int = 6) -> Path:
     return root
 
 
-def boxes_only(root: Path, pictures: int = 4) -> Path:
+def boxes_only(root: Path, count: int = 4) -> Path:
     """A cat in every image and a dog in none, with boxes only."""
-    for number in range(1, pictures + 1):
+    for number in range(1, count + 1):
         write_image(root / "train" / f"{number}.png", number)
-    rows = [annotation(number, number, 1, segmentation=[]) for number in range(1, pictures + 1)]
-    images = [image(number) for number in range(1, pictures + 1)]
+    rows = [annotation(number, number, 1, segmentation=[]) for number in range(1, count + 1)]
+    images = [image(number) for number in range(1, count + 1)]
     write(root / "train" / "_annotations.coco.json", images, rows, ["cat", "dog"])
     return root
 
 
-def one_class(root: Path, pictures: int = 4) -> Path:
+def one_class(root: Path, count: int = 4) -> Path:
     """A cat in every image, and no other class."""
-    small_coco(root, pictures=pictures)
-    rows = [annotation(number, number, 1, blob(number)) for number in range(1, pictures + 1)]
-    images = [image(number) for number in range(1, pictures + 1)]
+    small_coco(root, count=count)
+    rows = [annotation(number, number, 1, blob(number)) for number in range(1, count + 1)]
+    images = [image(number) for number in range(1, count + 1)]
     write(root / "train" / "_annotations.coco.json", images, rows, ["cat"])
     return root

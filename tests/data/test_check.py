@@ -31,8 +31,8 @@ def lines(report: str) -> dict[str, str]:
 
 
 def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
-    small_coco(tmp_path, pictures=10)
-    small_coco(tmp_path, "valid", pictures=3)
+    small_coco(tmp_path, count=10)
+    small_coco(tmp_path, "valid", count=3)
     report = lines(check(config(tmp_path)))
     assert report["images"] == "10 for training, 3 for validation; 0 without instances"
     assert report["sizes"] == "40x30"
@@ -48,8 +48,8 @@ def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
 
 
 def test_what_is_broken_is_reported(tmp_path):
-    small_coco(tmp_path, pictures=10)
-    (tmp_path / "train" / "4.png").write_text("no picture")
+    small_coco(tmp_path, count=10)
+    (tmp_path / "train" / "4.png").write_text("not an image")
     report = lines(check(config(tmp_path, data={"source": "coco", "root": str(tmp_path), "broken": 0.2})))
     assert report["images"].startswith("9 for training, 1 for validation")
     assert report["broken"] == "1: image file is unreadable"
@@ -141,9 +141,9 @@ def test_kinds_of_data_sets_compose(tmp_path):
     from train.compose import settings
 
     small_coco(tmp_path)
-    for kind, pictures in (("coco", None), ("odinw", 10), ("rf100vl", 100), ("saco", None)):
+    for kind, max_images in (("coco", None), ("odinw", 10), ("rf100vl", 100), ("saco", None)):
         data = settings([f"data={kind}", f"data.root={tmp_path}"]).data
-        assert data.max_images == pictures
+        assert data.max_images == max_images
         assert data.transforms
 
 

@@ -325,7 +325,7 @@ def test_transparent_parts_become_white(tmp_path):
 
 
 def test_held_out_images_and_shots_are_chosen_by_name(tmp_path):
-    data = read_coco(find_files(small_coco(tmp_path, pictures=10), "train"))
+    data = read_coco(find_files(small_coco(tmp_path, count=10), "train"))
     training, validation = hold_out(data, 0.2)
     names = [{annotated.name for annotated in one.images} for one in (training, validation)]
     assert len(names[1]) == 2

@@ -98,11 +98,11 @@ def test_a_larger_dataset_begins_with_the_same_images(tmp_path):
 
 def test_the_command_writes_a_dataset_or_a_one_line_error(tmp_path, capsys):
     folder = tmp_path / "set"
-    command = [sys.executable, "-m", "sam3model.playground.export", str(folder), "--pictures", "1"]
+    command = [sys.executable, "-m", "sam3model.playground.export", str(folder), "--images", "1"]
     subprocess.run([*command, "--held-out", "1"], check=True, capture_output=True)
     assert sorted(path.name for path in (folder / "train").iterdir()) == ["000000.png", "_annotations.coco.json"]
     (tmp_path / "file").write_text("")
-    wrong = (([str(folder), "--pictures", "0"], "at least 1"), ([str(tmp_path / "file")], "cannot write"))
+    wrong = (([str(folder), "--images", "0"], "at least 1"), ([str(tmp_path / "file")], "cannot write"))
     for words, message in wrong:
         with pytest.raises(SystemExit, match="2"):
             main(words)

@@ -27,15 +27,15 @@ def opened(root, validation=None, **data: object) -> AnnotatedSources:
 )  # fmt: skip
 def test_errors_about_missing_names_suggest_existing_ones(tmp_path, data, message):
     small_coco(tmp_path)
-    small_coco(tmp_path, "test", pictures=2)
+    small_coco(tmp_path, "test", count=2)
     with pytest.raises(ConfigError, match=message) as refusal:
         opened(tmp_path, **data)
     assert "\n" not in str(refusal.value)
 
 
 def test_validation_splits_are_found_by_name_or_held_out(tmp_path):
-    small_coco(tmp_path, pictures=10)
-    small_coco(tmp_path, "test", pictures=3)
+    small_coco(tmp_path, count=10)
+    small_coco(tmp_path, "test", count=3)
     choices = ({}, {"val_split": "test"}, {"val_split": "train"})
     sizes = [len(opened(tmp_path, **data).validation_set) for data in choices]
     assert sizes == [1, 3, 1]
@@ -70,7 +70,7 @@ def test_the_best_weights_are_chosen_by_a_metric_that_is_not_constant(tmp_path, 
 def truncated(tmp_path):
     """Six validation images; one is truncated, which only shows when it is read completely."""
     small_coco(tmp_path)
-    small_coco(tmp_path, "val", pictures=6)
+    small_coco(tmp_path, "val", count=6)
     file = tmp_path / "val" / "4.png"
     file.write_bytes(file.read_bytes()[:600])
     return tmp_path

@@ -1,4 +1,4 @@
-"""A server over a fake segmenter and a scripted backend, and a folder with one picture in it."""
+"""A server over a scripted segmenter and backend, and a folder with one image in it."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ from tests.drawn_match import drawing, segmenter
 
 
 class Desk:
-    """Calls tools as a client would; `lines` collects the progress told."""
+    """Calls tools as a client would; `lines` collects the progress reports."""
 
     def __init__(self, folder: Path, script: Iterable[ScriptLine] = (), backend: MLLM | None = None) -> None:
         self.folder = folder
@@ -31,12 +31,12 @@ class Desk:
         self.server = build_server(Settings(out=folder / "out"), roots=[folder], agent=agent)
 
     def calls(self, *calls: tuple[str, dict[str, Any]], mode: str = "auto") -> list[CallToolResult]:
-        async def told(_done: float, _total: float | None, message: str | None) -> None:
+        async def report(_done: float, _total: float | None, message: str | None) -> None:
             self.lines.append(message or "")
 
         async def talk() -> list[CallToolResult]:
             async with Client(self.server, mode=mode) as client:
-                return [await client.call_tool(name, given, progress_callback=told) for name, given in calls]
+                return [await client.call_tool(name, given, progress_callback=report) for name, given in calls]
 
         return asyncio.run(talk())
 
@@ -61,6 +61,6 @@ def data(result: CallToolResult) -> dict[str, Any]:
 
 
 def images(result: CallToolResult) -> list[Image.Image]:
-    """The pictures of a result, decoded."""
+    """The images of a result, decoded."""
     encoded = [base64.b64decode(part.data) for part in result.content if isinstance(part, ImageContent)]
     return [Image.open(io.BytesIO(one)) for one in encoded]

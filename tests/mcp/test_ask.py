@@ -21,7 +21,7 @@ from tests.mcp.desk import Desk, data, images, text
 WHITE = [call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1], reason="furthest left")]
 
 
-def test_an_answer_has_handles_files_and_a_picture(tmp_path: Path) -> None:
+def test_an_answer_has_handles_files_and_a_image(tmp_path: Path) -> None:
     desk = Desk(tmp_path, WHITE)
     result = desk.call("ask", question="leftmost player in white")
     answer = data(result)
@@ -30,7 +30,7 @@ def test_an_answer_has_handles_files_and_a_picture(tmp_path: Path) -> None:
     assert answer["mllm_calls"] == 4 and answer["backend"] == "scripted" and answer["weights"] == "scripted"
     assert json.loads(Path(answer["masks_file"]).read_text())["annotations"][0]["bbox"] == [8, 20, 12, 30]
     assert Path(answer["overlay_file"]).is_file() and Path(answer["trace"]).is_file()
-    assert [picture.size for picture in images(result)] == [(96, 64)]
+    assert [image.size for image in images(result)] == [(96, 64)]
     assert "mask 1" in text(result) and "scripted" in text(result)
 
 
@@ -112,7 +112,7 @@ class Pondering(ScriptedBackend):
         return MLLMReply()
 
 
-def test_a_question_on_one_picture_does_not_hold_up_another(tmp_path: Path) -> None:
+def test_a_question_on_one_image_does_not_hold_up_another(tmp_path: Path) -> None:
     backend = Pondering()
     desk = Desk(tmp_path, backend=backend)
     drawing().save(tmp_path / "other.png")
@@ -129,7 +129,7 @@ def test_a_question_on_one_picture_does_not_hold_up_another(tmp_path: Path) -> N
     assert data(asyncio.run(search_meanwhile()))["searches"][0]["masks"]
 
 
-def test_a_question_that_is_cancelled_stops_and_frees_the_picture(tmp_path: Path) -> None:
+def test_a_question_that_is_cancelled_stops_and_frees_the_image(tmp_path: Path) -> None:
     backend = Pondering()
     desk = Desk(tmp_path, backend=backend)
 

@@ -18,11 +18,11 @@ from tests.mcp.desk import data, text
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture, and weights of the shipped size that know nothing."""
+    """An image, and random weights of the shipped size."""
     made = tmp_path_factory.mktemp("stdio")
     torch.manual_seed(0)
     save_native(build("sam3_tiny"), made / "random.safetensors")
-    drawing().save(made / "match picture é.png")
+    drawing().save(made / "match image é.png")
     return made
 
 
@@ -33,14 +33,14 @@ def test_a_client_starts_it_asks_and_leaves(folder: Path) -> None:
     environment = {**os.environ, "SAM3AGENT_OUT": str(folder / "out"), "OMP_NUM_THREADS": "1"}
     checkout = str(Path(__file__).parents[2])
     process = StdioServerParameters(command=sys.executable, args=arguments, env=environment, cwd=checkout)
-    picture = "match picture é.png"
+    image = "match image é.png"
 
     async def talk() -> tuple[list[str], list[CallToolResult]]:
         async with Client(process) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
             return names, [
-                await client.call_tool("segment_phrase", {"image": picture, "phrases": ["player"]}),
-                await client.call_tool("ask", {"image": picture, "question": "leftmost player in white"}),
+                await client.call_tool("segment_phrase", {"image": image, "phrases": ["player"]}),
+                await client.call_tool("ask", {"image": image, "question": "leftmost player in white"}),
                 await client.call_tool("ask", {"image": "/etc/hostname", "question": "the name"}),
             ]
 

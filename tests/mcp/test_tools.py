@@ -61,20 +61,20 @@ def test_search_look_and_select(desk: Desk, mode: str) -> None:
     assert Path(data(chosen)["overlay_file"]).is_file()
 
 
-def test_a_picture_is_encoded_once_and_asked_often(desk: Desk) -> None:
+def test_a_image_is_encoded_once_and_asked_often(desk: Desk) -> None:
     for phrase in ("player", "ball", "player in red"):
         desk.call("segment_phrase", phrases=[phrase])
     assert desk.segmenter.opened == 1
 
 
-def test_a_changed_picture_is_a_new_one(desk: Desk) -> None:
+def test_a_changed_image_is_a_new_one(desk: Desk) -> None:
     desk.call("segment_phrase", phrases=["player"])
     drawing().resize((48, 32)).save(desk.folder / "match.png")
     assert "there is no mask 1" in desk.refusal("examine_masks", ids=[1])
     assert desk.segmenter.opened == 2
 
 
-def test_the_picture_used_longest_ago_is_closed_first(desk: Desk) -> None:
+def test_the_image_used_longest_ago_is_closed_first(desk: Desk) -> None:
     for i in range(5):
         drawing().save(desk.folder / f"{i}.png")
         desk.call("segment_phrase", image=f"{i}.png", phrases=["player"])
@@ -121,7 +121,7 @@ def test_masks_that_do_not_exist(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("image", ["match.png", "./match.png", "{folder}/match.png", "file://{folder}/match.png"])
-def test_ways_to_name_a_picture(desk: Desk, image: str) -> None:
+def test_ways_to_name_a_image(desk: Desk, image: str) -> None:
     result = desk.call("segment_phrase", image=image.format(folder=desk.folder), phrases="player")
     assert not result.is_error
 

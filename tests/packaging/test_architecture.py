@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ("sam3agent", "sam3model", "train", "evals")
 
 SHARED_FILE_NAMES = {"__init__.py", "__main__.py", "app.py", "config.py", "errors.py"}
-"""File names that hold the same kind of thing in every package."""
+"""File names that mean the same in every package."""
 
 
 def layers(package: str) -> list[set[str]]:

@@ -62,7 +62,7 @@ def test_ask_runs_from_the_wheel_in_an_environment_of_its_own(wheel, tmp_path):
         python, "-c", "import sam3agent, sam3model; print(sam3agent.__file__, sam3model.__file__)", cwd=tmp_path
     )
     assert all(str(tmp_path) in path for path in where.split())
-    picture = site / "sam3model" / "_assets" / "match.png"
+    image = site / "sam3model" / "_assets" / "match.png"
     command = tmp_path / "env" / "bin" / "sam3agent"
-    answer = json.loads(run(command, "ask", picture, "leftmost player in white", "--json", cwd=tmp_path))
+    answer = json.loads(run(command, "ask", image, "leftmost player in white", "--json", cwd=tmp_path))
     assert answer["status"] == "answered" and len(answer["masks"]) == 1

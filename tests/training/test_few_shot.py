@@ -13,15 +13,15 @@ def weights(settings):
 
 
 def test_every_shot_and_method_has_a_line_and_the_figure_is_drawn(weights, tmp_path, capsys):
-    picture = tmp_path / "before_after.png"
+    figure = tmp_path / "before_after.png"
     words = ["--weights", weights, "--shots", "0", "1", "2", "--steps", "1", "--held-out", "2", "--forgetting", "1"]
-    main([*words, "--picture", str(picture), "--set", "precision=float32", "validation.images=1"])
+    main([*words, "--figure", str(figure), "--set", "precision=float32", "validation.images=1"])
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
     assert [line[:2] for line in lines[2:]] == [["0", "-"], *([n, m] for n in "12" for m in ("full", "lora"))]
     learnt = {line[1]: line[7] for line in lines[2:]}
     assert learnt["-"] == "0"
     assert float(learnt["full"].split()[0]) > float(learnt["lora"].split()[0]) > 0
-    with Image.open(picture) as drawn:
+    with Image.open(figure) as drawn:
         assert drawn.width > drawn.height > 100
 
 

@@ -30,11 +30,11 @@ def finer(config: DetectorConfig) -> DetectorConfig:
 
 def test_the_trunk_sees_the_image_enlarged(coarse):
     fine = halve_patches(coarse, finer(coarse.config)).eval()
-    picture = torch.randn(1, 3, 64, 64)
+    image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        enlarged = coarse.vision.trunk(picture.repeat_interleave(2, -1).repeat_interleave(2, -2))
-        torch.testing.assert_close(fine.vision.trunk(picture), enlarged, rtol=1e-4, atol=1e-4)
-        shapes = [tuple(level.shape[-2:]) for level in fine.encode_image(picture).levels]
+        enlarged = coarse.vision.trunk(image.repeat_interleave(2, -1).repeat_interleave(2, -2))
+        torch.testing.assert_close(fine.vision.trunk(image), enlarged, rtol=1e-4, atol=1e-4)
+        shapes = [tuple(level.shape[-2:]) for level in fine.encode_image(image).levels]
     assert shapes == [(16, 16), (8, 8), (4, 4)]
 
 

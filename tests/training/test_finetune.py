@@ -75,7 +75,7 @@ def test_only_the_selected_parts_are_trained(settings, weights, changes, parts):
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])
 def test_every_layout_gives_the_masks_of_validation(settings, weights, tmp_path, lora):
     """Full-size masks from image files: by validation, and by the predictor with each exported file."""
-    root = small_coco(small_coco(tmp_path / "set", pictures=4), "val", pictures=2)
+    root = small_coco(small_coco(tmp_path / "set", count=4), "val", count=2)
     model = {"preset": None, "weights": weights, "overrides": {}, "lora": lora}
     data, optim = {"source": "coco", "root": str(root)}, {"lr": 3e-3}
     run = step_through(settings(model=model, data=data, optim=optim, budget={"steps": 20}))
@@ -101,12 +101,12 @@ def test_every_layout_gives_the_masks_of_validation(settings, weights, tmp_path,
     native = run.export("best.safetensors", {})
     save_official(load(native), tmp_path / "official.pt")
     save_transformers(load(native), tmp_path / "transformers")
-    pictures = {path.name: path for path in (root / "val").glob("*.png")}
+    images = {path.name: path for path in (root / "val").glob("*.png")}
     for path in (native, tmp_path / "official.pt", tmp_path / "transformers"):
         predictor = Sam3ImagePredictor.from_weights(path, device="cpu", dtype="float32")
-        encoded = [predictor.encode(Image.open(pictures[name])) for name in batch.names]
-        for picture, phrase, example in zip(batch.image_index, batch.phrases, seen.examples, strict=True):
-            (found,) = predictor.predict(encoded[picture], [phrase], threshold=threshold)
+        encoded = [predictor.encode(Image.open(images[name])) for name in batch.names]
+        for image, phrase, example in zip(batch.image_index, batch.phrases, seen.examples, strict=True):
+            (found,) = predictor.predict(encoded[image], [phrase], threshold=threshold)
             assert found.masks.shape == example.predicted.shape
             assert (found.masks != example.predicted).mean() < 1e-3 if len(found) else True
 

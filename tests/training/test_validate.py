@@ -66,7 +66,7 @@ def test_the_ground_truth_scores_1_and_moved_boxes_have_no_ap():
 
 @pytest.mark.parametrize("made", [small_coco, boxes_only, one_class])
 def test_the_ground_truth_scores_1_in_the_default_metric_and_0_in_constant_ones(tmp_path, made):
-    made(tmp_path, pictures=10)
+    made(tmp_path, count=10)
     source = AnnotatedSource(read_coco(find_files(tmp_path, "train")), size=64)
     best, _, constant = default_metric(concept for index in range(4) for concept in source.phrases(index))
     metrics = validated(source, 0.0).metrics
@@ -75,10 +75,10 @@ def test_the_ground_truth_scores_1_in_the_default_metric_and_0_in_constant_ones(
 
 
 def test_masks_are_painted_in_their_place_only():
-    picture = np.full((8, 8, 3), 100, np.uint8)
+    image = np.full((8, 8, 3), 100, np.uint8)
     mask = np.zeros((1, 4, 4), bool)
     mask[0, :2] = True
-    painted, plain = paint(picture, mask), paint(picture, mask[:0])
+    painted, plain = paint(image, mask), paint(image, mask[:0])
     assert (painted[:4] != plain[:4]).any(-1).all()
     assert np.array_equal(painted[4:], plain[4:])
 
