@@ -134,10 +134,6 @@ def whole(value: Any, then: Callable[[Tensor], Any] = lambda tensor: tensor) -> 
     return [whole(item, then) for item in value] if isinstance(value, list) else value
 
 
-def drop(_: Tensor) -> None:
-    """Discard a tensor, in the processes that do not need it."""
-
-
 def sharded(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Shard whole tensors like the tensors of the same names in `like`."""
     return {name: _as_shard(value, like[name]) for name, value in state.items()}

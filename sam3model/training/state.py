@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sam3model.errors import ConfigError, OutputError
 from sam3model.files import replacing
-from sam3model.training.run_settings import RunConfig, to_dict
+from sam3model.training.run_settings import RunConfig
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def training_record(config: RunConfig, progress: Progress, metrics: Mapping[str,
     """How weights were trained, as JSON for their header: command, settings, progress, metrics and versions."""
     record = {
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
-        "settings": to_dict(config),
+        "settings": asdict(config),
         "progress": asdict(progress),
         "metrics": metrics,
         "torch": torch.__version__,
