@@ -67,11 +67,7 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], tokenize: Tokenize) -> Batch:
-    """Batch samples; the prompts are in image order.
-
-    Raises:
-        DataError: a sample has no query; the loss would be undefined.
-    """
+    """Batch samples; the prompts are in image order. Raises `DataError` if a sample has no query."""
     for sample in samples:
         if not sample.queries:
             raise DataError(f"{sample.name} has no query: give every training image at least one phrase")

@@ -45,11 +45,7 @@ class Progress:
 
 
 def own_folder(config: RunConfig) -> Path:
-    """Make the folder of a run, `out/name`.
-
-    Raises:
-        ConfigError: it cannot be made.
-    """
+    """The folder of a run, `out/name`, created if it is missing. Raises `ConfigError` if that fails."""
     folder = Path(config.out) / config.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
