@@ -24,7 +24,7 @@ from sam3model.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from sam3model.ops.masks import masks_at_size
 from sam3model.ops.nms import distinct_masks
 from sam3model.ops.resize import ImageLike, preprocess
-from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, TextTokens
+from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, TextTokens, map_tensors
 from sam3model.text.tokenizer import Tokenizer
 
 __all__ = ["EncodedImage", "Instances", "Sam3ImagePredictor"]
@@ -232,12 +232,9 @@ class Sam3ImagePredictor:
 
 
 def _row(features: ImageFeatures, index: int) -> ImageFeatures:
-    def pick(maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(part[index : index + 1] for part in maps)
-
-    trunk = None if features.trunk is None else features.trunk[index : index + 1]
-    laterals = None if features.laterals is None else pick(features.laterals)
-    return ImageFeatures(pick(features.levels), features.positions, trunk, laterals)
+    """The features of one image of a batch; all share the positions."""
+    own = map_tensors(features, lambda part: part[index : index + 1])
+    return replace(own, positions=features.positions)
 
 
 def _size(image: ImageLike) -> tuple[int, int]:

@@ -12,11 +12,7 @@ VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 
 
 def asset(name: str) -> Path:
-    """Path of a shipped file, e.g. `asset(VOCABULARY)`.
-
-    Raises:
-        Sam3Error: the file is missing.
-    """
+    """Path of a shipped file, e.g. `asset(VOCABULARY)`. Raises `Sam3Error` if it is missing."""
     for folder in (_PACKAGED, _CHECKOUT):
         if (folder / name).is_file():
             return folder / name

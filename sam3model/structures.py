@@ -8,13 +8,28 @@ Boxes are float32. Normalised boxes are cxcywh as fractions of the image; "xyxy 
 original image. Padding masks are boolean; True is padding, which is ignored.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+T = TypeVar("T")
+
 VISUAL = "visual"
 """The phrase of prompts that consist of boxes and points only, as in the official code."""
+
+
+def map_tensors(value: T, change: Callable[[Tensor], Tensor]) -> T:
+    """A copy of nested dataclasses and tuples with every tensor replaced by `change(tensor)`."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        return type(value)(map_tensors(item, change) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value)(**{item.name: map_tensors(getattr(value, item.name), change) for item in fields(value)})
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +88,7 @@ class GeometryPrompt:
 
     def to(self, device: torch.device | str) -> "GeometryPrompt":
         """The same prompt on another device."""
-        return GeometryPrompt(
-            boxes=self.boxes.to(device),
-            box_labels=self.box_labels.to(device),
-            box_mask=self.box_mask.to(device),
-            points=self.points.to(device),
-            point_labels=self.point_labels.to(device),
-            point_mask=self.point_mask.to(device),
-            masks=None if self.masks is None else self.masks.to(device),
-        )
+        return map_tensors(self, lambda part: part.to(device))
 
 
 @dataclass(frozen=True, slots=True)

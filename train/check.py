@@ -63,8 +63,8 @@ def _check_images(records: Sequence[AnnotatedImage], max_broken: float) -> Fault
 def _describe(training: AnnotatedDataset, validation: AnnotatedDataset) -> list[tuple[str, str]]:
     """Contents of the training set as annotated, before sampling."""
     concepts = [concept for record in training.images for concept in record.phrases]
-    instances = [thing for concept in concepts for thing in concept.annotations]
-    masks = sum(thing.segmentation is not None for thing in instances)
+    instances = [instance for concept in concepts for instance in concept.annotations]
+    masks = sum(instance.segmentation is not None for instance in instances)
     images = Counter(concept.phrase for concept in concepts if concept.annotations)
     empty = sum(not any(concept.annotations for concept in record.phrases) for record in training.images)
     incomplete = sum(not concept.exhaustive for concept in concepts)

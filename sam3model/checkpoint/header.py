@@ -24,11 +24,7 @@ def header(config: Sam3Config) -> dict[str, str]:
 
 
 def version_of(file: TensorFile) -> int:
-    """Format version of a file that we wrote.
-
-    Raises:
-        CheckpointError: the version is newer than this code, or not a number.
-    """
+    """Format version of a file that we wrote. Raises `CheckpointError` if it is too new, or not a number."""
     text = file.metadata.get("format_version", "0")
     if not text.isdecimal() or int(text) > FORMAT_VERSION:
         raise CheckpointError(

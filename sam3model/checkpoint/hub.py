@@ -49,39 +49,31 @@ def _cached(repository: str) -> Path:
 
 
 def _download(repository: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub import errors, hf_hub_download
 
     _LOGGER.info("downloading %s from the hub (once, then cached)", repository)
     try:
         try:
             return Path(hf_hub_download(repository, OFFICIAL_FILE))
-        except LocalEntryNotFoundError:
+        except errors.LocalEntryNotFoundError:
             raise
-        except EntryNotFoundError:
+        except errors.EntryNotFoundError:
             config = Path(hf_hub_download(repository, "config.json"))
             hf_hub_download(repository, "model.safetensors")
             return config.parent
-    except GatedRepoError as error:
+    except errors.GatedRepoError as error:
         raise CheckpointError(
             f"{repository} is gated: accept its licence at https://huggingface.co/{repository} and run `hf auth login`"
         ) from error
-    except RepositoryNotFoundError as error:
+    except errors.RepositoryNotFoundError as error:
         raise CheckpointError(
             f"{repository} does not exist or is private: check the name, or run `hf auth login` if it is private"
         ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         raise CheckpointError(
             f"{repository} is not in the local cache and the hub cannot be reached: go online, or give a local path"
         ) from error
-    except (HfHubHTTPError, EntryNotFoundError, OSError) as error:
+    except (errors.HfHubHTTPError, errors.EntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"cannot download {repository} from the hub ({reason}): give a local path instead"

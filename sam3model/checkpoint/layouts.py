@@ -13,7 +13,6 @@ from sam3model.checkpoint.name_tables import (
     official_entries,
     transformers_entries,
     version_0_entries,
-    with_prefixes,
 )
 from sam3model.checkpoint.tensor_files import TensorFile
 from sam3model.checkpoint.transformers_config import read_transformers_config
@@ -115,7 +114,11 @@ def entries_of(layout: Layout, prefix: str, native: Iterable[str], old_names: bo
     else:
         entries = transformers_entries(local)
     beside = tuple(TRANSFORMERS_NECK_HEADS.values())
-    return [with_prefixes(entry, DETECTOR, "" if entry.foreign[0].startswith(beside) else prefix) for entry in entries]
+
+    def placed(name: str) -> str:
+        return name if name.startswith(beside) else prefix + name
+
+    return [Entry(DETECTOR + one.native, tuple(map(placed, one.foreign)), one.transform) for one in entries]
 
 
 def is_recomputed(name: str) -> bool:

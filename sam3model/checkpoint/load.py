@@ -107,11 +107,7 @@ def load_with_report(
 
 
 def read_config(name_or_path: str | Path) -> Sam3Config:
-    """The configuration of weights, as `load` would build them; no tensor is read.
-
-    Raises:
-        CheckpointError: as `load`.
-    """
+    """The configuration that `load` would use for these weights; raises `CheckpointError`. No tensor is read."""
     return recognise(open_tensors(find_weights(name_or_path))).config
 
 

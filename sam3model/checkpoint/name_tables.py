@@ -1,30 +1,21 @@
 """Tensor names of each part in the three layouts: ours ("native"), the official checkpoints, and transformers.
 
-Each part has a table without prefixes. A rule names native tensors by a pattern (`*` stands for a number) and the
-tensors that hold the same values elsewhere; if they are packed differently (query, key and value) or transposed, it
-says how. Sources: the released key lists of SAM 3 and 3.1, and transformers' `Sam3Model` and `Sam3VideoModel` (5.24).
+Each part has a table without prefixes. Its entries name native tensors by a pattern (`*` stands for a number) and the
+tensors that hold the same values elsewhere; if they are packed differently (query, key and value) or transposed, they
+say how. Sources: the released key lists of SAM 3 and 3.1, and transformers' `Sam3Model` and `Sam3VideoModel` (5.24).
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 Transform = Literal["copy", "split3", "transpose", "drop_first_row"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Native tensors that match `native` are the tensors `foreign` of the other layout."""
-
-    native: str
-    foreign: tuple[str, ...]
-    transform: Transform = "copy"
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
-    """One native tensor and its place in the other layout."""
+    """One native tensor, or a pattern of them, and its place in the other layout."""
 
     native: str
     foreign: tuple[str, ...]
@@ -71,49 +62,43 @@ def _swap(name: str, prefixes: Iterable[tuple[str, str]]) -> str:
     return theirs + name.removeprefix(ours)
 
 
-def _module(native: str, foreign: str) -> list[Rule]:
-    return [Rule(f"{native}.{leaf}", (f"{foreign}.{leaf}",)) for leaf in ("weight", "bias")]
+def _module(native: str, foreign: str) -> list[Entry]:
+    return [Entry(f"{native}.{leaf}", (f"{foreign}.{leaf}",)) for leaf in ("weight", "bias")]
 
 
-def _packed(native: str, foreign: str) -> list[Rule]:
+def _packed(native: str, foreign: str) -> list[Entry]:
     """A linear layer with query, key and value stacked; transformers has three layers."""
     return [
-        Rule(f"{native}{leaf}", tuple(f"{foreign}.{part}_proj.{leaf[1:]}" for part in "qkv"), "split3")
-        for leaf in ("_weight", "_bias")
-    ]
-
-
-def _attention(native: str, foreign: str, out: str = "o_proj") -> list[Rule]:
-    return _packed(f"{native}.in_proj", foreign) + _module(f"{native}.out_proj", f"{foreign}.{out}")
-
-
-def _mlp(native: str, foreign: str, layers: int) -> list[Rule]:
-    return [rule for i in range(layers) for rule in _module(f"{native}.layers.{i}", f"{foreign}.layer{i + 1}")]
-
-
-def _trunk() -> list[Rule]:
-    blocks, theirs = "vision.trunk.blocks.*", "vision_encoder.backbone.layers.*"
-    qkv = [
-        Rule(f"{blocks}.attn.qkv.{leaf}", tuple(f"{theirs}.attention.{p}_proj.{leaf}" for p in "qkv"), "split3")
+        Entry(f"{native}{leaf}", tuple(f"{foreign}.{part}_proj.{leaf}" for part in "qkv"), "split3")
         for leaf in ("weight", "bias")
     ]
+
+
+def _attention(native: str, foreign: str, out: str = "o_proj") -> list[Entry]:
+    return _packed(f"{native}.in_proj_", foreign) + _module(f"{native}.out_proj", f"{foreign}.{out}")
+
+
+def _mlp(native: str, foreign: str, layers: int) -> list[Entry]:
+    return [entry for i in range(layers) for entry in _module(f"{native}.layers.{i}", f"{foreign}.layer{i + 1}")]
+
+
+def _trunk() -> list[Entry]:
+    blocks, theirs = "vision.trunk.blocks.*", "vision_encoder.backbone.layers.*"
+    embeddings = "vision_encoder.backbone.embeddings"
     return [
-        Rule("vision.trunk.pos_embed", ("vision_encoder.backbone.embeddings.position_embeddings",), "drop_first_row"),
-        Rule(
-            "vision.trunk.patch_embed.proj.weight",
-            ("vision_encoder.backbone.embeddings.patch_embeddings.projection.weight",),
-        ),
+        Entry("vision.trunk.pos_embed", (f"{embeddings}.position_embeddings",), "drop_first_row"),
+        Entry("vision.trunk.patch_embed.proj.weight", (f"{embeddings}.patch_embeddings.projection.weight",)),
         *_module("vision.trunk.ln_pre", "vision_encoder.backbone.layer_norm"),
         *_module(f"{blocks}.norm1", f"{theirs}.layer_norm1"),
         *_module(f"{blocks}.norm2", f"{theirs}.layer_norm2"),
         *_module(f"{blocks}.attn.proj", f"{theirs}.attention.o_proj"),
         *_module(f"{blocks}.mlp.fc1", f"{theirs}.mlp.fc1"),
         *_module(f"{blocks}.mlp.fc2", f"{theirs}.mlp.fc2"),
-        *qkv,
+        *_packed(f"{blocks}.attn.qkv.", f"{theirs}.attention"),
     ]
 
 
-def _neck(native: str, foreign: str) -> list[Rule]:
+def _neck(native: str, foreign: str) -> list[Entry]:
     parts = {
         "dconv_2x2_0": "scale_layers.0", "dconv_2x2_1": "scale_layers.2", "dconv_2x2": "scale_layers.0",
         "conv_1x1": "proj1", "conv_3x3": "proj2",
@@ -123,12 +108,12 @@ def _neck(native: str, foreign: str) -> list[Rule]:
     ]
 
 
-def _text() -> list[Rule]:
+def _text() -> list[Entry]:
     block, theirs = "text.encoder.transformer.resblocks.*", "text_encoder.text_model.encoder.layers.*"
     return [
-        Rule("text.encoder.token_embedding.weight", ("text_encoder.text_model.embeddings.token_embedding.weight",)),
-        Rule("text.encoder.positional_embedding", ("text_encoder.text_model.embeddings.position_embedding.weight",)),
-        Rule("text.encoder.text_projection", ("text_encoder.text_projection.weight",), "transpose"),
+        Entry("text.encoder.token_embedding.weight", ("text_encoder.text_model.embeddings.token_embedding.weight",)),
+        Entry("text.encoder.positional_embedding", ("text_encoder.text_model.embeddings.position_embedding.weight",)),
+        Entry("text.encoder.text_projection", ("text_encoder.text_projection.weight",), "transpose"),
         *_module("text.encoder.ln_final", "text_encoder.text_model.final_layer_norm"),
         *_module("text.resizer", "text_projection"),
         *_attention(f"{block}.attn", f"{theirs}.self_attn", out="out_proj"),
@@ -139,36 +124,34 @@ def _text() -> list[Rule]:
     ]
 
 
-def _encoder_layers(native: str, foreign: str) -> list[Rule]:
+def _encoder_layers(native: str, foreign: str) -> list[Entry]:
     return [
         *_attention(f"{native}.self_attn", f"{foreign}.self_attn"),
         *_attention(f"{native}.cross_attn_image", f"{foreign}.cross_attn"),
         *_module(f"{native}.linear1", f"{foreign}.mlp.fc1"),
         *_module(f"{native}.linear2", f"{foreign}.mlp.fc2"),
-        *(rule for i in (1, 2, 3) for rule in _module(f"{native}.norm{i}", f"{foreign}.layer_norm{i}")),
+        *(entry for i in (1, 2, 3) for entry in _module(f"{native}.norm{i}", f"{foreign}.layer_norm{i}")),
     ]
 
 
-def _geometry() -> list[Rule]:
-    names = {
-        "boxes_direct_project": "boxes_direct_project", "boxes_pool_project": "boxes_pool_project",
-        "boxes_pos_enc_project": "boxes_pos_enc_project", "final_proj": "final_proj", "img_pre_norm":
-        "vision_layer_norm",
-        "norm": "prompt_layer_norm", "encode_norm": "output_layer_norm",
-    }  # fmt: skip
+def _geometry() -> list[Entry]:
+    tables = ("label_embed", "cls_embed")
+    same = ("boxes_direct_project", "boxes_pool_project", "boxes_pos_enc_project", "final_proj")
     return [
-        Rule("geometry.label_embed.weight", ("geometry_encoder.label_embed.weight",)),
-        Rule("geometry.cls_embed.weight", ("geometry_encoder.cls_embed.weight",)),
-        *(rule for ours, theirs in names.items() for rule in _module(f"geometry.{ours}", f"geometry_encoder.{theirs}")),
+        *(Entry(f"geometry.{name}.weight", (f"geometry_encoder.{name}.weight",)) for name in tables),
+        *(entry for name in same for entry in _module(f"geometry.{name}", f"geometry_encoder.{name}")),
+        *_module("geometry.img_pre_norm", "geometry_encoder.vision_layer_norm"),
+        *_module("geometry.norm", "geometry_encoder.prompt_layer_norm"),
+        *_module("geometry.encode_norm", "geometry_encoder.output_layer_norm"),
         *_encoder_layers("geometry.encode.*", "geometry_encoder.layers.*"),
     ]
 
 
-def _decoder() -> list[Rule]:
+def _decoder() -> list[Entry]:
     ours, theirs = "decoder.layers.*", "detr_decoder.layers.*"
     tables = ("query_embed", "reference_points", "presence_token")
     return [
-        *(Rule(f"decoder.{name}.weight", (f"detr_decoder.{name}.weight",)) for name in tables),
+        *(Entry(f"decoder.{name}.weight", (f"detr_decoder.{name}.weight",)) for name in tables),
         *_attention(f"{ours}.self_attn", f"{theirs}.self_attn"),
         *_attention(f"{ours}.ca_text", f"{theirs}.text_cross_attn"),
         *_attention(f"{ours}.cross_attn", f"{theirs}.vision_cross_attn"),
@@ -188,7 +171,7 @@ def _decoder() -> list[Rule]:
     ]
 
 
-def _heads() -> list[Rule]:
+def _heads() -> list[Entry]:
     return [
         *_mlp("scoring.prompt_mlp", "dot_product_scoring.text_mlp", 2),
         *_module("scoring.prompt_mlp.out_norm", "dot_product_scoring.text_mlp_out_norm"),
@@ -204,7 +187,7 @@ def _heads() -> list[Rule]:
     ]
 
 
-TRANSFORMERS_RULES: tuple[Rule, ...] = tuple(
+TRANSFORMERS_TABLE: tuple[Entry, ...] = tuple(
     _trunk()
     + _neck("vision.neck.detection", "vision_encoder.neck")
     + _neck("vision.neck.interactive", "tracker_neck")
@@ -222,29 +205,18 @@ they are saved too, so that a round trip loses nothing."""
 
 def transformers_entries(native: Iterable[str]) -> list[Entry]:
     """Entries of the detector's tensors in transformers' `Sam3Model`; unknown ones go under `EXTRA_PREFIX`."""
-    compiled = [(re.compile(re.escape(rule.native).replace(r"\*", r"(\d+)")), rule) for rule in TRANSFORMERS_RULES]
+    compiled = [(re.compile(re.escape(entry.native).replace(r"\*", r"(\d+)")), entry) for entry in TRANSFORMERS_TABLE]
     return [_match(name, compiled) for name in native]
 
 
-def _match(name: str, compiled: list[tuple[re.Pattern[str], Rule]]) -> Entry:
-    for pattern, rule in compiled:
+def _match(name: str, compiled: list[tuple[re.Pattern[str], Entry]]) -> Entry:
+    for pattern, entry in compiled:
         if found := pattern.fullmatch(name):
-            numbers = found.groups()
-            return Entry(name, tuple(_fill(foreign, numbers) for foreign in rule.foreign), rule.transform)
+            foreign = tuple(found.expand(theirs.replace("*", r"\1")) for theirs in entry.foreign)
+            return Entry(name, foreign, entry.transform)
     return Entry(name, (EXTRA_PREFIX + name,))
-
-
-def _fill(template: str, numbers: tuple[str, ...]) -> str:
-    for number in numbers:
-        template = template.replace("*", number, 1)
-    return template
 
 
 def class_row_name(native: str) -> str:
     """Where the class row of a position table is saved in transformers' layout; `native` has no part in front."""
     return f"{EXTRA_PREFIX}{native}.class_row"
-
-
-def with_prefixes(entry: Entry, native: str, foreign: str) -> Entry:
-    """The entry with a prefix in front of its native name and one in front of its foreign names."""
-    return replace(entry, native=native + entry.native, foreign=tuple(foreign + name for name in entry.foreign))

@@ -124,11 +124,7 @@ def _without_wrappers(names: Iterable[str]) -> list[str]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write a safetensors file atomically; missing folders are created. Equal contents give equal bytes.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Write a safetensors file atomically, creating folders; raises `OutputError`. Equal contents give equal bytes."""
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         try:
@@ -151,10 +147,6 @@ def _sort_header(path: Path) -> None:
 
 
 def write_pickle(path: Path, content: Any) -> None:
-    """Write a PyTorch file atomically; missing folders are created. Equal contents give equal bytes.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    """Write a PyTorch file atomically, creating folders; raises `OutputError`. Equal contents give equal bytes."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)  # to a path, it would store the temporary name inside

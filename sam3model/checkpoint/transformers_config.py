@@ -20,6 +20,24 @@ from sam3model.config import (
 )
 from sam3model.errors import ConfigError
 
+VIT_FIELDS = {
+    "width": "hidden_size",
+    "depth": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "image_size": "image_size",
+    "patch_size": "patch_size",
+    "pretrain_image_size": "pretrain_image_size",
+    "window": "window_size",
+}
+TEXT_FIELDS = {
+    "width": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "context_length": "max_position_embeddings",
+    "vocabulary": "vocab_size",
+    "projection_dim": "projection_dim",
+}
+"""Our fields and transformers' keys that hold the same value."""
 DETR_PARTS = ("geometry_encoder_config", "detr_encoder_config", "detr_decoder_config", "mask_decoder_config")
 
 
@@ -42,27 +60,16 @@ def read_transformers_config(text: str) -> DetectorConfig:
         heads=decoder["num_attention_heads"],
         dropout=decoder["dropout"],
         vit=ViTConfig(
-            image_size=vit["image_size"],
-            patch_size=vit["patch_size"],
-            pretrain_image_size=vit["pretrain_image_size"],
-            width=vit["hidden_size"],
-            depth=vit["num_hidden_layers"],
-            heads=vit["num_attention_heads"],
+            **{field: vit[key] for field, key in VIT_FIELDS.items()},
             mlp_ratio=vit["intermediate_size"] / vit["hidden_size"],
-            window=vit["window_size"],
             global_blocks=tuple(vit["global_attn_indexes"]),
             rope_theta=float(rope.get("rope_theta", 10000.0)),
             layer_norm_eps=vit.get("layer_norm_eps", 1e-6),
         ),
         neck=NeckConfig(scale_factors=tuple(vision["scale_factors"])),
         text=TextConfig(
-            width=text_model["hidden_size"],
-            heads=text_model["num_attention_heads"],
-            layers=text_model["num_hidden_layers"],
+            **{field: text_model[key] for field, key in TEXT_FIELDS.items()},
             mlp_ratio=text_model["intermediate_size"] / text_model["hidden_size"],
-            context_length=text_model["max_position_embeddings"],
-            vocabulary=text_model["vocab_size"],
-            projection_dim=text_model["projection_dim"],
             layer_norm_eps=text_model.get("layer_norm_eps", 1e-5),
         ),
         geometry=GeometryConfig(geometry["num_layers"], geometry["intermediate_size"], geometry["roi_size"]),
@@ -151,14 +158,8 @@ def _vision_config(config: DetectorConfig) -> dict[str, Any]:
         "backbone_feature_sizes": [[side, side] for side in sizes],
         "backbone_config": {
             "model_type": "sam3_vit_model",
-            "hidden_size": vit.width,
+            **{key: getattr(vit, field) for field, key in VIT_FIELDS.items()},
             "intermediate_size": round(vit.width * vit.mlp_ratio),
-            "num_hidden_layers": vit.depth,
-            "num_attention_heads": vit.heads,
-            "image_size": vit.image_size,
-            "patch_size": vit.patch_size,
-            "pretrain_image_size": vit.pretrain_image_size,
-            "window_size": vit.window,
             "global_attn_indexes": list(vit.global_blocks),
             "layer_norm_eps": vit.layer_norm_eps,
             "rope_parameters": {"rope_theta": vit.rope_theta, "rope_type": "axial"},
@@ -169,13 +170,8 @@ def _vision_config(config: DetectorConfig) -> dict[str, Any]:
 def _text_config(text: TextConfig) -> dict[str, Any]:
     return {
         "model_type": "clip_text_model",
-        "hidden_size": text.width,
+        **{key: getattr(text, field) for field, key in TEXT_FIELDS.items()},
         "intermediate_size": round(text.width * text.mlp_ratio),
         "hidden_act": "gelu",
-        "num_hidden_layers": text.layers,
-        "num_attention_heads": text.heads,
-        "max_position_embeddings": text.context_length,
-        "vocab_size": text.vocabulary,
-        "projection_dim": text.projection_dim,
         "layer_norm_eps": text.layer_norm_eps,
     }

@@ -4,9 +4,8 @@ import itertools
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -15,13 +14,8 @@ from sam3model.data.queries import Batch, Sample, Tokenize, collate
 from sam3model.errors import Sam3Error
 from sam3model.text import Tokenizer, trim
 
-
-class SampleSource(Protocol):
-    """Makes sample `index`, always the same one."""
-
-    def __call__(self, index: int) -> Sample:
-        """The sample of this index, which may be arbitrarily large, so that a stream need not repeat."""
-        ...
+SampleSource = Callable[[int], Sample]
+"""Makes the sample of an index, always the same one. Any index is valid, so that a stream need not repeat."""
 
 
 class Sam3ImageDataset(Dataset[Sample]):

@@ -1,14 +1,14 @@
 """Queries on training images, and the batches made from them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sam3model.errors import ConfigError, DataError
-from sam3model.structures import GeometryPrompt
+from sam3model.structures import GeometryPrompt, map_tensors
 from sam3model.targets import Targets
 
 Tokenize = Callable[[list[str]], Tensor]
@@ -67,11 +67,7 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample], tokenize: Tokenize) -> Batch:
-    """Batch samples; the prompts are in image order.
-
-    Raises:
-        DataError: a sample has no query; the loss would be undefined.
-    """
+    """Batch samples; the prompts are in image order. Raises `DataError` if a sample has no query."""
     for sample in samples:
         if not sample.queries:
             raise DataError(f"{sample.name} has no query: give every training image at least one phrase")
@@ -111,7 +107,7 @@ def _images(batch: Batch, start: int, stop: int) -> Batch:
         pixels=batch.pixels[start:stop],
         ids=batch.ids[prompts],
         image_index=batch.image_index[prompts] - start,
-        geometry=batch.geometry and _each(batch.geometry, lambda part: part[prompts]),
+        geometry=batch.geometry and map_tensors(batch.geometry, lambda part: part[prompts]),
         targets=batch.targets.of_prompts(first, last),
         names=batch.names[start:stop],
         phrases=batch.phrases[prompts],
@@ -142,8 +138,3 @@ def _geometry(queries: Sequence[FindQuery]) -> GeometryPrompt | None:
             prompt.boxes[row, : len(query.exemplars)] = torch.from_numpy(query.exemplars)
             prompt.box_mask[row, : len(query.exemplars)] = False
     return prompt
-
-
-def _each(prompt: GeometryPrompt, change: Callable[[Tensor], Tensor]) -> GeometryPrompt:
-    given = {item.name: part for item in fields(prompt) if (part := getattr(prompt, item.name)) is not None}
-    return replace(prompt, **{name: change(part) for name, part in given.items()})

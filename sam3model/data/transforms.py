@@ -1,8 +1,7 @@
 """Random transforms of a view, each configured as a line of YAML: `- {flip: {chance: 0.5}}`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -12,12 +11,8 @@ from sam3model.errors import ConfigError
 _TRIES = 10
 
 
-class Transform(Protocol):
-    """Makes another view of the same image; all randomness comes from `rng`."""
-
-    def __call__(self, view: ImageView, rng: np.random.Generator) -> ImageView:
-        """The transformed view."""
-        ...
+Transform = Callable[[ImageView, np.random.Generator], ImageView]
+"""Makes another view of the same image; all randomness comes from the generator."""
 
 
 @dataclass(frozen=True, slots=True)

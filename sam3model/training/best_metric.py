@@ -30,7 +30,7 @@ def default_metric(validated: Iterable[AnnotatedPhrase]) -> tuple[str, str, tupl
     then contains a correlation that is always 0.
     """
     concepts = list(validated)
-    if not any(thing.segmentation is not None for concept in concepts for thing in concept.annotations):
+    if not any(instance.segmentation is not None for concept in concepts for instance in concept.annotations):
         return "AP", "the validation set has no masks", ("cgF1", "positive_micro_F1", "mean_IoU")
     if all(concept.annotations for concept in concepts):
         return "positive_micro_F1", "every phrase of the validation set matches something", ("cgF1",)

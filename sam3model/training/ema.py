@@ -11,7 +11,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Ema:
-    """Averages of the trained parameters and the buffers of `model`; frozen parameters are left out.
+    """Averages of the trained parameters and the buffers of `model`, by name; frozen parameters are left out.
 
     With decay 0 there are no averages, and `applied_to` gives the model as it is. The decay rises as (1 + t) / (10 + t)
     up to `decay`, so that the first steps are forgotten quickly. With `every` k, one update counts for k steps
@@ -61,10 +61,6 @@ class Ema:
             own = state[name].detach().clone()
             state[name].copy_(self.average[name])
             self.average[name].copy_(own)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The averages by parameter name."""
-        return self.average
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Load saved averages."""

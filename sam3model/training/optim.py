@@ -1,6 +1,6 @@
 """AdamW with a learning rate per part of the model and layer decay, as in the official fine-tuning recipe."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -23,7 +23,8 @@ def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
     names = [name for name, _ in model.named_parameters()]
     for prefix in config.rates:
         _require_part(prefix, names)
-    layer_norms, depth = _layer_norm_parameters(model), _trunk_depth(names)
+    layer_norms = _layer_norm_parameters(model)
+    depth = len({name.split(".")[3] for name in names if name.startswith(f"{_TRUNK}blocks.")})
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -85,8 +86,3 @@ def _layer_norm_parameters(model: nn.Module) -> set[str]:
         if isinstance(module, nn.LayerNorm)
         for name, _ in module.named_parameters(recurse=False)
     }
-
-
-def _trunk_depth(names: Iterable[str]) -> int:
-    blocks = {name.split(".")[3] for name in names if name.startswith(f"{_TRUNK}blocks.")}
-    return len(blocks)

@@ -60,11 +60,7 @@ class World:
         return [value for turn in turns for value in turn if value is not None]
 
     def share(self, batch: int, accumulate: int = 1) -> int:
-        """Number of samples of a batch that each process takes, in `accumulate` chunks.
-
-        Raises:
-            ConfigError: the batch cannot be split evenly.
-        """
+        """Samples of a batch per process, in `accumulate` chunks; raises `ConfigError` if it cannot be split evenly."""
         if batch % (self.size * accumulate):
             among = f"{self.size} processes" + f" with {accumulate} chunks each (optim.accumulate)" * (accumulate > 1)
             raise ConfigError(f"stages.batch {batch} cannot be split evenly among {among}")
@@ -132,10 +128,6 @@ def whole(value: Any, then: Callable[[Tensor], Any] = lambda tensor: tensor) -> 
     if isinstance(value, Mapping):
         return {key: whole(item, then) for key, item in value.items()}
     return [whole(item, then) for item in value] if isinstance(value, list) else value
-
-
-def drop(_: Tensor) -> None:
-    """Discard a tensor, in the processes that do not need it."""
 
 
 def sharded(state: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:

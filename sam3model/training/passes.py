@@ -1,15 +1,13 @@
 """Forward passes of the image model in training: one, or one more after each correction of the prompts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sam3model.data.queries import Batch
 from sam3model.detector.model import Sam3ImageModel
-from sam3model.structures import Detections, GeometryPrompt
+from sam3model.structures import Detections, GeometryPrompt, map_tensors
 
 Correction = Callable[[Detections, GeometryPrompt | None], GeometryPrompt]
 """Takes the detections of a pass and its prompts, and returns the prompts of the next pass."""
@@ -63,13 +61,4 @@ def detect(
         masked[:min_masks] = True
     with torch.autocast(device.type, dtype=precision, enabled=precision is not torch.float32):
         passes = network(batch.pixels, batch.ids, batch.geometry, batch.image_index, masked, corrections)
-    return in_float32(passes)
-
-
-def in_float32(value: Any) -> Any:
-    """Convert the floating-point tensors in nested dataclasses and tuples to float32."""
-    if isinstance(value, Tensor):
-        return value.float() if value.is_floating_point() else value
-    if is_dataclass(value) and not isinstance(value, type):
-        return type(value)(**{item.name: in_float32(getattr(value, item.name)) for item in fields(value)})
-    return tuple(in_float32(item) for item in value) if isinstance(value, tuple) else value
+    return map_tensors(passes, lambda part: part.float() if part.is_floating_point() else part)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from sam3model.checkpoint.tensor_files import open_tensors
 from sam3model.errors import CheckpointError, ConfigError
-from sam3model.training.run_settings import RunConfig, to_dict
+from sam3model.training.run_settings import RunConfig
 
 _IDENTITY = ("seed", "model", "data")
 _FREE = {"data.workers", "data.prefetch", "data.broken", "model.compile", "model.checkpointing"}
@@ -25,7 +26,7 @@ def require_same_run(kept: str, config: RunConfig, folder: Path) -> None:
     Raises:
         ConfigError: the seed, the model or the data set differs.
     """
-    was, now = (dict(_flat(settings)) for settings in (json.loads(kept), json.loads(json.dumps(to_dict(config)))))
+    was, now = (dict(_flat(settings)) for settings in (json.loads(kept), json.loads(json.dumps(asdict(config)))))
     was = {_RENAMED.get(key, key): value for key, value in was.items()}
     changed = [key for key in was.keys() & now.keys() if key not in _FREE and was[key] != now[key]]
     ours = [key for key in sorted(changed) if key.split(".")[0] in _IDENTITY]

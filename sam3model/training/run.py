@@ -1,11 +1,12 @@
 """The training loop for any task: `train` runs it, `TrainingRun` is what it needs and what survives a kill."""
 
+import contextlib
 import json
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,15 +16,15 @@ from torch import Tensor
 from sam3model.errors import TrainingError
 from sam3model.training.ema import Ema
 from sam3model.training.optim import build_optimizer, set_rates
-from sam3model.training.parallel import World, drop, joined, sharded, sharded_optimizer, whole
+from sam3model.training.parallel import World, joined, sharded, sharded_optimizer, whole
 from sam3model.training.resume import best_so_far, require_same_run, with_moments
-from sam3model.training.run_settings import RunConfig, to_dict
+from sam3model.training.run_settings import RunConfig
 from sam3model.training.schedule import factor, stage_at
 from sam3model.training.state import Progress, StateFolder, own_folder, random_state, restore_random, training_record
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.stop_signal import StopSignal
 from sam3model.training.task import Task
-from sam3model.training.training_log import SilentLog, TrainingLog, log_failure
+from sam3model.training.training_log import TrainingLog, log_failure
 
 log = logging.getLogger(__name__)
 
@@ -166,12 +167,14 @@ class TrainingRun:
         stage = self.config.stages[self.stage]
         return stage.lr_scale * factor(self.config.schedule, self.progress.step, self.done)
 
-    def open_log(self) -> TrainingLog | SilentLog:
-        """The log of this run; silent in all processes but the first."""
-        return TrainingLog(self.folder, self.progress.step) if self.world.first else SilentLog()
+    def open_log(self) -> contextlib.AbstractContextManager[TrainingLog | None]:
+        """The log of this run; None in all processes but the first."""
+        return TrainingLog(self.folder, self.progress.step) if self.world.first else contextlib.nullcontext()
 
-    def record_step(self, training_log: TrainingLog | SilentLog, outcome: StepReport) -> None:
+    def record_step(self, training_log: TrainingLog | None, outcome: StepReport) -> None:
         """Show progress and, every `log_every` steps, write the scalars."""
+        if training_log is None:
+            return
         progress = self.progress
         if outcome.bad is None:
             self.smooth = outcome.loss if self.smooth == 0 else 0.95 * self.smooth + 0.05 * outcome.loss
@@ -192,7 +195,7 @@ class TrainingRun:
         self.last_due[what] = self.progress.seconds
         return True
 
-    def validate(self, training_log: TrainingLog | SilentLog) -> dict[str, float]:
+    def validate(self, training_log: TrainingLog | None) -> dict[str, float]:
         """Validate the weights that would be saved now; keep them as `best.safetensors` if they are the best so far.
 
         Returns the metrics in the first process, and nothing in the others.
@@ -200,7 +203,7 @@ class TrainingRun:
         model = self.artefact()
         metrics = self.task.validate(model, self.progress.step)
         self.progress.seconds = self.world.largest(time.monotonic() - self.started)
-        if not self.world.first:
+        if training_log is None:
             return {}
         self._keep_if_best(model, metrics)
         training_log.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
@@ -216,12 +219,12 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the state of the run. Shards are gathered one tensor at a time, in the first process only."""
-        keep = Tensor.cpu if self.world.first else drop
+        keep = Tensor.cpu if self.world.first else lambda _: None
         parts = {
             "model": whole(self.model.state_dict(), keep),
             "optimizer": whole(self.optimizer.state_dict(), keep),
-            "ema": whole(self.ema.state_dict(), keep),
-            "config": json.dumps(to_dict(self.config)),
+            "ema": whole(self.ema.average, keep),
+            "config": json.dumps(asdict(self.config)),
             **random_state(self.world.device),
         }
         if self.world.first:
@@ -288,6 +291,6 @@ class TrainingRun:
     def _resume_averages(self, kept: dict[str, Tensor]) -> None:
         """Restore the averages; where `ema.decay` was or becomes 0, start from the resumed weights."""
         if kept and self.ema.average:
-            self.ema.load_state_dict(sharded(kept, self.ema.state_dict()))
+            self.ema.load_state_dict(sharded(kept, self.ema.average))
         else:
             self.ema = Ema(self.model, self.config.ema.decay, self.config.ema.every)

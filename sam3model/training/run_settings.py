@@ -1,8 +1,7 @@
 """Settings of a run that hold for any task: budget, optimiser, schedule, checkpoints."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from sam3model.errors import ConfigError
 from sam3model.training.limits import (
@@ -157,12 +156,3 @@ class RunConfig:
                 raise ConfigError(
                     f"stages.batch {stage.batch} must be a multiple of optim.accumulate {self.optim.accumulate}"
                 )
-
-
-def to_dict(config: Any) -> Any:
-    """A config as plain values for JSON and YAML."""
-    if is_dataclass(config) and not isinstance(config, type):
-        return to_dict(asdict(config))
-    if isinstance(config, Mapping):
-        return {str(key): to_dict(value) for key, value in config.items()}
-    return [to_dict(value) for value in config] if isinstance(config, list | tuple) else config

@@ -48,11 +48,7 @@ def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
 
 
 def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
-    """Freeze the parameters whose names start with one of `prefixes`.
-
-    Raises:
-        ConfigError: a prefix matches no parameter.
-    """
+    """Freeze the parameters whose names start with a prefix. Raises `ConfigError` if a prefix matches none."""
     named = dict(model.named_parameters())
     for prefix in prefixes:
         fitting = [parameter for name, parameter in named.items() if name.startswith(prefix)]

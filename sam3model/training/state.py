@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sam3model.errors import ConfigError, OutputError
 from sam3model.files import replacing
-from sam3model.training.run_settings import RunConfig, to_dict
+from sam3model.training.run_settings import RunConfig
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,7 @@ class Progress:
 
 
 def own_folder(config: RunConfig) -> Path:
-    """Make the folder of a run, `out/name`.
-
-    Raises:
-        ConfigError: it cannot be made.
-    """
+    """The folder of a run, `out/name`, created if it is missing. Raises `ConfigError` if that fails."""
     folder = Path(config.out) / config.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +58,7 @@ def training_record(config: RunConfig, progress: Progress, metrics: Mapping[str,
     """How weights were trained, as JSON for their header: command, settings, progress, metrics and versions."""
     record = {
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
-        "settings": to_dict(config),
+        "settings": asdict(config),
         "progress": asdict(progress),
         "metrics": metrics,
         "torch": torch.__version__,

@@ -81,22 +81,6 @@ class TrainingLog:
                     file.close()
 
 
-class SilentLog:
-    """The log of all processes but the first: writes nothing."""
-
-    def scalars(self, step: int, values: dict[str, Any]) -> None:
-        """Write nothing."""
-
-    def progress(self, step: int, progress: float, seconds: float, loss: float, rate: float) -> None:
-        """Show nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
