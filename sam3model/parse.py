@@ -56,7 +56,7 @@ def refuse_unknown(cls: type, values: Any, where: str = "") -> None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for messages: `; did you mean 'x'?`, or the (first) known names if none is close."""
     known = list(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
     shown = ", ".join(known[:_NAMED]) + (", …" if len(known) > _NAMED else "")
     return f"; did you mean {close[0]!r}?" if close else f"; known are {shown}"
 

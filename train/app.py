@@ -12,7 +12,8 @@ USAGE = """usage: python -m train [experiment=NAME] [key=value …]
   python -m train check experiment=finetune data.root=FOLDER    summarise the data set and draw a contact sheet
   python -m train launch experiment=finetune data.root=FOLDER hydra.launcher.nodes=2    submit a Slurm job
 experiments: {experiments}
-Every key in train/configs can be overridden. A run whose folder (out/name) holds a saved state is resumed."""
+Every key in train/configs can be overridden. Without arguments, training starts with the defaults.
+A run is resumed if its folder (out/name) contains a saved state."""
 
 
 def main(arguments: list[str]) -> int:

@@ -63,4 +63,4 @@ def _check_group(key: str, value: str) -> None:
         return
     known = sorted(path.stem for path in (CONFIGS / key).glob("*.yaml"))
     if value not in known:
-        raise ConfigError(f"{key}: {value!r} is unknown{nearest(value, known)}")
+        raise ConfigError(f"unknown {key} {value!r}{nearest(value, known)}")

@@ -27,7 +27,7 @@ def find_files(root: Path, split: str, annotations: str | None = None, images: s
         DataError: `root` is not a folder, or holds no annotation file; the message says where they were looked for.
     """
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder")
+        raise DataError(f"data.root: {root} is not a folder")
     paths = [root / annotations] if annotations else list(_usual(root, split))
     path = next((path for path in paths if path.is_file()), None)
     if path is None:

@@ -34,7 +34,7 @@ def read_image(path: Path, size: tuple[int, int]) -> Tensor:
 
 
 def check_header(path: Path, size: tuple[int, int]) -> str | None:
-    """What is wrong with an image file, judged by its header alone; None if nothing is."""
+    """What is wrong with an image file, according to its header; None if nothing is."""
     try:
         with Image.open(path) as opened:
             stored, turned = opened.size, (opened.height, opened.width)

@@ -22,7 +22,7 @@ class QuerySampler:
 
     phrases: maximum number per image. negatives: fraction of them that match nothing; None: fill up `phrases`, so that
     every phrase is used if all fit. Half of the negatives come from `hard_negatives` (phrase -> phrases easily confused
-    with it) where possible. max_annotations: maximum number of annotations over all phrases of an image.
+    with it) if possible. max_annotations: maximum number of annotations over all phrases of an image.
     """
 
     phrases: int = 4

@@ -21,7 +21,7 @@ _DTYPES = {torch.float32} | (
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` that uses oneDNN where it is faster: for wide layers, many tokens, and inference on a CPU.
+    """`nn.Linear` that uses oneDNN if that is faster: for wide layers, many tokens, and inference on a CPU.
 
     Parameters are the same, and results differ by rounding only.
     """

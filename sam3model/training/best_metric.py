@@ -1,4 +1,4 @@
-"""The validation metric that chooses the best weights: one that the annotations can tell models apart by."""
+"""The validation metric that chooses the best weights: one that the annotations allow."""
 
 import logging
 from collections.abc import Iterable

@@ -55,7 +55,7 @@ class ConceptTask:
         self.annotator = Annotator(config.interactive, config.seed)
 
     def build(self) -> Sam3ImageModel:
-        """A new model or one from weights, as `config.model` says."""
+        """A new model or one from weights, according to `config.model`."""
         model = initial_model(self.config.model, self.detector)
         return compile_model(model) if self.config.model.compile else model
 
@@ -64,7 +64,7 @@ class ConceptTask:
         return MultiPassModel(model)
 
     def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[Batch]:
-        """Batches of `count` images as the stage wants them."""
+        """Batches of `count` images for a stage."""
         settings, data = self.config.stages[stage], self.config.data
         log.info("training at %d pixels, %d images per batch", settings.size, settings.batch)
         return stream(

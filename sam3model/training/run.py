@@ -289,7 +289,7 @@ class TrainingRun:
         log.info("resuming at step %d", self.progress.step)
 
     def _resume_averages(self, kept: dict[str, Tensor]) -> None:
-        """Restore the averages; where `ema.decay` was or becomes 0, start from the resumed weights."""
+        """Restore the averages; if `ema.decay` was or becomes 0, start from the resumed weights."""
         if kept and self.ema.average:
             self.ema.load_state_dict(sharded(kept, self.ema.average))
         else:

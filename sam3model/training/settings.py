@@ -60,7 +60,7 @@ class DataConfig:
     `held_out` of the training images is used for validation. annotations, val_annotations: annotation files in `root`;
     by default they are found by their usual names. images: folder of the images, relative to `root`.
     val_images: images for validation; defaults to `images`. max_images: number of training images to use (few-shot).
-    masks: train on masks where the annotations have them, not only on boxes. workers, prefetch: data loader processes
+    masks: train on masks as well as boxes, if annotated. workers, prefetch: data loader processes
     and the batches each one prepares in advance.
     negatives: fraction of an image's phrases that match nothing in it; null adds as many as `stages.phrases` leaves
     room for. hard_negatives: for a class, the classes it is easily confused with; half of the negatives are drawn from
@@ -148,7 +148,7 @@ class ConceptValidation(ValidationConfig):
     """Held-out images that the averaged weights are validated on: every `every_minutes`, and at the end.
 
     images: maximum number of images. threshold: minimum score of a detection. metric: chooses the best weights; null is
-    cgF1, or another metric where the annotations have no masks or every phrase matches something.
+    cgF1, or another metric if the annotations have no masks or every phrase matches something.
     examples: number of prompts in the panel of predictions beside the ground truth. rounds: also report the metrics
     after 1, 2, … corrections of every prompt, as `cgF1@1` and so on.
     """

@@ -1,4 +1,4 @@
-"""What the training loop asks of a task. Adding a task is a new class; the loop stays as it is."""
+"""What the training loop needs from a task. Adding a task is a new class; the loop stays as it is."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
