@@ -74,7 +74,7 @@ class Benchmark:
     name: str
     title: str
     splits: tuple[str, ...]
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     get: str
     headline: tuple[str, ...]
 

@@ -55,7 +55,7 @@ def _listed(path: Path) -> list[str]:
 
 
 def _score(annotations: Path, predictions: Path, videos: Sequence[str], read: Reader) -> Figures:
-    metric = _empty()
+    metric = JAndF(skip_ends=False)  # the readers leave out the first and the last frame
     for part in parallel_map(partial(_measure, read, annotations, predictions), videos, "videos"):
         metric.merge(part)
     try:
@@ -66,14 +66,10 @@ def _score(annotations: Path, predictions: Path, videos: Sequence[str], read: Re
 
 
 def _measure(read: Reader, annotations: Path, predictions: Path, video: str) -> JAndF:
-    metric = _empty()
+    metric = JAndF(skip_ends=False)
     for name, target, prediction in read(annotations, predictions, video):
         metric.update(video, name, target, prediction)
     return metric
-
-
-def _empty() -> JAndF:
-    return JAndF(skip_ends=False)  # the readers leave out the first and the last frame
 
 
 def _frames(folder: Path) -> list[str]:
