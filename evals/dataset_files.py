@@ -160,14 +160,6 @@ def field(entry: Any, name: str, kind: type[T] | tuple[type, ...], where: str) -
     return value
 
 
-def table(data: Any, name: str, path: Path) -> list[Mapping[str, Any]]:
-    """A list of JSON objects in a file."""
-    rows = field(data, name, list, str(path))
-    if not all(isinstance(row, Mapping) for row in rows):
-        raise DataError(f"{path}: {name!r} contains something other than objects")
-    return rows
-
-
 def numbers(values: Any, count: int | None, where: str) -> tuple[float, ...]:
     """A list of finite numbers, exactly `count` unless None."""
     if not isinstance(values, list | tuple) or not all(map(is_number, values)) or count not in (None, len(values)):

@@ -13,11 +13,11 @@ from evals.dataset_files import (
     integers,
     read_json,
     read_pickle,
-    table,
 )
 from evals.readers.coco import to_rle
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.referring import MaskTarget, union
+from sam3model.data.coco_file import table
 from sam3model.errors import DataError
 
 IMAGES = ("train2014", "images/train2014", "images/mscoco/images/train2014", "coco/train2014")
