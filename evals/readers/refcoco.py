@@ -49,10 +49,10 @@ def _samples(dataset: DatasetSplit, folder: str, path: Path, refs: Any) -> list[
         where = f"{path}: reference {number}"
         if field(ref, "split", str, where) != dataset.split:
             continue
-        image = _entry(images, "image_id", field(ref, "image_id", int, where), where)
+        image = _entry(images, "image_id", field(ref, "image_id", int, where), where, instances)
         place = f"{instances}: image {image['id']}"
         size, name = image_size(image, place), field(image, "file_name", str, place)
-        rows = [_entry(annotations, "ann_id", i, where) for i in _annotation_ids(ref, where)]
+        rows = [_entry(annotations, "ann_id", i, where, instances) for i in _annotation_ids(ref, where)]
         masks = [to_rle(row.get("segmentation"), size, f"{instances}: annotation {row['id']}") for row in rows]
         target = MaskTarget(union(masks, size))
         for sentence in field(ref, "sentences", (list, tuple), where):
@@ -73,8 +73,8 @@ def _by_id(data: Any, name: str, path: Path) -> dict[int, Row]:
     return {field(row, "id", int, f"{path}: {name}"): row for row in table(data, name, path)}
 
 
-def _entry(rows: Mapping[int, Row], name: str, number: int, where: str) -> Row:
+def _entry(rows: Mapping[int, Row], name: str, number: int, where: str, path: Path) -> Row:
     """The entry of `instances.json` that the field `name` of a reference refers to."""
     if number not in rows:
-        raise DataError(f"{where}: the field {name!r} is {number}, which is not in instances.json")
+        raise DataError(f"{where}: the field {name!r} is {number}, which is not in {path}")
     return rows[number]
