@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, assert_never
 
 from tqdm import tqdm
 
-from evals.benchmark_types import Scorer
+from evals.benchmark_types import Samples, Scorer
 from evals.journal import Journal
 from evals.result_tables import RunOutcome
 from evals.sample_runners import SampleRunner
@@ -32,7 +32,7 @@ MAX_CONSECUTIVE_FAILURES = 20
 class Shard:
     """Every `shards`-th of the first `limit` samples, starting with number `shard` (from 0)."""
 
-    def __init__(self, samples: Sequence[Sample], limit: int | None, shard: int, shards: int) -> None:
+    def __init__(self, samples: Samples[Sample], limit: int | None, shard: int, shards: int) -> None:
         self._samples = samples
         self._indices = range(shard, min(len(samples), limit or len(samples)), shards)
 

@@ -18,14 +18,27 @@ Figures are percentages, except correlations (IL_MCC, -1 to 1) and counts (integ
 for COCO's AP.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from evals.samples import DatasetSplit, PhraseSample, QuestionSample
+from evals.samples import DatasetSplit, PhraseSample, QuestionSample, Sample
 
 Figures = Mapping[str, float]
+SampleT_co = TypeVar("SampleT_co", bound=Sample, covariant=True)
+
+
+def percent(value: float) -> float:
+    """A fraction as a percentage; an undefined figure stays -1."""
+    return value if value == -1 else 100 * value
+
+
+class Samples(Protocol[SampleT_co]):
+    """The samples of a split, in a fixed order; they may be read on access."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> SampleT_co: ...
 
 
 class Scorer(Protocol):
@@ -61,7 +74,7 @@ class Benchmark:
     name: str
     title: str
     splits: tuple[str, ...]
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     get: str
     headline: tuple[str, ...]
 
@@ -71,7 +84,7 @@ class PhraseBenchmark(Benchmark):
     """Noun phrases on images, predicted by the segmenter. threshold: minimum score of a prediction."""
 
     kind: ClassVar[Literal["image-phrase"]] = "image-phrase"
-    read: Callable[[DatasetSplit], Sequence[PhraseSample[Any]]]
+    read: Callable[[DatasetSplit], Samples[PhraseSample[Any]]]
     scorer: Callable[[], Scorer]
     threshold: float = 0.5
 
@@ -81,7 +94,7 @@ class QuestionBenchmark(Benchmark):
     """Questions about images, answered by the agent with any MLLM backend."""
 
     kind: ClassVar[Literal["image-question"]] = "image-question"
-    read: Callable[[DatasetSplit], Sequence[QuestionSample[Any]]]
+    read: Callable[[DatasetSplit], Samples[QuestionSample[Any]]]
     scorer: Callable[[], Scorer]
 
 

@@ -3,10 +3,11 @@
 import io
 import json
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sam3model.data.coco_file import is_number
 from sam3model.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 << 30
 """Maximum size of a JSON or pickle file; no benchmark has a larger one."""
 MAX_SIDE = 1 << 16
-MAX_NUMBER = 1e15
-"""Exclusive maximum of a coordinate or an area."""
 T = TypeVar("T")
 
 
@@ -71,6 +70,14 @@ def read_text(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Content of a JSON file in UTF-8 or cp1252."""
     return parse_json(read_text(path), str(path))
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """The values of a file with one JSON value per line, each with its place for error messages."""
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            where = f"{path}: line {number}"
+            yield where, parse_json(line, where)
 
 
 def parse_json(text: str, name: str) -> Any:
@@ -153,20 +160,9 @@ def field(entry: Any, name: str, kind: type[T] | tuple[type, ...], where: str) -
     return value
 
 
-def table(data: Any, name: str, path: Path) -> list[Mapping[str, Any]]:
-    """A list of JSON objects in a file."""
-    rows = field(data, name, list, str(path))
-    if not all(isinstance(row, Mapping) for row in rows):
-        raise DataError(f"{path}: {name!r} contains something other than objects")
-    return rows
-
-
 def numbers(values: Any, count: int | None, where: str) -> tuple[float, ...]:
     """A list of finite numbers, exactly `count` unless None."""
-    good = isinstance(values, list | tuple) and all(
-        isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < MAX_NUMBER for v in values
-    )
-    if not good or (count is not None and len(values) != count):
+    if not isinstance(values, list | tuple) or not all(map(is_number, values)) or count not in (None, len(values)):
         raise DataError(f"{where}: expected {'a list of' if count is None else count} finite numbers")
     return tuple(float(v) for v in values)
 

@@ -26,7 +26,10 @@ class Journal:
 
     def __init__(self, folder: Path, kind: SampleKind, settings: Mapping[str, Any]) -> None:
         self.folder = folder
-        _make(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error
         self._claim(dict(settings))
         self.predictions = Predictions(folder, kind)
         self.failures: dict[str, str] = {}
@@ -150,10 +153,3 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{path} is not a file of a run")
     return value
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from evals.dataset_files import field, first_existing, image_opener, parse_json, read_text
+from evals.dataset_files import field, first_existing, image_opener, read_json_lines
 from evals.samples import DatasetSplit, PhraseSample
 from sam3model.errors import DataError
 
@@ -16,15 +16,10 @@ def read(dataset: DatasetSplit) -> list[PhraseSample[int]]:
     """Every image with the phrase to count; the target is the count."""
     path = first_existing(dataset.root, FILE)
     samples = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if line.strip():
-            where = f"{path}: line {number}"
-            row = parse_json(line, where)
-            count = field(row, "number", int, where)
-            name = field(row, "image", str, where)
-            samples.append(
-                PhraseSample(name, image_opener(dataset.root, ("", "images"), name), (_phrase(row, where),), count)
-            )
+    for where, row in read_json_lines(path):
+        count, name = field(row, "number", int, where), field(row, "image", str, where)
+        open_image = image_opener(dataset.root, ("", "images"), name)
+        samples.append(PhraseSample(name, open_image, (_phrase(row, where),), count))
     return samples
 
 

@@ -1,6 +1,6 @@
 """GroundingSuite-Eval: one JSON object per line."""
 
-from evals.dataset_files import field, first_existing, image_opener, numbers, parse_json, read_text
+from evals.dataset_files import field, first_existing, image_opener, numbers, read_json_lines
 from evals.rle_masks import read_rle
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.grounding import GroundingTarget
@@ -15,16 +15,10 @@ def read(dataset: DatasetSplit) -> list[QuestionSample[GroundingTarget]]:
     """One sample per line, with the caption as the question."""
     path = first_existing(dataset.root, FILE, f"GSEval/{FILE}")
     samples = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}: line {number}"
-        row = parse_json(line, where)
+    for where, row in read_json_lines(path):
         codes = field(row, "segmentation", (dict, list), where)
-        masks = [
-            read_rle(code, f"{where}: the field 'segmentation'")
-            for code in (codes if isinstance(codes, list) else [codes])
-        ]
+        codes = codes if isinstance(codes, list) else [codes]
+        masks = [read_rle(code, f"{where}: the field 'segmentation'") for code in codes]
         if not masks or len({tuple(mask["size"]) for mask in masks}) > 1:
             raise DataError(f"{where}: the field 'segmentation' has no mask, or masks of different sizes")
         x0, y0, x1, y1 = numbers(field(row, "box", list, where), 4, f"{where}: the field 'box'")

@@ -4,9 +4,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from evals.dataset_files import field, image_opener, integers, numbers, read_json, table
+from evals.dataset_files import field, image_opener, integers, numbers, read_json
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.omnilabel import DescriptionTarget
+from sam3model.data.coco_file import table
 from sam3model.errors import DataError
 
 Box = tuple[float, float, float, float]

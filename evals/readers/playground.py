@@ -1,7 +1,6 @@
 """Playground scenes, generated on demand; scene `i` of a split is always the same."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from evals.samples import DatasetSplit, PhraseSample, QuestionSample, Rle
 from evals.scorers.concepts import PhraseTarget
@@ -17,41 +16,27 @@ QUESTIONS = 200
 SPLITS = ("heldout",)
 
 
-class PlaygroundPhrases(Sequence[PhraseSample[tuple[PhraseTarget, ...]]]):
-    """The scenes of a split with all phrases, positive and negative; generated on access."""
+class PlaygroundPhrases:
+    """The first 500 scenes of a split with all phrases, positive and negative; generated on access."""
 
-    def __init__(self, split: str, count: int = SCENES) -> None:
+    def __init__(self, split: str) -> None:
         self._split = split
-        self._indices = range(count)
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return SCENES
 
-    @overload
-    def __getitem__(self, index: int) -> PhraseSample[tuple[PhraseTarget, ...]]: ...
+    def __getitem__(self, index: int) -> PhraseSample[tuple[PhraseTarget, ...]]:
+        from sam3model.playground import phrases, scene
 
-    @overload
-    def __getitem__(self, index: slice) -> "PlaygroundPhrases": ...
-
-    def __getitem__(self, index: int | slice) -> "PhraseSample[tuple[PhraseTarget, ...]] | PlaygroundPhrases":
-        if isinstance(index, slice):
-            chosen = PlaygroundPhrases(self._split)
-            chosen._indices = self._indices[index]
-            return chosen
-        return _phrase_sample(self._split, self._indices[index])
-
-
-def _phrase_sample(split: str, index: int) -> PhraseSample[tuple[PhraseTarget, ...]]:
-    from sam3model.playground import phrases, scene
-
-    drawn = scene(split, index)
-    queries = phrases(drawn)
-    masks = _masks(drawn)
-    targets = tuple(
-        PhraseTarget(f"{split}/{index}/{number}", (tuple(masks[i] for i in query.ids),))
-        for number, query in enumerate(queries)
-    )
-    return PhraseSample(f"{split}/{index}", lambda: _image(drawn), tuple(query.phrase for query in queries), targets)
+        key = f"{self._split}/{index}"
+        drawn = scene(self._split, index)
+        queries = phrases(drawn)
+        masks = _masks(drawn)
+        targets = tuple(
+            PhraseTarget(f"{key}/{number}", (tuple(masks[i] for i in query.ids),))
+            for number, query in enumerate(queries)
+        )
+        return PhraseSample(key, lambda: _image(drawn), tuple(query.phrase for query in queries), targets)
 
 
 def read_phrases(dataset: DatasetSplit) -> PlaygroundPhrases:

@@ -13,11 +13,11 @@ from evals.dataset_files import (
     integers,
     read_json,
     read_pickle,
-    table,
 )
 from evals.readers.coco import to_rle
-from evals.samples import DatasetSplit, QuestionSample, Rle
+from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.referring import MaskTarget, union
+from sam3model.data.coco_file import table
 from sam3model.errors import DataError
 
 IMAGES = ("train2014", "images/train2014", "images/mscoco/images/train2014", "coco/train2014")
@@ -41,17 +41,20 @@ def read_generalised(dataset: DatasetSplit) -> list[QuestionSample[MaskTarget]]:
 def _samples(dataset: DatasetSplit, folder: str, path: Path, refs: Any) -> list[QuestionSample[MaskTarget]]:
     if not isinstance(refs, list):
         raise DataError(f"{path}: expected a list of references, not a {type(refs).__name__}")
-    instances = _Instances(inside(dataset.root, folder, "instances.json"))
+    instances = inside(dataset.root, folder, "instances.json")
+    data = read_json(instances)
+    images, annotations = (_by_id(data, name, instances) for name in ("images", "annotations"))
     samples = []
     for number, ref in enumerate(refs):
         where = f"{path}: reference {number}"
         if field(ref, "split", str, where) != dataset.split:
             continue
-        image = instances.image(field(ref, "image_id", int, where), where)
-        size = image_size(image, f"{instances.path}: image {image['id']}")
-        ids = _annotation_ids(ref, where)
-        target = MaskTarget(union([instances.mask(i, size, where) for i in ids], size))
-        name = field(image, "file_name", str, f"{instances.path}: image {image['id']}")
+        image = _entry(images, "image_id", field(ref, "image_id", int, where), where, instances)
+        place = f"{instances}: image {image['id']}"
+        size, name = image_size(image, place), field(image, "file_name", str, place)
+        rows = [_entry(annotations, "ann_id", i, where, instances) for i in _annotation_ids(ref, where)]
+        masks = [to_rle(row.get("segmentation"), size, f"{instances}: annotation {row['id']}") for row in rows]
+        target = MaskTarget(union(masks, size))
         for sentence in field(ref, "sentences", (list, tuple), where):
             key = f"{field(ref, 'ref_id', int, where)}/{field(sentence, 'sent_id', int, where)}"
             question = field(sentence, "sent", str, where)
@@ -66,25 +69,12 @@ def _annotation_ids(ref: Row, where: str) -> Sequence[int]:
     return [i for i in ids if i != NO_TARGET]
 
 
-class _Instances:
-    """Images and masks by id; masks are made on access."""
+def _by_id(data: Any, name: str, path: Path) -> dict[int, Row]:
+    return {field(row, "id", int, f"{path}: {name}"): row for row in table(data, name, path)}
 
-    def __init__(self, path: Path) -> None:
-        data = read_json(path)
-        self.path = path
-        self._images = {field(row, "id", int, f"{path}: image"): row for row in table(data, "images", path)}
-        self._rows = {field(row, "id", int, f"{path}: annotation"): row for row in table(data, "annotations", path)}
 
-    def image(self, image_id: int, where: str) -> Row:
-        """The entry of an image."""
-        if image_id not in self._images:
-            raise DataError(f"{where}: the field 'image_id' is {image_id}, which is not in {self.path}")
-        return self._images[image_id]
-
-    def mask(self, annotation_id: int, size: tuple[int, int], where: str) -> Rle:
-        """The mask of an annotation."""
-        row = self._rows.get(annotation_id)
-        if row is None:
-            raise DataError(f"{where}: the field 'ann_id' is {annotation_id}, which is not in {self.path}")
-        location = f"{self.path}: annotation {annotation_id}"
-        return to_rle(field(row, "segmentation", (list, dict), location), size, location)
+def _entry(rows: Mapping[int, Row], name: str, number: int, where: str, path: Path) -> Row:
+    """The entry of `instances.json` that the field `name` of a reference refers to."""
+    if number not in rows:
+        raise DataError(f"{where}: the field {name!r} is {number}, which is not in {path}")
+    return rows[number]

@@ -1,20 +1,18 @@
 """SA-Co/Gold and SA-Co/Silver: COCO-like files in which every entry of `images` is an (image, phrase) pair."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from evals.dataset_files import field, first_existing, image_opener, image_size, read_json, table
-from evals.readers.coco import to_rle
+from evals.dataset_files import field, first_existing, image_opener, image_size
+from evals.readers.coco import load, to_rle
 from evals.samples import DatasetSplit, PhraseSample, Rle
 from evals.scorers.concepts import PhraseTarget
-from sam3model.errors import DataError
+from sam3model.data.coco_file import Row, where
 
 GOLD = ("metaclip", "sa1b", "crowded", "fg_food", "fg_sports_equipment", "attributes", "wiki_common")
 SILVER = ("bdd100k", "droid", "ego4d", "fathomnet", "food_rec", "geode", "inaturalist", "nga_art", "sav", "yt1b")
 GOLD_IMAGES = ("metaclip-images", "sa1b-images", "images", "")
-Row = Mapping[str, Any]
 Samples = list[PhraseSample[tuple[PhraseTarget, ...]]]
 
 
@@ -65,16 +63,10 @@ class _Annotator:
     """One annotator's file."""
 
     def __init__(self, path: Path) -> None:
-        data = read_json(path)
+        file = load(path)
         self.path = path
-        self.pairs = {field(row, "id", int, f"{path}: image"): row for row in table(data, "images", path)}
-        self._rows: dict[int, list[Row]] = defaultdict(list)
-        for row in table(data, "annotations", path):
-            where = f"{path}: annotation {row.get('id')}"
-            if field(row, "image_id", int, where) not in self.pairs:
-                raise DataError(f"{where}: the field 'image_id' is not an image of the file")
-            if not row.get("iscrowd", 0):
-                self._rows[row["image_id"]].append(row)
+        self.pairs = {row["id"]: row for row in file.unique_images()}
+        self._rows = file.annotations_by_image()
 
     def is_exhaustive(self, pair: int) -> bool:
         """Whether the annotator marked all instances of the pair; True unless the file says otherwise."""
@@ -83,8 +75,5 @@ class _Annotator:
     def masks(self, pair: int) -> tuple[Rle, ...]:
         """The annotator's masks of a pair."""
         size = image_size(self.pairs[pair], f"{self.path}: image {pair}")
-        rows = self._rows.get(pair, ())
-        return tuple(
-            to_rle(field(r, "segmentation", (dict, list), w := f"{self.path}: annotation {r.get('id')}"), size, w)
-            for r in rows
-        )
+        rows = (row for row in self._rows.get(pair, ()) if not row.get("iscrowd", 0))
+        return tuple(to_rle(row.get("segmentation"), size, f"{self.path}: {where(row)}") for row in rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evals.benchmark_types import Figures
+from evals.benchmark_types import Figures, percent
 from evals.samples import Detection, PhrasePrediction, PhraseSample, Rle
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1, ConceptF1Result
@@ -49,7 +49,7 @@ class ConceptScorer:
         figures = {name: float(np.mean([part[name] for part in parts.values()])) for name in next(iter(parts.values()))}
         if self._ap is not None:
             stats = self._ap.compute().stats
-            figures |= {name: _percent(stats[name]) for name in ("AP", "AP_50", "AP_75")}
+            figures |= {name: percent(stats[name]) for name in ("AP", "AP_50", "AP_75")}
         figures["pairs"] = sum(len(metric.samples) for metric in self._f1.values())
         if len(parts) > 1:
             figures |= {f"{subset} {name}": part[name] for subset, part in parts.items() for name in HEADLINE}
@@ -76,7 +76,3 @@ def _rank(metric: AveragePrecision, key: str, targets: Sequence[Rle], detections
     scores = np.array([d.score for d in detections], np.float64)
     order = strongest(scores, metric.rules.max_detections[-1])
     metric.update("phrase", key, rle_iou([detections[i].mask for i in order], targets), scores[order])
-
-
-def _percent(value: float) -> float:
-    return 100 * value if value >= 0 else value

@@ -4,7 +4,7 @@ import numpy as np
 
 from evals.benchmark_types import Figures
 from evals.samples import Detection, PhrasePrediction, PhraseSample
-from sam3model.errors import MetricError
+from sam3model.metrics.count_accuracy import Counting
 from sam3model.metrics.overlap import rle_iou
 
 MAX_OVERLAP = 0.5
@@ -15,18 +15,16 @@ class CountingScorer:
     """Accuracy and mean absolute error."""
 
     def __init__(self) -> None:
-        self._errors: list[int] = []
+        self._metric = Counting()
 
     def update(self, sample: PhraseSample[int], prediction: PhrasePrediction) -> None:
         """Add one image."""
-        self._errors.append(abs(count(prediction.detections[0]) - sample.target))
+        self._metric.update(sample.key, count(prediction.detections[0]), sample.target)
 
     def compute(self) -> Figures:
         """Accuracy in percent, MAE in instances, and the number of images."""
-        if not self._errors:
-            raise MetricError("no images to score")
-        errors = np.array(self._errors)
-        return {"accuracy": 100 * float((errors == 0).mean()), "MAE": float(errors.mean()), "pictures": len(errors)}
+        result = self._metric.compute()
+        return {"accuracy": 100 * result.accuracy, "MAE": result.mae, "pictures": result.samples}
 
 
 def count(detections: tuple[Detection, ...]) -> int:

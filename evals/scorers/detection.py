@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evals.benchmark_types import Figures
+from evals.benchmark_types import Figures, percent
 from evals.samples import Detection, PhrasePrediction, PhraseSample, Rle
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, match_unit, strongest
+from sam3model.metrics.metric_result import mean_of_defined
 from sam3model.metrics.overlap import iou_matrix, rle_areas
 from sam3model.metrics.ytvis import ap_over
 
@@ -128,13 +129,8 @@ class DetectionScorer:
 
     def _kind(self, kind: str, results: Mapping[tuple[str, str], ApResult]) -> dict[str, float]:
         own = [result for (_, other), result in results.items() if other == kind]
-        figures = {name: _mean([100 * r.stats[name] for r in own if r.stats[name] >= 0]) for name in own[0].stats}
+        figures = {name: mean_of_defined([percent(r.stats[name]) for r in own]) for name in own[0].stats}
         for group in dict.fromkeys(filter(None, self._groups.values())):
             members = [category for category, name in self._groups.items() if name == group]
-            value = ap_over(own[0], members)
-            figures[f"AP_{group}"] = 100 * value if value >= 0 else value
+            figures[f"AP_{group}"] = percent(ap_over(own[0], members))
         return figures
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else -1.0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evals.benchmark_types import Figures
+from evals.benchmark_types import Figures, percent
 from evals.samples import QuestionPrediction, QuestionSample
 from sam3model.metrics.omnilabel_ap import OmniLabelAp
 
@@ -32,7 +32,5 @@ class OmniLabelScorer:
 
     def compute(self) -> Figures:
         """Percentages; -1 for a group without target boxes."""
-        figures = {
-            name: 100 * value if value >= 0 else -1.0 for name, value in self._metric.compute().summary().items()
-        }
+        figures = {name: percent(value) for name, value in self._metric.compute().summary().items()}
         return figures | {"questions": len(self._metric.samples)}

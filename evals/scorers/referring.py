@@ -7,8 +7,7 @@ import numpy as np
 
 from evals.benchmark_types import Figures
 from evals.samples import QuestionPrediction, QuestionSample, Rle
-from sam3model.errors import MetricError
-from sam3model.metrics.mask_iou import ReasoningIoU, ReferringIoU, ReferringResult
+from sam3model.metrics.mask_iou import ReasoningIoU, ReferringIoU
 from sam3model.metrics.overlap import as_rle, coco_mask
 
 
@@ -68,7 +67,12 @@ class ReferringScorer:
 
     def compute(self) -> Figures:
         """Percentages, and the number of questions."""
-        return in_percent(self._metric.compute())
+        result = self._metric.compute()
+        figures = {"gIoU": 100 * result.giou, "cIoU": 100 * result.ciou}
+        if not math.isnan(result.n_acc):
+            figures |= {"N_acc": 100 * result.n_acc, "T_acc": 100 * result.t_acc}
+        figures |= {f"Pr@{level}": 100 * fraction for level, fraction in result.precision_at.items()}
+        return figures | {"questions": result.samples}
 
 
 class PlaygroundScorer:
@@ -101,14 +105,3 @@ class PlaygroundScorer:
             figures |= {"no match reported": 100 * sum(self._reported) / len(self._reported)}
         figures |= {"cIoU": 100 * total.ciou, "questions": total.samples, "unanswerable": len(self._reported)}
         return figures | {f"gIoU {kind}": 100 * metric.compute().giou for kind, metric in sorted(self._kinds.items())}
-
-
-def in_percent(result: ReferringResult) -> dict[str, float]:
-    """Figures of a referring result; N_acc and T_acc only if some samples have no target."""
-    figures = {"gIoU": 100 * result.giou, "cIoU": 100 * result.ciou}
-    if not math.isnan(result.n_acc):
-        figures |= {"N_acc": 100 * result.n_acc, "T_acc": 100 * result.t_acc}
-    figures |= {f"Pr@{level}": 100 * fraction for level, fraction in result.precision_at.items()}
-    if not result.samples:
-        raise MetricError("no questions to score")
-    return figures | {"questions": result.samples}

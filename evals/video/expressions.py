@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from evals.benchmark_types import Figures
 from evals.dataset_files import field, inside, read_json
-from evals.rle_masks import Size, read_rle
+from evals.rle_masks import read_rle
 from evals.samples import DatasetSplit
-from evals.video.label_maps import read_labels, size_of, whole_mask
+from evals.video.label_maps import read_labels, whole_mask
 from evals.video.worker_pool import progress
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import Track
@@ -131,10 +131,10 @@ def _prediction(expression: Expression, predictions: Path) -> Track | None:
     folder = f"{expression.video}/{expression.name}"
     if not inside(predictions, folder).is_dir():
         return None
-    size: Size | None = None
+    size = None
     track = []
     for frame in expression.frames:
         labels = read_labels(predictions, folder, f"{frame}.png", size=size)
-        size = size_of(labels)
+        size = labels.shape
         track.append(whole_mask(labels))
     return track

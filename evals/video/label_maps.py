@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.dataset_files import inside
-from evals.rle_masks import Size
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle, as_rle
 
@@ -32,7 +31,7 @@ def _names(folder: Path, accept: Callable[[Path], bool]) -> list[str]:
         raise DataError(f"cannot read {folder}: {error.strerror}") from error
 
 
-def read_labels(root: Path, *names: str, size: Size | None = None) -> NDArray[np.uint8]:
+def read_labels(root: Path, *names: str, size: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
     """Labels (H, W) of an indexed, grey or black-and-white PNG under `root`.
 
     Raises `DataError` if the path is outside the root, or the file is not such a PNG or not of `size`.
@@ -51,11 +50,6 @@ def read_labels(root: Path, *names: str, size: Size | None = None) -> NDArray[np
         raise DataError(f"{path} is missing") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a PNG: {error}") from error
-
-
-def size_of(labels: NDArray[np.uint8]) -> Size:
-    """Height and width of a label map."""
-    return labels.shape[0], labels.shape[1]
 
 
 def objects_of(labels: NDArray[np.uint8]) -> dict[int, Rle]:

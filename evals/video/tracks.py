@@ -6,15 +6,16 @@ Predictions are a list of `{video_id, category_id, score, segmentations}`, as in
 server. A video that the list does not mention has no predictions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evals.benchmark_types import Figures
-from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file, table
+from evals.benchmark_types import Figures, percent
+from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
 from evals.video.worker_pool import progress
+from sam3model.data.coco_file import table
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import coco_mask, rle_areas
 from sam3model.metrics.veval import evaluate_saco_veval
@@ -65,7 +66,7 @@ def _average_precision(annotations: Path, predictions: Path) -> Figures:
         result = evaluate_ytvis(*read_tracks(annotations, read_json(annotations), results))
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
-    return {name: value if value == -1 else 100 * value for name, value in result.summary().items()}
+    return {name: percent(value) for name, value in result.summary().items()}
 
 
 def score_veval(dataset: DatasetSplit, predictions: Path) -> Figures:
@@ -80,8 +81,8 @@ def score_veval(dataset: DatasetSplit, predictions: Path) -> Figures:
         figures = evaluate_saco_veval(checked, entries).dataset_results
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
-    percent = {ours: figures.get(name, 0.0) for ours, name in VEVAL_FIGURES.items()}
-    return {name: value if name in NOT_SCALED or value == -1 else 100 * value for name, value in percent.items()}
+    named = {ours: figures.get(name, 0.0) for ours, name in VEVAL_FIGURES.items()}
+    return {name: value if name in NOT_SCALED else percent(value) for name, value in named.items()}
 
 
 def read_tracks(annotations: Path, data: Any, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -133,13 +134,11 @@ def _entries(
 
 
 def _entry(row: Any, where: str, videos: Mapping[Id, Video], categories: frozenset[Id], scored: bool) -> dict[str, Any]:
-    video, category = (field(row, name, (int, str), where) for name in ("video_id", "category_id"))
-    if video not in videos or category not in categories:
-        raise DataError(f"{where}: video_id {video} or category_id {category} is not in the ground truth")
-    length, size = videos[video]
+    pair = _pair(row, where, videos, categories)
+    length, size = videos[pair["video_id"]]
     values = _per_frame(row, "segmentations", length, where)
     masks = [read_rle(v, f"{where}, segmentations[{t}]", size) if v else None for t, v in enumerate(values)]
-    entry = {"video_id": video, "category_id": category, "segmentations": masks}
+    entry = {**pair, "segmentations": masks}
     if "bboxes" in row:
         boxes = _per_frame(row, "bboxes", length, where)
         entry["bboxes"] = [numbers(box, 4, f"{where}, bboxes") if box else None for box in boxes]
@@ -162,11 +161,14 @@ def _per_frame(row: Entry, name: str, length: int, where: str) -> list[Any]:
 
 def _pairs(data: Any, path: Path, checked: Mapping[str, Any]) -> list[dict[str, Id]]:
     videos, categories = ({row["id"] for row in checked[name]} for name in ("videos", "categories"))
-    pairs = []
-    for k, row in enumerate(table(data, "video_np_pairs", path)):
-        where = f"{path}: video_np_pairs[{k}]"
-        pair = {name: field(row, name, (int, str), where) for name in ("video_id", "category_id")}
-        if pair["video_id"] not in videos or pair["category_id"] not in categories:
-            raise DataError(f"{where}: unknown video_id or category_id: {pair}")
-        pairs.append(pair)
-    return pairs
+    rows = table(data, "video_np_pairs", path)
+    return [_pair(row, f"{path}: video_np_pairs[{k}]", videos, categories) for k, row in enumerate(rows)]
+
+
+def _pair(row: Any, where: str, videos: Collection[Id], categories: Collection[Id]) -> dict[str, Any]:
+    """The video and category of an entry."""
+    pair = {name: field(row, name, (int, str), where) for name in ("video_id", "category_id")}
+    video, category = pair.values()
+    if video not in videos or category not in categories:
+        raise DataError(f"{where}: video_id {video} or category_id {category} is not in the ground truth")
+    return pair

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from evals.benchmark_types import Figures
 from evals.dataset_files import inside, read_text
-from evals.rle_masks import Size
 from evals.samples import DatasetSplit
-from evals.video.label_maps import VOID, folders, objects_of, png_names, read_labels, size_of, whole_mask
+from evals.video.label_maps import VOID, folders, objects_of, png_names, read_labels, whole_mask
 from evals.video.worker_pool import parallel_map
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import JAndF
@@ -56,7 +55,7 @@ def _listed(path: Path) -> list[str]:
 
 
 def _score(annotations: Path, predictions: Path, videos: Sequence[str], read: Reader) -> Figures:
-    metric = _empty()
+    metric = JAndF(skip_ends=False)  # the readers leave out the first and the last frame
     for part in parallel_map(partial(_measure, read, annotations, predictions), videos, "videos"):
         metric.merge(part)
     try:
@@ -67,14 +66,10 @@ def _score(annotations: Path, predictions: Path, videos: Sequence[str], read: Re
 
 
 def _measure(read: Reader, annotations: Path, predictions: Path, video: str) -> JAndF:
-    metric = _empty()
+    metric = JAndF(skip_ends=False)
     for name, target, prediction in read(annotations, predictions, video):
         metric.update(video, name, target, prediction)
     return metric
-
-
-def _empty() -> JAndF:
-    return JAndF(skip_ends=False)  # the readers leave out the first and the last frame
 
 
 def _frames(folder: Path) -> list[str]:
@@ -92,11 +87,11 @@ def _label_maps(annotations: Path, predictions: Path, video: str) -> Objects:
     frames = _frames(inside(annotations, video))
     targets: dict[int, Track] = {}
     predicted: dict[int, Track] = {}
-    size: Size | None = None
+    size = None
     for t, frame in enumerate(frames):
         for root, tracks in ((annotations, targets), (predictions, predicted)):
             labels = read_labels(root, video, frame, size=size)
-            size = size_of(labels)
+            size = labels.shape
             masks = objects_of(labels)
             if tracks is predicted and not masks and labels.any():
                 raise DataError(
@@ -111,7 +106,7 @@ def _label_maps(annotations: Path, predictions: Path, video: str) -> Objects:
 def _object_folders(annotations: Path, predictions: Path, video: str) -> Objects:
     for name in folders(inside(annotations, video)):
         frames = _frames(inside(annotations, video, name))
-        size: Size | None = None
+        size = None
         target: Track = []
         prediction: Track = []
         for frame in frames:
@@ -119,6 +114,6 @@ def _object_folders(annotations: Path, predictions: Path, video: str) -> Objects
                 labels = read_labels(root, video, name, frame, size=size)
                 if ((labels != 0) & (labels != labels.max())).any():
                     raise DataError(f"{root / video / name / frame} has several objects; each file must have one mask")
-                size = size_of(labels)
+                size = labels.shape
                 track.append(whole_mask(labels))
         yield name, target, prediction

@@ -8,15 +8,13 @@ Sample = TypeVar("Sample")
 
 
 class Aggregate(Generic[Sample]):
-    """Samples by unique key. Plain data, so aggregates can be pickled and merged across shards."""
+    """Samples by unique key. Plain data, so aggregates can be pickled and merged across shards.
+
+    All other attributes are settings, which must be equal for two aggregates to be merged.
+    """
 
     def __init__(self):
         self.samples: dict[Any, Sample] = {}
-
-    @property
-    def settings(self) -> tuple[Any, ...]:
-        """Settings that must be equal for two aggregates to be merged."""
-        return ()
 
     def add(self, key: Any, sample: Sample) -> None:
         """Add one sample. Raises `MetricError` if the key exists."""
@@ -26,7 +24,7 @@ class Aggregate(Generic[Sample]):
 
     def merge(self, other: Self) -> None:
         """Add the samples of another shard. Raises `MetricError` if settings differ or a key is in both."""
-        if type(other) is not type(self) or other.settings != self.settings:
+        if type(other) is not type(self) or vars(self) | {"samples": other.samples} != vars(other):
             raise MetricError(f"only another {type(self).__name__} with the same settings can be merged")
         if shared := self.samples.keys() & other.samples.keys():
             raise MetricError(f"sample {min(shared, key=str)!r} is in both shards")

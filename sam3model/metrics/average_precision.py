@@ -140,11 +140,6 @@ class AveragePrecision(Aggregate[UnitMatches]):
         super().__init__()
         self.rules = rules or ApRules()
 
-    @property
-    def settings(self) -> tuple[ApRules]:
-        """The matching rules."""
-        return (self.rules,)
-
     def update(
         self,
         category: Hashable,

@@ -30,11 +30,6 @@ class ConceptF1(Aggregate[SampleCounts]):
         self.iou_type = check_kind(iou_type)
         self.score_threshold = score_threshold
 
-    @property
-    def settings(self) -> tuple[Any, ...]:
-        """IoU type and score threshold."""
-        return self.iou_type, self.score_threshold
-
     def update(self, key: Any, targets: Sequence[Any], detections: Sequence[Any], scores: Sequence[float]) -> None:
         """Add one (image, phrase) pair with one annotator; see `update_annotators`."""
         self.update_annotators(key, [targets], detections, scores)
@@ -89,8 +84,7 @@ def evaluate_cgf1(
     protect_crowds: ignore detections in crowd regions, as COCO does, instead of counting them as false positives.
     Raises `MetricError` if a file is invalid or no pair can be scored.
     """
-    metric = concept_f1_shard(ground_truth, predictions, iou_type, score_threshold, protect_crowds)
-    return metric.compute()
+    return concept_f1_shard(ground_truth, predictions, iou_type, score_threshold, protect_crowds).compute()
 
 
 def concept_f1_shard(
@@ -107,7 +101,11 @@ def concept_f1_shard(
     metric = ConceptF1(iou_type, score_threshold)
     field = geometry_field(metric.iou_type)
     categories = {c["id"] for f in files for c in f["categories"]}
-    detections = _group((p for p in load_predictions(predictions) if p.get("category_id") in categories), "score")
+    detections: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+    for p in load_predictions(predictions):
+        if p.get("category_id") in categories:
+            require(p, "score", "prediction")
+            detections[require(p, "image_id", "prediction")].append(p)
     annotators = [_split(f["annotations"], field) for f in files]
     seen = [{image["id"] for image in f["images"]} for f in files]
     for image_id in _evaluable(files):
@@ -127,15 +125,6 @@ def _evaluable(files: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Ids of pairs that are exhaustive in the first file and not marked otherwise in another."""
     unfinished = {i["id"] for f in files[1:] for i in f["images"] if not i.get("is_instance_exhaustive", True)}
     return [i["id"] for i in files[0]["images"] if i.get("is_instance_exhaustive", True) and i["id"] not in unfinished]
-
-
-def _group(entries: Iterable[Mapping[str, Any]], *required: str) -> dict[Any, list[Mapping[str, Any]]]:
-    groups: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
-    for entry in entries:
-        for name in required:
-            require(entry, name, "prediction")
-        groups[require(entry, "image_id", "prediction")].append(entry)
-    return groups
 
 
 def _split(annotations: Iterable[Mapping[str, Any]], field: str) -> dict[Any, tuple[list[Any], list[Any]]]:

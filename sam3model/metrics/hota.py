@@ -90,16 +90,11 @@ class HotaCounts:
         return HotaCounts(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
 
 
-def empty_counts() -> HotaCounts:
-    """Zero counts."""
-    return HotaCounts(*np.zeros((7, len(ALPHAS))))
-
-
 def count_sequence(similarity: FloatArray, targets: BoolArray, predictions: BoolArray) -> HotaCounts:
     """Counts of one sequence; arguments as in `align`.
 
     >>> always = np.ones((2, 1), bool)
-    >>> round(Curves.of(count_sequence(np.full((2, 1, 1), 0.51), always, always)).mean("HOTA"), 3)
+    >>> round(curves(count_sequence(np.full((2, 1, 1), 0.51), always, always))["HOTA"].mean(), 3).item()
     0.526
     """
     pairs = pair_up(similarity, targets, predictions)
@@ -110,44 +105,31 @@ def count_sequence(similarity: FloatArray, targets: BoolArray, predictions: Bool
     return HotaCounts(sums.matches, missed, false, sums.accuracy, sums.recall, sums.precision, located)
 
 
-@dataclass(frozen=True, slots=True)
-class Curves:
-    """Figures per alpha 0.05 .. 0.95, name -> (19,); HOTA_TP, HOTA_FN and HOTA_FP are counts."""
+def curves(c: HotaCounts) -> dict[str, FloatArray]:
+    """Figures per alpha, name -> (19,). LocA is 1 without matches; HOTA_TP, HOTA_FN and HOTA_FP are counts."""
+    any_, re, pr = (np.maximum(1, x) for x in (c.tp, c.tp + c.fn, c.tp + c.fp))
+    det, ass = c.tp / np.maximum(1, c.tp + c.fn + c.fp), c.association / any_
+    return {
+        "HOTA": np.sqrt(det * ass),
+        "DetA": det,
+        "AssA": ass,
+        "DetRe": c.tp / re,
+        "DetPr": c.tp / pr,
+        "AssRe": c.association_recall / any_,
+        "AssPr": c.association_precision / any_,
+        "LocA": np.maximum(1e-10, c.similarity) / np.maximum(1e-10, c.tp),
+        "OWTA": np.sqrt(c.tp / re * ass),
+        "HOTA_TP": c.tp,
+        "HOTA_FN": c.fn,
+        "HOTA_FP": c.fp,
+    }
 
-    values: Mapping[str, FloatArray]
 
-    @classmethod
-    def of(cls, c: HotaCounts) -> "Curves":
-        """Figures of summed counts; LocA is 1 without matches."""
-        any_, re, pr = (np.maximum(1, x) for x in (c.tp, c.tp + c.fn, c.tp + c.fp))
-        det, ass = c.tp / np.maximum(1, c.tp + c.fn + c.fp), c.association / any_
-        return cls(
-            {
-                "HOTA": np.sqrt(det * ass),
-                "DetA": det,
-                "AssA": ass,
-                "DetRe": c.tp / re,
-                "DetPr": c.tp / pr,
-                "AssRe": c.association_recall / any_,
-                "AssPr": c.association_precision / any_,
-                "LocA": np.maximum(1e-10, c.similarity) / np.maximum(1e-10, c.tp),
-                "OWTA": np.sqrt(c.tp / re * ass),
-                "HOTA_TP": c.tp,
-                "HOTA_FN": c.fn,
-                "HOTA_FP": c.fp,
-            }
-        )
-
-    @classmethod
-    def class_average(cls, classes: Iterable[HotaCounts]) -> "Curves":
-        """Mean over classes, including empty ones (with LocA 1); counts are summed."""
-        curves = [cls.of(c).values for c in classes]
-        joined = {n: [c[n] for c in curves] for n in curves[0]}
-        return cls({n: np.sum(v, 0) if n.startswith("HOTA_") else np.mean(v, 0) for n, v in joined.items()})
-
-    def mean(self, name: str) -> float:
-        """Mean over the alphas."""
-        return float(self.values[name].mean())
+def mean_curves(classes: Iterable[HotaCounts]) -> dict[str, FloatArray]:
+    """Mean of the curves of several classes, including empty ones (with LocA 1); counts are summed."""
+    every = [curves(counts) for counts in classes]
+    joined = {name: [of_class[name] for of_class in every] for name in every[0]}
+    return {name: np.sum(v, 0) if name.startswith("HOTA_") else np.mean(v, 0) for name, v in joined.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +159,6 @@ class Hota(Aggregate[HotaCounts]):
         super().__init__()
         self.class_average = class_average
 
-    @property
-    def settings(self) -> tuple[Any, ...]:
-        """Whether figures are averaged over classes."""
-        return (self.class_average,)
-
     def update(self, key: Any, similarity: FloatArray, targets: BoolArray, predictions: BoolArray) -> None:
         """Add one sequence: similarity (T, G, P), 0 if either is absent, and presence (T, G), (T, P)."""
         self.add(key, count_sequence(similarity, targets, predictions))
@@ -189,9 +166,9 @@ class Hota(Aggregate[HotaCounts]):
     def compute(self) -> HotaResult:
         """Return the figures. Raises `MetricError` if there are no sequences."""
         self.require_samples()
-        sequences = {key: Curves.of(counts).values for key, counts in self.samples.items()}
+        sequences = {key: curves(counts) for key, counts in self.samples.items()}
         classes: dict[Any, HotaCounts] = {}
         for key, counts in self.samples.items():
             group = key[1] if self.class_average else None
-            classes[group] = classes.get(group, empty_counts()) + counts
-        return HotaResult(Curves.class_average(classes.values()).values, sequences)
+            classes[group] = classes[group] + counts if group in classes else counts
+        return HotaResult(mean_curves(classes.values()), sequences)

@@ -112,11 +112,6 @@ class JAndF(Aggregate[TrackQuality]):
         self.skip_ends = skip_ends
         self.reference_behaviour = reference_behaviour
 
-    @property
-    def settings(self) -> tuple[Any, ...]:
-        """Rules for frames and objects."""
-        return self.skip_ends, self.reference_behaviour
-
     def update(self, video: Any, name: Any, targets: Track, predictions: Track) -> None:
         """Add one object: a mask or None for every frame, including the first and the last.
 

@@ -114,11 +114,6 @@ class ReferringIoU(Aggregate[MaskOverlap]):
         super().__init__()
         self.precision_at = tuple(precision_at)
 
-    @property
-    def settings(self) -> tuple[Any, ...]:
-        """IoU levels of Pr@."""
-        return self.precision_at
-
     def update(self, key: Any, prediction: Mask, target: Mask) -> None:
         """Add one sample; see `mask_overlap`."""
         self.add(key, mask_overlap(prediction, target))

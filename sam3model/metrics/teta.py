@@ -183,11 +183,6 @@ class Teta(Aggregate[dict[Any, TetaCounts]]):
         self.exhaustive = exhaustive
         self.reference_behaviour = reference_behaviour
 
-    @property
-    def settings(self) -> tuple[Any, ...]:
-        """Counting mode."""
-        return self.exhaustive, self.reference_behaviour
-
     def update(self, key: Any, video: VideoTracks, classes: list[Any]) -> None:
         """Add one video. classes: those with a target in the data set. Raises `MetricError` if the key exists."""
         used = video.frames(np.any(video.targets, axis=1))

@@ -29,11 +29,7 @@ def video_concept_f1(data: VideoData, iou_type: str = "segm", score_threshold: f
     for phrase in data.pairs.union(data.phrases) if data.pairs else data.phrases:
         targets = data.target_tracks(iou_type, phrase)
         kept = above(data.predictions.get(phrase, []), score_threshold)
-        if len(targets) and kept:
-            iou = iou_masklets(targets, data.predicted_tracks(iou_type, phrase, kept))
-        else:
-            iou = np.zeros((len(targets), len(kept)))
-        metric.add(phrase, count_matches(iou))
+        metric.add(phrase, count_matches(iou_masklets(targets, data.predicted_tracks(iou_type, phrase, kept))))
     return metric
 
 

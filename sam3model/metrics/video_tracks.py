@@ -117,6 +117,8 @@ def iou_masklets(a: TrackSet, b: TrackSet) -> FloatArray:
     >>> iou_masklets(TrackSet.of("segm", [one], 2), TrackSet.of("segm", [two], 2)).tolist()
     [[0.5]]
     """
+    if not len(a) or not len(b):
+        return np.zeros((len(a), len(b)))
     if a.kind == "bbox":
         common, union = (x.sum(0) for x in box_overlap(a.boxes, b.boxes))
     else:

@@ -41,11 +41,7 @@ def ytvis_shard(
         order = strongest(scores, rules.max_detections[-1])
         targets = data.target_tracks(check_kind(iou_type), phrase)
         predicted = data.predicted_tracks(iou_type, phrase, [entries[i] for i in order])
-        iou = (
-            iou_masklets(predicted, targets)
-            if len(targets) and len(predicted)
-            else np.zeros((len(predicted), len(targets)))
-        )
+        iou = iou_masklets(predicted, targets)
         area = [_mean_area(t) for t in data.targets.get(phrase, [])]
         boxes = predicted.boxes[..., 2] * predicted.boxes[..., 3]
         category, unit = (0, phrase) if by_phrase else (phrase[1], phrase[0])

@@ -97,7 +97,7 @@ def test_numbers_of_scenes_and_questions():
     scenes = PlaygroundPhrases("heldout")
     assert len(scenes) == 500
     assert scenes[3].key == "heldout/3"
-    assert [sample.key for sample in scenes[490:492]] == ["heldout/490", "heldout/491"]
+    assert [scenes[index].key for index in (490, 491)] == ["heldout/490", "heldout/491"]
     samples = read_questions(DatasetSplit(Path(), "heldout"))
     assert len(samples) == len({sample.key for sample in samples}) == 200
 
