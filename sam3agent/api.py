@@ -12,7 +12,7 @@ from sam3agent.agent.budget import Budget, Ledger
 from sam3agent.agent.loop import AgentLoop
 from sam3agent.agent.trace import VERSION, Trace
 from sam3agent.agent.transitions import Limits
-from sam3agent.answer import Answer, Costs, make_folder, selection_of, status_of
+from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import read_source
 from sam3agent.media import Media, open_media
@@ -134,9 +134,9 @@ class Agent:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, elapsed, ledger.steps, ledger.usage)
         return Answer(
             query=query,
-            status=status_of(end),
+            status=end.status,
             reason=end.reason,
-            selection=selection_of(media, end),
+            selection=Selection.from_pool(media, end.story.pool, end.ids),
             costs=costs,
             weights=self.segmenter.name,
             backend=self.backend.name,

@@ -34,9 +34,7 @@ class FoundInstances:
     scores: np.ndarray
 
     @classmethod
-    def of(
-        cls, masks: Sequence[np.ndarray] | np.ndarray, size: tuple[int, int], scores: Sequence[float] | np.ndarray
-    ) -> Self:
+    def of(cls, masks: ArrayLike, size: tuple[int, int], scores: ArrayLike) -> Self:
         """Masks (H, W) of a frame of `size` (width, height), with their tight boxes."""
         width, height = size
         stacked = np.array(masks, bool).reshape(-1, height, width)
