@@ -29,7 +29,7 @@ from sam3agent.agent.trace import FILE_NAME as TRACE
 from sam3agent.api import Agent, make_backend
 from sam3agent.media import ImageMedia, Media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
-from sam3agent.segmenter import InstancesLike, Segmenter, SegmenterSession
+from sam3agent.segmenter import FoundInstances, Segmenter, SegmenterSession
 
 if TYPE_CHECKING:
     from sam3agent.config import Settings
@@ -188,7 +188,7 @@ def slug(key: str) -> str:
     return plain if plain == key else f"{plain}-{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"
 
 
-def _detections(instances: InstancesLike) -> tuple[Detection, ...]:
+def _detections(instances: FoundInstances) -> tuple[Detection, ...]:
     from sam3model.ops.masks import encode_rle
 
     rows = zip(instances.scores.tolist(), instances.boxes.tolist(), instances.masks, strict=True)

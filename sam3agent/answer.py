@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from sam3agent.masks import Box, Mask, Masklet, best_frame
 from sam3agent.media import Media
 from sam3agent.mllm.base import Usage
 from sam3agent.pool import Candidate, MaskPool
-from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, Status
+from sam3agent.states import Status
 from sam3model.errors import InputError
 from sam3model.files import replacing, write_json
 
@@ -116,10 +116,8 @@ class Selection:
         """A COCO data set: one image per frame with masks (at least frame 0), one category, RLE segmentations."""
         frames = sorted({0, *(frame for mask in self.masks for frame in mask.masklet.masks)})
         width, height = self.media.size
-        images = [
-            {"id": image_id, "file_name": file_name, "width": width, "height": height}
-            for image_id, _ in enumerate(frames, start=1)
-        ]
+        image = {"file_name": file_name, "width": width, "height": height}
+        images = [{"id": number, **image} for number in range(1, len(frames) + 1)]
         masks = [(mask, frame, stored) for mask in self.masks for frame, stored in mask.masklet]
         annotations = [
             {
@@ -216,31 +214,9 @@ class Answer:
             "backend": self.backend,
         }
 
-    def to_coco(self, file_name: str) -> dict[str, Any]:
-        """The masks as a COCO data set whose category is the question."""
-        return self.selection.to_coco(file_name, self.query)
-
     def save(self, folder: Path, file_name: str = "image") -> "Answer":
         """Write overlay.png and masks.json into a folder; see `Selection.save`."""
         return replace(self, selection=self.selection.save(folder, file_name, self.query))
-
-
-def status_of(end: FinalState) -> Status:
-    """The status of a final state."""
-    match end:
-        case Answered():
-            return "answered"
-        case NoMatch():
-            return "no_match"
-        case Exhausted():
-            return "exhausted"
-        case _:
-            assert_never(end)
-
-
-def selection_of(media: Media, end: FinalState) -> Selection:
-    """The masks of a final state."""
-    return Selection.from_pool(media, end.story.pool, () if isinstance(end, NoMatch) else end.ids)
 
 
 def make_folder(folder: Path) -> Path:

@@ -1,9 +1,9 @@
 """The Python API: `Agent` keeps weights and backend between questions, `ask` is one question in one line."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,12 +12,12 @@ from sam3agent.agent.budget import Budget, Ledger
 from sam3agent.agent.loop import AgentLoop
 from sam3agent.agent.trace import VERSION, Trace
 from sam3agent.agent.transitions import Limits
-from sam3agent.answer import Answer, Costs, make_folder, selection_of, status_of
+from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import read_source
 from sam3agent.media import Media, open_media
 from sam3agent.mllm.base import MLLM
-from sam3agent.segmenter import LocalSegmenter, Segmenter
+from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import FinalState
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
@@ -90,10 +90,12 @@ class Agent:
         out: Path | None = None,
         tell: Tell | None = None,
         save: bool = True,
+        session: SegmenterSession | None = None,
     ) -> Answer:
         """`ask` for callers on an event loop; the segmenter runs on another thread.
 
         save: if False, overlay.png and masks.json are left to the caller; the trace is written in any case.
+        session: an open session on the image, if there is one.
         """
         query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
         if not query:
@@ -104,7 +106,8 @@ class Agent:
         if tell:
             width, height = media.size
             tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
-        bench = await asyncio.to_thread(self.open, media)
+        session = session or await asyncio.to_thread(self.segmenter.open, media)
+        bench = Workbench(media, session, threshold=self.threshold)
         trace = Trace(make_folder(out) if out else None)
         try:
             self._record_start(trace, query, source, media)
@@ -134,9 +137,9 @@ class Agent:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, elapsed, ledger.steps, ledger.usage)
         return Answer(
             query=query,
-            status=status_of(end),
+            status=end.status,
             reason=end.reason,
-            selection=selection_of(media, end),
+            selection=Selection.from_pool(media, end.story.pool, end.ids),
             costs=costs,
             weights=self.segmenter.name,
             backend=self.backend.name,
@@ -197,21 +200,8 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            results.append(asyncio.run(work))
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def _record_end(trace: Trace, answer: Answer) -> None:

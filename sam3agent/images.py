@@ -103,7 +103,9 @@ def _decode(data: bytes, name: str) -> "Image.Image":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data))
-            _check_size(image.size, name)
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.width}x{image.height} pixels"
+                raise InputError(f"{name} is too large: {size}; the limit is {MAX_PIXELS // 1_000_000} million")
             return _to_rgb(image)
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} is too large: the limit is {MAX_PIXELS // 1_000_000} million pixels") from error
@@ -115,14 +117,6 @@ def _decode(data: bytes, name: str) -> "Image.Image":
         raise InputError(
             f"{name} is a damaged image: {str(error).splitlines()[0] if str(error) else 'no data'}"
         ) from error
-
-
-def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{name} is too large: {width}x{height} pixels; the limit is {MAX_PIXELS // 1_000_000} million"
-        )
 
 
 def _to_rgb(image: "Image.Image") -> "Image.Image":

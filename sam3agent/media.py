@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
-
 from sam3agent.images import open_image
 
 if TYPE_CHECKING:
@@ -64,8 +62,3 @@ def open_media(source: "str | Path | bytes | Image.Image | Media", name: str | N
     if isinstance(source, Media):
         return source
     return ImageMedia(open_image(source, name))
-
-
-def frame_pixels(media: Media, t: int) -> np.ndarray:
-    """Pixels of frame `t`, (H, W, 3) uint8."""
-    return np.asarray(media.frame(t))

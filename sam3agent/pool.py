@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from sam3agent.masks import Mask, Masklet
-from sam3agent.segmenter import InstancesLike
+from sam3agent.segmenter import FoundInstances
 
 Verdict = Literal["accept", "reject", "unsure"]
 
@@ -108,7 +108,7 @@ class MaskPool:
         return tuple(i for i in ids if i not in self.ids)
 
 
-def masklets(instances: InstancesLike, frame: int = 0) -> list[tuple[Masklet, float]]:
+def masklets(instances: FoundInstances, frame: int = 0) -> list[tuple[Masklet, float]]:
     """What a segmenter found on one frame, for `MaskPool.add`: non-empty masks with their scores, best first."""
     order = np.argsort(-np.asarray(instances.scores), kind="stable")
     masks = ((Mask.from_full(instances.masks[row]), float(instances.scores[row])) for row in order)

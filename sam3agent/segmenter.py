@@ -7,10 +7,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from sam3agent.masks import Mask
 from sam3agent.media import Media
 
 DEFAULT_THRESHOLD = 0.5
@@ -20,23 +22,24 @@ ENCODED_FRAMES = 2
 """Number of encoded frames that a session of `LocalSegmenter` keeps."""
 
 
-class InstancesLike(Protocol):
-    """Masks, boxes and scores of one prompt on one frame, as in `sam3model.instances.Instances`."""
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundInstances:
+    """All instances that one prompt found on one frame.
 
-    @property
-    def masks(self) -> np.ndarray:
-        """(n, H, W) bool, at the size of the frame."""
-        ...
+    masks: (n, H, W) bool, at the size of the frame. boxes: (n, 4) float32 xyxy in pixels. scores: (n,) float32, 0..1.
+    """
 
-    @property
-    def boxes(self) -> np.ndarray:
-        """(n, 4) float32 xyxy in pixels of the frame."""
-        ...
+    masks: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
 
-    @property
-    def scores(self) -> np.ndarray:
-        """(n,) float32, 0..1."""
-        ...
+    @classmethod
+    def of(cls, masks: ArrayLike, size: tuple[int, int], scores: ArrayLike) -> Self:
+        """Masks (H, W) of a frame of `size` (width, height), with their tight boxes."""
+        width, height = size
+        stacked = np.array(masks, bool).reshape(-1, height, width)
+        boxes = [mask.box if (mask := Mask.from_full(full)) else (0, 0, 0, 0) for full in stacked]
+        return cls(stacked, np.array(boxes, np.float32).reshape(-1, 4), np.asarray(scores, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,11 @@ class SegmenterSession(Protocol):
 
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
-    ) -> Sequence[InstancesLike]:
+    ) -> Sequence[FoundInstances]:
         """All instances of each phrase on one frame, best first; one result per phrase, in order."""
         ...
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> InstancesLike:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         """All instances on one frame that match the examples and the phrase of a prompt."""
         ...
 
@@ -113,13 +116,14 @@ class _LocalSession:
 
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
-    ) -> Sequence[InstancesLike]:
+    ) -> Sequence[FoundInstances]:
         with self._lock:
-            return self._predictor.predict(self._encode(frame), list(phrases), threshold=_threshold(threshold))
+            found = self._predictor.predict(self._encode(frame), list(phrases), threshold=_threshold(threshold))
+        return [_of_one_prompt(instances) for instances in found]
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> InstancesLike:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         with self._lock:
-            return self._predictor.predict_prompt(
+            found = self._predictor.predict_prompt(
                 self._encode(frame),
                 phrase=prompt.phrase,
                 boxes=np.asarray(prompt.boxes, np.float32).reshape(-1, 4),
@@ -128,6 +132,7 @@ class _LocalSession:
                 point_labels=list(prompt.point_labels),
                 threshold=_threshold(threshold),
             )
+        return _of_one_prompt(found)
 
     def _encode(self, frame: int) -> Any:
         """The encoded frame; the caller holds the lock."""
@@ -137,6 +142,10 @@ class _LocalSession:
         while len(self._encoded) > ENCODED_FRAMES:
             self._encoded.popitem(last=False)
         return self._encoded[frame]
+
+
+def _of_one_prompt(found: Any) -> FoundInstances:
+    return FoundInstances(found.masks, found.boxes, found.scores)
 
 
 def _threshold(given: float | None) -> float:

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -39,25 +40,19 @@ class Roots:
 class OpenImage:
     """An open image file. Whoever holds `turn` may replace `bench` as tools find more masks."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, make: Callable[[Path], Workbench]) -> None:
         self.path = path
         self.turn = threading.Lock()
-        self._bench: Workbench | None = None
+        self._make = make
 
-    @property
+    @cached_property
     def bench(self) -> Workbench:
-        """The workbench; it exists inside `Sessions.image`."""
-        if self._bench is None:
-            raise InputError(f"{self.path} is not open")
-        return self._bench
-
-    def prepare(self, make: Callable[[], Workbench]) -> None:
-        """Make the workbench if there is none yet."""
-        self._bench = self._bench or make()
+        """The workbench; made on first use."""
+        return self._make(self.path)
 
     def keep(self, pool: MaskPool) -> None:
         """Remember the masks that a tool or an answer left."""
-        self._bench = self.bench.with_pool(pool)
+        self.bench = self.bench.with_pool(pool)
 
 
 class Sessions:
@@ -82,13 +77,13 @@ class Sessions:
             raise InputError(f"there is no file {path}") from error
         key = (path, stat.st_mtime_ns, stat.st_size)
         with self._lock:
-            opened = self._open.setdefault(key, OpenImage(path))
+            opened = self._open.setdefault(key, OpenImage(path, self._bench))
             self._open.move_to_end(key)
             while len(self._open) > self.capacity:
                 self._open.popitem(last=False)
         with opened.turn:
             try:
-                opened.prepare(lambda: self._bench(path))
+                _ = opened.bench
             except BaseException:
                 with self._lock:
                     self._open.pop(key, None)

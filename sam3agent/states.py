@@ -6,10 +6,12 @@ Every state carries the same `Story`: the question, what was tried, and the cand
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sam3agent.images import LazyImage
 from sam3agent.pool import MaskPool, Verdict
+
+Status = Literal["answered", "no_match", "exhausted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Refine:
 class Answered:
     """Ended with masks that answer the question."""
 
+    status: ClassVar[Status] = "answered"
     story: Story
     ids: tuple[int, ...]
     reason: str
@@ -96,6 +99,8 @@ class Answered:
 class NoMatch:
     """Ended because nothing matches the question."""
 
+    status: ClassVar[Status] = "no_match"
+    ids: ClassVar[tuple[int, ...]] = ()
     story: Story
     reason: str
 
@@ -104,6 +109,7 @@ class NoMatch:
 class Exhausted:
     """Ended because a budget ran out; `ids` is the best answer so far, possibly empty."""
 
+    status: ClassVar[Status] = "exhausted"
     story: Story
     ids: tuple[int, ...]
     reason: str
@@ -112,7 +118,6 @@ class Exhausted:
 ActiveState = Generate | Verify | Refine
 FinalState = Answered | NoMatch | Exhausted
 State = ActiveState | FinalState
-Status = Literal["answered", "no_match", "exhausted"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from sam3agent.masks import Box
 from sam3agent.media import Media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest, ToolCall
-from sam3agent.segmenter import InstancesLike, Prompt, SegmenterSession
+from sam3agent.segmenter import FoundInstances, Prompt, SegmenterSession
 
 ScriptLine = MLLMReply | MLLMError | str | Callable[[MLLMRequest], MLLMReply]
 
@@ -50,26 +50,6 @@ def call(name: str, **arguments: Any) -> MLLMReply:
     return MLLMReply(tool_calls=(ToolCall(name, json.dumps(arguments)),))
 
 
-@dataclass(frozen=True, eq=False)
-class FoundInstances:
-    """What a segmenter returns for one prompt; see `InstancesLike`."""
-
-    masks: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
-
-    @classmethod
-    def of(
-        cls, masks: "Sequence[np.ndarray] | np.ndarray", size: tuple[int, int], scores: Sequence[float] = ()
-    ) -> "FoundInstances":
-        """Masks (H, W) of an image of `size` (width, height); scores fall from 0.9 to 0.8 by default."""
-        width, height = size
-        stacked = np.array(masks, bool).reshape(-1, height, width)
-        boxes = [(*_span(mask.any(0)), *_span(mask.any(1))) for mask in stacked]
-        xyxy = np.array([(x0, y0, x1, y1) for x0, x1, y0, y1 in boxes], np.float32).reshape(-1, 4)
-        return cls(stacked, xyxy, np.asarray(scores if len(scores) else np.linspace(0.9, 0.8, len(masks)), np.float32))
-
-
 @dataclass
 class ScriptedSegmenter:
     """Finds rectangles by phrase: a phrase finds the boxes of every name that contains it, on every frame.
@@ -95,16 +75,17 @@ class _ScriptedSession:
 
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
-    ) -> Sequence[InstancesLike]:
+    ) -> Sequence[FoundInstances]:
         self.segmenter.searched += phrases
         return [self._found(phrase) for phrase in phrases]
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> InstancesLike:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         return self._found(prompt.phrase or "")
 
     def _found(self, phrase: str) -> FoundInstances:
         boxes = [box for name, boxes in self.segmenter.objects.items() if phrase in name for box in boxes]
-        return FoundInstances.of([_filled(box, self.size) for box in boxes], self.size)
+        masks = [_filled(box, self.size) for box in boxes]
+        return FoundInstances.of(masks, self.size, np.linspace(0.9, 0.8, len(masks)))
 
 
 def _filled(box: Box, size: tuple[int, int]) -> np.ndarray:
@@ -112,9 +93,3 @@ def _filled(box: Box, size: tuple[int, int]) -> np.ndarray:
     mask = np.zeros((size[1], size[0]), bool)
     mask[y0:y1, x0:x1] = True
     return mask
-
-
-def _span(hit: "np.ndarray | np.bool") -> tuple[int, int]:
-    """First index that is set, and one past the last; zeros if none is."""
-    found = np.flatnonzero(hit)
-    return (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sam3agent.media import Media, frame_pixels
+from sam3agent.media import Media
 from sam3agent.pool import MaskPool
 from sam3agent.segmenter import SegmenterSession
 
@@ -31,7 +31,7 @@ class Workbench:
 
     def pixels(self, frame: int) -> np.ndarray:
         """Pixels of a frame, (H, W, 3) uint8."""
-        return frame_pixels(self.media, frame)
+        return np.asarray(self.media.frame(frame))
 
     def with_pool(self, pool: MaskPool) -> "Workbench":
         """The same workbench with another pool."""

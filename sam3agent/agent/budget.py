@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sam3agent.mllm.base import MLLMReply, Usage
+from sam3agent.mllm.base import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,6 @@ class Ledger:
     def searches_left(self) -> int:
         """Segmenter calls left."""
         return max(0, self.budget.segmenter_calls - self.segmenter_calls)
-
-    def book(self, reply: MLLMReply) -> None:
-        """Count the tokens of one reply."""
-        self.usage += reply.usage
 
     def overdrawn(self) -> str:
         """The budget that is used up, so that no more requests are possible, in words; empty if there is none."""

@@ -1,12 +1,11 @@
 """Typed decisions: raw replies of an MLLM, read as a tool call or as the judgement of one examination."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sam3agent.mllm.base import JSONSchema, MLLMReply
+from sam3agent.mllm.base import JSONSchema, MLLMReply, ToolCall
 from sam3agent.mllm.tool_text import json_objects, parse_tool_calls
 from sam3agent.pool import Verdict
 from sam3agent.tools.arguments import Reason
@@ -31,16 +30,11 @@ class Judgement(BaseModel):
 JUDGEMENT_SCHEMA = JSONSchema("judgement", plain_schema(Judgement))
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedCall:
-    """A call of a tool that was offered; the tool validates the arguments, which are JSON text."""
+def read_call(reply: MLLMReply, offered: Collection[str]) -> ToolCall:
+    """The first call of an offered tool in a reply; the tool validates its arguments.
 
-    name: str
-    arguments: str
-
-
-def read_call(reply: MLLMReply, offered: Collection[str]) -> OfferedCall:
-    """The first call of an offered tool in a reply. Raises `ToolUseError` with the reason if there is none."""
+    Raises `ToolUseError` with the reason if there is none.
+    """
     _refuse_unusable(reply)
     calls = reply.tool_calls or parse_tool_calls(reply.text)
     names = ", ".join(offered)
@@ -49,7 +43,7 @@ def read_call(reply: MLLMReply, offered: Collection[str]) -> OfferedCall:
     call = next((call for call in calls if call.name in offered), None)
     if call is None:
         raise ToolUseError(f"there is no tool {calls[0].name!r} here; call exactly one of {names}")
-    return OfferedCall(call.name, call.arguments)
+    return call
 
 
 def read_judgement(reply: MLLMReply) -> Judgement:

@@ -160,7 +160,7 @@ class AgentLoop:
             raise _BudgetSpent(self.ledger.overtime()) from None
         self._replied = True
         self.ledger.mllm_calls += reply.calls - cost
-        self.ledger.book(reply)
+        self.ledger.usage += reply.usage
         self.trace.record_exchange(type(state).__name__, request, reply)
         return reply
 

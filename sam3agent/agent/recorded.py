@@ -2,29 +2,17 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sam3agent.agent.trace import read_reply
 from sam3agent.masks import Masklet
 from sam3agent.media import Media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
-from sam3agent.segmenter import InstancesLike, Prompt, SegmenterSession
+from sam3agent.segmenter import FoundInstances, Prompt, SegmenterSession
 from sam3model.errors import InputError
 
 Records = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _RecordedInstances:
-    """What one phrase found on one frame."""
-
-    masks: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
 
 
 class RecordedSegmenter:
@@ -39,8 +27,7 @@ class RecordedSegmenter:
 
     def open(self, media: Media) -> SegmenterSession:
         """A session that ignores the pixels."""
-        width, height = media.size
-        return _RecordedSession(self._found, (height, width))
+        return _RecordedSession(self._found, media.size)
 
     def _remember(self, record: Mapping[str, Any]) -> None:
         masklets = recorded_masklets([record])
@@ -58,21 +45,19 @@ class _RecordedSession:
 
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
-    ) -> Sequence[InstancesLike]:
+    ) -> Sequence[FoundInstances]:
         return [self._instances(phrase, threshold or 0.0, frame) for phrase in phrases]
 
-    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> InstancesLike:
+    def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         raise InputError("a trace contains no prompts of boxes or points")
 
-    def _instances(self, phrase: str, threshold: float, frame: int) -> InstancesLike:
+    def _instances(self, phrase: str, threshold: float, frame: int) -> FoundInstances:
         found = [
             (masklet.masks[frame], score)
             for masklet, score in self._found.get(phrase, [])
             if score >= threshold and frame in masklet.masks
         ]
-        masks = np.array([mask.full() for mask, _ in found], dtype=bool).reshape(-1, *self._size)
-        boxes = np.array([mask.box for mask, _ in found], dtype=np.float32).reshape(-1, 4)
-        return _RecordedInstances(masks, boxes, np.array([score for _, score in found], np.float32))
+        return FoundInstances.of([mask.full() for mask, _ in found], self._size, [score for _, score in found])
 
 
 class ReplayBackend(MLLM):

@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -103,21 +104,14 @@ class Trace:
 
 def reply_record(reply: MLLMReply) -> dict[str, Any]:
     """A reply as JSON values."""
-    usage = reply.usage
-    return {
-        "text": reply.text,
-        "tool_calls": [{"name": call.name, "arguments": call.arguments} for call in reply.tool_calls],
-        "finish": reply.finish,
-        "calls": reply.calls,
-        "usage": [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens],
-    }
+    return {**asdict(reply), "usage": astuple(reply.usage)}
 
 
 def read_reply(record: dict[str, Any]) -> MLLMReply:
     """The inverse of `reply_record`."""
     return MLLMReply(
         text=record["text"],
-        tool_calls=tuple(ToolCall(call["name"], call["arguments"]) for call in record["tool_calls"]),
+        tool_calls=tuple(ToolCall(**call) for call in record["tool_calls"]),
         finish=record["finish"],
         usage=Usage(*record["usage"]),
         calls=record["calls"],

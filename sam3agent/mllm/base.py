@@ -20,27 +20,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from sam3agent.images import LazyImage
-from sam3agent.mllm.errors import MLLMError
+from sam3agent.mllm.errors import MLLMError  # noqa: F401 (part of the protocol)
 from sam3agent.states import ActiveState
 from sam3agent.workbench import Workbench
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length", "refusal"]
-
-__all__ = [
-    "MLLM",
-    "JSONSchema",
-    "LazyImage",
-    "MLLMError",
-    "MLLMReply",
-    "MLLMRequest",
-    "Message",
-    "Part",
-    "Text",
-    "ToolCall",
-    "ToolSchema",
-    "Usage",
-]
 
 
 @dataclass(frozen=True, slots=True)

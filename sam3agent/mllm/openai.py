@@ -67,12 +67,12 @@ class OpenAIBackend(MLLM):
         model = await self._model()
         while True:
             profile = self.profile
-            fields = {"model": model, "messages": to_messages(request, profile)}
-            fields |= _options(request, profile, self.max_tokens)
+            options = _options(request, profile, self.max_tokens)
+            fields = {"model": model, "messages": to_messages(request, profile), **options}
             try:
                 body = await self._transport.post(fields, deadline - time.monotonic())
             except RefusedOptionError as refusal:
-                lesser = step_down(profile, _sent(request, profile), str(refusal))
+                lesser = step_down(profile, options, str(refusal))
                 if lesser is None:
                     raise
                 self.profile = lesser
@@ -123,19 +123,6 @@ def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[st
     if profile.limit is not None:
         fields[profile.limit] = max_tokens
     return fields
-
-
-def _sent(request: MLLMRequest, profile: Profile) -> set[str]:
-    """Names of the profile's options that are sent with a request."""
-    sent = {"temperature"} if profile.temperature is not None else set[str]()
-    if profile.limit is not None:
-        sent.add("limit")
-    if request.tools and profile.tools:
-        sent.add("tools")
-        sent |= {name for name in ("tool_choice", "parallel_tool_calls") if getattr(profile, name) is not None}
-    elif request.json_schema and profile.json_schema:
-        sent.add("json_schema")
-    return sent
 
 
 def _reply(body: Mapping[str, Any]) -> MLLMReply:

@@ -67,10 +67,11 @@ def profile_for(base_url: str) -> Profile:
 def step_down(profile: Profile, sent: Collection[str], complaint: str) -> Profile | None:
     """The profile without the option that a 400 response names; None if it names no option that was sent.
 
-    sent: `Profile` fields that the request used. complaint: the server's message, including `error.param`.
+    sent: names of the options in the request. complaint: the server's message, including `error.param`.
     """
+    fields = {"json_schema": "response_format", "limit": profile.limit}
     for option, pattern in _REFUSALS:
-        if option not in sent or not re.search(pattern, complaint, re.IGNORECASE):
+        if fields.get(option, option) not in sent or not re.search(pattern, complaint, re.IGNORECASE):
             continue
         if option in ("tools", "json_schema"):
             return replace(profile, **{option: False})

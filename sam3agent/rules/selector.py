@@ -193,15 +193,13 @@ def contact(a: Mask, b: Mask) -> int:
 
 def _grow(crop: np.ndarray, reach: int) -> np.ndarray:
     """The crop padded and dilated by `reach` pixels along both axes."""
-    wide = np.pad(crop, reach)
-    rows = wide.copy()
-    for step in range(1, reach + 1):
-        rows[step:] |= wide[:-step]
-        rows[:-step] |= wide[step:]
-    grown = rows.copy()
-    for step in range(1, reach + 1):
-        grown[:, step:] |= rows[:, :-step]
-        grown[:, :-step] |= rows[:, step:]
+    grown = np.pad(crop, reach)
+    for _ in range(2):
+        before = grown.copy()
+        for step in range(1, reach + 1):
+            grown[step:] |= before[:-step]
+            grown[:-step] |= before[step:]
+        grown = grown.T
     return grown
 
 

@@ -16,9 +16,7 @@ from pydantic import Field, WithJsonSchema
 from sam3agent.answer import Answer, Selection, fresh_folder
 from sam3agent.api import Agent
 from sam3agent.config import Settings
-from sam3agent.media import Media
 from sam3agent.prompts import render
-from sam3agent.segmenter import SegmenterSession
 from sam3agent.servers.mcp_replies import AskReply, ToolReply, ask_result, call_result
 from sam3agent.sessions import OpenImage, Roots, Sessions
 from sam3agent.states import Selected
@@ -63,11 +61,9 @@ class _Desk:
         import anyio.from_thread
 
         with _tool_errors(), self.sessions.image(self.roots.resolve(image)) as opened:
-            asked = self.agent
-            encoded = _AlreadyOpen(asked.segmenter.name, opened.bench.session)
-            agent = Agent(encoded, asked.backend, asked.budget, asked.limits, asked.threshold)
+            media, session = opened.bench.media, opened.bench.session
             with fresh_folder(self.out, f"{opened.path.stem}-{_slug(question)}") as folder:
-                work = partial(agent.aask, opened.bench.media, question, out=folder, tell=tell, save=False)
+                work = partial(self.agent.aask, media, question, out=folder, tell=tell, save=False, session=session)
                 answer = _adopt(opened, anyio.from_thread.run(work))
                 return ask_result(image, answer.save(folder, opened.path.name))
 
@@ -77,17 +73,6 @@ class _Desk:
         with fresh_folder(self.out, f"{opened.path.stem}-selection") as folder:
             files = selection.save(folder, opened.path.name, event.reason or "selection").files
         return {"masks_file": str(files.masks), "overlay_file": str(files.overlay)} if files else {}
-
-
-@dataclass(frozen=True, slots=True)
-class _AlreadyOpen:
-    """A segmenter for one medium that is encoded already."""
-
-    name: str
-    session: SegmenterSession
-
-    def open(self, media: Media) -> SegmenterSession:
-        return self.session
 
 
 def build_server(settings: Settings, *, roots: Sequence[str | Path] = (), agent: Agent | None = None) -> "MCPServer":

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
@@ -99,25 +99,11 @@ class Tool(Generic[A]):
         return self.run(bench, self.parse(arguments))
 
 
-class Registry(Mapping[str, Tool[Any]]):
+class Registry(dict[str, Tool[Any]]):
     """Tools by name; an unknown name raises `ToolUseError`."""
 
-    def __init__(self, tools: Mapping[str, Tool[Any]]) -> None:
-        self._tools = dict(tools)
-
-    def __getitem__(self, name: str) -> Tool[Any]:
-        if name not in self._tools:
-            raise ToolUseError(f"there is no tool {name!r}; the tools are {', '.join(self._tools)}")
-        return self._tools[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tools)
-
-    def __len__(self) -> int:
-        return len(self._tools)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._tools
+    def __missing__(self, name: str) -> Tool[Any]:
+        raise ToolUseError(f"there is no tool {name!r}; the tools are {', '.join(self)}")
 
 
 _DEFINED: dict[str, Tool[Any]] = {}

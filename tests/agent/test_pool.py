@@ -9,7 +9,7 @@ from PIL import Image
 
 from sam3agent.masks import Mask, Masklet
 from sam3agent.pool import MaskPool, masklets
-from sam3agent.testing import FoundInstances
+from sam3agent.segmenter import FoundInstances
 
 bitmaps = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 

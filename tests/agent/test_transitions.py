@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from sam3agent import states as s
 from sam3agent.agent.transitions import Limits, advance, best_ids
 from sam3agent.pool import MaskPool, masklets
-from sam3agent.testing import FoundInstances
+from sam3agent.segmenter import FoundInstances
 
 
 def pool_of(count: int, phrase: str = "thing") -> MaskPool:
     masks = np.zeros((count, 20, 40), bool)
     for i in range(count):
         masks[i, 2:8, 3 * i : 3 * i + 2] = True
-    return MaskPool().add(phrase, masklets(FoundInstances.of(masks, (40, 20))))[0]
+    return MaskPool().add(phrase, masklets(FoundInstances.of(masks, (40, 20), np.linspace(0.9, 0.8, count))))[0]
 
 
 def searched(count: int) -> s.Searched:
@@ -60,7 +60,7 @@ def test_a_good_reply_forgives_complaints() -> None:
 
 
 def test_the_best_so_far_without_verdicts_is_the_latest_search() -> None:
-    pool, _ = pool_of(2).add("other", masklets(FoundInstances.of(np.ones((1, 20, 40), bool), (40, 20))))
+    pool, _ = pool_of(2).add("other", masklets(FoundInstances.of(np.ones((1, 20, 40), bool), (40, 20), [0.9])))
     story = s.Story("q", pool=pool, searches=(s.Search("thing", (1, 2)), s.Search("other", (3,))), latest=1)
     assert best_ids(story) == (3,)
 

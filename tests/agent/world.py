@@ -7,8 +7,7 @@ import numpy as np
 from PIL import Image
 
 from sam3agent.media import Media
-from sam3agent.segmenter import Prompt
-from sam3agent.testing import FoundInstances
+from sam3agent.segmenter import FoundInstances, Prompt
 
 RGB = {
     "white": (245, 245, 240),

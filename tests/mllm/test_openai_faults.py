@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from PIL import Image
 
-from sam3agent.agent.decisions import OfferedCall, read_call, read_judgement
+from sam3agent.agent.decisions import read_call, read_judgement
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.mllm import errors
 from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolCall, ToolSchema
@@ -267,7 +267,7 @@ def test_calls_written_as_text_are_read_only_when_tools_were_offered() -> None:
     with fault_server(default=reply(written)) as server:
         called = ask(server)
         judged = ask(server, question(tools=(), json_schema=SCHEMA))
-    assert read_call(called, ("segment_phrase",)) == OfferedCall("segment_phrase", '{"phrases": ["ball"]}')
+    assert read_call(called, ("segment_phrase",)) == ToolCall("segment_phrase", '{"phrases": ["ball"]}')
     assert judged.tool_calls == ()
     with pytest.raises(ToolUseError, match="judgement"):
         read_judgement(judged)

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from sam3agent.agent.decisions import OfferedCall, read_call
-from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolSchema
+from sam3agent.agent.decisions import read_call
+from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Text, ToolCall, ToolSchema
 from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableError
 from sam3agent.mllm.vllm import ChatInput, VLLMBackend
 
@@ -56,7 +56,7 @@ def test_concurrent_requests_form_one_batch() -> None:
 def test_tools_are_described_as_text_and_calls_read_from_text() -> None:
     engine = FakeEngine()
     (reply,) = ask(engine, question())
-    assert read_call(reply, ("segment_phrase",)) == OfferedCall("segment_phrase", json.dumps({"phrases": ["ball"]}))
+    assert read_call(reply, ("segment_phrase",)) == ToolCall("segment_phrase", json.dumps({"phrases": ["ball"]}))
     assert "segment_phrase: Find objects." in engine.batches[0][0].messages[-1]["content"][-1]["text"]
 
 
