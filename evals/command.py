@@ -79,7 +79,7 @@ def listing(benchmarks: Sequence[AnyBenchmark]) -> str:
         layout = f"  --predictions  {b.layout}\n" if isinstance(b, VideoBenchmark) else ""
         parts.append(
             f"{b.name}: {b.title}\n  splits   {', '.join(b.splits)}\n  figures  {', '.join(b.headline)}\n"
-            f"{needs}{layout}  download {b.get}\n"
+            f"{needs}{layout}  download with: {b.get}\n"
         )
     return "\n".join(parts)
 
@@ -109,15 +109,14 @@ def _parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         parser.add_argument("--model", help="name of the MLLM on the server")
         parser.add_argument("--base-url", help="URL of the server, e.g. http://localhost:8000/v1")
         parser.add_argument("--max-calls", type=int, help="maximum number of MLLM calls per question")
-        parser.add_argument(
-            "--keep-images", "--keep-pictures", action="store_true", help="keep images and overlays with the traces"
-        )
+        parser.add_argument("--keep-images", action="store_true", help="keep images and overlays with the traces")
+        parser.add_argument("--keep-pictures", dest="keep_images", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--concurrency", type=int, default=4, help="samples processed at once (default: 4)")
     return parser
 
 
 def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse; raises `ConfigError` where argparse would exit."""
+    """Parse; raises `ConfigError` if argparse would exit."""
 
     def refuse(message: str) -> None:
         raise ConfigError(f"{message} (see {parser.prog} --help)")
@@ -160,7 +159,7 @@ def _dataset_split(benchmark: AnyBenchmark, flags: argparse.Namespace) -> Datase
     if benchmark.files and (flags.root is None or not flags.root.is_dir()):
         what = "--root is missing" if flags.root is None else f"--root {flags.root} is not a folder"
         raise ConfigError(
-            f"{benchmark.name}: {what}; name the folder of the data set (see `python -m evals list {benchmark.name}`)"
+            f"{benchmark.name}: {what}; give the folder of the data set (see `python -m evals list {benchmark.name}`)"
         )
     return DatasetSplit((flags.root or Path()).resolve(), split)
 

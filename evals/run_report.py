@@ -40,7 +40,7 @@ def _runs(folder: Path) -> list[Path]:
     runs = [folder] if (folder / METRICS).is_file() else sorted(path.parent for path in folder.glob(f"*/{METRICS}"))
     if not runs:
         hint = "; the run is not finished: run its command again" if (folder / RUN).is_file() else ""
-        raise ConfigError(f"{folder} has no results of a run{hint}")
+        raise ConfigError(f"{folder} contains no results of a run{hint}")
     return runs
 
 

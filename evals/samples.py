@@ -15,7 +15,7 @@ SampleKind = Literal["image-phrase", "image-question", "video"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetSplit:
-    """One split of a data set on disk. root: its folder, as the official download unpacks."""
+    """One split of a data set on disk. root: its folder, laid out as in the official download."""
 
     root: Path
     split: str

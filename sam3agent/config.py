@@ -11,7 +11,7 @@ base_url = "http://localhost:8000/v1"
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,8 +64,9 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
     variables = {
         key: environment[PREFIX + key.upper()] for key in Settings.model_fields if environment.get(PREFIX + key.upper())
     }
-    for source, values in ((str(path), file), ("the environment", variables), ("flags", given)):
-        _check(source, values)
+    _check(lambda key: f"{path}: {key}", file)
+    _check(lambda key: PREFIX + key.upper(), variables)
+    _check(lambda key: f"--{key.replace('_', '-')}", given)
     return Settings.model_validate({**file, **variables, **given})
 
 
@@ -86,10 +87,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
 
 
-def _check(source: str, values: Mapping[str, Any]) -> None:
-    """Raise a `ConfigError` that names the source of an invalid value."""
+def _check(name: Callable[[str], str], values: Mapping[str, Any]) -> None:
+    """Raise a `ConfigError` for an invalid value, under the name that the setting has in its source."""
     try:
         Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"{source}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        message = first["msg"].replace("Input should be", "must be")
+        raise ConfigError(f"{name('.'.join(map(str, first['loc'])))}: {message}") from error

@@ -37,7 +37,7 @@ class EvidenceKey:
 
 @dataclass(frozen=True, eq=False)
 class LazyImage:
-    """An image for a model or a person to look at; rendered and encoded on first use, then kept byte for byte."""
+    """An image to show to a model or a person; rendered and encoded on first use, then kept byte for byte."""
 
     key: EvidenceKey
     render: Callable[[], "Image.Image"] = field(repr=False)

@@ -91,7 +91,7 @@ class Masklet:
 
     @cached_property
     def key_frame(self) -> int:
-        """The frame to look at first: the one with the largest mask."""
+        """The frame to show first: the one with the largest mask."""
         return max(self.masks, key=lambda frame: self.masks[frame].area)
 
     @property
@@ -109,7 +109,7 @@ class Masklet:
         return shared / (areas - shared)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """RLE by frame number; JSON wants the numbers as text."""
+        """RLE by frame number; JSON keys are text."""
         return {str(frame): mask.to_rle() for frame, mask in self}
 
     @classmethod

@@ -115,6 +115,12 @@ def masklets(instances: FoundInstances, frame: int = 0) -> list[tuple[Masklet, f
     return [(Masklet.of(mask, frame), score) for mask, score in masks if mask is not None]
 
 
+def listed_masks(ids: Iterable[int]) -> str:
+    """Ids in words: "mask 1", "masks 1, 2", or "no masks"."""
+    listed = [str(mask_id) for mask_id in ids]
+    return f"mask{'s' * (len(listed) > 1)} {', '.join(listed)}" if listed else "no masks"
+
+
 def missing_masks(missing: Iterable[int], alive: Iterable[int]) -> str:
     """The error sentence for ids that are not in the pool."""
     unknown = ", ".join(str(mask_id) for mask_id in missing)

@@ -35,7 +35,7 @@ class Limits:
 
 
 def advance(state: ActiveState, event: Event, limits: Limits = Limits()) -> State:
-    """The state after an event. An event that does not fit the state becomes a complaint that says why."""
+    """The state after an event. An event that does not fit the state becomes a complaint with the reason."""
     if objection := _objection(state, event):
         return _complain(state, objection, limits)
     story = state.story

@@ -22,15 +22,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_BOX, _POINT = "x0,y0,x1,y1 in pixels; repeatable", "x,y in pixels; repeatable"
-
 Image = Annotated[str, typer.Argument(help='An image file, or "-" for standard input.', metavar="IMAGE")]
 Weights = Annotated[
     str | None, typer.Option(help="tiny (included), facebook/sam3, or a path to weights.", show_default="tiny")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
 Dtype = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.", show_default="auto")]
-Threshold = Annotated[float | None, typer.Option(help="Minimum mask score, 0..1.", show_default="0.5")]
+Threshold = Annotated[float | None, typer.Option(help="Minimum mask score, between 0 and 1.", show_default="0.5")]
 Backend = Annotated[
     str | None,
     typer.Option(
@@ -44,11 +42,11 @@ BaseUrl = Annotated[str | None, typer.Option(help="URL of the MLLM server, e.g. 
 ApiKey = Annotated[str | None, typer.Option(help="API key of the MLLM server; prefer the variable SAM3AGENT_API_KEY.")]
 Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", file_okay=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
-MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls.", show_default="60")]
-MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of searches.", show_default="20")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time in seconds.", show_default="300")]
+MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
+MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time of a question in seconds.", show_default="300")]
 Timeout = Annotated[float | None, typer.Option(help="Maximum time of one MLLM call in seconds.", show_default="120")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more about what happens.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")]
 
 
 @app.command()
@@ -101,7 +99,7 @@ def segment(
     dtype: Dtype = None,
     verbose: Verbose = False,
 ) -> None:
-    """Find all instances of phrases, or of what example boxes and points show, without the agent."""
+    """Find all instances of phrases or of examples, without the agent."""
     from sam3agent.cli.segment import Examples, run_segment
 
     examples = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
@@ -116,7 +114,7 @@ def replay(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show the steps of a recorded question and draw its answer, without any model."""
+    """Show a recorded question step by step, and draw its answer."""
     from sam3agent.cli.replay import run_replay
 
     run_replay(trace, rerun=rerun, out=out, as_json=as_json, verbose=verbose)
@@ -161,11 +159,11 @@ def mcp(
     root: Annotated[list[Path] | None, typer.Option(help="Folder that images may be read from; repeatable.")] = None,
     http: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve over HTTP at this address (path /mcp), not stdin and stdout."),
+        typer.Option(metavar="HOST:PORT", help="Serve over HTTP at this address, path /mcp."),
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Serve the tools over MCP, on standard input and output or over HTTP."""
+    """Serve the tools over MCP: standard input and output, or HTTP."""
     from sam3agent.cli.mcp import run_mcp
 
     run_mcp(_settings(context), tuple(root or ()), http, verbose=verbose)
@@ -173,7 +171,7 @@ def mcp(
 
 @app.command()
 def tools() -> None:
-    """Print the reference of the tools that an MLLM or an MCP client can call, as Markdown."""
+    """Print the reference of the tools as Markdown."""
     from sam3agent.tools.registry import tool_reference
 
     sys.stdout.write(tool_reference())

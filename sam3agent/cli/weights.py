@@ -34,7 +34,7 @@ def run_info(name: str, *, as_json: bool) -> None:
     say(str(report))
     say(f"{value['parameters'] / 1e6:.1f} M parameters in {value['dtype']}, image size {value['image_size']} pixels")
     for key, text in _extra_metadata(report.metadata).items():
-        say(f"  {key}: {text[:200]}")
+        say(f"  {key}: {text[:200]}{'…' if len(text) > 200 else ''}")
 
 
 def run_convert(source: str, target: Path, layout: str) -> None:
@@ -43,7 +43,7 @@ def run_convert(source: str, target: Path, layout: str) -> None:
         raise InputError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}")
     suffix = LAYOUTS[layout]
     if suffix is not None and target.suffix != suffix:
-        raise InputError(f"{target} is not a valid name; a file in the {layout} layout ends in {suffix}")
+        raise InputError(f"the target {target} must end in {suffix} ({layout} layout)")
     from sam3model import checkpoint
 
     model, report = checkpoint.load_with_report(source)

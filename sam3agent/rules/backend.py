@@ -64,7 +64,7 @@ def _judge(bench: Workbench, plan: QuestionPlan, mask_id: int) -> MLLMReply:
         if searched.phrase in found_by
     ]
     if not all(what.colours for what, _ in claims):
-        return _verdict("accept", "its phrase names no colour")
+        return _verdict("accept", "the phrase contains no colour")
     selector = Selector(bench)
     colours = " and ".join(dict.fromkeys(colour for what, _ in claims for colour in what.colours))
     ratio = max((selector.colour_ratio(candidate, what.colours) for what, _ in claims), default=0.0)

@@ -50,7 +50,7 @@ def _why_none(choice: Choice) -> str:
     """Why a choice is empty: the first step that left nothing."""
     target, none = choice.target, next((anchor for anchor in choice.anchors if not anchor.kept), None)
     if not choice.found:
-        return f'no match for "{target.what.phrase}"'
+        return f'nothing found for "{target.what.phrase}"'
     if not choice.placed:
         return _none_is(choice, len(choice.found), _place(target.sides))
     if none:

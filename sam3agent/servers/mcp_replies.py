@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sam3agent.answer import Answer
 from sam3agent.images import EvidenceKey, LazyImage
+from sam3agent.pool import listed_masks
 from sam3agent.states import Status
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def ask_result(image: str, answer: Answer) -> "CallToolResult":
 
 def _sentence(answer: Answer) -> str:
     """The answer in words."""
-    ids = ", ".join(str(mask.id) for mask in answer.masks)
-    masks = f"mask {ids}" if ids else "no masks"
+    masks = listed_masks(mask.id for mask in answer.masks)
     words = {
         "answered": f"Answer: {masks}.",
         "no_match": "No match.",

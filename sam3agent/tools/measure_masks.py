@@ -1,4 +1,4 @@
-"""The tool `measure_masks`: exact facts about masks."""
+"""The tool `measure_masks`: measurements of masks."""
 
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ class MeasureMasks(Arguments):
 
 @tool(rank=30, progress=lambda _: "measuring masks")
 def measure_masks(bench: Workbench, args: MeasureMasks) -> ToolResult:
-    """Measure masks exactly: position, order from the left and from the top, size, and colours."""
+    """Measure masks exactly: position, order from the left, from the top and by size, area, and colours."""
     facts = measure(bench, known_candidates(bench, args.ids or bench.pool.ids))
     text = "\n".join(fact.line() for fact in facts) or "there are no masks"
     return ToolResult(text, {"masks": [_to_json(fact) for fact in facts]}, Observed(text), bench.pool)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator
 
-from sam3agent.pool import masklets
+from sam3agent.pool import listed_masks, masklets
 from sam3agent.states import Search, Searched
 from sam3agent.tools.arguments import Phrase, without_duplicates
 from sam3agent.tools.evidence import numbered, summary
@@ -65,5 +65,4 @@ def _new_phrases(bench: Workbench, args: SegmentPhrase) -> list[str]:
 
 
 def _line(search: Search) -> str:
-    ids = ", ".join(str(mask_id) for mask_id in search.found)
-    return f'"{search.phrase}": {f"mask {ids}" if ids else "nothing found"}'
+    return f'"{search.phrase}": {listed_masks(search.found) if search.found else "nothing found"}'

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.masks import best_frame
+from sam3agent.pool import listed_masks
 from sam3agent.render import fit, spotlight
 from sam3agent.render.zoom import WHOLE_SIDE
 from sam3agent.states import Selected
@@ -31,5 +32,5 @@ def select_masks(bench: Workbench, args: SelectMasks) -> ToolResult:
         lambda: spotlight(*fit(bench.media.frame(frame), marks, WHOLE_SIDE)),
     )
     data = {"masks": [summary(c) for c in candidates], "reason": args.reason}
-    text = f"selected mask {', '.join(map(str, args.ids))}"
+    text = f"selected {listed_masks(args.ids)}"
     return ToolResult(text, data, Selected(tuple(args.ids), args.reason), bench.pool, (image,))

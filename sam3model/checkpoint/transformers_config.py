@@ -145,7 +145,7 @@ def _refuse_inexpressible(config: DetectorConfig) -> None:
     ]
     for name, found, supported in wanted:
         if found != supported:
-            raise ConfigError(f"transformers cannot represent {name} = {found}, only {supported}: use another layout")
+            raise ConfigError(f"transformers supports only {name} = {supported}, not {found}: use another layout")
 
 
 def _vision_config(config: DetectorConfig) -> dict[str, Any]:

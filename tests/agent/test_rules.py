@@ -235,11 +235,11 @@ def test_sides_and_places(query: str, blocks: list[int]) -> None:
         ("the player between the balls", 'best of 2 "player" matches between the 2 "ball" matches'),
         ("every player except the one in blue", 'all 3 "player" matches except the "player in blue" match'),
         ("all players except the leftmost one", 'all 3 "player" matches except the leftmost'),
-        ("all balls except the dog", 'both "ball" matches (nothing to leave out: no match for "dog")'),
+        ("all balls except the dog", 'both "ball" matches (nothing to leave out: nothing found for "dog")'),
         ("all cars except the red ones", 'nothing left after leaving out the "red car" match'),
         ("the car and the ball", 'the only "car" match and both "ball" matches'),
-        ("the dog, the car and the ball", 'the only "car" match and both "ball" matches; no match for "dog"'),
-        ("the player closest to the dog", 'no match for "dog"'),
+        ("the dog, the car and the ball", 'the only "car" match and both "ball" matches; nothing found for "dog"'),
+        ("the player closest to the dog", 'nothing found for "dog"'),
     ],
 )
 def test_reasons(query: str, reason: str) -> None:

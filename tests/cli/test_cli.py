@@ -77,8 +77,8 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> Non
         (("ask", "text.png", "dog"), 2, "not an image"),
         (("ask", "p.png", "  "), 2, "question is empty"),
         (("ask", "p.png"), 2, "Missing argument"),
-        (("ask", "p.png", "dog", "--threshold", "7"), 2, "threshold"),
-        (("ask", "p.png", "dog", "--mllm", "oracle"), 2, "mllm"),
+        (("ask", "p.png", "dog", "--threshold", "7"), 2, "--threshold: must be less than 1"),
+        (("ask", "p.png", "dog", "--mllm", "oracle"), 2, "--mllm: must be"),
         (("ask", "p.png", "dog", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"), 1, "127.0.0.1:9"),
         (("ask", "p.png", "dog", "--mllm", "vllm", "--model", "m"), 1, "pip install"),
         (("segment", "p.png"), 2, "nothing to search for"),
@@ -106,6 +106,9 @@ def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path, ima
     (tmp_path / "sam3agent.toml").write_text("wieghts = 1\n")
     wrong = run("ask", image.name, "car", cwd=tmp_path)
     assert wrong.returncode == 2 and b"sam3agent.toml: wieghts" in wrong.stderr
+    (tmp_path / "sam3agent.toml").unlink()
+    named = run("ask", image.name, "car", cwd=tmp_path, SAM3AGENT_MAX_CALLS="0")
+    assert named.returncode == 2 and b"SAM3AGENT_MAX_CALLS: must be greater than" in named.stderr
 
 
 def test_segment_by_phrase_and_box(tmp_path: Path, image: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_training_record_stays(weights: Path, tmp_path: Path) -> None:
     ("arguments", "code", "says"),
     [
         (("convert", "WEIGHTS", "out", "--layout", "onnx"), 2, "unknown layout 'onnx'; use one of native"),
-        (("convert", "WEIGHTS", "out.pt"), 2, "ends in .safetensors"),
+        (("convert", "WEIGHTS", "out.pt"), 2, "must end in .safetensors"),
         (("convert", "nowhere.pt", "out.safetensors"), 2, "no weights at nowhere.pt"),
         (("convert", "WEIGHTS", "WEIGHTS/x.safetensors"), 1, "cannot write"),
         (("info", "nowhere.safetensors"), 2, "no weights at nowhere.safetensors"),

@@ -218,7 +218,7 @@ def test_an_unreachable_server_stops_the_run_at_once(caption_root, capsys):
         (["playground", "--shard", "3/2"], "expected i/n"),
         (["playground", "--limit", "0"], "at least 1"),
         (["playground", "--moon", "0"], "unrecognized arguments"),
-        (["report", "/nowhere"], "has no results"),
+        (["report", "/nowhere"], "contains no results"),
         (["davis", "--root", "/tmp"], "no runner for videos yet; pass predictions made"),
         (["saco-gold", "--root", "/tmp"], "gold_metaclip_merged_a_release_test.json"),
     ],

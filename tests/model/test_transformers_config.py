@@ -122,7 +122,7 @@ def test_a_field_means_the_same_in_transformers(tmp_path: Path, path: str) -> No
 @pytest.mark.parametrize("path", REFUSED)
 def test_a_field_without_counterpart_is_refused(tmp_path: Path, path: str) -> None:
     named = "scoring.hidden" if path == "decoder.ffn" else path
-    with pytest.raises(ConfigError, match=f"transformers cannot represent .*{named}"):
+    with pytest.raises(ConfigError, match=f"transformers supports only .*{named}"):
         save_transformers(model_of(changed(path, REFUSED[path])), tmp_path)
     assert not list(tmp_path.iterdir())
 
