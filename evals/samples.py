@@ -1,4 +1,4 @@
-"""Samples, which declare their kind, and predictions. `evals.sample_runners` predicts samples."""
+"""Samples, each with its kind, and predictions, which `evals.sample_runners` makes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class DatasetSplit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhraseSample(Generic[TargetT]):
-    """One image with all its phrases. key: unique in the split; open_image: returns it as upright RGB."""
+    """One image with all its phrases. key: unique in the split; open_image: returns the image, upright and in RGB."""
 
     kind: ClassVar[Literal["image-phrase"]] = "image-phrase"
     key: str
@@ -45,7 +45,7 @@ class QuestionSample(Generic[TargetT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoSample(Generic[TargetT]):
-    """One video with all its phrases. frames: number of frames; open_frame: returns frame t as upright RGB."""
+    """One video with all its phrases. frames: number of frames; open_frame: returns frame t, upright and in RGB."""
 
     kind: ClassVar[Literal["video"]] = "video"
     key: str
@@ -93,4 +93,4 @@ class QuestionPrediction:
 
 
 Prediction = PhrasePrediction | QuestionPrediction
-"""Predictions for a `VideoSample` get a type together with their runner."""
+"""There is no type for predictions on a `VideoSample` yet, because there is no runner."""

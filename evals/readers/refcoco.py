@@ -1,4 +1,4 @@
-"""RefCOCO, RefCOCO+, RefCOCOg and gRefCOCO: references in a pickle or JSON, masks in `instances.json`."""
+"""RefCOCO, RefCOCO+, RefCOCOg and gRefCOCO: references in a pickle or JSON file, masks in `instances.json`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,5 +76,5 @@ def _by_id(data: Any, name: str, path: Path) -> dict[int, Row]:
 def _entry(rows: Mapping[int, Row], name: str, number: int, where: str, path: Path) -> Row:
     """The entry of `instances.json` that the field `name` of a reference refers to."""
     if number not in rows:
-        raise DataError(f"{where}: the field {name!r} is {number}, which is not in {path}")
+        raise DataError(f"{where}: {name} {number} is not in {path}")
     return rows[number]

@@ -49,8 +49,8 @@ class ImageTargets:
 class DetectionScorer:
     """AP of boxes ("bbox") and masks ("segm"), each as the mean over subsets.
 
-    max_per_image: maximum number of detections per image, best scores first. concepts: also cgF1, over the prompted
-    categories that are annotated exhaustively.
+    max_per_image: keep only this many detections per image, those with the highest scores. concepts: also compute cgF1,
+    over the prompted categories that are annotated exhaustively.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class DetectionScorer:
         metric.add((category, image.image_id), matches)
 
     def compute(self) -> Figures:
-        """Box and mask AP, the other COCO figures, then AP of each subset."""
+        """AP and the other COCO figures of boxes and masks, cgF1 if `concepts`, then the AP of each subset."""
         if not self._ap:
             raise MetricError("no images to score")
         results = {key: metric.compute() for key, metric in sorted(self._ap.items())}

@@ -9,7 +9,7 @@ from sam3model.metrics.mask_iou import ReferringIoU
 from sam3model.metrics.overlap import box_iou_xywh, coco_mask
 
 MIN_BOX_IOU = 0.5
-"""Exclusive minimum IoU of a correct box."""
+"""A box is correct if its IoU is above this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Open images: a call on one of them never waits until another is encoded."""
+"""Open images: a call on one does not wait while another is encoded."""
 
 import threading
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.drawn_match import PLAYERS, drawing
 
 
 class SlowSegmenter(ScriptedSegmenter):
-    """Encodes a second image only when it is told to."""
+    """Waits for `go_on` before it encodes a second image."""
 
     def __init__(self) -> None:
         super().__init__(PLAYERS)
