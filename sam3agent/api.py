@@ -103,7 +103,7 @@ class Agent:
         started = time.monotonic()
         source = read_source(image) if isinstance(image, str | Path) else image
         media = open_media(source, _name(image))
-        if tell:
+        if tell and session is None:
             width, height = media.size
             tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
         session = session or await asyncio.to_thread(self.segmenter.open, media)
