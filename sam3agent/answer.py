@@ -105,10 +105,9 @@ class Selection:
 
     def overlay(self) -> "Image.Image":
         """The frame to show with its masks highlighted and the rest dimmed; unchanged if there are no masks."""
-        from sam3agent.render import Mark, fit, spotlight
+        from sam3agent.render import best_marks, fit, spotlight
 
-        frame = self.frame
-        marks = tuple(Mark(m.id, m.masklet.masks[frame]) for m in self.masks if frame in m.masklet.masks)
+        frame, marks = best_marks([(mask.id, mask.masklet) for mask in self.masks])
         small, marks = fit(self.media.frame(frame), marks, OVERLAY_SIDE)
         return spotlight(small, marks) if marks else small
 

@@ -14,7 +14,7 @@ from sam3agent.agent.trace import VERSION, Trace
 from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
-from sam3agent.images import read_source
+from sam3agent.images import read_source, source_name
 from sam3agent.media import Media, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
@@ -102,7 +102,7 @@ class Agent:
             raise InputError("the question is empty")
         started = time.monotonic()
         source = read_source(image) if isinstance(image, str | Path) else image
-        media = open_media(source, _name(image))
+        media = open_media(source, source_name(image) if isinstance(image, str | Path) else None)
         if tell and session is None:
             width, height = media.size
             tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
@@ -207,13 +207,6 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
 def _record_end(trace: Trace, answer: Answer) -> None:
     summary = {key: value for key, value in answer.to_json().items() if key not in ("masks", "overlay", "trace")}
     trace.record("end", **summary, steps=answer.costs.steps, ids=[mask.id for mask in answer.masks])
-
-
-def _name(image: "Source") -> str | None:
-    """The image as the user named it, for error messages."""
-    if not isinstance(image, str | Path):
-        return None
-    return "standard input" if image == "-" else str(image)
 
 
 def _file_name(image: "Source") -> str:

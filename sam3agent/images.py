@@ -21,7 +21,7 @@ MAX_PIXELS = 300_000_000
 
 @dataclass(frozen=True, slots=True)
 class EvidenceKey:
-    """What an image shows: which frame, which masks on it (ascending ids) and how.
+    """What an image shows: which frame, which masks on it and how.
 
     kind: "frame" (no mask), "numbered", "located", "zoomed", "selected", or a name that a tool chooses.
     """
@@ -72,7 +72,7 @@ def open_image(source: "str | Path | bytes | Image.Image", name: str | None = No
     if isinstance(source, Image.Image):
         return _to_rgb(source)
     data = source if isinstance(source, bytes) else read_source(source)
-    name = name or ("the image" if isinstance(source, bytes) else _name(source))
+    name = name or ("the image" if isinstance(source, bytes) else source_name(source))
     if not data:
         raise InputError(f"{name} is empty")
     return _decode(data, name)
@@ -92,7 +92,8 @@ def read_source(source: "str | Path") -> bytes:
         raise InputError(f"cannot read {source}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _name(source: "str | Path") -> str:
+def source_name(source: "str | Path") -> str:
+    """A source as error messages call it."""
     return "standard input" if source == "-" else str(source)
 
 

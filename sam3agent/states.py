@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from sam3agent.images import LazyImage
-from sam3agent.pool import MaskPool, Verdict
+from sam3agent.pool import MaskPool, Verdict, listed_masks
 
 Status = Literal["answered", "no_match", "exhausted"]
 
@@ -20,6 +20,10 @@ class Search:
 
     phrase: str
     found: tuple[int, ...]
+
+    def line(self) -> str:
+        """The search and its result in words."""
+        return f'"{self.phrase}": {listed_masks(self.found) if self.found else "nothing found"}'
 
 
 @dataclass(frozen=True, slots=True)

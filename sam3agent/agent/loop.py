@@ -91,12 +91,13 @@ class AgentLoop:
         reply = await self._decide(state)
         call = read_call(reply, tuple(self._tools))
         tool = self._tools[call.name]
-        arguments = tool.parse(call.arguments)
+        bench = self._bench(state)
+        arguments = tool.prepared(bench, tool.parse(call.arguments))
         if tool.cost == "segmenter" and not self.ledger.searches_left:
             raise _BudgetSpent(f"the budget of {self.ledger.budget.segmenter_calls} segmenter calls is used up")
         if tool.progress:
             self.tell(tool.progress(arguments))
-        result = await asyncio.to_thread(tool.run, self._bench(state), arguments)
+        result = await asyncio.to_thread(tool.run, bench, arguments)
         self.ledger.segmenter_calls += result.segmenter_calls
         if isinstance(result.event, Searched):
             self.tell("; ".join(result.text.splitlines()))

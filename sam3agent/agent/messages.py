@@ -43,7 +43,7 @@ class Conversation:
         if isinstance(state, Verify):
             known = story.pool.get(candidate or 0)
             parts = self._examination(known) if known else ()
-        elif isinstance(state, Generate) and not story.searches and not story.facts:
+        elif isinstance(state, Generate) and not story.searches:
             parts = (Text(render("begin")),)
         else:
             parts = self._results(story)

@@ -70,9 +70,9 @@ def _objection(state: ActiveState, event: Event) -> str:
             return "" if isinstance(state, Verify) else "no masks are being examined; call a tool"
         case _ if isinstance(state, Verify):
             return "masks are being examined; reply with the judgement of the mask shown"
+        case Selected() | LookAgain() | Observed() if isinstance(state, Generate):
+            return "there are no masks yet; search with segment_phrase, or call report_no_match"
         case Selected() | LookAgain():
-            if isinstance(state, Generate):
-                return "there are no masks yet; search with segment_phrase, or call report_no_match"
             missing = state.story.pool.missing(event.ids)
             return missing_masks(missing, state.story.pool.ids) if missing else ""
         case Searched() | NothingMatches() | Observed():

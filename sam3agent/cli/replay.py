@@ -12,7 +12,7 @@ from sam3agent.api import Agent
 from sam3agent.cli.screen import configure_logging, output_folder, say, say_answer, say_json
 from sam3agent.media import open_media
 from sam3agent.mllm.base import Usage
-from sam3agent.pool import listed_masks
+from sam3agent.states import Search
 
 
 def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, verbose: bool) -> None:
@@ -85,8 +85,8 @@ def _steps(records: Sequence[Mapping[str, Any]]) -> list[str]:
                 arguments = ", ".join(f"{key}={value!r}" for key, value in record["arguments"].items() if value)
                 lines.append(f"[{record['t']:6.2f} s] {record['name']}({arguments})")
                 for search in record["data"].get("searches", ()):
-                    ids = [mask["id"] for mask in search["masks"]]
-                    lines.append(f'             "{search["phrase"]}": {listed_masks(ids) if ids else "nothing found"}')
+                    found = Search(search["phrase"], tuple(mask["id"] for mask in search["masks"]))
+                    lines.append(f"             {found.line()}")
             case "finding":
                 lines.append(f"[{record['t']:6.2f} s] mask {record['id']}: {record['verdict']} ({record['reason']})")
             case "complaint":

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from sam3agent.masks import Mask
+from sam3agent.masks import Mask, Masklet, best_frame
 from sam3agent.render.labels import label_image, place, text_height
 from sam3agent.render.palette import RGB, colour_of
 
@@ -24,6 +24,12 @@ class Mark:
     def colour(self) -> RGB:
         """The colour of the id."""
         return colour_of(self.id)
+
+
+def best_marks(masklets: Sequence[tuple[int, Masklet]]) -> tuple[int, tuple[Mark, ...]]:
+    """The best frame to show masklets (id, masklet) on, and the marks of those that are visible there."""
+    frame = best_frame([masklet for _, masklet in masklets])
+    return frame, tuple(Mark(mask_id, masklet.masks[frame]) for mask_id, masklet in masklets if frame in masklet.masks)
 
 
 def overlay(image: Image.Image, marks: Sequence[Mark], *, fill: float = 0.34, numbers: bool = True) -> Image.Image:

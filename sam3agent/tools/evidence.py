@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sam3agent.images import EvidenceKey, LazyImage
-from sam3agent.masks import best_frame
 from sam3agent.pool import Candidate, missing_masks
-from sam3agent.render import Mark, fit, locate, overlay, zoom
+from sam3agent.render import Mark, best_marks, fit, locate, overlay, zoom
 from sam3agent.render.zoom import WHOLE_SIDE
 from sam3agent.tools.registry import ToolUseError
 from sam3agent.workbench import Workbench
@@ -19,8 +18,7 @@ def raw_frame(bench: Workbench, frame: int = 0) -> LazyImage:
 
 def numbered(bench: Workbench, candidates: Sequence[Candidate]) -> LazyImage:
     """The frame with the most of these candidates, with their masks numbered."""
-    frame = best_frame([candidate.masklet for candidate in candidates])
-    marks = marks_on(candidates, frame)
+    frame, marks = best_marks([(candidate.id, candidate.masklet) for candidate in candidates])
     key = EvidenceKey(frame, tuple(mark.id for mark in marks), "numbered")
     return LazyImage(key, lambda: overlay(*fit(bench.media.frame(frame), marks, WHOLE_SIDE)))
 
@@ -32,11 +30,6 @@ def close_up(bench: Workbench, candidate: Candidate) -> tuple[LazyImage, LazyIma
         LazyImage(EvidenceKey(frame, (mark.id,), "located"), lambda: locate(bench.media.frame(frame), mark)),
         LazyImage(EvidenceKey(frame, (mark.id,), "zoomed"), lambda: zoom(bench.media.frame(frame), mark)),
     )
-
-
-def marks_on(candidates: Sequence[Candidate], frame: int) -> tuple[Mark, ...]:
-    """The candidates that are visible on a frame, as marks to draw."""
-    return tuple(Mark(c.id, c.masklet.masks[frame]) for c in candidates if frame in c.masklet.masks)
 
 
 def known_candidates(bench: Workbench, ids: Sequence[int]) -> tuple[Candidate, ...]:

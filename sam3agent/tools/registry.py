@@ -72,7 +72,7 @@ class Tool(Generic[A]):
 
     description: the docstring of the function. arguments: the model of its arguments. rank: position in lists of tools.
     cost: what a call uses up. served: whether the MCP server offers it. ends: whether it ends the question.
-    progress: a status line for a call.
+    progress: a status line for a call. prepared: the arguments as they will be used; raises `ToolUseError` if none are.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Tool(Generic[A]):
     served: bool = True
     ends: bool = False
     progress: Callable[[A], str] | None = None
+    prepared: Callable[[Workbench, A], A] = lambda _, arguments: arguments
 
     @property
     def schema(self) -> ToolSchema:
@@ -95,8 +96,8 @@ class Tool(Generic[A]):
         return parse_model(self.arguments, arguments, f"arguments of {self.name}")
 
     def call(self, bench: Workbench, arguments: str | Mapping[str, Any]) -> ToolResult:
-        """Parse and run. Raises `ToolUseError` for errors of the caller."""
-        return self.run(bench, self.parse(arguments))
+        """Parse, prepare and run. Raises `ToolUseError` for errors of the caller."""
+        return self.run(bench, self.prepared(bench, self.parse(arguments)))
 
 
 class Registry(dict[str, Tool[Any]]):
@@ -118,6 +119,7 @@ def tool(
     served: bool = True,
     ends: bool = False,
     progress: Callable[[Any], str] | None = None,
+    prepared: Callable[[Workbench, Any], Any] = lambda _, arguments: arguments,
 ) -> Callable[[Function[A]], Tool[A]]:
     """Decorator: define a tool from a function `(bench, args: Model) -> ToolResult` with a docstring; see `Tool`."""
 
@@ -125,7 +127,7 @@ def tool(
         hints = get_type_hints(run)
         arguments = hints[list(inspect.signature(run).parameters)[1]]
         description = inspect.cleandoc(run.__doc__ or "")
-        made = Tool(run.__name__, description, arguments, run, rank, cost, served, ends, progress)
+        made = Tool(run.__name__, description, arguments, run, rank, cost, served, ends, progress, prepared)
         _DEFINED[made.name] = made
         return made
 

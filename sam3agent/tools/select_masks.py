@@ -3,13 +3,12 @@
 from pydantic import Field
 
 from sam3agent.images import EvidenceKey, LazyImage
-from sam3agent.masks import best_frame
 from sam3agent.pool import listed_masks
-from sam3agent.render import fit, spotlight
+from sam3agent.render import best_marks, fit, spotlight
 from sam3agent.render.zoom import WHOLE_SIDE
 from sam3agent.states import Selected
 from sam3agent.tools.arguments import Reason, UniqueMaskIds
-from sam3agent.tools.evidence import known_candidates, marks_on, summary
+from sam3agent.tools.evidence import known_candidates, summary
 from sam3agent.tools.registry import Arguments, ToolResult, tool
 from sam3agent.workbench import Workbench
 
@@ -25,8 +24,7 @@ class SelectMasks(Arguments):
 def select_masks(bench: Workbench, args: SelectMasks) -> ToolResult:
     """Answer the question with these masks, and end. They may come from different phrases."""
     candidates = known_candidates(bench, args.ids)
-    frame = best_frame([candidate.masklet for candidate in candidates])
-    marks = marks_on(candidates, frame)
+    frame, marks = best_marks([(candidate.id, candidate.masklet) for candidate in candidates])
     image = LazyImage(
         EvidenceKey(frame, tuple(mark.id for mark in marks), "selected"),
         lambda: spotlight(*fit(bench.media.frame(frame), marks, WHOLE_SIDE)),

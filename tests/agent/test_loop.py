@@ -180,6 +180,35 @@ def test_the_last_search_may_still_be_answered() -> None:
     assert ask(backend, budget=Budget(segmenter_calls=1)).status == "answered"
 
 
+def test_a_repeated_search_is_no_search_even_without_budget() -> None:
+    """The repetition is refused before the budget is looked at, so the answer can still be given."""
+    lines = [call("segment_phrase", phrases=["player", "car"]), SEARCH, call("select_masks", ids=[1])]
+    backend = ScriptedBackend(lines, ACCEPT)
+    assert ask(backend, budget=Budget(segmenter_calls=1)).status == "answered"
+    told = [part.text for part in backend.requests[-1].messages[-1].parts if isinstance(part, Text)]
+    assert "these phrases have been searched already: player" in told[-1]
+
+
+def test_only_what_is_searched_is_reported_and_recorded(tmp_path: Path) -> None:
+    lines = [SEARCH, call("segment_phrase", phrases=["player", "car", "ball"]), call("select_masks", ids=[1])]
+    world, reported = World(), list[str]()
+    agent = Agent(world, ScriptedBackend(lines, ACCEPT), Budget(segmenter_calls=2))
+    agent.ask(world.image, "leftmost player", out=tmp_path, tell=reported.append)
+    assert [line for line in reported if line.startswith("searching")] == [
+        "searching for 'player'",
+        "searching for 'car'",
+    ]
+    calls = [record["arguments"] for record in read_trace(tmp_path) if record["event"] == "tool"]
+    assert calls[1] == {"phrases": ["car"]}
+
+
+def test_masks_cannot_be_measured_before_there_are_any() -> None:
+    backend = ScriptedBackend([call("measure_masks"), SEARCH, call("select_masks", ids=[1])], ACCEPT)
+    assert ask(backend).status == "answered"
+    told = [part.text for part in backend.requests[1].messages[-1].parts if isinstance(part, Text)]
+    assert "there are no masks yet" in told[-1]
+
+
 def test_an_endless_reply_ends_with_the_time() -> None:
     class Endless(ScriptedBackend):
         async def decide(self, request: MLLMRequest) -> MLLMReply:
