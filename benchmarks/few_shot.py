@@ -186,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the fine-tunes and of the choice of images")
     parser.add_argument("--figure", type=Path, help="draw predictions before and after to this PNG")
+    parser.add_argument("--picture", dest="figure", type=Path, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings that override those of the experiments"
     )

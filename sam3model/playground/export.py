@@ -159,6 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--domain", choices=sorted(DOMAINS), default="shifted", help="kind of scenes (default: shifted)"
     )
     parser.add_argument("--images", type=int, default=10, help="number of training images (default: 10)")
+    parser.add_argument("--pictures", dest="images", type=int, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
     parser.add_argument("--held-out", type=int, default=40, help="number of validation images (default: 40)")
     args = parser.parse_args(arguments)
     if min(args.images, args.held_out) < 1:
