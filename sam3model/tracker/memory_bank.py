@@ -1,6 +1,6 @@
 """What is remembered of each frame, for the objects of one group."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +25,16 @@ class ObjectOutput:
     def rows(self, index: Tensor | slice) -> "ObjectOutput":
         """The output of some of the objects."""
         return map_tensors(self, lambda part: part[index])
+
+
+def concatenate(outputs: Sequence[ObjectOutput]) -> ObjectOutput:
+    """The objects of several outputs as one batch."""
+    return ObjectOutput(
+        torch.cat([one.masks for one in outputs]),
+        torch.cat([one.ious for one in outputs]),
+        torch.cat([one.pointers for one in outputs]),
+        torch.cat([one.scores for one in outputs]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

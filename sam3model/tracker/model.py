@@ -66,6 +66,11 @@ class Tracker(ModelWithBlocks):
         """Side of the masks that are prompts or are written to memory, in pixels."""
         return MASK_STRIDE * self.grid
 
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the model input."""
+        return self.image_size, self.image_size
+
     def predict(
         self,
         heads: InteractiveHeads,
