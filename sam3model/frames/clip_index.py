@@ -37,13 +37,14 @@ class ClipIndex:
         return len(self.stamps)
 
     def number(self, stamp: int) -> int:
-        """Number of the frame shown at a time stamp."""
-        after = int(np.searchsorted(self.stamps, stamp, side="right"))
-        return max(0, after - 1)
+        """Number of the frame shown at a time stamp; n for a stamp after the last."""
+        if stamp > self.stamps[-1]:
+            return len(self)
+        return max(0, int(np.searchsorted(self.stamps, stamp, side="right")) - 1)
 
     def key_before(self, t: int) -> int:
-        """Position in `keys` of the last key frame at or before frame `t`."""
-        return int(np.searchsorted(self.keys, t, side="right")) - 1
+        """Position in `keys` of the last key frame at or before frame `t`; 0 for a negative `t`."""
+        return max(0, int(np.searchsorted(self.keys, t, side="right")) - 1)
 
 
 def index_clip(container: "InputContainer", stream: "VideoStream") -> ClipIndex:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_TICKS = 90_000
-"""Units of a time stamp per second: divisible by all usual rates."""
+_TICKS = 60_000
+"""Units of a time stamp per second: a multiple of the usual rates, and below the 65,536 that MPEG-4 allows."""
 
-_QUALITY = {"libx264": {"preset": "veryfast", "crf": "20"}, "mpeg4": {"qscale": "3"}}
+_QUALITY = {"libx264": {"preset": "veryfast", "crf": "20"}, "mpeg4": {"flags": "+qscale", "global_quality": "354"}}
 
 
 class ClipWriter:
