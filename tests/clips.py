@@ -1,5 +1,6 @@
 """Small clips for tests, with the frame number drawn into every frame, and ways to damage them."""
 
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -95,6 +96,17 @@ def write_without_frames(path: Path) -> Path:
     """An mp4 that was cut off before its first frame."""
     data = write_clip(path, 3).read_bytes()
     path.write_bytes(data[: data.index(b"mdat") + 4])
+    return path
+
+
+def trim_by_edit_list(path: Path, start: float, seconds: float) -> Path:
+    """Make an mp4 show only a part, as phones do when a user trims a clip: no frame leaves the file."""
+    data = bytearray(path.read_bytes())
+    media, edits = data.index(b"mdhd"), data.index(b"elst")
+    (ticks,) = struct.unpack_from(">I", data, media + 16)
+    (offset,) = struct.unpack_from(">i", data, edits + 16)
+    struct.pack_into(">Ii", data, edits + 12, round(seconds * 1000), offset + round(start * ticks))
+    path.write_bytes(data)
     return path
 
 

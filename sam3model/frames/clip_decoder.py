@@ -1,13 +1,12 @@
 """Decoding a clip forwards from any key frame, with the numbers of the frames."""
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam3model.errors import InputError
-from sam3model.frames.clip_index import ClipIndex, index_clip
+from sam3model.frames.clip_index import ClipIndex, index_clip, missing_end
 from sam3model.frames.frame_source import check_frame_size
 from sam3model.frames.pyav import failure_reason, import_av
 
@@ -43,7 +42,6 @@ class ClipDecoder:
         self._expected = 0
         self._key = 0
         self._careful = False
-        _check_file(path)
         try:
             self._open()
             self.index = self._read_index()
@@ -57,16 +55,9 @@ class ClipDecoder:
         rate = self._stream.average_rate or self._stream.base_rate
         return float(rate) if rate else None
 
-    @property
-    def stated_seconds(self) -> float | None:
-        """Duration of the video in seconds according to the header; None if it does not say."""
-        stated = self._stream.metadata.get("DURATION", "")  # Matroska has one for every stream
-        if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stated):
-            hours, minutes, seconds = (float(part) for part in match.groups())
-            return hours * 3600 + minutes * 60 + seconds
-        if self._container is None or len(self._container.streams) > 1 or not self._container.duration:
-            return None
-        return self._container.duration / 1e6
+    def missing_end(self, rate: float) -> str | None:
+        """What the header promises and the file does not have, in a few words. rate: average frames per second."""
+        return None if self._container is None else missing_end(self.index, self._stream, self._container, rate)
 
     @property
     def time_base(self) -> float:
@@ -160,10 +151,11 @@ class ClipDecoder:
             self._open()
 
     def _open(self) -> None:
+        _check_file(self._path)
         av = import_av()
         options = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
         try:
-            container = av.open(_address(self._path), options=options)
+            container = av.open(_address(self._path), options=options, metadata_errors="replace")
         except av.error.FFmpegError as error:
             raise InputError(_opening_problem(self._path, error)) from error
         self._container = container

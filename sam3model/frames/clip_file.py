@@ -63,7 +63,8 @@ class ClipFile:
         self._size = (turned.shape[1], turned.shape[0])
         self._cache = FrameCache(self._size)
         self._rate = self._measure_rate()
-        self.damage = self._find_damage()
+        missing = self._decoder.missing_end(self._rate)
+        self.damage = f"{self.path} was cut off: {missing}; the frames that are there are used" if missing else None
         if self.damage:
             _log.warning(self.damage)
 
@@ -196,14 +197,3 @@ class ClipFile:
             return stated or DEFAULT_RATE
         measured = (self.count - 1) / max(self.time(self.count - 1), 1e-9)
         return stated if stated and abs(stated - measured) < 0.01 * measured else measured
-
-    def _find_damage(self) -> str | None:
-        """What is missing at the end of the clip according to its header, in one line."""
-        count, promised = self.count, self._index.promised
-        if promised > count:
-            return f"{self.path} was cut off: it has {count} of {promised} frames, and only those are used"
-        stated = self._decoder.stated_seconds
-        end = float(self._index.stamps[-1]) * self._decoder.time_base + 1 / self._rate
-        if self._index.counted or stated is None or end > stated - max(0.5, 2 / self._rate):
-            return None
-        return f"{self.path} was cut off: it ends after {end:.1f} of {stated:.1f} s, and only those are used"

@@ -76,7 +76,7 @@ class ClipWriter:
         image = self._check(np.asarray(frame))
         stamp = self._next_stamp(time)
         av = import_av()
-        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        picture = av.VideoFrame.from_numpy_buffer(image, format="rgb24")  # wrapped, not copied
         converted = self._reformatter.reformat(
             picture, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
         )

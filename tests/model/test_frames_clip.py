@@ -19,6 +19,7 @@ from tests.clips import (
     cut,
     number_in,
     numbered,
+    trim_by_edit_list,
     write_audio,
     write_clip,
     write_without_frames,
@@ -155,6 +156,29 @@ def test_a_truncated_clip_is_read_to_its_last_whole_frame(
     with pytest.raises(BrokenFrameError, match=f"last good frame is {source.count - 1}") as raised:
         source.frame(source.count)
     assert raised.value.last_good == source.count - 1
+
+
+@pytest.mark.parametrize(("start", "first"), [(0.6, 15), (0.48, 12)])
+def test_a_trimmed_clip_shows_its_part_and_is_not_called_damaged(tmp_path: Path, start: float, first: int) -> None:
+    source = ClipFile(trim_by_edit_list(write_clip(tmp_path / "a.mp4", COUNT), start, 1.0))
+    assert source.count == 25
+    assert numbers(source, [0, 24, 10, 5]) == [first, first + 24, first + 10, first + 5]
+    assert (source.time(0), source.time(24)) == (0, pytest.approx(0.96))
+    assert source.damage is None
+
+
+@pytest.mark.parametrize("kind", ["h264.mp4", "h264.mkv"])
+def test_a_last_frame_that_stays_long_is_no_damage(tmp_path: Path, kind: str) -> None:
+    assert ClipFile(write_clip(tmp_path / kind, 4, kind=kind, times=[0, 1, 2, 9])).damage is None
+
+
+def test_an_index_of_10000_frames_is_small(tmp_path: Path) -> None:
+    gray = [np.full((16, 16, 3), 20 * i, np.uint8) for i in range(10)]
+    path = write_clip(tmp_path / "a.avi", 10_000, kind="mpeg4.avi", size=(16, 16), draw=lambda t, _: gray[t % 10])
+    source = ClipFile(path)
+    index = source._index
+    assert source.count == 10_000
+    assert index.stamps.nbytes + index.keys.nbytes < 200_000
 
 
 @pytest.mark.parametrize(("kind", "packet"), [("mpeg4.mov", 30), ("vp9.webm", 31), ("h264.mp4", 30)])

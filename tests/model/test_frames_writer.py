@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from sam3model.errors import InputError, OutputError
 from sam3model.frames import ClipFile, ClipWriter
@@ -25,6 +26,16 @@ def test_a_clip_reads_back(tmp_path: Path) -> None:
     assert [number_in(source.frame(t)) for t in range(source.count)] == list(range(40))
     assert source.rate == pytest.approx(29.97, abs=0.01)
     assert source.time(39) == pytest.approx(39 / 29.97, abs=1e-3)
+
+
+def test_frames_of_a_source_can_be_written(tmp_path: Path) -> None:
+    write(tmp_path / "a.mp4", 3)
+    source = ClipFile(tmp_path / "a.mp4")
+    with ClipWriter(tmp_path / "b.mp4", source.size, source.rate) as writer:
+        writer.write(source.frame(2))  # read-only
+        writer.write(Image.fromarray(numbered(1)))
+        writer.write(numbered(5)[:, ::-1][:, ::-1])  # not contiguous
+    assert [number_in(ClipFile(tmp_path / "b.mp4").frame(t)) for t in range(3)] == [2, 1, 5]
 
 
 def test_browsers_play_it(tmp_path: Path) -> None:
