@@ -245,6 +245,34 @@ def test_what_is_no_clip_is_named_with_its_problem(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
+def test_a_title_in_another_encoding_is_no_obstacle(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", 3, kind="h264.mkv")
+    data = path.read_bytes()
+    assert b"Lavf" in data
+    path.write_bytes(data.replace(b"Lavf", b"\xe9avf"))  # Latin-1 where UTF-8 is expected
+    assert number_in(open_frames(path).frame(2)) == 2
+
+
+@pytest.mark.parametrize("kind", list(CODECS))
+def test_random_damage_ends_in_one_line_or_in_frames(tmp_path: Path, kind: str) -> None:
+    whole = write_clip(tmp_path / kind, 30, kind=kind).read_bytes()
+    dice = random.Random(7)
+    for attempt in range(12):
+        data = bytearray(whole)
+        if attempt % 2:
+            data = data[: dice.randrange(1, len(data))]
+        for _ in range(dice.choice([1, 5, 50])):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        (tmp_path / kind).write_bytes(data)
+        try:
+            source = open_frames(tmp_path / kind)
+            for _, frame in read_frames(source, stop=60):
+                assert frame.shape == (source.size[1], source.size[0], 3)
+        except InputError as error:
+            assert kind in str(error)
+            assert "\n" not in str(error)
+
+
 def test_names_that_could_be_taken_for_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a:b.mp4", "concat:x.mp4", "frame%03d.mp4", "-", "ü ñ.mp4", "http:.mp4"):
