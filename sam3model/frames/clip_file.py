@@ -31,10 +31,12 @@ _READ_ON = 8
 class ClipFile:
     """A `FrameSource` of an mp4, mov, webm, mkv, avi or gif file.
 
-    Frames are upright and of the size of the first one, in square or non-square pixels as stored. A frame that cannot
-    be decoded repeats the one before it, with one warning for the clip. Frames after the last that can be decoded raise
-    `BrokenFrameError`. `count` is the number of frames in the file; if its header promises more, the file was cut off,
-    `damage` says so, and so does a warning.
+    Frames are upright and have the size of the first one; non-square pixels are left as they are. A frame that cannot
+    be decoded is replaced by the one before it, with one warning per clip. Frames after the last that can be decoded
+    raise `BrokenFrameError`.
+
+    count: number of frames in the file. damage: one line that says what is missing if the file was cut off, which is
+    also logged as a warning; else None.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -119,17 +121,17 @@ class ClipFile:
             if self._current is not None and t < self._current[0]:  # backwards: the frames before are likely next
                 keep_from = t - self._cache.capacity + 1
             self._start_at(self._index.key_before(t))
-        frame = self._advance(t, keep_from)
-        while frame is None:  # nothing can be decoded between the key frame and t: use the frames before
+        found = self._advance(t, keep_from)
+        while found is None:  # nothing can be decoded between the key frame and t: use the frames before
             if self._key == 0:
                 self._last_good = -1
                 raise self._broken(t, -1)
             self._start_at(self._key - 1)
-            frame = self._advance(t, keep_from)
-        number, picture = frame
+            found = self._advance(t, keep_from)
+        number, frame = found
         if number != t:
-            self._settle_missing(t, number)
-        return self._cache.put(t, self._to_rgb(picture))
+            self._warn_missing(t, number)
+        return self._cache.put(t, self._to_rgb(frame))
 
     def _advance(self, t: int, keep_from: int) -> "tuple[int, VideoFrame] | None":
         """Decode up to frame `t`; the last frame at or before it, or the first of the clip if it comes later.
@@ -164,7 +166,7 @@ class ClipFile:
         self._key = key
         self._decoder.start_at(key)
 
-    def _settle_missing(self, t: int, shown: int) -> None:
+    def _warn_missing(self, t: int, shown: int) -> None:
         if not self._warned:
             self._warned = True
             _log.warning("%s is damaged: frame %d cannot be decoded and frame %d is shown instead", self.path, t, shown)

@@ -76,9 +76,9 @@ class ClipWriter:
         image = self._check(np.asarray(frame))
         stamp = self._next_stamp(time)
         av = import_av()
-        picture = av.VideoFrame.from_numpy_buffer(image, format="rgb24")  # wrapped, not copied
+        wrapped = av.VideoFrame.from_numpy_buffer(image, format="rgb24")  # not copied
         converted = self._reformatter.reformat(
-            picture, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+            wrapped, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
         )
         converted.pts, converted.time_base = stamp, Fraction(1, _TICKS)
         self._encode(converted)
