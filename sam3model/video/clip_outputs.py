@@ -20,13 +20,14 @@ class ObjectRecord:
     """One object on one frame, before overlaps are resolved.
 
     mask: COCO compressed RLE. box: x0, y0, x1, y1 in pixels, both ends inclusive. score: detection score at birth.
-    group: index of its phrase, or -1.
+    overlap_score: decides who gets a pixel of several objects. group: index of its phrase, or -1.
     """
 
     mask: dict[str, Any]
     box: tuple[int, int, int, int]
     score: float
     tracker_score: float
+    overlap_score: float
     group: int
 
 
@@ -41,7 +42,8 @@ class FrameRecord:
     def merged(self, newer: "FrameRecord", ids: Collection[int]) -> "FrameRecord":
         """The record with the objects `ids` as in a newer one; they are no longer suppressed."""
         kept = {one: record for one, record in self.objects.items() if one not in ids}
-        return FrameRecord({**kept, **newer.objects}, self.suppressed.difference(ids), self.unconfirmed.difference(ids))
+        fresh = {one: record for one, record in newer.objects.items() if one in ids}
+        return FrameRecord({**kept, **fresh}, self.suppressed.difference(ids), self.unconfirmed.difference(ids))
 
     def without(self, object_id: int) -> "FrameRecord":
         """The record without an object."""
@@ -59,6 +61,7 @@ def record_frame(tracked: TrackedFrame, scores: Mapping[int, float], groups: Map
             tuple(boxes[row]),
             scores.get(object_id, 0.0),
             tracked.tracker_scores[row],
+            tracked.overlap_scores[row],
             groups.get(object_id, -1),
         )
         for row, object_id in enumerate(tracked.ids)
@@ -112,7 +115,7 @@ def _disjoint(shown: Mapping[int, ObjectRecord], compared: bool) -> list[dict[st
         return masks
     full = torch.from_numpy(np.stack([decode_rle(masks[row]) for row in touching]))
     groups = [records[row].group for row in touching] if compared else None
-    resolved = resolve_by_score(full, [records[row].tracker_score for row in touching], groups)
+    resolved = resolve_by_score(full, [records[row].overlap_score for row in touching], groups)
     changed = (resolved != full).flatten(1).any(1).tolist()
     for place, row in enumerate(touching):
         if changed[place]:
@@ -126,7 +129,7 @@ def _is_contested(row: int, records: list[ObjectRecord], compared: bool) -> bool
     others = [one for k, one in enumerate(records) if k != row and (not compared or one.group == own.group)]
     if not others:
         return False
-    return own.tracker_score <= 0 or any(_boxes_touch(own.box, one.box) for one in others)
+    return own.overlap_score <= 0 or any(_boxes_touch(own.box, one.box) for one in others)
 
 
 def _boxes_touch(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:

@@ -30,6 +30,8 @@ class TrackedFrame:
     """The objects on a frame before anything is hidden or overlaps are resolved.
 
     ids; masks (n, H, W) bool at the size of the clip; tracker_scores: how sure the tracker is of each, 0..1.
+    overlap_scores: which object gets a pixel of several. They are the same, but for frames that were tracked again,
+    where the official code compares logits with the probabilities of other objects.
     plan: the decisions of the frame; None if it was only tracked. occluded: ids that the occlusion rule hid.
     """
 
@@ -37,6 +39,7 @@ class TrackedFrame:
     ids: tuple[int, ...]
     masks: Tensor
     tracker_scores: tuple[float, ...]
+    overlap_scores: tuple[float, ...]
     plan: FramePlan | None = None
     occluded: tuple[int, ...] = ()
     tracks: TrackedMasks | None = None
@@ -83,12 +86,14 @@ class ClipTracker:
         for group in self.groups:
             forget_unread(group, frame, reverse)
         self._retire(frame, tracks, plan)
+        scores = (*_probabilities(tracks), *(float(found.scores[d]) for d in plan.new))
         born = clean_masks(found.masks[list(plan.new)], self.config.hole_area)
         return TrackedFrame(
             frame,
             (*tracks.ids, *plan.new_ids),
             torch.cat((full_size_masks(occlusion.masks, self.frames.size), full_size_masks(born, self.frames.size))),
-            (*_probabilities(tracks), *(float(found.scores[d]) for d in plan.new)),
+            scores,
+            scores,
             plan,
             tuple(one for one, hidden in zip(tracks.ids, occlusion.hidden, strict=True) if hidden),
             tracks,
@@ -104,13 +109,8 @@ class ClipTracker:
         tracks = self._tracked(groups, frame)
         for group in groups:
             forget_unread(group, frame, reverse)
-        return TrackedFrame(
-            frame,
-            tracks.ids,
-            full_size_masks(tracks.masks, self.frames.size),
-            tuple(_probabilities(tracks)),
-            tracks=tracks,
-        )
+        masks, logits = full_size_masks(tracks.masks, self.frames.size), tracks.score_logits.tolist()
+        return TrackedFrame(frame, tracks.ids, masks, _probabilities(tracks), tuple(logits), tracks=tracks)
 
     @torch.inference_mode()
     def click(self, frame: int, object_id: int, clicks: Clicks, earlier: Tensor | None) -> Tensor:
@@ -205,14 +205,16 @@ class ClipTracker:
         return group
 
     def _accept(self, group: ObjectGroup, frame: int, object_id: int) -> Tensor:
-        """Write a user's prompt to memory at once, and trust it over the detections around it."""
-        row = group.ids.index(object_id)
-        mask = group.shown_masks(frame)[row, 0] > 0
+        """Write a user's prompt to memory at once, and trust it over the detections around it; returns what is shown.
+
+        As in the official code, the area of holes and specks is here in pixels of the clip.
+        """
+        shown = group.shown_masks(frame)[group.ids.index(object_id)]  # (1, H, W)
         group.remember_prompts(frame, self.encode(frame).objects)
         group.trust_clicks(frame, self.config.click_window)
         self.ledger = self.ledger.given_by_user(object_id)
         self.last_seen[object_id] = frame
-        return mask
+        return clean_masks(shown, self.config.hole_area)[0] > 0
 
     def _retire(self, frame: int, tracks: TrackedMasks, plan: FramePlan) -> None:
         """Give back the memory of objects that were not seen for long; what was found of them stays."""
@@ -227,8 +229,8 @@ class ClipTracker:
         self.remove([one for one, last in self.last_seen.items() if abs(frame - last) > limit])
 
 
-def _probabilities(tracks: TrackedMasks) -> list[float]:
-    return torch.from_numpy(tracks.score_logits).sigmoid().tolist()
+def _probabilities(tracks: TrackedMasks) -> tuple[float, ...]:
+    return tuple(torch.from_numpy(tracks.score_logits).sigmoid().tolist())
 
 
 def _with_replacements(tracks: TrackedMasks, plan: FramePlan, found: FrameDetections) -> Tensor:

@@ -40,10 +40,12 @@ class ResultKeeper:
         if tracked.plan is not None:
             self._removed.update(tracked.plan.removed)
 
-    def merge(self, tracked: TrackedFrame, scores: Mapping[int, float], groups: Mapping[int, int]) -> None:
-        """Replace the objects of a frame that were tracked again."""
+    def merge(
+        self, tracked: TrackedFrame, ids: Collection[int], scores: Mapping[int, float], groups: Mapping[int, int]
+    ) -> None:
+        """Replace the objects `ids` of a frame that was tracked again; those that moved along keep their results."""
         newer = record_frame(tracked, scores, groups)
-        self._records[tracked.frame] = self._record(tracked.frame).merged(newer, tracked.ids)
+        self._records[tracked.frame] = self._record(tracked.frame).merged(newer, ids)
 
     def put_object(self, frame: int, object_id: int, record: ObjectRecord | None) -> None:
         """Replace one object of a frame; None if it has no mask there."""

@@ -262,7 +262,7 @@ class VideoSession:
         array = mask.cpu().numpy()
         x0, y0, x1, y1 = mask_to_box(array)
         group = self._tracker.ledger.groups[object_id]
-        record = ObjectRecord(encode_rle(array), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, group) if array.any() else None
+        record = ObjectRecord(encode_rle(array), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, 1.0, group) if array.any() else None
         self._results.put_object(frame, object_id, record)
         self._results.set_score(object_id, 1.0)
         self._history.append(Action("refine" if kind == "refine" else "add", frame, (object_id,)))
@@ -286,7 +286,7 @@ class VideoSession:
                     yield from self._results.release(keep=self.delay)
                 else:
                     tracked = self._tracker.retrack(frame, ids, reverse=reverse)
-                    self._results.merge(tracked, self._tracker.ledger.scores, self._tracker.ledger.groups)
+                    self._results.merge(tracked, ids, self._tracker.ledger.scores, self._tracker.ledger.groups)
                     yield self._results.result(frame)
         except EndOfFramesError:
             pass  # a source of unknown length has ended
