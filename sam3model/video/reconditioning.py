@@ -85,9 +85,10 @@ def _different_boxes(
     if max_iou <= 0:
         return {}
     masks = tracks[[row[i] for i in confident]] > 0
+    extents, visible = mask_extents(masks)
     height, width = masks.shape[-2:]
-    tracked = mask_extents(masks).cpu().float() / torch.tensor([width, height, width, height], dtype=torch.float32)
+    tracked = extents.cpu().float() / torch.tensor([width, height, width, height], dtype=torch.float32)
     detected = torch.from_numpy(np.asarray(boxes, np.float32)[list(confident.values())])
-    low = (paired_iou(detected, tracked) < max_iou) & masks.flatten(1).any(dim=1).cpu()
+    low = (paired_iou(detected, tracked) < max_iou) & visible.cpu()
     good = np.asarray(scores, np.float32) >= np.float32(min_score)
     return {i: d for (i, d), differs in zip(confident.items(), low.tolist(), strict=True) if differs and good[d]}
