@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam3model.video.mask_extents import mask_extents
+from sam3model.video.full_size_masks import full_size_masks
+from sam3model.video.mask_extents import has_pixels, mask_extents
 from sam3model.video.overlap import resolve_by_score
+
+__all__ = ["FrameOutput", "frame_output", "full_size_masks", "relative_xywh"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +45,7 @@ def frame_output(
     group overlap, the pixel goes to the object with the higher tracker score; an object without tracker score loses
     all its pixels, unless it is the only one of the frame.
     """
-    extents, filled = mask_extents(masks)
-    boxes, visible = extents.cpu().numpy(), filled.tolist()
+    boxes, visible = mask_extents(masks).cpu().numpy(), has_pixels(masks).tolist()
     order = [i for i in sorted(range(len(ids)), key=lambda i: ids[i]) if visible[i] and ids[i] not in hidden]
     shown = [int(ids[i]) for i in order]
     confidence = [tracker_scores.get(i, 0.0) for i in shown]

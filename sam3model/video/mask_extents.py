@@ -1,10 +1,10 @@
-"""Areas and bounding boxes of full-size masks."""
+"""Areas and bounding boxes of masks. `amax` and `sum` over uint8 are many times faster on a CPU than over booleans."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LANES = 128  # pixels summed in uint8; torch sums whole rows of booleans many times slower
+_LANES = 128  # pixels summed in uint8, so that the sum cannot overflow
 
 
 def mask_areas(masks: Tensor) -> Tensor:
@@ -15,18 +15,22 @@ def mask_areas(masks: Tensor) -> Tensor:
     return pixels.view(len(masks), -1, _LANES).sum(dim=2, dtype=torch.uint8).sum(dim=1)
 
 
-def mask_extents(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last column and row of each mask (n, H, W) bool, and whether it has pixels.
+def has_pixels(masks: Tensor) -> Tensor:
+    """Which masks are not empty: (n, H, W) bool -> (n,) bool."""
+    return masks.view(torch.uint8).amax(dim=2).amax(dim=1).bool()
 
-    Returns (n, 4) int64, x0, y0, x1, y1, both ends inclusive, zeros for an empty mask; and (n,) bool.
 
-    >>> mask_extents(torch.tensor([[[0, 0, 0, 0], [0, 1, 1, 0]]]).bool())[0].tolist()
+def mask_extents(masks: Tensor) -> Tensor:
+    """First and last column and row of each mask: (n, H, W) bool -> (n, 4) int64, x0, y0, x1, y1, both ends inclusive.
+
+    Zeros for an empty mask.
+
+    >>> mask_extents(torch.tensor([[[0, 0, 0, 0], [0, 1, 1, 0]]]).bool()).tolist()
     [[1, 1, 2, 1]]
     """
     pixels = masks.view(torch.uint8)
     low, high = [], []
-    columns, rows = pixels.amax(dim=1), pixels.amax(dim=2)
-    for filled in (columns, rows):
+    for filled in (pixels.amax(dim=1), pixels.amax(dim=2)):  # columns, rows
         low.append(filled.argmax(dim=1))
         high.append((filled.shape[1] - 1 - filled.flip(1).argmax(dim=1)) * filled.amax(dim=1))
-    return torch.stack((*low, *high), dim=1), rows.amax(dim=1).bool()
+    return torch.stack((*low, *high), dim=1)

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from sam3model.video.full_size_masks import full_size_masks
 from sam3model.video.mask_cleanup import clean_masks, search_on_device
-from sam3model.video.mask_extents import mask_extents
+from sam3model.video.mask_extents import has_pixels, mask_areas, mask_extents
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
 from sam3model.video.overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score
@@ -131,8 +131,9 @@ def test_masks_for_memory_are_those_of_the_reference(case):
 
 def test_boxes_of_masks_are_those_of_the_reference():
     masks = tensor("boxes.masks").bool()
-    boxes, filled = mask_extents(masks)
+    boxes, filled = mask_extents(masks), has_pixels(masks)
     assert filled.tolist() == masks.flatten(1).any(1).tolist()
+    assert mask_areas(masks).tolist() == masks.sum((1, 2)).tolist()
     assert boxes.tolist() == ARRAYS["boxes.mask_to_box"].tolist()
     # the other official function has an inverted box for an empty mask
     assert boxes[filled].tolist() == ARRAYS["boxes.masks_to_boxes"][filled.numpy()].tolist()
