@@ -12,7 +12,7 @@ from sam3model.video.mask_cleanup import clean_masks, search_on_device
 from sam3model.video.mask_extents import has_pixels, mask_areas, mask_extents
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
-from sam3model.video.overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score
+from sam3model.video.overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score, shrunk
 from tests.model.video_logic_goldens import ARRAYS, CASES, indices, tensor, with_int_keys
 
 
@@ -156,3 +156,29 @@ def test_only_the_surroundings_of_an_object_need_resizing(seed):
     sure = whole.abs() > 1e-5
     masks = full_size_masks(logits, (int(wide), int(tall)))
     assert torch.equal(masks & sure, (whole > 0) & sure)
+
+
+def halves() -> torch.Tensor:
+    """Two masks with an IoU of one half; the first loses half of its area to the second."""
+    logits = torch.full((2, 1, 4), -5.0)
+    logits[0, 0] = 1.0
+    logits[1, 0, :2] = 2.0
+    return logits
+
+
+def test_an_overlap_equal_to_the_threshold_hides_an_object():
+    assert hide_recently_occluded(halves(), [1, 2], {1: 3, 2: 5}, frame=9, iou=0.5).hidden.tolist() == [False, True]
+
+
+def test_a_mask_that_keeps_just_enough_of_its_area_stays():
+    assert shrunk(halves(), 0.5).tolist() == [False, False]
+    assert shrunk(halves(), 0.51).tolist() == [True, False]
+
+
+def test_an_empty_mask_is_absent_from_memory_whatever_the_ratio():
+    assert memory_masks(torch.full((1, 4, 4), -1.0), 8, 0.0)[1].tolist() == [-10]
+
+
+def test_an_object_with_a_score_of_zero_loses_pixels_that_nobody_else_covers():
+    masks = torch.tensor([[[True, False]], [[False, True]]])
+    assert resolve_by_score(masks, [0.4, 0.0]).tolist() == [[[True, False]], [[False, False]]]
