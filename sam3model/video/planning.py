@@ -150,8 +150,8 @@ def associate_groups(
     if not given or not found.new:
         return found
     overlaps = mask_overlaps(_rows(detections.masks, found.new), _rows(tracks.masks, given))
-    taken = (overlaps >= config.match_iou).any(axis=1).tolist()
-    return replace(found, new=tuple(d for d, blocked in zip(found.new, taken, strict=True) if not blocked))
+    taken = np.flatnonzero((overlaps >= config.match_iou).any(axis=1)).tolist()
+    return replace(found, new=tuple(d for k, d in enumerate(found.new) if k not in taken))
 
 
 def _rows(masks: Tensor, rows: Sequence[int]) -> Tensor:

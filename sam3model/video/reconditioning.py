@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sam3model.config import VideoConfig
 from sam3model.ops.boxes import paired_iou
-from sam3model.video.mask_extents import mask_extents
+from sam3model.video.mask_extents import has_pixels, mask_extents
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,6 @@ def _different_boxes(
     height, width = masks.shape[-2:]
     tracked = mask_extents(masks).cpu().float() / torch.tensor([width, height, width, height], dtype=torch.float32)
     detected = torch.from_numpy(np.asarray(boxes, np.float32)[list(confident.values())])
-    low = (paired_iou(detected, tracked) < max_iou) & masks.flatten(1).any(dim=1).cpu()
+    low = (paired_iou(detected, tracked) < max_iou) & has_pixels(masks).cpu()
     good = np.asarray(scores, np.float32) >= np.float32(min_score)
     return {i: d for (i, d), differs in zip(confident.items(), low.tolist(), strict=True) if differs and good[d]}
