@@ -14,8 +14,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sam3model.checkpoint import LoadReport, load_with_report
+from sam3model.checkpoint import LoadReport, load_with_report, read_config
 from sam3model.compile import CompileMode, compile_model
+from sam3model.config import IMAGE_PARTS
 from sam3model.detector.model import Grounding, Sam3ImageModel
 from sam3model.detector.scoring import scores_of
 from sam3model.devices import resolve_device, resolve_dtype
@@ -27,7 +28,7 @@ from sam3model.ops.boxes import cxcywh_to_xyxy
 from sam3model.ops.masks import masks_at_size
 from sam3model.ops.nms import distinct_masks
 from sam3model.ops.resize import ImageLike, image_size, preprocess
-from sam3model.pixel_prompts import geometry_prompt, object_query
+from sam3model.pixel_prompts import check_threshold, geometry_prompt, object_query
 from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, TextTokens, map_tensors
 from sam3model.text.tokenizer import Tokenizer
 
@@ -72,18 +73,24 @@ class Sam3ImagePredictor:
         device: str = "auto",
         dtype: str = "auto",
         compile_mode: CompileMode | None = None,
+        interactive: bool = True,
     ) -> "Sam3ImagePredictor":
         """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, by default in its best precision.
+
+        interactive: also load the interactive heads, if the weights have them. An encoded image is then larger.
 
         Raises:
             CheckpointError: the weights cannot be found or do not fit the model.
             InputError: unknown device or dtype.
         """
         target = resolve_device(device)
-        model, report = load_with_report(name_or_path, device=target, dtype=resolve_dtype(dtype, target))
+        precision = resolve_dtype(dtype, target)
+        clicks = interactive and "interactive" in read_config(name_or_path).parts
+        parts = (*IMAGE_PARTS, "interactive") if clicks else IMAGE_PARTS
+        model, report = load_with_report(name_or_path, device=target, dtype=precision, parts=parts)
         if compile_mode is not None:
             compile_model(model.detector, mode=compile_mode)
-        return cls(model.detector, report=report)
+        return cls(model.detector, interactive=model.interactive, report=report)
 
     @property
     def device(self) -> torch.device:
@@ -141,7 +148,7 @@ class Sam3ImagePredictor:
         """
         if isinstance(phrases, str):
             raise InputError("phrases must be a list of phrases, not one string")
-        _check_threshold(threshold)
+        check_threshold(threshold)
         if batch < 1:
             raise InputError(f"batch is {batch}: it must be at least 1")
         found = []
@@ -174,7 +181,7 @@ class Sam3ImagePredictor:
         Raises:
             InputError: an empty prompt, or invalid shapes, labels, boxes or threshold.
         """
-        _check_threshold(threshold)
+        check_threshold(threshold)
         prompt = geometry_prompt(boxes, box_labels, points, point_labels, encoded.size)
         count = prompt.points.shape[1]
         if phrase is None and not count and not prompt.boxes.shape[1]:
@@ -287,8 +294,3 @@ def _row(features: ImageFeatures, index: int) -> ImageFeatures:
     """The features of one image of a batch; all share the positions."""
     own = map_tensors(features, lambda part: part[index : index + 1])
     return replace(own, positions=features.positions)
-
-
-def _check_threshold(threshold: float) -> None:
-    if not 0 <= threshold <= 1:
-        raise InputError(f"the threshold is {threshold}: it must be between 0 and 1")

@@ -16,6 +16,12 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 
+def check_threshold(threshold: float) -> None:
+    """Raise `InputError` unless a minimum score is between 0 and 1."""
+    if not 0 <= threshold <= 1:
+        raise InputError(f"the threshold is {threshold}: it must be between 0 and 1")
+
+
 def geometry_prompt(
     boxes: ArrayLike | None,
     box_labels: ArrayLike | None,

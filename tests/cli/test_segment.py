@@ -1,10 +1,17 @@
 """`sam3agent segment` as a process: all instances of a concept, and one object by clicks."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sam3agent.cli import main
+from sam3model.build import Sam3Model
+from sam3model.checkpoint import save_native
+from sam3model.ops.masks import decode_rle
 from tests.agent.world import World
 from tests.cli.test_cli import run
 
@@ -76,3 +83,55 @@ def test_the_help_separates_all_instances_from_one_object(tmp_path: Path) -> Non
     for flag in ("--click X,Y", "--click-out X,Y", "--object-box X0,Y0,X1,Y1", "--multimask"):
         assert f"\n  {flag} " in groups["one"]
     assert "--json" in shown[rest:] and concept < one < rest
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with random weights that have interactive heads, and an image."""
+    from tests.model.test_object_prediction import heads, photo, predictor
+
+    folder = tmp_path_factory.mktemp("small")
+    save_native(Sam3Model(predictor().model, heads()), folder / "small.safetensors")
+    Image.fromarray(photo()).save(folder / "a.png")
+    return folder
+
+
+WITH_SMALL = ("segment", "a.png", "--weights", "small.safetensors", "--device", "cpu", "--dtype", "float32", "--json")
+
+
+def test_clicks_segment_one_object(small: Path) -> None:
+    from tests.model.test_object_prediction import photo, predictor
+
+    encoded = predictor().encode(photo())
+    prompts = ("--click", "60,50", "--click-out", "100,20", "--object-box", "20,15,90,80", "--out", "one")
+    done = run(*WITH_SMALL, *prompts, cwd=small, fake=False)
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+    value = json.loads(done.stdout)
+    expected = predictor().predict_object(
+        encoded, points=[[60, 50], [100, 20]], point_labels=[1, 0], box=[20, 15, 90, 80]
+    )
+    (mask,) = value["masks"]
+    assert np.array_equal(decode_rle(mask["rle"]), expected.masks[0])
+    assert mask["predicted_iou"] == mask["score"] == pytest.approx(expected.ious[0], abs=1e-4)
+    assert mask["phrase"] is None and value["query"] == "click" and value["image"] == {"width": 144, "height": 108}
+    stored = json.loads((small / "one" / "masks.json").read_text())
+    assert stored["annotations"][0]["segmentation"] == mask["rle"] and (small / value["overlay"]).is_file()
+
+
+def test_a_single_click_gives_the_best_candidate_or_all_three(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from tests.model.test_object_prediction import photo, predictor
+
+    monkeypatch.chdir(small)
+    found = []
+    for flags in ((), ("--multimask",)):
+        with pytest.raises(SystemExit) as left:
+            main([*WITH_SMALL, "--click", "60,50", *flags])
+        assert left.value.code == 0
+        found.append(json.loads(capsys.readouterr().out)["masks"])
+    (best,), three = found
+    expected = predictor().predict_object(predictor().encode(photo()), points=[60, 50])
+    assert np.array_equal(decode_rle(best["rle"]), expected.masks[expected.ious.argmax()])
+    assert [mask["score"] for mask in three] == pytest.approx(sorted(expected.ious, reverse=True), abs=1e-4)
+    assert [mask["id"] for mask in three] == [1, 2, 3] and three[0]["rle"] == best["rle"]

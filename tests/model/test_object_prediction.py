@@ -2,12 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from sam3model.build import Sam3Model
+from sam3model.checkpoint import save_native, save_official
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import InputError
 from sam3model.image import EncodedImage, Sam3ImagePredictor
@@ -269,6 +272,18 @@ def test_weights_without_interactive_heads_say_so() -> None:
         plain.predict_object(image, points=[CLICK])
     with pytest.raises(InputError, match="encoded without interactive heads"):
         predictor().predict_object(image, points=[CLICK])
+
+
+@pytest.mark.parametrize(("save", "name"), [(save_native, "small.safetensors"), (save_official, "small.pt")])
+def test_weights_with_interactive_heads_are_loaded_with_them(save: Any, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    save(Sam3Model(predictor().model, heads()), path)
+    theirs = Sam3ImagePredictor.from_weights(path, device="cpu", dtype="float32")
+    assert theirs.report is not None and theirs.report.parts == ("detector", "interactive")
+    ours = predictor().predict_object(predictor().encode(photo()), points=[CLICK])
+    assert same(theirs.predict_object(theirs.encode(photo()), points=[CLICK]), ours)
+    plain = Sam3ImagePredictor.from_weights(path, device="cpu", dtype="float32", interactive=False)
+    assert plain.interactive is None and plain.encode(photo()).objects is None
 
 
 def test_bfloat16_gives_float32_results() -> None:
