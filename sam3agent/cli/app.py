@@ -106,10 +106,10 @@ def segment(
     ONE OBJECT: --click, --click-out and --object-box describe a single object. A click on a player segments only that
     player. The weights need interactive heads; the official sam3.pt has them.
     """
-    from sam3agent.cli.segment import Examples, ObjectPrompts, run_segment
+    from sam3agent.cli.segment import Examples, TypedClicks, run_segment
 
     examples = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
-    one = ObjectPrompts(tuple(click or ()), tuple(click_out or ()), object_box, multimask)
+    one = TypedClicks(tuple(click or ()), tuple(click_out or ()), object_box, multimask)
     run_segment(image, tuple(phrase or ()), examples, one, _settings(context), as_json=as_json, verbose=verbose)
 
 

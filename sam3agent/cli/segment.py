@@ -55,7 +55,7 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectPrompts:
+class TypedClicks:
     """What describes one object, as typed."""
 
     clicks: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ def run_segment(
     image: str,
     phrases: tuple[str, ...],
     examples: Examples,
-    one_object: ObjectPrompts,
+    one_object: TypedClicks,
     flags: Mapping[str, Any],
     *,
     as_json: bool,
