@@ -120,7 +120,7 @@ def run_theirs(cell: Cell) -> list[float]:
         setattr(model, name, value)
     width, height = cell.size
     pixels = torch.stack([preprocess(image, side) for image in images])
-    session = Sam3VideoInferenceSession(video=pixels, video_height=height, video_width=width)
+    session = Sam3VideoInferenceSession(video=pixels, video_height=height, video_width=width, dtype=torch.float32)
     prompt = session.add_prompt(PHRASE)
     session.prompt_input_ids[prompt], session.prompt_attention_masks[prompt] = tokens, (tokens != 0).long()
     times = []
