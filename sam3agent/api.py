@@ -19,6 +19,7 @@ from sam3agent.media import Media, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import FinalState
+from sam3agent.tracker import ClipTracker, LocalTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 
@@ -177,6 +178,11 @@ def ask(image: "Source", query: str, *, out: Path | None = None, **settings: Any
 def make_segmenter(settings: Settings) -> Segmenter:
     """The segmenter of the settings; its weights are loaded with the first image."""
     return LocalSegmenter(settings.weights, settings.device, settings.dtype)
+
+
+def make_tracker(settings: Settings) -> ClipTracker:
+    """The tracker of the settings; its weights are loaded with the first clip."""
+    return LocalTracker(settings.weights, settings.device, settings.dtype)
 
 
 def make_backend(settings: Settings) -> MLLM:

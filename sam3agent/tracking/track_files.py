@@ -147,6 +147,17 @@ def write_format(name: TrackFormat, folder: Path, clip: ClipFacts, frames: list[
             return folder / "mot.txt", 0
 
 
+def delete_run(folder: Path) -> None:
+    """Delete the journal of a run and all that was made from it. Raises `OutputError` if that fails."""
+    try:
+        for name in ("track.jsonl", "tracks.json", "overlay.mp4", "preview.png", "coco-vid.json", "mot.txt"):
+            (folder / name).unlink(missing_ok=True)
+        if (folder / "davis").is_dir():
+            shutil.rmtree(folder / "davis")
+    except OSError as error:
+        raise OutputError(f"cannot delete the run in {folder}: {error.strerror}") from error
+
+
 def _per_frame(track: Track, length: int) -> dict[str, list[Any]]:
     """Lists with an item for each frame, null where the object is hidden."""
     masks: list[Rle | None] = [None] * length

@@ -7,6 +7,7 @@ order of tracking, a `resume` record wherever a run went on, and an `end` record
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,12 +45,14 @@ class TrackJournal:
             raise InputError(f"cannot write into {folder}: {error.strerror}") from error
         try:
             before = self._index()
-            self._file.truncate(self._end)
             start = {"event": "start", "version": VERSION, **json.loads(json.dumps(dict(settings)))}
-            if before is None:
-                self._write(start)
-            else:
+            if before and self._places:
                 _compare(before, start, folder)
+                self._file.truncate(self._end)
+            else:
+                self._file.truncate(0)
+                self._end = 0
+                self._write(start)
         except BaseException:
             self._file.close()
             raise
@@ -58,7 +61,12 @@ class TrackJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the file; a journal without frames is deleted."""
         self._file.close()
+        if not self._places:
+            with suppress(OSError):
+                self.path.unlink()
+                self.path.parent.rmdir()
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -136,14 +144,6 @@ class TrackJournal:
                 self.finished = True
             case _:
                 raise ValueError("unexpected record")
-
-
-def restart(folder: Path) -> None:
-    """Forget the run in a folder. Raises `OutputError` if that fails."""
-    try:
-        (folder / FILE_NAME).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot delete {folder / FILE_NAME}: {error.strerror}") from error
 
 
 def fingerprint(path: Path) -> str:

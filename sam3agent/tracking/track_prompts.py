@@ -104,7 +104,7 @@ class TrackSpan:
 
     @property
     def first(self) -> int:
-        """The frame that tracking meets first."""
+        """The frame from which tracking may start."""
         return self.frames[-1] if self.reverse else self.frames[0]
 
     def index(self, frame: int) -> int:
@@ -277,6 +277,14 @@ def check_prompts(prompts: TrackPrompts, span: TrackSpan, clip: ClipMedia) -> No
             raise InputError(
                 f"the box {','.join(f'{side:g}' for side in box)} is outside the clip, {width}x{height} pixels"
             )
+
+
+def tracked_frames(prompts: TrackPrompts, span: TrackSpan) -> range:
+    """The frames of a run, in the order of tracking: it starts on the first frame with a prompt."""
+    prompted = [span.index(frame) for frame in prompted_frames(prompts)]
+    if prompts.phrases and not prompts.examples:
+        prompted.append(span.index(span.first))
+    return span.frames[max(prompted) :: -1] if span.reverse else span.frames[min(prompted) :]
 
 
 def prompted_frames(prompts: TrackPrompts) -> tuple[int, ...]:
