@@ -13,7 +13,7 @@ PAPER, INK = (24, 24, 27), (228, 228, 231)
 def strip(images: Sequence[Image.Image], captions: Sequence[str], columns: int = 3) -> Image.Image:
     """The images, all of one size, in rows of at most `columns`, each with its caption below."""
     wide, tall = images[0].size
-    line = max(14, wide // 24)
+    line = max(10, wide // 24)
     gap, band = max(4, wide // 60), line * 2
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)

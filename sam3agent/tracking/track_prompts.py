@@ -215,7 +215,10 @@ def _masks(text: str) -> list[tuple[int, int, tuple[str, int]]]:
     named = NAMED_FILE.fullmatch(file)
     if named and not Path(file).exists():
         return [(frame, max(1, int(named[2])), (named[1], 0))]
-    return [(frame, label, (file, label)) for label in np.unique(_labels(file)).tolist() if label]
+    objects = [(frame, label, (file, label)) for label in np.unique(_labels(file)).tolist() if label]
+    if not objects:
+        raise InputError(f"the mask {file} is empty")
+    return objects
 
 
 def _labels(file: str) -> NDArray[np.uint8]:
