@@ -69,3 +69,22 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     cosine, sine = table
     swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     return torch.addcmul(x * cosine, swapped, sine)
+
+
+@lru_cache(maxsize=8)
+def grid_table(height: int, width: int, head_dim: int, theta: float, device: torch.device) -> Tensor:
+    """Table of `rotate_heads` for the cells of a grid, row-major, (height*width, head_dim/2). Cached: do not modify."""
+    with torch.inference_mode(False):
+        angles = axial_angles(height, width, head_dim, theta=theta).to(device)
+        return torch.polar(torch.ones_like(angles), angles)
+
+
+def rotate_heads(x: Tensor, table: Tensor, count: int | None = None) -> Tensor:
+    """Rotate channel pairs of x (B, heads, K, C) by a complex table (N, C/2); dtype and shape stay.
+
+    The table is repeated along the first `count` tokens (default: all), a multiple of N; the others are not rotated.
+    """
+    count = x.shape[2] if count is None else count
+    pairs = torch.view_as_complex(x[:, :, :count].float().unflatten(-1, (-1, 2)))  # (B, heads, count, C/2)
+    turned = torch.view_as_real(pairs.unflatten(2, (-1, len(table))) * table).flatten(-2).flatten(2, 3).to(x.dtype)
+    return turned if count == x.shape[2] else torch.cat((turned, x[:, :, count:]), dim=2)

@@ -72,12 +72,17 @@ def official_name(name: str) -> str:
     raise KeyError(name)
 
 
-def draw(key: str, shape: tuple[int, ...], salt: int) -> Tensor:
-    """The float32 tensor for an official key."""
+def draw_plain(key: str, shape: tuple[int, ...], salt: int) -> Tensor:
+    """The float32 tensor for an official key, without the scales of `draw`."""
     generator = np.random.RandomState((zlib.crc32(key.encode()) + salt) % 2**32)
     noise = torch.from_numpy(generator.standard_normal(shape).astype(np.float32))
     offset = 1 if key.endswith("weight") else 0
-    value = noise / np.sqrt(prod(shape[1:])) if len(shape) > 1 else offset + 0.1 * noise
+    return noise / np.sqrt(prod(shape[1:])) if len(shape) > 1 else offset + 0.1 * noise
+
+
+def draw(key: str, shape: tuple[int, ...], salt: int) -> Tensor:
+    """The float32 tensor for an official key."""
+    value = draw_plain(key, shape, salt)
     if key.endswith(UNIT_TABLES):
         return value * float(np.float32(np.sqrt(shape[-1])))
     return value * 0.3 if key.endswith(RESIDUAL_EXITS) else value

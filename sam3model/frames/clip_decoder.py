@@ -1,0 +1,190 @@
+"""Decoding a clip forwards from any key frame, with the numbers of the frames."""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sam3model.errors import InputError
+from sam3model.frames.clip_index import ClipIndex, index_clip
+from sam3model.frames.frame_source import check_frame_size
+from sam3model.frames.pyav import failure_reason, import_av
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "apng", "mpegts", "mpeg", "flv", "asf", "ogg", "mxf",
+    "ivf", "h264", "hevc", "mp3", "wav", "flac", "aac",
+)  # fmt: skip
+"""Formats that FFmpeg may open: no playlists, which name other files, and no patterns of image files. The audio formats
+are there to be refused with a better message."""
+
+
+class ClipDecoder:
+    """An open clip. `next_frame` reads forwards, `start_at` goes to a key frame."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a clip and index its frames.
+
+        Raises:
+            InputError: the file is missing, no clip, damaged, has no video stream or no frames, or its frames are too
+                large.
+        """
+        self._path = path
+        self._container: InputContainer | None = None
+        self._stream: VideoStream
+        self._packets: Iterator[Packet]
+        self._decoded: deque[VideoFrame] = deque()
+        self._counter = 0
+        _check_file(path)
+        try:
+            self._open()
+            self.index = self._read_index()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def stated_rate(self) -> float | None:
+        """Frames per second according to the header."""
+        rate = self._stream.average_rate or self._stream.base_rate
+        return float(rate) if rate else None
+
+    @property
+    def stated_seconds(self) -> float | None:
+        """Duration of the video in seconds according to the header; None if it does not say."""
+        stated = self._stream.metadata.get("DURATION", "")  # Matroska has one for every stream
+        if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stated):
+            hours, minutes, seconds = (float(part) for part in match.groups())
+            return hours * 3600 + minutes * 60 + seconds
+        if self._container is None or len(self._container.streams) > 1 or not self._container.duration:
+            return None
+        return self._container.duration / 1e6
+
+    @property
+    def time_base(self) -> float:
+        """Seconds per unit of a time stamp."""
+        return float(self._stream.time_base or 0)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._container is None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._decoded.clear()
+        self._packets = iter(())
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def start_at(self, key: int) -> None:
+        """Continue at the key frame at position `key` of `index.keys`, or somewhat before it."""
+        av = import_av()
+        if key > 0 and self._container is not None:
+            try:
+                stamp = int(self.index.stamps[self.index.keys[key]])
+                self._container.seek(stamp, stream=self._stream)
+                self._read_from_here()
+                return
+            except av.error.FFmpegError:
+                pass  # a format without seeking is read from the start
+        self.close()
+        self._open()
+
+    def next_frame(self) -> "tuple[int, VideoFrame] | None":
+        """The next frame that can be decoded, with its number; None at the end of what can be read."""
+        while not self._decoded:
+            if not self._decode_packet():
+                return None
+        frame = self._decoded.popleft()
+        number = self._counter if self.index.counted or frame.pts is None else self.index.number(frame.pts)
+        self._counter = number + 1
+        return number, frame
+
+    def _decode_packet(self) -> bool:
+        """Decode one packet; False at the end of the file. Packets that cannot be decoded are skipped."""
+        av = import_av()
+        try:
+            packet = next(self._packets, None)
+        except av.error.FFmpegError:
+            packet = None
+        if packet is None:
+            return False
+        try:
+            self._decoded.extend(packet.decode())
+        except av.error.FFmpegError:
+            return True  # the frame will be missing, which the reader of the numbers sees
+        return True
+
+    def _open(self) -> None:
+        av = import_av()
+        options = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
+        try:
+            container = av.open(_address(self._path), options=options)
+        except av.error.FFmpegError as error:
+            raise InputError(_opening_problem(self._path, error)) from error
+        self._container = container
+        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not streams:
+            audio = "only audio" if container.streams.audio else "nothing to show"
+            raise InputError(f"{self._path} has no video stream, {audio}: give a clip with frames")
+        self._stream = streams[0]
+        if self._stream.codec_context is None:
+            raise InputError(f"{self._path} uses a codec that this build of PyAV cannot decode: convert it to H.264")
+        check_frame_size((self._stream.codec_context.width, self._stream.codec_context.height), str(self._path))
+        self._stream.thread_type = "AUTO"
+        self._read_from_here()
+
+    def _read_from_here(self) -> None:
+        if self._container is not None:
+            self._decoded.clear()
+            self._packets = self._container.demux(self._stream)
+            self._counter = 0
+
+    def _read_index(self) -> ClipIndex:
+        if self._container is None:
+            raise InputError(f"{self._path} is closed")
+        index = index_clip(self._container, self._stream)
+        if not len(index):
+            raise InputError(f"{self._path} contains no frames: it is empty or was cut off at its start")
+        self.close()
+        self._open()
+        return index
+
+
+def _address(path: Path) -> str:
+    """The path as FFmpeg wants it, so that no part of a name is taken for a protocol or a pattern."""
+    return f"file:{path}"
+
+
+def _check_file(path: Path) -> None:
+    """Raises `InputError` if the file cannot be opened or is empty."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, not a clip")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InputError(f"{path} is empty")
+        str(path).encode()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"the name of the clip {str(path)!r} is not valid text: rename the file") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {failure_reason(error)}") from error
+
+
+def _opening_problem(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp":
+        return f"{path} is incomplete or damaged: its index is missing, so copy or record it again"
+    reason = failure_reason(error)
+    return f"{path} is not a clip in a supported format (mp4, mov, webm, mkv, avi, gif), or is damaged: {reason}"

@@ -1,0 +1,209 @@
+"""A clip in a file, decoded frame by frame when asked for."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3model.errors import InputError
+from sam3model.frames.clip_decoder import ClipDecoder
+from sam3model.frames.frame_source import (
+    DEFAULT_RATE,
+    BrokenFrameError,
+    FrameCache,
+    check_frame_number,
+    check_frame_size,
+)
+from sam3model.frames.orientation import upright
+from sam3model.frames.pyav import import_av
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+_log = logging.getLogger(__name__)
+
+_READ_ON = 8
+"""Frames to decode rather than seek when a key frame lies between the last frame and the next."""
+
+
+class ClipFile:
+    """A `FrameSource` of an mp4, mov, webm, mkv, avi or gif file.
+
+    Frames are upright and of the size of the first one, in square or non-square pixels as stored. A frame that cannot
+    be decoded repeats the one before it, with one warning for the clip. Frames after the last that can be decoded raise
+    `BrokenFrameError`. `count` is the number of frames in the file; if its header promises more, the file was cut off,
+    `damage` says so, and so does a warning.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a clip, find its frames without decoding them, and decode the first.
+
+        Raises:
+            InputError: the file is missing, no clip, damaged, has no video stream or no frames, or its frames are too
+                large.
+            ConfigError: PyAV is not installed.
+        """
+        self.path = Path(path)
+        self._decoder = ClipDecoder(self.path)
+        self._index = self._decoder.index
+        self._reformatter = import_av().video.reformatter.VideoReformatter()
+        self._current: tuple[int, VideoFrame] | None = None
+        self._following: tuple[int, VideoFrame] | None = None
+        self._key = 0
+        self._last_good: int | None = None
+        self._warned = False
+        try:
+            self._coded_size, self._matrix = self._read_geometry()
+        except BaseException:
+            self._decoder.close()
+            raise
+        turned = upright(np.empty((self._coded_size[1], self._coded_size[0], 3), np.uint8), self._matrix)
+        self._size = (turned.shape[1], turned.shape[0])
+        self._cache = FrameCache(self._size)
+        self._rate = self._measure_rate()
+        self.damage = self._find_damage()
+        if self.damage:
+            _log.warning(self.damage)
+
+    @property
+    def count(self) -> int:
+        """Number of frames in the file."""
+        return len(self._index)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, upright."""
+        return self._size
+
+    @property
+    def rate(self) -> float:
+        """Average frames per second."""
+        return self._rate
+
+    def time(self, t: int) -> float:
+        """Seconds from the first frame to frame `t`, from the time stamps of the file. Raises `FrameRangeError`."""
+        t = check_frame_number(t, self.count, str(self.path))
+        if self._index.counted:
+            return t / self._rate
+        return float(self._index.stamps[t] - self._index.stamps[0]) * self._decoder.time_base
+
+    def frame(self, t: int) -> NDArray[np.uint8]:
+        """Frame `t`: (H, W, 3) uint8 RGB, contiguous, read-only.
+
+        Raises:
+            FrameRangeError: the clip has no frame `t`.
+            BrokenFrameError: the clip breaks off before frame `t`.
+        """
+        if self._decoder.closed:
+            raise InputError(f"{self.path} is closed: open it again to read frames")
+        if t >= self.count and self.damage:
+            raise self._broken(t, self.count - 1)
+        t = check_frame_number(t, self.count, str(self.path))
+        cached = self._cache.get(t)
+        return self._decode(t) if cached is None else cached
+
+    def close(self) -> None:
+        """Close the file."""
+        self._decoder.close()
+        self._current = self._following = None
+        self._cache.clear()
+
+    def _decode(self, t: int) -> NDArray[np.uint8]:
+        if self._last_good is not None and t > self._last_good:
+            raise self._broken(t, self._last_good)
+        keep_from = t
+        if not self._reached_forwards(t):
+            if self._current is not None and t < self._current[0]:  # backwards: the frames before are likely next
+                keep_from = t - self._cache.capacity + 1
+            self._start_at(self._index.key_before(t))
+        frame = self._advance(t, keep_from)
+        while frame is None:  # nothing can be decoded between the key frame and t: use the frames before
+            if self._key == 0:
+                self._last_good = -1
+                raise self._broken(t, -1)
+            self._start_at(self._key - 1)
+            frame = self._advance(t, keep_from)
+        number, picture = frame
+        if number != t:
+            self._settle_missing(t, number)
+        return self._cache.put(t, self._to_rgb(picture))
+
+    def _advance(self, t: int, keep_from: int) -> "tuple[int, VideoFrame] | None":
+        """Decode up to frame `t`; the last frame at or before it, or the first of the clip if it comes later.
+
+        Passing frames from `keep_from` on are cached. None if decoding must start at an earlier key frame.
+        """
+        while self._current is None or self._current[0] < t:
+            following = self._following or self._decoder.next_frame()
+            self._following = following
+            if following is None:
+                if self._current is not None:
+                    self._last_good = self._current[0]
+                    raise self._broken(t, self._last_good)
+                return None
+            if following[0] > t:
+                return self._current or (following if self._key == 0 else None)
+            self._following = None
+            self._current = following
+            if keep_from <= following[0] < t:
+                self._cache.put(following[0], self._to_rgb(following[1]))
+        return self._current
+
+    def _reached_forwards(self, t: int) -> bool:
+        """Whether to go on decoding to reach frame `t`, rather than to seek."""
+        if self._current is None or t < self._current[0]:
+            return False
+        key = int(self._index.keys[self._index.key_before(t)])
+        return key <= self._current[0] + _READ_ON
+
+    def _start_at(self, key: int) -> None:
+        self._current = self._following = None
+        self._key = key
+        self._decoder.start_at(key)
+
+    def _settle_missing(self, t: int, shown: int) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning("%s is damaged: frame %d cannot be decoded and frame %d is shown instead", self.path, t, shown)
+
+    def _broken(self, t: int, last_good: int) -> BrokenFrameError:
+        kept = f"its last good frame is {last_good}" if last_good >= 0 else "none of its frames can be decoded"
+        return BrokenFrameError(f"{self.path} breaks off before frame {t}: {kept}", last_good)
+
+    def _to_rgb(self, frame: "VideoFrame") -> NDArray[np.uint8]:
+        width, height = self._coded_size
+        converted = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        return upright(converted.to_ndarray(), self._matrix)
+
+    def _read_geometry(self) -> tuple[tuple[int, int], bytes | None]:
+        """Coded width and height and the display matrix, from the first frame that can be decoded."""
+        first = self._decoder.next_frame()
+        if first is None:
+            raise InputError(f"{self.path} is damaged: none of its frames can be decoded")
+        self._current = first if first[0] == 0 else None
+        self._following = None if first[0] == 0 else first
+        size = (first[1].width, first[1].height)
+        check_frame_size(size, str(self.path))
+        data = first[1].side_data.get("DISPLAYMATRIX")
+        return size, None if data is None else bytes(data)
+
+    def _measure_rate(self) -> float:
+        """The rate of the header, unless the time stamps say something else."""
+        stated = self._decoder.stated_rate
+        if self._index.counted or self.count < 2:
+            return stated or DEFAULT_RATE
+        measured = (self.count - 1) / max(self.time(self.count - 1), 1e-9)
+        return stated if stated and abs(stated - measured) < 0.01 * measured else measured
+
+    def _find_damage(self) -> str | None:
+        """What is missing at the end of the clip according to its header, in one line."""
+        count, promised = self.count, self._index.promised
+        if promised > count:
+            return f"{self.path} was cut off: it has {count} of {promised} frames, and only those are used"
+        stated = self._decoder.stated_seconds
+        end = float(self._index.stamps[-1]) * self._decoder.time_base + 1 / self._rate
+        if self._index.counted or stated is None or end > stated - max(0.5, 2 / self._rate):
+            return None
+        return f"{self.path} was cut off: it ends after {end:.1f} of {stated:.1f} s, and only those are used"

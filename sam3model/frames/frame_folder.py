@@ -1,0 +1,118 @@
+"""Frames in image files: a folder, or files in a given order."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sam3model.errors import InputError
+from sam3model.frames.frame_source import (
+    DEFAULT_RATE,
+    BrokenFrameError,
+    FrameCache,
+    check_frame_number,
+    check_rate,
+)
+from sam3model.frames.image_arrays import image_file_size, read_image_file
+
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".tga")
+)
+"""Files of a folder with other endings are left out, and so are hidden files."""
+
+
+class FrameFolder:
+    """A `FrameSource` of the images in a folder, sorted as people count: 2.jpg before 10.jpg."""
+
+    def __init__(self, folder: str | Path | Sequence[str | Path], *, rate: float = DEFAULT_RATE) -> None:
+        """folder: a folder, or image files in their order. rate: frames per second.
+
+        The sizes of all images are compared at once, from their headers.
+
+        Raises:
+            InputError: there are no images, one cannot be read, or they differ in size.
+        """
+        self._name, self.files = _find_files(folder)
+        self._rate = check_rate(rate)
+        self._size = image_file_size(self.files[0])
+        for path in self.files[1:]:
+            size = image_file_size(path)
+            if size != self._size:
+                raise InputError(
+                    f"the images of {self._name} differ in size: {path.name} is {size[0]}x{size[1]} and "
+                    f"{self.files[0].name} is {self._size[0]}x{self._size[1]}; scale them to one size"
+                )
+        self._cache = FrameCache(self._size)
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.files)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, upright (EXIF)."""
+        return self._size
+
+    @property
+    def rate(self) -> float:
+        """Frames per second, as given."""
+        return self._rate
+
+    def frame(self, t: int) -> NDArray[np.uint8]:
+        """Frame `t`: (H, W, 3) uint8 RGB, contiguous, read-only, with transparent parts on white.
+
+        Raises:
+            FrameRangeError: there is no frame `t`.
+            BrokenFrameError: its file is damaged or gone.
+        """
+        t = check_frame_number(t, self.count, self._name)
+        cached = self._cache.get(t)
+        if cached is not None:
+            return cached
+        try:
+            frame = read_image_file(self.files[t])
+        except InputError as error:
+            raise BrokenFrameError(f"frame {t} cannot be read: {error}", t - 1) from error
+        if (frame.shape[1], frame.shape[0]) != self._size:
+            raise BrokenFrameError(f"frame {t} has changed its size since {self._name} was opened", t - 1)
+        return self._cache.put(t, frame)
+
+    def time(self, t: int) -> float:
+        """Seconds from the first frame, by the rate. Raises `FrameRangeError`."""
+        return check_frame_number(t, self.count, self._name) / self._rate
+
+    def close(self) -> None:
+        """Drop the frames that are kept."""
+        self._cache.clear()
+
+
+def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Sorts names by the numbers in them: 2.jpg before 10.jpg."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", path.name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts], path.name
+
+
+def _find_files(folder: str | Path | Sequence[str | Path]) -> tuple[str, list[Path]]:
+    """How messages call the source, and its files."""
+    if not isinstance(folder, str | Path):
+        files = [Path(path) for path in folder]
+        if not files:
+            raise InputError("a list of no image files has no frames: give at least one")
+        return "the list of files", files
+    folder = Path(folder)
+    try:
+        found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    except FileNotFoundError as error:
+        raise InputError(f"there is no folder {folder}") from error
+    except NotADirectoryError as error:
+        raise InputError(f"{folder} is a file, not a folder of images") from error
+    except OSError as error:
+        raise InputError(f"cannot read the folder {folder}: {error.strerror or error}") from error
+    if not found:
+        raise InputError(
+            f"the folder {folder} contains no images (JPEG, PNG, WebP, TIFF, …): give a clip or another one"
+        )
+    return str(folder), sorted(found, key=natural_key)

@@ -1,0 +1,1 @@
+"""Heads that turn clicks, boxes and masks into the mask of one object."""

@@ -1,0 +1,1 @@
+"""Follow objects through a clip: memory of earlier frames, how it is written, selected and read."""

@@ -1,0 +1,104 @@
+"""Move groups of objects to the next frame, all in as few batches as their memories allow."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sam3model.interactive.heads import ObjectFeatures, ObjectPrompt
+from sam3model.tracker.group import ObjectGroup, TrackerParts
+from sam3model.tracker.memory_bank import FrameMemory, ObjectOutput, concatenate, seen_score
+from sam3model.tracker.model import MemoryTokens, upsample_mask
+
+OBJECTS_AT_ONCE = 32
+"""Objects in one pass of the mask heads: limits the memory at large sizes."""
+
+
+def track_frame(
+    parts: TrackerParts, groups: Sequence[ObjectGroup], frame: int, features: ObjectFeatures, *, reverse: bool = False
+) -> None:
+    """Predict the objects of each group on a frame, and put the outputs into their banks without a memory map.
+
+    A conditioning frame keeps its output. Groups with equally long memories share one pass of the memory attention, and
+    all groups share the mask heads: they are the same numbers as one group after the other.
+    """
+    moving = [group for group in groups if group.ids and frame not in group.bank.conditioning]
+    for group in moving:
+        group.bank.others.pop(frame, None)
+    by_length: dict[tuple[int, int], list[tuple[ObjectGroup, MemoryTokens]]] = defaultdict(list)
+    for group in moving:
+        tokens = group.tokens(group.plan(frame, reverse))
+        by_length[tokens.memory.shape[1], tokens.rotated].append((group, tokens))
+    for same in by_length.values():
+        embedding = parts.tracker.read_memory(features.embedding, _joined([tokens for _, tokens in same]))
+        output = _predict(parts, embedding, features)
+        start = 0
+        for group, _ in same:
+            own = output.rows(slice(start, start + len(group)))
+            start += len(group)
+            seen = seen_score(own.scores, own.ious.max(-1).values)
+            group.bank.others[frame] = FrameMemory(own, None, seen)
+    for group in groups:
+        if group.ids:
+            group.tracked.add(frame, reverse)
+
+
+def write_tracked(parts: TrackerParts, groups: Sequence[ObjectGroup], frame: int, features: ObjectFeatures) -> None:
+    """Write the tracked outputs of a frame to memory, as the tracker does on its own (without a detector)."""
+    written = [group for group in groups if group.ids and frame not in group.bank.conditioning]
+    if not written:
+        return
+    outputs = [group.bank.others[frame].output for group in written]
+    masks, scores = torch.cat([one.masks for one in outputs]), torch.cat([one.scores for one in outputs])
+    large = upsample_mask(masks, parts.tracker.image_shape)
+    put_memory(written, frame, parts.tracker.write_memory(features.embedding, large, scores, binary=False))
+
+
+def put_memory(groups: Sequence[ObjectGroup], frame: int, memory: Tensor) -> None:
+    """Hand the memory maps (N, M, g, g) of all objects of these groups, in order, to their banks."""
+    start = 0
+    for group in groups:
+        group.bank.set_memory(frame, memory[start : start + len(group)].clone())
+        start += len(group)
+
+
+def forget_unread(group: ObjectGroup, frame: int, reverse: bool) -> None:
+    """Drop memory that no later step can read, so that memory does not grow with the clip.
+
+    Kept are, before and after each of the conditioning frames near `frame` and `frame` itself, as many frames as a step
+    reads. Prompts of a user stay. The pointer of a frame is read longer than its map.
+    """
+    config, bank = group.parts.tracker.config, group.bank
+    user = group.clicked_frames()
+    near = sorted(bank.conditioning, key=lambda one: abs(one - frame))[: config.max_conditioning_frames]
+    conditioning = {*near, *user.intersection(bank.conditioning), *list(bank.conditioning)[:1]}
+    seen = sorted(one for one, memory in bank.others.items() if (memory.seen or 0) > config.selection_threshold)
+    every = sorted(bank.others)
+    pointers: set[int] = set()
+    maps: set[int] = set()
+    for anchor in {frame, *(conditioning & (user | set(list(bank.conditioning)[:1])))}:
+        for frames in (every, seen):
+            before, after = [one for one in frames if one <= anchor], [one for one in frames if one >= anchor]
+            pointers.update(before[-config.max_pointers :], after[: config.max_pointers])
+            maps.update(before[-config.memory_frames :], after[: config.memory_frames])
+    bank.keep(conditioning, pointers, maps)
+
+
+def _predict(parts: TrackerParts, embedding: Tensor, features: ObjectFeatures) -> ObjectOutput:
+    """Masks of unprompted objects, in passes of at most `OBJECTS_AT_ONCE`."""
+    outputs = []
+    for rows in embedding.split(OBJECTS_AT_ONCE):
+        prompt = ObjectPrompt.blank(len(rows), rows.device)
+        outputs.append(parts.tracker.predict(parts.heads, rows, features, prompt, candidates=True))
+    return outputs[0] if len(outputs) == 1 else concatenate(outputs)
+
+
+def _joined(tokens: Sequence[MemoryTokens]) -> MemoryTokens:
+    """Memories of the same length as one batch."""
+    if len(tokens) == 1:
+        return tokens[0]
+    memory = torch.cat([one.memory for one in tokens])
+    position = torch.cat([one.position.expand(len(one.memory), -1, -1) for one in tokens])
+    return replace(tokens[0], memory=memory, position=position)

@@ -1,0 +1,27 @@
+"""Masks that the memory of a tracked frame is made from."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sam3model.video.overlap import drop_shrunk
+
+VISIBLE_SCORE, ABSENT_SCORE = 10.0, -10.0
+"""Object score logits written to memory for a mask with and without pixels."""
+
+
+def memory_masks(
+    low_res: Tensor, side: int, shrink_ratio: float, groups: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Mask logits and object score logits for the memory encoder: (n, h, w) -> (n, side, side), (n,).
+
+    `low_res` has all objects of the frame, whichever tracker state they are in, because an object that loses most of
+    its area to others is left out of memory. The predicted object scores are not used: what counts is whether a pixel
+    is left.
+    """
+    masks = F.interpolate(low_res.unsqueeze(1), size=(side, side), mode="bilinear", align_corners=False).squeeze(1)
+    masks = drop_shrunk(masks, shrink_ratio, groups)
+    visible = (masks > 0).flatten(1).any(dim=1)
+    return masks, torch.where(visible, VISIBLE_SCORE, ABSENT_SCORE).to(masks.dtype)

@@ -1,0 +1,130 @@
+"""Rules that change masks, against the reference numbers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from sam3model.video.frame_output import full_size_masks
+from sam3model.video.mask_cleanup import clean_masks
+from sam3model.video.mask_extents import mask_extents
+from sam3model.video.memory_masks import memory_masks
+from sam3model.video.occlusion import hide_recently_occluded
+from sam3model.video.overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score
+from tests.model.video_logic_goldens import ARRAYS, CASES, indices, tensor, with_int_keys
+
+
+@pytest.mark.parametrize("case", indices("fill_holes"))
+def test_holes_and_specks_vanish_as_in_the_reference(case):
+    params = CASES["fill_holes"][case]["params"]
+    before = tensor(f"fill_holes.{case}.in")
+    options = {"fill_holes": params["fill_holes"], "remove_specks": params["remove_sprinkles"]}
+    after = clean_masks(before, params["max_area"], **options)
+    assert torch.equal(after, tensor(f"fill_holes.{case}.out"))
+    assert int((after != before).sum()) == CASES["fill_holes"][case]["changed"]
+    assert torch.equal(clean_masks(before[:, None], params["max_area"], **options)[:, 0], after)
+
+
+def small_parts(mask: np.ndarray, area: int) -> np.ndarray:
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    parts = [labels == k for k in range(1, count + 1)]
+    return np.any([part for part in parts if part.sum() <= area] or [np.zeros_like(mask)], axis=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 5, 16]), st.floats(0.02, 0.98))
+def test_cleaning_looks_at_whole_masks(seed, area, density):
+    """Only a part of a mask is labelled; the result is that of labelling all of it."""
+    random = np.random.default_rng(seed)
+    height, width = random.integers(1, 40, 2)
+    mask = random.random((height, width)) < density
+    mask[:, random.integers(0, width + 1) :] = False
+    filled = mask | small_parts(~mask, area)
+    expected = filled & ~small_parts(filled, min(area, filled.sum() // 2))
+    logits = torch.from_numpy(np.where(mask, 3.0, -3.0))[None]
+    assert np.array_equal((clean_masks(logits, area)[0] > 0).numpy(), expected)
+
+
+def test_an_area_of_zero_changes_nothing():
+    logits = torch.randn(2, 9, 9)
+    assert torch.equal(clean_masks(logits, 0), logits)
+
+
+@pytest.mark.parametrize("case", indices("recent_occlusion"))
+def test_the_same_objects_are_hidden_as_in_the_reference(case):
+    golden = CASES["recent_occlusion"][case]
+    params, expected = golden["params"], golden["out"]
+    before = tensor(f"recent_occlusion.{case}.masks")
+    step = hide_recently_occluded(
+        before,
+        golden["obj_ids"],
+        with_int_keys(golden["last_occluded_prev"]),
+        frame=params["frame_idx"],
+        iou=params["threshold"],
+        removed=golden["newly_removed"],
+        reverse=params["reverse"],
+    )
+    assert step.hidden.tolist() == expected["suppressed"]
+    assert step.last_occluded == with_int_keys(expected["last_occluded_new"])
+    assert torch.equal(step.masks, tensor(f"recent_occlusion.{case}.out"))
+
+
+def test_objects_of_two_phrases_do_not_hide_each_other():
+    masks = torch.ones(2, 4, 4)
+    last = {1: 3, 2: 5}
+    assert hide_recently_occluded(masks, [1, 2], last, frame=9, iou=0.7).hidden.tolist() == [False, True]
+    apart = hide_recently_occluded(masks, [1, 2], last, frame=9, iou=0.7, groups=[0, 1])
+    assert apart.hidden.tolist() == [False, False]
+    assert apart.last_occluded == last
+
+
+def test_an_iou_of_zero_turns_the_occlusion_rule_off():
+    step = hide_recently_occluded(torch.ones(2, 4, 4), [1, 2], {1: 3, 2: 5}, frame=9, iou=0)
+    assert not step.hidden.any()
+    assert step.last_occluded == {1: 3, 2: 5}
+
+
+@pytest.mark.parametrize("case", indices("non_overlap"))
+def test_overlaps_are_resolved_as_in_the_reference(case):
+    golden, name = CASES["non_overlap"][case], f"non_overlap.{case}"
+    logits, scores = tensor(f"{name}.logits"), golden["obj_scores"]
+    assert torch.equal(keep_strongest(logits), tensor(f"{name}.pixelwise"))
+    assert torch.equal(drop_shrunk(logits, golden["shrink_threshold"]), tensor(f"{name}.shrink_suppressed"))
+    assert torch.equal(resolve_logits_by_score(logits, scores), tensor(f"{name}.objectwise_logits"))
+    assert torch.equal(resolve_by_score(logits > 0, scores), tensor(f"{name}.objectwise_binary").bool())
+
+
+def test_objects_of_two_phrases_keep_their_overlap():
+    masks = torch.ones(3, 2, 2, dtype=torch.bool)
+    assert resolve_by_score(masks, [0.9, 0.8, 0.7], [0, 0, 1])[:, 0, 0].tolist() == [True, False, True]
+    logits = torch.stack([torch.full((2, 2), value) for value in (3.0, 2.0, 1.0)])
+    assert drop_shrunk(logits, 0.3, [0, 0, 1])[:, 0, 0].tolist() == [3, -10, 1]
+
+
+@pytest.mark.parametrize("case", indices("memory_update"))
+def test_masks_for_memory_are_those_of_the_reference(case):
+    golden, name = CASES["memory_update"][case], f"memory_update.{case}"
+    side = golden["interpol_size"][0]
+    masks, scores = memory_masks(tensor(f"{name}.low_res"), side, 0.3)
+    assert list(masks.shape) == golden["high_res_shape"]
+    assert scores.tolist() == golden["object_score_logits"]
+    assert (masks > 0).sum((1, 2)).tolist() == golden["positive_pixels"]
+    bits = np.unpackbits(ARRAYS[f"{name}.high_res_bits"])[: masks.numel()].reshape(masks.shape)
+    assert np.array_equal((masks > 0).numpy(), bits.astype(bool))
+    torch.testing.assert_close(masks[:, 96], tensor(f"{name}.high_res_rows_96"), atol=1e-6, rtol=1e-6)
+
+
+def test_boxes_of_masks_are_those_of_the_reference():
+    masks = tensor("boxes.masks").bool()
+    boxes = mask_extents(masks)
+    assert boxes.tolist() == ARRAYS["boxes.mask_to_box"].tolist()
+    filled = masks.flatten(1).any(1)  # the other official function has an inverted box for an empty mask
+    assert boxes[filled].tolist() == ARRAYS["boxes.masks_to_boxes"][filled.numpy()].tolist()
+
+
+def test_full_size_masks_are_resized_logits_above_zero():
+    logits = torch.tensor([[[4.0, -4.0]]])
+    assert full_size_masks(logits, (4, 2)).tolist() == [[[True, True, False, False]] * 2]
+    assert full_size_masks(logits[:0], (4, 2)).shape == (0, 2, 4)
