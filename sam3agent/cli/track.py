@@ -52,7 +52,7 @@ class TrackFlags:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrackProgress:
     """What is shown while work goes on: status lines, and bars in a terminal."""
 
     status: Status
@@ -81,7 +81,7 @@ def run_track(clip: str, flags: TrackFlags, given: Mapping[str, Any], *, as_json
     folder = settings.out or Path("sam3agent-out") / f"{Path(clip).resolve().stem}-track"
     if flags.restart:
         delete_run(folder)
-    progress, started = Progress(Status(quiet=as_json, verbose=verbose), as_json), time.monotonic()
+    progress, started = TrackProgress(Status(quiet=as_json, verbose=verbose), as_json), time.monotonic()
     identity = _identity(clip, flags, settings)
     with TrackJournal(folder, media.size, identity) as journal:
         before = len(journal)
@@ -96,7 +96,7 @@ def run_track(clip: str, flags: TrackFlags, given: Mapping[str, Any], *, as_json
         raise TrackingStoppedError(f"{problem} (the {counted(len(frames), 'frame')} before are tracked, see {folder})")
 
 
-def _track(what: TrackRun, journal: TrackJournal, settings: Settings, progress: Progress) -> str | None:
+def _track(what: TrackRun, journal: TrackJournal, settings: Settings, progress: TrackProgress) -> str | None:
     """Track what the journal lacks; the reason if the clip breaks off."""
     total, done = len(tracked_frames(what.prompts, what.span)), len(journal)
     tell = progress.status.tell
@@ -133,7 +133,7 @@ def _write(
     frames: list[TrackedFrame],
     flags: TrackFlags,
     info: Mapping[str, Any],
-    progress: Progress,
+    progress: TrackProgress,
 ) -> tuple[dict[str, Path], list[str]]:
     """Write all files; where they are, and remarks."""
     clip, notes = ClipFacts(Path(media.name).name, media.size), list[str]()

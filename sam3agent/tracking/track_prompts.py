@@ -27,7 +27,7 @@ class ExampleBoxes:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectPrompt:
+class ShownObject:
     """One object, shown on one frame. number: its id in the results. mask: a file, and the label in it (0: any).
 
     points: (x, y) in pixels; labels: 1 on the object, 0 not on it. box: xyxy in pixels.
@@ -60,7 +60,7 @@ class TrackPrompts:
 
     phrases: tuple[str, ...] = ()
     examples: ExampleBoxes | None = None
-    objects: tuple[ObjectPrompt, ...] = ()
+    objects: tuple[ShownObject, ...] = ()
 
     @classmethod
     def read(cls, texts: PromptTexts) -> "TrackPrompts":
@@ -155,7 +155,7 @@ class _Shown:
     mask: tuple[str, int] | None = None
 
 
-def _objects(texts: PromptTexts) -> tuple[ObjectPrompt, ...]:
+def _objects(texts: PromptTexts) -> tuple[ShownObject, ...]:
     """One prompt for every object and frame, in the order of the frames."""
     shown: dict[tuple[int, int], _Shown] = {}
 
@@ -176,7 +176,7 @@ def _objects(texts: PromptTexts) -> tuple[ObjectPrompt, ...]:
             _only_one(at(frame, number).mask, text, "mask")
             at(frame, number).mask = mask
     return tuple(
-        ObjectPrompt(number, frame, tuple(one.points), tuple(one.labels), one.box, one.mask)
+        ShownObject(number, frame, tuple(one.points), tuple(one.labels), one.box, one.mask)
         for (frame, number), one in sorted(shown.items(), key=lambda item: item[0])
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sam3agent.media import ClipMedia
 from sam3agent.tracker import ANY_OBJECTS, ClipSession, ClipTracker, TrackOptions
 from sam3agent.tracking.track_journal import TrackJournal
-from sam3agent.tracking.track_prompts import ObjectPrompt, TrackPrompts, TrackSpan, read_mask
+from sam3agent.tracking.track_prompts import ShownObject, TrackPrompts, TrackSpan, read_mask
 from sam3agent.tracking.tracked_frames import StableIds, TrackedFrame, TrackedObject, rle_iou
 from sam3model.ops.masks import decode_rle
 
@@ -101,7 +101,7 @@ class TrackRun:
             if iou >= SAME_OBJECT_IOU and ids.session_id(number) is None and session_id not in ids.ids:
                 ids.bind(session_id, number)
 
-    def _show(self, session: ClipSession, ids: StableIds, prompt: ObjectPrompt) -> None:
+    def _show(self, session: ClipSession, ids: StableIds, prompt: ShownObject) -> None:
         """Show one object: its mask first, then box and clicks, each refining what was before."""
         at, known = self.span.index(prompt.frame), ids.session_id(prompt.number)
         if prompt.mask:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from sam3agent.tracking.track_prompts import (
     ExampleBoxes,
-    ObjectPrompt,
+    ShownObject,
     PromptTexts,
     TrackPrompts,
     TrackSpan,
@@ -26,9 +26,9 @@ def read(**texts: tuple[str, ...]) -> TrackPrompts:
 def test_clicks_without_a_number_are_of_one_object() -> None:
     prompts = read(clicks=("0:10,20", "0:11,21", "3:5,6"), clicks_out=("0:30,40",), object_boxes=("0:1,2,30,40:2",))
     assert prompts.objects == (
-        ObjectPrompt(1, 0, ((10, 20), (11, 21), (30, 40)), (1, 1, 0)),
-        ObjectPrompt(2, 0, box=(1, 2, 30, 40)),
-        ObjectPrompt(1, 3, ((5, 6),), (1,)),
+        ShownObject(1, 0, ((10, 20), (11, 21), (30, 40)), (1, 1, 0)),
+        ShownObject(2, 0, box=(1, 2, 30, 40)),
+        ShownObject(1, 3, ((5, 6),), (1,)),
     )
     assert not prompts.finds_instances
 
