@@ -8,8 +8,8 @@ from PIL import Image
 
 from sam3agent.tracking.track_prompts import (
     ExampleBoxes,
-    ShownObject,
     PromptTexts,
+    ShownObject,
     TrackPrompts,
     TrackSpan,
     check_prompts,
