@@ -11,6 +11,26 @@ from typing import Annotated, Any
 
 import typer
 
+from sam3agent.cli.flags import (
+    ApiKey,
+    AsJson,
+    Backend,
+    BaseUrl,
+    Device,
+    Dtype,
+    Image,
+    MaxCalls,
+    MaxSeconds,
+    MaxSegmenterCalls,
+    Model,
+    Out,
+    Threshold,
+    Timeout,
+    Verbose,
+    Weights,
+    given_settings,
+)
+from sam3agent.cli.track_command import track
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
 
 app = typer.Typer(
@@ -21,32 +41,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Image = Annotated[str, typer.Argument(help='An image file, or "-" for standard input.', metavar="IMAGE")]
-Weights = Annotated[
-    str | None, typer.Option(help="tiny (included), facebook/sam3, or a path to weights.", show_default="tiny")
-]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
-Dtype = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.", show_default="auto")]
-Threshold = Annotated[float | None, typer.Option(help="Minimum mask score, between 0 and 1.", show_default="0.5")]
-Backend = Annotated[
-    str | None,
-    typer.Option(
-        "--mllm",
-        help="rules (no MLLM), openai (any compatible server) or vllm (in this process).",
-        show_default="openai if --model or --base-url is given, else rules",
-    ),
-]
-Model = Annotated[str | None, typer.Option(help="Name of the MLLM.")]
-BaseUrl = Annotated[str | None, typer.Option(help="URL of the MLLM server, e.g. http://localhost:8000/v1.")]
-ApiKey = Annotated[str | None, typer.Option(help="API key of the MLLM server; prefer the variable SAM3AGENT_API_KEY.")]
-Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", file_okay=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
-MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
-MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time of a question in seconds.", show_default="300")]
-Timeout = Annotated[float | None, typer.Option(help="Maximum time of one MLLM call in seconds.", show_default="120")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")]
 
 
 @app.command()
@@ -73,7 +67,7 @@ def ask(
     """Answer a question about an image with masks."""
     from sam3agent.cli.ask import run_ask
 
-    run_ask(image, query, _settings(context), as_json=as_json, verbose=verbose)
+    run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose)
 
 
 @app.command()
@@ -103,90 +97,10 @@ def segment(
     from sam3agent.cli.segment import Examples, run_segment
 
     examples = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
-    run_segment(image, tuple(phrase or ()), examples, _settings(context), as_json=as_json, verbose=verbose)
+    run_segment(image, tuple(phrase or ()), examples, given_settings(context), as_json=as_json, verbose=verbose)
 
 
-@app.command()
-def track(
-    context: typer.Context,
-    clip: Annotated[
-        str, typer.Argument(help="A clip (mp4, mov, webm, gif, …), or a folder of frames.", metavar="CLIP")
-    ],
-    phrase: Annotated[
-        list[str] | None, typer.Option(help="ALL instances: a short noun phrase, on every frame; repeatable.")
-    ] = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x0,y0,x1,y1", help="ALL instances like the one in this box; repeatable."),
-    ] = None,
-    negative_box: Annotated[
-        list[str] | None, typer.Option(metavar="FRAME:x0,y0,x1,y1", help="ALL: not like this one; repeatable.")
-    ] = None,
-    click: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x,y[:OBJECT]", help="ONE object: a point on it; repeatable."),
-    ] = None,
-    click_out: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x,y[:OBJECT]", help="ONE object: a point that is not on it; repeatable."),
-    ] = None,
-    object_box: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x0,y0,x1,y1[:OBJECT]", help="ONE object: a box around it; repeatable."),
-    ] = None,
-    mask: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FRAME:FILE[:OBJECT]",
-            help="ONE object: an image that is bright where the object is; a palette PNG has one object per index.",
-        ),
-    ] = None,
-    first: Annotated[int | None, typer.Option("--from", min=0, help="First frame.", show_default="0")] = None,
-    last: Annotated[int | None, typer.Option("--to", min=0, help="Last frame.", show_default="the last one")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Track every n-th frame only.")] = 1,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Track backwards in time.")] = False,
-    max_objects: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of objects at once.", show_default="no limit")
-    ] = None,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Write preview.png, a strip of a few frames, in place of overlay.mp4.")
-    ] = False,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--format", metavar="FORMAT", help="Also write davis, coco-vid or mot; repeatable."),
-    ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the output folder first.")] = False,
-    weights: Weights = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-track", file_okay=False)
-    ] = None,
-    as_json: AsJson = False,
-    threshold: Annotated[
-        float | None, typer.Option(help="Minimum detection score, between 0 and 1.", show_default="the model's")
-    ] = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    verbose: Verbose = False,
-) -> None:
-    """Follow objects through a clip.
-
-    Two kinds of prompts. ALL instances: --phrase and --box find everything that fits a phrase or looks like an example,
-    on every frame, also what appears later. ONE object: --click, --click-out, --object-box and --mask show one object,
-    and only that is followed. FRAME counts from 0; coordinates are pixels. Prompts of the second kind belong to object
-    1 unless they end in another number: --click 0:40,60 --click 0:90,20:2 are two objects.
-
-    Writes overlay.mp4, tracks.json (YouTube-VIS layout) and track.jsonl, in which finished frames are kept: after an
-    interruption, the same command goes on from there. Tracking starts on the first frame with a prompt; phrases are
-    searched from --from on (with --reverse, from --to back).
-    """
-    from sam3agent.cli.track import TrackFlags, run_track
-    from sam3agent.tracking.track_prompts import PromptTexts
-
-    texts = (tuple(given or ()) for given in (phrase, box, negative_box, click, click_out, object_box, mask))
-    flags = TrackFlags(
-        PromptTexts(*texts), first, last, every, reverse, max_objects, preview, tuple(formats or ()), restart
-    )
-    run_track(clip, flags, _settings(context), as_json=as_json, verbose=verbose)
+app.command()(track)
 
 
 @app.command()
@@ -218,7 +132,7 @@ def doctor(
     """Check versions, device, weights and MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(_settings(context), as_json=as_json))
+    raise typer.Exit(run_doctor(given_settings(context), as_json=as_json))
 
 
 @app.command()
@@ -249,7 +163,7 @@ def mcp(
     """Serve the tools over MCP: standard input and output, or HTTP."""
     from sam3agent.cli.mcp import run_mcp
 
-    run_mcp(_settings(context), tuple(root or ()), http, verbose=verbose)
+    run_mcp(given_settings(context), tuple(root or ()), http, verbose=verbose)
 
 
 @app.command()
@@ -284,13 +198,6 @@ def weights_convert(
     from sam3agent.cli.weights import run_convert
 
     run_convert(source, target, layout)
-
-
-def _settings(context: typer.Context) -> dict[str, Any]:
-    """The flags of a command that are settings; None if not given."""
-    from sam3agent.config import Settings
-
-    return {name: value for name, value in context.params.items() if name in Settings.model_fields}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -51,12 +51,16 @@ class TrackFlags:
     restart: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class TrackProgress:
-    """What is shown while work goes on: status lines, and bars in a terminal."""
+    """What is shown while work goes on: status lines, and bars in a terminal.
+
+    speed: frames per second of tracking, without loading the weights.
+    """
 
     status: Status
     quiet: bool
+    speed: float = 0.0
 
     @contextmanager
     def bar(self, what: str, total: int, done: int = 0) -> Iterator[Any]:
@@ -86,11 +90,11 @@ def run_track(clip: str, flags: TrackFlags, given: Mapping[str, Any], *, as_json
     with TrackJournal(folder, media.size, identity) as journal:
         before = len(journal)
         problem = None if journal.finished else _track(what, journal, settings, progress)
-        elapsed = time.monotonic() - started
         frames = list(journal.in_order_of_time())
         info = {**identity, "weights": settings.weights, "resumed_at": journal.resumed_at, "problem": problem}
         files, notes = _write(media, folder, frames, flags, info, progress)
-    report = TrackReport(clip, settings.weights, frames, len(frames) - before, elapsed, info, files)
+    elapsed = time.monotonic() - started
+    report = TrackReport(clip, settings.weights, frames, len(frames) - before, progress.speed, elapsed, info, files)
     report.say(as_json=as_json, notes=notes)
     if problem:
         raise TrackingStoppedError(f"{problem} (the {counted(len(frames), 'frame')} before are tracked, see {folder})")
@@ -111,9 +115,11 @@ def _track(what: TrackRun, journal: TrackJournal, settings: Settings, progress: 
         else:
             frames = what.track(tracker)
         with progress.bar("tracking", total, done) as bar:
+            started = time.monotonic()
             for tracked in frames:
                 journal.add(tracked)
                 bar.update()
+                progress.speed = (len(journal) - done) / max(time.monotonic() - started, 1e-9)
     except InputError as error:
         if not len(journal):
             raise
@@ -174,12 +180,16 @@ def _identity(clip: str, flags: TrackFlags, settings: Settings) -> dict[str, Any
 
 @dataclass(frozen=True, slots=True)
 class TrackReport:
-    """What a run has to say. tracked: number of frames of this process, in `elapsed` seconds."""
+    """What a run has to say. tracked: number of frames that this process tracked, at `speed` frames per second.
+
+    elapsed: seconds that the command took.
+    """
 
     clip: str
     weights: str
     frames: list[TrackedFrame]
     tracked: int
+    speed: float
     elapsed: float
     info: Mapping[str, Any]
     files: Mapping[str, Path]
@@ -190,7 +200,7 @@ class TrackReport:
         if as_json:
             say_json(self._to_json(tracks, notes))
             return
-        speed = f" in {self.elapsed:.1f} s ({self._rate():.2f} frames per second)" if self.tracked else ""
+        speed = f" in {self.elapsed:.1f} s (tracked at {self.speed:.2f} frames per second)" if self.tracked else ""
         say(f"{counted(len(tracks), 'object')} on {counted(len(self.frames), 'frame')}{speed}")
         for track in tracks:
             say(self._line(track))
@@ -207,9 +217,6 @@ class TrackReport:
             f"  object {track.id}  score {track.score:.2f}  frames {first} to {last}, visible on {len(seen)}  {label}"
         )
 
-    def _rate(self) -> float:
-        return self.tracked / max(self.elapsed, 1e-9)
-
     def _to_json(self, tracks: list[Track], notes: list[str]) -> dict[str, Any]:
         return {
             "clip": self.clip,
@@ -225,7 +232,7 @@ class TrackReport:
             "resumed_at": self.info["resumed_at"],
             "notes": notes,
             "elapsed_s": round(self.elapsed, 3),
-            "frames_per_second": round(self._rate(), 3) if self.tracked else None,
+            "frames_per_second": round(self.speed, 3) if self.tracked else None,
             "weights": self.weights,
             **{name: str(path) for name, path in self.files.items()},
         }
