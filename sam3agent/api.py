@@ -19,7 +19,7 @@ from sam3agent.media import Media, is_clip, open_clip, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import FinalState
-from sam3agent.tracker import ClipTracker, LocalTracker
+from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 
@@ -51,7 +51,7 @@ class Agent:
         budget: Budget | None = None,
         limits: Limits | None = None,
         threshold: float | None = None,
-        tracker: ClipTracker | None = None,
+        tracker: ObjectTracker | None = None,
     ) -> None:
         self.segmenter = segmenter or LocalSegmenter()
         self.tracker = tracker or LocalTracker(self.segmenter.name)
@@ -188,7 +188,7 @@ def make_segmenter(settings: Settings) -> Segmenter:
     return LocalSegmenter(settings.weights, settings.device, settings.dtype)
 
 
-def make_tracker(settings: Settings) -> ClipTracker:
+def make_tracker(settings: Settings) -> ObjectTracker:
     """The tracker of the settings; its weights are loaded with the first clip."""
     return LocalTracker(settings.weights, settings.device, settings.dtype)
 

@@ -53,6 +53,19 @@ class Prompt:
     point_labels: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectClicks:
+    """What describes one object, in pixels: clicks, a box around it, or both.
+
+    points: xy; label 1 is on the object, 0 beside it. box: xyxy. candidates: ask for three masks instead of the best.
+    """
+
+    points: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    candidates: bool = False
+
+
 class SegmenterSession(Protocol):
     """One medium; each frame is encoded once and prompted many times. `threshold`: minimum score, None for default."""
 
@@ -64,6 +77,18 @@ class SegmenterSession(Protocol):
 
     def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         """All instances on one frame that match the examples and the phrase of a prompt."""
+        ...
+
+
+@runtime_checkable
+class ObjectSession(Protocol):
+    """A session that can also segment one object by clicks."""
+
+    def segment_object(self, clicks: ObjectClicks, frame: int = 0) -> FoundInstances:
+        """The mask of one object on one frame, or its candidates; the scores are predicted IoUs.
+
+        Raises `InputError` if the weights cannot do that.
+        """
         ...
 
 
@@ -142,6 +167,19 @@ class _LocalSession:
         while len(self._encoded) > ENCODED_FRAMES:
             self._encoded.popitem(last=False)
         return self._encoded[frame]
+
+    def segment_object(self, clicks: ObjectClicks, frame: int = 0) -> FoundInstances:
+        with self._lock:
+            encoded = self._encode(frame)
+            found = self._predictor.predict_object(
+                encoded,
+                points=clicks.points or None,
+                point_labels=clicks.labels or None,
+                box=clicks.box,
+                multimask=True if clicks.candidates else None,
+            )
+        found = found if clicks.candidates else found.best
+        return FoundInstances.of(found.masks, encoded.size, found.ious)
 
 
 def _of_one_prompt(found: Any) -> FoundInstances:

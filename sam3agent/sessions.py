@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from sam3agent.media import open_media
 from sam3agent.pool import MaskPool
 from sam3agent.segmenter import Segmenter
-from sam3agent.tracker import ClipTracker
+from sam3agent.tracker import ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 
@@ -62,7 +62,7 @@ class Sessions:
     def __init__(
         self,
         segmenter: Segmenter,
-        tracker: ClipTracker | None = None,
+        tracker: ObjectTracker | None = None,
         *,
         threshold: float | None = None,
         capacity: int = 4,

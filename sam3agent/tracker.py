@@ -76,7 +76,7 @@ class ClipSession(Protocol):
 
 
 @runtime_checkable
-class ClipTracker(Protocol):
+class ObjectTracker(Protocol):
     """Opens clips. `name` is reported in results."""
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from sam3agent.media import Media
 from sam3agent.pool import MaskPool
 from sam3agent.segmenter import SegmenterSession
-from sam3agent.tracker import ClipTracker
+from sam3agent.tracker import ObjectTracker
 
 Report = Callable[[int, int], None]
 """Receives how many of how many frames are done; what it raises ends the work."""
@@ -33,7 +33,7 @@ class Workbench:
     threshold: float | None = None
     used_phrases: tuple[str, ...] = ()
     searches_left: int | None = None
-    tracker: ClipTracker | None = None
+    tracker: ObjectTracker | None = None
     report: Report = _ignore
 
     @property

@@ -6,41 +6,65 @@ from typing import Any
 
 from torch import nn
 
-from sam3model.config import PARTS, PRESETS, Sam3Config, require_parts
+from sam3model.config import IMAGE_PARTS, PRESETS, Sam3Config, VideoConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
+from sam3model.interactive.heads import InteractiveHeads
 from sam3model.parse import parse
+from sam3model.tracker.model import Tracker
 
 
 class Sam3Model(nn.Module):
-    """The parts of SAM 3, each a submodule with its own configuration. Today that is `detector`, the image model."""
+    """The parts of SAM 3, each a submodule with its own configuration.
 
-    def __init__(self, detector: Sam3ImageModel) -> None:
+    `detector` is the image model. `interactive` and `tracker` are None if they were not built. `video` are the rules of
+    the video pipeline, which have no weights.
+    """
+
+    def __init__(
+        self,
+        detector: Sam3ImageModel,
+        interactive: InteractiveHeads | None = None,
+        tracker: Tracker | None = None,
+        video: VideoConfig | None = None,
+    ) -> None:
         super().__init__()
         self.detector = detector
+        self.interactive = interactive
+        self.tracker = tracker
+        self.video = video
 
     @property
     def config(self) -> Sam3Config:
         """The configuration of the parts that this model has."""
-        return Sam3Config(self.detector.config)
+        interactive = None if self.interactive is None else self.interactive.config
+        tracker = None if self.tracker is None else self.tracker.config
+        return Sam3Config(self.detector.config, interactive, tracker, self.video)
 
 
-def build(config: Sam3Config | str = "sam3", parts: Collection[str] = PARTS) -> Sam3Model:
+def build(config: Sam3Config | str = "sam3", parts: Collection[str] | None = IMAGE_PARTS) -> Sam3Model:
     """Build a freshly initialised model on the current default device.
 
     Args:
         config: a configuration or the name of a preset (`sam3`, `sam3_1`, `sam3_tiny`).
-        parts: which of its parts to build.
+        parts: which of its parts to build: `detector`, `interactive`, `tracker`, `video`, each of which needs those
+            before it. None builds all that the configuration has.
 
     Raises:
-        ConfigError: unknown preset, or a part that cannot be built.
+        ConfigError: unknown preset, or a part that the configuration lacks.
     """
     if isinstance(config, str):
         if config not in PRESETS:
             raise ConfigError(f"unknown preset {config!r}: choose from {', '.join(PRESETS)}")
         config = PRESETS[config]()
-    require_parts(parts)
-    return Sam3Model(Sam3ImageModel(config.detector))
+    config = config.only(parts)
+    detector = config.detector
+    return Sam3Model(
+        Sam3ImageModel(detector),
+        None if config.interactive is None else InteractiveHeads(detector, config.interactive),
+        None if config.tracker is None else Tracker(detector, config.tracker),
+        config.video,
+    )
 
 
 def config_to_dict(config: Sam3Config) -> dict[str, Any]:
@@ -52,9 +76,6 @@ def config_from_dict(values: Mapping[str, Any]) -> Sam3Config:
     """The inverse of `config_to_dict`; missing fields keep their defaults.
 
     Raises:
-        ConfigError: an unknown field, an invalid value, or a part that cannot be built.
+        ConfigError: an unknown field, an invalid value, or parts that do not fit together.
     """
-    reserved = {field.name for field in dataclasses.fields(Sam3Config)}.difference(PARTS)
-    if isinstance(values, Mapping):
-        require_parts([*PARTS, *(part for part in reserved if values.get(part) is not None)])
     return parse(Sam3Config, values)

@@ -6,6 +6,7 @@ Values shared by several modules (`d_model`, `heads`, `dropout`) live in `Detect
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from sam3model.errors import ConfigError
@@ -328,23 +329,81 @@ class Sam3Config:
     tracker: TrackerConfig | None = None
     video: VideoConfig | None = None
 
+    def __post_init__(self) -> None:
+        require_parts(self.parts)
+        if self.interactive is not None:
+            _check_interactive(self.detector, self.interactive)
+        if self.tracker is not None:
+            _check_tracker(self.detector, self.tracker)
 
-PARTS = ("detector",)
-"""The parts that can be built."""
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts that exist."""
+        return tuple(part for part in PARTS if getattr(self, part) is not None)
+
+    def only(self, parts: Collection[str] | None) -> "Sam3Config":
+        """The configuration with these parts alone; None means all. Video rules that are missing are the defaults.
+
+        Raises:
+            ConfigError: a part is unknown, missing here, or asked for without one that it needs.
+        """
+        if parts is None:
+            return self
+        require_parts(parts)
+        if lacking := self.lacking(parts):
+            raise ConfigError(f"the configuration has no {lacking}: set it, or leave out the parts that need it")
+        video = (self.video or VideoConfig()) if "video" in parts else None
+        return Sam3Config(
+            self.detector, self.interactive if "interactive" in parts else None,
+            self.tracker if "tracker" in parts else None, video,
+        )  # fmt: skip
+
+    def lacking(self, parts: Collection[str]) -> str:
+        """What the last of these parts would need and this configuration lacks, in words, or an empty string."""
+        if "tracker" in parts and self.tracker is None:
+            return "tracker"
+        return "interactive heads" if "interactive" in parts and self.interactive is None else ""
+
+
+PARTS = ("detector", "interactive", "tracker", "video")
+"""Each part needs those before it."""
+
+IMAGE_PARTS = ("detector",)
+"""The parts that are built and loaded by default."""
 
 
 def require_parts(parts: Collection[str]) -> None:
-    """Raise `ConfigError` if a part cannot be built, or if the detector, which all others use, is missing."""
+    """Raise `ConfigError` if a part is unknown, or if another part that it needs is not among them."""
     for part in parts:
         if part not in PARTS:
-            raise ConfigError(f"part {part!r} cannot be built by this version: choose from {', '.join(PARTS)}")
+            raise ConfigError(f"unknown part {part!r}: choose from {', '.join(PARTS)}")
     if "detector" not in parts:
         raise ConfigError("parts must include 'detector'")
+    for needed, part in pairwise(PARTS):
+        if part in parts and needed not in parts:
+            raise ConfigError(f"part {part!r} needs {needed!r}: add it to the parts")
+
+
+def _check_interactive(detector: DetectorConfig, interactive: InteractiveConfig) -> None:
+    if detector.neck.interactive is None:
+        raise ConfigError("part 'interactive' needs the neck head of that name: set detector.neck.interactive")
+    for width in (detector.d_model, detector.d_model / interactive.attention_downsample):
+        if width % interactive.heads:
+            raise ConfigError(f"interactive.heads {interactive.heads} do not divide the attention width {width:g}")
+    if detector.d_model % 8:
+        raise ConfigError(f"d_model {detector.d_model} must be a multiple of 8 for the mask decoder")
+
+
+def _check_tracker(detector: DetectorConfig, tracker: TrackerConfig) -> None:
+    if detector.d_model % tracker.memory_dim or tracker.memory_dim % 4:
+        raise ConfigError(f"tracker.memory_dim {tracker.memory_dim} must divide d_model and be a multiple of 4")
+    if detector.d_model % (4 * tracker.heads):
+        raise ConfigError(f"d_model over {tracker.heads} tracker.heads must be a multiple of 4")
 
 
 def sam3() -> Sam3Config:
-    """SAM 3 as released: about 840 M parameters, 1008 pixels."""
-    return Sam3Config()
+    """SAM 3 as released: about 860 M parameters in all, 1008 pixels."""
+    return Sam3Config(interactive=InteractiveConfig(), tracker=TrackerConfig(), video=VideoConfig())
 
 
 def sam3_1() -> Sam3Config:

@@ -1,4 +1,7 @@
-"""The image predictor: encode an image once, then prompt it any number of times with phrases, boxes and points."""
+"""The image predictor: encode an image once, then prompt it any number of times.
+
+Phrases, exemplar boxes and points find every instance of a concept; clicks, a box or a mask segment one object.
+"""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -7,49 +10,56 @@ from pathlib import Path
 from threading import Lock
 from typing import overload
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from PIL import Image
 from torch import Tensor
 
-from sam3model.checkpoint import LoadReport, load_with_report
+from sam3model.checkpoint import LoadReport, load_with_report, read_config
 from sam3model.compile import CompileMode, compile_model
+from sam3model.config import IMAGE_PARTS
 from sam3model.detector.model import Grounding, Sam3ImageModel
 from sam3model.detector.scoring import scores_of
 from sam3model.devices import resolve_device, resolve_dtype
 from sam3model.errors import InputError
 from sam3model.instances import Instances, no_instances
-from sam3model.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from sam3model.interactive.heads import InteractiveHeads
+from sam3model.object_prediction import ObjectFeatureCache, ObjectMasks, predict_objects
+from sam3model.ops.boxes import cxcywh_to_xyxy
 from sam3model.ops.masks import masks_at_size
 from sam3model.ops.nms import distinct_masks
-from sam3model.ops.resize import ImageLike, preprocess
+from sam3model.ops.resize import ImageLike, image_size, preprocess
+from sam3model.pixel_prompts import check_threshold, geometry_prompt, object_query
 from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, TextTokens, map_tensors
 from sam3model.text.tokenizer import Tokenizer
 
-__all__ = ["EncodedImage", "Instances", "Sam3ImagePredictor"]
+__all__ = ["EncodedImage", "Instances", "ObjectMasks", "Sam3ImagePredictor"]
 
 PHRASE_BATCH = 8
 CACHED_PHRASES = 1024
+NO_HEADS = "these weights have no interactive heads: use weights that have them, such as the official sam3.pt"
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """Features of one image and its size (width, height) in pixels."""
+    """Features of one image and its size (width, height) in pixels; `objects` is what clicks need, None without it."""
 
     features: ImageFeatures
     size: tuple[int, int]
+    objects: ObjectFeatureCache | None = None
 
 
 class Sam3ImagePredictor:
-    """Segments images with a loaded model.
+    """Segments images with a loaded model: every instance of a concept, or one object (`predict_object`).
 
     Phrases are encoded once and cached. The pixel decoder runs only for prompts with an instance above the threshold,
     and only these instances get full-size masks. Threads may share a predictor.
     """
 
-    def __init__(self, model: Sam3ImageModel, *, report: LoadReport | None = None) -> None:
+    def __init__(
+        self, model: Sam3ImageModel, *, interactive: InteractiveHeads | None = None, report: LoadReport | None = None
+    ) -> None:
         self.model = model.eval()
+        self.interactive = None if interactive is None else interactive.eval()
         self.report = report
         self._tokenizer = Tokenizer(model.config.text.context_length)
         self._texts: OrderedDict[str, TextTokens] = OrderedDict()
@@ -63,18 +73,24 @@ class Sam3ImagePredictor:
         device: str = "auto",
         dtype: str = "auto",
         compile_mode: CompileMode | None = None,
+        interactive: bool = True,
     ) -> "Sam3ImagePredictor":
         """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, by default in its best precision.
+
+        interactive: also load the interactive heads, if the weights have them. An encoded image is then larger.
 
         Raises:
             CheckpointError: the weights cannot be found or do not fit the model.
             InputError: unknown device or dtype.
         """
         target = resolve_device(device)
-        model, report = load_with_report(name_or_path, device=target, dtype=resolve_dtype(dtype, target))
+        precision = resolve_dtype(dtype, target)
+        clicks = interactive and "interactive" in read_config(name_or_path).parts
+        parts = (*IMAGE_PARTS, "interactive") if clicks else IMAGE_PARTS
+        model, report = load_with_report(name_or_path, device=target, dtype=precision, parts=parts)
         if compile_mode is not None:
             compile_model(model.detector, mode=compile_mode)
-        return cls(model.detector, report=report)
+        return cls(model.detector, interactive=model.interactive, report=report)
 
     @property
     def device(self) -> torch.device:
@@ -109,8 +125,11 @@ class Sam3ImagePredictor:
             return []
         side = self.model.config.vit.image_size
         pixels = torch.stack([preprocess(one, side) for one in images])
-        features = self.model.prepare_masks(self.model.encode_image(pixels.to(self.device, self.dtype)))
-        encoded = [EncodedImage(_row(features, i), _size(one)) for i, one in enumerate(images)]
+        keep_trunk = self.interactive is not None
+        features = self.model.encode_image(pixels.to(self.device, self.dtype), keep_trunk=keep_trunk)
+        features, trunk = self.model.prepare_masks(replace(features, trunk=None)), features.trunk
+        caches = [None if trunk is None else ObjectFeatureCache(trunk[i : i + 1]) for i in range(len(images))]
+        encoded = [EncodedImage(_row(features, i), image_size(one), caches[i]) for i, one in enumerate(images)]
         return encoded if several else encoded[0]
 
     def predict(
@@ -129,7 +148,7 @@ class Sam3ImagePredictor:
         """
         if isinstance(phrases, str):
             raise InputError("phrases must be a list of phrases, not one string")
-        _check_threshold(threshold)
+        check_threshold(threshold)
         if batch < 1:
             raise InputError(f"batch is {batch}: it must be at least 1")
         found = []
@@ -162,17 +181,57 @@ class Sam3ImagePredictor:
         Raises:
             InputError: an empty prompt, or invalid shapes, labels, boxes or threshold.
         """
-        _check_threshold(threshold)
-        box_array, box_signs = _elements(boxes, box_labels, 4, "box")
-        point_array, point_signs = _elements(points, point_labels, 2, "point")
-        if phrase is None and not len(box_array) and not len(point_array):
+        check_threshold(threshold)
+        prompt = geometry_prompt(boxes, box_labels, points, point_labels, encoded.size)
+        count = prompt.points.shape[1]
+        if phrase is None and not count and not prompt.boxes.shape[1]:
             raise InputError("the prompt is empty: give a phrase, a box or a point")
-        if len(point_array) and self.report is not None and self.report.absent:
+        if count and self.report is not None and self.report.absent:
             raise InputError("these weights have no point projections: use the official sam3.pt for point prompts")
-        _check_boxes(box_array, encoded.size)
-        prompt = _geometry(box_array, box_signs, point_array, point_signs, encoded.size, self.device)
+        prompt = prompt.to(self.device)
         (found,) = self._predict(encoded, [VISUAL if phrase is None else phrase], prompt, threshold)
         return replace(found, phrase=phrase)
+
+    @torch.inference_mode()
+    def predict_object(
+        self,
+        encoded: EncodedImage,
+        *,
+        points: ArrayLike | None = None,
+        point_labels: ArrayLike | None = None,
+        box: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        multimask: bool | None = None,
+        logits: bool = False,
+    ) -> ObjectMasks:
+        """The one object that clicks, a box and a mask describe, or N objects at once, each with its own prompt.
+
+        Args:
+            encoded: the image.
+            points: (K, 2) clicks, xy in pixels; (N, K, 2) for N objects.
+            point_labels: (K,) or (N, K), 1 for clicks on the object (default), 0 for clicks beside it.
+            box: (4,) around the object, xyxy in pixels; (N, 4) for N objects.
+            mask: (h, w) logits of an earlier mask, `ObjectMasks.low_res[i]`; (N, 1, h, w) for N objects.
+            multimask: return three candidates instead of one mask; by default only for a single click, which is
+                ambiguous.
+            logits: also return full-size logits.
+
+        Raises:
+            InputError: weights without interactive heads, an empty prompt, or invalid shapes, labels or numbers.
+        """
+        if (heads := self.interactive) is None:
+            raise InputError(NO_HEADS)
+        query = object_query(
+            points, point_labels, box, mask,
+            size=encoded.size, side=self.model.config.vit.image_size, mask_side=heads.prompt_encoder.mask_side,
+        )  # fmt: skip
+        if encoded.objects is None:
+            raise InputError("this image was encoded without interactive heads: encode it with this predictor")
+        features = encoded.objects.get(lambda trunk: heads.features(self.model.vision.neck(trunk, "interactive")))
+        prompt = map_tensors(query.prompt, lambda part: part.to(self.device))
+        multimask = query.ambiguous if multimask is None else multimask
+        found = predict_objects(heads, features, prompt, encoded.size, multimask=multimask, logits=logits)
+        return found if query.several else found[0]
 
     @torch.inference_mode()
     def _predict(
@@ -235,62 +294,3 @@ def _row(features: ImageFeatures, index: int) -> ImageFeatures:
     """The features of one image of a batch; all share the positions."""
     own = map_tensors(features, lambda part: part[index : index + 1])
     return replace(own, positions=features.positions)
-
-
-def _size(image: ImageLike) -> tuple[int, int]:
-    """Width and height: arrays are (H, W, channels), tensors (channels, H, W)."""
-    if isinstance(image, Image.Image):
-        return image.size
-    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.shape[-2:]
-    return int(width), int(height)
-
-
-def _check_threshold(threshold: float) -> None:
-    if not 0 <= threshold <= 1:
-        raise InputError(f"the threshold is {threshold}: it must be between 0 and 1")
-
-
-def _elements(
-    values: ArrayLike | None, labels: ArrayLike | None, width: int, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes or points as (n, width) float32 and their labels as (n,) int64."""
-    try:
-        array = np.asarray([] if values is None else values, dtype=np.float32).reshape(-1, width)
-        signs = np.ones(len(array)) if labels is None else np.asarray(labels)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"each {what} needs {width} numbers, in pixels") from error
-    if signs.shape != (len(array),) or not np.isin(signs, (0, 1)).all():
-        raise InputError(f"each {what} needs one label, 1 (positive) or 0 (negative)")
-    if not np.isfinite(array).all():
-        raise InputError(f"a {what} has a coordinate that is not finite")
-    return array, signs.astype(np.int64)
-
-
-def _check_boxes(boxes: np.ndarray, size: tuple[int, int]) -> None:
-    """Boxes may reach outside the image, but not far: pooling samples every cell that a box covers."""
-    if np.any(boxes[:, 2:] <= boxes[:, :2]):
-        raise InputError("a box must be x0,y0,x1,y1 with x1 > x0 and y1 > y0")
-    sides = np.array(size * 2, dtype=np.float32)
-    if np.any((boxes < -sides) | (boxes > 2 * sides)):
-        raise InputError(f"a box is far outside the image of {size[0]}x{size[1]} pixels")
-
-
-def _geometry(
-    boxes: np.ndarray,
-    box_labels: np.ndarray,
-    points: np.ndarray,
-    point_labels: np.ndarray,
-    size: tuple[int, int],
-    device: torch.device,
-) -> GeometryPrompt:
-    """One normalised prompt from pixel coordinates."""
-    scale = torch.tensor(size, dtype=torch.float32)
-    prompt = GeometryPrompt(
-        boxes=xyxy_to_cxcywh(torch.from_numpy(boxes) / scale.repeat(2)).unsqueeze(0),
-        box_labels=torch.from_numpy(box_labels).unsqueeze(0),
-        box_mask=torch.zeros(1, len(boxes), dtype=torch.bool),
-        points=(torch.from_numpy(points) / scale).unsqueeze(0),
-        point_labels=torch.from_numpy(point_labels).unsqueeze(0),
-        point_mask=torch.zeros(1, len(points), dtype=torch.bool),
-    )
-    return prompt.to(device)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sam3agent.cli import segment_options
 from sam3agent.cli.flags import (
     ApiKey,
     AsJson,
@@ -30,6 +31,7 @@ from sam3agent.cli.flags import (
     Weights,
     given_settings,
 )
+from sam3agent.cli.grouped_help import GroupedCommand
 from sam3agent.cli.track_command import track
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
 
@@ -70,21 +72,19 @@ def ask(
     run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose)
 
 
-@app.command()
+@app.command(cls=GroupedCommand)
 def segment(
     context: typer.Context,
     image: Image,
-    phrase: Annotated[list[str] | None, typer.Option(help="A short noun phrase; repeatable.")] = None,
-    box: Annotated[
-        list[str] | None, typer.Option(help="x0,y0,x1,y1 in pixels: a positive example; repeatable.")
-    ] = None,
-    negative_box: Annotated[
-        list[str] | None, typer.Option(help="x0,y0,x1,y1 in pixels: a negative example; repeatable.")
-    ] = None,
-    point: Annotated[list[str] | None, typer.Option(help="x,y in pixels: a point on the object; repeatable.")] = None,
-    negative_point: Annotated[
-        list[str] | None, typer.Option(help="x,y in pixels: a point not on the object; repeatable.")
-    ] = None,
+    phrase: segment_options.Phrases = None,
+    box: segment_options.Boxes = None,
+    negative_box: segment_options.NegativeBoxes = None,
+    point: segment_options.Points = None,
+    negative_point: segment_options.NegativePoints = None,
+    click: segment_options.Clicks = None,
+    click_out: segment_options.ClicksOut = None,
+    object_box: segment_options.ObjectBox = None,
+    multimask: segment_options.Multimask = False,
     weights: Weights = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -93,14 +93,21 @@ def segment(
     dtype: Dtype = None,
     verbose: Verbose = False,
 ) -> None:
-    """Find all instances of phrases or of examples, without the agent."""
-    from sam3agent.cli.segment import Examples, run_segment
+    """Find all instances of a concept, or segment one object, without the agent.
+
+    ALL INSTANCES: --phrase, --box and --point describe a concept. A box around one player finds every player.
+
+    ONE OBJECT: --click, --click-out and --object-box describe a single object. A click on a player segments only that
+    player. The weights need interactive heads; the official sam3.pt has them.
+    """
+    from sam3agent.cli.segment import Examples, TypedClicks, run_segment
 
     examples = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
-    run_segment(image, tuple(phrase or ()), examples, given_settings(context), as_json=as_json, verbose=verbose)
+    one = TypedClicks(tuple(click or ()), tuple(click_out or ()), object_box, multimask)
+    run_segment(image, tuple(phrase or ()), examples, one, given_settings(context), as_json=as_json, verbose=verbose)
 
 
-app.command()(track)
+app.command(cls=GroupedCommand)(track)
 
 
 @app.command()

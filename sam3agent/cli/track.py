@@ -28,7 +28,7 @@ from sam3agent.tracking.track_files import (
 from sam3agent.tracking.track_journal import TrackJournal, fingerprint
 from sam3agent.tracking.track_prompts import PromptTexts, TrackPrompts, TrackSpan, check_prompts, tracked_frames
 from sam3agent.tracking.track_run import TrackRun
-from sam3agent.tracking.tracked_frames import TrackedFrame
+from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import InputError, Sam3Error
 
 
@@ -136,7 +136,7 @@ def _track(what: TrackRun, journal: TrackJournal, settings: Settings, progress: 
 def _write(
     media: ClipMedia,
     folder: Path,
-    frames: list[TrackedFrame],
+    frames: list[FrameTracks],
     flags: TrackFlags,
     info: Mapping[str, Any],
     progress: TrackProgress,
@@ -187,7 +187,7 @@ class TrackReport:
 
     clip: str
     weights: str
-    frames: list[TrackedFrame]
+    frames: list[FrameTracks]
     tracked: int
     speed: float
     elapsed: float

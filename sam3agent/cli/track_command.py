@@ -1,11 +1,43 @@
 """The command `track` with its flags; `sam3agent.cli.track` runs it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sam3agent.cli.flags import AsJson, Device, Dtype, Verbose, Weights, given_settings
+from sam3agent.cli.segment_options import ALL_INSTANCES, ONE_OBJECT
+
+POINT, BOX = "FRAME:X,Y[:OBJECT]", "FRAME:X0,Y0,X1,Y1"
+
+
+def _all(help_text: str, metavar: str) -> Any:
+    return typer.Option(help=help_text, metavar=metavar, rich_help_panel=ALL_INSTANCES)
+
+
+def _one(help_text: str, metavar: str) -> Any:
+    return typer.Option(help=help_text, metavar=metavar, rich_help_panel=ONE_OBJECT)
+
+
+Phrases = Annotated[list[str] | None, _all("Follow all instances of a short noun phrase; repeatable.", "TEXT")]
+Boxes = Annotated[list[str] | None, _all("Box around an example: follow everything like it; repeatable.", BOX)]
+NegativeBoxes = Annotated[
+    list[str] | None, _all("Box around a negative example: follow nothing like it; repeatable.", BOX)
+]
+Clicks = Annotated[list[str] | None, _one("Click on the object: follow it and nothing else; repeatable.", POINT)]
+ClicksOut = Annotated[
+    list[str] | None, _one("Click beside the object: keep this pixel out of its mask; repeatable.", POINT)
+]
+ObjectBoxes = Annotated[
+    list[str] | None, _one("Box around the object: follow it and nothing else; repeatable.", f"{BOX}[:OBJECT]")
+]
+Masks = Annotated[
+    list[str] | None,
+    _one(
+        "Image that is bright where the object is; a palette PNG shows one object per index; repeatable.",
+        "FRAME:FILE[:OBJECT]",
+    ),
+]
 
 
 def track(
@@ -13,35 +45,13 @@ def track(
     clip: Annotated[
         str, typer.Argument(help="A clip (mp4, mov, webm, gif, …), or a folder of frames.", metavar="CLIP")
     ],
-    phrase: Annotated[
-        list[str] | None, typer.Option(help="ALL instances: a short noun phrase, on every frame; repeatable.")
-    ] = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x0,y0,x1,y1", help="ALL instances like the one in this box; repeatable."),
-    ] = None,
-    negative_box: Annotated[
-        list[str] | None, typer.Option(metavar="FRAME:x0,y0,x1,y1", help="ALL: not like this one; repeatable.")
-    ] = None,
-    click: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x,y[:OBJECT]", help="ONE object: a point on it; repeatable."),
-    ] = None,
-    click_out: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x,y[:OBJECT]", help="ONE object: a point that is not on it; repeatable."),
-    ] = None,
-    object_box: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FRAME:x0,y0,x1,y1[:OBJECT]", help="ONE object: a box around it; repeatable."),
-    ] = None,
-    mask: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FRAME:FILE[:OBJECT]",
-            help="ONE object: an image that is bright where the object is; a palette PNG has one object per index.",
-        ),
-    ] = None,
+    phrase: Phrases = None,
+    box: Boxes = None,
+    negative_box: NegativeBoxes = None,
+    click: Clicks = None,
+    click_out: ClicksOut = None,
+    object_box: ObjectBoxes = None,
+    mask: Masks = None,
     first: Annotated[int | None, typer.Option("--from", min=0, help="First frame.", show_default="0")] = None,
     last: Annotated[int | None, typer.Option("--to", min=0, help="Last frame.", show_default="the last one")] = None,
     every: Annotated[int, typer.Option(min=1, help="Track every n-th frame only.")] = 1,
@@ -69,19 +79,16 @@ def track(
     dtype: Dtype = None,
     verbose: Verbose = False,
 ) -> None:
-    """Follow objects through a clip. There are two kinds of prompts, which can be combined:
+    """Follow objects through a clip.
 
-    \b
-    ALL instances: --phrase, --box, --negative-box
-        find everything that fits a phrase or looks like an example, on every
-        frame, also what appears later
-    ONE object: --click, --click-out, --object-box, --mask
-        show a single object on a frame; nothing else is followed. They belong
-        to object 1 unless they end in another number:
-            --click 0:40,60 --click 0:44,71      two clicks on one object
-            --click 0:40,60 --click 0:90,20:2    two objects
+    ALL INSTANCES: --phrase and --box describe a concept. It is searched on every frame, so that objects which appear
+    later are found too.
 
-    FRAME counts from 0; coordinates are pixels.
+    ONE OBJECT: --click, --click-out, --object-box and --mask show a single object on a frame, and only that object is
+    followed. They belong to object 1 unless they end in another number: --click 0:40,60 --click 0:44,71 are two clicks
+    on one object, --click 0:40,60 --click 0:90,20:2 are two objects.
+
+    Both can be combined. FRAME counts from 0; coordinates are pixels.
 
     Writes overlay.mp4, tracks.json (YouTube-VIS layout) and track.jsonl, in which finished frames are kept: after an
     interruption, the same command goes on from there. Tracking starts on the first frame with a prompt; phrases are

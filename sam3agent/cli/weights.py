@@ -11,14 +11,15 @@ LAYOUTS = {"native": ".safetensors", "official": ".pt", "transformers": None}
 
 
 def run_info(name: str, *, as_json: bool) -> None:
-    """Load weights and print what they contain."""
+    """Load all parts of weights and print what they contain."""
     from sam3model.checkpoint import load_with_report
 
-    model, report = load_with_report(name)
+    model, report = load_with_report(name, parts=None)
     config = model.config.detector
     value = {
         "source": report.source,
         "layout": report.layout.value,
+        "parts": list(report.parts),
         "parameters": sum(p.numel() for p in model.parameters()),
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "image_size": config.vit.image_size,
@@ -32,13 +33,18 @@ def run_info(name: str, *, as_json: bool) -> None:
         say_json(value)
         return
     say(str(report))
+    say(f"parts: {', '.join(report.parts)}")
     say(f"{value['parameters'] / 1e6:.1f} M parameters in {value['dtype']}, image size {value['image_size']} pixels")
     for key, text in _extra_metadata(report.metadata).items():
         say(f"  {key}: {text[:200]}{'…' if len(text) > 200 else ''}")
 
 
 def run_convert(source: str, target: Path, layout: str) -> None:
-    """Load weights in any layout and write them in the given one. Raises `InputError` if the target does not fit it."""
+    """Load all parts of weights in any layout and write them in the given one.
+
+    Raises:
+        InputError: the target does not fit the layout.
+    """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}")
     suffix = LAYOUTS[layout]
@@ -46,7 +52,7 @@ def run_convert(source: str, target: Path, layout: str) -> None:
         raise InputError(f"the target {target} must end in {suffix} ({layout} layout)")
     from sam3model import checkpoint
 
-    model, report = checkpoint.load_with_report(source)
+    model, report = checkpoint.load_with_report(source, parts=None)
     match layout:
         case "native":
             checkpoint.save_native(model, target, metadata=_extra_metadata(report.metadata))

@@ -13,7 +13,7 @@ from sam3agent.states import Followed, Search, Searched
 from sam3agent.tools.arguments import MaskId, Phrase, without_duplicates
 from sam3agent.tools.evidence import known_candidates, numbered, summary
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
-from sam3agent.tracker import ClipSession, ClipTracker, TrackOptions
+from sam3agent.tracker import ClipSession, ObjectTracker, TrackOptions
 from sam3agent.workbench import Workbench
 from sam3model.errors import CheckpointError, InputError
 
@@ -106,7 +106,7 @@ def track(bench: Workbench, args: TrackObjects) -> ToolResult:
     return _of_mask(bench, args.id, found) if args.id is not None else _of_phrases(bench, args, found)
 
 
-def _follow(bench: Workbench, args: TrackObjects, clip: ClipMedia, tracker: ClipTracker) -> _Sightings:
+def _follow(bench: Workbench, args: TrackObjects, clip: ClipMedia, tracker: ObjectTracker) -> _Sightings:
     """Prompt a new session and go through the frames, those after the prompt first."""
     numbers, found = range(args.first_frame, (args.last_frame or 0) + 1), _Sightings()
     session = tracker.open(clip.part(numbers), TrackOptions(bench.threshold))

@@ -9,7 +9,7 @@ import numpy as np
 from sam3agent.media import ClipMedia
 from sam3agent.render import Mark, fit, overlay
 from sam3agent.render.strip import TILE_SIDE, strip
-from sam3agent.tracking.tracked_frames import TrackedFrame
+from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import InputError
 from sam3model.files import replacing
 
@@ -22,14 +22,14 @@ OVERLAY_SIDE = 1920
 STRIP_FRAMES = 6
 
 
-def drawn(clip: ClipMedia, tracked: TrackedFrame, side: int = OVERLAY_SIDE) -> "Image.Image":
+def drawn(clip: ClipMedia, tracked: FrameTracks, side: int = OVERLAY_SIDE) -> "Image.Image":
     """A frame with its objects tinted, outlined and numbered, at most `side` pixels on the longest side."""
     marks = tuple(Mark(one.id, mask) for one in tracked.objects if (mask := one.mask))
     return overlay(*fit(clip.frame(tracked.frame), marks, side))
 
 
 def write_overlay(
-    path: Path, clip: ClipMedia, frames: Sequence[TrackedFrame], rate: float, step: Callable[[], object]
+    path: Path, clip: ClipMedia, frames: Sequence[FrameTracks], rate: float, step: Callable[[], object]
 ) -> None:
     """Write the overlay of all frames as a clip, at the times of the frames; `step` is called after each one.
 
@@ -44,7 +44,7 @@ def write_overlay(
             step()
 
 
-def write_strip(path: Path, clip: ClipMedia, frames: Sequence[TrackedFrame]) -> None:
+def write_strip(path: Path, clip: ClipMedia, frames: Sequence[FrameTracks]) -> None:
     """Write a PNG with a few frames from first to last. Raises `OutputError`."""
     last = len(frames) - 1
     count = min(STRIP_FRAMES, len(frames))
@@ -56,8 +56,8 @@ def write_strip(path: Path, clip: ClipMedia, frames: Sequence[TrackedFrame]) -> 
 
 
 def _pairs(
-    clip: ClipMedia, frames: Sequence[TrackedFrame], first: "Image.Image"
-) -> "Iterator[tuple[TrackedFrame, Image.Image]]":
+    clip: ClipMedia, frames: Sequence[FrameTracks], first: "Image.Image"
+) -> "Iterator[tuple[FrameTracks, Image.Image]]":
     """Frames with their overlays; a frame that can no longer be read ends them."""
     yield frames[0], first
     for tracked in frames[1:]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sam3agent.masks import Box
 from sam3agent.render.palette import colour_of
-from sam3agent.tracking.tracked_frames import Rle, TrackedFrame, TrackedObject, visible
+from sam3agent.tracking.tracked_frames import FrameTracks, Rle, TrackedObject, visible
 from sam3model.errors import OutputError
 from sam3model.files import write_json, write_text
 
@@ -52,7 +52,7 @@ class Track:
         return max(self.sightings, key=lambda position: self.sightings[position].area)
 
 
-def collect_tracks(frames: Iterable[TrackedFrame]) -> list[Track]:
+def collect_tracks(frames: Iterable[FrameTracks]) -> list[Track]:
     """The tracks of objects that are visible at least once, ascending by id."""
     tracks: dict[int, Track] = {}
     for position, frame in enumerate(frames):
@@ -62,7 +62,7 @@ def collect_tracks(frames: Iterable[TrackedFrame]) -> list[Track]:
     return [tracks[number] for number in sorted(tracks)]
 
 
-def ytvis(clip: ClipFacts, frames: list[TrackedFrame], info: Mapping[str, Any]) -> dict[str, Any]:
+def ytvis(clip: ClipFacts, frames: list[FrameTracks], info: Mapping[str, Any]) -> dict[str, Any]:
     """YTVIS annotations with one video, which are also results: each track has a score, and a score per frame.
 
     `frames` and `times` of the video give the number in the clip, and seconds from its start, of every item of a list.
@@ -85,7 +85,7 @@ def ytvis(clip: ClipFacts, frames: list[TrackedFrame], info: Mapping[str, Any]) 
     return {"info": dict(info), "videos": [video], "categories": _listed(categories), "annotations": annotations}
 
 
-def coco_vid(clip: ClipFacts, frames: list[TrackedFrame]) -> dict[str, Any]:
+def coco_vid(clip: ClipFacts, frames: list[FrameTracks]) -> dict[str, Any]:
     """COCO-VID annotations: an image for each frame, an annotation for each mask; `instance_id` is the track."""
     categories, (width, height) = _categories(collect_tracks(frames)), clip.size
     video = {"id": 1, "name": Path(clip.name).stem, "width": width, "height": height}
@@ -108,7 +108,7 @@ def coco_vid(clip: ClipFacts, frames: list[TrackedFrame]) -> dict[str, Any]:
     return {"videos": [video], "images": images, "categories": _listed(categories), "annotations": annotations}
 
 
-def mot_lines(frames: Iterable[TrackedFrame]) -> Iterator[str]:
+def mot_lines(frames: Iterable[FrameTracks]) -> Iterator[str]:
     """MOTChallenge lines `frame, id, left, top, width, height, confidence, -1, -1, -1`; frames count from 1."""
     for frame in frames:
         for one in visible(frame.objects):
@@ -116,7 +116,7 @@ def mot_lines(frames: Iterable[TrackedFrame]) -> Iterator[str]:
             yield f"{frame.frame + 1},{one.id},{box},{one.score:.4f},-1,-1,-1\n"
 
 
-def write_davis(frames: Iterable[TrackedFrame], size: tuple[int, int], folder: Path) -> int:
+def write_davis(frames: Iterable[FrameTracks], size: tuple[int, int], folder: Path) -> int:
     """A palette PNG for each frame with ids as indices; the number of objects left out because their id is too high.
 
     The folder is replaced as a whole. Raises `OutputError` if it cannot be written.
@@ -129,12 +129,12 @@ def write_davis(frames: Iterable[TrackedFrame], size: tuple[int, int], folder: P
     return len(left_out)
 
 
-def write_tracks(path: Path, clip: ClipFacts, frames: list[TrackedFrame], info: Mapping[str, Any]) -> None:
+def write_tracks(path: Path, clip: ClipFacts, frames: list[FrameTracks], info: Mapping[str, Any]) -> None:
     """Write `tracks.json`. Raises `OutputError`."""
     write_json(path, ytvis(clip, frames, info))
 
 
-def write_format(name: TrackFormat, folder: Path, clip: ClipFacts, frames: list[TrackedFrame]) -> tuple[Path, int]:
+def write_format(name: TrackFormat, folder: Path, clip: ClipFacts, frames: list[FrameTracks]) -> tuple[Path, int]:
     """Write one more format; its file or folder, and the number of objects left out of it. Raises `OutputError`."""
     match name:
         case "davis":
@@ -186,7 +186,7 @@ def _xywh(box: Box) -> list[int]:
     return [x0, y0, x1 - x0, y1 - y0]
 
 
-def _palette_image(frame: TrackedFrame, size: tuple[int, int]) -> Any:
+def _palette_image(frame: FrameTracks, size: tuple[int, int]) -> Any:
     from PIL import Image
 
     labels = np.zeros((size[1], size[0]), np.uint8)

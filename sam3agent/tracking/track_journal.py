@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from sam3agent.tracking.tracked_frames import TrackedFrame
+from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import ConfigError, InputError, OutputError
 
 FILE_NAME = "track.jsonl"
@@ -79,7 +79,7 @@ class TrackJournal:
     def __len__(self) -> int:
         return len(self._places)
 
-    def add(self, tracked: TrackedFrame) -> None:
+    def add(self, tracked: FrameTracks) -> None:
         """Append a frame. Raises `OutputError` if the disk is full."""
         place = self._end
         self._write(tracked.to_json())
@@ -95,12 +95,12 @@ class TrackJournal:
         self._write({"event": "end"})
         self.finished = True
 
-    def read(self, frame: int) -> TrackedFrame:
+    def read(self, frame: int) -> FrameTracks:
         """A finished frame."""
         self._file.seek(self._places[frame])
-        return TrackedFrame.from_json(json.loads(self._file.readline()), self.size)
+        return FrameTracks.from_json(json.loads(self._file.readline()), self.size)
 
-    def in_order_of_time(self) -> Iterator[TrackedFrame]:
+    def in_order_of_time(self) -> Iterator[FrameTracks]:
         """All finished frames by their number."""
         return (self.read(frame) for frame in sorted(self._places))
 

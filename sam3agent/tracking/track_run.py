@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sam3agent.media import ClipMedia
-from sam3agent.tracker import ANY_OBJECTS, ClipSession, ClipTracker, TrackOptions
+from sam3agent.tracker import ANY_OBJECTS, ClipSession, ObjectTracker, TrackOptions
 from sam3agent.tracking.track_journal import TrackJournal
 from sam3agent.tracking.track_prompts import ShownObject, TrackPrompts, TrackSpan, read_mask
-from sam3agent.tracking.tracked_frames import StableIds, TrackedFrame, TrackedObject, rle_iou
+from sam3agent.tracking.tracked_frames import FrameTracks, StableIds, TrackedObject, rle_iou
 from sam3model.ops.masks import decode_rle
 
 REMEMBERED_FRAMES = 30
@@ -32,7 +32,7 @@ class TrackRun:
     span: TrackSpan
     options: TrackOptions = ANY_OBJECTS
 
-    def track(self, tracker: ClipTracker) -> Iterator[TrackedFrame]:
+    def track(self, tracker: ObjectTracker) -> Iterator[FrameTracks]:
         """Every tracked frame, in the order of tracking. Raises what the tracker and the clip raise."""
         session, ids = self._open(tracker), self._new_ids()
         self._prompt_instances(session)
@@ -40,7 +40,7 @@ class TrackRun:
             self._show(session, ids, prompt)
         return self._propagate(session, ids, None)
 
-    def track_on(self, tracker: ClipTracker, journal: TrackJournal) -> Iterator[TrackedFrame]:
+    def track_on(self, tracker: ObjectTracker, journal: TrackJournal) -> Iterator[FrameTracks]:
         """The frames that a journal lacks; it must hold at least one. Raises what the tracker and the clip raise."""
         past = _Past.read(journal)
         session, ids = self._open(tracker), self._new_ids()
@@ -61,7 +61,7 @@ class TrackRun:
         frames = self._propagate(session, ids, self.span.index(last))
         return (tracked for tracked in frames if tracked.frame not in journal)
 
-    def _open(self, tracker: ClipTracker) -> ClipSession:
+    def _open(self, tracker: ObjectTracker) -> ClipSession:
         return tracker.open(self.clip.part(self.span.frames), self.options)
 
     def _new_ids(self) -> StableIds:
@@ -114,7 +114,7 @@ class TrackRun:
         if known is not None:
             ids.bind(known, prompt.number)
 
-    def _propagate(self, session: ClipSession, ids: StableIds, start: int | None) -> Iterator[TrackedFrame]:
+    def _propagate(self, session: ClipSession, ids: StableIds, start: int | None) -> Iterator[FrameTracks]:
         for result in session.propagate(start=start, reverse=self.span.reverse):
             yield ids.tracked(result, self.span.frames[result.frame], float(result.time))
 
@@ -127,7 +127,7 @@ class _Past:
     score of every object.
     """
 
-    last: TrackedFrame
+    last: FrameTracks
     seen: dict[int, tuple[int, TrackedObject]]
     known: dict[int, tuple[str | None, float]]
 

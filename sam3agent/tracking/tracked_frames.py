@@ -46,7 +46,7 @@ class TrackedObject:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackedFrame:
+class FrameTracks:
     """The objects on one frame, ascending by id. frame: number in the clip. time: seconds from its start."""
 
     frame: int
@@ -59,7 +59,7 @@ class TrackedFrame:
         return {"event": "frame", "frame": self.frame, "time": round(self.time, 6), "objects": rows}
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any], size: tuple[int, int]) -> "TrackedFrame":
+    def from_json(cls, record: Mapping[str, Any], size: tuple[int, int]) -> "FrameTracks":
         """The inverse of `to_json`, for a clip of `size` (width, height). Raises what damaged records raise."""
         shape = [size[1], size[0]]
         objects = tuple(
@@ -90,7 +90,7 @@ class StableIds:
         """The id of the session for an object; None if the session does not know it."""
         return next((session_id for session_id, bound in self.ids.items() if bound == number), None)
 
-    def tracked(self, result: "FrameResult", frame: int, time: float) -> TrackedFrame:
+    def tracked(self, result: "FrameResult", frame: int, time: float) -> FrameTracks:
         """The objects of a result under their stable ids; objects seen for the first time get the next ids."""
         objects = []
         for row, session_id in enumerate(int(given) for given in result.ids):
@@ -100,7 +100,7 @@ class StableIds:
             phrase, score = self.known.setdefault(number, (result.phrases[row], float(result.scores[row])))
             rle = {"size": list(result.masks[row]["size"]), "counts": result.masks[row]["counts"]}
             objects.append(TrackedObject(number, phrase, score, float(result.tracker_scores[row]), rle))
-        return TrackedFrame(frame, time, tuple(sorted(objects, key=lambda tracked: tracked.id)))
+        return FrameTracks(frame, time, tuple(sorted(objects, key=lambda tracked: tracked.id)))
 
 
 def rle_iou(a: Rle, b: Rle) -> float:

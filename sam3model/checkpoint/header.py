@@ -36,8 +36,10 @@ def version_of(file: TensorFile) -> int:
 def stated_config(file: TensorFile, parts: Collection[str] | None) -> tuple[Sam3Config, tuple[str, ...]]:
     """The configuration of a file that we wrote, and the parts of the file that are left out.
 
+    parts: the parts to keep if the file has them; None keeps all.
+
     Raises:
-        CheckpointError: the configuration is missing, invalid, or has a part that cannot be built and is not left out.
+        CheckpointError: the configuration is missing, invalid, or has an unknown part that is not left out.
     """
     if "config" not in file.metadata:
         raise CheckpointError(f"{file.location} has no configuration in its header: export it again with sam3agent")
@@ -46,12 +48,12 @@ def stated_config(file: TensorFile, parts: Collection[str] | None) -> tuple[Sam3
         if version_of(file) == 0:
             values = {"detector": _from_version_0(values)}
         present = [part for part, content in values.items() if content is not None]
-        wanted = present if parts is None else parts
-        require_parts(wanted)
-        config = config_from_dict({part: values[part] for part in present if part in wanted})
+        kept = present if parts is None else [part for part in present if part in parts]
+        require_parts(kept)
+        config = config_from_dict({part: values[part] for part in kept})
     except (ValueError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"the configuration of {file.location} cannot be used: {error}") from error
-    return config, tuple(part for part in present if part not in wanted)
+    return config, tuple(part for part in present if part not in kept)
 
 
 def _from_version_0(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,16 @@ from sam3model.checkpoint.name_tables import (
     version_0_entries,
 )
 from sam3model.checkpoint.tensor_files import TensorFile
+from sam3model.checkpoint.tracker_tables import (
+    OFFICIAL_31,
+    OFFICIAL_INTERACTIVE,
+    OFFICIAL_TRACKER,
+    TRANSFORMERS_INTERACTIVE,
+    official_tracker_entries,
+    transformers_tracker_entries,
+)
 from sam3model.checkpoint.transformers_config import read_transformers_config
-from sam3model.config import PARTS, Sam3Config, require_parts, sam3, sam3_1
+from sam3model.config import IMAGE_PARTS, PARTS, Sam3Config, require_parts, sam3, sam3_1
 from sam3model.errors import CheckpointError, ConfigError
 
 
@@ -34,6 +42,8 @@ OFFICIAL_ANCHOR = "backbone.vision_backbone.trunk.pos_embed"
 TRANSFORMERS_ANCHOR = "vision_encoder.backbone.embeddings.position_embeddings"
 TRANSFORMERS_NECK_HEADS = {"interactive": "tracker_neck."}
 """These names never have a prefix: transformers' video model has the tracker's neck outside the detector."""
+TRANSFORMERS_DETECTOR, TRANSFORMERS_TRACKER = "detector_model.", "tracker_model."
+TRANSFORMERS_KEPT = tuple(TRANSFORMERS_TRACKER + name for name in TRANSFORMERS_INTERACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,56 +51,70 @@ class Recognised:
     """What is known about a file before its tensors are read.
 
     prefix: prefix of the detector's tensors in the file. config: configuration of the model to build.
-    unused: prefixes of tensors of parts and neck heads that are not built.
-    old_names: whether the neck has the names of format version 0.
+    unused, kept: a tensor that begins with one of `unused` and with none of `kept` belongs to a part or a neck head
+    that is not built. old_names: whether the neck has the names of format version 0.
     """
 
     layout: Layout
     prefix: str
     config: Sam3Config
     unused: tuple[str, ...]
+    kept: tuple[str, ...] = ()
     old_names: bool = False
 
+    def is_unused(self, name: str) -> bool:
+        """Whether a tensor that the model does not need belongs to something known that is not built."""
+        return name.startswith(self.unused) and not name.startswith(self.kept)
 
-def recognise(file: TensorFile, config: Sam3Config | None = None, parts: Collection[str] | None = None) -> Recognised:
+
+def recognise(
+    file: TensorFile,
+    config: Sam3Config | None = None,
+    parts: Collection[str] | None = IMAGE_PARTS,
+    name: str = "",
+) -> Recognised:
     """Find out which layout `file` has; `config` replaces the configuration that it states.
 
-    parts: as for `load`.
+    parts: as for `load`. name: the name of the weights in messages; their path if empty.
 
     Raises:
-        CheckpointError: unknown tensor names, an invalid configuration, or a format version that is too new.
-        ConfigError: a part that cannot be built.
+        CheckpointError: unknown tensor names, an invalid configuration, a format version that is too new, or a part
+            that the file lacks.
+        ConfigError: an unknown part, or one without another that it needs.
     """
     version_of(file)
     require_parts(PARTS if parts is None else parts)
     names = set(file)
     for prefix in (DETECTOR, ""):
         if prefix + NATIVE_ANCHOR in names:
-            return _native(file, prefix, config, parts)
-    for prefix in ("", "detector_model."):
+            return _native(file, prefix, config, parts, name)
+    for prefix in ("", TRANSFORMERS_DETECTOR):
         if prefix + TRANSFORMERS_ANCHOR in names:
-            heads = _heads_in(names, TRANSFORMERS_NECK_HEADS)
-            found = config or _with_heads(_transformers_config(file), heads)
-            unused = ("tracker_model.", *_left_out(found, TRANSFORMERS_NECK_HEADS))
-            return Recognised(Layout.TRANSFORMERS, prefix, found, unused)
+            return _transformers(file, prefix, config, parts, name)
     for prefix in (DETECTOR, ""):
         if prefix + OFFICIAL_ANCHOR in names:
-            return _official(file, prefix, config)
+            return _official(file, prefix, config, parts, name)
     raise CheckpointError(f"{file.location} is not a SAM 3 image model: none of its {len(names)} tensor names is known")
 
 
-def _native(file: TensorFile, prefix: str, config: Sam3Config | None, parts: Collection[str] | None) -> Recognised:
-    unused: tuple[str, ...] = ()
+def _native(
+    file: TensorFile, prefix: str, config: Sam3Config | None, parts: Collection[str] | None, name: str
+) -> Recognised:
     if config is None:
         config, others = stated_config(file, parts)
-        unused = tuple(f"{part}." for part in others)
+    else:
+        others = () if parts is None else tuple(part for part in config.parts if part not in parts)
+    config = _wanted(file, config, parts, name)
     old_names = any(name.startswith(f"{prefix}vision.neck.{OFFICIAL_HEADS['detection']}.") for name in file)
     heads = OFFICIAL_HEADS if old_names else {head: head for head in OFFICIAL_HEADS_31}
     paths = {head: f"{prefix}vision.neck.{name}." for head, name in heads.items()}
-    return Recognised(Layout.NATIVE, prefix, config, (*unused, *_left_out(config, paths)), old_names)
+    unused = (*(f"{part}." for part in others), *_left_out(config, paths))
+    return Recognised(Layout.NATIVE, prefix, config, unused, old_names=old_names)
 
 
-def _official(file: TensorFile, prefix: str, config: Sam3Config | None) -> Recognised:
+def _official(
+    file: TensorFile, prefix: str, config: Sam3Config | None, parts: Collection[str] | None, name: str
+) -> Recognised:
     names = set(file)
     is_31 = any(name.startswith(f"{prefix}{OFFICIAL_NECK}propagation_convs.") for name in names)
     paths = {
@@ -98,27 +122,83 @@ def _official(file: TensorFile, prefix: str, config: Sam3Config | None) -> Recog
         for head, name in (OFFICIAL_HEADS_31 if is_31 else OFFICIAL_HEADS).items()
     }
     if config is None:
-        released = sam3_1() if is_31 else sam3()
-        stated = stated_config(file, PARTS)[0] if "config" in file.metadata else released
-        config = _with_heads(stated, _heads_in(names, paths))
-    return Recognised(Layout.OFFICIAL, prefix, config, ("tracker.", *_left_out(config, paths)))
+        config = stated_config(file, parts)[0] if "config" in file.metadata else sam3_1() if is_31 else sam3()
+        found = _parts_in(names, OFFICIAL_TRACKER, (*OFFICIAL_INTERACTIVE, OFFICIAL_31))
+        config = _with_heads(_keep(config, found), _heads_in(names, paths))
+        if any(name.startswith(OFFICIAL_31) for name in names):
+            _refuse_31(file, parts, name)
+    config = _wanted(file, config, parts, name)
+    unused = (OFFICIAL_TRACKER,) if config.tracker is None else ()
+    kept = () if config.interactive is None else OFFICIAL_INTERACTIVE
+    return Recognised(Layout.OFFICIAL, prefix, config, (*unused, *_left_out(config, paths)), kept)
+
+
+def _transformers(
+    file: TensorFile, prefix: str, config: Sam3Config | None, parts: Collection[str] | None, name: str
+) -> Recognised:
+    names = set(file)
+    if config is None:
+        found = _parts_in(names, TRANSFORMERS_TRACKER, TRANSFORMERS_KEPT)
+        config = _with_heads(_keep(_transformers_config(file, parts), found), _heads_in(names, TRANSFORMERS_NECK_HEADS))
+    config = _wanted(file, config, parts, name)
+    unused = (TRANSFORMERS_TRACKER,) if config.tracker is None else ()
+    kept = () if config.interactive is None else TRANSFORMERS_KEPT
+    unused = (*unused, *_left_out(config, TRANSFORMERS_NECK_HEADS))
+    return Recognised(Layout.TRANSFORMERS, prefix, config, unused, kept)
+
+
+def _wanted(file: TensorFile, config: Sam3Config, parts: Collection[str] | None, name: str) -> Sam3Config:
+    """The configuration with the wanted parts alone. Raises `CheckpointError` if the weights lack one."""
+    if parts is not None and (lacking := config.lacking(parts)):
+        why = ", which video needs" if "video" in parts else ""
+        those = "them" if lacking.endswith("s") else "one"
+        say = f"{name or file.location} has no {lacking}{why}"
+        raise CheckpointError(f"{say}: use weights that have {those}, such as the official sam3.pt")
+    return config.only(parts)
+
+
+def _refuse_31(file: TensorFile, parts: Collection[str] | None, name: str) -> None:
+    if parts is not None and set(parts) - set(IMAGE_PARTS):
+        raise CheckpointError(
+            f"{name or file.location} has the tracker of SAM 3.1, which is not supported: "
+            "use the weights of SAM 3 for clicks and video"
+        )
+
+
+def _parts_in(names: Iterable[str], prefix: str, others: tuple[str, ...]) -> list[str]:
+    """The parts whose tensors are under `prefix`; those of the tracker begin with none of `others`."""
+    ours = [name for name in names if name.startswith(prefix) and not name.startswith(OFFICIAL_31)]
+    if not ours:
+        return list(IMAGE_PARTS)
+    return list(PARTS if any(not name.startswith(others) for name in ours) else PARTS[:2])
+
+
+def _keep(config: Sam3Config, parts: Collection[str]) -> Sam3Config:
+    """The configuration without other parts than these; it may lack some of them."""
+    return config.only([part for part in config.parts if part in parts])
 
 
 def entries_of(layout: Layout, prefix: str, native: Iterable[str], old_names: bool = False) -> list[Entry]:
     """Where every native tensor is in a file of this layout; see `Recognised` for `prefix` and `old_names`."""
-    local = [name.removeprefix(DETECTOR) for name in native]
+    native = list(native)
+    local = [name.removeprefix(DETECTOR) for name in native if name.startswith(DETECTOR)]
+    others = [name for name in native if not name.startswith(DETECTOR)]
     if layout is Layout.NATIVE:
         entries = version_0_entries(local) if old_names else [Entry(name, (name,)) for name in local]
+        rest = [Entry(name, (name,)) for name in others]
     elif layout is Layout.OFFICIAL:
-        entries = official_entries(local)
+        entries, rest = official_entries(local), official_tracker_entries(others)
     else:
         entries = transformers_entries(local)
+        rest = [_placed(one, one.native, TRANSFORMERS_TRACKER) for one in transformers_tracker_entries(others)]
+    return [*(_placed(one, DETECTOR + one.native, prefix) for one in entries), *rest]
+
+
+def _placed(entry: Entry, native: str, prefix: str) -> Entry:
+    """The entry with its full native name, and with `prefix` before the foreign names that can have one."""
     beside = tuple(TRANSFORMERS_NECK_HEADS.values())
-
-    def placed(name: str) -> str:
-        return name if name.startswith(beside) else prefix + name
-
-    return [Entry(DETECTOR + one.native, tuple(map(placed, one.foreign)), one.transform) for one in entries]
+    foreign = tuple(name if name.startswith(beside) else prefix + name for name in entry.foreign)
+    return Entry(native, foreign, entry.transform)
 
 
 def is_recomputed(name: str) -> bool:
@@ -137,6 +217,8 @@ def _with_heads(config: Sam3Config, present: dict[str, bool]) -> Sam3Config:
     """The configuration with exactly the neck heads that a file has."""
     neck = config.detector.neck
     heads = {head: getattr(neck, head) or neck.detection if found else None for head, found in present.items()}
+    if not present["interactive"]:
+        config = config.only(IMAGE_PARTS)
     return replace(config, detector=replace(config.detector, neck=replace(neck, **heads)))
 
 
@@ -144,10 +226,10 @@ def _left_out(config: Sam3Config, paths: dict[str, str]) -> tuple[str, ...]:
     return tuple(path for head, path in paths.items() if head not in config.detector.neck.heads)
 
 
-def _transformers_config(file: TensorFile) -> Sam3Config:
+def _transformers_config(file: TensorFile, parts: Collection[str] | None) -> Sam3Config:
     """The configuration in our own header if there is one, else in `config.json`, else the released one."""
     if "config" in file.metadata:
-        return stated_config(file, PARTS)[0]
+        return stated_config(file, parts)[0]
     folder = file.location if file.location.is_dir() else file.location.parent
     path = folder / "config.json"
     if not path.is_file():

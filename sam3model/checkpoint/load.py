@@ -12,9 +12,9 @@ from torch import Tensor
 from sam3model.build import Sam3Model, build
 from sam3model.checkpoint.hub import find_weights
 from sam3model.checkpoint.layouts import DETECTOR, Layout, Recognised, entries_of, is_recomputed, recognise
-from sam3model.checkpoint.name_tables import EXTRA_PREFIX, Entry, class_row_name
+from sam3model.checkpoint.name_tables import EXTRA_PREFIX, Entry, class_row_name, row_of
 from sam3model.checkpoint.tensor_files import TensorFile, open_tensors
-from sam3model.config import PARTS, Sam3Config
+from sam3model.config import IMAGE_PARTS, Sam3Config
 from sam3model.errors import CheckpointError
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,13 +24,15 @@ _LOGGER = logging.getLogger(__name__)
 class LoadReport:
     """What became of every tensor of a weights file.
 
-    loaded: number of native tensors filled. unused: number of tensors of parts that were not built (the tracker).
+    parts: the parts that were loaded. loaded: number of native tensors filled. unused: number of tensors of parts and
+    neck heads that were not built.
     recomputed: number of tables that every model computes itself.
     absent: native tensors that transformers' layout has no place for, set to zero (`points_*` projections).
     """
 
     source: str
     layout: Layout
+    parts: tuple[str, ...]
     loaded: int
     unused: int
     recomputed: int
@@ -40,7 +42,7 @@ class LoadReport:
     def __str__(self) -> str:
         parts = [f"{self.source}: {self.layout.value} layout, {self.loaded} tensors loaded"]
         if self.unused:
-            parts.append(f"{self.unused} tensors of the tracker not used")
+            parts.append(f"{self.unused} tensors of other parts left out")
         if self.recomputed:
             parts.append(f"{self.recomputed} tables recomputed")
         if self.absent:
@@ -54,7 +56,7 @@ def load(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
     config: Sam3Config | None = None,
-    parts: Collection[str] | None = None,
+    parts: Collection[str] | None = IMAGE_PARTS,
 ) -> Sam3Model:
     """Load a model in evaluation mode. See `load_with_report`."""
     return load_with_report(name_or_path, device=device, dtype=dtype, config=config, parts=parts)[0]
@@ -66,7 +68,7 @@ def load_with_report(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
     config: Sam3Config | None = None,
-    parts: Collection[str] | None = None,
+    parts: Collection[str] | None = IMAGE_PARTS,
 ) -> tuple[Sam3Model, LoadReport]:
     """Load a model in evaluation mode, with a report on every tensor of the file.
 
@@ -76,48 +78,52 @@ def load_with_report(
         device: where the tensors go, one at a time.
         dtype: floating-point type of the weights; None keeps the file's, or the widest one if it has several.
         config: configuration to use instead of the one in the file (or, for an official file, the released one).
-        parts: parts to load; others are left out. None loads every part, and leaves out those of official and
-            transformers files that cannot be built yet.
+        parts: which parts to load, each with those that it needs: `detector` (images and phrases, the default),
+            `interactive` (clicks on one object), `tracker`, `video`. None loads every part that the file has.
 
     Raises:
-        CheckpointError: a missing, unexpected, misshapen or non-finite tensor (it is named), or an unreadable file.
-        ConfigError: a part that cannot be built.
+        CheckpointError: a missing, unexpected, misshapen or non-finite tensor (it is named), an unreadable file, or a
+            part that the file lacks.
+        ConfigError: an unknown part, or one without another that it needs.
     """
     file = open_tensors(find_weights(name_or_path))
-    recognised = recognise(file, config, parts)
+    recognised = recognise(file, config, parts, str(name_or_path))
     with torch.device("meta"):
-        model = build(recognised.config, PARTS if parts is None else parts)
+        model = build(recognised.config, parts=None)
     wanted = model.state_dict()
     entries = entries_of(recognised.layout, recognised.prefix, wanted, recognised.old_names)
     unused, recomputed = _account(file, recognised, entries)
+    exact = {name for name, _ in model.named_buffers()}
     state = {}
     for entry in entries:
         tensor = _read(file, entry)
         if tensor is not None:
             _check(file, entry, tensor, wanted[entry.native])
-            state[entry.native] = tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
-    common = _unify(state)
+            cast = tensor.is_floating_point() and entry.native not in exact
+            state[entry.native] = tensor.to(device=device, dtype=dtype if cast else None)
+    common = _unify(state, exact)
     absent = tuple(entry.native for entry in entries if entry.native not in state)
     state |= {name: torch.zeros(wanted[name].shape, dtype=common, device=device) for name in absent}
     model.load_state_dict(state, assign=True)
-    loaded = len(entries) - len(absent)
-    report = LoadReport(str(name_or_path), recognised.layout, loaded, unused, recomputed, absent, file.metadata)
+    loaded, built = len(entries) - len(absent), recognised.config.parts
+    report = LoadReport(str(name_or_path), recognised.layout, built, loaded, unused, recomputed, absent, file.metadata)
     _LOGGER.info("%s", report)
     return model.eval(), report
 
 
 def read_config(name_or_path: str | Path) -> Sam3Config:
-    """The configuration that `load` would use for these weights; raises `CheckpointError`. No tensor is read."""
-    return recognise(open_tensors(find_weights(name_or_path))).config
+    """The configuration of all parts that these weights have; raises `CheckpointError`. No tensor is read."""
+    return recognise(open_tensors(find_weights(name_or_path)), parts=None).config
 
 
 def _account(file: TensorFile, recognised: Recognised, entries: list[Entry]) -> tuple[int, int]:
     """Numbers of unused and of recomputed tensors; raises if others are missing or unexpected."""
     expected = {name for entry in entries for name in entry.foreign}
     optional = {name for name in expected if EXTRA_PREFIX + "geometry.points_" in name}
+    optional |= {name for entry in entries if entry.transform == "repeated" for name in entry.foreign[1:]}
     missing = sorted(expected - optional - set(file))
     left = set(file) - expected
-    unused = {name for name in left if name.startswith(recognised.unused)}
+    unused = {name for name in left if recognised.is_unused(name)}
     recomputed = {name for name in left - unused if is_recomputed(name)}
     class_rows = {_class_row(entry) for entry in entries if entry.transform == "drop_first_row"}
     unexpected = sorted(left - unused - recomputed - class_rows)
@@ -145,6 +151,12 @@ def _read(file: TensorFile, entry: Entry) -> Tensor | None:
     tensor = file[entry.foreign[0]]
     if entry.transform == "transpose":
         return tensor.t().contiguous()
+    if entry.transform == "row":
+        return tensor[(row := row_of(entry.native)) : row + 1]
+    if entry.transform == "repeated" and any(
+        not tensor.equal(file[name]) for name in entry.foreign[1:] if name in file
+    ):
+        raise CheckpointError(f"{file.location} is damaged: {' and '.join(entry.foreign)} differ")
     if entry.transform == "drop_first_row":
         row = _class_row(entry)
         first = file[row] if row in file else tensor.new_zeros(1, 1, tensor.shape[-1])
@@ -167,9 +179,9 @@ def _check(file: TensorFile, entry: Entry, found: Tensor, wanted: Tensor) -> Non
         raise CheckpointError(f"{file.location} is damaged: {name} contains NaN or infinity")
 
 
-def _unify(state: dict[str, Tensor]) -> torch.dtype:
-    """Cast all floating-point tensors to the widest type among them, in place, and return it."""
-    floats = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+def _unify(state: dict[str, Tensor], exact: set[str]) -> torch.dtype:
+    """Cast floating-point tensors to the widest type among them, in place, except `exact` ones, and return it."""
+    floats = {name: tensor for name, tensor in state.items() if tensor.is_floating_point() and name not in exact}
     common = reduce(torch.promote_types, {tensor.dtype for tensor in floats.values()})
     state.update({name: tensor.to(common) for name, tensor in floats.items()})
     return common

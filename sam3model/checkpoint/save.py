@@ -9,7 +9,7 @@ from torch import Tensor
 from sam3model.build import Sam3Model
 from sam3model.checkpoint.header import header
 from sam3model.checkpoint.layouts import DETECTOR, Layout, entries_of
-from sam3model.checkpoint.name_tables import Entry, class_row_name
+from sam3model.checkpoint.name_tables import Entry, class_row_name, row_of
 from sam3model.checkpoint.tensor_files import write_pickle, write_safetensors
 from sam3model.checkpoint.transformers_config import transformers_config
 from sam3model.config import ViTConfig
@@ -33,18 +33,19 @@ def save_native(
         model: a whole model, or a detector alone.
         path: a `.safetensors` file.
         metadata: further header fields, such as a training record.
-        dtype: floating-point type to store; None keeps the model's.
+        dtype: floating-point type of the stored parameters; None keeps the model's.
 
     Raises:
         OutputError: the file cannot be written.
     """
     model = _whole(model)
-    state = {name: _cast(tensor, dtype) for name, tensor in model.state_dict().items()}
+    exact = {name for name, _ in model.named_buffers()}
+    state = {name: t if name in exact else _cast(t, dtype) for name, t in model.state_dict().items()}
     write_safetensors(path, state, {"format": "sam3model", **header(model.config), **(metadata or {})})
 
 
 def save_official(model: Sam3Model | Sam3ImageModel, path: Path) -> None:
-    """Write the detector in the layout of the official `sam3.pt`, rotary tables included.
+    """Write all parts in the layout of the official `sam3.pt`, rotary tables included.
 
     The tensors are under `model`, where the official loader looks for them. Our header fields are beside them, so that
     `load` can rebuild a model of any size.
@@ -83,16 +84,21 @@ def _whole(model: Sam3Model | Sam3ImageModel) -> Sam3Model:
 
 def _exported(model: Sam3Model, layout: Layout, prefix: str) -> dict[str, Tensor]:
     native = model.state_dict()
-    return {
-        name: tensor
-        for entry in entries_of(layout, prefix, native)
-        for name, tensor in _written(entry, native[entry.native]).items()
-    }
+    state: dict[str, Tensor] = {}
+    rows: dict[str, dict[int, Tensor]] = {}
+    for entry in entries_of(layout, prefix, native):
+        if entry.transform == "row":
+            rows.setdefault(entry.foreign[0], {})[row_of(entry.native)] = native[entry.native]
+        else:
+            state |= _written(entry, native[entry.native])
+    return state | {name: torch.cat([table[row] for row in sorted(table)]) for name, table in rows.items()}
 
 
 def _written(entry: Entry, tensor: Tensor) -> dict[str, Tensor]:
     if entry.transform == "split3":
         return {name: part.clone() for name, part in zip(entry.foreign, tensor.chunk(3), strict=True)}
+    if entry.transform == "repeated":
+        return {name: tensor.clone() for name in entry.foreign}
     (name,) = entry.foreign
     if entry.transform == "transpose":
         return {name: tensor.t().contiguous()}

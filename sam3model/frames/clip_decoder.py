@@ -1,13 +1,12 @@
 """Decoding a clip forwards from any key frame, with the numbers of the frames."""
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam3model.errors import InputError
-from sam3model.frames.clip_index import ClipIndex, index_clip
+from sam3model.frames.clip_index import ClipIndex, index_clip, missing_end
 from sam3model.frames.frame_source import check_frame_size
 from sam3model.frames.pyav import failure_reason, import_av
 
@@ -40,8 +39,9 @@ class ClipDecoder:
         self._stream: VideoStream
         self._packets: Iterator[Packet]
         self._decoded: deque[VideoFrame] = deque()
-        self._counter = 0
-        _check_file(path)
+        self._expected = 0
+        self._key = 0
+        self._careful = False
         try:
             self._open()
             self.index = self._read_index()
@@ -55,16 +55,9 @@ class ClipDecoder:
         rate = self._stream.average_rate or self._stream.base_rate
         return float(rate) if rate else None
 
-    @property
-    def stated_seconds(self) -> float | None:
-        """Duration of the video in seconds according to the header; None if it does not say."""
-        stated = self._stream.metadata.get("DURATION", "")  # Matroska has one for every stream
-        if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stated):
-            hours, minutes, seconds = (float(part) for part in match.groups())
-            return hours * 3600 + minutes * 60 + seconds
-        if self._container is None or len(self._container.streams) > 1 or not self._container.duration:
-            return None
-        return self._container.duration / 1e6
+    def missing_end(self, rate: float) -> str | None:
+        """What the header promises and the file does not have, in a few words. rate: average frames per second."""
+        return None if self._container is None else missing_end(self.index, self._stream, self._container, rate)
 
     @property
     def time_base(self) -> float:
@@ -86,27 +79,38 @@ class ClipDecoder:
 
     def start_at(self, key: int) -> None:
         """Continue at the key frame at position `key` of `index.keys`, or somewhat before it."""
-        av = import_av()
-        if key > 0 and self._container is not None:
-            try:
-                stamp = int(self.index.stamps[self.index.keys[key]])
-                self._container.seek(stamp, stream=self._stream)
-                self._read_from_here()
-                return
-            except av.error.FFmpegError:
-                pass  # a format without seeking is read from the start
-        self.close()
-        self._open()
+        self._key = key
+        if key == 0 or self._container is None:
+            self.close()
+            self._open()
+        if key > 0:
+            self._seek(int(self.index.stamps[self.index.keys[key]]))
 
     def next_frame(self) -> "tuple[int, VideoFrame] | None":
-        """The next frame that can be decoded, with its number; None at the end of what can be read."""
-        while not self._decoded:
-            if not self._decode_packet():
-                return None
-        frame = self._decoded.popleft()
-        number = self._counter if self.index.counted or frame.pts is None else self.index.number(frame.pts)
-        self._counter = number + 1
-        return number, frame
+        """The next frame that can be decoded, with its number; None at the end of what can be read.
+
+        Numbers increase. They are not consecutive where frames cannot be decoded.
+        """
+        while True:
+            while not self._decoded:
+                if not self._decode_packet():
+                    if not self._careful and self._expected < len(self.index):
+                        self._restart_carefully()
+                        continue
+                    return None
+            frame = self._decoded.popleft()
+            number = self._expected
+            if not self.index.counted and frame.pts is not None:
+                number = self.index.number(frame.pts)
+            if not self._careful and self._skips(number):
+                self._restart_carefully()
+            elif self._expected <= number < len(self.index):
+                self._expected = number + 1
+                return number, frame
+
+    def _skips(self, number: int) -> bool:
+        """Whether frames are missing before a frame. After a seek the first may have any number."""
+        return number > self._expected and (self._expected > 0 or self._key == 0)
 
     def _decode_packet(self) -> bool:
         """Decode one packet; False at the end of the file. Packets that cannot be decoded are skipped."""
@@ -120,14 +124,38 @@ class ClipDecoder:
         try:
             self._decoded.extend(packet.decode())
         except av.error.FFmpegError:
-            return True  # the frame will be missing, which the reader of the numbers sees
+            if not self._careful:
+                self._restart_carefully()
         return True
 
+    def _restart_carefully(self) -> None:
+        """Decode again from the last key frame, without threads that decode several frames at once.
+
+        With those, an error is reported late or not at all, and takes the frames beside it along.
+        """
+        self._careful = True
+        expected = self._expected
+        self.close()
+        self.start_at(max(self._key, self.index.key_before(expected - 1)))
+        self._expected = expected
+
+    def _seek(self, stamp: int) -> None:
+        av = import_av()
+        if self._container is None:
+            return
+        try:
+            self._container.seek(stamp, stream=self._stream)
+            self._read_from_here()
+        except av.error.FFmpegError:  # a format without seeking is read from the start
+            self.close()
+            self._open()
+
     def _open(self) -> None:
+        _check_file(self._path)
         av = import_av()
         options = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
         try:
-            container = av.open(_address(self._path), options=options)
+            container = av.open(_address(self._path), options=options, metadata_errors="replace")
         except av.error.FFmpegError as error:
             raise InputError(_opening_problem(self._path, error)) from error
         self._container = container
@@ -139,14 +167,14 @@ class ClipDecoder:
         if self._stream.codec_context is None:
             raise InputError(f"{self._path} uses a codec that this build of PyAV cannot decode: convert it to H.264")
         check_frame_size((self._stream.codec_context.width, self._stream.codec_context.height), str(self._path))
-        self._stream.thread_type = "AUTO"
+        self._stream.thread_type = "SLICE" if self._careful else "AUTO"
         self._read_from_here()
 
     def _read_from_here(self) -> None:
         if self._container is not None:
             self._decoded.clear()
             self._packets = self._container.demux(self._stream)
-            self._counter = 0
+            self._expected = 0
 
     def _read_index(self) -> ClipIndex:
         if self._container is None:

@@ -31,10 +31,12 @@ _READ_ON = 8
 class ClipFile:
     """A `FrameSource` of an mp4, mov, webm, mkv, avi or gif file.
 
-    Frames are upright and of the size of the first one, in square or non-square pixels as stored. A frame that cannot
-    be decoded repeats the one before it, with one warning for the clip. Frames after the last that can be decoded raise
-    `BrokenFrameError`. `count` is the number of frames in the file; if its header promises more, the file was cut off,
-    `damage` says so, and so does a warning.
+    Frames are upright and have the size of the first one; non-square pixels are left as they are. A frame that cannot
+    be decoded is replaced by the one before it, with one warning per clip. Frames after the last that can be decoded
+    raise `BrokenFrameError`.
+
+    count: number of frames in the file. damage: one line that says what is missing if the file was cut off, which is
+    also logged as a warning; else None.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -63,7 +65,8 @@ class ClipFile:
         self._size = (turned.shape[1], turned.shape[0])
         self._cache = FrameCache(self._size)
         self._rate = self._measure_rate()
-        self.damage = self._find_damage()
+        missing = self._decoder.missing_end(self._rate)
+        self.damage = f"{self.path} was cut off: {missing}; the frames that are there are used" if missing else None
         if self.damage:
             _log.warning(self.damage)
 
@@ -118,17 +121,17 @@ class ClipFile:
             if self._current is not None and t < self._current[0]:  # backwards: the frames before are likely next
                 keep_from = t - self._cache.capacity + 1
             self._start_at(self._index.key_before(t))
-        frame = self._advance(t, keep_from)
-        while frame is None:  # nothing can be decoded between the key frame and t: use the frames before
+        found = self._advance(t, keep_from)
+        while found is None:  # nothing can be decoded between the key frame and t: use the frames before
             if self._key == 0:
                 self._last_good = -1
                 raise self._broken(t, -1)
             self._start_at(self._key - 1)
-            frame = self._advance(t, keep_from)
-        number, picture = frame
+            found = self._advance(t, keep_from)
+        number, frame = found
         if number != t:
-            self._settle_missing(t, number)
-        return self._cache.put(t, self._to_rgb(picture))
+            self._warn_missing(t, number)
+        return self._cache.put(t, self._to_rgb(frame))
 
     def _advance(self, t: int, keep_from: int) -> "tuple[int, VideoFrame] | None":
         """Decode up to frame `t`; the last frame at or before it, or the first of the clip if it comes later.
@@ -163,7 +166,7 @@ class ClipFile:
         self._key = key
         self._decoder.start_at(key)
 
-    def _settle_missing(self, t: int, shown: int) -> None:
+    def _warn_missing(self, t: int, shown: int) -> None:
         if not self._warned:
             self._warned = True
             _log.warning("%s is damaged: frame %d cannot be decoded and frame %d is shown instead", self.path, t, shown)
@@ -196,14 +199,3 @@ class ClipFile:
             return stated or DEFAULT_RATE
         measured = (self.count - 1) / max(self.time(self.count - 1), 1e-9)
         return stated if stated and abs(stated - measured) < 0.01 * measured else measured
-
-    def _find_damage(self) -> str | None:
-        """What is missing at the end of the clip according to its header, in one line."""
-        count, promised = self.count, self._index.promised
-        if promised > count:
-            return f"{self.path} was cut off: it has {count} of {promised} frames, and only those are used"
-        stated = self._decoder.stated_seconds
-        end = float(self._index.stamps[-1]) * self._decoder.time_base + 1 / self._rate
-        if self._index.counted or stated is None or end > stated - max(0.5, 2 / self._rate):
-            return None
-        return f"{self.path} was cut off: it ends after {end:.1f} of {stated:.1f} s, and only those are used"

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_TICKS = 90_000
-"""Units of a time stamp per second: divisible by all usual rates."""
+_TICKS = 60_000
+"""Units of a time stamp per second: a multiple of the usual rates, and below the 65,536 that MPEG-4 allows."""
 
-_QUALITY = {"libx264": {"preset": "veryfast", "crf": "20"}, "mpeg4": {"qscale": "3"}}
+_QUALITY = {"libx264": {"preset": "veryfast", "crf": "20"}, "mpeg4": {"flags": "+qscale", "global_quality": "354"}}
 
 
 class ClipWriter:
@@ -76,9 +76,9 @@ class ClipWriter:
         image = self._check(np.asarray(frame))
         stamp = self._next_stamp(time)
         av = import_av()
-        picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+        wrapped = av.VideoFrame.from_numpy_buffer(image, format="rgb24")  # not copied
         converted = self._reformatter.reformat(
-            picture, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+            wrapped, format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
         )
         converted.pts, converted.time_base = stamp, Fraction(1, _TICKS)
         self._encode(converted)

@@ -77,7 +77,8 @@ class FrameFolder:
         except InputError as error:
             raise BrokenFrameError(f"frame {t} cannot be read: {error}", t - 1) from error
         if (frame.shape[1], frame.shape[0]) != self._size:
-            raise BrokenFrameError(f"frame {t} has changed its size since {self._name} was opened", t - 1)
+            shape = f"{frame.shape[1]}x{frame.shape[0]}, not {self._size[0]}x{self._size[1]}"
+            raise BrokenFrameError(f"frame {t} cannot be used: {self.files[t]} is {shape}", t - 1)
         return self._cache.put(t, frame)
 
     def time(self, t: int) -> float:

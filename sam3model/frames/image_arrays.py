@@ -39,7 +39,9 @@ def image_file_size(path: Path) -> tuple[int, int]:
     """
     with _open(path) as image:
         size = image.size
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientations that swap width and height
+        # Pillow decodes a whole PNG to look for EXIF after its pixels, where hardly any file has it.
+        exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+        turned = exif.get(0x0112, 1) in (5, 6, 7, 8)  # the orientations that swap width and height
     check_frame_size(size, str(path))
     return (size[1], size[0]) if turned else size
 

@@ -1,6 +1,7 @@
 """`open_frames`: the right source for whatever a user has."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,9 @@ def _open_sequence(images: Any, rate: float) -> FrameSource:
 
 
 def _open_path(path: Path, rate: float) -> FrameSource:
-    try:
-        is_folder = path.is_dir()
-    except ValueError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error}") from error
-    if is_folder:
-        return FrameFolder(path, rate=rate)
+    with suppress(OSError, ValueError):  # an impossible name, which `ClipFile` explains
+        if path.is_dir():
+            return FrameFolder(path, rate=rate)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return FrameFolder([path], rate=rate)
     return ClipFile(path)

@@ -22,7 +22,8 @@ class PrefetchedSource:
         self.source = source
         self._ahead = ahead
         self._pending: dict[int, Future[NDArray[np.uint8]]] = {}
-        self._last = -1
+        self._last = 0
+        self._step = 1
         self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(1, thread_name_prefix="frames")
 
     @property
@@ -44,10 +45,11 @@ class PrefetchedSource:
         """Frame `t`, and a start on the frames after it; raises as the other source does."""
         if self._pool is None:
             raise InputError("the source of frames is closed")
-        step = t - self._last if 0 < abs(t - self._last) <= 16 else 1
+        if t != self._last:
+            self._step = -1 if t == self._last - 1 else 1
         self._last = t
         wanted = self._pending.pop(t, None) or self._pool.submit(self.source.frame, t)
-        following = [t + step * (i + 1) for i in range(self._ahead)]
+        following = [t + self._step * (i + 1) for i in range(self._ahead)]
         for number in [n for n in self._pending if n not in following]:
             self._pending.pop(number).cancel()
         for number in following:

@@ -22,6 +22,14 @@ def preprocess(image: ImageLike, size: int) -> Tensor:
     return normalise(resize(to_rgb(image), size, size))
 
 
+def image_size(image: ImageLike) -> tuple[int, int]:
+    """Width and height: arrays are (H, W, channels), tensors (channels, H, W)."""
+    if isinstance(image, Image.Image):
+        return image.size
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.shape[-2:]
+    return int(width), int(height)
+
+
 def resize(image: Tensor, height: int, width: int) -> Tensor:
     """Antialiased bilinear resize of an image (C, H, W) uint8 on the CPU -> (C, height, width) uint8.
 

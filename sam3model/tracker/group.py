@@ -1,5 +1,6 @@
 """Objects that are followed as one batch with one memory, and the prompts that a user gives for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,7 +33,7 @@ class TrackerParts:
 class Draft:
     """The output for one prompted object before the frame is written to memory.
 
-    output: of one object. shown (1, 1, H, W): for mask prompts, the mask at the size of the clip as +-1024.
+    output: of one object. shown (1, 1, H, W) bool: for mask prompts, the mask at the size of the clip.
     """
 
     output: ObjectOutput
@@ -45,6 +46,10 @@ class Clicks:
 
     points: Tensor
     labels: Tensor
+
+    def to(self, device: torch.device) -> "Clicks":
+        """The same on another device."""
+        return Clicks(self.points.to(device), self.labels.to(device))
 
     def limited(self) -> "Clicks":
         """At most `MAX_POINTS` points."""
@@ -126,24 +131,26 @@ class ObjectGroup:
         self._drafts.setdefault(frame, {})[object_id] = Draft(output)
         return output
 
-    def add_mask(self, frame: int, object_id: int, mask: Tensor, features: ObjectFeatures) -> ObjectOutput:
-        """Prompt an object with a mask (h, w) on a frame, values in 0..1.
+    def add_masks(self, frame: int, ids: Sequence[int], masks: Tensor, features: ObjectFeatures) -> ObjectOutput:
+        """Prompt objects with masks (N, h, w) on a frame, values in 0..1.
 
         Raises:
             InputError: a new object after tracking has started.
         """
-        self._row(object_id)
-        given = mask[None, None].float()
+        for object_id in ids:
+            self._row(object_id)
+        given = masks.unsqueeze(1).float()
         side = self.parts.tracker.mask_side
         output = self.parts.tracker.accept_mask(self.parts.heads, features, _resize_soft(given, (side, side)))
-        inside = _resize_soft(given, self.size) > 0.5
         drafts = self._drafts.setdefault(frame, {})
-        for other, draft in drafts.items():
-            if draft.shown is not None:
-                drafts[other] = replace(draft, shown=draft.shown.masked_fill(inside, NO_OBJECT))
-        drafts[object_id] = Draft(output, torch.where(inside, -NO_OBJECT, NO_OBJECT))
-        self._clicks.pop((frame, object_id), None)
-        self._mask_prompts.add((frame, object_id))
+        for row, object_id in enumerate(ids):
+            inside = _resize_soft(given[row : row + 1], self.size) > 0.5
+            for other, draft in drafts.items():
+                if draft.shown is not None:
+                    drafts[other] = replace(draft, shown=draft.shown & ~inside)
+            drafts[object_id] = Draft(output.rows(slice(row, row + 1)), inside)
+            self._clicks.pop((frame, object_id), None)
+            self._mask_prompts.add((frame, object_id))
         return output
 
     def remember_prompts(self, frame: int, features: ObjectFeatures) -> None:
@@ -164,7 +171,7 @@ class ObjectGroup:
         for object_id in self.ids:
             draft = drafts.get(object_id)
             if draft is not None and draft.shown is not None:
-                rows.append(draft.shown)
+                rows.append(_as_logits(draft.shown))
                 continue
             output = self._output_on(frame, object_id)
             masks = self._nothing().masks if output is None else output.masks
@@ -210,6 +217,15 @@ class ObjectGroup:
                 self.tracked.discard(frame)
         self.bank = self.bank.select(rows)
 
+    def trust_clicks(self, frame: int, window: int) -> None:
+        """After a click on `frame`: conditioning frames within `window` frames that have masks only become ordinary."""
+        clicked = self.clicked_frames()
+        if frame not in clicked:
+            return
+        for one in [one for one in self.bank.conditioning if abs(one - frame) <= window and one not in clicked]:
+            self.bank.demote(one)
+            self._mask_prompts = {key for key in self._mask_prompts if key[0] != one}
+
     def prompts(self) -> set[tuple[int, int]]:
         """(frame, object) of every prompt."""
         return {*self._clicks, *self._mask_prompts}
@@ -247,7 +263,8 @@ class ObjectGroup:
         elif draft.shown is None:
             output = draft.output
         else:
-            output = replace(draft.output, masks=_resize_soft(draft.shown, (self._low_side, self._low_side)))
+            side = self._low_side
+            output = replace(draft.output, masks=_resize_soft(_as_logits(draft.shown), (side, side)))
         return replace(output, ious=output.ious.new_ones(1, 1))
 
     def _nothing(self) -> ObjectOutput:
@@ -268,6 +285,10 @@ def without_overlaps(logits: Tensor) -> Tensor:
     winner = logits.argmax(0, keepdim=True)
     own = torch.arange(len(logits), device=logits.device)[:, None, None, None]
     return torch.where(winner == own, logits, logits.clamp(max=-CERTAIN))
+
+
+def _as_logits(mask: Tensor) -> Tensor:
+    return torch.where(mask, -NO_OBJECT, NO_OBJECT)
 
 
 def _resize_soft(mask: Tensor, size: tuple[int, int]) -> Tensor:

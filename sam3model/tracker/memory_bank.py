@@ -49,8 +49,10 @@ class FrameMemory:
     seen: float | None = None
 
     def rows(self, index: Tensor | slice) -> "FrameMemory":
-        """The memory of some of the objects."""
-        return map_tensors(self, lambda part: part[index])
+        """The memory of some of the objects, and how well these were seen."""
+        own = self.output.rows(index)
+        memory = None if self.memory is None else self.memory[index]
+        return FrameMemory(own, memory, None if self.seen is None else seen_score(own.scores, own.ious.max(-1).values))
 
 
 class MemoryBank:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sam3model.config import VideoConfig
 from sam3model.ops.masks import mask_iou
+from sam3model.video.mask_extents import has_pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def mask_overlaps(first: Tensor, second: Tensor) -> NDArray[np.float32]:
 
 
 def _without_overlaps(tracks: Tensor, ids: Sequence[int]) -> Association:
-    visible = (tracks > 0).flatten(1).any(dim=1).cpu().numpy()
+    visible = has_pixels(tracks > 0).cpu().numpy()
     return Association(unmatched=_select(ids, visible), empty=_select(ids, ~visible))
 
 
@@ -73,7 +74,7 @@ def _overlaps(detections: Tensor, tracks: Tensor) -> tuple[NDArray[np.float32], 
     elif detections.shape[-2:] != tracks.shape[-2:]:
         detections = _resize(detections, tracks.shape[-2:])
     present = tracks > 0
-    return mask_iou(detections > 0, present).cpu().numpy(), present.flatten(1).any(dim=1).cpu().numpy()
+    return mask_iou(detections > 0, present).cpu().numpy(), has_pixels(present).cpu().numpy()
 
 
 def _resize(logits: Tensor, size: Sequence[int]) -> Tensor:

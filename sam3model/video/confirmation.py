@@ -15,6 +15,11 @@ class ConfirmationState:
         """Those of `ids` that are not confirmed yet."""
         return tuple(i for i in ids if i not in self.confirmed)
 
+    def without(self, ids: Collection[int]) -> "ConfirmationState":
+        """The state without the objects `ids`."""
+        counts = {i: count for i, count in self.matched.items() if i not in ids}
+        return ConfirmationState(counts, self.confirmed.difference(ids))
+
 
 def confirmation_step(
     state: ConfirmationState, ids: Iterable[int], matched: Collection[int], frames: int

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sam3model.ops.masks import CHUNK_PIXELS
-from sam3model.video.mask_extents import mask_extents
+from sam3model.video.full_size_masks import full_size_masks
+from sam3model.video.mask_extents import has_pixels, mask_extents
 from sam3model.video.overlap import resolve_by_score
+
+__all__ = ["FrameOutput", "frame_output", "full_size_masks", "relative_xywh"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,18 +30,6 @@ class FrameOutput:
     masks: Tensor
 
 
-def full_size_masks(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize masks (n, h, w) logits, bilinearly, to `size` (width, height): (n, H, W) bool, logit above zero."""
-    width, height = size
-    masks = torch.empty(len(logits), height, width, dtype=torch.bool, device=logits.device)
-    step = max(1, CHUNK_PIXELS // (height * width))
-    for start in range(0, len(logits), step):
-        part = logits[start : start + step].float().unsqueeze(1)
-        resized = F.interpolate(part, size=(height, width), mode="bilinear", align_corners=False)
-        masks[start : start + step] = resized.squeeze(1) > 0
-    return masks
-
-
 def frame_output(
     masks: Tensor,
     ids: Sequence[int],
@@ -57,17 +45,18 @@ def frame_output(
     group overlap, the pixel goes to the object with the higher tracker score; an object without tracker score loses
     all its pixels, unless it is the only one of the frame.
     """
-    visible = masks.flatten(1).any(dim=1).tolist()
+    boxes, visible = mask_extents(masks).cpu().numpy(), has_pixels(masks).tolist()
     order = [i for i in sorted(range(len(ids)), key=lambda i: ids[i]) if visible[i] and ids[i] not in hidden]
     shown = [int(ids[i]) for i in order]
-    chosen = masks if order == list(range(len(masks))) else masks[order]
     confidence = [tracker_scores.get(i, 0.0) for i in shown]
-    boxes = mask_extents(chosen).cpu().numpy()
     if len(shown) > 1:
-        chosen = resolve_by_score(chosen, confidence, None if groups is None else [groups[i] for i in order])
+        own = None if groups is None else [groups[i] for i in order]
+        chosen = resolve_by_score([masks[i] for i in order], confidence, own, boxes[order].tolist())
+    else:
+        chosen = masks[order]
     return FrameOutput(
         np.array(shown, np.int64),
-        boxes,
+        boxes[order],
         np.array([scores[i] for i in shown], np.float32),
         np.array(confidence, np.float32),
         chosen,

@@ -2,12 +2,16 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
 FILLED, ERASED = 0.1, -0.1
 """Logits of a filled hole and of an erased speck."""
+
+DEVICE_AREA = 64
+"""Largest area searched on an accelerator; larger ones are labelled on the CPU."""
 
 _EIGHT_CONNECTED = np.ones((3, 3), int)
 
@@ -20,19 +24,35 @@ def clean_masks(logits: Tensor, area: int, *, fill_holes: bool = True, remove_sp
     """
     if area <= 0 or not logits.numel():
         return logits
-    before = (logits > 0).reshape(-1, *logits.shape[-2:]).cpu().numpy()
-    holes, specks = np.zeros_like(before), np.zeros_like(before)
-    for index, mask in enumerate(before):
+    present = (logits > 0).view(-1, *logits.shape[-2:])
+    if logits.device.type == "cpu" or area > DEVICE_AREA:
+        holes, specks = _search_on_cpu(present, area, fill_holes, remove_specks)
+    else:
+        holes, specks = search_on_device(present, area, fill_holes, remove_specks)
+    cleaned = logits.clone(memory_format=torch.contiguous_format)
+    for places, value in ((holes, FILLED), (specks, ERASED)):
+        cleaned.view(-1)[places] = value
+    return cleaned
+
+
+def _search_on_cpu(present: Tensor, area: int, fill_holes: bool, remove_specks: bool) -> tuple[Tensor, Tensor]:
+    """Flat indices of the pixels of holes and of specks in masks (n, h, w) bool. Only what is near them is labelled."""
+    masks = present.cpu().numpy()
+    indices = np.arange(masks.size).reshape(masks.shape)
+    holes, specks = [indices[:0].ravel()], [indices[:0].ravel()]
+    for mask, index in zip(masks, indices, strict=True):
         window = _window(mask, area)
         if window is None:
             continue
         part = mask[window]
         if fill_holes:
-            holes[index][window] = small = _small_parts(~part, area)
+            small = _small_parts(~part, area)
+            holes.append(index[window][small])
             part = part | small
         if remove_specks:
-            specks[index][window] = _small_parts(part, min(area, int(part.sum()) // 2))
-    return _write(_write(logits, holes, FILLED), specks, ERASED)
+            specks.append(index[window][_small_parts(part, min(area, int(part.sum()) // 2))])
+    first, second = (torch.from_numpy(np.concatenate(found)).to(present.device) for found in (holes, specks))
+    return first, second
 
 
 def _window(mask: NDArray[np.bool_], area: int) -> tuple[slice, slice] | None:
@@ -58,8 +78,32 @@ def _small_parts(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_]:
     return small[labels]
 
 
-def _write(logits: Tensor, where: NDArray[np.bool_], value: float) -> Tensor:
-    if not where.any():
-        return logits
-    chosen = torch.from_numpy(where).to(logits.device).reshape(logits.shape)
-    return torch.where(chosen, torch.tensor(value, dtype=logits.dtype, device=logits.device), logits)
+def search_on_device(present: Tensor, area: int, fill_holes: bool, remove_specks: bool) -> tuple[Tensor, Tensor]:
+    """As the search on a CPU, without leaving the device, and as masks (n * h * w,) bool instead of indices."""
+    holes = specks = torch.zeros_like(present)
+    if fill_holes:
+        holes = _small_parts_on_device(~present, area, torch.full((len(present),), area, device=present.device))
+        present = present | holes
+    if remove_specks:
+        areas = (present.flatten(1).sum(dim=1) // 2).clamp(max=area)
+        specks = _small_parts_on_device(present, area, areas)
+    return holes.flatten(), specks.flatten()
+
+
+def _small_parts_on_device(masks: Tensor, steps: int, areas: Tensor) -> Tensor:
+    """The pixels of connected parts of masks (n, h, w) bool with at most `areas` (n,) pixels, which is at most `steps`.
+
+    Each pixel takes the highest pixel number within `steps` steps inside its part. In a small part that is the same
+    number everywhere. In a larger part, a number has more than `steps` pixels or a neighbour with a higher one.
+    """
+    count, height, width = masks.shape
+    inside = masks.float().unsqueeze(1)
+    numbers = inside * torch.arange(1, height * width + 1, device=masks.device).view(1, 1, height, width)
+    for _ in range(steps):
+        numbers = F.max_pool2d(numbers, 3, stride=1, padding=1) * inside
+    open_ = (F.max_pool2d(numbers, 3, stride=1, padding=1) * inside != numbers).flatten(1)
+    labels = numbers.flatten(1).long()
+    size = torch.zeros(count, height * width + 1, dtype=torch.int32, device=masks.device)
+    size.scatter_add_(1, labels, torch.where(open_, steps + 1, 1).int())
+    small = (size <= areas.unsqueeze(1)).gather(1, labels)
+    return small.view_as(masks) & masks

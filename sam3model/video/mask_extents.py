@@ -1,7 +1,23 @@
-"""Bounding boxes of masks in pixels."""
+"""Areas and bounding boxes of masks. `amax` and `sum` over uint8 are many times faster on a CPU than over booleans."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_LANES = 128  # pixels summed in uint8, so that the sum cannot overflow
+
+
+def mask_areas(masks: Tensor) -> Tensor:
+    """Number of pixels of each mask: (n, H, W) bool -> (n,) int64."""
+    pixels = masks.flatten(1).view(torch.uint8)
+    if pixels.shape[1] % _LANES:
+        pixels = F.pad(pixels, (0, -pixels.shape[1] % _LANES))
+    return pixels.view(len(masks), -1, _LANES).sum(dim=2, dtype=torch.uint8).sum(dim=1)
+
+
+def has_pixels(masks: Tensor) -> Tensor:
+    """Which masks are not empty: (n, H, W) bool -> (n,) bool."""
+    return masks.view(torch.uint8).amax(dim=2).amax(dim=1).bool()
 
 
 def mask_extents(masks: Tensor) -> Tensor:
@@ -12,9 +28,9 @@ def mask_extents(masks: Tensor) -> Tensor:
     >>> mask_extents(torch.tensor([[[0, 0, 0, 0], [0, 1, 1, 0]]]).bool()).tolist()
     [[1, 1, 2, 1]]
     """
+    pixels = masks.view(torch.uint8)
     low, high = [], []
-    for line in (masks.any(dim=1), masks.any(dim=2)):  # columns, rows
-        filled = line.to(torch.uint8)
+    for filled in (pixels.amax(dim=1), pixels.amax(dim=2)):  # columns, rows
         low.append(filled.argmax(dim=1))
-        high.append((line.shape[1] - 1 - filled.flip(1).argmax(dim=1)) * line.any(dim=1))
+        high.append((filled.shape[1] - 1 - filled.flip(1).argmax(dim=1)) * filled.amax(dim=1))
     return torch.stack((*low, *high), dim=1)

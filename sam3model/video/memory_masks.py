@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam3model.video.overlap import drop_shrunk
+from sam3model.video.overlap import LOSER_LOGIT, shrunk
 
 VISIBLE_SCORE, ABSENT_SCORE = 10.0, -10.0
 """Object score logits written to memory for a mask with and without pixels."""
@@ -22,6 +22,6 @@ def memory_masks(
     is left.
     """
     masks = F.interpolate(low_res.unsqueeze(1), size=(side, side), mode="bilinear", align_corners=False).squeeze(1)
-    masks = drop_shrunk(masks, shrink_ratio, groups)
-    visible = (masks > 0).flatten(1).any(dim=1)
-    return masks, torch.where(visible, VISIBLE_SCORE, ABSENT_SCORE).to(masks.dtype)
+    lost = shrunk(masks, shrink_ratio, groups)
+    masks[lost] = masks[lost].clamp(max=LOSER_LOGIT)
+    return masks, torch.where(lost, ABSENT_SCORE, VISIBLE_SCORE).to(masks.dtype)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sam3model.ops.masks import mask_iou
 from sam3model.video.groups import same_group
+from sam3model.video.mask_extents import has_pixels
 
 NEVER = -1
 REMOVED = 100_000
@@ -59,6 +60,6 @@ def hide_recently_occluded(
         if hidden.any():
             chosen = torch.from_numpy(hidden).to(masks.device)
             masks = torch.where(chosen[:, None, None], HIDDEN_LOGIT, masks)
-    empty = ~present.flatten(1).any(dim=1).cpu().numpy()
+    empty = ~has_pixels(present).cpu().numpy()
     last[hidden | empty] = frame
     return OcclusionStep(masks, hidden, dict(zip(map(int, ids), last.tolist(), strict=True)))

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sam3model.video.full_size_masks import no_masks
 from sam3model.video.groups import members
+from sam3model.video.mask_extents import mask_areas
 
 LOSER_LOGIT = -10.0
 """Upper bound of the logit of a pixel that an object loses to another one."""
@@ -24,38 +26,55 @@ def shrunk(logits: Tensor, ratio: float, groups: Sequence[int] | None = None) ->
 
     An empty mask counts as shrunk.
     """
-    before = (logits > 0).flatten(1).sum(dim=1)
+    before = mask_areas(logits > 0)
     after = before.clone()
     for group in members(groups, len(logits)):
         if len(group) > 1:
-            best, owner = logits[group].max(dim=0)
-            after[group] = torch.bincount(owner[best > 0], minlength=len(group))
-    return after / before.clamp(min=1) < ratio
+            after[group] -= _lost_pixels(logits if len(group) == len(logits) else logits[group])
+    return (after / before.clamp(min=1) < ratio) | (before == 0)
 
 
 def drop_shrunk(logits: Tensor, ratio: float, groups: Sequence[int] | None = None) -> Tensor:
     """Clamp masks (n, h, w) that are `shrunk` to at most -10. Others stay as they are, and may overlap."""
     lost = shrunk(logits, ratio, groups)
-    return torch.where(lost[:, None, None], logits.clamp(max=LOSER_LOGIT), logits) if lost.any() else logits
+    return torch.where(lost[:, None, None], logits.clamp(max=LOSER_LOGIT), logits)
 
 
-def resolve_by_score(masks: Tensor, scores: Sequence[float], groups: Sequence[int] | None = None) -> Tensor:
+def resolve_by_score(
+    masks: Sequence[Tensor] | Tensor,
+    scores: Sequence[float],
+    groups: Sequence[int] | None = None,
+    boxes: Sequence[Sequence[int]] | None = None,
+) -> Tensor:
     """Give each pixel to the object with the highest score that covers it: masks (n, H, W) bool -> the same, disjoint.
 
-    Of equal scores, the first object wins. An object whose score is not above zero loses all its pixels.
+    Of equal scores, the first object wins. An object whose score is not above zero loses all its pixels. To save time,
+    `boxes` (n, 4), x0, y0, x1, y1 inclusive, say where the pixels of each mask are.
     """
-    result = masks.clone()
+    height, width = masks[0].shape
+    result = no_masks(len(masks), height, width, masks[0].device)
     for group in members(groups, len(masks)):
-        claimed = torch.zeros(masks.shape[1:], dtype=torch.bool, device=masks.device)
+        claimed = no_masks(1, height, width, masks[0].device)[0]
         for index in sorted(group, key=lambda i: -scores[i]):
-            if scores[index] > 0:
-                result[index] &= ~claimed
-                claimed |= masks[index]
-            else:
-                result[index] = False
+            if scores[index] <= 0:
+                break
+            x0, y0, x1, y1 = boxes[index] if boxes else (0, 0, width - 1, height - 1)
+            window = slice(y0, y1 + 1), slice(x0, x1 + 1)
+            mask, taken = masks[index][window], claimed[window]
+            result[index][window] = mask & ~taken
+            taken |= mask
     return result
 
 
 def resolve_logits_by_score(logits: Tensor, scores: Sequence[float], groups: Sequence[int] | None = None) -> Tensor:
     """As `resolve_by_score` for logits (n, h, w): what an object loses is clamped to -10."""
     return torch.where(resolve_by_score(logits > 0, scores, groups), logits, logits.clamp(max=LOSER_LOGIT))
+
+
+def _lost_pixels(logits: Tensor) -> Tensor:
+    """Number of pixels of each mask (n, h, w) on which another one has a higher logit, or the same and comes first."""
+    covered = (logits > 0).sum(dim=0, dtype=torch.uint8 if len(logits) < 256 else torch.int32)
+    contested = (covered > 1).flatten().nonzero().flatten()
+    values = logits.flatten(1).index_select(1, contested)
+    won = torch.bincount(values.argmax(dim=0), minlength=len(logits))
+    return (values > 0).sum(dim=1) - won

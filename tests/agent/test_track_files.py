@@ -13,7 +13,7 @@ from sam3agent.tracking.clip_overlay import drawn, write_overlay, write_strip
 from sam3agent.tracking.track_files import ClipFacts, mot_lines, write_davis, write_format, write_tracks
 from sam3agent.tracking.track_prompts import PromptTexts, TrackPrompts, TrackSpan
 from sam3agent.tracking.track_run import TrackRun
-from sam3agent.tracking.tracked_frames import TrackedFrame, TrackedObject
+from sam3agent.tracking.tracked_frames import FrameTracks, TrackedObject
 from sam3model.errors import OutputError
 from sam3model.metrics.video_tracks import load_videos
 from sam3model.ops.masks import decode_rle, encode_rle
@@ -22,7 +22,7 @@ from tests.agent.moving_blocks import SIZE, clip, tracker, white
 FACTS = ClipFacts("blocks.mp4", SIZE)
 
 
-def tracked(every: int = 1) -> list[TrackedFrame]:
+def tracked(every: int = 1) -> list[FrameTracks]:
     prompts = TrackPrompts.read(PromptTexts(phrases=("player in white",), object_boxes=("2:70,3,85,20",)))
     return list(TrackRun(clip(), prompts, TrackSpan.of(clip(), every=every)).track(tracker()))
 
@@ -73,7 +73,7 @@ def test_davis_images_hold_ids_and_replace_older_ones(tmp_path: Path) -> None:
 
 def test_davis_leaves_out_ids_that_do_not_fit(tmp_path: Path) -> None:
     rle = encode_rle(np.ones((SIZE[1], SIZE[0]), bool))
-    frames = [TrackedFrame(0, 0.0, (TrackedObject(254, None, 1, 1, rle), TrackedObject(255, None, 1, 1, rle)))]
+    frames = [FrameTracks(0, 0.0, (TrackedObject(254, None, 1, 1, rle), TrackedObject(255, None, 1, 1, rle)))]
     assert write_davis(frames, SIZE, tmp_path / "davis") == 1
     assert set(np.unique(read_labels(tmp_path, "davis", "00000.png"))) == {254}
     (tmp_path / "file").touch()

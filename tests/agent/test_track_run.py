@@ -11,7 +11,7 @@ from sam3agent.tracker import TrackOptions
 from sam3agent.tracking.track_journal import FILE_NAME, TrackJournal
 from sam3agent.tracking.track_prompts import PromptTexts, TrackPrompts, TrackSpan
 from sam3agent.tracking.track_run import TrackRun
-from sam3agent.tracking.tracked_frames import TrackedFrame
+from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import ConfigError, InputError
 from tests.agent.moving_blocks import FRAMES, SIZE, clip, tracker
 
@@ -22,7 +22,7 @@ def run(texts: PromptTexts, broken: int = FRAMES, **span: Any) -> TrackRun:
     return TrackRun(clip(broken), TrackPrompts.read(texts), TrackSpan.of(clip(), **span))
 
 
-def seen(frames: list[TrackedFrame]) -> dict[int, dict[int, tuple[int, ...]]]:
+def seen(frames: list[FrameTracks]) -> dict[int, dict[int, tuple[int, ...]]]:
     """Boxes by frame and id."""
     return {frame.frame: {one.id: one.box for one in frame.objects} for frame in frames}
 

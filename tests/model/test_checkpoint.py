@@ -114,27 +114,33 @@ def test_a_newer_format_is_refused_by_name(model, tmp_path, version):
 
 def test_an_unknown_part_is_refused_unless_left_out(model, tmp_path):
     path = tmp_path / "m.safetensors"
-    config = json.dumps(config_to_dict(model.config) | {"tracker": {"memory_frames": 7}})
+    config = json.dumps(config_to_dict(model.config) | {"speech": {"memory_frames": 7}})
     checkpoint.save_native(model, path)
-    state = load_file(path) | {"tracker.no_obj_ptr": torch.zeros(1)}
+    state = load_file(path) | {"speech.no_obj_ptr": torch.zeros(1)}
     save_file(state, path, header(model.config) | {"config": config})
-    with pytest.raises(CheckpointError, match="part 'tracker' cannot be built by this version"):
-        checkpoint.load(path)
-    loaded, report = checkpoint.load_with_report(path, parts=["detector"])
+    with pytest.raises(CheckpointError, match="unknown part 'speech'"):
+        checkpoint.load(path, parts=None)
+    loaded, report = checkpoint.load_with_report(path)
     assert same(model, loaded) and report.unused == 1
     save_file(state, path, header(model.config))
-    with pytest.raises(CheckpointError, match=r"unexpected tracker\.no_obj_ptr"):
+    with pytest.raises(CheckpointError, match=r"unexpected speech\.no_obj_ptr"):
         checkpoint.load(path)
 
 
-@pytest.mark.parametrize(("parts", "says"), [(["detector", "tracker"], "part 'tracker'"), ([], "include 'detector'")])
-def test_parts_that_cannot_be_built_are_refused(model, tmp_path, parts, says):
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ([], "parts must include 'detector'"),
+        (["detector", "speech"], "unknown part 'speech': choose from detector, interactive, tracker, video"),
+        (["detector", "tracker"], "part 'tracker' needs 'interactive': add it"),
+        (["detector", "interactive", "video"], "part 'video' needs 'tracker': add it"),
+    ],
+)
+def test_parts_without_those_that_they_need_are_refused(model, tmp_path, parts, says):
     checkpoint.save_native(model, tmp_path / "m.safetensors")
-    for make in (lambda: build("sam3_tiny", parts), lambda: checkpoint.load(tmp_path / "m.safetensors", parts=parts)):
+    for make in (lambda: build("sam3", parts), lambda: checkpoint.load(tmp_path / "m.safetensors", parts=parts)):
         with pytest.raises(ConfigError, match=says):
             make()
-    with pytest.raises(ConfigError, match="part 'video'"):
-        config_from_dict({"video": {}})
 
 
 @pytest.mark.parametrize("save", [checkpoint.save_native, checkpoint.save_official, checkpoint.save_transformers])

@@ -197,6 +197,7 @@ def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"phrase": "a tower", "box_labels": [1]}, "each box needs one label"),
         ({"points": [[1, 2, 3]]}, "each point needs 2 numbers"),
         ({"points": [[1, float("inf")]]}, "not finite"),
+        ({"points": [[9999, 9999]]}, "a point is far outside the image"),
         ({"phrase": "a tower", "threshold": 1.5}, "between 0 and 1"),
         ({"phrase": "a tower", "threshold": float("nan")}, "between 0 and 1"),
     ],

@@ -39,7 +39,7 @@ class Session:
         kind, frame, object_id, *rest = step
         if kind == "mask":
             mask = arrays(SET)[f"prompt.{rest[0]}"].float()
-            self.group.add_mask(frame, object_id, mask, self.features(frame))
+            self.group.add_masks(frame, [object_id], mask[None], self.features(frame))
             return frame, object_id
         if kind == "box":
             points, labels = torch.tensor(rest[0]).reshape(2, 2), torch.tensor([2, 3])

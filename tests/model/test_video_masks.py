@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from sam3model.video.frame_output import full_size_masks
-from sam3model.video.mask_cleanup import clean_masks
-from sam3model.video.mask_extents import mask_extents
+from sam3model.video.full_size_masks import full_size_masks
+from sam3model.video.mask_cleanup import clean_masks, search_on_device
+from sam3model.video.mask_extents import has_pixels, mask_areas, mask_extents
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
-from sam3model.video.overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score
+from sam3model.video.overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score, shrunk
 from tests.model.video_logic_goldens import ARRAYS, CASES, indices, tensor, with_int_keys
 
 
@@ -33,18 +33,31 @@ def small_parts(mask: np.ndarray, area: int) -> np.ndarray:
     return np.any([part for part in parts if part.sum() <= area] or [np.zeros_like(mask)], axis=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 5, 16]), st.floats(0.02, 0.98))
-def test_cleaning_looks_at_whole_masks(seed, area, density):
-    """Only a part of a mask is labelled; the result is that of labelling all of it."""
+def test_both_ways_to_clean_equal_labelling_the_whole_mask(seed, area, density):
     random = np.random.default_rng(seed)
     height, width = random.integers(1, 40, 2)
-    mask = random.random((height, width)) < density
-    mask[:, random.integers(0, width + 1) :] = False
-    filled = mask | small_parts(~mask, area)
-    expected = filled & ~small_parts(filled, min(area, filled.sum() // 2))
-    logits = torch.from_numpy(np.where(mask, 3.0, -3.0))[None]
-    assert np.array_equal((clean_masks(logits, area)[0] > 0).numpy(), expected)
+    masks = random.random((2, height, width)) < density
+    masks[0, :, random.integers(0, width + 1) :] = False
+    holes = np.stack([small_parts(~mask, area) for mask in masks])
+    filled = masks | holes
+    specks = np.stack([small_parts(mask, min(area, mask.sum() // 2)) for mask in filled])
+    logits = torch.from_numpy(np.where(masks, 3.0, -3.0))
+    assert np.array_equal((clean_masks(logits, area) > 0).numpy(), filled & ~specks)
+    on_device = search_on_device(torch.from_numpy(masks), area, True, True)
+    assert [part.tolist() for part in on_device] == [holes.ravel().tolist(), specks.ravel().tolist()]
+
+
+@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize("length", range(14, 20))
+def test_a_long_thin_hole_is_filled_up_to_the_area(length, step):
+    mask = torch.ones(1, 24, 24, dtype=torch.bool)
+    for k in range(length):  # a row or a diagonal
+        mask[0, 2 + k * step, 2 + k] = False
+    filled = length <= 16
+    assert bool((clean_masks(torch.where(mask, 1.0, -1.0), 16) > 0).all()) == filled
+    assert bool(search_on_device(mask, 16, True, False)[0].any()) == filled
 
 
 def test_an_area_of_zero_changes_nothing():
@@ -118,9 +131,11 @@ def test_masks_for_memory_are_those_of_the_reference(case):
 
 def test_boxes_of_masks_are_those_of_the_reference():
     masks = tensor("boxes.masks").bool()
-    boxes = mask_extents(masks)
+    boxes, filled = mask_extents(masks), has_pixels(masks)
+    assert filled.tolist() == masks.flatten(1).any(1).tolist()
+    assert mask_areas(masks).tolist() == masks.sum((1, 2)).tolist()
     assert boxes.tolist() == ARRAYS["boxes.mask_to_box"].tolist()
-    filled = masks.flatten(1).any(1)  # the other official function has an inverted box for an empty mask
+    # the other official function has an inverted box for an empty mask
     assert boxes[filled].tolist() == ARRAYS["boxes.masks_to_boxes"][filled.numpy()].tolist()
 
 
@@ -128,3 +143,42 @@ def test_full_size_masks_are_resized_logits_above_zero():
     logits = torch.tensor([[[4.0, -4.0]]])
     assert full_size_masks(logits, (4, 2)).tolist() == [[[True, True, False, False]] * 2]
     assert full_size_masks(logits[:0], (4, 2)).shape == (0, 2, 4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_only_the_surroundings_of_an_object_need_resizing(seed):
+    random = np.random.default_rng(seed)
+    height, width, tall, wide = random.integers(1, 30, 4)
+    logits = torch.from_numpy(random.normal(size=(2, height, width)).astype(np.float32)) - 1
+    logits[0, :, random.integers(0, width + 1) :] = -2
+    whole = torch.nn.functional.interpolate(logits[:, None], size=(tall, wide), mode="bilinear")[:, 0]
+    sure = whole.abs() > 1e-5
+    masks = full_size_masks(logits, (int(wide), int(tall)))
+    assert torch.equal(masks & sure, (whole > 0) & sure)
+
+
+def halves() -> torch.Tensor:
+    """Two masks with an IoU of one half; the first loses half of its area to the second."""
+    logits = torch.full((2, 1, 4), -5.0)
+    logits[0, 0] = 1.0
+    logits[1, 0, :2] = 2.0
+    return logits
+
+
+def test_an_overlap_equal_to_the_threshold_hides_an_object():
+    assert hide_recently_occluded(halves(), [1, 2], {1: 3, 2: 5}, frame=9, iou=0.5).hidden.tolist() == [False, True]
+
+
+def test_a_mask_that_keeps_just_enough_of_its_area_stays():
+    assert shrunk(halves(), 0.5).tolist() == [False, False]
+    assert shrunk(halves(), 0.51).tolist() == [True, False]
+
+
+def test_an_empty_mask_is_absent_from_memory_whatever_the_ratio():
+    assert memory_masks(torch.full((1, 4, 4), -1.0), 8, 0.0)[1].tolist() == [-10]
+
+
+def test_an_object_with_a_score_of_zero_loses_pixels_that_nobody_else_covers():
+    masks = torch.tensor([[[True, False]], [[False, True]]])
+    assert resolve_by_score(masks, [0.4, 0.0]).tolist() == [[[True, False]], [[False, False]]]

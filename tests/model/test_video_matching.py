@@ -42,6 +42,21 @@ def test_a_later_detection_corrects_a_track_instead_of_an_earlier_one():
     assert found.confident == {7: 1}
 
 
+def test_thresholds_include_their_value():
+    half = square(2)[None], square(2)[None].clone()
+    half[1][:, 8:] = -5.0  # the lower half is missing: an IoU of one half
+    config = VideoConfig(match_iou=0.5, track_match_iou=0.5, new_object_score=0.75)
+    assert associate(half[0], np.array([0.9]), half[1], [7], config).matched == {0: (7,)}
+    assert associate(half[0], np.array([0.9]), half[1], [7], config).unmatched == ()
+    assert associate(square(20)[None], np.array([0.75]), half[1], [7], config).new == (0,)
+
+
+def test_a_new_detection_corrects_no_track():
+    config = VideoConfig(match_iou=0.95, confident_iou=0.75)
+    found = associate(square(2)[None], np.array([0.9]), square(3)[None], [7], config)
+    assert (found.new, found.confident) == ((0,), {})
+
+
 def test_hungarian_matching_gives_a_detection_to_one_track_only():
     masks = square(2)[None], torch.stack([square(2), square(3)])
     shared = associate(*masks[:1], np.array([0.9]), masks[1], [4, 5], VideoConfig())

@@ -73,7 +73,7 @@ def detector_config() -> DetectorConfig:
         vit=ViTConfig(
             image_size=168, pretrain_image_size=56, width=64, depth=4, heads=4, window=4, global_blocks=(1, 3)
         ),
-        text=TextConfig(width=64, heads=2, layers=4, context_length=32, projection_dim=64),
+        text=TextConfig(width=64, heads=4, layers=2, context_length=32, projection_dim=64),
         geometry=GeometryConfig(layers=1, ffn=128),
         fusion=FusionConfig(layers=2, ffn=128),
         decoder=DecoderConfig(layers=2, ffn=128, queries=16),

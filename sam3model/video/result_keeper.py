@@ -1,0 +1,106 @@
+"""The results of a session: held back while objects may still be removed, and kept for corrections."""
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from sam3model.config import VideoConfig
+from sam3model.errors import InputError
+from sam3model.frame_results import FrameResult
+from sam3model.frames import FrameSource
+from sam3model.video.clip_outputs import FrameNaming, FrameRecord, ObjectRecord, frame_result, record_frame
+from sam3model.video.clip_tracker import TrackedFrame
+
+
+class ResultKeeper:
+    """Records of frames, as run lengths, and the queue of those that are not final yet.
+
+    phrases: the phrase of each group. forget: drop the record of a frame once its result has been released.
+    """
+
+    def __init__(
+        self, frames: FrameSource, config: VideoConfig, phrases: Sequence[str | None] = (), forget: bool = False
+    ) -> None:
+        self._frames = frames
+        self._config = config
+        self._phrases = dict(enumerate(phrases))
+        self._forget = forget
+        self._records: dict[int, FrameRecord] = {}
+        self._held: deque[int] = deque()
+        self._removed: set[int] = set()
+
+    @property
+    def delay(self) -> int:
+        """Number of frames after which a result is final."""
+        return max(self._config.hotstart_delay - 1, self._config.confirmation_frames - 1, 0)
+
+    def keep(self, tracked: TrackedFrame, scores: Mapping[int, float], groups: Mapping[int, int]) -> None:
+        """Record a frame that was processed completely."""
+        self._records[tracked.frame] = record_frame(tracked, scores, groups)
+        if tracked.plan is not None:
+            self._removed.update(tracked.plan.removed)
+
+    def merge(
+        self, tracked: TrackedFrame, ids: Collection[int], scores: Mapping[int, float], groups: Mapping[int, int]
+    ) -> None:
+        """Replace the objects `ids` of a frame that was tracked again; those that moved along keep their results."""
+        newer = record_frame(tracked, scores, groups)
+        self._records[tracked.frame] = self._record(tracked.frame).merged(newer, ids)
+
+    def put_object(self, frame: int, object_id: int, record: ObjectRecord | None) -> None:
+        """Replace one object of a frame; None if it has no mask there."""
+        newer = FrameRecord({} if record is None else {object_id: record})
+        self._records[frame] = self._record(frame).merged(newer, [object_id])
+
+    def object_on(self, frame: int, object_id: int) -> ObjectRecord | None:
+        """An object as it is recorded on a frame."""
+        return self._record(frame).objects.get(object_id)
+
+    def set_score(self, object_id: int, score: float) -> None:
+        """Change the detection score of an object on all frames."""
+        for frame, record in self._records.items():
+            own = record.objects.get(object_id)
+            if own is not None and own.score != score:
+                self._records[frame] = replace(record, objects={**record.objects, object_id: replace(own, score=score)})
+
+    def remove(self, object_id: int) -> None:
+        """Drop an object from all frames."""
+        self._records = {frame: record.without(object_id) for frame, record in self._records.items()}
+
+    def hold(self, frame: int) -> None:
+        """Put a recorded frame into the queue of results."""
+        self._held.append(frame)
+
+    def release(self, keep: int) -> list[FrameResult]:
+        """Results of the queue until only `keep` frames are left in it."""
+        released = []
+        while len(self._held) > keep:
+            frame = self._held[0]
+            ahead = self._held[min(max(self._config.confirmation_frames - 1, 0), len(self._held) - 1)]
+            self._records[frame] = replace(self._record(frame), unconfirmed=self._record(ahead).unconfirmed)
+            self._held.popleft()
+            released.append(self.result(frame))
+            if self._forget:
+                del self._records[frame]
+        return released
+
+    def result(self, frame: int, hidden: Collection[int] | None = None) -> FrameResult:
+        """What is shown of a frame; `hidden`: ids that are not, by default the removed, suppressed and unconfirmed."""
+        record = self._record(frame)
+        if hidden is None:
+            hidden = self._removed | record.suppressed | record.unconfirmed
+        naming = FrameNaming(self._frames.time(frame), self._frames.size, self._phrases)
+        return frame_result(frame, record, naming, hidden, compared=len(self._phrases) > 1)
+
+    def fetch(self, frame: int) -> FrameResult:
+        """The result of a frame that was processed before. Raises `InputError` if it was not."""
+        if frame not in self._records:
+            raise InputError(f"frame {frame} has no result yet: propagate over it first")
+        return self.result(frame)
+
+    def has(self, frame: int) -> bool:
+        """Whether a frame was processed."""
+        return frame in self._records
+
+    def _record(self, frame: int) -> FrameRecord:
+        return self._records.get(frame) or FrameRecord()
