@@ -187,7 +187,7 @@ class ScriptedClipSession:
     ) -> "Iterator[FrameResult]":
         """Each frame once; what is held back when a frame cannot be read comes before the error."""
         first = start if start is not None else (max if reverse else min)(self._prompted)
-        numbers = range(first, -1, -1) if reverse else range(first, self._source.count or 0)
+        numbers = range(first - 1, -1, -1) if reverse else range(first, self._source.count or 0)
         held: deque[FrameResult] = deque()
         for number in numbers[:frames]:
             try:

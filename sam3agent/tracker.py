@@ -47,13 +47,13 @@ class ClipSession(Protocol):
     """One clip: prompts first, then `propagate`. Frames are numbered as in the source; coordinates are pixels."""
 
     def add_phrases(self, phrases: Sequence[str], *, frame: int = 0) -> "FrameResult":
-        """Follow all instances of each phrase. Forgets all earlier prompts."""
+        """Follow all instances of each phrase, besides those given before. Forgets single objects."""
         ...
 
     def add_exemplars(
         self, boxes: Any, labels: Any = None, *, frame: int = 0, phrase: str | None = None
     ) -> "FrameResult":
-        """Follow everything like the boxes with label 1 and unlike those with label 0. Forgets all earlier prompts."""
+        """Follow everything like the boxes with label 1 and unlike those with label 0. Forgets single objects."""
         ...
 
     def add_points(self, points: Any, labels: Any, *, frame: int, object_id: int | None = None) -> PromptedClipObject:
@@ -71,7 +71,10 @@ class ClipSession(Protocol):
     def propagate(
         self, *, start: int | None = None, frames: int | None = None, reverse: bool = False
     ) -> "Iterator[FrameResult]":
-        """Each frame once, in order, from `start`; by default the earliest prompted one (reverse: the latest)."""
+        """Each frame once, in order, from `start`; by default the earliest prompted one.
+
+        reverse: backwards, from the frame before `start`; by default the latest prompted one.
+        """
         ...
 
 

@@ -6,8 +6,9 @@ followed is shown to the tracker as its last mask. Ids stay as they were; the ma
 those of an uninterrupted run. The journal notes where that happened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sam3agent.media import ClipMedia
 from sam3agent.tracker import ANY_OBJECTS, ClipSession, ObjectTracker, TrackOptions
@@ -15,6 +16,9 @@ from sam3agent.tracking.track_journal import TrackJournal
 from sam3agent.tracking.track_prompts import ShownObject, TrackPrompts, TrackSpan, read_mask
 from sam3agent.tracking.tracked_frames import FrameTracks, StableIds, TrackedObject, rle_iou
 from sam3model.ops.masks import decode_rle
+
+if TYPE_CHECKING:
+    from sam3model.frame_results import FrameResult
 
 REMEMBERED_FRAMES = 30
 """An object of a phrase that has not been seen for this many tracked frames is not shown again when a run goes on."""
@@ -35,10 +39,9 @@ class TrackRun:
     def track(self, tracker: ObjectTracker) -> Iterator[FrameTracks]:
         """Every tracked frame, in the order of tracking. Raises what the tracker and the clip raise."""
         session, ids = self._open(tracker), self._new_ids()
-        self._prompt_instances(session)
-        for prompt in self.prompts.objects:
-            self._show(session, ids, prompt)
-        return self._propagate(session, ids, None)
+        found = self._prompt_instances(session)
+        shown = [self._show(session, ids, prompt) for prompt in self.prompts.objects]
+        return self._propagate(session, ids, None, [result for result in (found, *shown) if result])
 
     def track_on(self, tracker: ObjectTracker, journal: TrackJournal) -> Iterator[FrameTracks]:
         """The frames that a journal lacks; it must hold at least one. Raises what the tracker and the clip raise."""
@@ -58,7 +61,7 @@ class TrackRun:
         for prompt in self.prompts.objects:
             if not self._is_past(prompt.frame, last) or prompt.number not in past.seen:
                 self._show(session, ids, prompt)
-        frames = self._propagate(session, ids, self.span.index(last))
+        frames = self._propagate(session, ids, self.span.index(last), [])
         return (tracked for tracked in frames if tracked.frame not in journal)
 
     def _open(self, tracker: ObjectTracker) -> ClipSession:
@@ -75,14 +78,15 @@ class TrackRun:
         shown = any(prompt.number == number for prompt in self.prompts.objects)
         return shown or abs(self.span.index(last) - self.span.index(frame)) < REMEMBERED_FRAMES
 
-    def _prompt_instances(self, session: ClipSession) -> None:
+    def _prompt_instances(self, session: ClipSession) -> "FrameResult | None":
         """Search phrases on the first frame, or examples on theirs."""
         examples, phrases = self.prompts.examples, self.prompts.phrases
         if examples:
             at, phrase = self.span.index(examples.frame), phrases[0] if phrases else None
-            session.add_exemplars(examples.boxes, examples.labels, frame=at, phrase=phrase)
-        elif phrases:
-            session.add_phrases(phrases, frame=self.span.index(self.span.first))
+            return session.add_exemplars(examples.boxes, examples.labels, frame=at, phrase=phrase)
+        if phrases:
+            return session.add_phrases(phrases, frame=self.span.index(self.span.first))
+        return None
 
     def _recognise(self, session: ClipSession, ids: StableIds, past: "_Past") -> None:
         """Search phrases on the last frame, and bind what is found to the objects that were there."""
@@ -101,22 +105,35 @@ class TrackRun:
             if iou >= SAME_OBJECT_IOU and ids.session_id(number) is None and session_id not in ids.ids:
                 ids.bind(session_id, number)
 
-    def _show(self, session: ClipSession, ids: StableIds, prompt: ShownObject) -> None:
+    def _show(self, session: ClipSession, ids: StableIds, prompt: ShownObject) -> "FrameResult | None":
         """Show one object: its mask first, then box and clicks, each refining what was before."""
-        at, known = self.span.index(prompt.frame), ids.session_id(prompt.number)
+        at, known, shown = self.span.index(prompt.frame), ids.session_id(prompt.number), None
         if prompt.mask:
             mask = read_mask(*prompt.mask, self.clip.size)
-            known = session.add_mask(mask, frame=at, object_id=known).object_id
+            shown = session.add_mask(mask, frame=at, object_id=known)
+            known = shown.object_id
         if prompt.box:
-            known = session.add_box(prompt.box, frame=at, object_id=known).object_id
+            shown = session.add_box(prompt.box, frame=at, object_id=known)
+            known = shown.object_id
         if prompt.points:
-            known = session.add_points(prompt.points, prompt.labels, frame=at, object_id=known).object_id
+            shown = session.add_points(prompt.points, prompt.labels, frame=at, object_id=known)
+            known = shown.object_id
         if known is not None:
             ids.bind(known, prompt.number)
+        return shown.result if shown else None
 
-    def _propagate(self, session: ClipSession, ids: StableIds, start: int | None) -> Iterator[FrameTracks]:
+    def _propagate(
+        self, session: ClipSession, ids: StableIds, start: int | None, prompted: "Sequence[FrameResult]"
+    ) -> Iterator[FrameTracks]:
+        """Results in the order of tracking. Backwards, the first is the latest of the prompted frame itself."""
+        if self.span.reverse and prompted:
+            first = max(result.frame for result in prompted)
+            yield self._tracks(ids, next(result for result in reversed(prompted) if result.frame == first))
         for result in session.propagate(start=start, reverse=self.span.reverse):
-            yield ids.tracked(result, self.span.frames[result.frame], float(result.time))
+            yield self._tracks(ids, result)
+
+    def _tracks(self, ids: StableIds, result: "FrameResult") -> FrameTracks:
+        return ids.tracked(result, self.span.frames[result.frame], float(result.time))
 
 
 @dataclass(frozen=True)
