@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sam3agent.media import ClipMedia
-from sam3agent.render import Mark, fit, overlay
+from sam3agent.render import LabelPlaces, Mark, fit, fitted_size, overlay
 from sam3agent.render.strip import TILE_SIDE, strip
 from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import InputError
@@ -22,10 +22,15 @@ OVERLAY_SIDE = 1920
 STRIP_FRAMES = 6
 
 
-def drawn(clip: ClipMedia, tracked: FrameTracks, side: int = OVERLAY_SIDE) -> "Image.Image":
-    """A frame with its objects tinted, outlined and numbered, at most `side` pixels on the longest side."""
+def drawn(
+    clip: ClipMedia, tracked: FrameTracks, side: int = OVERLAY_SIDE, places: LabelPlaces | None = None
+) -> "Image.Image":
+    """A frame with its objects tinted, outlined and numbered, at most `side` pixels on the longest side.
+
+    places: where labels were on the frame before; updated.
+    """
     marks = tuple(Mark(one.id, mask) for one in tracked.objects if (mask := one.mask))
-    return overlay(*fit(clip.frame(tracked.frame), marks, side))
+    return overlay(*fit(clip.frame(tracked.frame), marks, side), places=places)
 
 
 def write_overlay(
@@ -37,9 +42,8 @@ def write_overlay(
     """
     from sam3model.frames import ClipWriter
 
-    first = drawn(clip, frames[0])
-    with ClipWriter(path, first.size, rate) as writer:
-        for tracked, image in _pairs(clip, frames, first):
+    with ClipWriter(path, fitted_size(clip.size, OVERLAY_SIDE), rate) as writer:
+        for tracked, image in _pairs(clip, frames):
             writer.write(np.asarray(image), tracked.time)
             step()
 
@@ -55,14 +59,12 @@ def write_strip(path: Path, clip: ClipMedia, frames: Sequence[FrameTracks]) -> N
         strip(images, captions).save(temporary, "PNG")
 
 
-def _pairs(
-    clip: ClipMedia, frames: Sequence[FrameTracks], first: "Image.Image"
-) -> "Iterator[tuple[FrameTracks, Image.Image]]":
+def _pairs(clip: ClipMedia, frames: Sequence[FrameTracks]) -> "Iterator[tuple[FrameTracks, Image.Image]]":
     """Frames with their overlays; a frame that can no longer be read ends them."""
-    yield frames[0], first
-    for tracked in frames[1:]:
+    places = LabelPlaces()
+    for tracked in frames:
         try:
-            image = drawn(clip, tracked)
+            image = drawn(clip, tracked, places=places)
         except InputError:
             return
         yield tracked, image

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from evals.video.label_maps import objects_of, read_labels
+from sam3agent.masks import Mask
+from sam3agent.render.labels import LabelPlaces, place
 from sam3agent.render.palette import colour_of
 from sam3agent.tracking.clip_overlay import drawn, write_overlay, write_strip
 from sam3agent.tracking.track_files import ClipFacts, mot_lines, write_davis, write_format, write_tracks
@@ -104,3 +106,30 @@ def test_the_strip_shows_the_first_and_the_last_frame(tmp_path: Path) -> None:
         assert image.getpixel((10, 10)) == drawn(clip(), tracked()[0]).getpixel((6, 6))
     write_strip(tmp_path / "one.png", clip(), tracked()[:1])
     assert Image.open(tmp_path / "one.png").width < 2 * SIZE[0]
+
+
+def test_labels_move_with_their_masks() -> None:
+    """A shape whose deepest point changes from frame to frame keeps its label where it was."""
+
+    def dumbbell(t: int) -> Mask:
+        full = np.zeros((200, 300), bool)
+        full[60:140, 20 + t : 100 + t] = full[60:140, 180 + t : 260 + t] = full[95:105, 20 + t : 260 + t] = True
+        hole = 55 if t % 2 else 215
+        full[76:80, hole + t : hole + t + 6] = False
+        mask = Mask.from_full(full)
+        assert mask is not None
+        return mask
+
+    def corners(places: LabelPlaces) -> list[int]:
+        found = []
+        for t in range(6):
+            mask = dumbbell(t)
+            (spot,) = place([mask], [(20, 20)], (300, 200), [places.remembered(1, mask, (20, 20))])
+            places.keep(1, mask, spot)
+            found.append(spot[0])
+        return found
+
+    steady = corners(LabelPlaces())
+    assert np.abs(np.diff(steady)).max() <= 2
+    alone = [place([dumbbell(t)], [(20, 20)], (300, 200))[0][0] for t in range(6)]
+    assert np.abs(np.diff(alone)).max() > 50

@@ -133,3 +133,9 @@ def test_frames_before_the_damage_are_kept() -> None:
         for tracked in run(WHITE, broken=7).track(tracker(delay=3)):
             frames.append(tracked)
     assert [frame.frame for frame in frames] == list(range(7))
+
+
+def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
+    with interrupted(tmp_path, run(WHITE), 2), pytest.raises(ConfigError, match="another process is tracking into"):
+        TrackJournal(tmp_path, SIZE, {"phrases": ["player in white"]})
+    TrackJournal(tmp_path, SIZE, {"phrases": ["player in white"]}).__exit__()
