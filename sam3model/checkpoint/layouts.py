@@ -235,7 +235,7 @@ def _transformers_config(file: TensorFile, parts: Collection[str] | None) -> Sam
     if not path.is_file():
         return sam3()
     try:
-        return Sam3Config(read_transformers_config(path.read_text(encoding="utf-8")))
+        return read_transformers_config(path.read_text(encoding="utf-8"), PARTS if parts is None else parts)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path} is not a SAM 3 configuration ({error!r}): take it from the model's folder"

@@ -12,7 +12,7 @@ from typing import Literal
 
 Transform = Literal["copy", "split3", "transpose", "drop_first_row", "row", "repeated"]
 """How the foreign tensors hold the values. row: the native tensor is one row, with the index in its name, of a table.
-repeated: each foreign tensor holds all of them; one may be missing."""
+repeated: each foreign tensor holds all of them; others than the first may be missing."""
 
 
 @dataclass(frozen=True, slots=True)

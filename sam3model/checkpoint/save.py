@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sam3model.build import Sam3Model
 from sam3model.checkpoint.header import header
-from sam3model.checkpoint.layouts import DETECTOR, Layout, entries_of
+from sam3model.checkpoint.layouts import DETECTOR, TRANSFORMERS_DETECTOR, Layout, entries_of
 from sam3model.checkpoint.name_tables import Entry, class_row_name, row_of
 from sam3model.checkpoint.tensor_files import write_pickle, write_safetensors
 from sam3model.checkpoint.transformers_config import transformers_config
@@ -63,17 +63,19 @@ def save_official(model: Sam3Model | Sam3ImageModel, path: Path) -> None:
 
 
 def save_transformers(model: Sam3Model | Sam3ImageModel, folder: Path) -> None:
-    """Write a folder that transformers' `Sam3Model.from_pretrained` opens: `model.safetensors` and `config.json`.
+    """Write a folder that transformers opens: `model.safetensors` and `config.json`.
 
-    Our own configuration is in the header, because transformers' has no place for some of it (NMS, mask prompts).
+    A detector alone becomes a `Sam3Model`, all parts a `Sam3VideoModel`. Our own configuration is in the header, because
+    theirs has no place for some of it (NMS, mask prompts, memory selection).
 
     Raises:
         ConfigError: transformers cannot compute what this model does; the message names the field.
         OutputError: a file cannot be written.
     """
     model = _whole(model)
-    config = transformers_config(model.config.detector)
-    state = _exported(model, Layout.TRANSFORMERS, "")
+    config = transformers_config(model.config)
+    prefix = "" if model.tracker is None else TRANSFORMERS_DETECTOR
+    state = _exported(model, Layout.TRANSFORMERS, prefix)
     write_safetensors(folder / "model.safetensors", state, {"format": "pt", **header(model.config)})
     write_json(folder / "config.json", config, indent=2)
 

@@ -37,6 +37,11 @@ class TensorFile(Mapping[str, Tensor]):
         if len(self._readers) < len(readers):
             raise CheckpointError(f"{location} holds the same weights with and without '_orig_mod.': save one of them")
 
+    def renamed(self, rename: Callable[[str], str]) -> "TensorFile":
+        """The same tensors under other names."""
+        readers = {rename(name): reader for name, reader in self._readers.items()}
+        return TensorFile(self.location, readers, self.metadata)
+
     def __getitem__(self, name: str) -> Tensor:
         return self._readers[name]()
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from sam3model.checkpoint.name_tables import Entry, expand, linear_pair, linear_pairs, swap_prefix
+from sam3model.checkpoint.tensor_files import TensorFile
 
 OFFICIAL_TRACKER = "tracker."
 OFFICIAL_PREFIXES = (
@@ -24,6 +25,32 @@ OFFICIAL_31 = "tracker.model."
 
 TRANSFORMERS_INTERACTIVE = ("prompt_encoder.", "mask_decoder.", "shared_image_embedding.", "no_memory_embedding")
 """What the names of the interactive part begin with inside transformers' `tracker_model`."""
+
+_PLAIN_ANCHOR = "mask_decoder.obj_score_token.weight"
+
+
+def canonical(file: TensorFile) -> TensorFile:
+    """A file of transformers with the names of the released `Sam3VideoModel`; other files as they are.
+
+    `save_pretrained` of transformers 5.24 repeats the prefix of the tracker. Files of `Sam3TrackerModel` and
+    `Sam3TrackerVideoModel` may have that prefix before all names, or before none.
+    """
+    if _PLAIN_ANCHOR in file:
+        return file.renamed(_from_plain)
+    if any(name.startswith(_REPEATED) for name in file):
+        return file.renamed(lambda name: name.removeprefix("tracker_model.") if name.startswith(_REPEATED) else name)
+    return file
+
+
+_REPEATED = tuple(f"tracker_model.{inner}." for inner in ("tracker_model", "tracker_neck", "detector_model"))
+
+
+def _from_plain(name: str) -> str:
+    parts = {"vision_encoder.neck.": "tracker_neck.", "vision_encoder.": "detector_model.vision_encoder."}
+    for plain, released in parts.items():
+        if name.startswith(plain):
+            return released + name.removeprefix(plain)
+    return f"tracker_model.{name}"
 
 
 def official_tracker_entries(native: Iterable[str]) -> list[Entry]:

@@ -1,18 +1,26 @@
-"""Convert the detector's configuration to and from transformers' `config.json`, refusing what differs between the two.
+"""Convert a configuration to and from transformers' `config.json`, refusing what differs between the two.
 
 transformers ignores `layer_norm_eps` outside the trunk and the text encoder, and so do we.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from sam3model.checkpoint.transformers_video_config import (
+    read_interactive_config,
+    read_tracker_config,
+    read_video_config,
+    transformers_video_config,
+)
 from sam3model.config import (
+    PARTS,
     DecoderConfig,
     DetectorConfig,
     FusionConfig,
     GeometryConfig,
     NeckConfig,
+    Sam3Config,
     ScoringConfig,
     SegmentationConfig,
     TextConfig,
@@ -41,15 +49,29 @@ TEXT_FIELDS = {
 DETR_PARTS = ("geometry_encoder_config", "detr_encoder_config", "detr_decoder_config", "mask_decoder_config")
 
 
-def read_transformers_config(text: str) -> DetectorConfig:
-    """The detector's configuration from the text of a `config.json` of transformers' `Sam3Model` or `Sam3VideoModel`.
+def read_transformers_config(text: str, parts: Collection[str] = PARTS) -> Sam3Config:
+    """The configuration from the text of a `config.json` of transformers' `Sam3Model` or `Sam3VideoModel`.
+
+    Parts that it does not describe are None, as are those that are not in `parts`: they are not even checked.
 
     Raises:
         ConfigError: a value that this model does not support; the message names it.
         ValueError, KeyError, TypeError, AttributeError: not a configuration of SAM 3.
     """
     values = json.loads(text)
-    values = values.get("detector_config") or values
+    detector = _read_detector(values.get("detector_config") or values)
+    tracker = values.get("tracker_config")
+    if not tracker:
+        return Sam3Config(detector)
+    return Sam3Config(
+        detector,
+        read_interactive_config(tracker, detector) if "interactive" in parts else None,
+        read_tracker_config(tracker, detector) if "tracker" in parts else None,
+        read_video_config(values, detector) if "video" in parts else None,
+    )
+
+
+def _read_detector(values: Mapping[str, Any]) -> DetectorConfig:
     vision, text_model = values["vision_config"], values["text_config"]
     vit, geometry = vision["backbone_config"], values["geometry_encoder_config"]
     fusion, decoder, masks = values["detr_encoder_config"], values["detr_decoder_config"], values["mask_decoder_config"]
@@ -100,12 +122,19 @@ def _refuse_unsupported(values: Mapping[str, Any]) -> None:
             raise ConfigError(f"{name} is {found!r}, but only {supported!r} is supported here")
 
 
-def transformers_config(config: DetectorConfig) -> dict[str, Any]:
-    """The `config.json` from which transformers builds a `Sam3Model` that computes the same.
+def transformers_config(config: Sam3Config) -> dict[str, Any]:
+    """The `config.json` from which transformers builds a model that computes the same.
+
+    It is a `Sam3Model` for a detector alone, and a `Sam3VideoModel` for all parts.
 
     Raises:
         ConfigError: transformers cannot compute what this configuration does; the message names the field.
     """
+    detector = _detector_config(config.detector)
+    return detector if config.interactive is None else transformers_video_config(config, detector)
+
+
+def _detector_config(config: DetectorConfig) -> dict[str, Any]:
     _refuse_inexpressible(config)
     shared = {
         "hidden_size": config.d_model,
