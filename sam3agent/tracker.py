@@ -109,4 +109,14 @@ class LocalTracker:
                 from sam3model.video_predictor import Sam3VideoPredictor
 
                 self._predictor = Sam3VideoPredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
-            return self._predictor.open(source, threshold=options.threshold, max_objects=options.max_objects)
+            return self._predictor.open(source, **_rules(options))
+
+
+def _rules(options: TrackOptions) -> dict[str, Any]:
+    """Options as rules of the video model; those that are None keep the values of the weights."""
+    rules = {
+        "detection_score": options.threshold,
+        "new_object_score": options.threshold,
+        "max_objects": options.max_objects,
+    }
+    return {name: value for name, value in rules.items() if value is not None}

@@ -32,6 +32,10 @@ from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import InputError, Sam3Error
 
 
+LISTED_OBJECTS = 20
+"""Maximum number of objects printed for people; the files and --json have all."""
+
+
 class TrackingStoppedError(Sam3Error):
     """A clip that breaks off; what was tracked until there is kept."""
 
@@ -202,12 +206,14 @@ class TrackReport:
             return
         speed = f" in {self.elapsed:.1f} s (tracked at {self.speed:.2f} frames per second)" if self.tracked else ""
         say(f"{counted(len(tracks), 'object')} on {counted(len(self.frames), 'frame')}{speed}")
-        for track in tracks:
+        for track in tracks[:LISTED_OBJECTS]:
             say(self._line(track))
+        if len(tracks) > LISTED_OBJECTS:
+            say(f"  … and {len(tracks) - LISTED_OBJECTS} more, see tracks.json")
         for note in notes:
             say(note)
         for name, path in self.files.items():
-            say(f"{name:<8}{path}")
+            say(f"{name:<8} {path}")
 
     def _line(self, track: Track) -> str:
         seen = sorted(track.sightings)
