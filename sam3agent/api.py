@@ -15,7 +15,7 @@ from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import read_source, source_name
-from sam3agent.media import Media, is_clip, open_clip, open_media
+from sam3agent.media import ClipMedia, Media, is_clip, open_clip, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import FinalState
@@ -169,6 +169,7 @@ class Agent:
             version=VERSION,
             query=query,
             image=name,
+            clip=str(Path(media.name).resolve()) if isinstance(media, ClipMedia) else None,
             width=width,
             height=height,
             weights=self.segmenter.name,

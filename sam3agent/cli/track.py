@@ -31,7 +31,6 @@ from sam3agent.tracking.track_run import TrackRun
 from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import InputError, Sam3Error
 
-
 LISTED_OBJECTS = 20
 """Maximum number of objects printed for people; the files and --json have all."""
 

@@ -41,7 +41,7 @@ class TrackRun:
         session, ids = self._open(tracker), self._new_ids()
         found = self._prompt_instances(session)
         shown = [self._show(session, ids, prompt) for prompt in self.prompts.objects]
-        return self._propagate(session, ids, None, [result for result in (found, *shown) if result])
+        return self._propagate(session, ids, None, [result for result in (found, *shown) if result is not None])
 
     def track_on(self, tracker: ObjectTracker, journal: TrackJournal) -> Iterator[FrameTracks]:
         """The frames that a journal lacks; it must hold at least one. Raises what the tracker and the clip raise."""
@@ -120,7 +120,7 @@ class TrackRun:
             known = shown.object_id
         if known is not None:
             ids.bind(known, prompt.number)
-        return shown.result if shown else None
+        return None if shown is None else shown.result
 
     def _propagate(
         self, session: ClipSession, ids: StableIds, start: int | None, prompted: "Sequence[FrameResult]"

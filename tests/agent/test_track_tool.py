@@ -8,6 +8,7 @@ import pytest
 
 from sam3agent import Agent
 from sam3agent.agent.trace import read_trace
+from sam3agent.cli.replay import run_replay
 from sam3agent.masks import Mask, Masklet, RleMasks
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, call
 from sam3agent.tools.registry import ToolUseError, all_tools
@@ -126,6 +127,8 @@ def test_an_mllm_may_track_and_a_question_on_an_image_does_not_mention_it(tmp_pa
     assert [len(record["masks"][0]["frames"]) for record in tools[:2]] == [10, 10]
     coco = json.loads((tmp_path / "out/masks.json").read_text())
     assert len(coco["annotations"]) == 10
+    run_replay(tmp_path / "out", rerun=False, out=tmp_path / "again", as_json=True, verbose=False)
+    assert (tmp_path / "again/overlay.png").read_bytes() == (tmp_path / "out/overlay.png").read_bytes()
     drawn = ScriptedBackend([call("report_no_match")])
     Agent(SEGMENTER, drawn, tracker=tracker()).ask(drawing(), "who walks?")
     assert "track" not in [schema.name for schema in drawn.requests[0].tools]
