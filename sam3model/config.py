@@ -271,7 +271,8 @@ class VideoConfig:
     starts an object. detection_nms: of two detections that overlap more, the better is kept. match_iou: a detection
     that overlaps a track this much is not new. track_match_iou: a track that no detection overlaps this much is
     unmatched. confident_score, confident_iou: from these on, a detection may correct its track every
-    `recondition_every` frames (0: never).
+    `recondition_every` frames (0: never), and on frames where the IoU of their boxes is below `recondition_box_iou`, if
+    the detection scores `recondition_box_score` (an IoU of 0: never).
     hotstart_delay: frames that an output is held back, and within which a young object may be removed because it was
     unmatched (`hotstart_unmatched`) or matched the same detection as an older one (`hotstart_duplicate`) this often.
     keep_alive_initial, _max, _min: bounds of the counter of matched minus unmatched frames.
@@ -280,7 +281,7 @@ class VideoConfig:
     occlusion_iou: of two objects that overlap this much, the one occluded more recently is hidden (0: off).
     shrink_ratio: an object that keeps less than this of its area once overlaps are resolved is left out of memory.
     hole_area: holes and specks of at most this area are removed.
-    boundary_margin: drop detections that touch the image border within this part of the side (0: off).
+    boundary_margin: drop detections whose box has its centre within this part of the side from the border (0: off).
     one_to_one_matching: match detections and tracks by the Hungarian method.
     confirmation_frames: consecutive matched frames before an object is shown (0: at once).
     max_objects: most objects followed at once (None: no limit).
@@ -298,6 +299,7 @@ class VideoConfig:
     confident_iou: float = 0.8
     recondition_every: int = 16
     recondition_box_iou: float = 0.0
+    recondition_box_score: float = 0.0
     hotstart_delay: int = 15
     hotstart_unmatched: int = 8
     hotstart_duplicate: int = 8

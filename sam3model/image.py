@@ -3,11 +3,9 @@
 Phrases, exemplar boxes and points find every instance of a concept; clicks, a box or a mask segment one object.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import overload
 
 import torch
@@ -29,13 +27,12 @@ from sam3model.ops.masks import masks_at_size
 from sam3model.ops.nms import distinct_masks
 from sam3model.ops.resize import ImageLike, image_size, preprocess
 from sam3model.pixel_prompts import check_threshold, geometry_prompt, object_query
-from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, TextTokens, map_tensors
-from sam3model.text.tokenizer import Tokenizer
+from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, map_tensors
+from sam3model.text import PhraseCache
 
 __all__ = ["EncodedImage", "Instances", "ObjectMasks", "Sam3ImagePredictor"]
 
 PHRASE_BATCH = 8
-CACHED_PHRASES = 1024
 NO_HEADS = "these weights have no interactive heads: use weights that have them, such as the official sam3.pt"
 
 
@@ -61,9 +58,7 @@ class Sam3ImagePredictor:
         self.model = model.eval()
         self.interactive = None if interactive is None else interactive.eval()
         self.report = report
-        self._tokenizer = Tokenizer(model.config.text.context_length)
-        self._texts: OrderedDict[str, TextTokens] = OrderedDict()
-        self._texts_lock = Lock()
+        self._phrases = PhraseCache(model, model.config.text.context_length)
 
     @classmethod
     def from_weights(
@@ -237,7 +232,7 @@ class Sam3ImagePredictor:
     def _predict(
         self, encoded: EncodedImage, phrases: Sequence[str], prompt: GeometryPrompt | None, threshold: float
     ) -> list[Instances]:
-        text = self._encode_phrases(phrases)
+        text = self._phrases(phrases, self.device)
         index = torch.zeros(len(phrases), dtype=torch.long, device=self.device)
         geometry = self.model.encode_geometry(prompt, encoded.features, index)
         grounding = self.model.fuse_and_decode(encoded.features, text, geometry, index)
@@ -271,23 +266,6 @@ class Sam3ImagePredictor:
                 rows = select[:, 0] == prompt
                 kept[rows.cpu()] = distinct_masks(logits[rows] > 0, scores[prompt, select[rows, 1]], limit).cpu()
         return kept
-
-    def _encode_phrases(self, phrases: Sequence[str]) -> TextTokens:
-        """Text tokens of the phrases, from a cache of the last `CACHED_PHRASES`."""
-        if any(not phrase.strip() for phrase in phrases):
-            raise InputError("a phrase is empty: give a short noun phrase, e.g. 'red ball'")
-        with self._texts_lock:
-            new = list(dict.fromkeys(phrase for phrase in phrases if phrase not in self._texts))
-            if new:
-                encoded = self.model.encode_text(self._tokenizer(new).to(self.device))
-                for i, phrase in enumerate(new):
-                    self._texts[phrase] = TextTokens(encoded.tokens[i], encoded.mask[i])
-            chosen = [self._texts[phrase] for phrase in phrases]
-            for phrase in phrases:
-                self._texts.move_to_end(phrase)
-            while len(self._texts) > CACHED_PHRASES:
-                self._texts.popitem(last=False)
-        return TextTokens(torch.stack([text.tokens for text in chosen]), torch.stack([text.mask for text in chosen]))
 
 
 def _row(features: ImageFeatures, index: int) -> ImageFeatures:

@@ -1,8 +1,10 @@
 """Recognise the layout of a weights file, its configuration, and the tensors that are not used."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 from sam3model.checkpoint.header import stated_config, version_of
 from sam3model.checkpoint.name_tables import (
@@ -23,8 +25,8 @@ from sam3model.checkpoint.tracker_tables import (
     official_tracker_entries,
     transformers_tracker_entries,
 )
-from sam3model.checkpoint.transformers_config import read_transformers_config
-from sam3model.config import IMAGE_PARTS, PARTS, Sam3Config, require_parts, sam3, sam3_1
+from sam3model.checkpoint.transformers_config import read_config_beside, read_transformers_config
+from sam3model.config import IMAGE_PARTS, PARTS, DetectorConfig, Sam3Config, require_parts, sam3, sam3_1
 from sam3model.errors import CheckpointError, ConfigError
 
 
@@ -40,6 +42,7 @@ DETECTOR = "detector."
 NATIVE_ANCHOR = "vision.trunk.pos_embed"
 OFFICIAL_ANCHOR = "backbone.vision_backbone.trunk.pos_embed"
 TRANSFORMERS_ANCHOR = "vision_encoder.backbone.embeddings.position_embeddings"
+TRANSFORMERS_DECODER = "detr_decoder."
 TRANSFORMERS_NECK_HEADS = {"interactive": "tracker_neck."}
 """These names never have a prefix: transformers' video model has the tracker's neck outside the detector."""
 TRANSFORMERS_DETECTOR, TRANSFORMERS_TRACKER = "detector_model.", "tracker_model."
@@ -89,11 +92,16 @@ def recognise(
         if prefix + NATIVE_ANCHOR in names:
             return _native(file, prefix, config, parts, name)
     for prefix in ("", TRANSFORMERS_DETECTOR):
-        if prefix + TRANSFORMERS_ANCHOR in names:
+        if prefix + TRANSFORMERS_ANCHOR in names and any(n.startswith(prefix + TRANSFORMERS_DECODER) for n in names):
             return _transformers(file, prefix, config, parts, name)
     for prefix in (DETECTOR, ""):
         if prefix + OFFICIAL_ANCHOR in names:
             return _official(file, prefix, config, parts, name)
+    if any(key.startswith((*OFFICIAL_INTERACTIVE, *TRANSFORMERS_KEPT)) for key in names):
+        raise CheckpointError(
+            f"{name or file.location} has interactive heads but no detector: "
+            "also give weights with the same image encoder that have one, as `detector=`"
+        )
     raise CheckpointError(f"{file.location} is not a SAM 3 image model: none of its {len(names)} tensor names is known")
 
 
@@ -104,7 +112,7 @@ def _native(
         config, others = stated_config(file, parts)
     else:
         others = () if parts is None else tuple(part for part in config.parts if part not in parts)
-    config = _wanted(file, config, parts, name)
+    config = wanted_parts(file, config, parts, name)
     old_names = any(name.startswith(f"{prefix}vision.neck.{OFFICIAL_HEADS['detection']}.") for name in file)
     heads = OFFICIAL_HEADS if old_names else {head: head for head in OFFICIAL_HEADS_31}
     paths = {head: f"{prefix}vision.neck.{name}." for head, name in heads.items()}
@@ -123,11 +131,11 @@ def _official(
     }
     if config is None:
         config = stated_config(file, parts)[0] if "config" in file.metadata else sam3_1() if is_31 else sam3()
-        found = _parts_in(names, OFFICIAL_TRACKER, (*OFFICIAL_INTERACTIVE, OFFICIAL_31))
-        config = _with_heads(_keep(config, found), _heads_in(names, paths))
+        found = parts_in(names, OFFICIAL_TRACKER, (*OFFICIAL_INTERACTIVE, OFFICIAL_31))
+        config = _with_heads(keep_parts(config, found), _heads_in(names, paths))
         if any(name.startswith(OFFICIAL_31) for name in names):
-            _refuse_31(file, parts, name)
-    config = _wanted(file, config, parts, name)
+            refuse_31(file, parts, name)
+    config = wanted_parts(file, config, parts, name)
     unused = (OFFICIAL_TRACKER,) if config.tracker is None else ()
     kept = () if config.interactive is None else OFFICIAL_INTERACTIVE
     return Recognised(Layout.OFFICIAL, prefix, config, (*unused, *_left_out(config, paths)), kept)
@@ -138,16 +146,17 @@ def _transformers(
 ) -> Recognised:
     names = set(file)
     if config is None:
-        found = _parts_in(names, TRANSFORMERS_TRACKER, TRANSFORMERS_KEPT)
-        config = _with_heads(_keep(_transformers_config(file, parts), found), _heads_in(names, TRANSFORMERS_NECK_HEADS))
-    config = _wanted(file, config, parts, name)
+        found = parts_in(names, TRANSFORMERS_TRACKER, TRANSFORMERS_KEPT)
+        config = keep_parts(_transformers_config(file, parts), found)
+        config = _with_heads(config, _heads_in(names, TRANSFORMERS_NECK_HEADS))
+    config = wanted_parts(file, config, parts, name)
     unused = (TRANSFORMERS_TRACKER,) if config.tracker is None else ()
     kept = () if config.interactive is None else TRANSFORMERS_KEPT
     unused = (*unused, *_left_out(config, TRANSFORMERS_NECK_HEADS))
     return Recognised(Layout.TRANSFORMERS, prefix, config, unused, kept)
 
 
-def _wanted(file: TensorFile, config: Sam3Config, parts: Collection[str] | None, name: str) -> Sam3Config:
+def wanted_parts(file: TensorFile, config: Sam3Config, parts: Collection[str] | None, name: str) -> Sam3Config:
     """The configuration with the wanted parts alone. Raises `CheckpointError` if the weights lack one."""
     if parts is not None and (lacking := config.lacking(parts)):
         why = ", which video needs" if "video" in parts else ""
@@ -157,7 +166,8 @@ def _wanted(file: TensorFile, config: Sam3Config, parts: Collection[str] | None,
     return config.only(parts)
 
 
-def _refuse_31(file: TensorFile, parts: Collection[str] | None, name: str) -> None:
+def refuse_31(file: TensorFile, parts: Collection[str] | None, name: str) -> None:
+    """Raise `CheckpointError` if more than images is wanted from weights of SAM 3.1."""
     if parts is not None and set(parts) - set(IMAGE_PARTS):
         raise CheckpointError(
             f"{name or file.location} has the tracker of SAM 3.1, which is not supported: "
@@ -165,7 +175,7 @@ def _refuse_31(file: TensorFile, parts: Collection[str] | None, name: str) -> No
         )
 
 
-def _parts_in(names: Iterable[str], prefix: str, others: tuple[str, ...]) -> list[str]:
+def parts_in(names: Iterable[str], prefix: str, others: tuple[str, ...]) -> list[str]:
     """The parts whose tensors are under `prefix`; those of the tracker begin with none of `others`."""
     ours = [name for name in names if name.startswith(prefix) and not name.startswith(OFFICIAL_31)]
     if not ours:
@@ -173,7 +183,7 @@ def _parts_in(names: Iterable[str], prefix: str, others: tuple[str, ...]) -> lis
     return list(PARTS if any(not name.startswith(others) for name in ours) else PARTS[:2])
 
 
-def _keep(config: Sam3Config, parts: Collection[str]) -> Sam3Config:
+def keep_parts(config: Sam3Config, parts: Collection[str]) -> Sam3Config:
     """The configuration without other parts than these; it may lack some of them."""
     return config.only([part for part in config.parts if part in parts])
 
@@ -230,12 +240,35 @@ def _transformers_config(file: TensorFile, parts: Collection[str] | None) -> Sam
     """The configuration in our own header if there is one, else in `config.json`, else the released one."""
     if "config" in file.metadata:
         return stated_config(file, parts)[0]
-    folder = file.location if file.location.is_dir() else file.location.parent
-    path = folder / "config.json"
+    path = _config_path(file)
     if not path.is_file():
         return sam3()
-    try:
+    with _named(path):
         return read_transformers_config(path.read_text(encoding="utf-8"), PARTS if parts is None else parts)
+
+
+def config_beside(file: TensorFile, detector: DetectorConfig, parts: Collection[str]) -> Sam3Config:
+    """The configuration in the `config.json` of transformers' tracker models, on this detector; or the released one.
+
+    Raises:
+        CheckpointError: it is not such a configuration, has an unsupported value, or differs from the detector.
+    """
+    path = _config_path(file)
+    if not path.is_file():
+        return sam3()
+    with _named(path):
+        return read_config_beside(path.read_text(encoding="utf-8"), detector, parts)
+
+
+def _config_path(file: TensorFile) -> Path:
+    return (file.location if file.location.is_dir() else file.location.parent) / "config.json"
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn what reading a configuration raises into a `CheckpointError` with its path."""
+    try:
+        yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path} is not a SAM 3 configuration ({error!r}): take it from the model's folder"

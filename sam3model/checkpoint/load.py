@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from sam3model.build import Sam3Model, build
+from sam3model.checkpoint.beside import NECK, entries_beside, recognise_beside, require_same_trunk
 from sam3model.checkpoint.hub import find_weights
 from sam3model.checkpoint.layouts import Layout, entries_of, recognise
 from sam3model.checkpoint.reading import account, read_all
-from sam3model.checkpoint.tensor_files import open_tensors
+from sam3model.checkpoint.tensor_files import TensorFile, open_tensors
 from sam3model.checkpoint.tracker_tables import canonical
 from sam3model.config import IMAGE_PARTS, Sam3Config
 
@@ -55,9 +56,10 @@ def load(
     dtype: torch.dtype | None = None,
     config: Sam3Config | None = None,
     parts: Collection[str] | None = IMAGE_PARTS,
+    detector: str | Path | None = None,
 ) -> Sam3Model:
     """Load a model in evaluation mode. See `load_with_report`."""
-    return load_with_report(name_or_path, device=device, dtype=dtype, config=config, parts=parts)[0]
+    return load_with_report(name_or_path, device=device, dtype=dtype, config=config, parts=parts, detector=detector)[0]
 
 
 def load_with_report(
@@ -67,6 +69,7 @@ def load_with_report(
     dtype: torch.dtype | None = None,
     config: Sam3Config | None = None,
     parts: Collection[str] | None = IMAGE_PARTS,
+    detector: str | Path | None = None,
 ) -> tuple[Sam3Model, LoadReport]:
     """Load a model in evaluation mode, with a report on every tensor of the file.
 
@@ -78,6 +81,9 @@ def load_with_report(
         config: configuration to use instead of the one in the file (or, for an official file, the released one).
         parts: which parts to load, each with those that it needs: `detector` (images and phrases, the default),
             `interactive` (clicks on one object), `tracker`, `video`. None loads every part that the file has.
+        detector: weights whose detector is used, with the other parts of `name_or_path`. Files of transformers'
+            `Sam3TrackerModel` and `Sam3TrackerVideoModel`, and official files with `tracker.*` alone, need it:
+            `load("clicks", detector="facebook/sam3", parts=None)`. The image encoder must be the same in both.
 
     Raises:
         CheckpointError: a missing, unexpected, misshapen or non-finite tensor (it is named), an unreadable file, or a
@@ -85,6 +91,8 @@ def load_with_report(
         ConfigError: an unknown part, or one without another that it needs.
     """
     file = canonical(open_tensors(find_weights(name_or_path)))
+    if detector is not None:
+        return _load_beside(file, str(name_or_path), str(detector), device, dtype, config, parts)
     recognised = recognise(file, config, parts, str(name_or_path))
     with torch.device("meta"):
         model = build(recognised.config, parts=None)
@@ -98,6 +106,41 @@ def load_with_report(
     model.load_state_dict(state, assign=True)
     loaded, built = len(entries) - len(absent), recognised.config.parts
     report = LoadReport(str(name_or_path), recognised.layout, built, loaded, unused, recomputed, absent, file.metadata)
+    _LOGGER.info("%s", report)
+    return model.eval(), report
+
+
+def _load_beside(
+    file: TensorFile,
+    name: str,
+    detector: str,
+    device: torch.device | str,
+    dtype: torch.dtype | None,
+    config: Sam3Config | None,
+    parts: Collection[str] | None,
+) -> tuple[Sam3Model, LoadReport]:
+    """The detector of one file with the other parts of another."""
+    base, report = load_with_report(detector, device=device, dtype=dtype)
+    recognised = recognise_beside(file, base.config.detector, config, parts, name)
+    with torch.device("meta"):
+        model = build(recognised.config, parts=None)
+    entries = entries_beside(file, recognised, list(model.state_dict()))
+    unused, recomputed = account(file, recognised, entries)
+    state, own = read_all(file, entries, model, device, None), base.state_dict()
+    require_same_trunk(state, own, name, detector)
+    exact, common = {key for key, _ in model.named_buffers()}, next(base.parameters()).dtype
+    state = {key: tensor if key in exact else tensor.to(common) for key, tensor in state.items()}
+    model.load_state_dict({**state, **own, **{key: state[key] for key in state if key.startswith(NECK)}}, assign=True)
+    report = replace(
+        report,
+        source=f"{name} on {detector}",
+        layout=recognised.layout,
+        parts=recognised.config.parts,
+        loaded=report.loaded + len(entries),
+        unused=report.unused + unused,
+        recomputed=report.recomputed + recomputed,
+        metadata=file.metadata,
+    )
     _LOGGER.info("%s", report)
     return model.eval(), report
 

@@ -65,7 +65,7 @@ def save_official(model: Sam3Model | Sam3ImageModel, path: Path) -> None:
 def save_transformers(model: Sam3Model | Sam3ImageModel, folder: Path) -> None:
     """Write a folder that transformers opens: `model.safetensors` and `config.json`.
 
-    A detector alone becomes a `Sam3Model`, all parts a `Sam3VideoModel`. Our own configuration is in the header, because
+    A detector alone becomes a `Sam3Model`, all parts a `Sam3VideoModel`. Our own configuration is in the header:
     theirs has no place for some of it (NMS, mask prompts, memory selection).
 
     Raises:

@@ -5,6 +5,7 @@ transformers ignores `layer_norm_eps` outside the trunk and the text encoder, an
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from sam3model.checkpoint.transformers_video_config import (
@@ -71,23 +72,48 @@ def read_transformers_config(text: str, parts: Collection[str] = PARTS) -> Sam3C
     )
 
 
+def read_config_beside(text: str, detector: DetectorConfig, parts: Collection[str]) -> Sam3Config:
+    """From the `config.json` of transformers' `Sam3TrackerModel` or `Sam3TrackerVideoModel`, on a given detector.
+
+    parts: those that the weights have. Raises as `read_transformers_config`, also if the image encoders differ.
+    """
+    values = json.loads(text)
+    tracker = values.get("tracker_config") or values
+    vit = _read_vit(tracker["vision_config"]["backbone_config"])
+    for field in fields(vit):
+        found, supported = getattr(vit, field.name), getattr(detector.vit, field.name)
+        if found != supported and field.name != "drop_path":
+            raise ConfigError(f"the image encoder has {field.name} {found!r}, that of the detector {supported!r}")
+    neck = replace(detector.neck, interactive=detector.neck.interactive or detector.neck.detection)
+    return Sam3Config(
+        replace(detector, neck=neck),
+        read_interactive_config(tracker, detector),
+        read_tracker_config(tracker, detector) if "tracker" in parts else None,
+        read_video_config(values, detector) if "tracker" in parts and "tracker_config" in values else None,
+    )
+
+
+def _read_vit(vit: Mapping[str, Any]) -> ViTConfig:
+    rope = vit.get("rope_parameters") or vit
+    return ViTConfig(
+        **{field: vit[key] for field, key in VIT_FIELDS.items()},
+        mlp_ratio=vit["intermediate_size"] / vit["hidden_size"],
+        global_blocks=tuple(vit["global_attn_indexes"]),
+        rope_theta=float(rope.get("rope_theta", 10000.0)),
+        layer_norm_eps=vit.get("layer_norm_eps", 1e-6),
+    )
+
+
 def _read_detector(values: Mapping[str, Any]) -> DetectorConfig:
     vision, text_model = values["vision_config"], values["text_config"]
-    vit, geometry = vision["backbone_config"], values["geometry_encoder_config"]
+    geometry = values["geometry_encoder_config"]
     fusion, decoder, masks = values["detr_encoder_config"], values["detr_decoder_config"], values["mask_decoder_config"]
     _refuse_unsupported(values)
-    rope = vit.get("rope_parameters") or vit
     return DetectorConfig(
         d_model=vision["fpn_hidden_size"],
         heads=decoder["num_attention_heads"],
         dropout=decoder["dropout"],
-        vit=ViTConfig(
-            **{field: vit[key] for field, key in VIT_FIELDS.items()},
-            mlp_ratio=vit["intermediate_size"] / vit["hidden_size"],
-            global_blocks=tuple(vit["global_attn_indexes"]),
-            rope_theta=float(rope.get("rope_theta", 10000.0)),
-            layer_norm_eps=vit.get("layer_norm_eps", 1e-6),
-        ),
+        vit=_read_vit(vision["backbone_config"]),
         neck=NeckConfig(scale_factors=tuple(vision["scale_factors"])),
         text=TextConfig(
             **{field: text_model[key] for field, key in TEXT_FIELDS.items()},

@@ -1,4 +1,4 @@
-"""Results of frames: kept as run lengths, held back while objects may still be removed, and merged after corrections."""
+"""Results of frames as run lengths: recorded, merged after corrections, and shown without overlaps."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-
 from sam3model.frame_results import FrameResult
 from sam3model.ops.masks import decode_rle, encode_rle
 from sam3model.video.clip_tracker import TrackedFrame
-from sam3model.video.mask_extents import mask_extents
+from sam3model.video.mask_extents import has_pixels, mask_extents
 from sam3model.video.overlap import resolve_by_score
 
 
@@ -52,8 +51,7 @@ class FrameRecord:
 
 def record_frame(tracked: TrackedFrame, scores: Mapping[int, float], groups: Mapping[int, int]) -> FrameRecord:
     """The record of a tracked frame. scores, groups: detection score at birth and phrase of each id."""
-    visible = tracked.masks.flatten(1).any(1).tolist()
-    boxes = mask_extents(tracked.masks).tolist()
+    visible, boxes = has_pixels(tracked.masks).tolist(), mask_extents(tracked.masks).tolist()
     masks = tracked.masks.cpu().numpy()
     objects = {
         object_id: ObjectRecord(
@@ -115,7 +113,8 @@ def _disjoint(shown: Mapping[int, ObjectRecord], compared: bool) -> list[dict[st
         return masks
     full = torch.from_numpy(np.stack([decode_rle(masks[row]) for row in touching]))
     groups = [records[row].group for row in touching] if compared else None
-    resolved = resolve_by_score(full, [records[row].overlap_score for row in touching], groups)
+    scores, boxes = [records[row].overlap_score for row in touching], [list(records[row].box) for row in touching]
+    resolved = resolve_by_score(full, scores, groups, boxes)
     changed = (resolved != full).flatten(1).any(1).tolist()
     for place, row in enumerate(touching):
         if changed[place]:
@@ -124,7 +123,7 @@ def _disjoint(shown: Mapping[int, ObjectRecord], compared: bool) -> list[dict[st
 
 
 def _is_contested(row: int, records: list[ObjectRecord], compared: bool) -> bool:
-    """Whether an object may lose pixels to another, or gain from it: their boxes overlap, or its score is not positive."""
+    """Whether an object may lose pixels to another: their boxes overlap, or its score is not positive."""
     own = records[row]
     others = [one for k, one in enumerate(records) if k != row and (not compared or one.group == own.group)]
     if not others:

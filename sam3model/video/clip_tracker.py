@@ -13,7 +13,7 @@ from sam3model.tracker.group import Clicks, ObjectGroup, TrackerParts
 from sam3model.tracker.propagation import forget_unread, put_memory, track_frame, write_tracked
 from sam3model.video.frame_detector import Concepts, detect, no_detections
 from sam3model.video.frame_encoder import EncodedFrame, FrameEncoder
-from sam3model.video.frame_output import full_size_masks
+from sam3model.video.full_size_masks import full_size_masks
 from sam3model.video.mask_cleanup import clean_masks
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
@@ -67,10 +67,9 @@ class ClipTracker:
         tracks = self._tracked(self.groups, frame)
         plan, ledger = plan_frame(self.ledger, found, tracks, frame=frame, config=self.config, reverse=reverse)
         self._correct(plan, found, frame, features)
-        masks = _with_replacements(tracks, plan, found)
         compared = self.ledger.comparison_groups(tracks.ids, 0 if concepts is None else len(concepts.names))
         occlusion = hide_recently_occluded(
-            masks,
+            tracks.masks,
             tracks.ids,
             self.ledger.last_occluded,
             frame=frame,
@@ -91,7 +90,12 @@ class ClipTracker:
         return TrackedFrame(
             frame,
             (*tracks.ids, *plan.new_ids),
-            torch.cat((full_size_masks(occlusion.masks, self.frames.size), full_size_masks(born, self.frames.size))),
+            torch.cat(
+                (
+                    full_size_masks(_with_replacements(occlusion.masks, tracks.ids, plan, found), self.frames.size),
+                    full_size_masks(born, self.frames.size),
+                )
+            ),
             scores,
             scores,
             plan,
@@ -170,7 +174,7 @@ class ClipTracker:
         kinds = [found.group(index) for index in plan.new]
         for kind in dict.fromkeys(kinds):
             chosen = [row for row, own in enumerate(kinds) if own == kind]
-            group = ObjectGroup(self.parts, self.frames.size[::-1], self.frames.count)
+            group = self._new_group()
             ids = tuple(plan.new_ids[row] for row in chosen)
             self._prompt(group, frame, ids, found.masks[[plan.new[row] for row in chosen]], features)
             self.groups.append(group)
@@ -195,12 +199,16 @@ class ClipTracker:
         ]
         put_memory(self.groups, frame, torch.cat(written))
 
+    def _new_group(self) -> ObjectGroup:
+        width, height = self.frames.size
+        return ObjectGroup(self.parts, (height, width), self.frames.count)
+
     def _group_of(self, object_id: int) -> ObjectGroup:
         """The group of an object; a new one for a new object."""
         for group in self.groups:
             if object_id in group.ids:
                 return group
-        group = ObjectGroup(self.parts, self.frames.size[::-1], self.frames.count)
+        group = self._new_group()
         self.groups.append(group)
         return group
 
@@ -233,11 +241,11 @@ def _probabilities(tracks: TrackedMasks) -> tuple[float, ...]:
     return tuple(torch.from_numpy(tracks.score_logits).sigmoid().tolist())
 
 
-def _with_replacements(tracks: TrackedMasks, plan: FramePlan, found: FrameDetections) -> Tensor:
-    """Tracked masks, with those of detections where the boxes differ too much."""
+def _with_replacements(masks: Tensor, ids: Sequence[int], plan: FramePlan, found: FrameDetections) -> Tensor:
+    """Masks to show: those of detections instead of tracked ones whose boxes differ too much."""
     if not plan.corrections.replaced:
-        return tracks.masks
-    masks = tracks.masks.clone()
+        return masks
+    masks = masks.clone()
     for object_id, index in plan.corrections.replaced.items():
-        masks[tracks.ids.index(object_id)] = found.masks[index]
+        masks[ids.index(object_id)] = found.masks[index]
     return masks

@@ -1,6 +1,5 @@
 """Find the instances of every phrase on a frame."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,8 +104,3 @@ def _without_duplicates(masks: Tensor, scores: Tensor, rows: Tensor, config: Vid
         chosen = keep_detections(masks[own], scores[own], config.detection_score, config.detection_nms)
         kept += own[torch.from_numpy(chosen).to(own.device)].tolist()
     return torch.tensor(sorted(kept), device=masks.device)
-
-
-def tokens_of(texts: Sequence[TextTokens]) -> TextTokens:
-    """Texts of one row each as one batch."""
-    return TextTokens(torch.stack([one.tokens for one in texts]), torch.stack([one.mask for one in texts]))

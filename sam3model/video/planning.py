@@ -73,13 +73,11 @@ def plan_frame(
     frame: int,
     config: VideoConfig,
     reverse: bool = False,
-    box_score: float = 0.0,
 ) -> tuple[FramePlan, TrackLedger]:
     """Associate, limit, number, remove and correct: the plan of a frame, and the ledger after it.
 
     The order of `tracks.ids` decides ties. The ledger after it has the new objects and lacks the removed ones, whose
-    masks still take part in the occlusion rule of this frame (with `plan.removed`). `box_score`: see
-    `choose_corrections`.
+    masks still take part in the occlusion rule of this frame (with `plan.removed`).
     """
     association = associate_groups(detections, tracks, ledger.groups, config)
     room = None if config.max_objects is None else config.max_objects - len(ledger.scores)
@@ -106,7 +104,6 @@ def plan_frame(
         tracks.score_logits,
         frame=frame,
         config=config,
-        box_score=box_score,
     )
     after = ledger.born(new_ids, [float(detections.scores[d]) for d in new], [detections.group(d) for d in new])
     after = replace(after.without(hotstart.removed), hotstart=hotstart.state)

@@ -35,7 +35,6 @@ def choose_corrections(
     *,
     frame: int,
     config: VideoConfig,
-    box_score: float = 0.0,
 ) -> Corrections:
     """Decide which tracks to correct on a frame.
 
@@ -43,13 +42,13 @@ def choose_corrections(
     image: of all detections. tracks (m, h, w), ids (m,), score_logits (m,): masks, ids and object score logits of all
     tracks. All confident pairs are used every `recondition_every` frames, counted from the start of the clip, and on a
     frame on which the box of one of them has an IoU with that of its detection below `recondition_box_iou`, if the
-    detection scores at least `box_score`. The logit of the object score, not its probability, must be above
+    detection scores at least `recondition_box_score`. The logit of the object score, not its probability, must be above
     `confident_score`.
     """
     if not confident:
         return Corrections()
     row = {int(i): k for k, i in enumerate(ids)}
-    replaced = _different_boxes(confident, scores, boxes, tracks, row, config.recondition_box_iou, box_score)
+    replaced = _different_boxes(confident, scores, boxes, tracks, row, config)
     periodic = config.recondition_every > 0 and frame % config.recondition_every == 0
     if not periodic and not replaced:
         return Corrections()
@@ -79,9 +78,9 @@ def _different_boxes(
     boxes: NDArray[np.floating],
     tracks: Tensor,
     row: Mapping[int, int],
-    max_iou: float,
-    min_score: float,
+    config: VideoConfig,
 ) -> dict[int, int]:
+    max_iou, min_score = config.recondition_box_iou, config.recondition_box_score
     if max_iou <= 0:
         return {}
     masks = tracks[[row[i] for i in confident]] > 0

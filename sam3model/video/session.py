@@ -19,7 +19,7 @@ from sam3model.tracker.group import TrackerParts
 from sam3model.video.actions import Action, Work, next_propagation
 from sam3model.video.clip_outputs import ObjectRecord
 from sam3model.video.clip_tracker import ClipTracker, TrackedFrame
-from sam3model.video.frame_detector import Concepts, Exemplars, tokens_of
+from sam3model.video.frame_detector import Concepts, Exemplars
 from sam3model.video.frame_encoder import FrameEncoder
 from sam3model.video.processing_order import video_order
 from sam3model.video.pushed_frames import PushedFrames
@@ -39,14 +39,13 @@ class PromptedObject:
 class SessionParts:
     """What a session needs of a predictor.
 
-    encode_phrase: a phrase -> its text tokens, one row without a batch dimension. preprocess: a frame (H, W, 3) uint8
-    -> model input (3, S, S).
+    encode_phrases: phrases -> their text tokens. preprocess: a frame (H, W, 3) uint8 -> model input (3, S, S).
     """
 
     detector: Sam3ImageModel
     tracking: TrackerParts
     config: VideoConfig
-    encode_phrase: Callable[[str], TextTokens]
+    encode_phrases: Callable[[Sequence[str]], TextTokens]
     preprocess: Callable[[np.ndarray], torch.Tensor]
 
 
@@ -223,8 +222,8 @@ class VideoSession:
             self._check_frame(frame)
         self._names += names
         self._exemplars += exemplars
-        texts = [self._parts.encode_phrase(VISUAL if name is None else name) for name in self._names]
-        self._concepts = Concepts(tuple(self._names), tokens_of(texts), tuple(self._exemplars))
+        text = self._parts.encode_phrases([VISUAL if name is None else name for name in self._names])
+        self._concepts = Concepts(tuple(self._names), text, tuple(self._exemplars))
         self._start_over()
         if self._live:
             return None
@@ -262,7 +261,9 @@ class VideoSession:
         array = mask.cpu().numpy()
         x0, y0, x1, y1 = mask_to_box(array)
         group = self._tracker.ledger.groups[object_id]
-        record = ObjectRecord(encode_rle(array), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, 1.0, group) if array.any() else None
+        record = (
+            ObjectRecord(encode_rle(array), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, 1.0, group) if array.any() else None
+        )
         self._results.put_object(frame, object_id, record)
         self._results.set_score(object_id, 1.0)
         self._history.append(Action("refine" if kind == "refine" else "add", frame, (object_id,)))

@@ -9,6 +9,8 @@ from safetensors import safe_open
 
 from sam3agent.cli.app import app, guarded
 from sam3model import checkpoint
+from sam3model.build import build
+from sam3model.config import InteractiveConfig, Sam3Config, TrackerConfig, VideoConfig
 from sam3model.detector.model import Sam3ImageModel
 from tests.model.weight_rule import small_config
 
@@ -46,6 +48,26 @@ def test_there_and_back_nothing_changes(weights: Path, tmp_path: Path, layout: s
     assert before.config == after.config
     for (key, one), (_, other) in zip(before.state_dict().items(), after.state_dict().items(), strict=True):
         assert torch.equal(one, other), key
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"), [("transformers", "folder"), ("official", "sam3.pt"), ("native", "n.safetensors")]
+)
+def test_all_parts_are_shown_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], layout: str, name: str
+) -> None:
+    config = Sam3Config(small_config(), InteractiveConfig(mlp=64), TrackerConfig(ffn=64), VideoConfig(hole_area=3))
+    model, path = build(config, parts=None), tmp_path / "all.safetensors"
+    checkpoint.save_native(model, path)
+    assert run("convert", path, tmp_path / name, "--layout", layout) == 0
+    assert run("convert", tmp_path / name, tmp_path / "back.safetensors") == 0
+    assert (tmp_path / "back.safetensors").read_bytes() == path.read_bytes()
+    capsys.readouterr()
+    assert run("info", tmp_path / name) == 0
+    assert "parts: detector, interactive, tracker, video" in capsys.readouterr().out
+    assert run("info", tmp_path / name, "--json") == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["parts"] == ["detector", "interactive", "tracker", "video"] and value["tracker"] == 0
 
 
 def test_the_training_record_stays(weights: Path, tmp_path: Path) -> None:

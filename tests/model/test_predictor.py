@@ -158,7 +158,7 @@ def test_a_phrase_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_cache_drops_the_least_recently_used_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sam3model.image.CACHED_PHRASES", 2)
+    monkeypatch.setattr("sam3model.text.phrase_cache.CACHED_PHRASES", 2)
     ours, asked = Sam3ImagePredictor(small_model()), []
     encode_text = ours.model.encode_text
     monkeypatch.setattr(ours.model, "encode_text", lambda ids: asked.append(len(ids)) or encode_text(ids))
@@ -170,7 +170,7 @@ def test_the_cache_drops_the_least_recently_used_phrase(monkeypatch: pytest.Monk
 
 
 def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sam3model.image.CACHED_PHRASES", 1)  # so that threads evict each other's phrases
+    monkeypatch.setattr("sam3model.text.phrase_cache.CACHED_PHRASES", 1)  # so that threads evict each other's phrases
     ours = Sam3ImagePredictor(small_model())
     encode_text = ours.model.encode_text
     monkeypatch.setattr(ours.model, "encode_text", lambda ids: time.sleep(0.01) or encode_text(ids))

@@ -54,7 +54,7 @@ def ours() -> Sam3Model:
 def theirs(folder: Path) -> Any:
     from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoModel
 
-    model, info = Sam3VideoModel.from_pretrained(folder, output_loading_info=True)
+    model, info = Sam3VideoModel.from_pretrained(folder, output_loading_info=True)  # pyright: ignore[reportGeneralTypeIssues]
     assert not info["missing_keys"] and not info["mismatched_keys"]
     assert all(EXTRA_PREFIX in name for name in info["unexpected_keys"])
     return model.eval()

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sam3model.video.actions import Action, next_propagation
-from sam3model.video.frame_output import frame_output, relative_xywh
 from sam3model.video.processing_order import tracker_order, video_order
+from tests.model.shown_frames import full_masks, relative_xywh, show
 from tests.model.video_logic_goldens import ARRAYS, CASES, indices, tensor, with_int_keys
 
 
@@ -20,27 +20,27 @@ def test_a_frame_shows_the_same_objects_as_in_the_reference(case):
     masks = tensor(f"{name}.masks_in").bool() if golden["obj_ids"] else torch.zeros(0, *shape, dtype=torch.bool)
     hidden = set(chain.from_iterable(golden["hide"].values()))
     scores, tracker_scores = with_int_keys(golden["scores"]), with_int_keys(golden["tracker_scores"])
-    output = frame_output(masks, golden["obj_ids"], scores, tracker_scores, hidden=hidden)
+    output = show(masks, golden["obj_ids"], scores, tracker_scores, hidden)
     assert output.ids.tolist() == expected["obj_ids"]
     np.testing.assert_allclose(output.scores, expected["probs"], atol=1e-6)
-    np.testing.assert_array_equal(output.masks.numpy(), arrays[f"{name}.masks_out"])
-    np.testing.assert_allclose(relative_xywh(output.boxes, shape[::-1]), arrays[f"{name}.boxes_xywh"], atol=1e-6)
+    np.testing.assert_array_equal(full_masks(output), arrays[f"{name}.masks_out"])
+    np.testing.assert_allclose(relative_xywh(output), arrays[f"{name}.boxes_xywh"], atol=1e-6)
 
 
 def test_boxes_are_around_masks_before_overlaps_are_resolved():
     masks = torch.zeros(2, 4, 8, dtype=torch.bool)
     masks[0, 1:3, 1:6] = True
     masks[1, 1:3, 2:5] = True
-    output = frame_output(masks, [5, 3], {3: 0.9, 5: 0.8}, {3: 0.2, 5: 0.7})
+    output = show(masks, [5, 3], {3: 0.9, 5: 0.8}, {3: 0.2, 5: 0.7})
     assert output.ids.tolist() == [3, 5]
-    assert output.boxes.tolist() == [[2, 1, 4, 2], [1, 1, 5, 2]]
-    assert output.masks.flatten(1).sum(1).tolist() == [0, 10]  # a mask that lost all its pixels stays
+    assert output.boxes.tolist() == [[2, 1, 5, 3], [1, 1, 6, 3]]
+    assert full_masks(output).sum((1, 2)).tolist() == [0, 10]  # a mask that lost all its pixels stays
 
 
 def test_an_object_alone_on_a_frame_needs_no_tracker_score():
     masks = torch.ones(1, 2, 2, dtype=torch.bool)
-    output = frame_output(masks, [3], {3: 0.9}, {})
-    assert output.masks.all()
+    output = show(masks, [3], {3: 0.9}, {})
+    assert full_masks(output).all()
     assert output.tracker_scores.tolist() == [0]
 
 

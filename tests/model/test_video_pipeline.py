@@ -1,5 +1,6 @@
 """Whole clips against the official pipeline: nine runs with a phrase or a box, in both directions, with corrections."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -18,10 +19,12 @@ from sam3model.frames import open_frames
 from sam3model.interactive.heads import InteractiveHeads
 from sam3model.ops.masks import decode_rle
 from sam3model.structures import TextTokens
-from sam3model.text.tokenizer import Tokenizer
+from sam3model.text import PhraseCache
 from sam3model.tracker.group import TrackerParts
 from sam3model.tracker.model import Tracker
+from sam3model.video import clip_tracker
 from sam3model.video.clip_tracker import TrackedFrame
+from sam3model.video.planning import FrameDetections
 from sam3model.video.session import SessionParts, VideoSession
 from tests.model.video_goldens import INTERACTIVE, TRACKER, arrays, detector_config, fill, record
 
@@ -29,9 +32,8 @@ SET = "video_small"
 NOTES = record(SET)
 
 
-SHARES = {"bf16store": 0.02, "mid": 0.006}
-"""Pixels per mask that may differ, where more than 0.5 %: in `mid` the resize of a mask prompt meets exact ties, which
-processors round differently; it reaches 0.505 % on one frame."""
+SHARE = 0.005
+"""Pixels per mask that may differ."""
 
 
 @cache
@@ -99,14 +101,13 @@ def session_of(run: str) -> Recorder:
         own = Tracker(detector_config(), changed)
         own.load_state_dict(tracker.state_dict())
         own.eval()
-    tokenizer = Tokenizer(32)
+    cache = PhraseCache(detector, 32)
 
     @torch.inference_mode()
-    def encode_phrase(phrase: str) -> TextTokens:
-        encoded = detector.encode_text(tokenizer([phrase]))
-        return TextTokens(encoded.tokens[0], encoded.mask[0])
+    def encode_phrases(phrases: Sequence[str]) -> TextTokens:
+        return cache(phrases, torch.device("cpu"))
 
-    parts = SessionParts(detector, TrackerParts(heads, own), video_config(run), encode_phrase, half_pixels)
+    parts = SessionParts(detector, TrackerParts(heads, own), video_config(run), encode_phrases, half_pixels)
     return Recorder(parts, open_frames([frame.numpy() for frame in arrays(SET)["frames_u8"]]))
 
 
@@ -129,9 +130,7 @@ def play(run: str, session: VideoSession) -> list[FrameResult]:
     results += session.propagate(start=start)
     if run == "refine":
         at, added, point = prompts["refine_frame"], prompts["add_frame"], np.array(size)
-        refined = session.add_points(
-            [prompts["refine_pt"] * point], [1], frame=at, object_id=prompts["refine_obj"]
-        )
+        refined = session.add_points([prompts["refine_pt"] * point], [1], frame=at, object_id=prompts["refine_obj"])
         results += [refined.result, *session.propagate(start=at), *session.propagate(start=at, reverse=True)]
         places = [prompts["add_pt"] * point, prompts["add_second_negative_point"] * point]
         results += [session.add_points(places, [1, 0], frame=added, object_id=prompts["add_obj"]).result]
@@ -141,15 +140,34 @@ def play(run: str, session: VideoSession) -> list[FrameResult]:
     return results
 
 
+def recorded_masks(original: Callable[..., FrameDetections]) -> Callable[..., FrameDetections]:
+    """Detection with the recorded mask logits, where ours are the same within the tolerance.
+
+    In the run `mid`, a logit of 2e-5 at the size of mask prompts decides whether an object keeps four pixels, and the
+    rounding of a processor decides that logit.
+    """
+    recorded = arrays(SET)["det.masks"]
+
+    def detect(*args: Any) -> FrameDetections:
+        found, frame = original(*args), args[3]
+        distance = (recorded[frame][None] - found.masks[:, None]).abs().flatten(2).amax(-1)  # (n, queries)
+        assert not len(found.masks) or distance.amin(-1).max() < 1e-2
+        return replace(found, masks=recorded[frame][distance.argmin(-1)])
+
+    return detect
+
+
 @pytest.mark.parametrize("run", list(NOTES["runs"]))
-def test_run(run: str) -> None:
+def test_run(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
+    if run == "mid":
+        monkeypatch.setattr(clip_tracker, "detect", recorded_masks(clip_tracker.detect))
     session = session_of(run)
     results = play(run, session)
     expected = NOTES["runs"][run]["outputs"]
     assert [(one.frame, one.ids.tolist()) for one in results] == [(one["frame"], one["obj_ids"]) for one in expected]
     for result, reference in zip(results, expected, strict=True):
-        same_frame(result, reference, SHARES.get(run, 0.005))
+        same_frame(result, reference, SHARE)
     if run != "refine":  # its record has the plans of the first propagation only
         for frame, plan in NOTES["runs"][run]["plan"].items():
             same_plan(session.plans[int(frame)], plan)

@@ -18,6 +18,7 @@ BIRTH_SCORE = 0.5
 def planning_config(params: dict) -> VideoConfig:
     return VideoConfig(
         recondition_every=params.get("recondition_every_nth_frame", 16),
+        recondition_box_score=params.get("reconstruction_bbox_det_score", 0.0),
         recondition_box_iou=params.get("reconstruction_bbox_iou_thresh", 0.0),
         boundary_margin=0.025 if params.get("suppress_det_close_to_boundary") else 0.0,
         max_objects=params.get("max_num_objects"),
@@ -39,7 +40,6 @@ def test_a_frame_is_planned_as_in_the_reference(case):
         tracks,
         frame=golden["frame_idx"],
         config=planning_config(params),
-        box_score=params.get("reconstruction_bbox_det_score", 0.0),
     )
     assert list(plan.new) == expected["new_det_inds"]
     assert list(plan.new_ids) == expected["new_det_obj_ids"]

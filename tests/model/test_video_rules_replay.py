@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from sam3model.config import VideoConfig
+from sam3model.frame_results import FrameResult
 from sam3model.ops.masks import decode_rle
 from sam3model.video.detection_nms import keep_detections
-from sam3model.video.frame_output import FrameOutput, frame_output, relative_xywh
 from sam3model.video.full_size_masks import full_size_masks
 from sam3model.video.mask_cleanup import clean_masks
 from sam3model.video.occlusion import OcclusionStep, hide_recently_occluded
 from sam3model.video.planning import FrameDetections, FramePlan, TrackedMasks, plan_frame
 from sam3model.video.track_ledger import TrackLedger
+from tests.model.shown_frames import full_masks, relative_xywh, show
 from tests.model.video_logic_goldens import FOLDER, with_int_keys
 
 CLIP = json.loads((FOLDER / "video_small.json").read_text())
@@ -46,7 +47,7 @@ class Pass:
     detections: FrameDetections
     plan: FramePlan
     occlusion: OcclusionStep
-    output: FrameOutput
+    output: FrameResult
     ledger: TrackLedger
 
 
@@ -67,7 +68,7 @@ def process(ledger: TrackLedger, frame: int, tracks: TrackedMasks) -> Pass:
     masks = full_size_masks(torch.cat([occlusion.masks, new]), SIZE)
     tracked = torch.from_numpy(tracks.score_logits).sigmoid().tolist()
     tracker_scores = dict(zip(tracks.ids, tracked, strict=True)) | {i: after.scores[i] for i in plan.new_ids}
-    output = frame_output(masks, [*tracks.ids, *plan.new_ids], after.scores, tracker_scores)
+    output = show(masks, [*tracks.ids, *plan.new_ids], after.scores, tracker_scores)
     return Pass(frame, detections, plan, occlusion, output, after.occluded(occlusion.last_occluded))
 
 
@@ -114,8 +115,8 @@ def test_every_frame_shows_the_same_objects_as_in_the_reference(passes):
         assert (step.frame, output.ids.tolist()) == (expected["frame"], expected["obj_ids"])
         np.testing.assert_allclose(output.scores, expected["probs"], atol=1e-5)
         np.testing.assert_allclose(output.tracker_scores, expected["tracker_probs"], atol=1e-5)
-        np.testing.assert_allclose(relative_xywh(output.boxes, SIZE), expected["boxes_xywh"], atol=1e-6)
-        for mask, counts in zip(output.masks.numpy(), expected["mask_rle_counts"], strict=True):
+        np.testing.assert_allclose(relative_xywh(output), expected["boxes_xywh"], atol=1e-6)
+        for mask, counts in zip(full_masks(output), expected["mask_rle_counts"], strict=True):
             shown = decode_rle({"size": SIZE[::-1], "counts": counts})
             assert (mask != shown).mean() <= 1e-3
     assert passes[-1].ledger.scores == pytest.approx(with_int_keys(RUN["obj_id_to_score"]), abs=1e-5)

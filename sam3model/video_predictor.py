@@ -1,0 +1,108 @@
+"""The video predictor: find phrases in a clip and follow every instance, or follow objects that a user points at."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sam3model.build import Sam3Model
+from sam3model.checkpoint import LoadReport, load_with_report
+from sam3model.config import PARTS, VideoConfig
+from sam3model.devices import resolve_device, resolve_dtype
+from sam3model.errors import InputError
+from sam3model.frame_results import FrameResult
+from sam3model.frames import FrameSource, open_frames
+from sam3model.frames.frame_source import DEFAULT_RATE
+from sam3model.ops.resize import preprocess
+from sam3model.structures import TextTokens
+from sam3model.text import PhraseCache
+from sam3model.tracker.group import TrackerParts
+from sam3model.video.pushed_frames import PushedFrames
+from sam3model.video.session import PromptedObject, SessionParts, VideoSession
+
+__all__ = ["FrameResult", "PromptedObject", "Sam3VideoPredictor", "VideoSession"]
+
+
+class Sam3VideoPredictor:
+    """Segments clips with a loaded model. Sessions of one predictor share its weights and its encoded phrases.
+
+    >>> session = predictor.open("clip.mp4")                    # doctest: +SKIP
+    >>> session.add_phrases(["player in white", "ball"])        # doctest: +SKIP
+    >>> for result in session.propagate(): print(result.frame, result.ids)  # doctest: +SKIP
+    """
+
+    def __init__(self, model: Sam3Model, *, report: LoadReport | None = None) -> None:
+        """model: with interactive heads and a tracker; without rules of its own, the released rules are used.
+
+        Raises:
+            InputError: the model lacks a part.
+        """
+        if model.interactive is None or model.tracker is None:
+            raise InputError("video needs a model with interactive heads and a tracker: load it with these parts")
+        self.model = model.eval()
+        self.config = model.video or VideoConfig()
+        self.report = report
+        self._tracking = TrackerParts(model.interactive, model.tracker)
+        self._phrases = PhraseCache(model.detector, model.detector.config.text.context_length)
+
+    @classmethod
+    def from_weights(
+        cls, name_or_path: str | Path = "tiny", *, device: str = "auto", dtype: str = "auto"
+    ) -> "Sam3VideoPredictor":
+        """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, by default in its best precision.
+
+        Raises:
+            CheckpointError: the weights cannot be found, do not fit the model, or have no tracker.
+            InputError: unknown device or dtype.
+        """
+        target = resolve_device(device)
+        precision = resolve_dtype(dtype, target)
+        model, report = load_with_report(name_or_path, device=target, dtype=precision, parts=PARTS)
+        return cls(model, report=report)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the model."""
+        return self._tracking.tracker.no_obj_ptr.device
+
+    def open(
+        self,
+        source: FrameSource | str | Path | Sequence[Any] | Iterable[Any],
+        *,
+        rate: float = DEFAULT_RATE,
+        **rules: Any,
+    ) -> VideoSession:
+        """A session on a clip.
+
+        Args:
+            source: what `sam3model.frames.open_frames` accepts: a clip, a folder, a list or an iterator of images.
+            rate: frames per second of sources that have no times.
+            rules: fields of `VideoConfig` to change for this session, e.g. `detection_score=0.3`.
+
+        Raises:
+            InputError: the source cannot be read, or an unknown rule.
+        """
+        return VideoSession(self._parts(rules), open_frames(source, rate=rate))
+
+    def open_live(self, *, rate: float = DEFAULT_RATE, **rules: Any) -> VideoSession:
+        """A session whose frames arrive one by one: give them to `push`. Arguments as for `open`."""
+        return VideoSession(self._parts(rules), PushedFrames(rate))
+
+    def _parts(self, rules: dict[str, Any]) -> SessionParts:
+        try:
+            config = replace(self.config, **rules)
+        except TypeError as error:
+            raise InputError(f"unknown rule among {', '.join(rules)}: see VideoConfig for their names") from error
+        return SessionParts(self.model.detector, self._tracking, config, self._encode_phrases, self._preprocess)
+
+    @torch.inference_mode()
+    def _encode_phrases(self, phrases: Sequence[str]) -> TextTokens:
+        return self._phrases(phrases, self.device)
+
+    def _preprocess(self, frame: NDArray[np.uint8]) -> Tensor:
+        return preprocess(frame, self.model.detector.config.vit.image_size)
