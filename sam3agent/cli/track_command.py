@@ -19,6 +19,7 @@ def _one(help_text: str, metavar: str) -> Any:
     return typer.Option(help=help_text, metavar=metavar, rich_help_panel=ONE_OBJECT)
 
 
+Clip = Annotated[str, typer.Argument(help="A clip (mp4, mov, webm, gif, …), or a folder of frames.", metavar="CLIP")]
 Phrases = Annotated[list[str] | None, _all("Follow all instances of a short noun phrase; repeatable.", "TEXT")]
 Boxes = Annotated[list[str] | None, _all("Box around an example: follow everything like it; repeatable.", BOX)]
 NegativeBoxes = Annotated[
@@ -38,13 +39,33 @@ Masks = Annotated[
         "FRAME:FILE[:OBJECT]",
     ),
 ]
+First = Annotated[int | None, typer.Option("--from", min=0, help="First frame.", show_default="0")]
+Last = Annotated[int | None, typer.Option("--to", min=0, help="Last frame.", show_default="the last one")]
+Every = Annotated[int, typer.Option(min=1, help="Track every n-th frame only.")]
+Reverse = Annotated[bool, typer.Option("--reverse", help="Track backwards in time.")]
+MaxObjects = Annotated[
+    int | None, typer.Option(min=1, help="Maximum number of objects at once.", show_default="no limit")
+]
+Preview = Annotated[
+    bool, typer.Option("--preview", help="Write preview.png, a strip of a few frames, in place of overlay.mp4.")
+]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", metavar="FORMAT", help="Also write davis, coco-vid or mot; repeatable."),
+]
+Restart = Annotated[bool, typer.Option("--restart", help="Delete the run in the output folder first.")]
+TrackOut = Annotated[
+    Path | None, typer.Option("--out", help="Output folder.", show_default="sam3agent-out/NAME-track", file_okay=False)
+]
+DetectionThreshold = Annotated[
+    float | None,
+    typer.Option("--threshold", help="Minimum detection score, between 0 and 1.", show_default="the model's"),
+]
 
 
 def track(
     context: typer.Context,
-    clip: Annotated[
-        str, typer.Argument(help="A clip (mp4, mov, webm, gif, …), or a folder of frames.", metavar="CLIP")
-    ],
+    clip: Clip,
     phrase: Phrases = None,
     box: Boxes = None,
     negative_box: NegativeBoxes = None,
@@ -52,29 +73,18 @@ def track(
     click_out: ClicksOut = None,
     object_box: ObjectBoxes = None,
     mask: Masks = None,
-    first: Annotated[int | None, typer.Option("--from", min=0, help="First frame.", show_default="0")] = None,
-    last: Annotated[int | None, typer.Option("--to", min=0, help="Last frame.", show_default="the last one")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Track every n-th frame only.")] = 1,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Track backwards in time.")] = False,
-    max_objects: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of objects at once.", show_default="no limit")
-    ] = None,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Write preview.png, a strip of a few frames, in place of overlay.mp4.")
-    ] = False,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--format", metavar="FORMAT", help="Also write davis, coco-vid or mot; repeatable."),
-    ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Delete the run in the output folder first.")] = False,
+    first: First = None,
+    last: Last = None,
+    every: Every = 1,
+    reverse: Reverse = False,
+    max_objects: MaxObjects = None,
+    preview: Preview = False,
+    formats: Formats = None,
+    restart: Restart = False,
     weights: Weights = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-track", file_okay=False)
-    ] = None,
+    out: TrackOut = None,
     as_json: AsJson = False,
-    threshold: Annotated[
-        float | None, typer.Option(help="Minimum detection score, between 0 and 1.", show_default="the model's")
-    ] = None,
+    threshold: DetectionThreshold = None,
     device: Device = None,
     dtype: Dtype = None,
     verbose: Verbose = False,
@@ -90,9 +100,9 @@ def track(
 
     Both can be combined. FRAME counts from 0; coordinates are pixels.
 
-    Writes overlay.mp4, tracks.json (YouTube-VIS layout) and track.jsonl, in which finished frames are kept: after an
-    interruption, the same command goes on from there. Tracking starts on the first frame with a prompt; phrases are
-    searched from --from on (with --reverse, from --to back).
+    Writes overlay.mp4, tracks.json (YouTube-VIS layout) and track.jsonl, which has every finished frame. After an
+    interruption, the same command goes on from there: it shows the tracker the last mask of each object, so ids stay and
+    masks may differ a little. Tracking starts on the first frame with a prompt; phrases are searched from --from on.
     """
     from sam3agent.cli.track import TrackFlags, run_track
     from sam3agent.tracking.track_prompts import PromptTexts
