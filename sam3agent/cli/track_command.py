@@ -42,7 +42,7 @@ Masks = Annotated[
 First = Annotated[int | None, typer.Option("--from", min=0, help="First frame.", show_default="0")]
 Last = Annotated[int | None, typer.Option("--to", min=0, help="Last frame.", show_default="the last one")]
 Every = Annotated[int, typer.Option(min=1, help="Track every n-th frame only.")]
-Reverse = Annotated[bool, typer.Option("--reverse", help="Track backwards in time.")]
+Reverse = Annotated[bool, typer.Option("--reverse", help="Track backwards; phrases are searched from --to back.")]
 MaxObjects = Annotated[
     int | None, typer.Option(min=1, help="Maximum number of objects at once.", show_default="no limit")
 ]
@@ -101,8 +101,8 @@ def track(
     Both can be combined. FRAME counts from 0; coordinates are pixels.
 
     Writes overlay.mp4, tracks.json (YouTube-VIS layout) and track.jsonl, which has every finished frame. After an
-    interruption, the same command goes on from there: it shows the tracker the last mask of each object, so ids stay and
-    masks may differ a little. Tracking starts on the first frame with a prompt; phrases are searched from --from on.
+    interruption, the same command goes on from there: it shows the tracker the last mask of each object, so ids stay,
+    and masks may differ a little. Tracking starts on the first frame with a prompt; phrases are searched from --from on.
     """
     from sam3agent.cli.track import TrackFlags, run_track
     from sam3agent.tracking.track_prompts import PromptTexts
