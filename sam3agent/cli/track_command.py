@@ -102,7 +102,7 @@ def track(
 
     Writes overlay.mp4, tracks.json (YouTube-VIS layout) and track.jsonl, which has every finished frame. After an
     interruption, the same command goes on from there: it shows the tracker the last mask of each object, so ids stay,
-    and masks may differ a little. Tracking starts on the first frame with a prompt; phrases are searched from --from on.
+    and masks may differ a little. Tracking starts on the first frame with a prompt; phrases are searched from --from.
     """
     from sam3agent.cli.track import TrackFlags, run_track
     from sam3agent.tracking.track_prompts import PromptTexts
