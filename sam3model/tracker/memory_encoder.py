@@ -1,9 +1,9 @@
 """Encode a frame and the masks on it into memory (official `SimpleMaskEncoder`)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3model.layers.linear import Linear
 from sam3model.layers.norm import LayerNorm2d
 
 DOWNSAMPLING_STAGES = 4
@@ -35,14 +35,14 @@ class CXBlock(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
         self.norm = LayerNorm2d(dim)
-        self.pwconv1 = nn.Linear(dim, 4 * dim)
-        self.pwconv2 = nn.Linear(4 * dim, dim)
+        self.pwconv1 = Linear(dim, 4 * dim)
+        self.pwconv2 = Linear(4 * dim, dim)
         self.gamma = nn.Parameter(torch.full((dim,), 1e-6))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, D, g, g) -> (N, D, g, g)."""
         cells = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)
-        return x + (self.gamma * self.pwconv2(F.gelu(self.pwconv1(cells)))).permute(0, 3, 1, 2)
+        return x + (self.gamma * self.pwconv2(self.pwconv1.gelu(cells))).permute(0, 3, 1, 2)
 
 
 class SimpleFuser(nn.Module):
