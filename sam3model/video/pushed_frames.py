@@ -45,6 +45,13 @@ class PushedFrames:
         """Number of the last frame, -1 before the first."""
         return self._next - 1
 
+    def check_last(self, frame: int) -> None:
+        """Raise `InputError` unless this is the last frame, the only one that takes prompts."""
+        if self._size is None:
+            raise InputError("this live session has no frame yet: push one first")
+        if frame != self.last:
+            raise InputError(f"prompt the last frame of a live session, which is {self.last}, not frame {frame}")
+
     def push(self, image: ImageLike, time: float | None = None) -> int:
         """Append a frame; returns its number. Raises `InputError` if its size differs from the first."""
         frame = to_frame(image)

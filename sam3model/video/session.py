@@ -361,10 +361,8 @@ class VideoSession:
             frame = index(frame)
         except TypeError as error:
             raise InputError(f"a frame number must be a whole number, not {frame!r}") from error
-        if isinstance(self.frames, PushedFrames) and frame != self.frames.last:
-            raise InputError(
-                f"frame {frame} has passed or is to come: in a live session, prompt the last, {self.frames.last}"
-            )
+        if isinstance(self.frames, PushedFrames):
+            self.frames.check_last(frame)
         count = self.frames.count
         if frame < 0 or (count is not None and frame >= count):
             known = "" if count is None else f": its frames are 0 to {count - 1}"

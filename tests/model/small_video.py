@@ -25,6 +25,8 @@ from sam3model.config import (
     ViTConfig,
 )
 from sam3model.frame_results import FrameResult
+from sam3model.tracker.group import TrackerParts
+from sam3model.tracker.model import Tracker
 from sam3model.video.session import VideoSession
 from sam3model.video_predictor import Sam3VideoPredictor
 
@@ -50,7 +52,7 @@ RULES = VideoConfig(
     hotstart_duplicate=100,
     recondition_every=0,
     hole_area=0,
-    max_objects=6,
+    max_objects=4,
 )
 
 
@@ -74,9 +76,6 @@ def predictor(seed: int = 0, **tracker: Any) -> Sam3VideoPredictor:
     model = random_model(seed)
     made = Sam3VideoPredictor(model)
     if tracker:
-        from sam3model.tracker.group import TrackerParts
-        from sam3model.tracker.model import Tracker
-
         assert model.tracker is not None and model.interactive is not None
         with torch.inference_mode(False):
             own = Tracker(DETECTOR, replace(TRACKER, **tracker)).eval()
