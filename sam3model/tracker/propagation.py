@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sam3model.config import TrackerConfig
 from sam3model.interactive.heads import ObjectFeatures, ObjectPrompt
+from sam3model.structures import map_tensors
 from sam3model.tracker.group import ObjectGroup, TrackerParts
 from sam3model.tracker.memory_bank import FrameMemory, ObjectOutput, concatenate, seen_score
 from sam3model.tracker.model import MemoryTokens, upsample_mask
@@ -39,6 +40,8 @@ def track_frame(
         start = 0
         for group, _ in same:
             own = output.rows(slice(start, start + len(group)))
+            if len(same) > 1:  # a view would keep the outputs of all groups for as long as one of them needs its own
+                own = map_tensors(own, torch.clone)
             start += len(group)
             seen = seen_score(own.scores, own.ious.max(-1).values)
             group.bank.others[frame] = FrameMemory(own, None, seen)
