@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import index
+from types import TracebackType
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,20 +14,22 @@ from sam3model.config import VideoConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import InputError
 from sam3model.frame_results import FrameResult
-from sam3model.frames import BrokenFrameError, EndOfFramesError, FrameSource
-from sam3model.ops.masks import encode_rle, mask_to_box
+from sam3model.frames import EndOfFramesError, FrameSource
 from sam3model.ops.resize import ImageLike
-from sam3model.structures import VISUAL, TextTokens
+from sam3model.structures import TextTokens
 from sam3model.tracker.group import TrackerParts
-from sam3model.video.actions import Action, Work, next_propagation
-from sam3model.video.clip_outputs import ObjectRecord
+from sam3model.video.actions import Action, next_propagation
+from sam3model.video.clip_outputs import user_record
 from sam3model.video.clip_tracker import ClipTracker, TrackedFrame
-from sam3model.video.frame_detector import Concepts, Exemplars
+from sam3model.video.concept_list import ConceptList
+from sam3model.video.frame_detector import Exemplars
 from sam3model.video.frame_encoder import FrameEncoder
+from sam3model.video.given_prompts import GivenPrompt, GivenPrompts, check_id
 from sam3model.video.processing_order import video_order
 from sam3model.video.pushed_frames import PushedFrames
 from sam3model.video.result_keeper import ResultKeeper
 from sam3model.video.session_prompts import clicks_of, exemplars_of, mask_of, previous_mask
+from sam3model.video.track_ledger import USER_GIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,28 @@ class SessionParts:
 
 
 class VideoSession:
-    """One clip being segmented. Not for several threads at a time."""
+    """One clip being segmented; `with` closes it. Not for several threads at a time."""
 
-    def __init__(self, parts: SessionParts, frames: FrameSource) -> None:
+    def __init__(self, parts: SessionParts, frames: FrameSource, *, owned: bool = True) -> None:
+        """owned: close `frames` with the session."""
         self.frames = frames
         self._parts = parts
+        self._owned = owned
         self.reset()
+
+    def __enter__(self) -> "VideoSession":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything, and close the source if it was opened for this session."""
+        self.reset()
+        if self._owned:
+            self.frames.close()
 
     @property
     def delay(self) -> int:
@@ -70,37 +91,39 @@ class VideoSession:
     def add_phrases(self, phrases: Sequence[str], *, frame: int = 0) -> FrameResult | None:
         """Find every instance of each phrase in the whole clip; returns what is found on `frame`.
 
-        Phrases add up. Objects and results so far are dropped, so give phrases before clicks. In a live session they
-        hold from the next frame on, and nothing is returned.
+        Phrases add up. The clip is then processed anew: objects that phrases found get new ids, and corrections of them
+        are dropped; objects that a user gave keep their ids and prompts. In a live session, everything goes on, new
+        phrases hold from the next frame on, and nothing is returned.
 
         Raises:
             InputError: an empty phrase, a string instead of a list, or no such frame.
         """
-        if isinstance(phrases, str):
-            raise InputError("phrases must be a list of phrases, not one string")
-        if not phrases or any(not phrase.strip() for phrase in phrases):
-            raise InputError("a phrase is empty: give short noun phrases, e.g. 'red ball'")
-        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._names]
-        return self._add_concepts(new, [None] * len(new), frame)
+        if not self._live:
+            frame = self._checked_frame(frame)
+        self._concepts.add_phrases(phrases)
+        return self._concepts_changed(None if self._live else frame)
 
     def add_exemplars(
         self, boxes: ArrayLike, labels: ArrayLike | None = None, *, frame: int = 0, phrase: str | None = None
     ) -> FrameResult | None:
         """Find everything that looks like the boxes on `frame`; returns what is found there.
 
-        Without a phrase, objects start only on this frame, and are then followed.
+        Without a phrase, objects start only on this frame, and are then followed. In a live session, it must be the
+        last frame. Else as `add_phrases`.
 
         Args:
             boxes: (n, 4) xyxy in pixels.
             labels: (n,) 1 for examples (default), 0 for counter-examples.
             frame: where the boxes are.
-            phrase: what to look for besides.
+            phrase: what to look for besides; exemplars replace earlier ones of the same phrase.
 
         Raises:
             InputError: invalid boxes or labels, or no such frame.
         """
         prompt = exemplars_of(boxes, labels, self.frames.size).to(self._device)
-        return self._add_concepts([phrase], [Exemplars(frame, prompt)], frame)
+        frame = self._checked_frame(frame)
+        self._concepts.add_exemplars(Exemplars(frame, prompt), phrase)
+        return self._concepts_changed(frame)
 
     def add_points(
         self, points: ArrayLike, labels: ArrayLike, *, frame: int, object_id: int | None = None
@@ -110,11 +133,11 @@ class VideoSession:
         Args:
             points: (n, 2) xy in pixels.
             labels: (n,) 1 inside the object, 0 outside.
-            frame: where the points are.
+            frame: where the points are; in a live session, the last one.
             object_id: a known object to correct, or an id for a new one.
 
         Raises:
-            InputError: invalid points or labels, points outside the frame, or no such frame.
+            InputError: invalid points, labels or id, points outside the frame, or no such frame.
         """
         return self._click(points, labels, None, frame, object_id)
 
@@ -123,29 +146,33 @@ class VideoSession:
         return self._click(None, None, box, frame, object_id)
 
     def add_mask(self, mask: ArrayLike, *, frame: int, object_id: int | None = None) -> PromptedObject:
-        """Give the mask (H, W) bool of one object, new (None) or known.
+        """Give the mask (H, W) of one object, new (None) or known: true or positive inside.
+
+        An empty mask says that a known object is not visible on this frame.
 
         Raises:
-            InputError: a mask of another size, or no such frame.
+            InputError: a mask of another size, an empty one of a new object, an invalid id, or no such frame.
         """
-        self._check_frame(frame)
-        given = mask_of(mask, self.frames.size).to(self._device)
-        object_id, kind = self._identify(object_id)
-        return self._accepted(frame, object_id, self._tracker.give_mask(frame, object_id, given), kind)
+        frame = self._checked_frame(frame)
+        given = mask_of(mask, self.frames.size)
+        number, kind = self._identify(object_id)
+        if kind == "add" and not given.any():
+            raise InputError("the mask is empty: a new object needs a mask with pixels in it")
+        return self._prompt(GivenPrompt.of_mask(frame, number, given))
 
     def remove(self, object_id: int) -> None:
         """Forget an object, on all frames. Raises `InputError` if there is no such object."""
-        if object_id not in self._tracker.ledger.scores:
+        if object_id not in self._tracker.ledger.scores and not self._results.knows(object_id):
             raise InputError(f"there is no object {object_id}: the objects are {list(self.object_ids)}")
         self._tracker.remove([object_id])
         self._results.remove(object_id)
+        self._given.remove(object_id)
         self._history.append(Action("remove", ids=(object_id,)))
 
     def reset(self) -> None:
         """Forget all prompts, objects and results."""
-        self._names: list[str | None] = []
-        self._exemplars: list[Exemplars | None] = []
-        self._concepts: Concepts | None = None
+        self._concepts = ConceptList(self._parts.encode_phrases)
+        self._given = GivenPrompts()
         self._start_over()
 
     def propagate(
@@ -153,27 +180,35 @@ class VideoSession:
     ) -> Iterator[FrameResult]:
         """Follow the objects through the clip and yield each frame once its result is final.
 
-        After a first pass, only corrected or added objects are tracked again; when nothing has changed, results come
-        from the first pass.
+        Frames that were processed before are not processed again, except for objects that were corrected or added
+        since; so a propagation that was left early goes on where it ended. It ends when another one begins, or the
+        session is reset or gets another phrase.
 
         Args:
             start: first frame; default: the earliest prompted one (the latest, if reverse).
-            frames: number of frames to go from there; default: all.
+            frames: number of frames to go beyond the start frame; default: all.
             reverse: go backwards; the start frame, which has a result already, is then left out.
 
         Raises:
-            InputError: nothing was prompted, or no such frame.
+            InputError: nothing was prompted, no such frame, or a live session.
             BrokenFrameError: a frame cannot be read; all results before it have been yielded.
         """
-        if self._concepts is None and not self._tracker.ledger.ids:
+        if self._live:
+            raise InputError("a live session cannot propagate: push its frames one by one")
+        if self._concepts.concepts is None and not self._tracker.ledger.ids:
             raise InputError("nothing to follow: add a phrase, a click, a box or a mask first")
+        if frames is not None and frames < 0:
+            raise InputError(f"the number of frames is {frames}: give 0 or more, and reverse=True to go backwards")
         if start is None:
             start = (max if reverse else min)(self._prompted)
-        self._check_frame(start)
-        work, ids = self._next_work()
+        start = self._checked_frame(start)
+        work, ids = next_propagation(self._history, self.frames.count)
         self._history.append(Action(work, None if work == "fetch" else start, ids if work == "partial" else ()))
-        order = video_order(start, frames, self.frames.count, reverse=reverse)
-        return self._run(work, order, ids, reverse)
+        self._unfinished |= set(ids)
+        self._results.set_aside()
+        self._tracker.begin(start)
+        self._run_number += 1
+        return self._run(self._run_number, video_order(start, frames, self.frames.count, reverse=reverse), reverse)
 
     def push(self, frame: ImageLike, *, time: float | None = None) -> list[FrameResult]:
         """Process the next frame of a live source; returns results that became final, `delay` frames late.
@@ -184,52 +219,48 @@ class VideoSession:
         if not isinstance(self.frames, PushedFrames):
             raise InputError("this session reads a clip: use propagate, or open a live session")
         self._step(self.frames.push(frame, time), reverse=False)
-        released = self._results.release(keep=self.delay)
-        for result in released:
-            self.frames.forget_time(result.frame)
-        return released
+        return self._released(keep=self.delay)
 
     def finish(self) -> list[FrameResult]:
-        """The results that are still held back."""
-        return self._results.release(keep=0)
+        """The results of a live session that are still held back."""
+        return self._released(keep=0)
 
     @property
     def _device(self) -> torch.device:
         return self._parts.tracking.tracker.no_obj_ptr.device
 
     @property
-    def _side(self) -> int:
-        return self._parts.tracking.tracker.image_size
-
-    @property
     def _live(self) -> bool:
         return isinstance(self.frames, PushedFrames)
 
     def _start_over(self) -> None:
-        """Forget objects and results, but not what is looked for."""
+        """Forget objects and results, but neither what is looked for nor what a user gave."""
         parts = self._parts
         rounded = parts.tracking.tracker.config.bfloat16_memory
         encoder = FrameEncoder(parts.detector, parts.tracking.heads, self.frames, parts.preprocess, rounded)
         self._tracker = ClipTracker(parts.tracking, parts.detector, parts.config, encoder, self.frames)
-        self._results = ResultKeeper(self.frames, parts.config, self._names, forget=self._live)
+        self._results = ResultKeeper(self.frames, parts.config, forget=self._live)
+        self._results.name_groups(self._concepts.names)
         self._history: list[Action] = []
         self._prompted: list[int] = []
+        self._unfinished: set[int] = set()
+        self._run_number = getattr(self, "_run_number", 0) + 1
 
-    def _add_concepts(
-        self, names: Sequence[str | None], exemplars: Sequence[Exemplars | None], frame: int
-    ) -> FrameResult | None:
-        if not self._live:
-            self._check_frame(frame)
-        self._names += names
-        self._exemplars += exemplars
-        text = self._parts.encode_phrases([VISUAL if name is None else name for name in self._names])
-        self._concepts = Concepts(tuple(self._names), text, tuple(self._exemplars))
-        self._start_over()
+    def _concepts_changed(self, frame: int | None) -> FrameResult | None:
+        """Look for the concepts from now on (live) or in the whole clip; returns what is found on `frame`."""
         if self._live:
+            self._results.name_groups(self._concepts.names)
+        else:
+            self._start_over()
+            for prompt in self._given:
+                self._prompt(prompt)
+        if frame is None:
             return None
         self._prompted.append(frame)
-        self._keep(self._tracker.step(frame, self._concepts))
-        return self._results.result(frame, hidden=())
+        self._track(frame, reverse=False)
+        result = self._results.result(frame, hidden=())
+        self._results.settle(frame)
+        return result
 
     def _click(
         self,
@@ -239,73 +270,101 @@ class VideoSession:
         frame: int,
         object_id: int | None,
     ) -> PromptedObject:
-        self._check_frame(frame)
-        clicks = clicks_of(points, labels, box, self.frames.size, self._side).to(self._device)
-        object_id, kind = self._identify(object_id)
-        shown = self._results.object_on(frame, object_id)
-        side = self._parts.tracking.heads.prompt_encoder.mask_side
-        earlier = None if shown is None else previous_mask(shown.mask, side).to(self._device)
-        return self._accepted(frame, object_id, self._tracker.click(frame, object_id, clicks, earlier), kind)
+        frame = self._checked_frame(frame)
+        side = self._parts.tracking.tracker.image_size
+        clicks = clicks_of(points, labels, box, self.frames.size, side).to(self._device)
+        return self._prompt(GivenPrompt(frame, self._identify(object_id)[0], clicks))
 
-    def _identify(self, object_id: int | None) -> tuple[int, str]:
-        """The id to use, and whether it is new ("add") or known ("refine")."""
+    def _identify(self, object_id: int | None) -> tuple[int, Literal["add", "refine"]]:
+        """The id to use, and whether it is new or known."""
         ledger = self._tracker.ledger
-        if object_id is None:
-            return ledger.max_id + 1, "add"
-        if object_id < 0:
-            raise InputError(f"object id {object_id} is negative: ids start at 0")
-        return object_id, "refine" if object_id in ledger.scores else "add"
+        number = check_id(ledger.max_id + 1 if object_id is None else object_id)
+        return number, "refine" if number in ledger.scores else "add"
 
-    def _accepted(self, frame: int, object_id: int, mask: torch.Tensor, kind: str) -> PromptedObject:
-        """Record a prompt of a user and return the frame with it."""
-        array = mask.cpu().numpy()
-        x0, y0, x1, y1 = mask_to_box(array)
+    def _prompt(self, prompt: GivenPrompt) -> PromptedObject:
+        """Give a prompt to the tracker, record it and return the frame with it."""
+        frame, (object_id, kind) = prompt.frame, self._identify(prompt.object_id)
+        shown = self._results.object_on(frame, object_id)
+        with self._tracker.unchanged_on_error():
+            if prompt.clicks is None:
+                mask = self._tracker.give_mask(frame, object_id, prompt.mask_on(self._device))
+            else:
+                side = self._parts.tracking.heads.prompt_encoder.mask_side
+                earlier = None if shown is None else previous_mask(shown.mask, side).to(self._device)
+                mask = self._tracker.click(frame, object_id, prompt.clicks, earlier)
         group = self._tracker.ledger.groups[object_id]
-        record = (
-            ObjectRecord(encode_rle(array), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, 1.0, group) if array.any() else None
-        )
-        self._results.put_object(frame, object_id, record)
+        self._results.put_object(frame, object_id, user_record(mask.cpu().numpy(), group))
         self._results.set_score(object_id, 1.0)
-        self._history.append(Action("refine" if kind == "refine" else "add", frame, (object_id,)))
+        self._history.append(Action(kind, frame, (object_id,)))
         self._prompted.append(frame)
-        return PromptedObject(object_id, self._results.result(frame, hidden=()))
+        if group == USER_GIVEN and not self._live:
+            self._given.add(prompt)
+        result = self._results.result(frame, hidden=())
+        self._results.settle(frame)
+        return PromptedObject(object_id, result)
 
-    def _next_work(self) -> tuple[Work, tuple[int, ...]]:
-        """What the next propagation has to do. With something to look for, the first one is always complete."""
-        if self._concepts is not None and not any(action.kind == "full" for action in self._history):
-            return "full", ()
-        return next_propagation(self._history, self.frames.count)
-
-    def _run(self, work: Work, order: Iterable[int], ids: tuple[int, ...], reverse: bool) -> Iterator[FrameResult]:
-        if work == "fetch":
-            yield from (self._results.fetch(frame) for frame in order if self._results.has(frame))
-            return
-        try:
-            for frame in order:
-                if work == "full":
-                    self._step(frame, reverse)
-                    yield from self._results.release(keep=self.delay)
-                else:
-                    tracked = self._tracker.retrack(frame, ids, reverse=reverse)
-                    self._results.merge(tracked, ids, self._tracker.ledger.scores, self._tracker.ledger.groups)
-                    yield self._results.result(frame)
-        except EndOfFramesError:
-            pass  # a source of unknown length has ended
-        except BrokenFrameError:
-            yield from self._results.release(keep=0)
-            raise
+    def _run(self, number: int, order: Iterable[int], reverse: bool) -> Iterator[FrameResult]:
+        for frame in order:
+            if number != self._run_number:
+                raise InputError("this propagation has ended: a later call to the session took its place")
+            try:
+                released = self._advance(frame, reverse)
+            except EndOfFramesError:
+                break  # a source of unknown length has ended
+            except Exception:
+                yield from self._results.release(keep=0)
+                raise
+            yield from released
+        self._unfinished.clear()
         yield from self._results.release(keep=0)
 
-    def _step(self, frame: int, reverse: bool) -> None:
-        self._keep(self._tracker.step(frame, self._concepts, reverse=reverse))
+    def _advance(self, frame: int, reverse: bool) -> list[FrameResult]:
+        """Process a frame, or only what has changed on it; returns the results that are final."""
+        if not self._results.processed(frame):
+            self._step(frame, reverse)
+            return self._results.release_final()
+        ledger = self._tracker.ledger
+        changed = self._unfinished.intersection(ledger.scores)
+        if changed:
+            tracked = self._tracker.retrack(frame, changed, reverse=reverse)
+            self._results.merge(tracked, changed, ledger.scores, ledger.groups)
         self._results.hold(frame)
+        return self._results.release_final()
+
+    def _step(self, frame: int, reverse: bool) -> None:
+        self._track(frame, reverse)
+        self._results.hold(frame, fresh=True)
+
+    def _track(self, frame: int, reverse: bool) -> None:
+        """Process all objects of a frame; without anything to look for, they are only tracked."""
+        with self._tracker.unchanged_on_error():
+            if self._concepts.concepts is None:
+                tracked = self._tracker.retrack(frame, self.object_ids, reverse=reverse)
+            else:
+                tracked = self._tracker.step(frame, self._concepts.concepts, reverse=reverse)
+        self._keep(tracked)
 
     def _keep(self, tracked: TrackedFrame) -> None:
         ledger = self._tracker.ledger
         self._results.keep(tracked, ledger.scores, ledger.groups)
 
-    def _check_frame(self, frame: int) -> None:
+    def _released(self, keep: int) -> list[FrameResult]:
+        released = self._results.release(keep)
+        if isinstance(self.frames, PushedFrames):
+            for result in released:
+                self.frames.forget_time(result.frame)
+        return released
+
+    def _checked_frame(self, frame: int) -> int:
+        """A frame number, of a live session that of the last frame. Raises `InputError` if there is no such frame."""
+        try:
+            frame = index(frame)
+        except TypeError as error:
+            raise InputError(f"a frame number must be a whole number, not {frame!r}") from error
+        if isinstance(self.frames, PushedFrames):
+            self.frames.check_last(frame)
         count = self.frames.count
         if frame < 0 or (count is not None and frame >= count):
             known = "" if count is None else f": its frames are 0 to {count - 1}"
             raise InputError(f"the clip has no frame {frame}{known}")
+        return frame
