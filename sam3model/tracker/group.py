@@ -12,7 +12,7 @@ from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures, Object
 from sam3model.tracker.frame_ranges import FrameRanges
 from sam3model.tracker.memory_bank import FrameMemory, MemoryBank, ObjectOutput, concatenate
 from sam3model.tracker.memory_plan import MemoryPlan, plan_memory, uses_candidates
-from sam3model.tracker.model import CERTAIN, NO_OBJECT, MemoryTokens, Tracker, upsample_mask
+from sam3model.tracker.tracker_model import CERTAIN, NO_OBJECT, MemoryTokens, Tracker, upsample_mask
 
 MAX_POINTS = 16
 """Of more points on one frame, only the first and the last half of this number count."""

@@ -13,7 +13,7 @@ from sam3model.interactive.heads import ObjectFeatures, ObjectPrompt
 from sam3model.structures import map_tensors
 from sam3model.tracker.group import ObjectGroup, TrackerParts
 from sam3model.tracker.memory_bank import FrameMemory, ObjectOutput, concatenate, seen_score
-from sam3model.tracker.model import MemoryTokens, upsample_mask
+from sam3model.tracker.tracker_model import MemoryTokens, upsample_mask
 
 OBJECTS_AT_ONCE = 32
 """Objects in one pass of the mask heads: limits the memory at large sizes."""

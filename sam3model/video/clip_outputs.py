@@ -12,7 +12,7 @@ from sam3model.frame_results import FrameResult
 from sam3model.ops.masks import decode_rle, encode_rle, mask_to_box
 from sam3model.video.clip_tracker import TrackedFrame
 from sam3model.video.mask_extents import has_pixels, mask_extents
-from sam3model.video.overlap import resolve_by_score
+from sam3model.video.mask_overlap import resolve_by_score
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from sam3model.ops.boxes import xyxy_to_cxcywh
 from sam3model.ops.masks import decode_rle
 from sam3model.structures import GeometryPrompt
 from sam3model.tracker.group import Clicks
-from sam3model.tracker.model import CERTAIN, upsample_mask
+from sam3model.tracker.tracker_model import CERTAIN, upsample_mask
 
 
 def clicks_of(

@@ -26,7 +26,7 @@ from sam3model.config import (
 )
 from sam3model.frame_results import FrameResult
 from sam3model.tracker.group import TrackerParts
-from sam3model.tracker.model import Tracker
+from sam3model.tracker.tracker_model import Tracker
 from sam3model.video.session import VideoSession
 from sam3model.video_predictor import Sam3VideoPredictor
 
