@@ -113,7 +113,7 @@ def run_theirs(cell: Cell) -> list[float]:
     from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
 
     images = clip(cell.frames, cell.size)
-    model = Sam3VideoModel.from_pretrained(cell.folder, attn_implementation="sdpa").eval()
+    model: Any = Sam3VideoModel.from_pretrained(cell.folder, attn_implementation="sdpa").eval()
     side = model.config.detector_config.vision_config.backbone_config.image_size
     tokens = Tokenizer(model.config.detector_config.text_config.max_position_embeddings)([PHRASE])
     pixels = torch.stack([preprocess(image, side) for image in images])
