@@ -1,20 +1,34 @@
-"""Video benchmarks: predictions, in the layout of the official evaluators, scored against the official annotations.
+"""Video benchmarks: predictions of the model, or in the layout of the official evaluators, scored as those do.
 
 `vos` scores label maps (DAVIS, MOSE, SA-V), `tracks` YouTube-VIS JSON (YTVIS, LV-VIS, SA-Co/VEval), `burst` BURST's own
 JSON, `expressions` referring expressions (MeViS, ReVOS).
 """
 
-from evals.benchmark_types import VideoBenchmark
+from pathlib import Path
+
+from evals.benchmark_types import VideoBenchmark, VideoReading
+from evals.samples import DatasetSplit
 from evals.video.burst import score_burst
 from evals.video.expressions import score_mevis, score_revos
+from evals.video.prediction_writers import LabelMapWriter, ObjectFolderWriter
 from evals.video.tracks import score_lvvis, score_veval, score_ytvis
 from evals.video.vos import score_davis, score_mose, score_sav
+from evals.video.vos_reader import read_davis, read_mose, read_sav
 
 JF = ("J&F", "J", "F")
 LABELS = "a folder of VIDEO/FRAME.png, indexed PNGs with a label per object; all annotated frames except first and last"
 EXPRESSIONS = "a folder of VIDEO/EXPRESSION/FRAME.png, a mask per frame; an expression without a folder counts 0"
 TRACKS = "[{video_id, category_id, score, segmentations: an RLE or null per frame}, ...]"
 RESULTS = f"results.json (or its folder): {TRACKS}"
+
+
+def _label_maps(_: DatasetSplit, folder: Path) -> LabelMapWriter:
+    return LabelMapWriter(folder)
+
+
+def _object_folders(_: DatasetSplit, folder: Path) -> ObjectFolderWriter:
+    return ObjectFolderWriter(folder)
+
 
 BENCHMARKS: tuple[VideoBenchmark, ...] = (
     VideoBenchmark(
@@ -31,30 +45,41 @@ BENCHMARKS: tuple[VideoBenchmark, ...] = (
         name="davis",
         title="DAVIS 2017, semi-supervised, 480p",
         splits=("val", "train"),
-        files=("ImageSets/2017/SPLIT.txt", "Annotations/480p/VIDEO/FRAME.png"),
+        files=(
+            "ImageSets/2017/SPLIT.txt",
+            "Annotations/480p/VIDEO/FRAME.png",
+            "JPEGImages/480p/VIDEO/FRAME.jpg (to run the model)",
+        ),
         get="davischallenge.org/davis2017/code.html, DAVIS-2017-trainval-480p.zip; set --root to its folder DAVIS",
         headline=JF,
         score=score_davis,
+        run=VideoReading(read_davis, _label_maps, score_davis),
         layout=LABELS,
     ),
     VideoBenchmark(
         name="mose",
         title="MOSE: coherent video object segmentation in complex scenes",
         splits=("valid", "train"),
-        files=("SPLIT/Annotations/VIDEO/FRAME.png",),
+        files=("SPLIT/Annotations/VIDEO/FRAME.png", "SPLIT/JPEGImages/VIDEO/FRAME.jpg (to run the model)"),
         get="henghuiding.github.io/MOSE; ground truth of valid is only on its server: upload there, or score train",
         headline=JF,
         score=score_mose,
+        run=VideoReading(read_mose, _label_maps, score_mose),
         layout=LABELS,
     ),
     VideoBenchmark(
         name="sav",
         title="SA-V: segment anything in videos",
         splits=("val", "test"),
-        files=("sav_SPLIT/sav_SPLIT.txt", "sav_SPLIT/Annotations_6fps/VIDEO/OBJECT/FRAME.png"),
+        files=(
+            "sav_SPLIT/sav_SPLIT.txt",
+            "sav_SPLIT/Annotations_6fps/VIDEO/OBJECT/FRAME.png",
+            "sav_SPLIT/JPEGImages_24fps/VIDEO/FRAME.jpg (to run the model)",
+        ),
         get="ai.meta.com/datasets/segment-anything-video-downloads, sav_val.tar and sav_test.tar",
         headline=JF,
         score=score_sav,
+        run=VideoReading(read_sav, _object_folders, score_sav),
         layout="a folder of VIDEO/OBJECT/FRAME.png, one object per file; all annotated frames except first and last",
     ),
     VideoBenchmark(
