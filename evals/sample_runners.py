@@ -1,4 +1,4 @@
-"""Runners predict images: the segmenter for phrases, the agent for questions. `evals.video.video_runner`: for videos."""
+"""Runners predict samples: the segmenter for phrases, the agent for questions. `evals.video` has one for videos."""
 
 import asyncio
 import hashlib

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,18 @@ from evals.samples import PredictedTrack, VideoPrediction, VideoSample
 from evals.video.label_maps import VOID
 from sam3model.errors import DataError, OutputError
 from sam3model.files import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class TrackTarget:
+    """Names of a video in the annotations.
+
+    video: its id. categories: phrase -> ids of the categories it stands for. names: of the kept frames (BURST).
+    """
+
+    video: Any
+    categories: Mapping[str, Sequence[Any]]
+    names: tuple[str, ...] = ()
 
 
 class LabelMapWriter:
@@ -89,7 +102,7 @@ class TrackWriter:
     def __init__(self, path: Path) -> None:
         self._parts = JsonParts(path)
 
-    def add(self, sample: VideoSample["TrackTarget"], prediction: VideoPrediction) -> None:
+    def add(self, sample: VideoSample[TrackTarget], prediction: VideoPrediction) -> None:
         """Write the tracks of a video, once for each category with their phrase."""
         for track in prediction.tracks:
             for category in sample.target.categories[track.prompt]:
@@ -107,15 +120,39 @@ class TrackWriter:
         return self._parts.close()
 
 
-class TrackTarget:
-    """video: id in the annotations. categories: phrase -> ids. names: of the kept frames, for BURST."""
+class BurstWriter:
+    """predictions.json in the format of BURST. The target of a sample is a `TrackTarget` with (data set, name)."""
 
-    __slots__ = ("categories", "names", "video")
+    def __init__(self, path: Path) -> None:
+        self._parts = JsonParts(path, '{"sequences": [', "]}")
 
-    def __init__(self, video: Any, categories: Mapping[str, Sequence[Any]], names: tuple[str, ...] = ()) -> None:
-        self.video = video
-        self.categories = categories
-        self.names = names
+    def add(self, sample: VideoSample[TrackTarget], prediction: VideoPrediction) -> None:
+        """Write a sequence; a track gets an id for each category with its phrase."""
+        categories: dict[str, int] = {}
+        segmentations: list[dict[str, Any]] = [{} for _ in prediction.frames]
+        for track in prediction.tracks:
+            for category in sample.target.categories[track.prompt]:
+                name = str(len(categories) + 1)
+                categories[name] = category
+                for place, mask in enumerate(track.masks):
+                    if mask is not None:
+                        segmentations[place][name] = {"rle": mask["counts"], "score": track.score}
+        dataset, sequence = sample.target.video
+        self._parts.add(
+            {
+                "dataset": dataset,
+                "seq_name": sequence,
+                "height": prediction.size[0],
+                "width": prediction.size[1],
+                "annotated_image_paths": list(sample.target.names),
+                "track_category_ids": categories,
+                "segmentations": segmentations,
+            }
+        )
+
+    def close(self) -> Path:
+        """The file."""
+        return self._parts.close()
 
 
 def _label(track: PredictedTrack) -> int:
