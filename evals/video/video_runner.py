@@ -1,6 +1,7 @@
 """Predicts videos: follows objects that are given by masks, or finds and follows every instance of phrases."""
 
 import asyncio
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -61,10 +62,15 @@ class VideoRunner:
     def __init__(self, predictor: ClipPredictor, name: str) -> None:
         self.system = name
         self.predictor = predictor
+        self._cancelled = threading.Event()
 
     async def __call__(self, sample: VideoSample[Any]) -> VideoPrediction:
         """The tracks of all phrases or objects. Raises `DataError` or `InputError` if the clip is unusable."""
-        return await asyncio.to_thread(self._predict, sample)
+        try:
+            return await asyncio.to_thread(self._predict, sample)
+        except asyncio.CancelledError:
+            self._cancelled.set()  # the thread stops after the current frame, so that Ctrl-C need not wait for the clip
+            raise
 
     def _predict(self, sample: VideoSample[Any]) -> VideoPrediction:
         clip = sample.load()
@@ -86,7 +92,7 @@ class VideoRunner:
                 session = self.predictor.open(frames)
                 session.add_phrases(some)
                 found = _Tracks(clip.kept)
-                found.add_all(session.propagate(start=0), bar)
+                found.add_all(self._watched(session.propagate(start=0), bar))
                 tracks += found.instances()
         return tracks
 
@@ -104,6 +110,14 @@ class VideoRunner:
         nothing = (None,) * len(clip.kept)
         return tracks + [PredictedTrack(name, 1.0, nothing) for name in clip.unseen]
 
+    def _watched(self, results: "Iterable[FrameResult]", bar: "tqdm[Any]") -> "Iterator[FrameResult]":
+        """The results, until the run is cancelled; each moves the progress bar."""
+        for result in results:
+            if self._cancelled.is_set():
+                raise InputError("the run was cancelled")
+            bar.update()
+            yield result
+
     def _follow_together(
         self, objects: Sequence[PromptedMask], clip: Clip, frames: "FrameSource", bar: "tqdm[Any]"
     ) -> list[PredictedTrack]:
@@ -116,7 +130,7 @@ class VideoRunner:
             for object_id, one in enumerate(objects):
                 if one.frame == start:
                     session.add_mask(decode_rle(dict(one.mask)), frame=start, object_id=object_id)
-            found.add_all(session.propagate(start=start), bar)
+            found.add_all(self._watched(session.propagate(start=start), bar))
         return [PredictedTrack(one.name, 1.0, found.masks(k)) for k, one in enumerate(objects)]
 
 
@@ -128,9 +142,8 @@ class _Tracks:
         self._masks: dict[int, dict[int, Rle]] = defaultdict(dict)
         self._origins: dict[int, tuple[str, float]] = {}
 
-    def add_all(self, results: "Iterable[FrameResult]", bar: "tqdm[Any]") -> None:
+    def add_all(self, results: "Iterable[FrameResult]") -> None:
         for result in results:
-            bar.update()
             self._add(result)
 
     def masks(self, object_id: int) -> tuple[Rle | None, ...]:

@@ -1,8 +1,11 @@
 """The model on mask-prompted videos, end to end: reader, runner, files and scorer agree; runs resume and shard."""
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,22 @@ import pytest
 from PIL import Image
 
 from evals.command import main
-from tests.evals.video_clips import FRAMES, Truth, masks_at, small_model, squares, write_davis, write_frames
+from evals.samples import DatasetSplit
+from evals.video.video_runner import VideoRunner
+from evals.video.vos_reader import read_davis
+from sam3model.frame_results import FrameResult
+from sam3model.frames import FrameSource
+from tests.evals.video_clips import (
+    FRAMES,
+    Truth,
+    TruthSession,
+    masks_at,
+    result,
+    small_model,
+    squares,
+    write_davis,
+    write_frames,
+)
 from tests.evals.video_datasets import SIZE, square, write_png
 
 NOTHING = np.zeros(SIZE, bool)
@@ -32,9 +50,9 @@ def arguments(root: Path, name: str = "davis", out: str = "run", *more: str) -> 
 def test_the_truth_scores_100_on_davis(davis):
     predictor = Truth(squares)
     assert main(arguments(davis), predictor=predictor) == 0
-    result = metrics(davis / "run")
-    assert result["figures"]["J&F"] == 100
-    assert (result["figures"]["objects"], result["samples"], result["scored"]) == (6, 3, 3)
+    outcome = metrics(davis / "run")
+    assert outcome["figures"]["J&F"] == 100
+    assert (outcome["figures"]["objects"], outcome["samples"], outcome["scored"]) == (6, 3, 3)
     assert predictor.opened == ["v0", "v1", "v2"]
     # each object is given once, on the first frame that shows it
     assert predictor.given == [(0, 0, 16), (2, 1, 16)] * 3
@@ -98,8 +116,8 @@ def test_sav_objects_are_followed_alone_and_only_annotated_frames_are_kept(tmp_p
         write_png(root / f"Annotations_6fps/v0/003/{t:05d}.png", NOTHING)
     predictor = Truth(truth)
     assert main(arguments(tmp_path, "sav"), predictor=predictor) == 0
-    result = metrics(tmp_path / "run")["figures"]
-    assert (result["J&F"], result["objects"], result["objects never seen"]) == (100, 3, 1)
+    outcome = metrics(tmp_path / "run")["figures"]
+    assert (outcome["J&F"], outcome["objects"], outcome["objects never seen"]) == (100, 3, 1)
     assert predictor.given == [(0, 0, 16), (0, 0, 4), (4, 0, 16)]
     assert len(predictor.opened) == 3  # overlapping objects must not take pixels from each other
     written = sorted(path.name for path in (tmp_path / "run/predictions/v0/000").iterdir())
@@ -122,9 +140,9 @@ def test_an_interrupted_run_resumes_with_the_next_video(davis, capsys):
 def test_a_failed_video_is_counted_and_retried(davis, capsys):
     assert main(arguments(davis), predictor=Truth(squares, ("v1",), RuntimeError("out of memory"))) == 1
     assert "1 of 3 samples failed" in capsys.readouterr().err
-    result = metrics(davis / "run")
-    assert (result["scored"], list(result["failures"])) == (2, ["v1"])
-    assert (result["figures"]["J&F"], result["figures"]["objects"]) == (100, 4)
+    outcome = metrics(davis / "run")
+    assert (outcome["scored"], list(outcome["failures"])) == (2, ["v1"])
+    assert (outcome["figures"]["J&F"], outcome["figures"]["objects"]) == (100, 4)
     again = Truth(squares)
     assert main(arguments(davis), predictor=again) == 0
     assert again.opened == ["v1"]
@@ -162,10 +180,10 @@ def damage(davis: Path, what: str) -> None:
 def test_an_unusable_clip_is_a_failure_that_names_the_file(davis, what, message):
     damage(davis, what)
     assert main(arguments(davis), predictor=Truth(squares)) == 1
-    result = metrics(davis / "run")
-    assert list(result["failures"]) == ["v1"]
-    assert message in result["failures"]["v1"]
-    assert result["scored"] == 2
+    outcome = metrics(davis / "run")
+    assert list(outcome["failures"]) == ["v1"]
+    assert message in outcome["failures"]["v1"]
+    assert outcome["scored"] == 2
 
 
 def test_joined_shards_have_the_figures_of_the_whole_run(davis, capsys):
@@ -181,20 +199,61 @@ def test_joined_shards_have_the_figures_of_the_whole_run(davis, capsys):
     assert json.loads((davis / "report/report.json").read_text())[0]["figures"] == whole
 
 
-def test_the_command_runs_a_small_model_and_resumes(davis, tmp_path):
+def test_the_command_runs_a_small_model_and_resumes_after_a_kill(davis, tmp_path):
     weights = small_model(tmp_path / "small.safetensors")
     command = [sys.executable, "-m", "evals", *arguments(davis, "davis", "run", "--weights", str(weights))]
     command += ["--device", "cpu", "--dtype", "float32"]
-    first = subprocess.run([*command, "--limit", "1"], capture_output=True, text=True, check=False)
-    assert first.returncode == 0, first.stderr
-    stored = (davis / "run/predictions.jsonl").read_text()
-    second = subprocess.run([*command, "--limit", "2"], capture_output=True, text=True, check=False)
+    predictions = davis / "run/predictions.jsonl"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while first.poll() is None and not (predictions.exists() and b"\n" in predictions.read_bytes()):
+            time.sleep(0.01)
+        first.kill()
+    stored = predictions.read_text().splitlines()[0]
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
-    assert (davis / "run/predictions.jsonl").read_text().startswith(stored)
-    result = metrics(davis / "run")
-    assert (result["samples"], result["scored"], result["failures"]) == (2, 2, {})
-    assert 0 <= result["figures"]["J&F"] <= 100
+    lines = predictions.read_text().splitlines()
+    assert lines[0] == stored
+    assert [json.loads(line)["key"] for line in lines] == ["v0", "v1", "v2"]
+    outcome = metrics(davis / "run")
+    assert (outcome["samples"], outcome["scored"], outcome["failures"]) == (3, 3, {})
+    assert 0 <= outcome["figures"]["J&F"] <= 100
     assert "J&F" in second.stdout
+
+
+class Endless(Truth):
+    """A clip that does not end, for as long as nobody stops it."""
+
+    def __init__(self) -> None:
+        super().__init__(squares)
+        self.shown = 0
+
+    def open(self, source: FrameSource, **_: object) -> TruthSession:
+        return EndlessSession(self, source, "v0")
+
+
+class EndlessSession(TruthSession):
+    def propagate(self, *, start: int | None = None) -> Iterator[FrameResult]:
+        assert isinstance(self.owner, Endless)
+        while self.owner.shown < 10_000:
+            self.owner.shown += 1
+            time.sleep(0.002)
+            yield result(0, [])
+
+
+def test_a_cancelled_run_does_not_wait_for_the_end_of_the_clip(davis):
+    predictor = Endless()
+    sample = read_davis(DatasetSplit(davis, "val"))[0]
+
+    async def cancel_soon() -> None:
+        task = asyncio.create_task(VideoRunner(predictor, "endless")(sample))
+        while not predictor.shown:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_soon())  # returns when the thread has ended
+    assert predictor.shown < 5000
 
 
 def test_weights_without_a_tracker_are_refused_in_one_line(davis, capsys):
