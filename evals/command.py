@@ -115,13 +115,14 @@ def _parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         "--split", help=f"one of {', '.join(benchmark.splits)}" if benchmark else "split of the data set"
     )
     parser.add_argument("--out", type=Path, help=f"folder of the run (default: {OUT}/{name}/SPLIT)")
-    if isinstance(benchmark, VideoBenchmark):
-        parser.add_argument("--predictions", type=Path, help=f"score these and run no model: {benchmark.layout}")
-        if benchmark.run is None:
+    if benchmark is None or isinstance(benchmark, VideoBenchmark):
+        layout = benchmark.layout if benchmark else "videos only, see `list`"
+        parser.add_argument("--predictions", type=Path, help=f"score these and run no model: {layout}")
+        if benchmark and benchmark.run is None:
             return parser
     parser.add_argument("--limit", type=int, help="use only the first LIMIT samples")
     parser.add_argument("--shard", help="i/n: every n-th sample, starting with the i-th; `report` joins the shards")
-    parser.add_argument("--weights", help="tiny (included), facebook/sam3, or a path")
+    parser.add_argument("--weights", help="tiny (included, not for videos), facebook/sam3, or a path")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--dtype", help="auto, float32 or bfloat16")
     if benchmark is None or isinstance(benchmark, QuestionBenchmark):
@@ -184,10 +185,8 @@ def _score_predictions(
     benchmark: VideoBenchmark, dataset: DatasetSplit, flags: argparse.Namespace
 ) -> tuple[BenchmarkResult, Path]:
     if flags.predictions is None:
-        raise ConfigError(
-            f"{benchmark.name}: pass predictions made with another tool as --predictions "
-            f"(see `python -m evals list {benchmark.name}`)"
-        )
+        how = f"(see `python -m evals list {benchmark.name}`)"
+        raise ConfigError(f"{benchmark.name}: pass predictions made with another tool as --predictions {how}")
     outcome = RunOutcome(0, 0, benchmark.score(dataset, flags.predictions))
     folder = flags.out or _default_folder(benchmark, dataset, None)
     folder.mkdir(parents=True, exist_ok=True)
