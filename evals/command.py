@@ -111,9 +111,8 @@ def _parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         epilog=None if benchmark else f"NAME is one of {', '.join(BENCHMARKS)}",
     )
     parser.add_argument("--root", type=Path, help="folder of the data set")
-    parser.add_argument(
-        "--split", help=f"one of {', '.join(benchmark.splits)}" if benchmark else "split of the data set"
-    )
+    splits = f"one of {', '.join(benchmark.splits)}" if benchmark else "split of the data set"
+    parser.add_argument("--split", help=splits)
     parser.add_argument("--out", type=Path, help=f"folder of the run (default: {OUT}/{name}/SPLIT)")
     if benchmark is None or isinstance(benchmark, VideoBenchmark):
         layout = benchmark.layout if benchmark else "videos only, see `list`"
@@ -211,8 +210,8 @@ def _run(
     identity = _identity(benchmark, dataset, flags, parts.weights, settings)
     with Journal(folder, benchmark.kind, {**identity, "system": parts.runner.system}) as journal:
         outcome = BenchmarkRun(samples, parts.runner, parts.scorer(), journal, concurrency).run()
-    settings_of_run = {**identity, "limit": flags.limit}
-    return BenchmarkResult(benchmark.name, dataset.split, parts.runner.system, outcome, settings_of_run), folder
+    settings_of_run, system = {**identity, "limit": flags.limit}, parts.runner.system
+    return BenchmarkResult(benchmark.name, dataset.split, system, outcome, settings_of_run), folder
 
 
 class _RunParts(NamedTuple):
