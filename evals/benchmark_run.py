@@ -19,6 +19,7 @@ from evals.samples import (
     QuestionPrediction,
     QuestionSample,
     Sample,
+    VideoPrediction,
     VideoSample,
 )
 from sam3model.errors import CheckpointError, ConfigError, Sam3Error
@@ -123,6 +124,6 @@ def _is_for(prediction: Prediction, sample: Sample) -> bool:
         case QuestionSample():
             return isinstance(prediction, QuestionPrediction) and prediction.question == sample.question
         case VideoSample():
-            return False  # runs do not store predictions of videos yet
+            return isinstance(prediction, VideoPrediction) and prediction.phrases == sample.phrases
         case _:
             assert_never(sample)

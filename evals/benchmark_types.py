@@ -10,20 +10,20 @@ How to add a benchmark
 2. Give it a scorer (`evals/scorers/`): `update(sample, prediction)` once per sample, then `compute()`. The scorer
    decides the type of `sample.target`.
 3. Register it in `evals/benchmark_registry.py`: a `PhraseBenchmark` (noun phrases, predicted by the segmenter), a
-   `QuestionBenchmark` (questions, answered by the agent) or, in `evals/video/__init__.py`, a `VideoBenchmark` (scores
-   predictions made elsewhere). Published figures go into `evals/published.py`, under the same names.
+   `QuestionBenchmark` (questions, answered by the agent) or, in `evals/video/__init__.py`, a `VideoBenchmark` (videos,
+   predicted by the video predictor or elsewhere). Published figures go into `evals/published.py`, under the same names.
 4. Test it in `tests/evals/` on a miniature in the official layout, with figures computed by hand.
 
 Figures are percentages, except correlations (IL_MCC, -1 to 1) and counts (integers). An undefined figure is nan, or -1
 for COCO's AP.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from evals.samples import DatasetSplit, PhraseSample, QuestionSample, Sample
+from evals.samples import DatasetSplit, PhraseSample, QuestionSample, Sample, VideoSample
 
 Figures = Mapping[str, float]
 SampleT_co = TypeVar("SampleT_co", bound=Sample, covariant=True)
@@ -98,17 +98,42 @@ class QuestionBenchmark(Benchmark):
     scorer: Callable[[], Scorer]
 
 
+class PredictionWriter(Protocol):
+    """Writes predictions of videos in the layout of the official evaluator."""
+
+    def add(self, sample: Any, prediction: Any) -> None:
+        """Write the prediction of one video."""
+        ...
+
+    def close(self) -> Path:
+        """Finish; returns the folder or file with all predictions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class VideoReading:
+    """How the model is run on a video benchmark.
+
+    read: the samples. writer: writes predictions of a split to a folder. score: figures of some videos, by their keys.
+    """
+
+    read: Callable[[DatasetSplit], Samples[VideoSample[Any]]]
+    writer: Callable[[DatasetSplit, Path], PredictionWriter]
+    score: Callable[[DatasetSplit, Path, Collection[str]], Figures]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoBenchmark(Benchmark):
-    """Videos. There is no runner for them yet, so predictions made elsewhere are scored.
+    """Videos, predicted by the video predictor or with another tool.
 
-    score: figures, headline first, from the ground truth and a folder or file of predictions. layout: the layout of
-    these predictions in one line.
+    score: figures from the ground truth and a folder or file of predictions. layout: the layout of these predictions
+    in one line. run: None if only predictions made elsewhere can be scored.
     """
 
     kind: ClassVar[Literal["video"]] = "video"
     score: Callable[[DatasetSplit, Path], Figures]
     layout: str
+    run: VideoReading | None = None
 
 
 AnyBenchmark = PhraseBenchmark | QuestionBenchmark | VideoBenchmark

@@ -4,12 +4,14 @@ import argparse
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.benchmark_registry import BENCHMARKS, find
-from evals.benchmark_types import AnyBenchmark, PhraseBenchmark, QuestionBenchmark, VideoBenchmark
+from evals.benchmark_types import AnyBenchmark, QuestionBenchmark, Samples, Scorer, VideoBenchmark
 from evals.journal import FAILURES, METRICS, Journal
 from evals.result_tables import BenchmarkResult, RunOutcome, details, table
 from evals.samples import DatasetSplit
@@ -17,6 +19,8 @@ from sam3model.errors import ConfigError, DataError, InputError, Sam3Error
 from sam3model.files import write_json
 
 if TYPE_CHECKING:
+    from evals.sample_runners import SampleRunner
+    from evals.video.video_runner import ClipPredictor
     from sam3agent.config import Settings
     from sam3agent.mllm.base import MLLM
     from sam3agent.segmenter import Segmenter
@@ -24,14 +28,29 @@ if TYPE_CHECKING:
 OUT = Path("runs/evals")
 
 
-def main(arguments: Sequence[str], *, segmenter: "Segmenter | None" = None, backend: "MLLM | None" = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Replacements for the models that the flags name; None: as the flags say."""
+
+    segmenter: "Segmenter | None" = None
+    backend: "MLLM | None" = None
+    predictor: "ClipPredictor | None" = None
+
+
+def main(
+    arguments: Sequence[str],
+    *,
+    segmenter: "Segmenter | None" = None,
+    backend: "MLLM | None" = None,
+    predictor: "ClipPredictor | None" = None,
+) -> int:
     """Run the command line and return its exit code: 0 success, 1 failure, 2 invalid input, 130 Ctrl-C.
 
-    segmenter, backend: replace those named by the flags.
+    segmenter, backend, predictor: replace those named by the flags.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
-        return _dispatch(arguments, segmenter, backend)
+        return _dispatch(arguments, Models(segmenter, backend, predictor))
     except (InputError, ConfigError, DataError) as error:
         return _fail(error, 2)
     except Sam3Error as error:
@@ -45,7 +64,7 @@ def _fail(message: object, code: int) -> int:
     return code
 
 
-def _dispatch(arguments: Sequence[str], segmenter: "Segmenter | None", backend: "MLLM | None") -> int:
+def _dispatch(arguments: Sequence[str], models: Models) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         _parser(None).print_help()
         return 0
@@ -56,7 +75,7 @@ def _dispatch(arguments: Sequence[str], segmenter: "Segmenter | None", backend: 
     if name == "report":
         return _report(rest)
     benchmark = find(name)
-    return _evaluate(benchmark, _parse(_parser(benchmark), rest), segmenter, backend)
+    return _evaluate(benchmark, _parse(_parser(benchmark), rest), models)
 
 
 def _report(arguments: Sequence[str]) -> int:
@@ -92,16 +111,17 @@ def _parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         epilog=None if benchmark else f"NAME is one of {', '.join(BENCHMARKS)}",
     )
     parser.add_argument("--root", type=Path, help="folder of the data set")
-    parser.add_argument(
-        "--split", help=f"one of {', '.join(benchmark.splits)}" if benchmark else "split of the data set"
-    )
+    splits = f"one of {', '.join(benchmark.splits)}" if benchmark else "split of the data set"
+    parser.add_argument("--split", help=splits)
     parser.add_argument("--out", type=Path, help=f"folder of the run (default: {OUT}/{name}/SPLIT)")
-    if isinstance(benchmark, VideoBenchmark):
-        parser.add_argument("--predictions", type=Path, help=f"required: {benchmark.layout}")
-        return parser
+    if benchmark is None or isinstance(benchmark, VideoBenchmark):
+        layout = benchmark.layout if benchmark else "videos only, see `list`"
+        parser.add_argument("--predictions", type=Path, help=f"score these and run no model: {layout}")
+        if benchmark and benchmark.run is None:
+            return parser
     parser.add_argument("--limit", type=int, help="use only the first LIMIT samples")
     parser.add_argument("--shard", help="i/n: every n-th sample, starting with the i-th; `report` joins the shards")
-    parser.add_argument("--weights", help="tiny (included), facebook/sam3, or a path")
+    parser.add_argument("--weights", help="tiny (included, not for videos), facebook/sam3, or a path")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--dtype", help="auto, float32 or bfloat16")
     if benchmark is None or isinstance(benchmark, QuestionBenchmark):
@@ -111,7 +131,8 @@ def _parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         parser.add_argument("--max-calls", type=int, help="maximum number of MLLM calls per question")
         parser.add_argument("--keep-images", action="store_true", help="keep images and overlays with the traces")
         parser.add_argument("--keep-pictures", dest="keep_images", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--concurrency", type=int, default=4, help="samples processed at once (default: 4)")
+    if not isinstance(benchmark, VideoBenchmark):
+        parser.add_argument("--concurrency", type=int, default=4, help="samples processed at once (default: 4)")
     return parser
 
 
@@ -125,17 +146,12 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
     return parser.parse_args(arguments)
 
 
-def _evaluate(
-    benchmark: AnyBenchmark, flags: argparse.Namespace, segmenter: "Segmenter | None", backend: "MLLM | None"
-) -> int:
+def _evaluate(benchmark: AnyBenchmark, flags: argparse.Namespace, models: Models) -> int:
     dataset = _dataset_split(benchmark, flags)
-    match benchmark:
-        case PhraseBenchmark() | QuestionBenchmark():
-            result, folder = _run(benchmark, dataset, flags, segmenter, backend)
-        case VideoBenchmark():
-            result, folder = _score_predictions(benchmark, dataset, flags)
-        case _:
-            assert_never(benchmark)
+    if isinstance(benchmark, VideoBenchmark) and (flags.predictions is not None or benchmark.run is None):
+        result, folder = _score_predictions(benchmark, dataset, flags)
+    else:
+        result, folder = _run(benchmark, dataset, flags, models)
     write_json(folder / METRICS, result.to_json(), indent=1)
     print(table(benchmark, [result]))
     print(f"\n{details(benchmark, [result])}\n\n{folder / METRICS}")
@@ -168,10 +184,8 @@ def _score_predictions(
     benchmark: VideoBenchmark, dataset: DatasetSplit, flags: argparse.Namespace
 ) -> tuple[BenchmarkResult, Path]:
     if flags.predictions is None:
-        raise ConfigError(
-            f"{benchmark.name}: no runner for videos yet; pass predictions made with another tool as --predictions "
-            f"(see `python -m evals list {benchmark.name}`)"
-        )
+        how = f"(see `python -m evals list {benchmark.name}`)"
+        raise ConfigError(f"{benchmark.name}: pass predictions made with another tool as --predictions {how}")
     outcome = RunOutcome(0, 0, benchmark.score(dataset, flags.predictions))
     folder = flags.out or _default_folder(benchmark, dataset, None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,32 +193,59 @@ def _score_predictions(
 
 
 def _run(
-    benchmark: PhraseBenchmark | QuestionBenchmark,
-    dataset: DatasetSplit,
-    flags: argparse.Namespace,
-    segmenter: "Segmenter | None",
-    backend: "MLLM | None",
+    benchmark: AnyBenchmark, dataset: DatasetSplit, flags: argparse.Namespace, models: Models
 ) -> tuple[BenchmarkResult, Path]:
     from evals.benchmark_run import BenchmarkRun, Shard
-    from evals.sample_runners import make_runner
-    from sam3agent.api import make_segmenter
 
     settings = _settings(flags)
     shard, shards = _shard(flags.shard)
-    if flags.concurrency < 1 or (flags.limit is not None and flags.limit < 1):
+    concurrency = getattr(flags, "concurrency", 1)
+    if concurrency < 1 or (flags.limit is not None and flags.limit < 1):
         raise ConfigError("--concurrency and --limit must be at least 1")
-    segmenter = segmenter or make_segmenter(settings)
-    identity = _identity(benchmark, dataset, flags, segmenter.name, settings)
     folder = flags.out or _default_folder(benchmark, dataset, flags.shard)
-    keep_images = getattr(flags, "keep_images", False)
-    runner = make_runner(benchmark, segmenter, settings, folder, backend, keep_images)
-    samples = Shard(benchmark.read(dataset), flags.limit, shard, shards)
+    parts = _parts(benchmark, dataset, flags, models, settings, folder)
+    samples = Shard(parts.samples, flags.limit, shard, shards)
     if not len(samples):
         raise DataError(f"{dataset.root}: split {dataset.split!r} has no samples")
-    with Journal(folder, benchmark.kind, {**identity, "system": runner.system}) as journal:
-        outcome = BenchmarkRun(samples, runner, benchmark.scorer(), journal, flags.concurrency).run()
-    settings_of_run = {**identity, "limit": flags.limit}
-    return BenchmarkResult(benchmark.name, dataset.split, runner.system, outcome, settings_of_run), folder
+    identity = _identity(benchmark, dataset, flags, parts.weights, settings)
+    with Journal(folder, benchmark.kind, {**identity, "system": parts.runner.system}) as journal:
+        outcome = BenchmarkRun(samples, parts.runner, parts.scorer(), journal, concurrency).run()
+    settings_of_run, system = {**identity, "limit": flags.limit}, parts.runner.system
+    return BenchmarkResult(benchmark.name, dataset.split, system, outcome, settings_of_run), folder
+
+
+class _RunParts(NamedTuple):
+    """What a run is made of. weights: name of the model's weights."""
+
+    samples: Samples[Any]
+    runner: "SampleRunner[Any]"
+    scorer: Callable[[], Scorer]
+    weights: str
+
+
+def _parts(
+    benchmark: AnyBenchmark,
+    dataset: DatasetSplit,
+    flags: argparse.Namespace,
+    models: Models,
+    settings: "Settings",
+    folder: Path,
+) -> _RunParts:
+    if isinstance(benchmark, VideoBenchmark):
+        from evals.video.video_runner import VideoRunner, load_predictor
+        from evals.video.video_scorer import PREDICTIONS, VideoScorer, video_samples
+
+        videos = video_samples(benchmark, dataset)
+        video_runner = VideoRunner(models.predictor or load_predictor(settings), settings.weights)
+        scorer = partial(VideoScorer, benchmark, dataset, folder / PREDICTIONS)
+        return _RunParts(videos, video_runner, scorer, settings.weights)
+    from evals.sample_runners import make_runner
+    from sam3agent.api import make_segmenter
+
+    segmenter = models.segmenter or make_segmenter(settings)
+    keep_images = getattr(flags, "keep_images", False)
+    runner = make_runner(benchmark, segmenter, settings, folder, models.backend, keep_images)
+    return _RunParts(benchmark.read(dataset), runner, benchmark.scorer, segmenter.name)
 
 
 def _settings(flags: argparse.Namespace) -> "Settings":

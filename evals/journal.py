@@ -6,7 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, assert_never
 
-from evals.samples import Detection, PhrasePrediction, Prediction, QuestionPrediction, SampleKind
+from evals.samples import (
+    Detection,
+    PhrasePrediction,
+    PredictedTrack,
+    Prediction,
+    QuestionPrediction,
+    SampleKind,
+    VideoPrediction,
+)
 from sam3model.errors import ConfigError, DataError
 from sam3model.files import write_json
 
@@ -135,7 +143,9 @@ def from_record(record: Mapping[str, Any], kind: SampleKind) -> tuple[str, Predi
             values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
             return record["key"], QuestionPrediction(**values)
         case "video":
-            raise DataError("predictions of videos are not supported in the folder of a run")
+            tracks = tuple(PredictedTrack(t["prompt"], t["score"], tuple(t["masks"])) for t in record["tracks"])
+            frames, size = tuple(record["frames"]), (record["size"][0], record["size"][1])
+            return record["key"], VideoPrediction(tuple(record["phrases"]), frames, size, tracks)
         case _:
             assert_never(kind)
 

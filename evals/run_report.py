@@ -4,13 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from evals.benchmark_registry import find
 from evals.benchmark_run import Shard
-from evals.benchmark_types import VideoBenchmark
+from evals.benchmark_types import Scorer, VideoBenchmark
 from evals.journal import METRICS, RUN, Predictions, read_record
 from evals.result_tables import BenchmarkResult, RunOutcome, details, table
 from evals.samples import DatasetSplit
+from evals.video.video_scorer import VideoScorer, video_samples
 from sam3model.errors import ConfigError, DataError, Sam3Error
 from sam3model.files import write_json, write_text
 
@@ -83,8 +85,13 @@ def rescore(name: str, dataset: DatasetSplit, limit: int | None, predictions: Se
     """Score stored predictions; a sample without one is a failure."""
     benchmark = find(name)
     if isinstance(benchmark, VideoBenchmark):
-        raise ConfigError(f"{name} scores a folder of predictions, which has no shards")
-    samples, scorer = Shard(benchmark.read(dataset), limit, 0, 1), benchmark.scorer()
+        with TemporaryDirectory() as folder:
+            scorer = VideoScorer(benchmark, dataset, Path(folder))
+            return _rescore(Shard(video_samples(benchmark, dataset), limit, 0, 1), scorer, predictions)
+    return _rescore(Shard(benchmark.read(dataset), limit, 0, 1), benchmark.scorer(), predictions)
+
+
+def _rescore(samples: Shard, scorer: Scorer, predictions: Sequence[Predictions]) -> RunOutcome:
     failures = {}
     for index in range(len(samples)):
         sample = samples[index]

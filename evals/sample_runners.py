@@ -1,8 +1,4 @@
-"""Runners predict samples: the segmenter for phrases, the agent for questions.
-
-Videos have no runner yet: `python -m evals NAME --predictions PATH` scores predictions made with another tool. A video
-runner implements `SampleRunner[VideoSample]` and gets a case in `make_runner`.
-"""
+"""Runners predict samples: the segmenter for phrases, the agent for questions. `evals.video` has one for videos."""
 
 import asyncio
 import hashlib

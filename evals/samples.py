@@ -44,13 +44,42 @@ class QuestionSample(Generic[TargetT]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PromptedMask:
+    """One object of a video, given by its mask on frame number `frame`, the first one that shows it."""
+
+    name: str
+    frame: int
+    mask: Rle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """The files of a video, and what to follow in it.
+
+    files: the frames in order. kept: numbers of the frames whose masks are needed. size: height and width of the
+    annotations. objects: those given by masks. unseen: names of objects without any mask. overlapping: whether objects
+    may share pixels.
+    """
+
+    files: tuple[Path, ...]
+    kept: tuple[int, ...]
+    size: tuple[int, int]
+    objects: tuple[PromptedMask, ...] = ()
+    unseen: tuple[str, ...] = ()
+    overlapping: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class VideoSample(Generic[TargetT]):
-    """One video with all its phrases. frames: number of frames; open_frame: returns frame t, upright and in RGB."""
+    """One video with all its phrases, or, without phrases, with the objects that `load` returns.
+
+    load: reads the files of the video; raises `DataError`, naming the file, if they are unusable. target: what the
+    writer of predictions needs to know.
+    """
 
     kind: ClassVar[Literal["video"]] = "video"
     key: str
-    frames: int
-    open_frame: Callable[[int], "Image.Image"]
+    load: Callable[[], Clip]
     phrases: tuple[str, ...]
     target: TargetT
 
@@ -92,5 +121,26 @@ class QuestionPrediction:
     trace: str | None = None
 
 
-Prediction = PhrasePrediction | QuestionPrediction
-"""There is no type for predictions on a `VideoSample` yet, because there is no runner."""
+@dataclass(frozen=True, slots=True)
+class PredictedTrack:
+    """One object in a video.
+
+    prompt: its phrase, or the name of a `PromptedMask`. masks: one per kept frame, None if the object is not visible.
+    """
+
+    prompt: str
+    score: float
+    masks: tuple[Rle | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPrediction:
+    """Prediction for a `VideoSample`. frames: names of the kept frames, without suffix; size: height and width."""
+
+    phrases: tuple[str, ...]
+    frames: tuple[str, ...]
+    size: tuple[int, int]
+    tracks: tuple[PredictedTrack, ...]
+
+
+Prediction = PhrasePrediction | QuestionPrediction | VideoPrediction

@@ -8,7 +8,7 @@ matched by these names; additional ones are ignored. Annotations are incomplete:
 absent from the video, and not all objects of `not_exhaustive_category_ids` are annotated.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,17 +71,24 @@ class BurstSequence(NamedTuple):
     partial: frozenset[float]
 
 
-def score_burst(dataset: DatasetSplit, predictions: Path) -> Figures:
-    """HOTA, DetA and AssA over all, common and uncommon classes. Raises `DataError`."""
-    annotations = first_existing(
+def burst_annotations(dataset: DatasetSplit) -> Path:
+    """The annotation file. Raises `DataError` if it is missing."""
+    return first_existing(
         dataset.root, f"{dataset.split}/all_classes.json", f"annotations/{dataset.split}/all_classes.json"
     )
+
+
+def score_burst(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
+    """HOTA, DetA and AssA over all, common and uncommon classes. Raises `DataError`."""
+    annotations = burst_annotations(dataset)
     results = results_file(predictions, f"{dataset.split}.json", "predictions.json", "results.json")
     targets = table(read_json(annotations), "sequences", annotations)
-    by_key = {_key(row, results): row for row in table(read_json(results), "sequences", results)}
+    by_key = {sequence_key(row, results): row for row in table(read_json(results), "sequences", results)}
     metric = Hota(class_average=True)
     for row in progress(targets, "sequences"):
         target = _target(row, annotations)
+        if videos is not None and "/".join(target.key) not in videos:
+            continue
         if target.key not in by_key:
             raise DataError(f"{results}: sequence {'/'.join(target.key)} is missing")
         _update(metric, target, _prediction(by_key[target.key], results, target))
@@ -140,16 +147,17 @@ def _unverifiable(overlap: FloatArray, present: NDArray[np.bool_], negative: boo
     return unknown
 
 
-def _key(row: Any, path: Path) -> tuple[str, str]:
+def sequence_key(row: Any, path: Path) -> tuple[str, str]:
+    """Data set and name of a sequence. Raises `DataError`."""
     name = field(row, "seq_name", str, f"{path}: sequences")
     return field(row, "dataset", str, f"{path}: sequence {name}"), name
 
 
 def _target(row: Any, path: Path) -> BurstSequence:
-    key = _key(row, path)
+    key = sequence_key(row, path)
     where = f"{path}: sequence {'/'.join(key)}"
     size = image_size(row, where)
-    frames = _frames(row, where)
+    frames = frame_names(row, where)
     tracks: dict[str, Track] = {}
     for mask in _masks(row, where, size, frames):
         tracks.setdefault(mask.track, [None] * len(frames))[mask.frame] = mask.mask
@@ -181,7 +189,8 @@ def _classes(row: Any, tracks: Mapping[str, Track], where: str) -> dict[str, int
     return {name: field(classes, name, int, f"{where}: track_category_ids") for name in tracks}
 
 
-def _frames(row: Any, where: str) -> tuple[str, ...]:
+def frame_names(row: Any, where: str) -> tuple[str, ...]:
+    """Names of the annotated frames of a sequence. Raises `DataError`."""
     names = tuple(field(row, "annotated_image_paths", list, where))
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise DataError(f"{where}: the field 'annotated_image_paths' is not a list of unique names")
@@ -189,7 +198,7 @@ def _frames(row: Any, where: str) -> tuple[str, ...]:
 
 
 def _masks(row: Any, where: str, size: Size, annotated: tuple[str, ...]) -> Iterator[TrackedMask]:
-    frames = _frames(row, where)
+    frames = frame_names(row, where)
     segmentations = field(row, "segmentations", list, where)
     if len(segmentations) != len(frames):
         raise DataError(f"{where}: the field 'segmentations' has {len(segmentations)} items for {len(frames)} frames")

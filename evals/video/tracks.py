@@ -47,42 +47,73 @@ class Video(NamedTuple):
     size: Size
 
 
-def score_ytvis(dataset: DatasetSplit, predictions: Path) -> Figures:
-    """AP of tracks on YouTube-VIS. Raises `DataError`."""
+def ytvis_annotations(dataset: DatasetSplit) -> Path:
+    """The annotation file of YouTube-VIS. Raises `DataError` if it is missing."""
     names = (f"{dataset.split}.json", f"{dataset.split}/instances.json", f"annotations/instances_{dataset.split}.json")
-    return _average_precision(first_existing(dataset.root, *names), predictions)
+    return first_existing(dataset.root, *names)
 
 
-def score_lvvis(dataset: DatasetSplit, predictions: Path) -> Figures:
-    """AP of tracks on LV-VIS. Raises `DataError`."""
+def lvvis_annotations(dataset: DatasetSplit) -> Path:
+    """The annotation file of LV-VIS. Raises `DataError` if it is missing."""
     name = f"{dataset.split}_instances.json"
-    annotations = first_existing(dataset.root, f"{dataset.split}/{name}", name, f"annotations/{name}")
-    return _average_precision(annotations, predictions)
+    return first_existing(dataset.root, f"{dataset.split}/{name}", name, f"annotations/{name}")
 
 
-def _average_precision(annotations: Path, predictions: Path) -> Figures:
+def veval_annotations(dataset: DatasetSplit) -> Path:
+    """The annotation file of SA-Co/VEval. Raises `DataError` if it is missing."""
+    name = f"saco_veval_{dataset.split}"
+    return first_existing(dataset.root, f"annotation/{name}.json", f"{name}.json")
+
+
+def score_ytvis(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
+    """AP of tracks on YouTube-VIS. Raises `DataError`."""
+    return _average_precision(ytvis_annotations(dataset), predictions, videos)
+
+
+def score_lvvis(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
+    """AP of tracks on LV-VIS. Raises `DataError`."""
+    return _average_precision(lvvis_annotations(dataset), predictions, videos)
+
+
+def _average_precision(annotations: Path, predictions: Path, videos: Collection[str] | None) -> Figures:
     results = results_file(predictions, "results.json")
     try:
-        result = evaluate_ytvis(*read_tracks(annotations, read_json(annotations), results))
+        result = evaluate_ytvis(*_only(videos, *read_tracks(annotations, read_json(annotations), results)))
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
     return {name: percent(value) for name, value in result.summary().items()}
 
 
-def score_veval(dataset: DatasetSplit, predictions: Path) -> Figures:
+def score_veval(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """cgF1, pHOTA and the other figures of SA-Co/VEval. Raises `DataError`."""
     name = f"saco_veval_{dataset.split}"
-    annotations = first_existing(dataset.root, f"annotation/{name}.json", f"{name}.json")
+    annotations = veval_annotations(dataset)
     results = results_file(predictions, f"{name}_preds.json", f"{name}_pred.json")
     data = read_json(annotations)
     checked, entries = read_tracks(annotations, data, results)
     checked["video_np_pairs"] = _pairs(data, annotations, checked)
     try:
-        figures = evaluate_saco_veval(checked, entries).dataset_results
+        figures = evaluate_saco_veval(*_only(videos, checked, entries)).dataset_results
     except MetricError as error:
         raise DataError(f"{results}: {error}") from error
     named = {ours: figures.get(name, 0.0) for ours, name in VEVAL_FIGURES.items()}
     return {name: value if name in NOT_SCALED else percent(value) for name, value in named.items()}
+
+
+def _only(
+    videos: Collection[str] | None, checked: dict[str, Any], entries: list[dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Ground truth and predictions of some videos; None: of all."""
+    if videos is None:
+        return checked, entries
+    kept = {
+        "videos": [row for row in checked["videos"] if str(row["id"]) in videos],
+        "categories": checked["categories"],
+    }
+    for name in ("annotations", "video_np_pairs"):
+        if name in checked:
+            kept[name] = [row for row in checked[name] if str(row["video_id"]) in videos]
+    return kept, [row for row in entries if str(row["video_id"]) in videos]
 
 
 def read_tracks(annotations: Path, data: Any, results: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -91,9 +122,11 @@ def read_tracks(annotations: Path, data: Any, results: Path) -> tuple[dict[str, 
     data: content of the file `annotations`. Raises `DataError` that names file, entry and field.
     """
     videos = dict(
-        zip(_ids(data, "videos", annotations), [_video(row, annotations) for row in data["videos"]], strict=True)
+        zip(
+            unique_ids(data, "videos", annotations), [video_of(row, annotations) for row in data["videos"]], strict=True
+        )
     )
-    categories = _ids(data, "categories", annotations)
+    categories = unique_ids(data, "categories", annotations)
     if not isinstance(data.get("annotations"), list):
         raise DataError(
             f"{annotations}: the field 'annotations' is missing; this ground truth is only on the challenge server"
@@ -110,15 +143,16 @@ def read_tracks(annotations: Path, data: Any, results: Path) -> tuple[dict[str, 
     return checked, _entries(predicted, results, videos, known, scored=True)
 
 
-def _ids(data: Any, name: str, path: Path) -> list[Id]:
-    """Ids of a table: unique and of one type."""
+def unique_ids(data: Any, name: str, path: Path) -> list[Id]:
+    """Ids of a table. Raises `DataError` unless they are unique and of one type."""
     ids = [field(row, "id", (int, str), f"{path}: {name}") for row in table(data, name, path)]
     if len(set(ids)) < len(ids) or len(set(map(type, ids))) > 1:
         raise DataError(f"{path}: the field 'id' of {name} is not unique, or mixes numbers and strings")
     return ids
 
 
-def _video(row: Entry, path: Path) -> Video:
+def video_of(row: Entry, path: Path) -> Video:
+    """Length and size of a row of `videos`. Raises `DataError`."""
     where = f"{path}: video {row.get('id')}"
     length, names = field(row, "length", int, where), field(row, "file_names", list, where)
     if length != len(names):

@@ -8,9 +8,10 @@ The first and the last annotated frame are not scored and need no prediction. Ev
 missing file is an error, as in the official evaluators. Predictions for frames without annotation are ignored.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from evals.benchmark_types import Figures
 from evals.dataset_files import inside, read_text
@@ -27,34 +28,57 @@ Objects = Iterator[tuple[str, Track, Track]]
 Reader = Callable[[Path, Path, str], Objects]
 
 
-def score_davis(dataset: DatasetSplit, predictions: Path) -> Figures:
-    """J&F of DAVIS 2017, semi-supervised, at 480p. Raises `DataError`."""
-    annotations = inside(dataset.root, "Annotations", "480p")
+class VosFolders(NamedTuple):
+    """Where a split has its annotations and frames, and the names of its videos."""
+
+    annotations: Path
+    frames: Path
+    videos: list[str]
+
+
+def davis_folders(dataset: DatasetSplit) -> VosFolders:
+    """The folders of DAVIS 2017 at 480p. Raises `DataError`."""
     videos = _listed(inside(dataset.root, "ImageSets", "2017", f"{dataset.split}.txt"))
-    return _score(annotations, predictions, videos, _label_maps)
+    return VosFolders(inside(dataset.root, "Annotations", "480p"), inside(dataset.root, "JPEGImages", "480p"), videos)
 
 
-def score_mose(dataset: DatasetSplit, predictions: Path) -> Figures:
-    """J&F of MOSE. Raises `DataError`."""
+def mose_folders(dataset: DatasetSplit) -> VosFolders:
+    """The folders of MOSE. Raises `DataError`."""
     annotations = inside(dataset.root, dataset.split, "Annotations")
-    return _score(annotations, predictions, folders(annotations), _label_maps)
+    return VosFolders(annotations, inside(dataset.root, dataset.split, "JPEGImages"), folders(annotations))
 
 
-def score_sav(dataset: DatasetSplit, predictions: Path) -> Figures:
-    """J&F of SA-V. Raises `DataError`."""
+def sav_folders(dataset: DatasetSplit) -> VosFolders:
+    """The folders of SA-V: frames at 24 per second, annotations at 6. Raises `DataError`."""
     name = f"sav_{dataset.split}"
     annotations = inside(dataset.root, name, "Annotations_6fps")
     listed = inside(dataset.root, name, f"{name}.txt")
-    return _score(
-        annotations, predictions, _listed(listed) if listed.exists() else folders(annotations), _object_folders
-    )
+    videos = _listed(listed) if listed.exists() else folders(annotations)
+    return VosFolders(annotations, inside(dataset.root, name, "JPEGImages_24fps"), videos)
+
+
+def score_davis(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
+    """J&F of DAVIS 2017, semi-supervised, at 480p. Raises `DataError`."""
+    return _score(davis_folders(dataset), predictions, videos, _label_maps)
+
+
+def score_mose(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
+    """J&F of MOSE. Raises `DataError`."""
+    return _score(mose_folders(dataset), predictions, videos, _label_maps)
+
+
+def score_sav(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
+    """J&F of SA-V. Raises `DataError`."""
+    return _score(sav_folders(dataset), predictions, videos, _object_folders)
 
 
 def _listed(path: Path) -> list[str]:
     return [line for raw in read_text(path).splitlines() if (line := raw.strip())]
 
 
-def _score(annotations: Path, predictions: Path, videos: Sequence[str], read: Reader) -> Figures:
+def _score(places: VosFolders, predictions: Path, chosen: Collection[str] | None, read: Reader) -> Figures:
+    annotations = places.annotations
+    videos = [video for video in places.videos if chosen is None or video in chosen]
     metric = JAndF(skip_ends=False)  # the readers leave out the first and the last frame
     for part in parallel_map(partial(_measure, read, annotations, predictions), videos, "videos"):
         metric.merge(part)

@@ -18,15 +18,16 @@ from evals.samples import (
     DatasetSplit,
     Detection,
     PhrasePrediction,
+    PredictedTrack,
     Prediction,
     QuestionPrediction,
     SampleKind,
+    VideoPrediction,
     VideoSample,
 )
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.rules import RulesBackend
-from sam3model.errors import DataError
 from tests.evals.block_images import Blocks, draw, rle_of, run
 
 BOXES = [(8 * i, 8, 8 * i + 8, 24) for i in range(1, 6)]
@@ -219,7 +220,8 @@ def test_an_unreachable_server_stops_the_run_at_once(caption_root, capsys):
         (["playground", "--limit", "0"], "at least 1"),
         (["playground", "--moon", "0"], "unrecognized arguments"),
         (["report", "/nowhere"], "contains no results"),
-        (["davis", "--root", "/tmp"], "no runner for videos yet; pass predictions made"),
+        (["davis", "--root", "/tmp"], "ImageSets/2017/val.txt"),
+        (["mevis", "--root", "/tmp"], "pass predictions made with another tool as --predictions"),
         (["saco-gold", "--root", "/tmp"], "gold_metaclip_merged_a_release_test.json"),
     ],
 )
@@ -250,13 +252,14 @@ def test_predictions_are_read_back_by_kind():
     detection = Detection(0.5, (0.0, 0.0, 2.0, 2.0), rle_of(BOXES[0]))
     predictions: dict[SampleKind, Prediction] = {
         "image-phrase": PhrasePrediction(("red block", "blue block"), ((detection,), ())),
+        "video": VideoPrediction(
+            ("red block",), ("00000", "00001"), (48, 64), (PredictedTrack("red block", 0.5, (None, detection.mask)),)
+        ),
         "image-question": QuestionPrediction("which?", "answered", (48, 64), (detection,), trace="traces/1"),
     }
     for kind, prediction in predictions.items():
         record = json.loads(json.dumps(to_record("key", prediction)))
         assert from_record(record, kind) == ("key", prediction)
-    with pytest.raises(DataError, match="videos are not supported"):
-        from_record({"key": "1", "phrases": [], "detections": []}, "video")
 
 
 def test_samples_have_the_kind_of_their_benchmark(count_root, caption_root):

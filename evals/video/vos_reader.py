@@ -1,0 +1,100 @@
+"""DAVIS, MOSE and SA-V as samples: frames in JPEGImages, and the objects by the masks of their first frames."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from evals.dataset_files import inside
+from evals.samples import Clip, DatasetSplit, PromptedMask, Rle, VideoSample
+from evals.video.label_maps import folders, objects_of, png_names, read_labels, whole_mask
+from evals.video.vos import VosFolders, davis_folders, mose_folders, sav_folders
+from sam3model.errors import DataError
+from sam3model.metrics.overlap import rle_areas
+
+Labels = tuple[dict[str, tuple[int, Rle]], tuple[int, int]]
+"""First frame and mask of every object, and the size of the masks."""
+
+
+def read_davis(dataset: DatasetSplit) -> list[VideoSample[None]]:
+    """DAVIS 2017. Raises `DataError`."""
+    return _samples(davis_folders(dataset), label_map_clip)
+
+
+def read_mose(dataset: DatasetSplit) -> list[VideoSample[None]]:
+    """MOSE. Raises `DataError`."""
+    return _samples(mose_folders(dataset), label_map_clip)
+
+
+def read_sav(dataset: DatasetSplit) -> list[VideoSample[None]]:
+    """SA-V. Raises `DataError`."""
+    return _samples(sav_folders(dataset), object_folder_clip)
+
+
+def _samples(places: VosFolders, load: Callable[[VosFolders, str], Clip]) -> list[VideoSample[None]]:
+    return [VideoSample(video, partial(load, places, video), (), None) for video in places.videos]
+
+
+def label_map_clip(places: VosFolders, video: str) -> Clip:
+    """A video with a label map per annotated frame. All frames are kept, since servers want them."""
+    files, numbers = _frame_files(inside(places.frames, video))
+    first: dict[int, tuple[int, Rle]] = {}
+    size: tuple[int, ...] | None = None
+    for name in png_names(inside(places.annotations, video)):
+        labels = read_labels(places.annotations, video, name, size=size)
+        size = labels.shape
+        frame = _number(numbers, places.annotations / video / name)
+        for label, mask in objects_of(labels).items():
+            first.setdefault(label, (frame, mask))
+    if size is None or not first:
+        raise DataError(f"{places.annotations / video} shows no object")
+    objects = tuple(PromptedMask(str(label), *first[label]) for label in sorted(first))
+    return Clip(files, tuple(range(len(files))), (size[0], size[1]), objects)
+
+
+def object_folder_clip(places: VosFolders, video: str) -> Clip:
+    """A video with a folder of masks per object. Only annotated frames are kept."""
+    files, numbers = _frame_files(inside(places.frames, video))
+    objects: list[PromptedMask] = []
+    unseen: list[str] = []
+    kept: set[int] = set()
+    size: tuple[int, ...] | None = None
+    for name in folders(inside(places.annotations, video)):
+        known = False
+        for file in png_names(inside(places.annotations, video, name)):
+            frame = _number(numbers, places.annotations / video / name / file)
+            kept.add(frame)
+            if known:
+                continue
+            labels = read_labels(places.annotations, video, name, file, size=size)
+            size = labels.shape
+            mask = whole_mask(labels)
+            if known := bool(rle_areas([mask])[0]):
+                objects.append(PromptedMask(name, frame, mask))
+        if not known:
+            unseen.append(name)
+    if size is None or not objects:
+        raise DataError(f"{places.annotations / video} shows no object")
+    return Clip(files, tuple(sorted(kept)), (size[0], size[1]), tuple(objects), tuple(unseen), overlapping=True)
+
+
+def _frame_files(folder: Path) -> tuple[tuple[Path, ...], dict[str, int]]:
+    """The frames of a video in order, and the number of each by its name without suffix."""
+    from sam3model.frames.frame_folder import IMAGE_SUFFIXES, natural_key
+
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}") from error
+    if not paths:
+        raise DataError(f"{folder} contains no images")
+    files = tuple(sorted(paths, key=natural_key))
+    numbers = {path.stem: number for number, path in enumerate(files)}
+    if len(numbers) < len(files):
+        raise DataError(f"{folder} contains two images of one frame")
+    return files, numbers
+
+
+def _number(numbers: dict[str, int], annotation: Path) -> int:
+    if annotation.stem not in numbers:
+        raise DataError(f"{annotation} is the annotation of a frame that is missing")
+    return numbers[annotation.stem]
