@@ -109,9 +109,8 @@ def test_convert_joins_two_files(tmp_path: Path) -> None:
     checkpoint.save_native(Sam3ImageModel(small_config()), tmp_path / "foreign.safetensors")
     checkpoint.save_native(model, other)
     assert run("convert", path, tmp_path / "joined.safetensors", "--detector", other) == 0
-    joined, expected = (
-        checkpoint.load(one, parts=None).state_dict() for one in (tmp_path / "joined.safetensors", other)
-    )
+    paths = tmp_path / "joined.safetensors", other
+    joined, expected = (checkpoint.load(one, parts=None).state_dict() for one in paths)
     assert joined.keys() == expected.keys() and all(torch.equal(joined[key], expected[key]) for key in joined)
     assert not joined["detector.decoder.query_embed.weight"].any()
     assert run("convert", path, tmp_path / "no.safetensors", "--detector", tmp_path / "foreign.safetensors") == 2
