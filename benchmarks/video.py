@@ -28,7 +28,7 @@ from sam3model.checkpoint import load, save_transformers
 from sam3model.config import PARTS, DetectorConfig, InteractiveConfig, Sam3Config, TrackerConfig, VideoConfig, ViTConfig
 from sam3model.frames.frame_list import FrameList
 from sam3model.ops.resize import preprocess
-from sam3model.text import PhraseCache
+from sam3model.text import PhraseCache, Tokenizer
 from sam3model.video_predictor import Sam3VideoPredictor
 
 PHRASE = "ball"
@@ -70,8 +70,13 @@ def threshold_for(predictor: Sam3VideoPredictor, image: np.ndarray, objects: int
     index = torch.zeros(1, dtype=torch.long)
     text = PhraseCache(detector, detector.config.text.context_length)([PHRASE], torch.device("cpu"))
     grounding = detector.fuse_and_decode(features, text, detector.encode_geometry(None, features, index), index)
-    scores = (grounding.logits.sigmoid() * grounding.presence.sigmoid()[:, None])[0].sort(descending=True).values
-    return float(scores[objects - 1] + scores[objects]) / 2
+    return between((grounding.logits.sigmoid() * grounding.presence.sigmoid()[:, None])[0], objects)
+
+
+def between(scores: torch.Tensor, objects: int) -> float:
+    """A threshold that this many of the scores exceed."""
+    best = scores.sort(descending=True).values
+    return float(best[objects - 1] + best[objects]) / 2
 
 
 def rules(threshold: float) -> dict[str, Any]:
@@ -106,20 +111,20 @@ def run_theirs(cell: Cell) -> list[float]:
     from transformers import Sam3VideoModel
     from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
 
-    predictor = Sam3VideoPredictor(load(cell.folder, parts=PARTS))
     images = clip(cell.frames, cell.size)
-    threshold = threshold_for(predictor, images[0], cell.objects)
-    side = predictor.model.detector.config.vit.image_size
-    tokens = predictor._phrases._tokenizer([PHRASE])
-    del predictor
     model = Sam3VideoModel.from_pretrained(cell.folder, attn_implementation="sdpa").eval()
+    side = model.config.detector_config.vision_config.backbone_config.image_size
+    tokens = Tokenizer(model.config.detector_config.text_config.max_position_embeddings)([PHRASE])
+    pixels = torch.stack([preprocess(image, side) for image in images])
+    with torch.inference_mode():
+        found = model.detector_model(pixels[:1], input_ids=tokens, attention_mask=(tokens != 0).long())
+        threshold = between((found.pred_logits.sigmoid() * found.presence_logits.sigmoid())[0], cell.objects)
     for name, value in {
         "score_threshold_detection": threshold, "new_det_thresh": 2.0, "det_nms_thresh": 1.0, "hotstart_delay": 0,
         "recondition_every_nth_frame": 0,
     }.items():  # fmt: skip
         setattr(model, name, value)
     width, height = cell.size
-    pixels = torch.stack([preprocess(image, side) for image in images])
     session = Sam3VideoInferenceSession(video=pixels, video_height=height, video_width=width, dtype=torch.float32)
     prompt = session.add_prompt(PHRASE)
     session.prompt_input_ids[prompt], session.prompt_attention_masks[prompt] = tokens, (tokens != 0).long()
@@ -156,7 +161,8 @@ def compare(config: Sam3Config, counts: list[int], frames: int, size: tuple[int,
     """Print the table of both libraries."""
     side = config.detector.vit.image_size
     print(
-        f"model input {side}x{side}, clip {size[0]}x{size[1]}, {frames - WARM_UP} frames measured, float32, {threads} threads"
+        f"model input {side}x{side}, clip {size[0]}x{size[1]}, {frames - WARM_UP} frames measured, "
+        f"float32, {threads} threads"
     )
     print(f"{'objects':>8} {'ours s':>8} {'theirs s':>9} {'faster':>7} {'ours MB':>8} {'theirs MB':>10}")
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +171,8 @@ def compare(config: Sam3Config, counts: list[int], frames: int, size: tuple[int,
             ours = measure(Cell(folder, True, objects, frames, size, threads))
             theirs = measure(Cell(folder, False, objects, frames, size, threads))
             print(
-                f"{objects:>8} {ours[0]:>8.3f} {theirs[0]:>9.3f} {theirs[0] / ours[0]:>6.2f}x {ours[1]:>8.0f} {theirs[1]:>10.0f}",
+                f"{objects:>8} {ours[0]:>8.3f} {theirs[0]:>9.3f} {theirs[0] / ours[0]:>6.2f}x "
+                f"{ours[1]:>8.0f} {theirs[1]:>10.0f}",
                 flush=True,
             )
 

@@ -116,12 +116,13 @@ class Selection:
         frames = sorted({0, *(frame for mask in self.masks for frame in mask.masklet.masks)})
         width, height = self.media.size
         image = {"file_name": file_name, "width": width, "height": height}
-        images = [{"id": number, **image} for number in range(1, len(frames) + 1)]
-        masks = [(mask, frame, stored) for mask in self.masks for frame, stored in mask.masklet]
+        numbers = {frame: number for number, frame in enumerate(frames, start=1)}
+        images = [{"id": number, **image} for number in numbers.values()]
+        masks = ((mask, frame, stored) for mask in self.masks for frame, stored in mask.masklet)
         annotations = [
             {
                 "id": number,
-                "image_id": frames.index(frame) + 1,
+                "image_id": numbers[frame],
                 "category_id": 1,
                 "bbox": [stored.box[0], stored.box[1], stored.box[2] - stored.box[0], stored.box[3] - stored.box[1]],
                 "area": stored.area,

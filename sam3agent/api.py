@@ -15,10 +15,11 @@ from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import read_source, source_name
-from sam3agent.media import Media, open_media
+from sam3agent.media import ClipMedia, Media, is_clip, open_clip, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import FinalState
+from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 
@@ -36,6 +37,7 @@ class Agent:
 
     Args:
         segmenter: finds masks; by default sam3-tiny in this process.
+        tracker: follows objects through clips; by default the weights of the segmenter.
         backend: makes decisions; by default `rules`, which needs no MLLM.
         budget: maximum cost of one question.
         limits: maximum numbers of unusable replies in a row, and of rounds.
@@ -49,8 +51,10 @@ class Agent:
         budget: Budget | None = None,
         limits: Limits | None = None,
         threshold: float | None = None,
+        tracker: ObjectTracker | None = None,
     ) -> None:
         self.segmenter = segmenter or LocalSegmenter()
+        self.tracker = tracker or LocalTracker(self.segmenter.name)
         self.backend = backend or make_backend(Settings())
         self.budget = budget or Budget()
         self.limits = limits or Limits()
@@ -64,13 +68,15 @@ class Agent:
             backend=make_backend(settings),
             budget=Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds),
             threshold=settings.threshold,
+            tracker=make_tracker(settings),
         )
 
     def ask(self, image: "Source", query: str, *, out: Path | None = None, tell: Tell | None = None) -> Answer:
         """Answer a question about an image.
 
         Args:
-            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`.
+            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`. On a clip, phrases are
+                searched on the first frame; an MLLM can also call the tool `track`.
             query: the question in plain words.
             out: folder for overlay.png, masks.json, trace.jsonl and its images; None to write nothing.
             tell: receives a line of text whenever something happens.
@@ -101,13 +107,14 @@ class Agent:
         if not query:
             raise InputError("the question is empty")
         started = time.monotonic()
-        source = read_source(image) if isinstance(image, str | Path) else image
-        media = open_media(source, source_name(image) if isinstance(image, str | Path) else None)
+        source, media = _open(image)
         if tell and session is None:
             width, height = media.size
             tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
+        if tell and media.count > 1:
+            tell(f"a clip of {media.count} frames: phrases are searched on its first frame")
         session = session or await asyncio.to_thread(self.segmenter.open, media)
-        bench = Workbench(media, session, threshold=self.threshold)
+        bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
         trace = Trace(make_folder(out) if out else None)
         try:
             self._record_start(trace, query, source, media)
@@ -131,14 +138,16 @@ class Agent:
 
     def open(self, media: Media) -> Workbench:
         """A workbench over a medium, for using the tools one by one."""
-        return Workbench(media, self.segmenter.open(media), threshold=self.threshold)
+        return Workbench(media, self.segmenter.open(media), threshold=self.threshold, tracker=self.tracker)
 
     def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger, elapsed: float) -> Answer:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, elapsed, ledger.steps, ledger.usage)
+        only_first = media.count > 1 and all(set(c.masklet.areas) == {0} for c in end.story.pool.candidates)
+        remark = f"only the first of {media.count} frames was searched" if only_first else ""
         return Answer(
             query=query,
             status=end.status,
-            reason=end.reason,
+            reason="; ".join(part for part in (end.reason, remark) if part),
             selection=Selection.from_pool(media, end.story.pool, end.ids),
             costs=costs,
             weights=self.segmenter.name,
@@ -146,7 +155,7 @@ class Agent:
         )
 
     def _record_start(self, trace: Trace, query: str, source: "bytes | Image.Image | Media", media: Media) -> None:
-        """The start record, with a copy of the first frame beside it."""
+        """The start record, with a copy of the image, or of the first frame of a clip, beside it."""
         if trace.folder is None:
             return
         name = "image" if isinstance(source, bytes) else "image.png"
@@ -160,6 +169,7 @@ class Agent:
             version=VERSION,
             query=query,
             image=name,
+            clip=str(Path(media.name).resolve()) if isinstance(media, ClipMedia) else None,
             width=width,
             height=height,
             weights=self.segmenter.name,
@@ -177,6 +187,11 @@ def ask(image: "Source", query: str, *, out: Path | None = None, **settings: Any
 def make_segmenter(settings: Settings) -> Segmenter:
     """The segmenter of the settings; its weights are loaded with the first image."""
     return LocalSegmenter(settings.weights, settings.device, settings.dtype)
+
+
+def make_tracker(settings: Settings) -> ObjectTracker:
+    """The tracker of the settings; its weights are loaded with the first clip."""
+    return LocalTracker(settings.weights, settings.device, settings.dtype)
 
 
 def make_backend(settings: Settings) -> MLLM:
@@ -202,6 +217,17 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
+    """What a trace keeps of a source, and its frames. A clip is read frame by frame, an image file at once."""
+    if not isinstance(image, str | Path):
+        return image, open_media(image)
+    if is_clip(image):
+        clip = open_clip(image)
+        return clip, clip
+    data = read_source(image)
+    return data, open_media(data, source_name(image))
 
 
 def _record_end(trace: Trace, answer: Answer) -> None:

@@ -78,6 +78,44 @@ class Mask:
         return cls.from_full(decode_rle(rle))
 
 
+class RleMasks(Mapping[int, Mask]):
+    """Non-empty masks of one size by frame, stored as COCO RLE; each is decoded whenever it is looked at.
+
+    A thousand masks take about as much memory as one that is decoded. areas: number of pixels by frame.
+    """
+
+    def __init__(self, rles: Mapping[int, Mapping[str, Any]]) -> None:
+        """Empty masks are left out."""
+        from sam3model.ops.masks import coco
+
+        areas = {frame: int(coco.area(dict(rle))) for frame, rle in rles.items()}
+        self.areas = {frame: area for frame, area in areas.items() if area}
+        self._rles = {frame: dict(rles[frame]) for frame in self.areas}
+
+    def __getitem__(self, frame: int) -> Mask:
+        mask = Mask.from_rle(self._rles[frame])
+        if mask is None:
+            raise KeyError(frame)
+        return mask
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rles)
+
+    def __len__(self) -> int:
+        return len(self._rles)
+
+    def rle(self, frame: int) -> dict[str, Any]:
+        """The stored RLE of a frame."""
+        return self._rles[frame]
+
+    def intersection(self, other: "RleMasks") -> int:
+        """Number of pixels, over all frames, that are in both."""
+        from sam3model.ops.masks import coco
+
+        pairs = ([rle, other.rle(frame)] for frame, rle in self._rles.items() if frame in other.areas)
+        return sum(int(coco.area(coco.merge(pair, intersect=True))) for pair in pairs)
+
+
 @dataclass(frozen=True, eq=False)
 class Masklet:
     """One object through a medium: its mask on every frame where it is visible, at least one. An image has frame 0."""
@@ -89,12 +127,25 @@ class Masklet:
         """A masklet of one frame."""
         return cls({frame: mask})
 
+    @classmethod
+    def from_rles(cls, rles: Mapping[int, Mapping[str, Any]]) -> "Masklet | None":
+        """From RLE by frame, kept as such; None if every mask is empty."""
+        masks = RleMasks(rles)
+        return cls(masks) if masks else None
+
+    @cached_property
+    def areas(self) -> Mapping[int, int]:
+        """Number of pixels by frame."""
+        if isinstance(self.masks, RleMasks):
+            return self.masks.areas
+        return {frame: mask.area for frame, mask in self.masks.items()}
+
     @cached_property
     def key_frame(self) -> int:
         """The frame to show first: the one with the largest mask."""
-        return max(self.masks, key=lambda frame: self.masks[frame].area)
+        return max(self.areas, key=lambda frame: self.areas[frame])
 
-    @property
+    @cached_property
     def mask(self) -> Mask:
         """The mask on the key frame."""
         return self.masks[self.key_frame]
@@ -104,12 +155,18 @@ class Masklet:
 
     def iou(self, other: "Masklet") -> float:
         """Space-time IoU: intersections of all frames over unions of all frames."""
-        shared = sum(mask.intersection(other.masks[frame]) for frame, mask in self if frame in other.masks)
-        areas = sum(mask.area for masklet in (self, other) for _, mask in masklet)
-        return shared / (areas - shared)
+        if isinstance(self.masks, RleMasks) and isinstance(other.masks, RleMasks):
+            shared = self.masks.intersection(other.masks)
+        else:
+            common = [frame for frame in self.masks if frame in other.masks]
+            shared = sum(self.masks[frame].intersection(other.masks[frame]) for frame in common)
+        return shared / (sum(self.areas.values()) + sum(other.areas.values()) - shared)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """RLE by frame number; JSON keys are text."""
+        stored = self.masks
+        if isinstance(stored, RleMasks):
+            return {str(frame): stored.rle(frame) for frame in sorted(stored)}
         return {str(frame): mask.to_rle() for frame, mask in self}
 
     @classmethod
@@ -124,6 +181,6 @@ def best_frame(masklets: Sequence[Masklet]) -> int:
     """The frame that shows most of the masklets, and of those the one with the largest masks; 0 without masklets."""
     areas: dict[int, list[int]] = {}
     for masklet in masklets:
-        for frame, mask in masklet:
-            areas.setdefault(frame, []).append(mask.area)
+        for frame, area in masklet.areas.items():
+            areas.setdefault(frame, []).append(area)
     return max(sorted(areas), key=lambda frame: (len(areas[frame]), sum(areas[frame])), default=0)

@@ -1,13 +1,26 @@
 """What a question is about: a medium of one or more frames of one size. An image is a medium of one frame."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sam3agent.images import open_image
+from sam3model.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from sam3model.frames import FrameSource
+
+CLIP_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
+"""File names that mean a clip; other files are clips if their first bytes say so."""
+
+IMAGE_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+"""Brands of image files that use the container of mp4."""
 
 
 @runtime_checkable
@@ -54,11 +67,140 @@ class ImageMedia:
         return 0.0
 
 
+class SharedFrames:
+    """A source of frames that several threads may read: one at a time."""
+
+    def __init__(self, source: "FrameSource") -> None:
+        self._source = source
+        self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int | None:
+        """Number of frames; None if it is unknown."""
+        return self._source.count
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._source.size
+
+    @property
+    def rate(self) -> float:
+        """Average frames per second."""
+        return self._source.rate
+
+    def frame(self, t: int) -> NDArray[np.uint8]:
+        """Frame `t`, (H, W, 3) uint8 RGB. Raises `InputError` if there is no such frame, or it is damaged."""
+        with self._lock:
+            return self._source.frame(t)
+
+    def time(self, t: int) -> float:
+        """Time of frame `t` in seconds from the start."""
+        with self._lock:
+            return self._source.time(t)
+
+    def close(self) -> None:
+        """Close the source."""
+        with self._lock:
+            self._source.close()
+
+
+class ClipMedia:
+    """The frames of a clip, decoded when asked for. May be used from several threads.
+
+    frames: the clip as a source. name: what messages call it.
+    """
+
+    def __init__(self, source: "FrameSource", name: str = "the clip") -> None:
+        """Raises `InputError` if the source does not know its number of frames."""
+        if source.count is None:
+            raise InputError(f"{name} does not say how many frames it has: save it as a file first")
+        self.count = source.count
+        self.name = name
+        self.frames = SharedFrames(source)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.frames.size
+
+    def frame(self, t: int) -> "Image.Image":
+        """RGB image of frame `t`. Raises `InputError` if there is no such frame, or it is damaged."""
+        from PIL import Image
+
+        return Image.fromarray(self.frames.frame(t))
+
+    def time(self, t: int) -> float:
+        """Time of frame `t` in seconds from the start."""
+        return self.frames.time(t)
+
+    def part(self, numbers: range) -> "FrameSource":
+        """Some frames, ascending, as a source of their own: its frame `i` is frame `numbers[i]` of the clip."""
+        from sam3model.frames import Subset
+
+        return Subset(self.frames, numbers.start, numbers.stop, numbers.step)
+
+
 def open_media(source: "str | Path | bytes | Image.Image | Media", name: str | None = None) -> Media:
-    """A medium from an image in any form that `open_image` reads; a medium is returned as it is.
+    """A medium from the path of a clip, or an image in any form that `open_image` reads; a medium is returned as it is.
 
     `name` is used in error messages. Raises `InputError` if the source cannot be read.
     """
     if isinstance(source, Media):
         return source
+    if isinstance(source, str | Path) and is_clip(source):
+        return open_clip(source)
     return ImageMedia(open_image(source, name))
+
+
+def open_clip(path: str | Path) -> ClipMedia:
+    """The clip in a file, or in a folder with an image per frame.
+
+    Raises `InputError` if the file is missing, damaged, or an image.
+    """
+    from sam3model.frames import open_frames
+
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no file {path}")
+    if path.is_file() and not is_clip(path) and _is_image(path):
+        raise InputError(f"{path} is an image, not a clip: use sam3agent segment")
+    return ClipMedia(open_frames(path), str(path))
+
+
+def is_clip(path: str | Path) -> bool:
+    """Whether a file is a clip, by its name or its first bytes. A GIF is a clip if it has several frames."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    if path.suffix.lower() in CLIP_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    if head.startswith(b"GIF8"):
+        return _has_frames(path)
+    in_mp4 = head[4:8] == b"ftyp" and head[8:12] not in IMAGE_BRANDS
+    return in_mp4 or head.startswith(b"\x1a\x45\xdf\xa3") or (head.startswith(b"RIFF") and head[8:12] == b"AVI ")
+
+
+def _has_frames(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except Exception:  # decoders raise almost anything on damaged files; opening it as an image then says why
+        return False
+
+
+def _is_image(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path):
+            return True
+    except Exception:  # as above
+        return False

@@ -93,6 +93,11 @@ class MaskPool:
                 ids.append(old.id)
         return MaskPool(tuple(alive), next_id), tuple(ids)
 
+    def extend(self, mask_id: int, masklet: Masklet) -> "MaskPool":
+        """The pool with one candidate on more frames, under the same id."""
+        extended = (replace(c, masklet=masklet) if c.id == mask_id else c for c in self.candidates)
+        return replace(self, candidates=tuple(extended))
+
     def judge(self, mask_id: int, verdict: Verdict, reason: str) -> "MaskPool":
         """The pool with one verdict recorded."""
         judged = (replace(c, verdict=verdict, reason=reason) if c.id == mask_id else c for c in self.candidates)

@@ -1,4 +1,4 @@
-"""Images kept open between calls of a server: each is encoded once, and its mask ids stay valid while it is open."""
+"""Images and clips kept open between calls of a server: encoded once, with mask ids that stay valid while open."""
 
 import threading
 from collections import OrderedDict
@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from sam3agent.media import open_media
 from sam3agent.pool import MaskPool
 from sam3agent.segmenter import Segmenter
+from sam3agent.tracker import ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
 
@@ -38,7 +39,7 @@ class Roots:
 
 
 class OpenImage:
-    """An open image file. Whoever holds `turn` may replace `bench` as tools find more masks."""
+    """An open image or clip file. Whoever holds `turn` may replace `bench` as tools find more masks."""
 
     def __init__(self, path: Path, make: Callable[[Path], Workbench]) -> None:
         self.path = path
@@ -58,8 +59,16 @@ class OpenImage:
 class Sessions:
     """The `capacity` images used last. Calls on one image take turns; calls on others do not wait for its encoding."""
 
-    def __init__(self, segmenter: Segmenter, *, threshold: float | None = None, capacity: int = 4) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        tracker: ObjectTracker | None = None,
+        *,
+        threshold: float | None = None,
+        capacity: int = 4,
+    ) -> None:
         self.segmenter = segmenter
+        self.tracker = tracker
         self.threshold = threshold
         self.capacity = capacity
         self._open: OrderedDict[tuple[Path, int, int], OpenImage] = OrderedDict()
@@ -69,7 +78,7 @@ class Sessions:
     def image(self, path: Path) -> Iterator[OpenImage]:
         """The open image of a file; it is opened if it is not open yet or has changed since.
 
-        Raises `InputError` if the file is not an image, `CheckpointError` if the weights cannot be loaded.
+        Raises `InputError` if the file is neither image nor clip, `CheckpointError` if the weights cannot be loaded.
         """
         try:
             stat = path.stat()
@@ -92,4 +101,4 @@ class Sessions:
 
     def _bench(self, path: Path) -> Workbench:
         media = open_media(path)
-        return Workbench(media, self.segmenter.open(media), threshold=self.threshold)
+        return Workbench(media, self.segmenter.open(media), threshold=self.threshold, tracker=self.tracker)

@@ -155,6 +155,15 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """Candidates were followed through the clip: the pool with their masklets, and facts for the next request."""
+
+    ids: tuple[int, ...]
+    pool: MaskPool
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
 class Selected:
     """These candidates were chosen as the answer."""
 
@@ -183,4 +192,4 @@ class OutOfBudget:
     reason: str
 
 
-Event = Searched | Examined | LookAgain | Observed | Selected | NothingMatches | Complaint | OutOfBudget
+Event = Searched | Examined | LookAgain | Observed | Followed | Selected | NothingMatches | Complaint | OutOfBudget

@@ -1,5 +1,6 @@
 """What tools work on: a medium, an open segmenter session and the candidate pool. Immutable."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -7,6 +8,14 @@ import numpy as np
 from sam3agent.media import Media
 from sam3agent.pool import MaskPool
 from sam3agent.segmenter import SegmenterSession
+from sam3agent.tracker import ObjectTracker
+
+Report = Callable[[int, int], None]
+"""Receives how many of how many frames are done; what it raises ends the work."""
+
+
+def _ignore(_done: int, _total: int) -> None:
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +23,8 @@ class Workbench:
     """One medium with everything found on it so far.
 
     threshold: minimum mask score; None for the segmenter's default. used_phrases: phrases that need not be searched
-    again. searches_left: how many more phrases may be searched; None for no limit.
+    again. searches_left: how many more phrases may be searched; None for no limit. tracker: follows objects through
+    clips; None if there is none. report: receives the progress of long calls.
     """
 
     media: Media
@@ -23,6 +33,8 @@ class Workbench:
     threshold: float | None = None
     used_phrases: tuple[str, ...] = ()
     searches_left: int | None = None
+    tracker: ObjectTracker | None = None
+    report: Report = _ignore
 
     @property
     def size(self) -> tuple[int, int]:

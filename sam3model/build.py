@@ -11,7 +11,7 @@ from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
 from sam3model.interactive.heads import InteractiveHeads
 from sam3model.parse import parse
-from sam3model.tracker.model import Tracker
+from sam3model.tracker.tracker_model import Tracker
 
 
 class Sam3Model(nn.Module):

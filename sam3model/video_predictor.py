@@ -16,7 +16,7 @@ from sam3model.config import PARTS, VideoConfig
 from sam3model.devices import resolve_device, resolve_dtype
 from sam3model.errors import InputError
 from sam3model.frame_results import FrameResult
-from sam3model.frames import FrameSource, open_frames
+from sam3model.frames import FrameSource, open_frames, prefetched
 from sam3model.frames.frame_source import DEFAULT_RATE
 from sam3model.ops.resize import preprocess
 from sam3model.structures import TextTokens
@@ -77,7 +77,9 @@ class Sam3VideoPredictor:
         rate: float = DEFAULT_RATE,
         **rules: Any,
     ) -> VideoSession:
-        """A session on a clip.
+        """A session on a clip. Close it at the end, or use it in a `with` statement.
+
+        Clips and folders are read ahead in a thread. A `FrameSource` is left open for its owner to close.
 
         Args:
             source: what `sam3model.frames.open_frames` accepts: a clip, a folder, a list or an iterator of images.
@@ -87,7 +89,10 @@ class Sam3VideoPredictor:
         Raises:
             InputError: the source cannot be read, or an unknown rule.
         """
-        return VideoSession(self._parts(rules), open_frames(source, rate=rate))
+        parts, frames = self._parts(rules), open_frames(source, rate=rate)
+        if isinstance(source, str | Path):
+            frames = prefetched(frames, ahead=1)
+        return VideoSession(parts, frames, owned=frames is not source)
 
     def open_live(self, *, rate: float = DEFAULT_RATE, **rules: Any) -> VideoSession:
         """A session whose frames arrive one by one: give them to `push`. Arguments as for `open`."""

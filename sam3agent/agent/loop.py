@@ -51,7 +51,7 @@ class AgentLoop:
     def __post_init__(self) -> None:
         self._conversation = Conversation(self.query, self.bench)
         self._tools = all_tools()
-        self._schemas = tuple(tool.schema for tool in self._tools.values())
+        self._schemas = tuple(tool.schema for tool in self._tools.values() if tool.fits(self.bench))
         self._replied = False
         self._gate = asyncio.Semaphore(CONCURRENT_EXAMINATIONS)
 

@@ -29,7 +29,11 @@ class Conversation:
         """System prompt, raw image and question; always the same bytes."""
         if not self._prefix:
             width, height = self.bench.size
-            question = Text(render("question", query=self.query, width=width, height=height))
+            frames = self.bench.media.count
+            tracked = self.bench.tracker is not None
+            question = Text(
+                render("question", query=self.query, width=width, height=height, frames=frames, tracked=tracked)
+            )
             raw = raw_frame(self.bench)
             self._prefix = (Message("system", (Text(render("system")),)), Message("user", (raw, question)))
         return self._prefix

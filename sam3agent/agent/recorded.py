@@ -90,7 +90,11 @@ def recorded_masklets(records: Records) -> dict[int, Masklet]:
 
 
 def recorded_image(records: Records, trace: Path) -> Path:
-    """The copy of the image beside a trace. Raises `InputError` if it is missing."""
+    """The copy of the image beside a trace, or the clip where it was. Raises `InputError` if it is missing."""
+    if clip := records[0].get("clip"):
+        if not Path(clip).is_file():
+            raise InputError(f"the clip of the trace is missing: {clip}")
+        return Path(clip)
     folder = trace if trace.is_dir() else trace.parent
     image = folder / records[0]["image"]
     if not image.is_file():

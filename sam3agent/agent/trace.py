@@ -16,7 +16,7 @@ from typing import Any
 
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.mllm.base import MLLMReply, MLLMRequest, Text, ToolCall, Usage
-from sam3agent.states import Searched
+from sam3agent.states import Followed, Searched
 from sam3agent.tools.registry import ToolResult
 from sam3model.errors import InputError
 
@@ -64,7 +64,8 @@ class Trace:
         if self._file is None:
             return
         searches = result.event.searches if isinstance(result.event, Searched) else ()
-        found = dict.fromkeys(mask_id for search in searches for mask_id in search.found)
+        followed = result.event.ids if isinstance(result.event, Followed) else ()
+        found = dict.fromkeys([*(mask_id for search in searches for mask_id in search.found), *followed])
         masks = [
             {"id": c.id, "phrases": [list(pair) for pair in c.phrases], "frames": c.masklet.to_json()}
             for mask_id in found

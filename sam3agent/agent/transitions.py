@@ -11,6 +11,7 @@ from sam3agent.states import (
     Event,
     Examined,
     Exhausted,
+    Followed,
     Generate,
     LookAgain,
     NoMatch,
@@ -57,6 +58,9 @@ def advance(state: ActiveState, event: Event, limits: Limits = Limits()) -> Stat
         case Observed():
             story = replace(_next_round(story), facts=event.facts, shown=event.images)
             return _bounded(replace(state, story=story), limits)
+        case Followed():
+            story = replace(_next_round(story), pool=event.pool, facts=event.facts)
+            return _bounded(replace(state, story=story), limits)
         case _:
             assert_never(event)
 
@@ -70,12 +74,12 @@ def _objection(state: ActiveState, event: Event) -> str:
             return "" if isinstance(state, Verify) else "no masks are being examined; call a tool"
         case _ if isinstance(state, Verify):
             return "masks are being examined; reply with the judgement of the mask shown"
-        case Selected() | LookAgain() | Observed() if isinstance(state, Generate):
+        case Selected() | LookAgain() | Observed() | Followed() if isinstance(state, Generate):
             return "there are no masks yet; search with segment_phrase, or call report_no_match"
         case Selected() | LookAgain():
             missing = state.story.pool.missing(event.ids)
             return missing_masks(missing, state.story.pool.ids) if missing else ""
-        case Searched() | NothingMatches() | Observed():
+        case Searched() | NothingMatches() | Observed() | Followed():
             return ""
         case _:
             assert_never(event)

@@ -12,7 +12,27 @@ from typing import Annotated, Any
 import typer
 
 from sam3agent.cli import segment_options
+from sam3agent.cli.flags import (
+    ApiKey,
+    AsJson,
+    Backend,
+    BaseUrl,
+    Device,
+    Dtype,
+    Image,
+    MaxCalls,
+    MaxSeconds,
+    MaxSegmenterCalls,
+    Model,
+    Out,
+    Threshold,
+    Timeout,
+    Verbose,
+    Weights,
+    given_settings,
+)
 from sam3agent.cli.grouped_help import GroupedCommand
+from sam3agent.cli.track_command import track
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
 
 app = typer.Typer(
@@ -23,32 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Image = Annotated[str, typer.Argument(help='An image file, or "-" for standard input.', metavar="IMAGE")]
-Weights = Annotated[
-    str | None, typer.Option(help="tiny (included), facebook/sam3, or a path to weights.", show_default="tiny")
-]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
-Dtype = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.", show_default="auto")]
-Threshold = Annotated[float | None, typer.Option(help="Minimum mask score, between 0 and 1.", show_default="0.5")]
-Backend = Annotated[
-    str | None,
-    typer.Option(
-        "--mllm",
-        help="rules (no MLLM), openai (any compatible server) or vllm (in this process).",
-        show_default="openai if --model or --base-url is given, else rules",
-    ),
-]
-Model = Annotated[str | None, typer.Option(help="Name of the MLLM.")]
-BaseUrl = Annotated[str | None, typer.Option(help="URL of the MLLM server, e.g. http://localhost:8000/v1.")]
-ApiKey = Annotated[str | None, typer.Option(help="API key of the MLLM server; prefer the variable SAM3AGENT_API_KEY.")]
-Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", file_okay=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
-MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
-MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time of a question in seconds.", show_default="300")]
-Timeout = Annotated[float | None, typer.Option(help="Maximum time of one MLLM call in seconds.", show_default="120")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")]
 
 
 @app.command()
@@ -75,7 +69,7 @@ def ask(
     """Answer a question about an image with masks."""
     from sam3agent.cli.ask import run_ask
 
-    run_ask(image, query, _settings(context), as_json=as_json, verbose=verbose)
+    run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose)
 
 
 @app.command(cls=GroupedCommand)
@@ -110,7 +104,10 @@ def segment(
 
     examples = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
     one = TypedClicks(tuple(click or ()), tuple(click_out or ()), object_box, multimask)
-    run_segment(image, tuple(phrase or ()), examples, one, _settings(context), as_json=as_json, verbose=verbose)
+    run_segment(image, tuple(phrase or ()), examples, one, given_settings(context), as_json=as_json, verbose=verbose)
+
+
+app.command(cls=GroupedCommand)(track)
 
 
 @app.command()
@@ -142,7 +139,7 @@ def doctor(
     """Check versions, device, weights and MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(_settings(context), as_json=as_json))
+    raise typer.Exit(run_doctor(given_settings(context), as_json=as_json))
 
 
 @app.command()
@@ -173,7 +170,7 @@ def mcp(
     """Serve the tools over MCP: standard input and output, or HTTP."""
     from sam3agent.cli.mcp import run_mcp
 
-    run_mcp(_settings(context), tuple(root or ()), http, verbose=verbose)
+    run_mcp(given_settings(context), tuple(root or ()), http, verbose=verbose)
 
 
 @app.command()
@@ -211,13 +208,6 @@ def weights_convert(
     from sam3agent.cli.weights import run_convert
 
     run_convert(source, target, layout, detector)
-
-
-def _settings(context: typer.Context) -> dict[str, Any]:
-    """The flags of a command that are settings; None if not given."""
-    from sam3agent.config import Settings
-
-    return {name: value for name, value in context.params.items() if name in Settings.model_fields}
 
 
 def main(arguments: list[str] | None = None) -> None:

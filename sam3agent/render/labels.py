@@ -1,5 +1,6 @@
 """Number labels of masks, placed so that they do not overlap each other or hide small objects."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +13,9 @@ Rect = tuple[int, int, int, int]
 
 _COARSE = 32
 _SUPERSAMPLING = 3
+
+_INSIDE, _KEPT_INSIDE, _KEPT_OUTSIDE = 7, 5, 10
+"""Areas of a mask, in areas of its label, from which the label is on it; a label that is there moves later."""
 
 
 def text_height(size: tuple[int, int]) -> int:
@@ -36,11 +40,49 @@ def label_image(text: str, colour: RGB, height: int) -> Image.Image:
     return label.resize((wide // scale, tall // scale), Image.Resampling.BOX)
 
 
-def place(masks: list[Mask], sizes: list[tuple[int, int]], frame: tuple[int, int]) -> list[Rect]:
-    """A rectangle inside the image for each label, in the order of the masks: the first free spot of several."""
+class LabelPlaces:
+    """Where labels were on the last frame of a clip, relative to their masks, so that they do not jump; mutable."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[int, tuple[bool, int, int]] = {}
+
+    def remembered(self, mask_id: int, mask: Mask, size: tuple[int, int]) -> tuple[int, int] | None:
+        """The top-left corner that moved along with the mask; None if it is new, or the label no longer belongs there.
+
+        size: width and height of the label.
+        """
+        if mask_id not in self._offsets:
+            return None
+        inside, dx, dy = self._offsets[mask_id]
+        x, y = (round(side) for side in _centre_of_mass(mask))
+        area = size[0] * size[1]
+        if inside:
+            fits = area * _KEPT_INSIDE <= mask.area and _holds(mask, x + dx + size[0] // 2, y + dy + size[1] // 2)
+        else:
+            fits = area * _KEPT_OUTSIDE > mask.area
+        return (x + dx, y + dy) if fits else None
+
+    def keep(self, mask_id: int, mask: Mask, rect: Rect) -> None:
+        """Remember where a label is."""
+        x, y = (round(side) for side in _centre_of_mass(mask))
+        inside = _holds(mask, (rect[0] + rect[2]) // 2, (rect[1] + rect[3]) // 2)
+        self._offsets[mask_id] = (inside, rect[0] - x, rect[1] - y)
+
+
+def place(
+    masks: list[Mask],
+    sizes: list[tuple[int, int]],
+    frame: tuple[int, int],
+    preferred: Sequence[tuple[int, int] | None] | None = None,
+) -> list[Rect]:
+    """A rectangle inside the image for each label, in the order of the masks: the first free spot of several.
+
+    preferred: a top-left corner to try first for each label, or None.
+    """
     taken: list[Rect] = []
-    for mask, (wide, tall) in zip(masks, sizes, strict=True):
-        spots = [_clamp(x, y, wide, tall, frame) for x, y in _spots(mask, wide, tall)]
+    for mask, (wide, tall), first in zip(masks, sizes, preferred or [None] * len(masks), strict=True):
+        corners = [*([first] if first else []), *_spots(mask, wide, tall)]
+        spots = [_clamp(x, y, wide, tall, frame) for x, y in corners]
         free = next((spot for spot in spots if not any(_overlap(spot, other) for other in taken)), None)
         taken.append(free or min(spots, key=lambda spot: sum(_overlap(spot, other) for other in taken)))
     return taken
@@ -60,11 +102,24 @@ def _spots(mask: Mask, wide: int, tall: int) -> list[tuple[int, int]]:
         (x0, y0 - 2 * tall - 4),
         (x1 - wide, y1 + tall + 4),
     ]
-    if wide * tall * 7 > mask.area:
+    if wide * tall * _INSIDE > mask.area:
         return around
     x, y = _deepest(mask)
     inside = [(x - wide // 2, y - tall // 2)]
     return inside + [(x - wide // 2, y - tall // 2 + step * tall) for step in (-1, 1)] + around
+
+
+def _holds(mask: Mask, x: int, y: int) -> bool:
+    """Whether a point of the image is on a mask."""
+    x0, y0, x1, y1 = mask.box
+    return x0 <= x < x1 and y0 <= y < y1 and bool(mask.crop[y - y0, x - x0])
+
+
+def _centre_of_mass(mask: Mask) -> tuple[float, float]:
+    height, width = mask.crop.shape
+    x = float(mask.crop.sum(0) @ np.arange(width)) / mask.area
+    y = float(mask.crop.sum(1) @ np.arange(height)) / mask.area
+    return mask.x + x, mask.y + y
 
 
 def _deepest(mask: Mask) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from sam3agent.masks import Mask, Masklet, best_frame
-from sam3agent.render.labels import label_image, place, text_height
+from sam3agent.render.labels import LabelPlaces, label_image, place, text_height
 from sam3agent.render.palette import RGB, colour_of
 
 
@@ -32,7 +32,14 @@ def best_marks(masklets: Sequence[tuple[int, Masklet]]) -> tuple[int, tuple[Mark
     return frame, tuple(Mark(mask_id, masklet.masks[frame]) for mask_id, masklet in masklets if frame in masklet.masks)
 
 
-def overlay(image: Image.Image, marks: Sequence[Mark], *, fill: float = 0.34, numbers: bool = True) -> Image.Image:
+def overlay(
+    image: Image.Image,
+    marks: Sequence[Mark],
+    *,
+    fill: float = 0.34,
+    numbers: bool = True,
+    places: LabelPlaces | None = None,
+) -> Image.Image:
     """A copy of the image with every mask tinted, outlined and numbered.
 
     Args:
@@ -40,12 +47,13 @@ def overlay(image: Image.Image, marks: Sequence[Mark], *, fill: float = 0.34, nu
         marks: masks of the same size as the image. Larger ones are drawn first, so that small ones stay visible.
         fill: opacity of the tint, 0..1.
         numbers: whether to draw number labels.
+        places: where labels were on the last frame of a clip; updated.
     """
     canvas = image.copy()
     for mark in _back_to_front(marks):
         draw_mask(canvas, mark, fill)
     if numbers:
-        _draw_labels(canvas, marks)
+        _draw_labels(canvas, marks, places)
     return canvas
 
 
@@ -91,11 +99,17 @@ def _back_to_front(marks: Sequence[Mark]) -> list[Mark]:
     return sorted(marks, key=lambda mark: -mark.mask.area)
 
 
-def _draw_labels(canvas: Image.Image, marks: Sequence[Mark]) -> None:
+def _draw_labels(canvas: Image.Image, marks: Sequence[Mark], places: LabelPlaces | None = None) -> None:
     """Draw number labels for all marks. Small masks get their spots first."""
     ordered = sorted(marks, key=lambda mark: mark.mask.area)
     height = text_height(canvas.size)
     labels = [label_image(mark.text or str(mark.id), mark.colour, height) for mark in ordered]
-    spots = place([mark.mask for mark in ordered], [label.size for label in labels], canvas.size)
-    for label, spot in zip(labels, spots, strict=True):
+    kept = [
+        places.remembered(m.id, m.mask, label.size) if places else None
+        for m, label in zip(ordered, labels, strict=True)
+    ]
+    spots = place([mark.mask for mark in ordered], [label.size for label in labels], canvas.size, kept)
+    for mark, label, spot in zip(ordered, labels, spots, strict=True):
         canvas.paste(label, spot[:2], label)
+        if places:
+            places.keep(mark.id, mark.mask, spot)

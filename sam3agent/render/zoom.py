@@ -14,12 +14,17 @@ _MIN_MARGIN = 24
 
 def fit(image: Image.Image, marks: tuple[Mark, ...], side: int) -> tuple[Image.Image, tuple[Mark, ...]]:
     """The image and its masks, scaled down if the longest side exceeds `side` pixels."""
-    scale = side / max(image.size)
-    if scale >= 1:
+    size = fitted_size(image.size, side)
+    if size == image.size:
         return image, marks
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    small = image.resize(size, Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BICUBIC)
+    small = image.resize(size, Image.Resampling.BOX if side / max(image.size) < 0.5 else Image.Resampling.BICUBIC)
     return small, tuple(Mark(mark.id, _resized(mark.mask, size), mark.text) for mark in marks)
+
+
+def fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height scaled down so that the longest side is at most `side` pixels."""
+    scale = side / max(size)
+    return size if scale >= 1 else (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
 
 
 def locate(image: Image.Image, mark: Mark, side: int = WHOLE_SIDE) -> Image.Image:

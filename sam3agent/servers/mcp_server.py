@@ -1,8 +1,9 @@
-"""The tools over MCP: the registry's own definitions, each with the image it works on as an argument, and `ask`."""
+"""The tools over MCP: the registry's own definitions, each with its image or clip as an argument, and `ask`."""
 
 import asyncio
 import inspect
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from sam3agent.servers.mcp_replies import AskReply, ToolReply, ask_result, call_
 from sam3agent.sessions import OpenImage, Roots, Sessions
 from sam3agent.states import Selected
 from sam3agent.tools.registry import Tool, all_tools
+from sam3agent.workbench import Report
 from sam3model.errors import Sam3Error
 
 if TYPE_CHECKING:
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
     from mcp.types import CallToolResult
 
+REPORT_SECONDS = 0.25
+"""Minimum time between two progress reports of a call."""
+
 OUT = Path("sam3agent-out")
 """Default output folder, below the working directory."""
 
-ImagePath = Annotated[str, Field(description="Path of the image, inside a folder that this server may read.")]
+ImagePath = Annotated[str, Field(description="Path of the image or clip, inside a folder that this server may read.")]
 Question = Annotated[str, Field(description='What to find, in plain words: "leftmost player in white".')]
 
 
@@ -44,10 +49,10 @@ class _Desk:
     roots: Roots
     out: Path
 
-    def use(self, tool: Tool[Any], image: str, arguments: dict[str, Any]) -> "CallToolResult":
-        """One call of a registry tool on an image."""
+    def use(self, tool: Tool[Any], image: str, arguments: dict[str, Any], report: Report) -> "CallToolResult":
+        """One call of a registry tool on an image or clip."""
         with _tool_errors(), self.sessions.image(self.roots.resolve(image)) as opened:
-            result = tool.call(opened.bench, arguments)
+            result = tool.call(replace(opened.bench, report=report), arguments)
             opened.keep(result.pool)
             files = self._files(opened, result.event) if isinstance(result.event, Selected) else {}
             return call_result(ToolReply(image=image, **files, **result.data), result.text, result.images)
@@ -86,7 +91,7 @@ def build_server(settings: Settings, *, roots: Sequence[str | Path] = (), agent:
     agent = agent or Agent.from_settings(settings)
     out = (settings.out or OUT).expanduser().resolve()
     readable = Roots([*(roots or (Path.cwd(),)), out])
-    desk = _Desk(agent, Sessions(agent.segmenter, threshold=agent.threshold), readable, out)
+    desk = _Desk(agent, Sessions(agent.segmenter, agent.tracker, threshold=agent.threshold), readable, out)
     server = MCPServer("sam3agent", instructions=render("mcp_server"), version=_version(), log_level="WARNING")
     harmless = ToolAnnotations(destructive_hint=False, open_world_hint=False)
     server.add_tool(_ask_tool(desk), annotations=harmless)
@@ -142,15 +147,38 @@ class _Progress:
         asyncio.run_coroutine_threadsafe(self._ctx.report_progress(self._done, None, line), self._loop)
 
 
+def _frame_report(name: str, ctx: "Context") -> Report:
+    """Forwards how many frames are done, a few times a second; ends the work if the request was cancelled.
+
+    Called on a worker thread of the server.
+    """
+    import anyio.from_thread
+
+    last = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        anyio.from_thread.check_cancelled()
+        now = time.monotonic()
+        if done < total and now - last < REPORT_SECONDS:
+            return
+        last = now
+        anyio.from_thread.run(ctx.report_progress, done, total, f"{name}: {done} of {total} frames")
+
+    return report
+
+
 def _served(tool: Tool[Any], desk: _Desk) -> Callable[..., Any]:
     """A registry tool as a function that MCP can register: its own schema, with `image` in front.
 
     The SDK gets the schema and passes any value on, so that arguments are validated in one place, the registry.
     """
+    from mcp.server.mcpserver import Context
     from mcp.types import CallToolResult
 
-    def call(image: str, **arguments: Any) -> CallToolResult:
-        return desk.use(tool, image, {name: value for name, value in arguments.items() if value is not None})
+    def call(image: str, ctx: Context, **arguments: Any) -> CallToolResult:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return desk.use(tool, image, given, _frame_report(tool.name, ctx))
 
     schema = tool.schema.parameters
     keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)

@@ -72,7 +72,8 @@ class Tool(Generic[A]):
 
     description: the docstring of the function. arguments: the model of its arguments. rank: position in lists of tools.
     cost: what a call uses up. served: whether the MCP server offers it. ends: whether it ends the question.
-    progress: a status line for a call. prepared: the arguments as they will be used; raises `ToolUseError` if none are.
+    needs_clip: whether it works on clips only. progress: a status line for a call. prepared: the arguments as they will
+    be used; raises `ToolUseError` if none are.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Tool(Generic[A]):
     cost: Cost = "free"
     served: bool = True
     ends: bool = False
+    needs_clip: bool = False
     progress: Callable[[A], str] | None = None
     prepared: Callable[[Workbench, A], A] = lambda _, arguments: arguments
 
@@ -90,6 +92,10 @@ class Tool(Generic[A]):
     def schema(self) -> ToolSchema:
         """The tool as a model sees it."""
         return ToolSchema(self.name, self.description, plain_schema(self.arguments))
+
+    def fits(self, bench: Workbench) -> bool:
+        """Whether it is of use on a medium: a tool for clips needs several frames and a tracker."""
+        return not self.needs_clip or (bench.media.count > 1 and bench.tracker is not None)
 
     def parse(self, arguments: str | Mapping[str, Any]) -> A:
         """Validated arguments from JSON text or a mapping. Raises `ToolUseError`."""
@@ -118,6 +124,7 @@ def tool(
     cost: Cost = "free",
     served: bool = True,
     ends: bool = False,
+    needs_clip: bool = False,
     progress: Callable[[Any], str] | None = None,
     prepared: Callable[[Workbench, Any], Any] = lambda _, arguments: arguments,
 ) -> Callable[[Function[A]], Tool[A]]:
@@ -127,7 +134,7 @@ def tool(
         hints = get_type_hints(run)
         arguments = hints[list(inspect.signature(run).parameters)[1]]
         description = inspect.cleandoc(run.__doc__ or "")
-        made = Tool(run.__name__, description, arguments, run, rank, cost, served, ends, progress, prepared)
+        made = Tool(run.__name__, description, arguments, run, rank, cost, served, ends, needs_clip, progress, prepared)
         _DEFINED[made.name] = made
         return made
 
@@ -181,6 +188,7 @@ def tool_reference() -> str:
     parts = []
     for made in all_tools().values():
         notes = ["uses segmenter calls" if made.cost == "segmenter" else "free"]
+        notes += ["clips only"] if made.needs_clip else []
         notes += ["ends the question"] if made.ends else []
         notes += ["agent and MCP" if made.served else "agent only"]
         lines = [f"## {made.name}", "", made.description, "", f"*{'; '.join(notes)}*"]

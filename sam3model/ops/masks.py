@@ -19,9 +19,24 @@ CHUNK_PIXELS = 1 << 25
 
 
 def encode_rle(mask: NDArray[Any]) -> dict[str, Any]:
-    """Binary mask (H, W) -> COCO compressed RLE, `{"size": [H, W], "counts": str}`."""
-    rle = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+    """Binary mask (H, W) -> COCO compressed RLE, `{"size": [H, W], "counts": str}`; what is not zero is inside.
+
+    The runs are found in the columns that contain the mask, which is several times as fast as `coco.encode` on frames.
+    """
+    height, width = mask.shape
+    inside = mask if mask.dtype == bool else mask != 0
+    columns = np.flatnonzero(inside.any(axis=0))
+    if not len(columns):
+        counts = [height * width]
+    else:
+        first, last = int(columns[0]), int(columns[-1]) + 1
+        flat = inside[:, first:last].ravel(order="F")
+        bounds = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        bounds = np.concatenate(([0] if flat[0] else [], bounds, [len(flat)] if flat[-1] else [])) + first * height
+        counts = np.diff(bounds, prepend=0, append=height * width).astype(np.int64).tolist()
+        counts = counts if counts[-1] else counts[:-1]
+    rle = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 
 
 def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:

@@ -73,18 +73,29 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def grid_table(height: int, width: int, head_dim: int, theta: float, device: torch.device) -> Tensor:
-    """Table of `rotate_heads` for the cells of a grid, row-major, (height*width, head_dim/2). Cached: do not modify."""
+    """Table of `rotate_heads` for the cells of a grid, row-major. It is cached: do not modify it.
+
+    Complex phases (H*W, head_dim/2) on a CPU; else cosines and signed sines (2, H*W, head_dim).
+    """
     with torch.inference_mode(False):
         angles = axial_angles(height, width, head_dim, theta=theta).to(device)
-        return torch.polar(torch.ones_like(angles), angles)
+        return _table(angles, torch.float32).squeeze((-2, -3))
 
 
 def rotate_heads(x: Tensor, table: Tensor, count: int | None = None) -> Tensor:
-    """Rotate channel pairs of x (B, heads, K, C) by a complex table (N, C/2); dtype and shape stay.
+    """Rotate channel pairs of x (B, heads, K, C) by a table for N tokens; dtype and shape stay.
 
     The table is repeated along the first `count` tokens (default: all), a multiple of N; the others are not rotated.
     """
     count = x.shape[2] if count is None else count
-    pairs = torch.view_as_complex(x[:, :, :count].float().unflatten(-1, (-1, 2)))  # (B, heads, count, C/2)
-    turned = torch.view_as_real(pairs.unflatten(2, (-1, len(table))) * table).flatten(-2).flatten(2, 3).to(x.dtype)
+    turned = _rotate_repeated(x[:, :, :count].float().unflatten(2, (-1, table.shape[-2])), table)
+    turned = turned.flatten(2, 3).to(x.dtype)
     return turned if count == x.shape[2] else torch.cat((turned, x[:, :, count:]), dim=2)
+
+
+def _rotate_repeated(x: Tensor, table: Tensor) -> Tensor:
+    """Rotate x (..., N, C) float32."""
+    if table.is_complex():
+        return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * table).flatten(-2)
+    cosine, sine = table
+    return torch.addcmul(x * cosine, x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2), sine)

@@ -39,6 +39,19 @@ class FrameRanges:
         if at >= 0 and frame <= self._ends[at]:
             self._split(at, frame)
 
+    def ends(self) -> list[int]:
+        """The first and the last frame of each range, in order."""
+        return [frame for both in zip(self._starts, self._ends, strict=True) for frame in both]
+
+    def __contains__(self, frame: int) -> bool:
+        return self.direction(frame) is not None
+
+    def copy(self) -> "FrameRanges":
+        """The same ranges, on their own."""
+        ranges = FrameRanges()
+        ranges._starts, ranges._ends, ranges._reverse = [*self._starts], [*self._ends], [*self._reverse]
+        return ranges
+
     def __len__(self) -> int:
         return sum(end - start + 1 for start, end in zip(self._starts, self._ends, strict=True))
 

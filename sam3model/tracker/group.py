@@ -12,7 +12,7 @@ from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures, Object
 from sam3model.tracker.frame_ranges import FrameRanges
 from sam3model.tracker.memory_bank import FrameMemory, MemoryBank, ObjectOutput, concatenate
 from sam3model.tracker.memory_plan import MemoryPlan, plan_memory, uses_candidates
-from sam3model.tracker.model import CERTAIN, NO_OBJECT, MemoryTokens, Tracker, upsample_mask
+from sam3model.tracker.tracker_model import CERTAIN, NO_OBJECT, MemoryTokens, Tracker, upsample_mask
 
 MAX_POINTS = 16
 """Of more points on one frame, only the first and the last half of this number count."""
@@ -200,6 +200,15 @@ class ObjectGroup:
             [(memory, row) for memory, row in maps if memory is not None], pointers, plan.pointer_span
         )
 
+    def only(self, object_id: int) -> "ObjectGroup":
+        """A group of one object, with its memory."""
+        group = ObjectGroup(self.parts, self.size, self.count)
+        group.ids, group.tracked = [object_id], self.tracked.copy()
+        group.bank = self.bank.select(torch.tensor([self.ids.index(object_id)]))
+        group._clicks = {key: clicks for key, clicks in self._clicks.items() if key[1] == object_id}
+        group._mask_prompts = {key for key in self._mask_prompts if key[1] == object_id}
+        return group
+
     def remove(self, object_id: int) -> None:
         """Forget an object. Frames on which only it had a prompt become ordinary frames."""
         rows = torch.tensor([row for row, one in enumerate(self.ids) if one != object_id], dtype=torch.long)
@@ -225,6 +234,11 @@ class ObjectGroup:
         for one in [one for one in self.bank.conditioning if abs(one - frame) <= window and one not in clicked]:
             self.bank.demote(one)
             self._mask_prompts = {key for key in self._mask_prompts if key[0] != one}
+
+    def forget_prompts(self) -> None:
+        """Forget which objects had mask prompts on frames that are no longer conditioning frames."""
+        kept = {*self.bank.conditioning, *self._drafts}
+        self._mask_prompts = {key for key in self._mask_prompts if key[0] in kept}
 
     def prompts(self) -> set[tuple[int, int]]:
         """(frame, object) of every prompt."""

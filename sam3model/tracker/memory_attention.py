@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3model.config import TrackerConfig
+from sam3model.layers.linear import Linear
 from sam3model.layers.projected_attention import ProjectedAttention
 from sam3model.ops.rope import grid_table, rotate_heads
 
@@ -22,8 +23,9 @@ class MemoryCrossAttention(ProjectedAttention):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, query: Tensor, key: Tensor, value: Tensor, *, table: Tensor, rotated_keys: int
     ) -> Tensor:
-        """(N, Q, D), keys and values (N, K, M) -> (N, Q, D). The first `rotated_keys` keys are rotated by `table`."""
+        """(1 or N, Q, D), keys and values (N, K, M) -> (N, Q, D). `table` rotates the first `rotated_keys` keys."""
         if self.heads > 1 or query.device.type != "cpu" or torch.is_grad_enabled():
+            query = query.expand(len(key), -1, -1)
             return super().forward(query, key, value, query_table=table, key_table=table, rotated_keys=rotated_keys)
         q = rotate_heads(self._split(self.q_proj(query)), table).squeeze(1)
         k = rotate_heads(self._split(self.k_proj(key)), table, rotated_keys).squeeze(1)
@@ -31,11 +33,11 @@ class MemoryCrossAttention(ProjectedAttention):
 
 
 def _narrow_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(C)) v, (N, Q, C), (N, K, C), (N, K, M) -> (N, Q, M), in blocks of queries."""
-    out = q.new_empty(*q.shape[:2], v.shape[-1])
-    q = q * q.shape[-1] ** -0.5
+    """softmax(q k^T / sqrt(C)) v, (1 or N, Q, C), (N, K, C), (N, K, M) -> (N, Q, M), in blocks of queries."""
+    out = q.new_empty(len(k), q.shape[1], v.shape[-1])
+    q = (q * q.shape[-1] ** -0.5).expand(len(k), -1, -1)
     step = max(1, SCORES_AT_ONCE // k.shape[1])
-    for row in range(len(q)):
+    for row in range(len(k)):
         keys, values = k[row].T, v[row]
         for start in range(0, q.shape[1], step):
             weights = torch.softmax(q[row, start : start + step] @ keys, dim=-1)
@@ -50,8 +52,8 @@ class MemoryAttentionLayer(nn.Module):
         super().__init__()
         self.self_attn = ProjectedAttention(dim, config.heads)
         self.cross_attn_image = MemoryCrossAttention(dim, config.heads, key_dim=config.memory_dim)
-        self.linear1 = nn.Linear(dim, config.ffn)
-        self.linear2 = nn.Linear(config.ffn, dim)
+        self.linear1 = Linear(dim, config.ffn)
+        self.linear2 = Linear(config.ffn, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
@@ -61,10 +63,11 @@ class MemoryAttentionLayer(nn.Module):
         """Cells x (1 or N, Q, D) and memory (N, K, M) with its position code -> (N, Q, D)."""
         inner = self.norm1(x)
         x = x + self.dropout(self.self_attn(inner, inner, inner, query_table=table, key_table=table))
-        inner = self.norm2(x).expand(len(memory), -1, -1)
-        attended = self.cross_attn_image(inner, memory + position, memory, table=table, rotated_keys=rotated_keys)
+        attended = self.cross_attn_image(
+            self.norm2(x), memory + position, memory, table=table, rotated_keys=rotated_keys
+        )
         x = x + self.dropout(attended)
-        return x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(self.norm3(x))))))
+        return x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(self.norm3(x)), inplace=True))))
 
 
 class MemoryAttention(nn.Module):

@@ -1,5 +1,6 @@
 """Move groups of objects to the next frame, all in as few batches as their memories allow."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,10 +8,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sam3model.config import TrackerConfig
 from sam3model.interactive.heads import ObjectFeatures, ObjectPrompt
+from sam3model.structures import map_tensors
 from sam3model.tracker.group import ObjectGroup, TrackerParts
 from sam3model.tracker.memory_bank import FrameMemory, ObjectOutput, concatenate, seen_score
-from sam3model.tracker.model import MemoryTokens, upsample_mask
+from sam3model.tracker.tracker_model import MemoryTokens, upsample_mask
 
 OBJECTS_AT_ONCE = 32
 """Objects in one pass of the mask heads: limits the memory at large sizes."""
@@ -37,6 +40,8 @@ def track_frame(
         start = 0
         for group, _ in same:
             own = output.rows(slice(start, start + len(group)))
+            if len(same) > 1:  # a view would keep the outputs of all groups for as long as one of them needs its own
+                own = map_tensors(own, torch.clone)
             start += len(group)
             seen = seen_score(own.scores, own.ious.max(-1).values)
             group.bank.others[frame] = FrameMemory(own, None, seen)
@@ -64,26 +69,42 @@ def put_memory(groups: Sequence[ObjectGroup], frame: int, memory: Tensor) -> Non
         start += len(group)
 
 
-def forget_unread(group: ObjectGroup, frame: int, reverse: bool) -> None:
+def forget_unread(group: ObjectGroup, frame: int) -> None:
     """Drop memory that no later step can read, so that memory does not grow with the clip.
 
-    Kept are, before and after each of the conditioning frames near `frame` and `frame` itself, as many frames as a step
-    reads. Prompts of a user stay. The pointer of a frame is read longer than its map.
+    A propagation can go on from `frame`, from an end of what was tracked, and from the first prompt or a click: as many
+    frames as a step reads are kept before and after each of these, and the nearest conditioning frames. Of a source of
+    unknown length (a stream, a live session), only `frame` counts. The pointer of a frame is read longer than its map.
     """
     config, bank = group.parts.tracker.config, group.bank
-    user = group.clicked_frames()
-    near = sorted(bank.conditioning, key=lambda one: abs(one - frame))[: config.max_conditioning_frames]
-    conditioning = {*near, *user.intersection(bank.conditioning), *list(bank.conditioning)[:1]}
-    seen = sorted(one for one, memory in bank.others.items() if (memory.seen or 0) > config.selection_threshold)
-    every = sorted(bank.others)
-    pointers: set[int] = set()
-    maps: set[int] = set()
-    for anchor in {frame, *(conditioning & (user | set(list(bank.conditioning)[:1])))}:
-        for frames in (every, seen):
-            before, after = [one for one in frames if one <= anchor], [one for one in frames if one >= anchor]
-            pointers.update(before[-config.max_pointers :], after[: config.max_pointers])
-            maps.update(before[-config.memory_frames :], after[: config.memory_frames])
-    bank.keep(conditioning, pointers, maps)
+    anchors = {frame}
+    if group.count is not None:
+        first = list(bank.conditioning)[:1]
+        anchors.update(first, group.clicked_frames().intersection(bank.conditioning), group.tracked.ends())
+    read = sorted(one for one, memory in bank.others.items() if _may_be_read(memory, config))
+    prompted, near = sorted(bank.conditioning), config.max_conditioning_frames + 1
+    conditioning: set[int] = set()
+    pointers: set[int] = anchors.intersection(bank.others)
+    maps = set(pointers)
+    for anchor in anchors:
+        pointers.update(_around(read, anchor, config.max_pointers))
+        maps.update(_around(read, anchor, config.memory_frames))
+        conditioning.update(_around(prompted, anchor, near))
+        # those that fall into a slot of an ordinary frame are read as one
+        conditioning.update(one for one in prompted if abs(one - anchor) <= config.max_pointers)
+    if len(prompted) > len(conditioning) or len(bank.others) > len(maps):
+        bank.keep(prompted if config.max_conditioning_frames == -1 else conditioning, pointers, maps)
+        group.forget_prompts()
+
+
+def _may_be_read(memory: FrameMemory, config: TrackerConfig) -> bool:
+    """Whether a tracked frame that is not adjacent can be read."""
+    return not config.memory_selection or (memory.seen is not None and memory.seen > config.selection_threshold)
+
+
+def _around(frames: Sequence[int], anchor: int, count: int) -> Sequence[int]:
+    """Of sorted frames, the last `count` up to an anchor and the first `count` from it on."""
+    return frames[max(0, bisect_right(frames, anchor) - count) : bisect_left(frames, anchor) + count]
 
 
 def _predict(parts: TrackerParts, embedding: Tensor, features: ObjectFeatures) -> ObjectOutput:

@@ -22,7 +22,7 @@ from sam3model.ops.masks import mask_iou
 from sam3model.structures import Detections, GeometryPrompt
 from sam3model.targets import Targets
 from sam3model.training.passes import Correction
-from sam3model.training.settings import InteractiveConfig, TrainConfig
+from sam3model.training.settings import CorrectionConfig, TrainConfig
 
 MAX_DETECTIONS = 32
 """Highest-scoring detections of a prompt that are checked for mistakes, to save time and memory."""
@@ -75,7 +75,7 @@ class Annotator:
     resumed run and for any split into chunks or processes, and they do not touch torch's generator.
     """
 
-    config: InteractiveConfig
+    config: CorrectionConfig
     seed: int = 0
     careful: bool = False
 
@@ -126,7 +126,7 @@ def validation_annotator(config: TrainConfig) -> Annotator:
     )
 
 
-def find_mistakes(detections: Detections, targets: Targets, config: InteractiveConfig) -> Iterator[Mistakes]:
+def find_mistakes(detections: Detections, targets: Targets, config: CorrectionConfig) -> Iterator[Mistakes]:
     """The mistakes in the detections of each prompt.
 
     A true instance is missed if no detection with a score above `config.threshold` has an IoU of `config.iou` with it.

@@ -123,7 +123,7 @@ class CurriculumStage(StageConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class InteractiveConfig:
+class CorrectionConfig:
     """Correction rounds: prompts are run again with boxes and points on the model's mistakes (`training.annotator`).
 
     rounds: passes after the first one. The image and text encoders run once for all passes. fraction: of the steps,
@@ -175,7 +175,7 @@ class TrainConfig(RunConfig):
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     stages: tuple[CurriculumStage, ...] = (CurriculumStage(),)
-    interactive: InteractiveConfig = field(default_factory=InteractiveConfig)
+    interactive: CorrectionConfig = field(default_factory=CorrectionConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     validation: ConceptValidation = field(default_factory=ConceptValidation)
 

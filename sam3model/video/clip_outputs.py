@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sam3model.frame_results import FrameResult
-from sam3model.ops.masks import decode_rle, encode_rle
+from sam3model.ops.masks import decode_rle, encode_rle, mask_to_box
 from sam3model.video.clip_tracker import TrackedFrame
 from sam3model.video.mask_extents import has_pixels, mask_extents
-from sam3model.video.overlap import resolve_by_score
+from sam3model.video.mask_overlap import resolve_by_score
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +29,12 @@ class ObjectRecord:
     tracker_score: float
     overlap_score: float
     group: int
+
+
+def user_record(mask: NDArray[np.bool_], group: int) -> ObjectRecord | None:
+    """The record of a mask (H, W) that a user prompted; None if it is empty."""
+    x0, y0, x1, y1 = mask_to_box(mask)
+    return ObjectRecord(encode_rle(mask), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, 1.0, group) if x1 > x0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """One frame after the other: detect, track, decide, remember (official `Sam3VideoBase`)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -45,6 +46,15 @@ class TrackedFrame:
     tracks: TrackedMasks | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RestingObject:
+    """An object that is not followed now: its memory, detection score and phrase (see `TrackLedger.groups`)."""
+
+    group: ObjectGroup
+    score: float
+    kind: int
+
+
 @dataclass(slots=True)
 class ClipTracker:
     """The objects of a clip, and how they move from frame to frame."""
@@ -57,6 +67,29 @@ class ClipTracker:
     groups: list[ObjectGroup] = field(default_factory=list)
     ledger: TrackLedger = field(default_factory=TrackLedger)
     last_seen: dict[int, int] = field(default_factory=dict)
+    given: set[int] = field(default_factory=set)
+    resting: list[RestingObject] = field(default_factory=list)
+    _start: int = 0
+
+    @contextmanager
+    def unchanged_on_error(self) -> Iterator[None]:
+        """Keep the objects as they were if something fails, so that the step can be tried again."""
+        ledger, groups = self.ledger, list(self.groups)
+        try:
+            yield
+        except BaseException:
+            self.ledger, self.groups = ledger, groups
+            raise
+
+    def begin(self, start: int) -> None:
+        """A propagation starts at a frame: objects that were there take part again, and absences count from here."""
+        self._start = start
+        for one in [one for one in self.resting if start in one.group.tracked]:
+            self.resting.remove(one)
+            self.groups.append(one.group)
+            (object_id,) = one.group.ids
+            self.ledger = self.ledger.born([object_id], [one.score], [one.kind])
+        self.last_seen.clear()
 
     @torch.inference_mode()
     def step(self, frame: int, concepts: Concepts | None, *, reverse: bool = False) -> TrackedFrame:
@@ -83,7 +116,7 @@ class ClipTracker:
         self._add(plan, found, frame, features)
         self.remove(plan.removed)
         for group in self.groups:
-            forget_unread(group, frame, reverse)
+            forget_unread(group, frame)
         self._retire(frame, tracks, plan)
         scores = (*_probabilities(tracks), *(float(found.scores[d]) for d in plan.new))
         born = clean_masks(found.masks[list(plan.new)], self.config.hole_area)
@@ -107,12 +140,15 @@ class ClipTracker:
     def retrack(self, frame: int, ids: Collection[int], *, reverse: bool = False) -> TrackedFrame:
         """Track only the groups that contain one of these objects, without detections or rules between objects."""
         groups = [group for group in self.groups if not set(ids).isdisjoint(group.ids)]
+        if not groups:
+            empty = self._tracked((), frame)
+            return TrackedFrame(frame, (), full_size_masks(empty.masks, self.frames.size), (), (), tracks=empty)
         features = self.encode(frame)
         track_frame(self.parts, groups, frame, features.objects, reverse=reverse)
         write_tracked(self.parts, groups, frame, features.objects)
         tracks = self._tracked(groups, frame)
         for group in groups:
-            forget_unread(group, frame, reverse)
+            forget_unread(group, frame)
         masks, logits = full_size_masks(tracks.masks, self.frames.size), tracks.score_logits.tolist()
         return TrackedFrame(frame, tracks.ids, masks, _probabilities(tracks), tuple(logits), tracks=tracks)
 
@@ -127,8 +163,9 @@ class ClipTracker:
     @torch.inference_mode()
     def give_mask(self, frame: int, object_id: int, mask: Tensor) -> Tensor:
         """Prompt one object with a mask (H, W), values in 0..1; returns its mask (H, W) bool."""
+        features = self.encode(frame).objects
         group = self._group_of(object_id)
-        group.add_masks(frame, [object_id], mask.unsqueeze(0), self.encode(frame).objects)
+        group.add_masks(frame, [object_id], mask.unsqueeze(0), features)
         return self._accept(group, frame, object_id)
 
     def remove(self, ids: Iterable[int]) -> None:
@@ -141,6 +178,8 @@ class ClipTracker:
                 group.remove(object_id)
         self.groups = [group for group in self.groups if group.ids]
         self.ledger = self.ledger.without(gone)
+        self.given -= gone
+        self.resting = [one for one in self.resting if gone.isdisjoint(one.group.ids)]
         for object_id in gone:
             self.last_seen.pop(object_id, None)
 
@@ -221,20 +260,32 @@ class ClipTracker:
         group.remember_prompts(frame, self.encode(frame).objects)
         group.trust_clicks(frame, self.config.click_window)
         self.ledger = self.ledger.given_by_user(object_id)
-        self.last_seen[object_id] = frame
+        self.given.add(object_id)
+        self.last_seen.pop(object_id, None)
         return clean_masks(shown, self.config.hole_area)[0] > 0
 
     def _retire(self, frame: int, tracks: TrackedMasks, plan: FramePlan) -> None:
-        """Give back the memory of objects that were not seen for long; what was found of them stays."""
+        """Give back the memory of objects that were not seen for long; what was found of them stays.
+
+        Objects that a user gave or corrected are never retired. Those that were there on the first frame of the
+        propagation rest, since a propagation the other way from there needs them.
+        """
         limit = self.config.retire_after
         if limit is None:
             return
         visible = (tracks.masks > 0).flatten(1).any(1).tolist()
         for object_id, seen in zip(tracks.ids, visible, strict=True):
-            if seen or object_id not in self.last_seen:
+            if object_id not in self.given and (seen or object_id not in self.last_seen):
                 self.last_seen[object_id] = frame
         self.last_seen.update(dict.fromkeys(plan.new_ids, frame))
-        self.remove([one for one, last in self.last_seen.items() if abs(frame - last) > limit])
+        for object_id in [one for one, last in self.last_seen.items() if abs(frame - last) > limit]:
+            group = self._group_of(object_id)
+            rests = group.count is not None and self._start in group.tracked
+            resting = RestingObject(group.only(object_id), self.ledger.scores[object_id], self.ledger.groups[object_id])
+            self.remove([object_id])
+            if rests:
+                forget_unread(resting.group, self._start)
+                self.resting.append(resting)
 
 
 def _probabilities(tracks: TrackedMasks) -> tuple[float, ...]:

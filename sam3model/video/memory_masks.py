@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam3model.video.overlap import LOSER_LOGIT, shrunk
+from sam3model.video.mask_overlap import LOSER_LOGIT, shrunk
 
 VISIBLE_SCORE, ABSENT_SCORE = 10.0, -10.0
 """Object score logits written to memory for a mask with and without pixels."""

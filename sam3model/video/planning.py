@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sam3model.config import VideoConfig
 from sam3model.video.association import Association, associate, mask_overlaps
-from sam3model.video.boundary import away_from_border
+from sam3model.video.border import away_from_border
 from sam3model.video.confirmation import confirmation_step
 from sam3model.video.hotstart import hotstart_step
 from sam3model.video.object_limit import limit_new_objects

@@ -1,10 +1,12 @@
 """The source of a live session: frames arrive one by one and only the last ones stay."""
 
+from math import isfinite
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sam3model.errors import InputError
-from sam3model.frames.frame_source import DEFAULT_RATE, FrameRangeError
+from sam3model.frames.frame_source import DEFAULT_RATE, FrameRangeError, check_frame_size, check_rate
 from sam3model.frames.image_arrays import to_frame
 from sam3model.ops.resize import ImageLike
 
@@ -15,7 +17,7 @@ class PushedFrames:
     """A `FrameSource` that is filled from outside. Its size is that of the first frame."""
 
     def __init__(self, rate: float = DEFAULT_RATE) -> None:
-        self._rate = rate
+        self._rate = check_rate(rate)
         self._frames: dict[int, NDArray[np.uint8]] = {}
         self._times: dict[int, float] = {}
         self._next = 0
@@ -43,12 +45,23 @@ class PushedFrames:
         """Number of the last frame, -1 before the first."""
         return self._next - 1
 
+    def check_last(self, frame: int) -> None:
+        """Raise `InputError` unless this is the last frame, the only one that takes prompts."""
+        if self._size is None:
+            raise InputError("this live session has no frame yet: push one first")
+        if frame != self.last:
+            raise InputError(f"prompt the last frame of a live session, which is {self.last}, not frame {frame}")
+
     def push(self, image: ImageLike, time: float | None = None) -> int:
         """Append a frame; returns its number. Raises `InputError` if its size differs from the first."""
         frame = to_frame(image)
         size = (frame.shape[1], frame.shape[0])
-        if self._size not in (None, size):
-            raise InputError(f"frame {self._next} has {size[0]}x{size[1]} pixels, but the first had {self._size}")
+        if self._size is not None and self._size != size:
+            first = f"{self._size[0]}x{self._size[1]}"
+            raise InputError(f"frame {self._next} is {size[0]}x{size[1]} and the first was {first}: scale it to that")
+        if time is not None and not isfinite(time):
+            raise InputError(f"the time of frame {self._next} is {time}: give seconds from the start, or leave it out")
+        check_frame_size(size, "the live session")
         self._size = size
         number = self._next
         self._frames[number] = frame

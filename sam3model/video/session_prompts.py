@@ -14,7 +14,7 @@ from sam3model.ops.boxes import xyxy_to_cxcywh
 from sam3model.ops.masks import decode_rle
 from sam3model.structures import GeometryPrompt
 from sam3model.tracker.group import Clicks
-from sam3model.tracker.model import CERTAIN, upsample_mask
+from sam3model.tracker.tracker_model import CERTAIN, upsample_mask
 
 
 def clicks_of(
@@ -64,12 +64,16 @@ def exemplars_of(boxes: ArrayLike, labels: ArrayLike | None, size: tuple[int, in
 
 def mask_of(mask: ArrayLike, size: tuple[int, int]) -> Tensor:
     """A mask (H, W) of a frame of `size` (width, height) as float. Raises `InputError` for another shape."""
-    array = np.asarray(mask)
+    try:
+        array = np.asarray(mask)
+        array = array if array.dtype == bool else array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError("a mask must be an array of booleans or numbers") from error
     if array.ndim != 2 or array.shape != size[::-1]:
         raise InputError(f"the mask has shape {array.shape}, but a frame has {size[::-1]} (height, width)")
-    if not np.issubdtype(array.dtype, np.bool_):
-        array = array > 0
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    if np.isnan(array).any():
+        raise InputError("the mask has values that are not numbers (NaN)")
+    return torch.from_numpy(np.ascontiguousarray(array > 0, np.float32))
 
 
 def previous_mask(rle: Mapping[str, Any], side: int) -> Tensor:

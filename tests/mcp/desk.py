@@ -1,4 +1,4 @@
-"""A server over a scripted segmenter and backend, and a folder with one image in it."""
+"""A server over a scripted segmenter, tracker and backend, and a folder with one image in it."""
 
 import asyncio
 import base64
@@ -16,6 +16,7 @@ from sam3agent.config import Settings
 from sam3agent.mllm.base import MLLM
 from sam3agent.servers.mcp_server import build_server
 from sam3agent.testing import ScriptedBackend, ScriptLine
+from tests.agent.moving_blocks import tracker
 from tests.drawn_match import drawing, segmenter
 
 
@@ -25,9 +26,11 @@ class Desk:
     def __init__(self, folder: Path, script: Iterable[ScriptLine] = (), backend: MLLM | None = None) -> None:
         self.folder = folder
         self.segmenter = segmenter()
+        self.tracker = tracker(delay=2)
         self.lines: list[str] = []
         drawing().save(folder / "match.png")
-        agent = Agent(self.segmenter, backend or ScriptedBackend(script, {None: '{"verdict": "accept"}'}))
+        backend = backend or ScriptedBackend(script, {None: '{"verdict": "accept"}'})
+        agent = Agent(self.segmenter, backend, tracker=self.tracker)
         self.server = build_server(Settings(out=folder / "out"), roots=[folder], agent=agent)
 
     def calls(self, *calls: tuple[str, dict[str, Any]], mode: str = "auto") -> list[CallToolResult]:

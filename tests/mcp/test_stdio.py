@@ -45,7 +45,7 @@ def test_a_client_starts_it_asks_and_leaves(folder: Path) -> None:
             ]
 
     names, (found, answer, outside) = asyncio.run(talk())
-    assert names == ["ask", "segment_phrase", "examine_masks", "measure_masks", "select_masks"]
+    assert names == ["ask", "segment_phrase", "track", "examine_masks", "measure_masks", "select_masks"]
     assert data(found)["searches"][0]["phrase"] == "player"
     assert data(answer)["status"] in ("answered", "no_match", "exhausted")
     assert data(answer)["backend"] == "rules"

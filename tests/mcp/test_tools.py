@@ -26,7 +26,7 @@ def test_one_definition_is_enough(desk: Desk) -> None:
 
     tools = asyncio.run(listed())
     served = [tool for tool in all_tools().values() if tool.served]
-    assert len(served) == 4
+    assert len(served) == 5
     for defined in served:
         shown = tools[defined.name]
         assert shown.description == defined.description

@@ -11,8 +11,8 @@ from torch import Tensor
 from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures
 from sam3model.tracker.group import Clicks, ObjectGroup, TrackerParts
 from sam3model.tracker.memory_bank import FrameMemory
-from sam3model.tracker.model import Tracker
 from sam3model.tracker.propagation import track_frame, write_tracked
+from sam3model.tracker.tracker_model import Tracker
 from tests.model.video_goldens import INTERACTIVE, TRACKER, arrays, detector_config, fill, record
 
 SET = "tracker_small"

@@ -10,7 +10,7 @@ from sam3model.config import TrackerConfig
 from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures, ObjectPrompt
 from sam3model.tracker.memory_bank import ObjectOutput, seen_score
 from sam3model.tracker.memory_plan import closest_conditioning, plan_memory, seen_frames, uses_candidates
-from sam3model.tracker.model import Tracker, upsample_mask
+from sam3model.tracker.tracker_model import Tracker, upsample_mask
 from tests.model.video_goldens import INTERACTIVE, TRACKER, arrays, detector_config, fill, record
 
 

@@ -10,9 +10,9 @@ from scipy import ndimage
 from sam3model.video.full_size_masks import full_size_masks
 from sam3model.video.mask_cleanup import clean_masks, search_on_device
 from sam3model.video.mask_extents import has_pixels, mask_areas, mask_extents
+from sam3model.video.mask_overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score, shrunk
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
-from sam3model.video.overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score, shrunk
 from tests.model.video_logic_goldens import ARRAYS, CASES, indices, tensor, with_int_keys
 
 

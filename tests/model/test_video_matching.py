@@ -6,7 +6,7 @@ import torch
 
 from sam3model.config import VideoConfig
 from sam3model.video.association import associate, mask_overlaps
-from sam3model.video.boundary import away_from_border
+from sam3model.video.border import away_from_border
 from sam3model.video.detection_nms import keep_detections
 from sam3model.video.object_limit import limit_new_objects
 from tests.model.video_logic_goldens import CASES, indices, tensor, with_int_keys

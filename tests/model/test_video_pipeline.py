@@ -21,7 +21,7 @@ from sam3model.ops.masks import decode_rle
 from sam3model.structures import TextTokens
 from sam3model.text import PhraseCache
 from sam3model.tracker.group import TrackerParts
-from sam3model.tracker.model import Tracker
+from sam3model.tracker.tracker_model import Tracker
 from sam3model.video import clip_tracker
 from sam3model.video.clip_tracker import TrackedFrame
 from sam3model.video.planning import FrameDetections

@@ -39,8 +39,11 @@ def test_no_two_classes_share_a_name() -> None:
 
 
 def test_a_file_name_says_what_the_file_holds() -> None:
-    """Inside one package, two files have the same name only where they are parallel, such as a reader and a scorer."""
-    parallel = {frozenset({"readers", "scorers"}), frozenset({"readers", "video"})}
+    """Inside one package, two files have the same name only where they are parallel, such as a reader and a scorer.
+
+    A command and a tool that do the same have the same name.
+    """
+    parallel = {frozenset({"readers", "scorers"}), frozenset({"readers", "video"}), frozenset({"cli", "tools"})}
     for package in PRODUCT:
         places = defaultdict(set)
         for path in (ROOT / package).rglob("*.py"):

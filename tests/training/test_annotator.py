@@ -25,7 +25,7 @@ from sam3model.training.annotator import (
     validation_annotator,
 )
 from sam3model.training.passes import detect
-from sam3model.training.settings import InteractiveConfig
+from sam3model.training.settings import CorrectionConfig
 from sam3model.training.step import train_step
 from sam3model.training.stop_signal import StopSignal
 from sam3model.training.validate import validate
@@ -33,7 +33,7 @@ from tests.training.conftest import concept_run
 
 SIDE = 32
 LEFT, RIGHT = [0.2, 0.5, 0.2, 0.4], [0.75, 0.5, 0.3, 0.6]  # cxcywh of two instances far from each other
-ALWAYS = InteractiveConfig(rounds=1, fraction=1.0)
+ALWAYS = CorrectionConfig(rounds=1, fraction=1.0)
 
 
 def drawn(*boxes: list[float]) -> torch.Tensor:
@@ -227,10 +227,10 @@ def test_corrections_do_not_depend_on_chunks_or_on_the_generator_of_the_run(sett
 
 def test_a_fraction_of_the_steps_has_rounds(settings):
     _, batch = a_run(settings)
-    annotator = Annotator(InteractiveConfig(rounds=4, fraction=0.25), seed=7)
+    annotator = Annotator(CorrectionConfig(rounds=4, fraction=0.25), seed=7)
     counts = [len(annotator.corrections(batch, step)) for step in range(200)]
     assert set(counts) == {0, 4} and 30 < counts.count(4) < 70
-    assert not Annotator(InteractiveConfig(rounds=0, fraction=1.0)).corrections(batch)
+    assert not Annotator(CorrectionConfig(rounds=0, fraction=1.0)).corrections(batch)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -309,6 +309,6 @@ def test_validation_reports_the_metrics_after_corrections(settings, boxes):
 
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ConfigError, match="must be from 0 to 1, not 2"):
-        InteractiveConfig(fraction=2.0)
+        CorrectionConfig(fraction=2.0)
     with pytest.raises(ConfigError, match="0 for none, not -1"):
-        InteractiveConfig(rounds=-1)
+        CorrectionConfig(rounds=-1)

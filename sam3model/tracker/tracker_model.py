@@ -11,11 +11,12 @@ from sam3model.blocks import ModelBlocks, ModelWithBlocks
 from sam3model.config import DetectorConfig, TrackerConfig
 from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures, ObjectPrompt, embedding_side
 from sam3model.interactive.prompt_encoder import resize_mask
+from sam3model.layers.mask_fusion import MASK_STRIDE
 from sam3model.layers.mlp import MLP
 from sam3model.ops.position import PositionEmbeddingSine
 from sam3model.tracker.memory_attention import MemoryAttention
 from sam3model.tracker.memory_bank import ObjectOutput
-from sam3model.tracker.memory_encoder import MASK_STRIDE, MemoryEncoder
+from sam3model.tracker.memory_encoder import MemoryEncoder
 
 NO_OBJECT = -1024.0
 """Mask logit of an object that is not visible (official `NO_OBJ_SCORE`)."""

@@ -1,0 +1,39 @@
+"""Arguments and flags that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Image = Annotated[str, typer.Argument(help='An image file, or "-" for standard input.', metavar="IMAGE")]
+Weights = Annotated[
+    str | None, typer.Option(help="tiny (included), facebook/sam3, or a path to weights.", show_default="tiny")
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
+Dtype = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.", show_default="auto")]
+Threshold = Annotated[float | None, typer.Option(help="Minimum mask score, between 0 and 1.", show_default="0.5")]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        "--mllm",
+        help="rules (no MLLM), openai (any compatible server) or vllm (in this process).",
+        show_default="openai if --model or --base-url is given, else rules",
+    ),
+]
+Model = Annotated[str | None, typer.Option(help="Name of the MLLM.")]
+BaseUrl = Annotated[str | None, typer.Option(help="URL of the MLLM server, e.g. http://localhost:8000/v1.")]
+ApiKey = Annotated[str | None, typer.Option(help="API key of the MLLM server; prefer the variable SAM3AGENT_API_KEY.")]
+Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", file_okay=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
+MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time of a question in seconds.", show_default="300")]
+Timeout = Annotated[float | None, typer.Option(help="Maximum time of one MLLM call in seconds.", show_default="120")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")]
+
+
+def given_settings(context: typer.Context) -> dict[str, Any]:
+    """The flags of a command that are settings; None if not given."""
+    from sam3agent.config import Settings
+
+    return {name: value for name, value in context.params.items() if name in Settings.model_fields}

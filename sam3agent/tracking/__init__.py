@@ -1,0 +1,1 @@
+"""Following objects through clips: prompts, the run with its journal, and the files that come out of it."""

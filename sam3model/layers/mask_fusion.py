@@ -1,0 +1,59 @@
+"""Fuse masks with image features: the layers of the memory encoder and of the encoder of mask prompts."""
+
+import torch
+from torch import Tensor, nn
+
+from sam3model.layers.linear import Linear
+from sam3model.layers.norm import LayerNorm2d
+
+DOWNSAMPLING_STAGES = 4
+"""Each halves the sides of the mask and has four times the channels."""
+
+MASK_STRIDE = 2**DOWNSAMPLING_STAGES
+
+
+class SimpleMaskDownSampler(nn.Module):
+    """Convolutions from a mask to the grid of the image embedding (official name)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for stage in range(DOWNSAMPLING_STAGES):
+            channels = 4 ** (stage + 1)
+            layers += [nn.Conv2d(4**stage, channels, 3, stride=2, padding=1), LayerNorm2d(channels), nn.GELU()]
+        self.encoder = nn.Sequential(*layers, nn.Conv2d(4**DOWNSAMPLING_STAGES, dim, 1))
+
+    def forward(self, masks: Tensor) -> Tensor:
+        """(N, 1, 16g, 16g) -> (N, D, g, g)."""
+        return self.encoder(masks)
+
+
+class CXBlock(nn.Module):
+    """ConvNeXt block (official name): depthwise convolution, then a two-layer MLP per cell, scaled and added."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = LayerNorm2d(dim)
+        self.pwconv1 = Linear(dim, 4 * dim)
+        self.pwconv2 = Linear(4 * dim, dim)
+        self.gamma = nn.Parameter(torch.full((dim,), 1e-6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D, g, g) -> (N, D, g, g)."""
+        cells = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)
+        return x + (self.gamma * self.pwconv2(self.pwconv1.gelu(cells))).permute(0, 3, 1, 2)
+
+
+class SimpleFuser(nn.Module):
+    """ConvNeXt blocks over image and mask together (official name)."""
+
+    def __init__(self, dim: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(CXBlock(dim) for _ in range(layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D, g, g) -> (N, D, g, g)."""
+        for layer in self.layers:
+            x = layer(x)
+        return x

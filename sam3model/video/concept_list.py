@@ -1,0 +1,44 @@
+"""The phrases and exemplars of a session, in the order in which they were given."""
+
+from collections.abc import Callable, Sequence
+
+from sam3model.errors import InputError
+from sam3model.structures import VISUAL, TextTokens
+from sam3model.video.frame_detector import Concepts, Exemplars
+
+
+class ConceptList:
+    """What a session looks for. A concept keeps its place, which is the group of the objects found by it."""
+
+    def __init__(self, encode: Callable[[Sequence[str]], TextTokens]) -> None:
+        """encode: phrases -> their text tokens."""
+        self._encode = encode
+        self._exemplars: list[Exemplars | None] = []
+        self.names: list[str | None] = []
+        self.concepts: Concepts | None = None
+
+    def add_phrases(self, phrases: Sequence[str]) -> None:
+        """Add those phrases that are new. Raises `InputError` for an empty phrase, or a string instead of a list."""
+        if isinstance(phrases, str):
+            raise InputError("phrases must be a list of phrases, not one string")
+        given = list(phrases)
+        if not given or any(not isinstance(phrase, str) or not phrase.strip() for phrase in given):
+            raise InputError("a phrase is empty: give short noun phrases, e.g. 'red ball'")
+        new = [phrase for phrase in dict.fromkeys(given) if phrase not in self.names]
+        self._change([*self.names, *new], [*self._exemplars, *(None for _ in new)])
+
+    def add_exemplars(self, exemplars: Exemplars, phrase: str | None) -> None:
+        """Add exemplars: to their phrase, in place of earlier ones, or as a concept of their own (None)."""
+        if phrase is not None and not phrase.strip():
+            raise InputError("the phrase is empty: leave it out, or give a short noun phrase, e.g. 'red ball'")
+        if phrase is None or phrase not in self.names:
+            self._change([*self.names, phrase], [*self._exemplars, exemplars])
+            return
+        changed = list(self._exemplars)
+        changed[self.names.index(phrase)] = exemplars
+        self._change(self.names, changed)
+
+    def _change(self, names: list[str | None], exemplars: list[Exemplars | None]) -> None:
+        text = self._encode([VISUAL if name is None else name for name in names])
+        self.concepts = Concepts(tuple(names), text, tuple(exemplars))
+        self.names, self._exemplars = names, exemplars

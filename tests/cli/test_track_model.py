@@ -1,0 +1,72 @@
+"""`sam3agent track` with the video model: random weights, and weights without a tracker."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sam3agent.cli import main
+from tests.agent.moving_blocks import write_clip
+from tests.cli.test_cli import run
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped detector with a random tracker."""
+    import torch
+
+    from sam3model.build import build
+    from sam3model.checkpoint import load, save_native
+    from sam3model.config import InteractiveConfig, NeckHeadConfig, Sam3Config, TrackerConfig, VideoConfig
+
+    shipped = load("tiny").detector
+    neck = replace(shipped.config.neck, interactive=NeckHeadConfig(shipped.config.neck.detection.dropped_levels))
+    config = Sam3Config(
+        replace(shipped.config, neck=neck),
+        InteractiveConfig(mlp=64, iou_hidden=32),
+        TrackerConfig(memory_dim=16, ffn=64, layers=1),
+        VideoConfig(hotstart_delay=2),
+    )
+    torch.manual_seed(0)
+    model = build(config, parts=None).eval()
+    model.detector.load_state_dict(shipped.state_dict(), strict=False)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_native(model, path)
+    return path
+
+
+def track(folder: Path, weights: Path, *arguments: str) -> dict:
+    command = ["track", str(folder / "blocks.mp4"), *arguments, "--weights", str(weights), "--device", "cpu"]
+    with pytest.raises(SystemExit) as end:
+        main([*command, "--out", str(folder / "out"), "--preview"])
+    assert end.value.code == 0
+    return json.loads((folder / "out" / "tracks.json").read_text())
+
+
+def test_a_clip_is_tracked_from_a_click_and_goes_on(tmp_path: Path, weights: Path) -> None:
+    write_clip(tmp_path / "blocks.mp4", range(6))
+    arguments = ("--phrase", "player", "--click", "1:12,30", "--max-objects", "3")
+    whole = track(tmp_path, weights, *arguments)
+    assert whole["videos"][0]["frames"] == list(range(6))
+    assert whole["annotations"][0]["id"] == 1 and whole["annotations"][0]["phrase"] is None
+    journal = tmp_path / "out" / "track.jsonl"
+    kept = journal.read_bytes().splitlines(keepends=True)[:4]
+    journal.write_bytes(b"".join(kept))
+    rest = track(tmp_path, weights, *arguments)
+    assert rest["videos"][0]["frames"] == list(range(6)) and rest["info"]["resumed_at"] == [2]
+    assert journal.read_bytes().startswith(b"".join(kept))
+    assert rest["annotations"][0]["segmentations"][:3] == whole["annotations"][0]["segmentations"][:3]
+
+
+def test_backwards_from_the_frame_of_a_click(tmp_path: Path, weights: Path) -> None:
+    write_clip(tmp_path / "blocks.mp4", range(6))
+    tracks = track(tmp_path, weights, "--object-box", "4:4,18,20,46", "--reverse", "--every", "2")
+    assert tracks["videos"][0]["frames"] == [0, 2, 4]
+
+
+def test_weights_without_a_tracker_are_answered_with_a_line(tmp_path: Path) -> None:
+    write_clip(tmp_path / "blocks.mp4", range(3))
+    done = run("track", "blocks.mp4", "--phrase", "player", cwd=tmp_path, fake=False)
+    assert done.returncode == 2 and b"tracker" in done.stderr.splitlines()[-1] and b"Traceback" not in done.stderr
+    assert not (tmp_path / "sam3agent-out" / "blocks-track").exists()

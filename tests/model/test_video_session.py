@@ -1,0 +1,481 @@
+"""What a user may do with a session, in any order, on any source."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sam3model.errors import InputError
+from sam3model.frame_results import FrameResult
+from sam3model.frames import BrokenFrameError, FrameSource, open_frames
+from sam3model.video.frame_encoder import FrameEncoder
+from sam3model.video.session import VideoSession
+from tests.model.small_video import clip, frames, live, opened, predictor, summary
+
+BUSY, STEADY = 0, 5
+"""Seeds of a model whose objects come and go, and of one that keeps what it has found."""
+
+
+def shown(results: list[FrameResult]) -> list[int]:
+    return [one.frame for one in results]
+
+
+def started(count: int = 24, seed: int = STEADY, **rules: Any) -> VideoSession:
+    session = opened(clip(count), seed, **rules)
+    session.add_phrases(["red ball"])
+    return session
+
+
+# Phrases
+
+
+@pytest.fixture(scope="module")
+def alone() -> list[FrameResult]:
+    return list(started(20, max_objects=None).propagate())
+
+
+def test_a_phrase_finds_the_same_beside_another(alone: list[FrameResult], monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened(clip(20), STEADY, max_objects=None)
+    session.add_phrases(["red ball"])
+    session.add_phrases(["green ball"])
+    encoded: list[int] = []
+    original = FrameEncoder._encode
+    monkeypatch.setattr(FrameEncoder, "_encode", lambda self, image: (encoded.append(1), original(self, image))[1])
+    both = list(session.propagate())
+    assert len(encoded) == 19  # frame 0 was encoded when the phrases were added
+    names: dict[int, set[str | None]] = {}
+    for one in both:
+        for object_id, phrase in zip(one.ids.tolist(), one.phrases, strict=True):
+            names.setdefault(object_id, set()).add(phrase)
+    assert all(len(own) == 1 for own in names.values())
+    assert {"red ball", "green ball"} == set().union(*names.values())
+    for one, expected in zip(both, alone, strict=True):
+        rows = [row for row, phrase in enumerate(one.phrases) if phrase == "red ball"]
+        assert len(rows) == len(expected)
+        for place, row in enumerate(rows):
+            assert np.mean(one.mask(row) != expected.mask(place)) < 0.005
+
+
+@pytest.mark.parametrize("phrases", ["ball", [], ["ball", " "], [3]])
+def test_wrong_phrases_leave_a_session_as_it_was(phrases: Any) -> None:
+    session = started(4)
+    before = session.object_ids
+    with pytest.raises(InputError):
+        session.add_phrases(phrases)
+    assert session.object_ids == before and len(list(session.propagate())) == 4
+
+
+def test_a_click_stays_when_a_phrase_is_added() -> None:
+    session = opened(clip(10), STEADY)
+    given = session.add_box([10, 10, 40, 40], frame=2, object_id=7)
+    assert given.result.ids.tolist() == [7]
+    session.add_phrases(["red ball"])
+    results = list(session.propagate())
+    assert 7 in session.object_ids
+    at_2 = results[2]
+    row = at_2.ids.tolist().index(7)
+    assert at_2.phrases[row] is None
+    alone = opened(clip(10), STEADY)
+    alone.add_box([10, 10, 40, 40], frame=2, object_id=7)
+    assert list(alone.propagate(start=0))[2].boxes[0].tolist() == at_2.boxes[row].tolist()
+
+
+def test_a_removed_click_does_not_come_back_with_a_phrase() -> None:
+    session = opened(clip(4), STEADY)
+    session.add_box([10, 10, 40, 40], frame=0, object_id=7)
+    session.remove(7)
+    session.add_phrases(["red ball"])
+    assert 7 not in session.object_ids
+
+
+def test_exemplars_belong_to_their_phrase() -> None:
+    session = opened(clip(4), STEADY)
+    session.add_phrases(["red ball", "green ball"])
+    session.add_exemplars([[10, 10, 30, 30]], phrase="red ball")
+    concepts = session._concepts.concepts
+    assert concepts is not None
+    assert concepts.names == ("red ball", "green ball")
+    assert [one is not None for one in concepts.exemplars] == [True, False]
+
+
+# Going on, again and back
+
+
+def test_a_propagation_that_was_left_goes_on(alone: list[FrameResult]) -> None:
+    session = opened(clip(20), STEADY, max_objects=None)
+    session.add_phrases(["red ball"])
+    left = session.propagate()
+    first = [next(left) for _ in range(6)]
+    assert summary(first) == summary(alone[:6])
+    assert summary(list(session.propagate())) == summary(alone)
+    with pytest.raises(InputError, match="a later call"):
+        next(left)
+    assert summary(list(session.propagate())) == summary(alone)
+
+
+def test_a_clip_can_be_followed_in_pieces(alone: list[FrameResult]) -> None:
+    session = opened(clip(20), STEADY, max_objects=None)
+    session.add_phrases(["red ball"])
+    pieces = [one for start in (0, 7, 14) for one in session.propagate(start=start, frames=6)]
+    assert shown(pieces) == list(range(20))
+    assert summary(pieces) == summary(alone)
+
+
+def test_a_correction_goes_on_to_frames_that_were_not_processed() -> None:
+    session = started(16)
+    assert shown(list(session.propagate(frames=5))) == [0, 1, 2, 3, 4, 5]
+    session.add_box([5, 5, 30, 30], frame=3)
+    new = session.object_ids[-1]
+    results = list(session.propagate(start=3))
+    assert shown(results) == list(range(3, 16))
+    assert any(set(one.ids.tolist()) - {new} for one in results[5:])
+
+
+def test_a_correction_that_was_left_is_finished_later() -> None:
+    def corrected() -> VideoSession:
+        session = started(14)
+        list(session.propagate())
+        session.add_box([5, 5, 30, 30], frame=0, object_id=50)
+        return session
+
+    whole, left = corrected(), corrected()
+    expected = list(whole.propagate(start=0))
+    assert 50 in expected[-1].ids
+    begun = left.propagate(start=0)
+    assert next(begun).frame == 0
+    assert summary(list(left.propagate(start=0))) == summary(expected)
+
+
+def test_backwards_from_the_first_frame_there_is_nothing() -> None:
+    session = started(5)
+    assert list(session.propagate(reverse=True, start=0)) == []
+    assert shown(list(session.propagate(frames=0))) == [0]
+
+
+def test_from_the_last_frame_both_ways() -> None:
+    session = opened(clip(8), STEADY)
+    session.add_phrases(["red ball"], frame=7)
+    assert shown(list(session.propagate(start=7))) == [7]
+    assert shown(list(session.propagate(start=7, reverse=True))) == [6, 5, 4, 3, 2, 1, 0]
+    assert shown(list(session.propagate(start=0))) == list(range(8))
+
+
+def test_clicks_alone_need_no_phrase_and_no_delay() -> None:
+    session = opened(clip(8), STEADY)
+    session.add_box([5, 5, 30, 30], frame=3)
+    begun = session.propagate()
+    assert next(begun).frame == 3
+    assert shown(list(begun)) == [4, 5, 6, 7]
+    assert shown(list(session.propagate(reverse=True))) == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.propagate(start=24),
+        lambda s: s.propagate(start=-1),
+        lambda s: s.propagate(start=1.5),
+        lambda s: s.propagate(frames=-1),
+        lambda s: s.push(clip(1)[0]),
+        lambda s: s.remove(99),
+        lambda s: s.add_points([[1, 1]], [1], frame=24),
+        lambda s: s.add_points([[64.5, 1]], [1], frame=0),
+        lambda s: s.add_points([[float("nan"), 1]], [1], frame=0),
+        lambda s: s.add_points([], [], frame=0),
+        lambda s: s.add_points([[1, 1]], [2], frame=0),
+        lambda s: s.add_points([[1, 1]], [1], frame=0, object_id=-1),
+        lambda s: s.add_points([[1, 1]], [1], frame=0, object_id=2**31),
+        lambda s: s.add_points([[1, 1]], [1], frame=0, object_id=1.5),
+        lambda s: s.add_box([5, 5, 5, 9], frame=0),
+        lambda s: s.add_mask(np.zeros((48, 64)), frame=0),
+        lambda s: s.add_mask(np.ones((64, 48)), frame=0),
+        lambda s: s.add_mask(np.full((48, 64), np.nan), frame=0),
+        lambda s: s.add_mask([["a"]], frame=0),
+        lambda s: s.add_exemplars([[1, 1, 5, 5]], frame=24),
+    ],
+)
+def test_wrong_calls_say_so_in_one_line_and_change_nothing(call: Callable[[VideoSession], Any]) -> None:
+    session = _shared()
+    before = session.object_ids, len(session._history), len(session._tracker.groups)
+    with pytest.raises(InputError) as caught:
+        call(session)
+    assert "\n" not in str(caught.value)
+    assert (session.object_ids, len(session._history), len(session._tracker.groups)) == before
+
+
+_SHARED: list[VideoSession] = []
+
+
+def _shared() -> VideoSession:
+    if not _SHARED:
+        _SHARED.append(started(24))
+    return _SHARED[0]
+
+
+def test_nothing_to_follow_is_said() -> None:
+    session = opened(clip(3))
+    with pytest.raises(InputError, match="nothing to follow"):
+        session.propagate()
+    session.add_box([5, 5, 30, 30], frame=0)
+    session.reset()
+    with pytest.raises(InputError, match="nothing to follow"):
+        session.propagate()
+
+
+# Objects of a user
+
+
+def test_ids_of_users_are_kept_and_later_ones_are_above() -> None:
+    session = opened(clip(4), STEADY)
+    assert session.add_box([5, 5, 30, 30], frame=0, object_id=1000).object_id == 1000
+    assert session.add_box([30, 5, 60, 30], frame=0).object_id == 1001
+    assert session.add_points([[10, 10]], [1], frame=0, object_id=np.int64(1000)).object_id == 1000  # type: ignore[arg-type]
+    assert session.object_ids.count(1000) == 1
+    assert {1000, 1001} >= set(list(session.propagate())[-1].ids.tolist())
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
+def test_masks_of_any_number_type_mean_the_same(kind: type) -> None:
+    mask = np.zeros((48, 64), bool)
+    mask[10:30, 20:40] = True
+    session = opened(clip(2), STEADY)
+    given = session.add_mask(mask.astype(kind) * kind(1), frame=0)
+    assert np.array_equal(given.result.mask(0), mask)
+
+
+def test_an_empty_mask_says_that_a_known_object_is_not_there() -> None:
+    session = opened(clip(4), STEADY)
+    object_id = session.add_box([5, 5, 30, 30], frame=0).object_id
+    hidden = session.add_mask(np.zeros((48, 64), bool), frame=2, object_id=object_id)
+    assert len(hidden.result) == 0
+    assert len(list(session.propagate(start=0))[2]) == 0
+
+
+def test_an_object_that_is_removed_is_gone_from_all_frames() -> None:
+    session = started(12)
+    results = list(session.propagate())
+    gone = int(results[-1].ids[0])
+    session.remove(gone)
+    again = list(session.propagate())
+    assert shown(again) == shown(results)
+    assert all(gone not in one.ids for one in again)
+    with pytest.raises(InputError, match=f"no object {gone}"):
+        session.remove(gone)
+
+
+def test_an_id_that_the_rules_removed_can_be_given_by_a_user() -> None:
+    session = started(16, BUSY, hotstart_unmatched=1)
+    list(session.propagate())
+    removed = min(session._results._removed)
+    mask = np.zeros((48, 64), bool)
+    mask[5:30, 5:30] = True
+    session.add_mask(mask, frame=8, object_id=removed)
+    assert not any(session._results.object_on(frame, removed) for frame in range(16) if frame != 8)
+    results = list(session.propagate(start=8))
+    assert removed in results[0].ids
+
+
+# Retirement
+
+
+def test_objects_not_seen_for_long_cost_nothing_and_keep_their_results() -> None:
+    kept, retiring = started(24, 4, retire_after=None), started(24, 4, retire_after=6)
+    expected, results = list(kept.propagate()), list(retiring.propagate())
+    retired = set(kept.object_ids) - set(retiring.object_ids)
+    seen = {one for result in expected[:8] for one in result.ids.tolist()}
+    assert retired & seen
+    for one, other in zip(results[:8], expected[:8], strict=True):
+        assert one.ids.tolist() == other.ids.tolist()
+    assert sum(len(group) for group in retiring._tracker.groups) == len(retiring.object_ids)
+    first = min(retired & seen)
+    retiring.remove(first)
+    assert all(first not in one.ids for one in retiring.propagate())
+    assert retiring.add_box([5, 5, 30, 30], frame=9).object_id > max(retired | set(kept.object_ids) & seen)
+
+
+def test_objects_of_a_user_are_never_retired() -> None:
+    session = opened(clip(24), 4, retire_after=3)
+    object_id = session.add_box([5, 5, 30, 30], frame=0).object_id
+    session.add_phrases(["red ball"])
+    list(session.propagate())
+    assert object_id in session.object_ids
+
+
+def test_a_retired_object_is_followed_backwards_from_where_it_was() -> None:
+    session = opened(clip(40), 4, retire_after=6)
+    session.add_phrases(["red ball"], frame=20)
+    there = set(session.object_ids)
+    list(session.propagate(start=20))
+    assert there - set(session.object_ids)
+    backwards = session.propagate(start=20, reverse=True)
+    assert there <= set(session.object_ids)
+    assert shown(list(backwards)) == list(range(19, -1, -1))
+
+
+# Live sessions
+
+
+@pytest.mark.parametrize("phrases", [["red ball"], ["red ball", "green ball"]])
+def test_a_live_session_returns_what_a_list_does_with_a_fixed_delay(phrases: list[str]) -> None:
+    session, source = live(STEADY), opened(frames(20), STEADY)
+    session.add_phrases(phrases)
+    source.add_phrases(phrases)
+    source._start_over()  # without the first pass over frame 0, which a live session has not
+    source._prompted.append(0)
+    returned = []
+    for t, frame in enumerate(frames(20)):
+        new = session.push(frame)
+        assert shown(new) == [t - session.delay][: t >= session.delay]
+        returned += new
+    assert session.delay == 3
+    assert summary([*returned, *session.finish()]) == summary(list(source.propagate()))
+    assert session.finish() == []
+    assert not session.frames._times and len(session.frames._frames) <= 4  # type: ignore[attr-defined]
+
+
+def test_clicks_alone_in_a_live_session_are_as_in_a_clip() -> None:
+    session, source = live(STEADY), opened(frames(10), STEADY)
+    returned = []
+    for t, frame in enumerate(frames(10)):
+        returned += session.push(frame)
+        if t == 0:
+            session.add_box([5, 5, 30, 30], frame=0)
+            source.add_box([5, 5, 30, 30], frame=0)
+    assert summary([*returned, *session.finish()]) == summary(list(source.propagate()))
+
+
+def test_new_phrases_drop_nothing_in_a_live_session() -> None:
+    session = live(STEADY)
+    session.add_phrases(["red ball"])
+    returned, before = [], ()
+    for t, frame in enumerate(frames(24)):
+        returned += session.push(frame, time=100 + t)
+        if t == 12:
+            given = session.add_box([5, 5, 30, 30], frame=12)
+            before = session.object_ids
+            assert session.add_phrases(["green ball"]) is None
+            assert session.object_ids == before and given.object_id in before
+    returned += session.finish()
+    assert shown(returned) == list(range(24))
+    assert [one.time for one in returned] == [100 + t for t in range(24)]
+    assert {phrase for one in returned[:12] for phrase in one.phrases} == {"red ball"}
+    assert {"red ball", None} <= {phrase for one in returned[13:] for phrase in one.phrases}
+
+
+def test_live_sessions_refuse_what_they_cannot_do() -> None:
+    session = live(STEADY)
+    with pytest.raises(InputError, match="no frame yet"):
+        session.add_points([[1, 1]], [1], frame=0)
+    session.add_phrases(["red ball"])
+    for frame in clip(3):
+        session.push(frame)
+    with pytest.raises(InputError, match="push its frames"):
+        session.propagate()
+    with pytest.raises(InputError, match="the last frame"):
+        session.add_points([[1, 1]], [1], frame=1)
+    with pytest.raises(InputError, match="first was 64x48"):
+        session.push(np.zeros((64, 48, 3), np.uint8))
+    with pytest.raises(InputError, match="time of frame"):
+        session.push(clip(1)[0], time=float("nan"))
+    assert shown(session.finish()) == [0, 1, 2]
+
+
+# Sources
+
+
+class Broken:
+    """A source in which one frame cannot be read."""
+
+    def __init__(self, source: FrameSource, bad: int, error: Exception) -> None:
+        self.source, self.bad, self.error = source, bad, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def frame(self, t: int) -> NDArray[np.uint8]:
+        if t == self.bad:
+            raise self.error
+        return self.source.frame(t)
+
+
+@pytest.mark.parametrize("error", [BrokenFrameError("frame 7 is damaged", 6), RuntimeError("out of memory")])
+def test_results_before_an_error_are_returned_and_the_session_goes_on(error: Exception) -> None:
+    source = Broken(open_frames(clip(12)), 7, error)
+    session = opened(source, STEADY)
+    session.add_phrases(["red ball"])
+    results = []
+    with pytest.raises(type(error)):
+        for one in session.propagate():
+            results.append(one)
+    assert shown(results) == [0, 1, 2, 3, 4, 5, 6]
+    source.bad = -1
+    assert shown(list(session.propagate())) == list(range(12))
+
+
+def test_an_error_in_the_model_leaves_the_objects_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = started(10)
+    expected = summary(list(started(10).propagate()))
+    failing = iter([False, False, True, False])
+
+    def fails(self: Any, *args: Any) -> None:
+        if next(failing, False):
+            raise RuntimeError("out of memory")
+        return original(self, *args)
+
+    original = type(session._tracker)._add
+    monkeypatch.setattr(type(session._tracker), "_add", fails)
+    with pytest.raises(RuntimeError):
+        list(session.propagate())
+    assert {one for group in session._tracker.groups for one in group.ids} == set(session.object_ids)
+    assert summary(list(session.propagate())) == expected
+    monkeypatch.setattr(type(session._tracker), "_accept", lambda *_: 1 / 0)
+    before = session.object_ids, len(session._tracker.groups)
+    with pytest.raises(ZeroDivisionError):
+        session.add_box([5, 5, 30, 30], frame=0)
+    assert (session.object_ids, len(session._tracker.groups)) == before
+
+
+@pytest.mark.parametrize("size", [(61, 37), (17, 9), (200, 12), (3, 2)])
+@pytest.mark.parametrize("count", [1, 2])
+def test_clips_of_any_size_and_of_one_or_two_frames(count: int, size: tuple[int, int]) -> None:
+    session = opened(frames(count, size), STEADY)
+    width, height = size
+    session.add_box([0, 0, width, height], frame=0)
+    session.add_phrases(["red ball"])
+    results = list(session.propagate())
+    assert shown(results) == list(range(count))
+    assert all(one.mask(row).shape == (height, width) for one in results for row in range(len(one)))
+
+
+def test_an_iterator_ends_the_propagation() -> None:
+    session = opened(frames(9), STEADY)
+    session.add_phrases(["red ball"])
+    assert shown(list(session.propagate())) == list(range(9))
+    assert session.frames.count == 9
+    assert shown(list(session.propagate())) == list(range(9))
+
+
+def test_clips_are_read_ahead_and_closed(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for t, frame in enumerate(clip(4)):
+        Image.fromarray(frame).save(tmp_path / f"{t}.png")
+    before = threading.active_count()
+    with predictor(STEADY).open(tmp_path) as session:
+        session.add_phrases(["red ball"])
+        assert shown(list(session.propagate())) == [0, 1, 2, 3]
+        assert threading.active_count() > before
+    assert threading.active_count() == before
+    with pytest.raises(InputError):
+        session.add_phrases(["red ball"])
+
+
+def test_a_source_of_a_user_stays_open() -> None:
+    source = open_frames(frames(4))
+    with predictor(STEADY).open(source) as session:
+        session.add_phrases(["red ball"])
+    assert source.frame(1).shape == (48, 64, 3)
