@@ -23,8 +23,8 @@ from sam3model.structures import PromptTokens
 from sam3model.tracker import group
 from sam3model.tracker.group import ObjectGroup
 from sam3model.tracker.memory_bank import FrameMemory, ObjectOutput
-from sam3model.tracker.model import Tracker
-from sam3model.video import session
+from sam3model.tracker.tracker_model import Tracker
+from sam3model.video import session_work
 from sam3model.video.clip_tracker import ClipTracker
 from sam3model.video.frame_encoder import EncodedFrame, FrameEncoder
 
@@ -33,7 +33,7 @@ def follow_transformers(patch: pytest.MonkeyPatch, model: Sam3Model, *, without:
     """Replace the rules of the whole pipeline, but for the one named `without`."""
     rules = {
         "no_geometry_tokens": (model.detector, "encode_geometry", no_geometry_tokens),
-        "exact_features": (session, "FrameEncoder", exact_features),
+        "exact_features": (session_work, "FrameEncoder", exact_features),
         "start_objects": (ClipTracker, "_prompt", start_objects),
     }
     for name, (owner, attribute, rule) in rules.items():
