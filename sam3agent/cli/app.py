@@ -200,11 +200,14 @@ def weights_convert(
     source: Annotated[str, typer.Argument(help="tiny, facebook/sam3, or a path.")],
     target: Annotated[Path, typer.Argument(help="File or folder to write.")],
     layout: Annotated[str, typer.Option(help="native, official or transformers.")] = "native",
+    detector: Annotated[
+        str | None, typer.Option(help="Weights whose detector goes with a SOURCE of clicks and tracker only.")
+    ] = None,
 ) -> None:
     """Write weights in another layout."""
     from sam3agent.cli.weights import run_convert
 
-    run_convert(source, target, layout)
+    run_convert(source, target, layout, detector)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -39,8 +39,10 @@ def run_info(name: str, *, as_json: bool) -> None:
         say(f"  {key}: {text[:200]}{'…' if len(text) > 200 else ''}")
 
 
-def run_convert(source: str, target: Path, layout: str) -> None:
+def run_convert(source: str, target: Path, layout: str, detector: str | None = None) -> None:
     """Load all parts of weights in any layout and write them in the given one.
+
+    detector: weights whose detector is used with the other parts of `source`, which may have no detector of its own.
 
     Raises:
         InputError: the target does not fit the layout.
@@ -52,7 +54,7 @@ def run_convert(source: str, target: Path, layout: str) -> None:
         raise InputError(f"the target {target} must end in {suffix} ({layout} layout)")
     from sam3model import checkpoint
 
-    model, report = checkpoint.load_with_report(source, parts=None)
+    model, report = checkpoint.load_with_report(source, parts=None, detector=detector)
     match layout:
         case "native":
             checkpoint.save_native(model, target, metadata=_extra_metadata(report.metadata))

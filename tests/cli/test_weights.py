@@ -93,3 +93,24 @@ def test_failures_are_one_line_and_a_code(
     assert run(*(text.replace("WEIGHTS", str(weights)) for text in arguments)) == code
     out, err = capsys.readouterr()
     assert out == "" and says in err and err.count("\n") == 1
+
+
+def test_convert_with_another_detector(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`weights` has a detector alone, so it cannot be the source of clicks and tracker."""
+    assert run("convert", weights, tmp_path / "whole.safetensors", "--detector", weights) == 2
+    assert "has no interactive heads: leave out `detector=`" in capsys.readouterr().err
+
+
+def test_convert_joins_two_files(tmp_path: Path) -> None:
+    config = Sam3Config(small_config(), InteractiveConfig(mlp=64), TrackerConfig(ffn=64), VideoConfig())
+    model, path, other = build(config, parts=None), tmp_path / "all.safetensors", tmp_path / "other.safetensors"
+    checkpoint.save_native(model, path)
+    torch.nn.init.zeros_(model.detector.decoder.query_embed.weight)
+    checkpoint.save_native(Sam3ImageModel(small_config()), tmp_path / "foreign.safetensors")
+    checkpoint.save_native(model, other)
+    assert run("convert", path, tmp_path / "joined.safetensors", "--detector", other) == 0
+    paths = tmp_path / "joined.safetensors", other
+    joined, expected = (checkpoint.load(one, parts=None).state_dict() for one in paths)
+    assert joined.keys() == expected.keys() and all(torch.equal(joined[key], expected[key]) for key in joined)
+    assert not joined["detector.decoder.query_embed.weight"].any()
+    assert run("convert", path, tmp_path / "no.safetensors", "--detector", tmp_path / "foreign.safetensors") == 2

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import Sam3VideoConfig, Sam3VideoModel
+from transformers import Sam3TrackerVideoModel, Sam3VideoConfig, Sam3VideoModel, Sam3VideoProcessor
+from transformers.models.sam3_tracker_video.modeling_sam3_tracker_video import Sam3TrackerVideoInferenceSession
 from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
 
-from tests.model.weight_rule import draw_plain
+from tests.model.transformers_clip_weights import SALT, weight
 
 FOLDER = Path(__file__).parent / "transformers_video_small"
 FRAMES, SIDE, HEIGHT, WIDTH = 8, 112, 60, 80
@@ -61,7 +62,7 @@ DETECTOR = {
     },
     "geometry_encoder_config": {**SHARED, "num_layers": 1, "intermediate_size": 64},
     "detr_encoder_config": {**SHARED, "num_layers": 2, "intermediate_size": 64},
-    "detr_decoder_config": {**SHARED, "num_layers": 2, "intermediate_size": 64, "num_queries": 5},
+    "detr_decoder_config": {**SHARED, "num_layers": 2, "intermediate_size": 64, "num_queries": 8},
     "mask_decoder_config": {**SHARED, "num_upsampling_stages": 3},
 }
 TRACKER = {
@@ -86,27 +87,19 @@ RULES = {
     "hotstart_dup_thresh": 0,
     "recondition_every_nth_frame": 0,
 }
-UNIT_TABLES = ("embed.weight", "points.weight", "token.weight", "embedding.weight", "position_embeddings")
-RESIDUAL_EXITS = ("o_proj.weight", "out_proj.weight", "fc2.weight", "box_head.layer3.weight", "linear2.weight")
-SALT, DETECTION, NEW_OBJECT = 10, 0.341, 0.99
-"""Two detections of the first frame score above `DETECTION`, with a margin of 0.016. Both are new objects."""
+DETECTION, NEW_OBJECT = 0.443, 0.99
+"""Two detections of the first frame score above `DETECTION`, with a margin of 0.008. Both are new objects."""
 IDS = [101, 7, 55, 102]
+CLICKS = {0: ([[25.0, 35.0]], [1]), 1: ([[85.0, 80.0], [20.0, 20.0]], [1, 0])}
+"""Points of two objects, xy in pixels of the model input, and their labels."""
 
 
 @torch.no_grad()
-def randomise(model: Sam3VideoModel, salt: int) -> None:
-    """Weights by the rule of `tests/model/weight_rule.py` for transformers' names, so that they need no file."""
+def randomise(model: torch.nn.Module) -> None:
+    """Weights by the rule of `tests/model/transformers_clip_weights.py`."""
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and "rotary_emb" not in name:
-            tensor.copy_(weight(name, tuple(tensor.shape), salt))
-
-
-def weight(name: str, shape: tuple[int, ...], salt: int) -> Tensor:
-    name = name.replace("prompt_encoder.shared_embedding.", "shared_image_embedding.")
-    value = draw_plain(name, shape, salt)
-    if name.endswith(UNIT_TABLES):
-        return value * float(np.sqrt(shape[-1]))
-    return value * 0.3 if name.endswith(RESIDUAL_EXITS) else value
+            tensor.copy_(weight(name, tuple(tensor.shape)))
 
 
 def clip(seed: int) -> Tensor:
@@ -123,42 +116,80 @@ def clip(seed: int) -> Tensor:
     return torch.stack(frames)
 
 
-def follow(model: Sam3VideoModel, frames: Tensor) -> list[Any]:
+@torch.no_grad()
+def follow(frames: Tensor) -> tuple[Sam3VideoModel, dict[str, Tensor]]:
+    """The model, and what its processor shows of each frame."""
+    rules = {**RULES, "score_threshold_detection": DETECTION, "new_det_thresh": NEW_OBJECT}
+    model = Sam3VideoModel(Sam3VideoConfig(detector_config=DETECTOR, tracker_config=TRACKER, **rules)).eval()
+    randomise(model)
     session = Sam3VideoInferenceSession(
         video=frames.float() / 127.5 - 1, video_height=HEIGHT, video_width=WIDTH, dtype=torch.float32
     )
     prompt = session.add_prompt("two discs")
     ids = torch.tensor([IDS + [0] * (16 - len(IDS))])
     session.prompt_input_ids[prompt], session.prompt_attention_masks[prompt] = ids, (ids != 0).long()
-    return list(model.propagate_in_video_iterator(session, start_frame_idx=0))
-
-
-@torch.no_grad()
-def make(seed: int, detection: float, new: float) -> tuple[Sam3VideoModel, list[Any]]:
-    rules = {**RULES, "score_threshold_detection": detection, "new_det_thresh": new}
-    model = Sam3VideoModel(Sam3VideoConfig(detector_config=DETECTOR, tracker_config=TRACKER, **rules)).eval()
-    randomise(model, seed)
-    return model, follow(model, clip(seed))
-
-
-def record(outputs: list[Any]) -> dict[str, Tensor]:
-    """Per frame: ids (N,), masks (N, 1, h, w) above zero, scores of detection and tracker (N,), suppressed ids."""
     tensors = {}
-    for out in outputs:
-        ids, key = list(out.object_ids), f"{out.frame_idx}"
-        tensors[f"{key}.ids"] = torch.tensor(ids)
-        tensors[f"{key}.suppressed"] = torch.tensor(sorted(out.suppressed_obj_ids or ()), dtype=torch.long)
-        for name, values in {"score": out.obj_id_to_score, "tracker_score": out.obj_id_to_tracker_score}.items():
-            tensors[f"{key}.{name}"] = torch.tensor([float(values.get(i, float("nan"))) for i in ids])
-        tensors[f"{key}.masks"] = torch.stack([out.obj_id_to_mask[i] for i in ids]).cpu() > 0
+    for output in model.propagate_in_video_iterator(session, start_frame_idx=0):
+        tensors |= record(session, output)
+    return model, tensors
+
+
+def record(session: Sam3VideoInferenceSession, output: Any) -> dict[str, Tensor]:
+    """Of one frame: ids (N,), scores of detection and tracker (N,), boxes (N, 4), masks as bits of (N, H, W)."""
+    processor = Sam3VideoProcessor.__new__(Sam3VideoProcessor)  # only resizes and compares: needs no image processor
+    shown = processor.postprocess_outputs(session, output)
+    ids, key = shown["object_ids"], f"{output.frame_idx}"
+    tracker = [float(output.obj_id_to_tracker_score[i]) for i in ids.tolist()]
+    print(key, ids.tolist(), shown["masks"].flatten(1).float().mean(1).tolist(), shown["scores"].tolist(), tracker)
+    return {
+        f"{key}.ids": ids,
+        f"{key}.scores": shown["scores"].float(),
+        f"{key}.tracker_scores": torch.tensor(tracker),
+        f"{key}.boxes": shown["boxes"].float(),
+        f"{key}.masks": torch.from_numpy(np.packbits(shown["masks"].numpy())),
+    }
+
+
+def click(model: Sam3VideoModel, frames: Tensor) -> dict[str, Tensor]:
+    """The tracker alone, with clicks on two objects on the first frame."""
+    tracker = Sam3TrackerVideoModel(model.config.tracker_config).eval()
+    randomise_tracker(tracker)
+    session = Sam3TrackerVideoInferenceSession(
+        video=frames.float() / 127.5 - 1, video_height=HEIGHT, video_width=WIDTH, dtype=torch.float32
+    )
+    for object_id, (points, labels) in CLICKS.items():
+        index = session.obj_id_to_idx(object_id)
+        inputs = {"point_coords": torch.tensor([[points]]).float(), "point_labels": torch.tensor([[labels]])}
+        session.add_point_inputs(index, 0, inputs)
+        session.obj_with_new_inputs.append(object_id)
+    tracker(inference_session=session, frame_idx=0)
+    tensors = {}
+    for output in tracker.propagate_in_video_iterator(session, start_frame_idx=0):
+        masks, scores = output.pred_masks.squeeze(1), output.object_score_logits.flatten()
+        print("clicks", output.frame_idx, (masks > 0).flatten(1).float().mean(1).tolist(), scores.tolist())
+        tensors[f"clicks.{output.frame_idx}.masks"] = masks.half()
+        tensors[f"clicks.{output.frame_idx}.scores"] = scores
     return tensors
 
 
+@torch.no_grad()
+def randomise_tracker(tracker: torch.nn.Module) -> None:
+    """The weights that the tracker has inside the whole model."""
+    for name, tensor in tracker.state_dict().items():
+        if tensor.is_floating_point() and "rotary_emb" not in name:
+            tensor.copy_(weight(name_in_video_model(name), tuple(tensor.shape)))
+
+
+def name_in_video_model(name: str) -> str:
+    """A parameter of `Sam3TrackerVideoModel` as it is called in `Sam3VideoModel`."""
+    if name.startswith("vision_encoder.neck."):
+        return name.replace("vision_encoder.neck.", "tracker_neck.")
+    return f"detector_model.{name}" if name.startswith("vision_encoder.") else f"tracker_model.{name}"
+
+
 if __name__ == "__main__":
-    model, outputs = make(SALT, DETECTION, NEW_OBJECT)
-    model.config.save_pretrained(FOLDER)
     given = {"in.frames": clip(SALT), "in.ids": torch.tensor([IDS])}
-    save_file(given | record(outputs), FOLDER / "outputs.safetensors")
-    for out in outputs:
-        areas = [int((mask > 0).sum()) for mask in out.obj_id_to_mask.values()]
-        print(out.frame_idx, out.object_ids, areas, out.obj_id_to_score, out.obj_id_to_tracker_score)
+    model, results = follow(given["in.frames"])
+    model.config.save_pretrained(FOLDER)
+    results |= click(model, given["in.frames"][:6])
+    save_file(given | results, FOLDER / "outputs.safetensors")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -11,12 +10,10 @@ from sam3model.checkpoint import load, save_transformers
 from sam3model.checkpoint.name_tables import EXTRA_PREFIX
 from sam3model.checkpoint.transformers_config import read_transformers_config
 from sam3model.config import PARTS
-from tests.model.weight_rule import GOLDENS, draw_plain
+from tests.model.transformers_clip_weights import weight
+from tests.model.weight_rule import GOLDENS
 
 FOLDER = GOLDENS / "transformers_video_small"
-SALT = 10
-UNIT_TABLES = ("embed.weight", "points.weight", "token.weight", "embedding.weight", "position_embeddings")
-RESIDUAL_EXITS = ("o_proj.weight", "out_proj.weight", "fc2.weight", "box_head.layer3.weight", "linear2.weight")
 
 
 def results() -> dict[str, Tensor]:
@@ -33,12 +30,3 @@ def clip_model(folder: Path) -> Sam3Model:
     save_file(state, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(text)
     return load(folder, parts=PARTS)
-
-
-def weight(name: str, shape: tuple[int, ...]) -> Tensor:
-    """A tensor by the rule of the script."""
-    name = name.replace("prompt_encoder.shared_embedding.", "shared_image_embedding.")
-    value = draw_plain(name, shape, SALT)
-    if name.endswith(UNIT_TABLES):
-        return value * float(np.sqrt(shape[-1]))
-    return value * 0.3 if name.endswith(RESIDUAL_EXITS) else value
