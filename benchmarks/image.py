@@ -99,7 +99,7 @@ def ours(task: Task) -> Contender:
         def threshold_for(self, encoded: EncodedImage) -> float:
             """A threshold that about `SURVIVORS` instances of a phrase exceed."""
             model, index = self.predictor.model, torch.zeros(len(PHRASES), dtype=torch.long)
-            text = self.predictor._encode_phrases(PHRASES)
+            text = self.predictor._phrases(PHRASES, self.predictor.device)
             geometry = model.encode_geometry(None, encoded.features, index)
             grounding = model.fuse_and_decode(encoded.features, text, geometry, index)
             scores = grounding.logits.sigmoid() * grounding.presence.float().sigmoid().unsqueeze(-1)

@@ -5,8 +5,9 @@ Values shared by several modules (`d_model`, `heads`, `dropout`) live in `Detect
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
+from math import isnan
 from typing import Any
 
 from sam3model.errors import ConfigError
@@ -316,6 +317,16 @@ class VideoConfig:
     max_objects: int | None = None
     click_window: int = 16
     retire_after: int | None = 256
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is None and item.name in ("max_objects", "retire_after"):
+                continue
+            if not isinstance(value, int | float) or isnan(value):
+                raise ConfigError(f"VideoConfig.{item.name} must be a number, not {value!r}")
+            if value < 0 and item.name != "keep_alive_min":
+                raise ConfigError(f"VideoConfig.{item.name} must not be negative, but is {value}")
 
 
 @dataclass(frozen=True, slots=True)

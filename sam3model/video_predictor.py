@@ -14,7 +14,7 @@ from sam3model.build import Sam3Model
 from sam3model.checkpoint import LoadReport, load_with_report
 from sam3model.config import PARTS, VideoConfig
 from sam3model.devices import resolve_device, resolve_dtype
-from sam3model.errors import InputError
+from sam3model.errors import ConfigError, InputError
 from sam3model.frame_results import FrameResult
 from sam3model.frames import FrameSource, open_frames, prefetched
 from sam3model.frames.frame_source import DEFAULT_RATE
@@ -101,6 +101,8 @@ class Sam3VideoPredictor:
     def _parts(self, rules: dict[str, Any]) -> SessionParts:
         try:
             config = replace(self.config, **rules)
+        except ConfigError as error:
+            raise InputError(str(error)) from error
         except TypeError as error:
             raise InputError(f"unknown rule among {', '.join(rules)}: see VideoConfig for their names") from error
         return SessionParts(self.model.detector, self._tracking, config, self._encode_phrases, self._preprocess)

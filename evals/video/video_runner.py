@@ -22,7 +22,7 @@ PHRASES_AT_ONCE = 32
 """Phrases that share one session, and so the image encoder; more would need too much memory on every frame."""
 
 
-class ClipSession(Protocol):
+class VideoPrompting(Protocol):
     """What the runner needs of a `sam3model.video_predictor.VideoSession`."""
 
     def add_phrases(self, phrases: Sequence[str]) -> Any:
@@ -41,7 +41,7 @@ class ClipSession(Protocol):
 class ClipPredictor(Protocol):
     """What the runner needs of a `sam3model.video_predictor.Sam3VideoPredictor`."""
 
-    def open(self, source: "FrameSource") -> ClipSession:
+    def open(self, source: "FrameSource") -> VideoPrompting:
         """A session on a clip."""
         ...
 

@@ -166,12 +166,13 @@ def _identity(clip: str, flags: TrackFlags, settings: Settings) -> dict[str, Any
     """All that the tracks depend on: a run goes on only if it is the same."""
     weights = Path(settings.weights)
     texts = asdict(flags.texts)
-    masks = [Path(text.split(":", 1)[1]) for text in flags.texts.masks]
+    named = [text.partition(":")[2] for text in flags.texts.masks]  # FILE, or FILE:OBJECT
+    masks = [Path(name) if Path(name).exists() else Path(name.rpartition(":")[0]) for name in named]
     return {
         "clip": fingerprint(Path(clip)),
         "weights": f"{settings.weights} {fingerprint(weights)}" if weights.exists() else settings.weights,
         **texts,
-        "mask_files": [fingerprint(path) for path in masks if path.exists()],
+        "mask_files": [fingerprint(path) for path in masks if path.is_file()],
         "from": flags.first,
         "to": flags.last,
         "every": flags.every,

@@ -1,5 +1,7 @@
 """Images to feature pyramids: the vision trunk and its neck."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from sam3model.backbone.neck import ViTDetNeck
@@ -34,8 +36,12 @@ class VisionBackbone(nn.Module):
         positions = tuple(self._position.map(*level.shape[-2:], device=level.device) for level in levels)
         return ImageFeatures(levels, positions, trunk if keep_trunk else None)
 
-    def pyramid(self, features: ImageFeatures, head: str) -> tuple[Tensor, ...]:
+    def pyramid(
+        self, features: ImageFeatures, head: str, projections: Sequence[nn.Conv2d | None] | None = None
+    ) -> tuple[Tensor, ...]:
         """Pyramid of a neck head for encoded images, finest first, each (B, D, H_i, W_i).
+
+        projections: see `ViTDetNeck.forward`.
 
         Raises:
             InputError: the features were computed without `keep_trunk=True`.
@@ -43,4 +49,4 @@ class VisionBackbone(nn.Module):
         """
         if features.trunk is None:
             raise InputError("these features do not include the trunk output: encode the image with keep_trunk=True")
-        return self.neck(features.trunk, head)
+        return self.neck(features.trunk, head, projections)

@@ -1,5 +1,8 @@
 """Simple feature pyramids over the trunk (arXiv 2203.16527), one for each head of the neck."""
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,15 +32,26 @@ class PyramidLevel(nn.Module):
         self.conv_1x1 = nn.Conv2d(channels, d_model, 1)
         self.conv_3x3 = nn.Conv2d(d_model, d_model, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, D, scale*H, scale*W)."""
+    def forward(self, x: Tensor, projection: nn.Conv2d | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, D, scale*H, scale*W).
+
+        projection: a 1x1 convolution that follows. Nothing nonlinear is between, so both become one convolution, with
+        as few output channels as the projection has.
+        """
         if self.scale == 4.0:
             x = self.dconv_2x2_1(F.gelu(self.dconv_2x2_0(x)))
         elif self.scale == 2.0:
             x = self.dconv_2x2(x)
         elif self.scale == 0.5:
             x = F.max_pool2d(x, 2)
-        return self.conv_3x3(self.conv_1x1(x))
+        x = self.conv_1x1(x)
+        if projection is None:
+            return self.conv_3x3(x)
+        mix = projection.weight.flatten(1)  # (P, D)
+        weight = torch.einsum("pd,dckl->pckl", mix, self.conv_3x3.weight)
+        shift, own = self.conv_3x3.bias, projection.bias
+        bias = None if shift is None or own is None else mix @ shift + own
+        return F.conv2d(x, weight, bias, padding=1)
 
 
 class ViTDetNeck(nn.Module):
@@ -54,13 +68,20 @@ class ViTDetNeck(nn.Module):
             levels = nn.ModuleList(PyramidLevel(width, d_model, scale) for scale in config.scale_factors)
             self.add_module(head, levels)
 
-    def forward(self, trunk: Tensor, head: str = "detection") -> tuple[Tensor, ...]:
+    def forward(
+        self, trunk: Tensor, head: str = "detection", projections: Sequence[nn.Conv2d | None] | None = None
+    ) -> tuple[Tensor, ...]:
         """Trunk features (B, C, H, W) -> pyramid of a head, finest first, each (B, D, H_i, W_i).
+
+        projections: for each level, a 1x1 convolution to apply to it, or None.
 
         Raises:
             ConfigError: the neck has no such head.
         """
         if head not in self.config.heads:
             raise ConfigError(f"the neck has no {head!r} head: this model has {', '.join(self.config.heads)}")
-        levels = self.get_submodule(head).children()
-        return tuple(level(trunk) for level, _ in zip(levels, self.config.used(head), strict=False))
+        levels = list(self.get_submodule(head).children())[: len(self.config.used(head))]
+        return tuple(
+            level(trunk, projection)
+            for level, projection in zip(levels, projections or [None] * len(levels), strict=True)
+        )

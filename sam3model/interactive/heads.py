@@ -55,10 +55,17 @@ class InteractiveHeads(nn.Module):
         self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, detector.d_model))
         nn.init.trunc_normal_(self.no_mem_embed, std=0.02)
 
-    def features(self, pyramid: tuple[Tensor, ...]) -> ObjectFeatures:
-        """From the levels of a neck head, finest first, each (B, D, ., .)."""
+    @property
+    def projections(self) -> tuple[nn.Conv2d, nn.Conv2d, None]:
+        """What the levels of the neck head pass through, finest first."""
+        return self.mask_decoder.conv_s0, self.mask_decoder.conv_s1, None
+
+    def features(self, pyramid: tuple[Tensor, ...], projected: bool = False) -> ObjectFeatures:
+        """From the levels of a neck head, finest first; `projected`: `projections` have been applied to them."""
         fine, middle, embedding = pyramid
-        return ObjectFeatures(embedding, self.mask_decoder.conv_s0(fine), self.mask_decoder.conv_s1(middle))
+        if not projected:
+            fine, middle = self.mask_decoder.conv_s0(fine), self.mask_decoder.conv_s1(middle)
+        return ObjectFeatures(embedding, fine, middle)
 
     def without_memory(self, embedding: Tensor) -> Tensor:
         """Embedding (B, D, g, g) of images that have no memory."""

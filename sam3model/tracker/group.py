@@ -80,11 +80,6 @@ class ObjectGroup:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
-    def drafted(self) -> bool:
-        """Whether there are prompts that are not in memory yet."""
-        return bool(self._drafts)
-
     def add_points(
         self,
         frame: int,

@@ -81,12 +81,6 @@ class MemoryBank:
         frames = self.conditioning if frame in self.conditioning else self.others
         frames[frame] = replace(frames[frame], memory=memory)
 
-    def set_masks(self, frame: int, masks: Tensor) -> None:
-        """Replace the masks of a frame."""
-        frames = self.conditioning if frame in self.conditioning else self.others
-        one = frames[frame]
-        frames[frame] = replace(one, output=replace(one.output, masks=masks))
-
     def seen(self) -> dict[int, float]:
         """How well the objects were seen on each tracked frame."""
         return {frame: -1.0 if one.seen is None else one.seen for frame, one in self.others.items()}

@@ -13,10 +13,7 @@ from sam3model.interactive.heads import ObjectFeatures, ObjectPrompt
 from sam3model.structures import map_tensors
 from sam3model.tracker.group import ObjectGroup, TrackerParts
 from sam3model.tracker.memory_bank import FrameMemory, ObjectOutput, concatenate, seen_score
-from sam3model.tracker.tracker_model import MemoryTokens, upsample_mask
-
-OBJECTS_AT_ONCE = 32
-"""Objects in one pass of the mask heads: limits the memory at large sizes."""
+from sam3model.tracker.tracker_model import OBJECTS_AT_ONCE, MemoryTokens, upsample_mask
 
 
 def track_frame(
@@ -35,8 +32,7 @@ def track_frame(
         tokens = group.tokens(group.plan(frame, reverse))
         by_length[tokens.memory.shape[1], tokens.rotated].append((group, tokens))
     for same in by_length.values():
-        embedding = parts.tracker.read_memory(features.embedding, _joined([tokens for _, tokens in same]))
-        output = _predict(parts, embedding, features)
+        output = _predict(parts, features, _joined([tokens for _, tokens in same]))
         start = 0
         for group, _ in same:
             own = output.rows(slice(start, start + len(group)))
@@ -107,12 +103,16 @@ def _around(frames: Sequence[int], anchor: int, count: int) -> Sequence[int]:
     return frames[max(0, bisect_right(frames, anchor) - count) : bisect_left(frames, anchor) + count]
 
 
-def _predict(parts: TrackerParts, embedding: Tensor, features: ObjectFeatures) -> ObjectOutput:
-    """Masks of unprompted objects, in passes of at most `OBJECTS_AT_ONCE`."""
+def _predict(parts: TrackerParts, features: ObjectFeatures, tokens: MemoryTokens) -> ObjectOutput:
+    """Masks of unprompted objects from their memories, in passes of at most `OBJECTS_AT_ONCE`."""
     outputs = []
-    for rows in embedding.split(OBJECTS_AT_ONCE):
-        prompt = ObjectPrompt.blank(len(rows), rows.device)
-        outputs.append(parts.tracker.predict(parts.heads, rows, features, prompt, candidates=True))
+    for start in range(0, len(tokens.memory), OBJECTS_AT_ONCE):
+        rows = slice(start, start + OBJECTS_AT_ONCE)
+        position = tokens.position if len(tokens.position) == 1 else tokens.position[rows]
+        some = replace(tokens, memory=tokens.memory[rows], position=position)
+        embedding = parts.tracker.read_memory(features.embedding, some)
+        prompt = ObjectPrompt.blank(len(embedding), embedding.device)
+        outputs.append(parts.tracker.predict(parts.heads, embedding, features, prompt, candidates=True))
     return outputs[0] if len(outputs) == 1 else concatenate(outputs)
 
 

@@ -15,11 +15,14 @@ from sam3model.layers.mask_fusion import MASK_STRIDE
 from sam3model.layers.mlp import MLP
 from sam3model.ops.position import PositionEmbeddingSine
 from sam3model.tracker.memory_attention import MemoryAttention
-from sam3model.tracker.memory_bank import ObjectOutput
+from sam3model.tracker.memory_bank import ObjectOutput, concatenate
 from sam3model.tracker.memory_encoder import MemoryEncoder
 
 NO_OBJECT = -1024.0
 """Mask logit of an object that is not visible (official `NO_OBJ_SCORE`)."""
+
+OBJECTS_AT_ONCE = 32
+"""Objects in one pass: limits the memory that many objects need at large sizes."""
 
 CERTAIN = 10.0
 """Object score and mask logit of a mask given by a user."""
@@ -102,6 +105,8 @@ class Tracker(ModelWithBlocks):
 
         Its pointer comes from the mask heads on features without memory.
         """
+        if len(masks) > OBJECTS_AT_ONCE:
+            return concatenate([self.accept_mask(heads, features, some) for some in masks.split(OBJECTS_AT_ONCE)])
         logits = 2 * CERTAIN * masks.float() - CERTAIN
         side = self.mask_side // (self.image_size // self.grid) * 4
         small = self.mask_downsample(masks.to(self.no_obj_ptr.dtype))
@@ -124,6 +129,9 @@ class Tracker(ModelWithBlocks):
             scores: (N, 1) object scores; at 0 or below, the map is marked as without object.
             binary: masks that come from a user are binarised; tracked ones stay soft.
         """
+        if len(logits) > OBJECTS_AT_ONCE:
+            rows = zip(logits.split(OBJECTS_AT_ONCE), scores.split(OBJECTS_AT_ONCE), strict=True)
+            return torch.cat([self.write_memory(embedding, some, score, binary) for some, score in rows])
         soft = (logits > 0).float() if binary else logits.float().sigmoid()
         masks = soft * self.config.mask_scale + self.config.mask_bias
         if masks.shape[-2:] != (self.mask_side, self.mask_side):
@@ -172,7 +180,7 @@ def _sine(positions: Tensor, dim: int, temperature: float = 10000.0) -> Tensor:
     """Sine code of positions (P,) -> (P, dim): sines, then cosines (official `get_1d_sine_pe`)."""
     index = torch.arange(dim // 2, device=positions.device)
     exponent = 2 * torch.div(index, 2, rounding_mode="floor") / (dim // 2)
-    angles = positions.float().unsqueeze(-1) / torch.pow(torch.tensor(temperature), exponent)
+    angles = positions.float().unsqueeze(-1) / temperature**exponent
     return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
 

@@ -22,9 +22,6 @@ from sam3model.video.planning import FrameDetections, FramePlan, TrackedMasks, p
 from sam3model.video.reconditioning import correction_masks
 from sam3model.video.track_ledger import TrackLedger
 
-ENCODED_AT_ONCE = 32
-"""Objects written to memory in one pass: limits the memory at large sizes."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFrame:
@@ -73,7 +70,7 @@ class ClipTracker:
 
     @contextmanager
     def unchanged_on_error(self) -> Iterator[None]:
-        """Keep the objects as they were if something fails, so that the step can be tried again."""
+        """Keep the list of objects as it was if something fails, so that the step can be tried again."""
         ledger, groups = self.ledger, list(self.groups)
         try:
             yield
@@ -85,10 +82,7 @@ class ClipTracker:
         """A propagation starts at a frame: objects that were there take part again, and absences count from here."""
         self._start = start
         for one in [one for one in self.resting if start in one.group.tracked]:
-            self.resting.remove(one)
-            self.groups.append(one.group)
-            (object_id,) = one.group.ids
-            self.ledger = self.ledger.born([object_id], [one.score], [one.kind])
+            self._wake(one)
         self.last_seen.clear()
 
     @torch.inference_mode()
@@ -112,6 +106,9 @@ class ClipTracker:
             reverse=reverse,
         )
         self._remember(frame, features, occlusion.masks, compared)
+        shown = full_size_masks(_with_replacements(occlusion.masks, tracks.ids, plan, found), self.frames.size)
+        born = clean_masks(found.masks[list(plan.new)], self.config.hole_area)
+        shown = torch.cat((shown, full_size_masks(born, self.frames.size)))
         self.ledger = ledger.occluded(occlusion.last_occluded)
         self._add(plan, found, frame, features)
         self.remove(plan.removed)
@@ -119,16 +116,10 @@ class ClipTracker:
             forget_unread(group, frame)
         self._retire(frame, tracks, plan)
         scores = (*_probabilities(tracks), *(float(found.scores[d]) for d in plan.new))
-        born = clean_masks(found.masks[list(plan.new)], self.config.hole_area)
         return TrackedFrame(
             frame,
             (*tracks.ids, *plan.new_ids),
-            torch.cat(
-                (
-                    full_size_masks(_with_replacements(occlusion.masks, tracks.ids, plan, found), self.frames.size),
-                    full_size_masks(born, self.frames.size),
-                )
-            ),
+            shown,
             scores,
             scores,
             plan,
@@ -232,21 +223,27 @@ class ClipTracker:
         tracker = self.parts.tracker
         masks, scores = memory_masks(low_res, tracker.mask_side, self.config.shrink_ratio, compared)
         embedding = features.objects.embedding
-        written = [
-            tracker.write_memory(embedding, some.unsqueeze(1), score.unsqueeze(1), binary=False)
-            for some, score in zip(masks.split(ENCODED_AT_ONCE), scores.split(ENCODED_AT_ONCE), strict=True)
-        ]
-        put_memory(self.groups, frame, torch.cat(written))
+        memory = tracker.write_memory(embedding, masks.unsqueeze(1), scores.unsqueeze(1), binary=False)
+        put_memory(self.groups, frame, memory)
+
+    def _wake(self, resting: RestingObject) -> None:
+        self.resting.remove(resting)
+        self.groups.append(resting.group)
+        (object_id,) = resting.group.ids
+        self.ledger = self.ledger.born([object_id], [resting.score], [resting.kind])
 
     def _new_group(self) -> ObjectGroup:
         width, height = self.frames.size
         return ObjectGroup(self.parts, (height, width), self.frames.count)
 
     def _group_of(self, object_id: int) -> ObjectGroup:
-        """The group of an object; a new one for a new object."""
+        """The group of an object, which wakes if it rests; a new group for a new object."""
         for group in self.groups:
             if object_id in group.ids:
                 return group
+        for resting in [one for one in self.resting if object_id in one.group.ids]:
+            self._wake(resting)
+            return resting.group
         group = self._new_group()
         self.groups.append(group)
         return group
@@ -275,7 +272,8 @@ class ClipTracker:
             return
         visible = (tracks.masks > 0).flatten(1).any(1).tolist()
         for object_id, seen in zip(tracks.ids, visible, strict=True):
-            if object_id not in self.given and (seen or object_id not in self.last_seen):
+            alive = object_id in self.ledger.scores and object_id not in self.given
+            if alive and (seen or object_id not in self.last_seen):
                 self.last_seen[object_id] = frame
         self.last_seen.update(dict.fromkeys(plan.new_ids, frame))
         for object_id in [one for one, last in self.last_seen.items() if abs(frame - last) > limit]:

@@ -24,21 +24,29 @@ class ConceptList:
         given = list(phrases)
         if not given or any(not isinstance(phrase, str) or not phrase.strip() for phrase in given):
             raise InputError("a phrase is empty: give short noun phrases, e.g. 'red ball'")
-        new = [phrase for phrase in dict.fromkeys(given) if phrase not in self.names]
-        self._change([*self.names, *new], [*self._exemplars, *(None for _ in new)])
+        known = {_key(name) for name in self.names}
+        new = {_key(phrase): " ".join(phrase.split()) for phrase in given if _key(phrase) not in known}
+        self._change([*self.names, *new.values()], [*self._exemplars, *(None for _ in new)])
 
     def add_exemplars(self, exemplars: Exemplars, phrase: str | None) -> None:
         """Add exemplars: to their phrase, in place of earlier ones, or as a concept of their own (None)."""
         if phrase is not None and not phrase.strip():
             raise InputError("the phrase is empty: leave it out, or give a short noun phrase, e.g. 'red ball'")
-        if phrase is None or phrase not in self.names:
-            self._change([*self.names, phrase], [*self._exemplars, exemplars])
+        keys = [_key(name) for name in self.names]
+        if phrase is None or _key(phrase) not in keys:
+            name = None if phrase is None else " ".join(phrase.split())
+            self._change([*self.names, name], [*self._exemplars, exemplars])
             return
         changed = list(self._exemplars)
-        changed[self.names.index(phrase)] = exemplars
+        changed[keys.index(_key(phrase))] = exemplars
         self._change(self.names, changed)
 
     def _change(self, names: list[str | None], exemplars: list[Exemplars | None]) -> None:
         text = self._encode([VISUAL if name is None else name for name in names])
         self.concepts = Concepts(tuple(names), text, tuple(exemplars))
         self.names, self._exemplars = names, exemplars
+
+
+def _key(name: str | None) -> str | None:
+    """Phrases that the tokenizer reads alike have one key."""
+    return None if name is None else " ".join(name.lower().split())

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -58,13 +57,10 @@ class FrameEncoder:
         weight = self._heads.no_mem_embed
         pixels = self._preprocess(image).to(weight.device, weight.dtype).unsqueeze(0)
         features = self._detector.encode_image(pixels, keep_trunk=True)
-        levels = self._detector.vision.pyramid(features, "interactive")
+        vision, heads = self._detector.vision, self._heads
         if self._bfloat16:
-            levels = tuple(level.bfloat16().to(level.dtype) for level in levels)
-        objects = self._heads.features(levels)
+            levels = vision.pyramid(features, "interactive")
+            objects = heads.features(tuple(level.bfloat16().to(level.dtype) for level in levels))
+        else:
+            objects = heads.features(vision.pyramid(features, "interactive", heads.projections), projected=True)
         return EncodedFrame(self._detector.prepare_masks(replace(features, trunk=None)), objects)
-
-
-def device_of(encoder: Sam3ImageModel) -> torch.device:
-    """Device of the model."""
-    return encoder.decoder.query_embed.weight.device

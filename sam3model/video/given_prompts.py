@@ -10,7 +10,7 @@ from sam3model.errors import InputError
 from sam3model.ops.masks import decode_rle, encode_rle
 from sam3model.tracker.group import Clicks
 
-MAX_ID = 2**31 - 1
+MAX_ID = 10**9
 """The highest id that a user may give to an object."""
 
 

@@ -78,7 +78,7 @@ class VideoSession(SessionWork):
         Raises:
             InputError: invalid boxes or labels, or no such frame.
         """
-        prompt = exemplars_of(boxes, labels, self.frames.size).to(self._device)
+        prompt = exemplars_of(boxes, labels, self.frames.size, phrase).to(self._device)
         frame = self._checked_frame(frame)
         self._concepts.add_exemplars(Exemplars(frame, prompt), phrase)
         return self._concepts_changed(frame)
@@ -149,7 +149,7 @@ class VideoSession(SessionWork):
             raise InputError("a live session cannot propagate: push its frames one by one")
         if self._concepts.concepts is None and not self._tracker.ledger.ids:
             raise InputError("nothing to follow: add a phrase, a click, a box or a mask first")
-        if frames is not None and frames < 0:
+        if frames is not None and (not isinstance(frames, int) or frames < 0):
             raise InputError(f"the number of frames is {frames}: give 0 or more, and reverse=True to go backwards")
         if start is None:
             start = (max if reverse else min)(self._prompted)

@@ -43,7 +43,9 @@ def clicks_of(
     return Clicks(torch.from_numpy(places * scale), torch.from_numpy(signs.astype(np.int64)))
 
 
-def exemplars_of(boxes: ArrayLike, labels: ArrayLike | None, size: tuple[int, int]) -> GeometryPrompt:
+def exemplars_of(
+    boxes: ArrayLike, labels: ArrayLike | None, size: tuple[int, int], phrase: str | None = None
+) -> GeometryPrompt:
     """Exemplar boxes (n, 4) xyxy in pixels as one normalised prompt.
 
     Raises:
@@ -53,7 +55,7 @@ def exemplars_of(boxes: ArrayLike, labels: ArrayLike | None, size: tuple[int, in
     signs = np.ones(len(corners)) if labels is None else _numbers(labels, 1, "label").ravel()
     if not len(corners) or len(signs) != len(corners) or not np.isin(signs, (0, 1)).all():
         raise InputError("give at least one box, and for each a label, 1 (like this) or 0 (not like this)")
-    if not signs.any():
+    if not signs.any() and phrase is None:
         raise InputError("counter-examples alone say nothing: give a box with label 1 too, or a phrase")
     prompt = GeometryPrompt.blank(1, boxes=len(corners))
     prompt.boxes[0] = xyxy_to_cxcywh(torch.from_numpy(corners / np.asarray(size * 2, np.float32)))

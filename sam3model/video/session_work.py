@@ -119,8 +119,10 @@ class SessionWork:
     def _identify(self, object_id: int | None) -> tuple[int, Literal["add", "refine"]]:
         """The id to use, and whether it is new or known."""
         ledger = self._tracker.ledger
-        number = check_id(ledger.max_id + 1 if object_id is None else object_id)
-        return number, "refine" if number in ledger.scores else "add"
+        if object_id is None:
+            return ledger.max_id + 1, "add"
+        known = object_id in ledger.scores or any(object_id in one.group.ids for one in self._tracker.resting)
+        return (object_id, "refine") if known else (check_id(object_id), "add")
 
     def _prompt(self, prompt: GivenPrompt) -> PromptedObject:
         """Give a prompt to the tracker, record it and return the frame with it."""

@@ -479,3 +479,52 @@ def test_a_source_of_a_user_stays_open() -> None:
     with predictor(STEADY).open(source) as session:
         session.add_phrases(["red ball"])
     assert source.frame(1).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_object_that_the_hotstart_removed_does_not_retire_later(seed: int) -> None:
+    session = opened(clip(40), seed, hotstart_delay=4, hotstart_unmatched=1, retire_after=5, recondition_every=0)
+    session.add_phrases(["red ball"])
+    assert [result.frame for result in session.propagate()] == list(range(40))
+
+
+def test_an_id_of_a_resting_object_wakes_it() -> None:
+    session = opened(clip(40), 4, retire_after=6)
+    session.add_phrases(["red ball"], frame=20)
+    list(session.propagate(start=20))
+    session.add_box([5, 5, 30, 30], frame=30, object_id=0)
+    list(session.propagate(start=20, reverse=True))
+    ids = [one for group in session._tracker.groups for one in group.ids]
+    assert len(ids) == len(set(ids))
+
+
+def test_counter_examples_need_a_phrase() -> None:
+    session = opened(clip(3), 0)
+    with pytest.raises(InputError, match="counter-examples alone"):
+        session.add_exemplars([[1, 1, 9, 9]], [0])
+    assert session.add_exemplars([[1, 1, 9, 9]], [0], phrase="red ball") is not None
+
+
+def test_phrases_that_read_alike_are_one_concept() -> None:
+    session = opened(clip(3), 0)
+    once = session.add_phrases(["red ball"])
+    twice = session.add_phrases(["Red  ball ", "red ball"])
+    assert once is not None and twice is not None
+    assert once.ids.tolist() == twice.ids.tolist()
+
+
+def test_objects_in_several_passes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def boxes_of(limit: int) -> list[Any]:
+        for module in ("propagation", "tracker_model"):
+            monkeypatch.setattr(f"sam3model.tracker.{module}.OBJECTS_AT_ONCE", limit)
+        session = opened(clip(5), 0)
+        session.add_phrases(["red ball"])
+        return [(result.ids.tolist(), result.boxes.tolist()) for result in session.propagate()]
+
+    assert boxes_of(1) == boxes_of(32)
+
+
+@pytest.mark.parametrize("rules", [{"detection_score": "x"}, {"hotstart_delay": -5}, {"hole_area": float("nan")}])
+def test_a_rule_must_be_a_number(rules: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="VideoConfig"):
+        opened(clip(3), 0, **rules)
