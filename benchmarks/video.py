@@ -57,7 +57,7 @@ def reduced() -> Sam3Config:
 
 
 def clip(frames: int, size: tuple[int, int]) -> list[np.ndarray]:
-    """Noise that drifts slowly."""
+    """Noise that drifts slowly, in tiles of 16 pixels: sides are rounded down to whole tiles."""
     width, height = size
     noise = np.random.RandomState(0).randint(0, 256, (height // 16, width // 16 + frames, 3), np.uint8)
     return [noise[:, i : i + width // 16].repeat(16, 0).repeat(16, 1) for i in range(frames)]
@@ -180,14 +180,14 @@ def compare(config: Sam3Config, counts: list[int], frames: int, size: tuple[int,
 
 def files_seconds(size: tuple[int, int], objects: int, frames: int = 40) -> float:
     """Seconds per frame for decoding a clip, encoding one, and run-length encoding a mask of each object."""
-    width, height = size
     images = clip(frames, size)
+    height, width = images[0].shape[:2]
     rows, columns = np.ogrid[:height, :width]
     mask = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (height / 4) ** 2
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         start = time.perf_counter()
-        with ClipWriter(path, size, 25) as writer:
+        with ClipWriter(path, (width, height), 25) as writer:
             for image in images:
                 writer.write(image)
         source = open_frames(path)
