@@ -47,7 +47,7 @@ class ClipSession(Protocol):
     """One clip: prompts first, then `propagate`. Frames are numbered as in the source; coordinates are pixels."""
 
     def add_phrases(self, phrases: Sequence[str], *, frame: int = 0) -> "FrameResult":
-        """Follow all instances of each phrase, besides those given before. Forgets single objects."""
+        """Follow all instances of each phrase, besides those given before. Objects given singly stay."""
         ...
 
     def add_exemplars(

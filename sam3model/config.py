@@ -285,7 +285,7 @@ class VideoConfig:
     boundary_margin: drop detections whose box has its centre within this part of the side from the border (0: off).
     one_to_one_matching: match detections and tracks by the Hungarian method.
     confirmation_frames: consecutive matched frames before an object is shown (0: at once).
-    max_objects: most objects followed at once (None: no limit).
+    max_objects: maximum number of objects at once; phrases start no more (None: no limit).
     click_window: detector prompts within this many frames of a click lose their rank as conditioning frames.
     retire_after: an object not seen for this many frames gives its memory back (None: never).
     """

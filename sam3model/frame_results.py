@@ -20,7 +20,7 @@ class FrameResult:
     scores: (n,) float32, the detection score with which the object was found; 1 after a click, box or mask of a user.
     tracker_scores: (n,) float32, how sure the tracker is that the object is visible on this frame.
     masks: COCO compressed RLE of each object, `{"size": [height, width], "counts": str}`.
-    phrases: the phrase that found each object; None for objects given by clicks, boxes or masks.
+    phrases: the phrase that found each object; None for objects found by example boxes alone, or given by a user.
     """
 
     frame: int

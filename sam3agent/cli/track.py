@@ -218,7 +218,7 @@ class TrackReport:
     def _line(self, track: Track) -> str:
         seen = sorted(track.sightings)
         first, last = self.frames[seen[0]].frame, self.frames[seen[-1]].frame
-        label = f'"{track.phrase}"' if track.phrase else "shown by you"
+        label = f'"{track.phrase}"' if track.phrase else "no phrase"
         return (
             f"  object {track.id}  score {track.score:.2f}  frames {first} to {last}, visible on {len(seen)}  {label}"
         )
