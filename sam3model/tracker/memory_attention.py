@@ -9,8 +9,9 @@ from sam3model.layers.linear import Linear
 from sam3model.layers.projected_attention import ProjectedAttention
 from sam3model.ops.rope import grid_table, rotate_heads
 
-SCORES_AT_ONCE = 1 << 24
-"""Attention scores computed at a time on a CPU: 64 MB of float32."""
+SCORES_AT_ONCE = 1 << 20
+QUERIES_AT_ONCE = 128
+"""Attention scores computed at a time on a CPU, so that they stay in its cache, but of at least so many queries."""
 
 
 class MemoryCrossAttention(ProjectedAttention):
@@ -36,7 +37,7 @@ def _narrow_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(C)) v, (1 or N, Q, C), (N, K, C), (N, K, M) -> (N, Q, M), in blocks of queries."""
     out = q.new_empty(len(k), q.shape[1], v.shape[-1])
     q = (q * q.shape[-1] ** -0.5).expand(len(k), -1, -1)
-    step = max(1, SCORES_AT_ONCE // k.shape[1])
+    step = max(QUERIES_AT_ONCE, SCORES_AT_ONCE // k.shape[1])
     for row in range(len(k)):
         keys, values = k[row].T, v[row]
         for start in range(0, q.shape[1], step):
