@@ -98,8 +98,10 @@ def _boxes(values: ArrayLike, size: tuple[int, int]) -> np.ndarray:
     boxes = _numbers(values, 4, "box")
     if np.any(boxes[:, 2:] <= boxes[:, :2]):
         raise InputError("a box must be x0,y0,x1,y1 with x1 > x0 and y1 > y0")
-    _check_inside(boxes.reshape(-1, 2), size)
-    return boxes
+    inside = np.clip(boxes, 0, np.asarray(size * 2, np.float32))
+    if np.any(inside[:, 2:] <= inside[:, :2]):
+        raise InputError(f"a box is outside the frame of {size[0]}x{size[1]} pixels")
+    return inside
 
 
 def _check_inside(places: np.ndarray, size: tuple[int, int]) -> None:

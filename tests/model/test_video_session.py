@@ -528,3 +528,10 @@ def test_objects_in_several_passes_are_the_same(monkeypatch: pytest.MonkeyPatch)
 def test_a_rule_must_be_a_number(rules: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="VideoConfig"):
         opened(clip(3), 0, **rules)
+
+
+def test_a_box_over_the_border_counts_to_the_border() -> None:
+    over, exact = (opened(clip(3), 0).add_box(box, frame=0) for box in ([-4, -4, 20, 20], [0, 0, 20, 20]))
+    assert over.result.masks == exact.result.masks
+    with pytest.raises(InputError, match="outside the frame"):
+        opened(clip(3), 0).add_box([-9, -9, -1, -1], frame=0)
