@@ -103,13 +103,18 @@ class LocalTracker:
         self._lock = threading.Lock()
 
     def open(self, source: "FrameSource", options: TrackOptions = ANY_OBJECTS) -> ClipSession:
-        """A session on a clip. Raises `CheckpointError` if the weights cannot be loaded or have no tracker."""
+        """A session on a clip, whose frames are read ahead in a thread.
+
+        Raises `CheckpointError` if the weights cannot be loaded or have no tracker.
+        """
+        from sam3model.frames import prefetched
+
         with self._lock:
             if self._predictor is None:
                 from sam3model.video_predictor import Sam3VideoPredictor
 
                 self._predictor = Sam3VideoPredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
-            return self._predictor.open(source, **_rules(options))
+            return self._predictor.open(prefetched(source, ahead=1), **_rules(options))
 
 
 def _rules(options: TrackOptions) -> dict[str, Any]:
