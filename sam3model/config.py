@@ -272,8 +272,8 @@ class VideoConfig:
     starts an object. detection_nms: of two detections that overlap more, the better is kept. match_iou: a detection
     that overlaps a track this much is not new. track_match_iou: a track that no detection overlaps this much is
     unmatched. confident_score, confident_iou: from these on, a detection may correct its track every
-    `recondition_every` frames (0 or less: never), and on frames where the IoU of their boxes is below `recondition_box_iou`, if
-    the detection scores `recondition_box_score` (an IoU of 0: never).
+    `recondition_every` frames (0 or less: never), and on frames where the IoU of their boxes is below
+    `recondition_box_iou`, if the detection scores `recondition_box_score` (an IoU of 0: never).
     hotstart_delay: frames that an output is held back, and within which a young object may be removed because it was
     unmatched (`hotstart_unmatched`) or matched the same detection as an older one (`hotstart_duplicate`) this often.
     keep_alive_initial, _max, _min: bounds of the counter of matched minus unmatched frames.
