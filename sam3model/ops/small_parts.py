@@ -9,6 +9,8 @@ _EIGHT_CONNECTED = np.ones((3, 3), int)
 
 def small_parts(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_]:
     """The pixels of the 8-connected parts of a mask (H, W) that have at most `area` pixels each."""
+    if not area:
+        return np.zeros_like(mask)
     labels: NDArray[np.int32] = np.empty(mask.shape, np.int32)
     ndimage.label(mask, _EIGHT_CONNECTED, output=labels)
     small = np.bincount(labels.ravel()) <= area

@@ -288,11 +288,11 @@ class ObjectGroup:
 
 
 def without_overlaps(logits: Tensor) -> Tensor:
-    """Masks (N, 1, h, w) in which only the highest logit of each pixel stays; the others are at most -10."""
-    if len(logits) == 1:
+    """Masks (N, ..., h, w) in which only the highest logit of each pixel stays; the others are at most -10."""
+    if len(logits) <= 1:
         return logits
     winner = logits.argmax(0, keepdim=True)
-    own = torch.arange(len(logits), device=logits.device)[:, None, None, None]
+    own = torch.arange(len(logits), device=logits.device).view(-1, *[1] * (logits.ndim - 1))
     return torch.where(winner == own, logits, logits.clamp(max=-CERTAIN))
 
 

@@ -16,6 +16,7 @@ from sam3model.video.frame_detector import Concepts, detect, no_detections
 from sam3model.video.frame_encoder import EncodedFrame, FrameEncoder
 from sam3model.video.full_size_masks import full_size_masks
 from sam3model.video.mask_cleanup import clean_masks
+from sam3model.video.mask_extents import has_pixels
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
 from sam3model.video.planning import FrameDetections, FramePlan, TrackedMasks, plan_frame
@@ -270,7 +271,7 @@ class ClipTracker:
         limit = self.config.retire_after
         if limit is None:
             return
-        visible = (tracks.masks > 0).flatten(1).any(1).tolist()
+        visible = has_pixels(tracks.masks > 0).tolist()
         for object_id, seen in zip(tracks.ids, visible, strict=True):
             alive = object_id in self.ledger.scores and object_id not in self.given
             if alive and (seen or object_id not in self.last_seen):

@@ -4,16 +4,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
+
+from sam3model.ops.small_parts import small_parts
 
 FILLED, ERASED = 0.1, -0.1
 """Logits of a filled hole and of an erased speck."""
 
 DEVICE_AREA = 64
 """Largest area searched on an accelerator; larger ones are labelled on the CPU."""
-
-_EIGHT_CONNECTED = np.ones((3, 3), int)
 
 
 def clean_masks(logits: Tensor, area: int, *, fill_holes: bool = True, remove_specks: bool = True) -> Tensor:
@@ -46,11 +45,11 @@ def _search_on_cpu(present: Tensor, area: int, fill_holes: bool, remove_specks: 
             continue
         part = mask[window]
         if fill_holes:
-            small = _small_parts(~part, area)
+            small = small_parts(~part, area)
             holes.append(index[window][small])
             part = part | small
         if remove_specks:
-            specks.append(index[window][_small_parts(part, min(area, int(part.sum()) // 2))])
+            specks.append(index[window][small_parts(part, min(area, int(part.sum()) // 2))])
     first, second = (torch.from_numpy(np.concatenate(found)).to(present.device) for found in (holes, specks))
     return first, second
 
@@ -65,17 +64,6 @@ def _window(mask: NDArray[np.bool_], area: int) -> tuple[slice, slice] | None:
         slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
         slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
     )
-
-
-def _small_parts(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_]:
-    """The pixels of connected parts of at most `area` pixels."""
-    if not area:
-        return np.zeros_like(mask)
-    labels = np.empty(mask.shape, np.int32)
-    ndimage.label(mask, _EIGHT_CONNECTED, output=labels)
-    small = np.bincount(labels.ravel()) <= area
-    small[0] = False  # label 0 is what lies outside the mask
-    return small[labels]
 
 
 def search_on_device(present: Tensor, area: int, fill_holes: bool, remove_specks: bool) -> tuple[Tensor, Tensor]:

@@ -13,14 +13,6 @@ LOSER_LOGIT = -10.0
 """Upper bound of the logit of a pixel that an object loses to another one."""
 
 
-def keep_strongest(logits: Tensor) -> Tensor:
-    """Clamp masks (n, ..., h, w) to at most -10 wherever another object has a higher logit."""
-    if len(logits) <= 1:
-        return logits
-    order = torch.arange(len(logits), device=logits.device).view(-1, *[1] * (logits.ndim - 1))
-    return torch.where(logits.argmax(dim=0, keepdim=True) == order, logits, logits.clamp(max=LOSER_LOGIT))
-
-
 def shrunk(logits: Tensor, ratio: float, groups: Sequence[int] | None = None) -> Tensor:
     """Which masks (n, h, w) keep less than `ratio` of their area if each pixel goes to the highest logit: (n,) bool.
 

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from sam3model.tracker.group import without_overlaps
 from sam3model.video.full_size_masks import full_size_masks
 from sam3model.video.mask_cleanup import clean_masks, search_on_device
 from sam3model.video.mask_extents import has_pixels, mask_areas, mask_extents
-from sam3model.video.mask_overlap import drop_shrunk, keep_strongest, resolve_by_score, resolve_logits_by_score, shrunk
+from sam3model.video.mask_overlap import drop_shrunk, resolve_by_score, resolve_logits_by_score, shrunk
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
 from tests.model.video_logic_goldens import ARRAYS, CASES, indices, tensor, with_int_keys
@@ -103,7 +104,7 @@ def test_an_iou_of_zero_turns_the_occlusion_rule_off():
 def test_overlaps_are_resolved_as_in_the_reference(case):
     golden, name = CASES["non_overlap"][case], f"non_overlap.{case}"
     logits, scores = tensor(f"{name}.logits"), golden["obj_scores"]
-    assert torch.equal(keep_strongest(logits), tensor(f"{name}.pixelwise"))
+    assert torch.equal(without_overlaps(logits), tensor(f"{name}.pixelwise"))
     assert torch.equal(drop_shrunk(logits, golden["shrink_threshold"]), tensor(f"{name}.shrink_suppressed"))
     assert torch.equal(resolve_logits_by_score(logits, scores), tensor(f"{name}.objectwise_logits"))
     assert torch.equal(resolve_by_score(logits > 0, scores), tensor(f"{name}.objectwise_binary").bool())
