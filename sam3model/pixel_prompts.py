@@ -10,10 +10,8 @@ from sam3model.errors import InputError
 from sam3model.interactive.heads import ObjectPrompt
 from sam3model.interactive.prompt_encoder import BOX_END, BOX_START
 from sam3model.ops.boxes import xyxy_to_cxcywh
+from sam3model.pixel_places import Size, check_points, clip_boxes
 from sam3model.structures import GeometryPrompt
-
-Size = tuple[int, int]
-"""Width and height in pixels."""
 
 
 def check_threshold(threshold: float) -> None:
@@ -32,14 +30,14 @@ def geometry_prompt(
     """One prompt of exemplar boxes (n, 4) xyxy and points (m, 2) xy, with labels 1 (default) or 0, on the CPU.
 
     Raises:
-        InputError: invalid shapes or labels, boxes without an area, or coordinates that are far outside the image.
+        InputError: invalid shapes or labels, or boxes and points that `pixel_places` refuses.
     """
     box_array = _elements(boxes, 4, "box")
     point_array = _elements(points, 2, "point")
     box_signs = _signs(box_labels, (len(box_array),), "box")
     point_signs = _signs(point_labels, (len(point_array),), "point")
-    _check_boxes(box_array, size)
-    _check_near(point_array, size, "point")
+    box_array = clip_boxes(box_array, size)
+    check_points(point_array, size)
     scale = torch.tensor(size, dtype=torch.float32)
     return GeometryPrompt(
         boxes=xyxy_to_cxcywh(torch.from_numpy(box_array) / scale.repeat(2)).unsqueeze(0),
@@ -69,21 +67,21 @@ def object_query(
     points: ArrayLike | None,
     point_labels: ArrayLike | None,
     box: ArrayLike | None,
-    mask: ArrayLike | None,
+    mask: ArrayLike | None = None,
     *,
     size: Size,
     side: int,
-    mask_side: int,
+    mask_side: int = 0,
 ) -> ObjectQuery:
     """Clicks, boxes and masks of one object or of N objects, as `Sam3ImagePredictor.predict_object` takes them.
 
     Args:
         size: of the image.
         side: of the model input in pixels.
-        mask_side: of low-resolution masks in pixels.
+        mask_side: of low-resolution masks in pixels; needed for `mask` only.
 
     Raises:
-        InputError: no prompt, invalid shapes, labels or numbers, or coordinates that are far outside the image.
+        InputError: no prompt, invalid shapes, labels or numbers, or boxes and points that `pixel_places` refuses.
     """
     clicks = _per_object(points, 2, (2,), "points are x,y in pixels, (K, 2), or (N, K, 2) for N objects")
     boxes = _per_object(box, 1, (4,), "a box is x0,y0,x1,y1 in pixels, (4,), or (N, 4) for N objects")
@@ -93,11 +91,10 @@ def object_query(
     count = max(len(part.values) for part in (clicks, boxes, masks) if part is not None)
     xy = np.zeros((count, 0, 2), np.float32) if clicks is None else clicks.values
     labels = _signs(point_labels, xy.shape[:2] if several else xy.shape[1:2], "point").reshape(count, -1)
-    _check_near(xy, size, "point")
+    check_points(xy, size)
     ambiguous = xy.shape[1] == 1 and boxes is None and masks is None
     if boxes is not None:
-        _check_boxes(boxes.values, size)
-        xy = np.concatenate((boxes.values.reshape(count, 2, 2), xy), axis=1)
+        xy = np.concatenate((clip_boxes(boxes.values, size).reshape(count, 2, 2), xy), axis=1)
         labels = np.concatenate((np.tile([BOX_START, BOX_END], (count, 1)), labels), axis=1)
     prompt = ObjectPrompt(
         points=torch.from_numpy(xy) / torch.tensor(size, dtype=torch.float32) * side,
@@ -165,17 +162,3 @@ def _signs(labels: ArrayLike | None, shape: tuple[int, ...], what: str) -> NDArr
     if signs.shape != shape or not np.isin(signs, (0, 1)).all():
         raise InputError(f"each {what} needs one label, 1 (positive) or 0 (negative)")
     return signs.astype(np.int64)
-
-
-def _check_boxes(boxes: NDArray[np.float32], size: Size) -> None:
-    """Boxes (n, 4) may reach outside the image, but not far: pooling samples every cell that a box covers."""
-    if np.any(boxes[:, 2:] <= boxes[:, :2]):
-        raise InputError("a box must be x0,y0,x1,y1 with x1 > x0 and y1 > y0")
-    _check_near(boxes.reshape(-1, 2), size, "box")
-
-
-def _check_near(points: NDArray[np.float32], size: Size, what: str) -> None:
-    """Points (..., 2) may lie outside the image by up to its width and height."""
-    sides = np.array(size, dtype=np.float32)
-    if np.any((points < -sides) | (points > 2 * sides)):
-        raise InputError(f"a {what} is far outside the image of {size[0]}x{size[1]} pixels")

@@ -1,16 +1,16 @@
 """What is to be followed, and on which frames: read from the texts of a command line."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam3agent.media import ClipMedia
 from sam3model.errors import InputError
+from sam3model.pixel_places import check_points, clip_boxes
 
 FRAME = re.compile(r"\s*(\d+)\s*:(.+)", re.DOTALL)
 NAMED_FILE = re.compile(r"(.+):(\d+)", re.DOTALL)
@@ -265,21 +265,15 @@ def _malformed(text: str, flag: str, count: int) -> InputError:
 
 def check_prompts(prompts: TrackPrompts, span: TrackSpan, clip: ClipMedia) -> None:
     """Raises `InputError` if a prompt is on a frame that is not tracked, or outside the image."""
-    width, height = clip.size
     for frame in prompted_frames(prompts):
         span.index(frame)
     for prompt in prompts.objects:
-        for x, y in prompt.points:
-            if not (0 <= x < width and 0 <= y < height):
-                raise InputError(f"the click {x:g},{y:g} is outside the clip, which is {width}x{height} pixels")
+        check_points(prompt.points, clip.size)
+        clip_boxes(prompt.box or (), clip.size)
         if prompt.mask:
             read_mask(*prompt.mask, clip.size)
-    boxes: Sequence[Any] = [*(prompts.examples.boxes if prompts.examples else ()), *(p.box for p in prompts.objects)]
-    for box in (box for box in boxes if box):
-        if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
-            raise InputError(
-                f"the box {','.join(f'{side:g}' for side in box)} is outside the clip, {width}x{height} pixels"
-            )
+    if prompts.examples:
+        clip_boxes(prompts.examples.boxes, clip.size)
 
 
 def tracked_frames(prompts: TrackPrompts, span: TrackSpan) -> range:

@@ -97,11 +97,16 @@ def test_spans() -> None:
     ("texts", "says"),
     [
         ({"clicks": ("12:10,20",)}, "frame 12 is not tracked"),
-        ({"clicks": ("0:96,20",)}, "outside the clip"),
-        ({"object_boxes": ("0:100,2,103,4",)}, "outside the clip"),
-        ({"boxes": ("0:-5,2,-1,4",)}, "outside the clip"),
+        ({"clicks": ("0:96,20",)}, "outside the image of 96x64 pixels"),
+        ({"object_boxes": ("0:100,2,103,4",)}, "outside the image of 96x64 pixels"),
+        ({"boxes": ("0:-5,2,-1,4",)}, "outside the image of 96x64 pixels"),
     ],
 )
 def test_prompts_must_be_inside_the_clip(texts: dict[str, tuple[str, ...]], says: str) -> None:
     with pytest.raises(InputError, match=says):
         check_prompts(read(**texts), TrackSpan.of(clip()), clip())
+
+
+def test_boxes_over_the_border_are_accepted() -> None:
+    texts = {"boxes": ("0:-5,2,9,4",), "object_boxes": ("0:80,2,300,70",)}
+    check_prompts(read(**texts), TrackSpan.of(clip()), clip())

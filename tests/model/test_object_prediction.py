@@ -18,7 +18,7 @@ from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures, Object
 from sam3model.object_prediction import ObjectFeatureCache, ObjectMasks, fill_holes, predict_objects
 from sam3model.ops.resize import preprocess
 from sam3model.ops.small_parts import small_parts
-from sam3model.pixel_prompts import object_query
+from sam3model.pixel_prompts import geometry_prompt, object_query
 from tests.model.video_goldens import INTERACTIVE, arrays, detector_config, fill, record
 
 SET = "interactive_small"
@@ -227,6 +227,13 @@ def test_a_box_becomes_two_corners_before_the_clicks() -> None:
     np.testing.assert_allclose(query.prompt.points[0], expected, rtol=1e-6)
 
 
+def test_a_box_over_the_border_counts_to_the_border() -> None:
+    over, exact = (predictor().predict_object(encoded(), box=box) for box in ([-30, 40, 60, 130], [0, 40, 60, 108]))
+    assert np.array_equal(over.low_res, exact.low_res)
+    examples = (geometry_prompt([box], None, None, None, SIZE).boxes for box in ([9, 9, 1e9, 1e9], [9, 9, 144, 108]))
+    assert torch.equal(*examples)
+
+
 NAN = float("nan")
 
 
@@ -245,12 +252,12 @@ NAN = float("nan")
         ({"points": [["a", 2]]}, "x,y in pixels"),
         ({"points": [[CLICK], [CLICK, BESIDE]]}, "x,y in pixels"),
         ({"points": [[1, NAN]]}, "finite"),
-        ({"points": [[9999, 50]]}, "a point is far outside the image of 144x108 pixels"),
+        ({"points": [[9999, 50]]}, "the point 9999,50 is outside the image of 144x108 pixels"),
         ({"box": [50, 20, 50, 80]}, "x1 > x0"),
         ({"box": [50, 20, 40, 80]}, "x1 > x0"),
         ({"box": [1, 2, 3]}, r"not \(3,\)"),
         ({"box": [1, 2, 3, NAN]}, "finite"),
-        ({"box": [0, 0, 1e9, 1e9]}, "far outside"),
+        ({"box": [144, 0, 200, 9]}, "the box 144,0,200,9 is outside the image"),
         ({"mask": np.zeros((108, 144))}, r"low_res mask .* \(1, 48, 48\).* not \(108, 144\)"),
         ({"mask": np.zeros((3, 48, 48))}, r"not \(3, 48, 48\)"),
         ({"mask": np.full((48, 48), NAN)}, "finite"),

@@ -533,5 +533,20 @@ def test_a_rule_must_be_a_number(rules: dict[str, Any]) -> None:
 def test_a_box_over_the_border_counts_to_the_border() -> None:
     over, exact = (opened(clip(3), 0).add_box(box, frame=0) for box in ([-4, -4, 20, 20], [0, 0, 20, 20]))
     assert over.result.masks == exact.result.masks
-    with pytest.raises(InputError, match="outside the frame"):
+    with pytest.raises(InputError, match="the box -9,-9,-1,-1 is outside the image"):
         opened(clip(3), 0).add_box([-9, -9, -1, -1], frame=0)
+
+
+def test_prompts_of_a_session_are_checked_like_those_of_an_image() -> None:
+    session = opened(clip(3), 0)
+    for points, labels, says in (
+        ([[5, 5]], [2], "each point needs one label, 1"),
+        ([[5, 5, 5]], [1], "points are x,y in pixels"),
+        ([[-1, 5]], [1], "the point -1,5 is outside the image"),
+        ([[[5, 5]], [[9, 9]]], [[1], [1]], "one object at a time"),
+    ):
+        with pytest.raises(InputError, match=says):
+            session.add_points(points, labels, frame=0)
+    with pytest.raises(InputError, match="each box needs one label, 1"):
+        session.add_exemplars([[1, 1, 9, 9]], [1, 0])
+    assert session.object_ids == ()
