@@ -222,7 +222,10 @@ class Sam3ImagePredictor:
         )  # fmt: skip
         if encoded.objects is None:
             raise InputError("this image was encoded without interactive heads: encode it with this predictor")
-        features = encoded.objects.get(lambda trunk: heads.features(self.model.vision.neck(trunk, "interactive")))
+        neck = self.model.vision.neck
+        features = encoded.objects.get(
+            lambda trunk: heads.features(neck(trunk, "interactive", heads.projections), projected=True)
+        )
         prompt = map_tensors(query.prompt, lambda part: part.to(self.device))
         multimask = query.ambiguous if multimask is None else multimask
         found = predict_objects(heads, features, prompt, encoded.size, multimask=multimask, logits=logits)

@@ -114,6 +114,17 @@ def test_the_features_are_those_of_the_interactive_neck_head() -> None:
         torch.testing.assert_close(found, arrays(SET)[key], atol=1e-3, rtol=0)
 
 
+def test_the_convolutions_of_the_mask_decoder_are_folded_into_the_neck() -> None:
+    """As for the frames of a clip, no level is computed at its full width only to be narrowed."""
+    separate: list[Any] = []
+    convolutions = [one for one in heads().projections if one is not None]
+    handles = [one.register_forward_hook(lambda *_: separate.append(_)) for one in convolutions]
+    predictor().predict_object(predictor().encode(photo()), points=[CLICK])
+    for handle in handles:
+        handle.remove()
+    assert len(convolutions) == 2 and not separate
+
+
 def test_an_image_is_resized_in_8_bits_for_phrases_and_clicks_alike() -> None:
     """The official processor rounds to 8 bits, its image predictor does not: at most one step between them."""
     difference = (preprocess(photo(), 168) - arrays(SET)["ip.preprocessed"]).abs().max()
