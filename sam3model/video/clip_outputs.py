@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sam3model.frame_results import FrameResult
 from sam3model.ops.masks import decode_rle, encode_rle, mask_to_box
@@ -87,15 +88,26 @@ class FrameNaming:
     phrases: Mapping[int, str | None]
 
 
+def object_crops(tracked: TrackedFrame, record: FrameRecord) -> dict[int, Tensor]:
+    """The recorded masks of a frame before they are run lengths: id -> what is inside its box, (h, w) bool."""
+    rows = {object_id: row for row, object_id in enumerate(tracked.ids)}
+    return {one: tracked.masks[rows[one]][_window(own.box)].cpu() for one, own in record.objects.items()}
+
+
 def frame_result(
-    frame: int, record: FrameRecord, naming: FrameNaming, hidden: Collection[int], compared: bool = False
+    frame: int,
+    record: FrameRecord,
+    naming: FrameNaming,
+    hidden: Collection[int],
+    compared: bool = False,
+    crops: Mapping[int, Tensor] | None = None,
 ) -> FrameResult:
     """What is shown of a frame: ids ascending, without hidden objects and with overlaps resolved.
 
-    compared: resolve overlaps only between objects of the same phrase.
+    compared: resolve overlaps only between objects of the same phrase. crops: `object_crops`, if they are still there.
     """
     shown = {one: record.objects[one] for one in sorted(record.objects) if one not in hidden}
-    masks = _disjoint(shown, compared)
+    masks = _disjoint(shown, compared, crops or {})
     boxes = np.array([one.box for one in shown.values()], np.float32).reshape(-1, 4)
     boxes[:, 2:] += 1
     return FrameResult(
@@ -111,22 +123,31 @@ def frame_result(
     )
 
 
-def _disjoint(shown: Mapping[int, ObjectRecord], compared: bool) -> list[dict[str, Any]]:
+def _disjoint(shown: Mapping[int, ObjectRecord], compared: bool, crops: Mapping[int, Tensor]) -> list[dict[str, Any]]:
     """Masks of the objects; pixels of several go to the one with the highest tracker score."""
-    records = list(shown.values())
+    ids, records = list(shown), list(shown.values())
     masks = [one.mask for one in records]
     touching = [row for row in range(len(records)) if _is_contested(row, records, compared)]
-    if not touching:
-        return masks
-    full = torch.from_numpy(np.stack([decode_rle(masks[row]) for row in touching]))
+    before = [crops[ids[row]] if ids[row] in crops else _decoded_crop(records[row]) for row in touching]
     groups = [records[row].group for row in touching] if compared else None
-    scores, boxes = [records[row].overlap_score for row in touching], [list(records[row].box) for row in touching]
-    resolved = resolve_by_score(full, scores, groups, boxes)
-    changed = (resolved != full).flatten(1).any(1).tolist()
-    for place, row in enumerate(touching):
-        if changed[place]:
-            masks[row] = encode_rle(resolved[place].numpy())
+    after = resolve_by_score(
+        before, [records[row].overlap_score for row in touching], groups, [records[row].box for row in touching]
+    )
+    for row, old, new in zip(touching, before, after, strict=True):
+        if not torch.equal(old, new):
+            full = np.zeros(masks[row]["size"], bool)
+            full[_window(records[row].box)] = new.numpy()
+            masks[row] = encode_rle(full)
     return masks
+
+
+def _decoded_crop(record: ObjectRecord) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(decode_rle(record.mask)[_window(record.box)]))
+
+
+def _window(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a box with both ends inclusive."""
+    return slice(box[1], box[3] + 1), slice(box[0], box[2] + 1)
 
 
 def _is_contested(row: int, records: list[ObjectRecord], compared: bool) -> bool:

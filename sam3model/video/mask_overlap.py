@@ -26,41 +26,31 @@ def shrunk(logits: Tensor, ratio: float, groups: Sequence[int] | None = None) ->
     return (after / before.clamp(min=1) < ratio) | (before == 0)
 
 
-def drop_shrunk(logits: Tensor, ratio: float, groups: Sequence[int] | None = None) -> Tensor:
-    """Clamp masks (n, h, w) that are `shrunk` to at most -10. Others stay as they are, and may overlap."""
-    lost = shrunk(logits, ratio, groups)
-    return torch.where(lost[:, None, None], logits.clamp(max=LOSER_LOGIT), logits)
-
-
 def resolve_by_score(
-    masks: Sequence[Tensor] | Tensor,
+    masks: Sequence[Tensor],
     scores: Sequence[float],
     groups: Sequence[int] | None = None,
     boxes: Sequence[Sequence[int]] | None = None,
-) -> Tensor:
-    """Give each pixel to the object with the highest score that covers it: masks (n, H, W) bool -> the same, disjoint.
+) -> list[Tensor]:
+    """Give each pixel to the object with the highest score that covers it: n masks (h, w) bool -> the same, disjoint.
 
-    Of equal scores, the first object wins. An object whose score is not above zero loses all its pixels. To save time,
-    `boxes` (n, 4), x0, y0, x1, y1 inclusive, say where the pixels of each mask are.
+    Of equal scores, the first object wins. An object whose score is not above zero loses all its pixels. A mask may be
+    only what is inside its box, in `boxes` (n, 4), x0, y0, x1, y1 inclusive; else all masks have one size.
     """
-    height, width = masks[0].shape
-    result = no_masks(len(masks), height, width, masks[0].device)
+    resolved = list(masks)
+    places = boxes or [(0, 0, mask.shape[1] - 1, mask.shape[0] - 1) for mask in masks]
+    height, width = 1 + max((one[3] for one in places), default=0), 1 + max((one[2] for one in places), default=0)
     for group in members(groups, len(masks)):
         claimed = no_masks(1, height, width, masks[0].device)[0]
         for index in sorted(group, key=lambda i: -scores[i]):
             if scores[index] <= 0:
-                break
-            x0, y0, x1, y1 = boxes[index] if boxes else (0, 0, width - 1, height - 1)
-            window = slice(y0, y1 + 1), slice(x0, x1 + 1)
-            mask, taken = masks[index][window], claimed[window]
-            result[index][window] = mask & ~taken
-            taken |= mask
-    return result
-
-
-def resolve_logits_by_score(logits: Tensor, scores: Sequence[float], groups: Sequence[int] | None = None) -> Tensor:
-    """As `resolve_by_score` for logits (n, h, w): what an object loses is clamped to -10."""
-    return torch.where(resolve_by_score(logits > 0, scores, groups), logits, logits.clamp(max=LOSER_LOGIT))
+                resolved[index] = torch.zeros_like(masks[index])
+                continue
+            x0, y0, x1, y1 = places[index]
+            taken = claimed[y0 : y1 + 1, x0 : x1 + 1]
+            resolved[index] = masks[index] & ~taken
+            taken |= masks[index]
+    return resolved
 
 
 def _lost_pixels(logits: Tensor) -> Tensor:

@@ -4,19 +4,32 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from torch import Tensor
+
 from sam3model.config import VideoConfig
 from sam3model.frame_results import FrameResult
 from sam3model.frames import FrameSource
 from sam3model.tracker.frame_ranges import FrameRanges
-from sam3model.video.clip_outputs import FrameNaming, FrameRecord, ObjectRecord, frame_result, record_frame
+from sam3model.video.clip_outputs import (
+    FrameNaming,
+    FrameRecord,
+    ObjectRecord,
+    frame_result,
+    object_crops,
+    record_frame,
+)
 from sam3model.video.clip_tracker import TrackedFrame
+
+_NOTHING: tuple[int, Mapping[int, Tensor]] = (-1, {})
+"""No frame whose masks are kept as pixels."""
 
 
 class ResultKeeper:
     """Records of frames, as run lengths, and the queue of results that are about to be returned.
 
     A frame is open from its processing until its result has left the queue: until then, objects may still be removed.
-    forget: drop the record of a frame once its result has been released.
+    forget: drop the record of a frame once its result has been released. If nothing is held back, the masks of a frame
+    are also kept as pixels until its result is made at once, which would else decode what was just encoded.
     """
 
     def __init__(self, frames: FrameSource, config: VideoConfig, forget: bool = False) -> None:
@@ -29,6 +42,7 @@ class ResultKeeper:
         self._held: deque[int] = deque()
         self._open: set[int] = set()
         self._removed: set[int] = set()
+        self._fresh = _NOTHING
 
     @property
     def delay(self) -> int:
@@ -41,7 +55,8 @@ class ResultKeeper:
 
     def keep(self, tracked: TrackedFrame, scores: Mapping[int, float], groups: Mapping[int, int]) -> None:
         """Record a frame that was processed completely, in place of what was recorded of it."""
-        self._records[tracked.frame] = record_frame(tracked, scores, groups)
+        record = self._records[tracked.frame] = record_frame(tracked, scores, groups)
+        self._fresh = (tracked.frame, {} if self.delay else object_crops(tracked, record))
         if tracked.plan is not None:
             self._removed.update(tracked.plan.removed)
 
@@ -50,6 +65,7 @@ class ResultKeeper:
     ) -> None:
         """Replace the objects `ids` of a frame that was tracked again; those that moved along keep their results."""
         newer = record_frame(tracked, scores, groups)
+        self._fresh = _NOTHING
         self._records[tracked.frame] = self._record(tracked.frame).merged(newer, ids)
 
     def put_object(self, frame: int, object_id: int, record: ObjectRecord | None) -> None:
@@ -60,6 +76,7 @@ class ResultKeeper:
         if object_id in self._removed:
             self.remove(object_id)
             self._removed.discard(object_id)
+        self._fresh = _NOTHING
         newer = FrameRecord({} if record is None else {object_id: record})
         self._records[frame] = self._record(frame).merged(newer, [object_id])
 
@@ -120,7 +137,9 @@ class ResultKeeper:
         if hidden is None:
             hidden = self._removed | record.suppressed | record.unconfirmed
         naming = FrameNaming(self._frames.time(frame), self._frames.size, self._phrases)
-        return frame_result(frame, record, naming, hidden, compared=len(self._phrases) > 1)
+        fresh, self._fresh = self._fresh, _NOTHING
+        crops = fresh[1] if fresh[0] == frame else None
+        return frame_result(frame, record, naming, hidden, compared=len(self._phrases) > 1, crops=crops)
 
     def processed(self, frame: int) -> bool:
         """Whether all objects of a frame were found and followed."""

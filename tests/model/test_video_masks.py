@@ -11,7 +11,7 @@ from sam3model.tracker.group import without_overlaps
 from sam3model.video.full_size_masks import full_size_masks
 from sam3model.video.mask_cleanup import clean_masks, search_on_device
 from sam3model.video.mask_extents import has_pixels, mask_areas, mask_extents
-from sam3model.video.mask_overlap import drop_shrunk, resolve_by_score, resolve_logits_by_score, shrunk
+from sam3model.video.mask_overlap import LOSER_LOGIT, resolve_by_score, shrunk
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
 from tests.model.video_logic_goldens import ARRAYS, CASES, indices, tensor, with_int_keys
@@ -105,16 +105,18 @@ def test_overlaps_are_resolved_as_in_the_reference(case):
     golden, name = CASES["non_overlap"][case], f"non_overlap.{case}"
     logits, scores = tensor(f"{name}.logits"), golden["obj_scores"]
     assert torch.equal(without_overlaps(logits), tensor(f"{name}.pixelwise"))
-    assert torch.equal(drop_shrunk(logits, golden["shrink_threshold"]), tensor(f"{name}.shrink_suppressed"))
-    assert torch.equal(resolve_logits_by_score(logits, scores), tensor(f"{name}.objectwise_logits"))
-    assert torch.equal(resolve_by_score(logits > 0, scores), tensor(f"{name}.objectwise_binary").bool())
+    lost, lower = shrunk(logits, golden["shrink_threshold"]), logits.clamp(max=LOSER_LOGIT)
+    assert torch.equal(torch.where(lost[:, None, None], lower, logits), tensor(f"{name}.shrink_suppressed"))
+    resolved = torch.stack(resolve_by_score(logits > 0, scores)) if len(logits) else logits > 0
+    assert torch.equal(torch.where(resolved, logits, lower), tensor(f"{name}.objectwise_logits"))
+    assert torch.equal(resolved, tensor(f"{name}.objectwise_binary").bool())
 
 
 def test_objects_of_two_phrases_keep_their_overlap():
     masks = torch.ones(3, 2, 2, dtype=torch.bool)
-    assert resolve_by_score(masks, [0.9, 0.8, 0.7], [0, 0, 1])[:, 0, 0].tolist() == [True, False, True]
+    assert [bool(one.all()) for one in resolve_by_score(masks, [0.9, 0.8, 0.7], [0, 0, 1])] == [True, False, True]
     logits = torch.stack([torch.full((2, 2), value) for value in (3.0, 2.0, 1.0)])
-    assert drop_shrunk(logits, 0.3, [0, 0, 1])[:, 0, 0].tolist() == [3, -10, 1]
+    assert shrunk(logits, 0.3, [0, 0, 1]).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("case", indices("memory_update"))
@@ -182,4 +184,16 @@ def test_an_empty_mask_is_absent_from_memory_whatever_the_ratio():
 
 def test_an_object_with_a_score_of_zero_loses_pixels_that_nobody_else_covers():
     masks = torch.tensor([[[True, False]], [[False, True]]])
-    assert resolve_by_score(masks, [0.4, 0.0]).tolist() == [[[True, False]], [[False, False]]]
+    assert [one.tolist() for one in resolve_by_score(masks, [0.4, 0.0])] == [[[True, False]], [[False, False]]]
+
+
+def test_overlaps_are_resolved_inside_boxes_as_on_whole_masks():
+    rows, columns = torch.meshgrid(torch.arange(20), torch.arange(30), indexing="ij")
+    discs = [(rows - y) ** 2 + (columns - x) ** 2 < 36 for y, x in ((8, 8), (10, 14), (9, 23), (6, 11))]
+    scores, boxes = [0.5, 0.9, 0.5, -0.1], mask_extents(torch.stack(discs)).tolist()
+    cut = [disc[y0 : y1 + 1, x0 : x1 + 1] for disc, (x0, y0, x1, y1) in zip(discs, boxes, strict=True)]
+    whole, inside = resolve_by_score(discs, scores), resolve_by_score(cut, scores, boxes=boxes)
+    for large, small, (x0, y0, x1, y1) in zip(whole, inside, boxes, strict=True):
+        assert torch.equal(large[y0 : y1 + 1, x0 : x1 + 1], small) and large.sum() == small.sum()
+    smaller = [int(one.sum()) < int(disc.sum()) for one, disc in zip(whole, discs, strict=True)]
+    assert smaller == [True, False, True, True]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sam3model.errors import InputError
 from sam3model.frame_results import FrameResult
 from sam3model.frames import BrokenFrameError, FrameSource, open_frames
+from sam3model.video import clip_outputs
 from sam3model.video.frame_encoder import FrameEncoder
 from sam3model.video.session import VideoSession
 from tests.model.small_video import clip, frames, live, opened, predictor, summary
@@ -162,6 +163,19 @@ def test_from_the_last_frame_both_ways() -> None:
     assert shown(list(session.propagate(start=7))) == [7]
     assert shown(list(session.propagate(start=7, reverse=True))) == [6, 5, 4, 3, 2, 1, 0]
     assert shown(list(session.propagate(start=0))) == list(range(8))
+
+
+def test_without_a_delay_no_mask_is_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+    original = clip_outputs.decode_rle
+    monkeypatch.setattr(clip_outputs, "decode_rle", lambda rle: (decoded.append(1), original(rle))[1])
+    session = started(12, hotstart_delay=0, detection_nms=1.0)
+    decoded.clear()
+    results = list(session.propagate())
+    assert not decoded
+    again = [session._results.result(one.frame) for one in results]
+    assert decoded, "the objects of this clip overlap"
+    assert summary(again) == summary(results)
 
 
 def test_clicks_alone_need_no_phrase_and_no_delay() -> None:
