@@ -10,7 +10,9 @@ from torch import Tensor
 from sam3model.config import VideoConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.frames import FrameSource
+from sam3model.tracker.frame_ranges import FrameRanges
 from sam3model.tracker.group import Clicks, ObjectGroup, TrackerParts
+from sam3model.tracker.memory_bank import MemoryBank
 from sam3model.tracker.propagation import forget_unread, put_memory, track_frame, write_tracked
 from sam3model.video.frame_detector import Concepts, detect, no_detections
 from sam3model.video.frame_encoder import EncodedFrame, FrameEncoder
@@ -20,7 +22,8 @@ from sam3model.video.mask_extents import has_pixels
 from sam3model.video.memory_masks import memory_masks
 from sam3model.video.occlusion import hide_recently_occluded
 from sam3model.video.planning import FrameDetections, FramePlan, TrackedMasks, plan_frame
-from sam3model.video.reconditioning import correction_masks
+from sam3model.video.reconditioning import correction_masks, with_replacements
+from sam3model.video.state_copies import copied
 from sam3model.video.track_ledger import TrackLedger
 
 
@@ -53,6 +56,10 @@ class RestingObject:
     kind: int
 
 
+_CHANGING = ("groups", "ledger", "last_seen", "given", "resting", "_start")
+_CHANGING_KINDS = (ObjectGroup, MemoryBank, FrameRanges, RestingObject)
+
+
 @dataclass(slots=True)
 class ClipTracker:
     """The objects of a clip, and how they move from frame to frame."""
@@ -71,12 +78,13 @@ class ClipTracker:
 
     @contextmanager
     def unchanged_on_error(self) -> Iterator[None]:
-        """Keep the list of objects as it was if something fails, so that the step can be tried again."""
-        ledger, groups = self.ledger, list(self.groups)
+        """Put all objects and their memories back if something fails, so that the step can be tried again."""
+        before = [copied(getattr(self, name), *_CHANGING_KINDS) for name in _CHANGING]
         try:
             yield
         except BaseException:
-            self.ledger, self.groups = ledger, groups
+            for name, value in zip(_CHANGING, before, strict=True):
+                setattr(self, name, value)
             raise
 
     def begin(self, start: int) -> None:
@@ -107,7 +115,9 @@ class ClipTracker:
             reverse=reverse,
         )
         self._remember(frame, features, occlusion.masks, compared)
-        shown = full_size_masks(_with_replacements(occlusion.masks, tracks.ids, plan, found), self.frames.size)
+        shown = full_size_masks(
+            with_replacements(occlusion.masks, tracks.ids, plan.corrections, found.masks), self.frames.size
+        )
         born = clean_masks(found.masks[list(plan.new)], self.config.hole_area)
         shown = torch.cat((shown, full_size_masks(born, self.frames.size)))
         self.ledger = ledger.occluded(occlusion.last_occluded)
@@ -117,16 +127,8 @@ class ClipTracker:
             forget_unread(group, frame)
         self._retire(frame, tracks, plan)
         scores = (*_probabilities(tracks), *(float(found.scores[d]) for d in plan.new))
-        return TrackedFrame(
-            frame,
-            (*tracks.ids, *plan.new_ids),
-            shown,
-            scores,
-            scores,
-            plan,
-            tuple(one for one, hidden in zip(tracks.ids, occlusion.hidden, strict=True) if hidden),
-            tracks,
-        )
+        hidden = tuple(one for one, away in zip(tracks.ids, occlusion.hidden, strict=True) if away)
+        return TrackedFrame(frame, (*tracks.ids, *plan.new_ids), shown, scores, scores, plan, hidden, tracks)
 
     @torch.inference_mode()
     def retrack(self, frame: int, ids: Collection[int], *, reverse: bool = False) -> TrackedFrame:
@@ -289,13 +291,3 @@ class ClipTracker:
 
 def _probabilities(tracks: TrackedMasks) -> tuple[float, ...]:
     return tuple(torch.from_numpy(tracks.score_logits).sigmoid().tolist())
-
-
-def _with_replacements(masks: Tensor, ids: Sequence[int], plan: FramePlan, found: FrameDetections) -> Tensor:
-    """Masks to show: those of detections instead of tracked ones whose boxes differ too much."""
-    if not plan.corrections.replaced:
-        return masks
-    masks = masks.clone()
-    for object_id, index in plan.corrections.replaced.items():
-        masks[ids.index(object_id)] = found.masks[index]
-    return masks

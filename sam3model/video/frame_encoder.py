@@ -53,6 +53,10 @@ class FrameEncoder:
             self._kept.popitem(last=False)
         return self._kept[frame]
 
+    def forget(self, frame: int) -> None:
+        """Drop the features of a frame, whose number then stands for another one."""
+        self._kept.pop(frame, None)
+
     def _encode(self, image: NDArray[np.uint8]) -> EncodedFrame:
         weight = self._heads.no_mem_embed
         pixels = self._preprocess(image).to(weight.device, weight.dtype).unsqueeze(0)

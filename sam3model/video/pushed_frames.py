@@ -70,6 +70,13 @@ class PushedFrames:
         self._next += 1
         return number
 
+    def take_back(self) -> None:
+        """Forget the last frame: the next one that is pushed gets its number."""
+        self._next -= 1
+        self._frames.pop(self._next)
+        self.forget_time(self._next)
+        self._size = self._size if self._next else None
+
     def frame(self, t: int) -> NDArray[np.uint8]:
         """A frame (H, W, 3) uint8. Raises `FrameRangeError` if it has not come yet or is no longer kept."""
         if t not in self._frames:

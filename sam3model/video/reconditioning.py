@@ -1,6 +1,6 @@
 """Correction of tracks by good detections: which objects are prompted again, and with which detection."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,13 +63,14 @@ def correction_masks(logits: Tensor, side: int) -> Tensor:
     return resized.squeeze(1) > 0
 
 
-def states_of(prompted: Collection[int], states: Sequence[Collection[int]]) -> tuple[int, ...]:
-    """Indices of the tracker states (ids of each) with an object in `prompted`: all their objects are consolidated.
-
-    >>> states_of([5], [[1, 2], [5, 7]])
-    (1,)
-    """
-    return tuple(k for k, ids in enumerate(states) if any(i in prompted for i in ids))
+def with_replacements(tracks: Tensor, ids: Sequence[int], corrections: Corrections, detections: Tensor) -> Tensor:
+    """Masks to show of the objects `ids`, (m, h, w): those of detections (n, h, w) in place of some tracked ones."""
+    if not corrections.replaced:
+        return tracks
+    masks = tracks.clone()
+    for object_id, index in corrections.replaced.items():
+        masks[ids.index(object_id)] = detections[index]
+    return masks
 
 
 def _different_boxes(

@@ -58,8 +58,9 @@ class VideoSession(SessionWork):
         """
         if not self._live:
             frame = self._checked_frame(frame)
-        self._concepts.add_phrases(phrases)
-        return self._concepts_changed(None if self._live else frame)
+        with self._unchanged_on_error():
+            self._concepts.add_phrases(phrases)
+            return self._concepts_changed(None if self._live else frame)
 
     def add_exemplars(
         self, boxes: ArrayLike, labels: ArrayLike | None = None, *, frame: int = 0, phrase: str | None = None
@@ -80,8 +81,9 @@ class VideoSession(SessionWork):
         """
         prompt = exemplars_of(boxes, labels, self.frames.size, phrase).to(self._device)
         frame = self._checked_frame(frame)
-        self._concepts.add_exemplars(Exemplars(frame, prompt), phrase)
-        return self._concepts_changed(frame)
+        with self._unchanged_on_error():
+            self._concepts.add_exemplars(Exemplars(frame, prompt), phrase)
+            return self._concepts_changed(frame)
 
     def add_points(
         self, points: ArrayLike, labels: ArrayLike, *, frame: int, object_id: int | None = None
@@ -170,7 +172,13 @@ class VideoSession(SessionWork):
         """
         if not isinstance(self.frames, PushedFrames):
             raise InputError("this session reads a clip: use propagate, or open a live session")
-        self._step(self.frames.push(frame, time), reverse=False)
+        number = self.frames.push(frame, time)
+        try:
+            self._step(number, reverse=False)
+        except BaseException:
+            self.frames.take_back()
+            self._tracker.encode.forget(number)
+            raise
         return self._released(keep=self.delay)
 
     def finish(self) -> list[FrameResult]:

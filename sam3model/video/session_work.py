@@ -1,6 +1,7 @@
 """The work behind a session: what its prompts and propagations do to tracker and results."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import index
 from typing import Literal
@@ -15,17 +16,21 @@ from sam3model.errors import InputError
 from sam3model.frame_results import FrameResult
 from sam3model.frames import EndOfFramesError, FrameSource
 from sam3model.structures import TextTokens
+from sam3model.tracker.frame_ranges import FrameRanges
 from sam3model.tracker.group import TrackerParts
 from sam3model.video.actions import Action
 from sam3model.video.clip_outputs import user_record
-from sam3model.video.clip_tracker import ClipTracker, TrackedFrame
+from sam3model.video.clip_tracker import ClipTracker
 from sam3model.video.concept_list import ConceptList
 from sam3model.video.frame_encoder import FrameEncoder
 from sam3model.video.given_prompts import GivenPrompt, GivenPrompts, check_id
 from sam3model.video.pushed_frames import PushedFrames
 from sam3model.video.result_keeper import ResultKeeper
 from sam3model.video.session_prompts import clicks_of, previous_mask
+from sam3model.video.state_copies import copied
 from sam3model.video.track_ledger import USER_GIVEN
+
+_CHANGING_KINDS = (ResultKeeper, FrameRanges, ConceptList, GivenPrompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,17 @@ class SessionWork:
         self._unfinished: set[int] = set()
         self._run_number = getattr(self, "_run_number", 0) + 1
 
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        """Leave the session as it was if a call fails."""
+        before = {name: copied(value, *_CHANGING_KINDS) for name, value in vars(self).items()}
+        with self._tracker.unchanged_on_error():
+            try:
+                yield
+            except BaseException:
+                vars(self).update(before)
+                raise
+
     def _concepts_changed(self, frame: int | None) -> FrameResult | None:
         """Look for the concepts from now on (live) or in the whole clip; returns what is found on `frame`."""
         if self._live:
@@ -126,15 +142,18 @@ class SessionWork:
 
     def _prompt(self, prompt: GivenPrompt) -> PromptedObject:
         """Give a prompt to the tracker, record it and return the frame with it."""
+        with self._unchanged_on_error():
+            return self._prompted_object(prompt)
+
+    def _prompted_object(self, prompt: GivenPrompt) -> PromptedObject:
         frame, (object_id, kind) = prompt.frame, self._identify(prompt.object_id)
         shown = self._results.object_on(frame, object_id)
-        with self._tracker.unchanged_on_error():
-            if prompt.clicks is None:
-                mask = self._tracker.give_mask(frame, object_id, prompt.mask_on(self._device))
-            else:
-                side = self._parts.tracking.heads.prompt_encoder.mask_side
-                earlier = None if shown is None else previous_mask(shown.mask, side).to(self._device)
-                mask = self._tracker.click(frame, object_id, prompt.clicks, earlier)
+        if prompt.clicks is None:
+            mask = self._tracker.give_mask(frame, object_id, prompt.mask_on(self._device))
+        else:
+            side = self._parts.tracking.heads.prompt_encoder.mask_side
+            earlier = None if shown is None else previous_mask(shown.mask, side).to(self._device)
+            mask = self._tracker.click(frame, object_id, prompt.clicks, earlier)
         group = self._tracker.ledger.groups[object_id]
         self._results.put_object(frame, object_id, user_record(mask.cpu().numpy(), group))
         self._results.set_score(object_id, 1.0)
@@ -169,8 +188,9 @@ class SessionWork:
         ledger = self._tracker.ledger
         changed = self._unfinished.intersection(ledger.scores)
         if changed:
-            tracked = self._tracker.retrack(frame, changed, reverse=reverse)
-            self._results.merge(tracked, changed, ledger.scores, ledger.groups)
+            with self._tracker.unchanged_on_error():
+                tracked = self._tracker.retrack(frame, changed, reverse=reverse)
+                self._results.merge(tracked, changed, ledger.scores, ledger.groups)
         self._results.hold(frame)
         return self._results.release_final()
 
@@ -185,11 +205,8 @@ class SessionWork:
                 tracked = self._tracker.retrack(frame, self._tracker.ledger.ids, reverse=reverse)
             else:
                 tracked = self._tracker.step(frame, self._concepts.concepts, reverse=reverse)
-        self._keep(tracked)
-
-    def _keep(self, tracked: TrackedFrame) -> None:
-        ledger = self._tracker.ledger
-        self._results.keep(tracked, ledger.scores, ledger.groups)
+            ledger = self._tracker.ledger
+            self._results.keep(tracked, ledger.scores, ledger.groups)
 
     def _released(self, keep: int) -> list[FrameResult]:
         released = self._results.release(keep)

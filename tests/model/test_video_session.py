@@ -13,6 +13,7 @@ from sam3model.errors import InputError
 from sam3model.frame_results import FrameResult
 from sam3model.frames import BrokenFrameError, FrameSource, open_frames
 from sam3model.video import clip_outputs
+from sam3model.video.clip_tracker import ClipTracker
 from sam3model.video.frame_encoder import FrameEncoder
 from sam3model.video.session import VideoSession
 from tests.model.small_video import clip, frames, live, opened, predictor, summary
@@ -451,6 +452,69 @@ def test_an_error_in_the_model_leaves_the_objects_as_they_were(monkeypatch: pyte
     with pytest.raises(ZeroDivisionError):
         session.add_box([5, 5, 30, 30], frame=0)
     assert (session.object_ids, len(session._tracker.groups)) == before
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, at: int) -> None:
+    """Let call number `at` of a method fail before it does anything."""
+    original, calls = getattr(owner, name), iter(range(10**6))
+
+    def method(*args: Any, **named: Any) -> Any:
+        if next(calls) == at:
+            raise RuntimeError("out of memory")
+        return original(*args, **named)
+
+    monkeypatch.setattr(owner, name, method)
+
+
+@pytest.mark.parametrize("name", ["_remember", "_add", "_retire"])
+def test_an_error_in_a_corrected_frame_leaves_no_trace(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = {"recondition_every": 2, "confident_score": 0.0, "confident_iou": 0.0, "hotstart_delay": 0}
+    expected = started(9, **rules)
+    undisturbed, corrected = list(expected.propagate()), expected._tracker.groups[0].bank.conditioning
+    assert len(corrected) > 1, "detections correct the tracks of this clip"
+    session = started(9, **rules)
+    fail_once(monkeypatch, ClipTracker, name, at=4)
+    with pytest.raises(RuntimeError):
+        list(session.propagate())
+    memories = [set(group.bank.conditioning) for group in session._tracker.groups]
+    assert all(4 not in own for own in memories), "frame 4 was corrected before the error"
+    assert summary(list(session.propagate())) == summary(undisturbed)
+
+
+def test_a_phrase_that_fails_leaves_the_session_as_it_was() -> None:
+    source = Broken(open_frames(clip(10)), 7, BrokenFrameError("frame 7 is damaged", 6))
+    session = opened(source, STEADY)
+    session.add_phrases(["red ball"])
+    session.add_box([5, 5, 30, 30], frame=2, object_id=40)
+    running = session.propagate(frames=3)
+    first = next(running)
+    before, ids = summary([session._results.result(0)]), session.object_ids
+    for call in (
+        lambda: session.add_phrases(["green ball"], frame=7),
+        lambda: session.add_exemplars([[1, 1, 9, 9]], frame=7, phrase="red ball"),
+        lambda: session.add_box([1, 1, 9, 9], frame=7),
+    ):
+        with pytest.raises(BrokenFrameError):
+            call()
+    assert session.object_ids == ids and summary([session._results.result(0)]) == before
+    assert session._concepts.names == ["red ball"] and session._concepts._exemplars == [None]
+    assert [first.frame, *shown(list(running))] == [0, 1, 2, 3], "the propagation goes on"
+
+
+def test_a_live_frame_that_fails_can_be_pushed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, expected, session = clip(8), live(STEADY), live(STEADY)
+    with monkeypatch.context() as patched:
+        fail_once(patched, ClipTracker, "_add", at=5)
+        for one in (expected, session):
+            one.add_phrases(["red ball"])
+        for image in images[:5]:
+            session.push(image)
+        with pytest.raises(RuntimeError):
+            session.push(images[0])
+        after = [result for image in images[5:] for result in session.push(image)] + session.finish()
+    undisturbed = [result for image in images for result in expected.push(image)] + expected.finish()
+    assert summary(after) == summary(undisturbed)[-len(after) :]
+    assert len(after) > 3
 
 
 @pytest.mark.parametrize("size", [(61, 37), (17, 9), (200, 12), (3, 2)])
