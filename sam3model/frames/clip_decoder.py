@@ -64,11 +64,6 @@ class ClipDecoder:
         """Seconds per unit of a time stamp."""
         return float(self._stream.time_base or 0)
 
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._container is None
-
     def close(self) -> None:
         """Close the file."""
         self._decoded.clear()

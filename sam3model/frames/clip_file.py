@@ -9,15 +9,10 @@ from numpy.typing import NDArray
 
 from sam3model.errors import InputError
 from sam3model.frames.clip_decoder import ClipDecoder
-from sam3model.frames.frame_source import (
-    DEFAULT_RATE,
-    BrokenFrameError,
-    FrameCache,
-    check_frame_number,
-    check_frame_size,
-)
+from sam3model.frames.frame_source import DEFAULT_RATE, BrokenFrameError, check_frame_size
 from sam3model.frames.orientation import upright
 from sam3model.frames.pyav import import_av
+from sam3model.frames.stored_frames import StoredFrames
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -28,7 +23,7 @@ _READ_ON = 8
 """Frames to decode rather than seek when a key frame lies between the last frame and the next."""
 
 
-class ClipFile:
+class ClipFile(StoredFrames):
     """A `FrameSource` of an mp4, mov, webm, mkv, avi or gif file.
 
     Frames are upright and have the size of the first one; non-square pixels are left as they are. A frame that cannot
@@ -62,35 +57,11 @@ class ClipFile:
             self._decoder.close()
             raise
         turned = upright(np.empty((self._coded_size[1], self._coded_size[0], 3), np.uint8), self._matrix)
-        self._size = (turned.shape[1], turned.shape[0])
-        self._cache = FrameCache(self._size)
-        self._rate = self._measure_rate()
+        super().__init__(str(path), len(self._index), (turned.shape[1], turned.shape[0]), self._measure_rate())
         missing = self._decoder.missing_end(self._rate)
         self.damage = f"{self.path} was cut off: {missing}; the frames that are there are used" if missing else None
         if self.damage:
             _log.warning(self.damage)
-
-    @property
-    def count(self) -> int:
-        """Number of frames in the file."""
-        return len(self._index)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels, upright."""
-        return self._size
-
-    @property
-    def rate(self) -> float:
-        """Average frames per second."""
-        return self._rate
-
-    def time(self, t: int) -> float:
-        """Seconds from the first frame to frame `t`, from the time stamps of the file. Raises `FrameRangeError`."""
-        t = check_frame_number(t, self.count, str(self.path))
-        if self._index.counted:
-            return t / self._rate
-        return float(self._index.stamps[t] - self._index.stamps[0]) * self._decoder.time_base
 
     def frame(self, t: int) -> NDArray[np.uint8]:
         """Frame `t`: (H, W, 3) uint8 RGB, contiguous, read-only.
@@ -98,22 +69,25 @@ class ClipFile:
         Raises:
             FrameRangeError: the clip has no frame `t`.
             BrokenFrameError: the clip breaks off before frame `t`.
+            InputError: the clip is closed.
         """
-        if self._decoder.closed:
-            raise InputError(f"{self.path} is closed: open it again to read frames")
-        if t >= self.count and self.damage:
+        if t >= self.count and self.damage and not self._closed:
             raise self._broken(t, self.count - 1)
-        t = check_frame_number(t, self.count, str(self.path))
-        cached = self._cache.get(t)
-        return self._decode(t) if cached is None else cached
+        return super().frame(t)
 
     def close(self) -> None:
         """Close the file."""
+        super().close()
         self._decoder.close()
         self._current = self._following = None
-        self._cache.clear()
 
-    def _decode(self, t: int) -> NDArray[np.uint8]:
+    def _seconds(self, t: int) -> float:
+        """From the time stamps of the file."""
+        if self._index.counted:
+            return super()._seconds(t)
+        return float(self._index.stamps[t] - self._index.stamps[0]) * self._decoder.time_base
+
+    def _read(self, t: int) -> NDArray[np.uint8]:
         if self._last_good is not None and t > self._last_good:
             raise self._broken(t, self._last_good)
         keep_from = t
@@ -131,7 +105,7 @@ class ClipFile:
         number, frame = found
         if number != t:
             self._warn_missing(t, number)
-        return self._cache.put(t, self._to_rgb(frame))
+        return self._to_rgb(frame)
 
     def _advance(self, t: int, keep_from: int) -> "tuple[int, VideoFrame] | None":
         """Decode up to frame `t`; the last frame at or before it, or the first of the clip if it comes later.
@@ -195,7 +169,8 @@ class ClipFile:
     def _measure_rate(self) -> float:
         """The rate of the header, unless the time stamps say something else."""
         stated = self._decoder.stated_rate
-        if self._index.counted or self.count < 2:
+        last = len(self._index) - 1
+        if self._index.counted or last < 1:
             return stated or DEFAULT_RATE
-        measured = (self.count - 1) / max(self.time(self.count - 1), 1e-9)
+        measured = last / max(self._seconds(last), 1e-9)
         return stated if stated and abs(stated - measured) < 0.01 * measured else measured

@@ -8,14 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3model.errors import InputError
-from sam3model.frames.frame_source import (
-    DEFAULT_RATE,
-    BrokenFrameError,
-    FrameCache,
-    check_frame_number,
-    check_rate,
-)
+from sam3model.frames.frame_source import DEFAULT_RATE, BrokenFrameError, check_rate
 from sam3model.frames.image_arrays import image_file_size, read_image_file
+from sam3model.frames.stored_frames import StoredFrames
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".jp2", ".avif", ".tga")
@@ -23,8 +18,11 @@ IMAGE_SUFFIXES = frozenset(
 """Files of a folder with other endings are left out, and so are hidden files."""
 
 
-class FrameFolder:
-    """A `FrameSource` of the images in a folder, sorted as people count: 2.jpg before 10.jpg."""
+class FrameFolder(StoredFrames):
+    """A `FrameSource` of the images in a folder, sorted as people count: 2.jpg before 10.jpg.
+
+    Transparent parts are on white. A file that is damaged or gone raises `BrokenFrameError`.
+    """
 
     def __init__(self, folder: str | Path | Sequence[str | Path], *, rate: float = DEFAULT_RATE) -> None:
         """folder: a folder, or image files in their order. rate: frames per second.
@@ -34,44 +32,18 @@ class FrameFolder:
         Raises:
             InputError: there are no images, one cannot be read, or they differ in size.
         """
-        self._name, self.files = _find_files(folder)
-        self._rate = check_rate(rate)
-        self._size = image_file_size(self.files[0])
+        name, self.files = _find_files(folder)
+        rate, first = check_rate(rate), image_file_size(self.files[0])
         for path in self.files[1:]:
             size = image_file_size(path)
-            if size != self._size:
+            if size != first:
                 raise InputError(
-                    f"the images of {self._name} differ in size: {path.name} is {size[0]}x{size[1]} and "
-                    f"{self.files[0].name} is {self._size[0]}x{self._size[1]}; scale them to one size"
+                    f"the images of {name} differ in size: {path.name} is {size[0]}x{size[1]} and "
+                    f"{self.files[0].name} is {first[0]}x{first[1]}; scale them to one size"
                 )
-        self._cache = FrameCache(self._size)
+        super().__init__(name, len(self.files), first, rate)
 
-    @property
-    def count(self) -> int:
-        """Number of images."""
-        return len(self.files)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels, upright (EXIF)."""
-        return self._size
-
-    @property
-    def rate(self) -> float:
-        """Frames per second, as given."""
-        return self._rate
-
-    def frame(self, t: int) -> NDArray[np.uint8]:
-        """Frame `t`: (H, W, 3) uint8 RGB, contiguous, read-only, with transparent parts on white.
-
-        Raises:
-            FrameRangeError: there is no frame `t`.
-            BrokenFrameError: its file is damaged or gone.
-        """
-        t = check_frame_number(t, self.count, self._name)
-        cached = self._cache.get(t)
-        if cached is not None:
-            return cached
+    def _read(self, t: int) -> NDArray[np.uint8]:
         try:
             frame = read_image_file(self.files[t])
         except InputError as error:
@@ -79,15 +51,7 @@ class FrameFolder:
         if (frame.shape[1], frame.shape[0]) != self._size:
             shape = f"{frame.shape[1]}x{frame.shape[0]}, not {self._size[0]}x{self._size[1]}"
             raise BrokenFrameError(f"frame {t} cannot be used: {self.files[t]} is {shape}", t - 1)
-        return self._cache.put(t, frame)
-
-    def time(self, t: int) -> float:
-        """Seconds from the first frame, by the rate. Raises `FrameRangeError`."""
-        return check_frame_number(t, self.count, self._name) / self._rate
-
-    def close(self) -> None:
-        """Drop the frames that are kept."""
-        self._cache.clear()
+        return frame
 
 
 def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:

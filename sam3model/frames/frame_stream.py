@@ -44,6 +44,7 @@ class FrameStream:
         self._rate = check_rate(rate)
         self._images: Iterator[ImageLike] = iter(images)
         self._count: int | None = None
+        self._closed = False
         try:
             first = to_frame(next(self._images))
         except StopIteration:
@@ -75,8 +76,10 @@ class FrameStream:
         Raises:
             EndOfFramesError: the iterator ended before frame `t`.
             FrameRangeError: frame `t` is no longer kept.
-            InputError: an element is not an image, or differs in size from the first.
+            InputError: the stream is closed, or an element is not an image, or differs in size from the first.
         """
+        if self._closed:
+            raise InputError("the stream is closed: open it again to read frames")
         self._check_not_negative(t)
         while self._read <= t and self._count is None:
             self._read_next()
@@ -98,6 +101,7 @@ class FrameStream:
 
     def close(self) -> None:
         """Drop the frames that are kept, and close the iterator if it is a generator."""
+        self._closed = True
         self._kept.clear()
         self._count = self._read
         close = getattr(self._images, "close", None)

@@ -80,6 +80,9 @@ def test_every_kind_gives_the_same_frames(tmp_path: Path) -> None:
             with pytest.raises(FrameRangeError, match="no frame -1"):
                 source.frame(-1)
             source.close()
+            source.close()
+            with pytest.raises(InputError, match="is closed: open it again"):
+                source.frame(0)
 
 
 def test_a_source_is_returned_as_it_is_and_one_image_is_one_frame(tmp_path: Path) -> None:
