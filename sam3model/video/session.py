@@ -20,7 +20,10 @@ __all__ = ["PromptedObject", "SessionParts", "VideoSession"]
 
 
 class VideoSession(SessionWork):
-    """One clip being segmented; `with` closes it. Not for several threads at a time."""
+    """One clip being segmented; `with` closes it. Not for several threads at a time.
+
+    Every call on a closed session raises `InputError`.
+    """
 
     def __enter__(self) -> "VideoSession":
         return self
@@ -31,8 +34,11 @@ class VideoSession(SessionWork):
         self.close()
 
     def close(self) -> None:
-        """Forget everything, and close the source if it was opened for this session."""
+        """Forget everything, and close the source if it was opened for this session. Closing twice is harmless."""
+        if self._closed:
+            return
         self.reset()
+        self._closed = True
         if self._owned:
             self.frames.close()
 
@@ -56,6 +62,7 @@ class VideoSession(SessionWork):
         Raises:
             InputError: an empty phrase, a string instead of a list, or no such frame.
         """
+        self._check_open()
         if not self._live:
             frame = self._checked_frame(frame)
         with self._unchanged_on_error():
@@ -79,6 +86,7 @@ class VideoSession(SessionWork):
         Raises:
             InputError: invalid boxes or labels, or no such frame.
         """
+        self._check_open()
         prompt = exemplars_of(boxes, labels, self.frames.size, phrase).to(self._device)
         frame = self._checked_frame(frame)
         with self._unchanged_on_error():
@@ -113,6 +121,7 @@ class VideoSession(SessionWork):
         Raises:
             InputError: a mask of another size, an empty one of a new object, an invalid id, or no such frame.
         """
+        self._check_open()
         frame = self._checked_frame(frame)
         given = mask_of(mask, self.frames.size)
         number, kind = self._identify(object_id)
@@ -122,6 +131,7 @@ class VideoSession(SessionWork):
 
     def remove(self, object_id: int) -> None:
         """Forget an object, on all frames. Raises `InputError` if there is no such object."""
+        self._check_open()
         if object_id not in self._tracker.ledger.scores and not self._results.knows(object_id):
             raise InputError(f"there is no object {object_id}: the objects are {list(self.object_ids)}")
         self._tracker.remove([object_id])
@@ -147,6 +157,7 @@ class VideoSession(SessionWork):
             InputError: nothing was prompted, no such frame, or a live session.
             BrokenFrameError: a frame cannot be read; all results before it have been yielded.
         """
+        self._check_open()
         if self._live:
             raise InputError("a live session cannot propagate: push its frames one by one")
         if self._concepts.concepts is None and not self._tracker.ledger.ids:
@@ -170,6 +181,7 @@ class VideoSession(SessionWork):
         Raises:
             InputError: not a live session, or a frame of another size.
         """
+        self._check_open()
         if not isinstance(self.frames, PushedFrames):
             raise InputError("this session reads a clip: use propagate, or open a live session")
         number = self.frames.push(frame, time)
@@ -183,4 +195,5 @@ class VideoSession(SessionWork):
 
     def finish(self) -> list[FrameResult]:
         """The results of a live session that are still held back."""
+        self._check_open()
         return self._released(keep=0)

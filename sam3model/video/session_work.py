@@ -63,13 +63,19 @@ class SessionWork:
         self.frames = frames
         self._parts = parts
         self._owned = owned
+        self._closed = False
         self.reset()
 
     def reset(self) -> None:
         """Forget all prompts, objects and results."""
+        self._check_open()
         self._concepts = ConceptList(self._parts.encode_phrases)
         self._given = GivenPrompts()
         self._start_over()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InputError("this session is closed: open the clip again")
 
     @property
     def _device(self) -> torch.device:
@@ -127,6 +133,7 @@ class SessionWork:
         frame: int,
         object_id: int | None,
     ) -> PromptedObject:
+        self._check_open()
         frame = self._checked_frame(frame)
         side = self._parts.tracking.tracker.image_size
         clicks = clicks_of(points, labels, box, self.frames.size, side).to(self._device)

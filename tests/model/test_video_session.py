@@ -628,3 +628,35 @@ def test_prompts_of_a_session_are_checked_like_those_of_an_image() -> None:
     with pytest.raises(InputError, match="each box needs one label, 1"):
         session.add_exemplars([[1, 1, 9, 9]], [1, 0])
     assert session.object_ids == ()
+
+
+CALLS: list[Callable[[VideoSession], Any]] = [
+    lambda session: session.add_phrases(["red ball"]),
+    lambda session: session.add_exemplars([[1, 1, 9, 9]]),
+    lambda session: session.add_points([[5, 5]], [1], frame=0),
+    lambda session: session.add_box([1, 1, 9, 9], frame=0),
+    lambda session: session.add_mask(np.ones((48, 64), bool), frame=0),
+    lambda session: session.remove(0),
+    lambda session: session.propagate(),
+    lambda session: session.push(clip(1)[0]),
+    lambda session: session.finish(),
+    lambda session: session.reset(),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_closed_session_says_so(call: Callable[[VideoSession], Any]) -> None:
+    for session in (opened(clip(3), 0), opened(open_frames(clip(3)), 0), opened(frames(3), 0), live(0)):
+        session.close()
+        session.close()
+        with pytest.raises(InputError, match="this session is closed: open the clip again"):
+            call(session)
+
+
+def test_closing_ends_a_propagation() -> None:
+    session = started(6, hotstart_delay=0)
+    running = session.propagate()
+    next(running)
+    session.close()
+    with pytest.raises(InputError, match="this propagation has ended"):
+        next(running)
