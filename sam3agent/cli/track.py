@@ -145,7 +145,7 @@ def _write(
     progress: TrackProgress,
 ) -> tuple[dict[str, Path], list[str]]:
     """Write all files; where they are, and remarks."""
-    clip, notes = ClipFacts(Path(media.name).name, media.size), list[str]()
+    clip, notes = ClipFacts.of(media), list[str]()
     files = {"tracks": folder / "tracks.json"}
     write_tracks(files["tracks"], clip, frames, info)
     for name in FORMATS:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from sam3agent.masks import Box
+from sam3agent.media import ClipMedia
 from sam3agent.render.palette import colour_of
 from sam3agent.tracking.tracked_frames import FrameTracks, Rle, TrackedObject, visible
 from sam3model.errors import OutputError
@@ -27,14 +28,38 @@ UNNAMED = "object"
 
 @dataclass(frozen=True, slots=True)
 class ClipFacts:
-    """What files say of a clip. name: of its file. size: width and height in pixels."""
+    """What files say of a clip. name: of its file or folder. size: width and height in pixels.
+
+    frames: names of the image files of a folder, in order; empty for other clips.
+    """
 
     name: str
     size: tuple[int, int]
+    frames: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, clip: ClipMedia) -> "ClipFacts":
+        """The facts of a clip that was opened from a path."""
+        from sam3model.frames.frame_folder import image_files
+
+        path = Path(clip.name)
+        names = tuple(file.name for file in image_files(path)) if path.is_dir() else ()
+        return cls(path.resolve().name, clip.size, names)
+
+    @property
+    def video(self) -> str:
+        """The name of the clip as data sets have it, without the ending of a file."""
+        return self.name if self.frames else Path(self.name).stem
 
     def file_name(self, frame: int) -> str:
         """The name of a frame, as data sets of frames have them."""
-        return f"{Path(self.name).stem}/{frame:05d}.jpg"
+        return f"{self.video}/{self.frames[frame] if self.frames else f'{frame:05d}.jpg'}"
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the image files without endings; empty if there are none, or some differ in their endings only."""
+        stems = tuple(Path(name).stem for name in self.frames)
+        return stems if len(set(stems)) == len(stems) else ()
 
 
 @dataclass
@@ -88,7 +113,7 @@ def ytvis(clip: ClipFacts, frames: list[FrameTracks], info: Mapping[str, Any]) -
 def coco_vid(clip: ClipFacts, frames: list[FrameTracks]) -> dict[str, Any]:
     """COCO-VID annotations: an image for each frame, an annotation for each mask; `instance_id` is the track."""
     categories, (width, height) = _categories(collect_tracks(frames)), clip.size
-    video = {"id": 1, "name": Path(clip.name).stem, "width": width, "height": height}
+    video = {"id": 1, "name": clip.video, "width": width, "height": height}
     images = [
         {
             "id": position, "video_id": 1, "frame_id": position - 1, "file_name": clip.file_name(frame.frame),
@@ -116,16 +141,17 @@ def mot_lines(frames: Iterable[FrameTracks]) -> Iterator[str]:
             yield f"{frame.frame + 1},{one.id},{box},{one.score:.4f},-1,-1,-1\n"
 
 
-def write_davis(frames: Iterable[FrameTracks], size: tuple[int, int], folder: Path) -> int:
-    """A palette PNG for each frame with ids as indices; the number of objects left out because their id is too high.
+def write_davis(folder: Path, clip: ClipFacts, frames: Iterable[FrameTracks]) -> int:
+    """A palette PNG for each frame, named after its image file or number, with ids as indices; the number of objects left out because their id is too high.
 
     The folder is replaced as a whole. Raises `OutputError` if it cannot be written.
     """
-    left_out = set[int]()
+    left_out, stems = set[int](), clip.stems
     with _replacing_folder(folder) as temporary:
         for frame in frames:
             left_out |= {one.id for one in visible(frame.objects) if one.id > DAVIS_OBJECTS}
-            _palette_image(frame, size).save(temporary / f"{frame.frame:05d}.png", "PNG", compress_level=3)
+            path = temporary / f"{stems[frame.frame] if stems else f'{frame.frame:05d}'}.png"
+            _palette_image(frame, clip.size).save(path, "PNG", compress_level=3)
     return len(left_out)
 
 
@@ -138,7 +164,7 @@ def write_format(name: TrackFormat, folder: Path, clip: ClipFacts, frames: list[
     """Write one more format; its file or folder, and the number of objects left out of it. Raises `OutputError`."""
     match name:
         case "davis":
-            return folder / "davis", write_davis(frames, clip.size, folder / "davis")
+            return folder / "davis", write_davis(folder / "davis", clip, frames)
         case "coco-vid":
             write_json(folder / "coco-vid.json", coco_vid(clip, frames))
             return folder / "coco-vid.json", 0

@@ -67,7 +67,11 @@ def _find_files(folder: str | Path | Sequence[str | Path]) -> tuple[str, list[Pa
         if not files:
             raise InputError("a list of no image files has no frames: give at least one")
         return "the list of files", files
-    folder = Path(folder)
+    return str(folder), image_files(Path(folder))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder, in the order of their frames. Raises `InputError` if there are none."""
     try:
         found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
     except FileNotFoundError as error:
@@ -80,4 +84,4 @@ def _find_files(folder: str | Path | Sequence[str | Path]) -> tuple[str, list[Pa
         raise InputError(
             f"the folder {folder} contains no images (JPEG, PNG, WebP, TIFF, …): give a clip or another one"
         )
-    return str(folder), sorted(found, key=natural_key)
+    return sorted(found, key=natural_key)

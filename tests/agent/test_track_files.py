@@ -9,6 +9,7 @@ from PIL import Image
 
 from evals.video.label_maps import objects_of, read_labels
 from sam3agent.masks import Mask
+from sam3agent.media import open_clip
 from sam3agent.render.labels import LabelPlaces, place
 from sam3agent.render.palette import colour_of
 from sam3agent.tracking.clip_overlay import drawn, write_overlay, write_strip
@@ -76,11 +77,31 @@ def test_davis_images_hold_ids_and_replace_older_ones(tmp_path: Path) -> None:
 def test_davis_leaves_out_ids_that_do_not_fit(tmp_path: Path) -> None:
     rle = encode_rle(np.ones((SIZE[1], SIZE[0]), bool))
     frames = [FrameTracks(0, 0.0, (TrackedObject(254, None, 1, 1, rle), TrackedObject(255, None, 1, 1, rle)))]
-    assert write_davis(frames, SIZE, tmp_path / "davis") == 1
+    assert write_davis(tmp_path / "davis", FACTS, frames) == 1
     assert set(np.unique(read_labels(tmp_path, "davis", "00000.png"))) == {254}
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
-        write_davis(frames, SIZE, tmp_path / "file" / "davis")
+        write_davis(tmp_path / "file" / "davis", FACTS, frames)
+
+
+@pytest.mark.parametrize("endings", [("jpg",), ("jpg", "png")])
+def test_frames_of_a_folder_keep_their_names(endings: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "walk.v2"
+    folder.mkdir()
+    for name in ("img_2", "img_10"):
+        for ending in endings:
+            Image.fromarray(np.zeros((SIZE[1], SIZE[0], 3), np.uint8)).save(folder / f"{name}.{ending}")
+    media = open_clip(folder)
+    facts, frames = ClipFacts.of(media), [FrameTracks(t, 0.1 * t, ()) for t in range(media.count)]
+    names = [f"walk.v2/{name}.{ending}" for name in ("img_2", "img_10") for ending in endings]
+    write_tracks(tmp_path / "tracks.json", facts, frames, {})
+    path, _ = write_format("coco-vid", tmp_path, facts, frames)
+    content = json.loads(path.read_text())
+    assert json.loads((tmp_path / "tracks.json").read_text())["videos"][0]["file_names"] == names
+    assert [image["file_name"] for image in content["images"]] == names and content["videos"][0]["name"] == "walk.v2"
+    masks, _ = write_format("davis", tmp_path, facts, frames)
+    several = [f"{t:05d}.png" for t in range(4)]  # two files of one name would be one mask
+    assert sorted(path.name for path in masks.iterdir()) == (several if endings[1:] else ["img_10.png", "img_2.png"])
 
 
 def test_the_overlay_is_a_clip_with_stable_colours(tmp_path: Path) -> None:
