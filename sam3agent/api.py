@@ -15,6 +15,7 @@ from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import read_source, source_name
+from sam3agent.local_model import LocalModel
 from sam3agent.media import ClipMedia, Media, is_clip, open_clip, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
@@ -53,8 +54,9 @@ class Agent:
         threshold: float | None = None,
         tracker: ObjectTracker | None = None,
     ) -> None:
-        self.segmenter = segmenter or LocalSegmenter()
-        self.tracker = tracker or LocalTracker(self.segmenter.name)
+        self.segmenter = segmenter or LocalSegmenter(model=LocalModel(for_clips=True))
+        shared = self.segmenter.model if isinstance(self.segmenter, LocalSegmenter) else None
+        self.tracker = tracker or LocalTracker(self.segmenter.name, model=shared)
         self.backend = backend or make_backend(Settings())
         self.budget = budget or Budget()
         self.limits = limits or Limits()
@@ -63,12 +65,13 @@ class Agent:
     @classmethod
     def from_settings(cls, settings: Settings) -> "Agent":
         """An agent as configured; nothing is loaded or connected before the first question."""
+        model = LocalModel(settings.weights, settings.device, settings.dtype, for_clips=True)
         return cls(
-            segmenter=make_segmenter(settings),
+            segmenter=make_segmenter(settings, model),
             backend=make_backend(settings),
             budget=Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds),
             threshold=settings.threshold,
-            tracker=make_tracker(settings),
+            tracker=make_tracker(settings, model),
         )
 
     def ask(self, image: "Source", query: str, *, out: Path | None = None, tell: Tell | None = None) -> Answer:
@@ -184,14 +187,14 @@ def ask(image: "Source", query: str, *, out: Path | None = None, **settings: Any
     return Agent.from_settings(load_settings(settings)).ask(image, query, out=out)
 
 
-def make_segmenter(settings: Settings) -> Segmenter:
-    """The segmenter of the settings; its weights are loaded with the first image."""
-    return LocalSegmenter(settings.weights, settings.device, settings.dtype)
+def make_segmenter(settings: Settings, model: LocalModel | None = None) -> Segmenter:
+    """The segmenter of the settings; its weights are loaded with the first image. `model`: one to share."""
+    return LocalSegmenter(settings.weights, settings.device, settings.dtype, model=model)
 
 
-def make_tracker(settings: Settings) -> ObjectTracker:
-    """The tracker of the settings; its weights are loaded with the first clip."""
-    return LocalTracker(settings.weights, settings.device, settings.dtype)
+def make_tracker(settings: Settings, model: LocalModel | None = None) -> ObjectTracker:
+    """The tracker of the settings; its weights are loaded with the first clip. `model`: one to share."""
+    return LocalTracker(settings.weights, settings.device, settings.dtype, model=model)
 
 
 def make_backend(settings: Settings) -> MLLM:

@@ -1,6 +1,6 @@
 """What finds masks: a protocol, so that the agent runs over the local model, a remote one, or a scripted one.
 
-`LocalSegmenter` wraps `sam3model.image.Sam3ImagePredictor` and imports torch on first use only.
+`LocalSegmenter` wraps `sam3model.image.Sam3ImagePredictor`.
 """
 
 import threading
@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sam3agent.local_model import LocalModel
 from sam3agent.masks import Mask
 from sam3agent.media import Media
 
@@ -112,21 +113,18 @@ class LocalSegmenter:
     Safe to call from any thread; calls run one at a time, because one call uses all cores.
     """
 
-    def __init__(self, weights: str = "tiny", device: str = "auto", dtype: str = "auto") -> None:
-        self.name = weights
-        self.device = device
-        self.dtype = dtype
-        self._predictor: Any = None
+    def __init__(
+        self, weights: str = "tiny", device: str = "auto", dtype: str = "auto", *, model: LocalModel | None = None
+    ) -> None:
+        """model: a model to share with a tracker, in place of `weights`, `device` and `dtype`."""
+        self.model = model or LocalModel(weights, device, dtype)
+        self.name = self.model.weights
         self._lock = threading.Lock()
 
     def open(self, media: Media) -> SegmenterSession:
         """Encode the first frame. Raises `CheckpointError` if the weights cannot be loaded."""
         with self._lock:
-            if self._predictor is None:
-                from sam3model.image import Sam3ImagePredictor
-
-                self._predictor = Sam3ImagePredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
-            return _LocalSession(self._predictor, media, self._lock)
+            return _LocalSession(self.model.image_predictor(), media, self._lock)
 
 
 class _LocalSession:

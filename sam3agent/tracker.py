@@ -1,14 +1,15 @@
 """What follows objects through clips: a protocol, so that commands and tools run over the local model or a stand-in.
 
-`LocalTracker` wraps `sam3model.video_predictor.Sam3VideoPredictor` and imports torch on first use only.
+`LocalTracker` wraps `sam3model.video_predictor.Sam3VideoPredictor`.
 """
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
+
+from sam3agent.local_model import LocalModel
 
 if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
@@ -95,12 +96,12 @@ class ObjectTracker(Protocol):
 class LocalTracker:
     """The video model in this process. The weights are loaded when the first clip is opened, and kept."""
 
-    def __init__(self, weights: str = "tiny", device: str = "auto", dtype: str = "auto") -> None:
-        self.name = weights
-        self.device = device
-        self.dtype = dtype
-        self._predictor: Any = None
-        self._lock = threading.Lock()
+    def __init__(
+        self, weights: str = "tiny", device: str = "auto", dtype: str = "auto", *, model: LocalModel | None = None
+    ) -> None:
+        """model: a model to share with a segmenter, in place of `weights`, `device` and `dtype`."""
+        self.model = model or LocalModel(weights, device, dtype)
+        self.name = self.model.weights
 
     def open(self, source: "FrameSource", options: TrackOptions = ANY_OBJECTS) -> ClipSession:
         """A session on a clip, whose frames are read ahead in a thread.
@@ -109,12 +110,8 @@ class LocalTracker:
         """
         from sam3model.frames import prefetched
 
-        with self._lock:
-            if self._predictor is None:
-                from sam3model.video_predictor import Sam3VideoPredictor
-
-                self._predictor = Sam3VideoPredictor.from_weights(self.name, device=self.device, dtype=self.dtype)
-            return self._predictor.open(prefetched(source, ahead=1), **_rules(options))
+        predictor: Any = self.model.video_predictor()  # its calls return None in live sessions only
+        return predictor.open(prefetched(source, ahead=1), **_rules(options))
 
 
 def _rules(options: TrackOptions) -> dict[str, Any]:

@@ -142,9 +142,12 @@ def mot_lines(frames: Iterable[FrameTracks]) -> Iterator[str]:
 
 
 def write_davis(folder: Path, clip: ClipFacts, frames: Iterable[FrameTracks]) -> int:
-    """A palette PNG for each frame, named after its image file or number, with ids as indices; the number of objects left out because their id is too high.
+    """A palette PNG for each frame with ids as indices; the number of objects left out because their id is too high.
 
-    The folder is replaced as a whole. Raises `OutputError` if it cannot be written.
+    Files have the names of the image files, or numbers. The folder is replaced as a whole.
+
+    Raises:
+        OutputError: it cannot be written.
     """
     left_out, stems = set[int](), clip.stems
     with _replacing_folder(folder) as temporary:

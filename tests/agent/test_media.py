@@ -122,8 +122,8 @@ def test_the_local_segmenter_encodes_a_frame_once() -> None:
     segmenter = LocalSegmenter(device="cpu", dtype="float32")
     session = segmenter.open(Clip(frames))
     encoded: list[Image.Image] = []
-    original = segmenter._predictor.encode
-    segmenter._predictor.encode = lambda image: encoded.append(image) or original(image)
+    original = segmenter.model.image_predictor().encode
+    segmenter.model.image_predictor().encode = lambda image: encoded.append(image) or original(image)
     for frame in (0, 1, 1, 0):
         session.segment_phrases(["player"], 0.5, frame)
     assert encoded == [frames[1]]

@@ -23,14 +23,14 @@ def _slowly(self: ScriptedClipSession, **arguments: Any) -> Iterator[Any]:
         yield result
 
 
-def _tracker(_: object) -> Any:
+def _tracker(*_: object) -> Any:
     made = tracker(delay=2)
     made.problem = os.environ.get("TRACKER_PROBLEM")
     return made
 
 
 ScriptedClipSession.propagate = _slowly  # pyright: ignore[reportAttributeAccessIssue]
-api.make_segmenter = lambda settings: World()
+api.make_segmenter = lambda *_: World()
 api.make_tracker = _tracker
 
 if __name__ == "__main__":

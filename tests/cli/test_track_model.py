@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sam3agent.cli import main
+from sam3agent.media import open_clip
 from tests.agent.moving_blocks import write_clip
 from tests.cli.test_cli import run
 
@@ -70,3 +71,28 @@ def test_weights_without_a_tracker_are_answered_with_a_line(tmp_path: Path) -> N
     done = run("track", "blocks.mp4", "--phrase", "player", cwd=tmp_path, fake=False)
     assert done.returncode == 2 and b"tracker" in done.stderr.splitlines()[-1] and b"Traceback" not in done.stderr
     assert not (tmp_path / "sam3agent-out" / "blocks-track").exists()
+
+
+def test_an_agent_has_one_detector_for_images_and_clips(tmp_path: Path, weights: Path) -> None:
+    import gc
+
+    from sam3agent.api import Agent
+    from sam3agent.config import Settings
+    from sam3model.detector.model import Sam3ImageModel
+
+    def detectors() -> int:
+        gc.collect()
+        return sum(type(one) is Sam3ImageModel for one in gc.get_objects())
+
+    write_clip(tmp_path / "blocks.mp4", range(4))
+    for first in ("image", "clip"):
+        before, settings = detectors(), Settings(weights=str(weights), device="cpu")
+        agent, clip = Agent.from_settings(settings), open_clip(tmp_path / "blocks.mp4")
+        assert detectors() == before, "nothing is loaded before the first question"
+        if first == "image":
+            agent.segmenter.open(clip)
+        session = agent.tracker.open(clip.part(range(4)))
+        agent.segmenter.open(clip).segment_phrases(["player"])
+        assert isinstance(session.add_box([4, 20, 16, 44], frame=0).object_id, int)
+        assert detectors() == before + 1
+        del agent, session
