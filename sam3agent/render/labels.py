@@ -75,7 +75,10 @@ def place(
     frame: tuple[int, int],
     preferred: Sequence[tuple[int, int] | None] | None = None,
 ) -> list[Rect]:
-    """A rectangle inside the image for each label, in the order of the masks: the first free spot of several.
+    """A rectangle inside the image for each label, in the order of the masks: the first good spot of several.
+
+    A good spot is free of other labels and hides little of any mask. If there is none, labels do not overlap if that is
+    possible, and then hide as little as possible.
 
     preferred: a top-left corner to try first for each label, or None.
     """
@@ -83,9 +86,19 @@ def place(
     for mask, (wide, tall), first in zip(masks, sizes, preferred or [None] * len(masks), strict=True):
         corners = [*([first] if first else []), *_spots(mask, wide, tall)]
         spots = [_clamp(x, y, wide, tall, frame) for x, y in corners]
-        free = next((spot for spot in spots if not any(_overlap(spot, other) for other in taken)), None)
-        taken.append(free or min(spots, key=lambda spot: sum(_overlap(spot, other) for other in taken)))
+        taken.append(min(spots, key=lambda spot: (sum(_overlap(spot, other) for other in taken), _hidden(spot, masks))))
     return taken
+
+
+def _hidden(rect: Rect, masks: Sequence[Mask]) -> float:
+    """The largest fraction of a mask that is inside a rectangle; 0 if that is little."""
+    covered = 0.0
+    for mask in masks:
+        if _overlap(rect, mask.box):
+            x0, y0, x1, y1 = (side - start for side, start in zip(rect, (mask.x, mask.y) * 2, strict=True))
+            fraction = float(mask.crop[max(0, y0) : y1, max(0, x0) : x1].sum()) / mask.area
+            covered = max(covered, fraction if fraction * _KEPT_INSIDE > 1 else 0.0)
+    return covered
 
 
 def _spots(mask: Mask, wide: int, tall: int) -> list[tuple[int, int]]:

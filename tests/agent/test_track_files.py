@@ -154,3 +154,17 @@ def test_labels_move_with_their_masks() -> None:
     assert np.abs(np.diff(steady)).max() <= 2
     alone = [place([dumbbell(t)], [(20, 20)], (300, 200))[0][0] for t in range(6)]
     assert np.abs(np.diff(alone)).max() > 50
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (84, 0), (40, 0), (0, 52), (84, 52)])
+def test_labels_of_small_clips_do_not_cover_their_objects(corner: tuple[int, int]) -> None:
+    """At a border, a label above the object would be pushed back onto it."""
+    full = np.zeros((64, 96), bool)
+    full[corner[1] : corner[1] + 12, corner[0] : corner[0] + 12] = True
+    other = np.zeros((64, 96), bool)
+    other[14:30, 40:56] = True
+    masks = [mask for one in (full, other) if (mask := Mask.from_full(one))]
+    spots = place(masks, [(19, 19)] * 2, (96, 64))
+    for x0, y0, x1, y1 in spots:
+        assert min(x0, y0) >= 0 and x1 <= 96 and y1 <= 64
+        assert all(one[y0:y1, x0:x1].sum() <= one.sum() / 5 for one in (full, other))
