@@ -21,7 +21,7 @@ class ObjectRecord:
     """One object on one frame, before overlaps are resolved.
 
     mask: COCO compressed RLE. box: x0, y0, x1, y1 in pixels, both ends inclusive. score: detection score at birth.
-    overlap_score: decides who gets a pixel of several objects. group: index of its phrase, or -1.
+    overlap_score: decides who gets a pixel of several objects. concept: see `TrackLedger`.
     """
 
     mask: dict[str, Any]
@@ -29,13 +29,13 @@ class ObjectRecord:
     score: float
     tracker_score: float
     overlap_score: float
-    group: int
+    concept: int
 
 
-def user_record(mask: NDArray[np.bool_], group: int) -> ObjectRecord | None:
+def user_record(mask: NDArray[np.bool_], concept: int) -> ObjectRecord | None:
     """The record of a mask (H, W) that a user prompted; None if it is empty."""
     x0, y0, x1, y1 = mask_to_box(mask)
-    return ObjectRecord(encode_rle(mask), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, 1.0, group) if x1 > x0 else None
+    return ObjectRecord(encode_rle(mask), (x0, y0, x1 - 1, y1 - 1), 1.0, 1.0, 1.0, concept) if x1 > x0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +57,8 @@ class FrameRecord:
         return replace(self, objects={one: record for one, record in self.objects.items() if one != object_id})
 
 
-def record_frame(tracked: TrackedFrame, scores: Mapping[int, float], groups: Mapping[int, int]) -> FrameRecord:
-    """The record of a tracked frame. scores, groups: detection score at birth and phrase of each id."""
+def record_frame(tracked: TrackedFrame, scores: Mapping[int, float], concepts: Mapping[int, int]) -> FrameRecord:
+    """The record of a tracked frame. scores, concepts: detection score at birth and phrase of each id."""
     visible, boxes = has_pixels(tracked.masks).tolist(), mask_extents(tracked.masks).tolist()
     masks = tracked.masks.cpu().numpy()
     objects = {
@@ -68,7 +68,7 @@ def record_frame(tracked: TrackedFrame, scores: Mapping[int, float], groups: Map
             scores.get(object_id, 0.0),
             tracked.tracker_scores[row],
             tracked.overlap_scores[row],
-            groups.get(object_id, -1),
+            concepts.get(object_id, -1),
         )
         for row, object_id in enumerate(tracked.ids)
         if visible[row]
@@ -81,7 +81,7 @@ def record_frame(tracked: TrackedFrame, scores: Mapping[int, float], groups: Map
 
 @dataclass(frozen=True, slots=True)
 class FrameNaming:
-    """What a result says beside masks: time of the frame in seconds, size (width, height), phrase of each group."""
+    """What a result says beside masks: time of the frame in seconds, size (width, height), phrase of each concept."""
 
     time: float
     size: tuple[int, int]
@@ -119,7 +119,7 @@ def frame_result(
         scores=np.array([one.score for one in shown.values()], np.float32),
         tracker_scores=np.array([one.tracker_score for one in shown.values()], np.float32),
         masks=tuple(masks),
-        phrases=tuple(naming.phrases.get(one.group) for one in shown.values()),
+        phrases=tuple(naming.phrases.get(one.concept) for one in shown.values()),
     )
 
 
@@ -129,9 +129,9 @@ def _disjoint(shown: Mapping[int, ObjectRecord], compared: bool, crops: Mapping[
     masks = [one.mask for one in records]
     touching = [row for row in range(len(records)) if _is_contested(row, records, compared)]
     before = [crops[ids[row]] if ids[row] in crops else _decoded_crop(records[row]) for row in touching]
-    groups = [records[row].group for row in touching] if compared else None
+    concepts = [records[row].concept for row in touching] if compared else None
     after = resolve_by_score(
-        before, [records[row].overlap_score for row in touching], groups, [records[row].box for row in touching]
+        before, [records[row].overlap_score for row in touching], concepts, [records[row].box for row in touching]
     )
     for row, old, new in zip(touching, before, after, strict=True):
         if not torch.equal(old, new):
@@ -153,7 +153,7 @@ def _window(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
 def _is_contested(row: int, records: list[ObjectRecord], compared: bool) -> bool:
     """Whether an object may lose pixels to another: their boxes overlap, or its score is not positive."""
     own = records[row]
-    others = [one for k, one in enumerate(records) if k != row and (not compared or one.group == own.group)]
+    others = [one for k, one in enumerate(records) if k != row and (not compared or one.concept == own.concept)]
     if not others:
         return False
     return own.overlap_score <= 0 or any(_boxes_touch(own.box, one.box) for one in others)

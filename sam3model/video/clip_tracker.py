@@ -49,11 +49,11 @@ class TrackedFrame:
 
 @dataclass(frozen=True, slots=True)
 class RestingObject:
-    """An object that is not followed now: its memory, detection score and phrase (see `TrackLedger.groups`)."""
+    """An object that is not followed now: its memory, detection score and phrase (see `TrackLedger.concepts`)."""
 
     group: ObjectGroup
     score: float
-    kind: int
+    concept: int
 
 
 _CHANGING = ("groups", "ledger", "last_seen", "given", "resting", "_start")
@@ -103,7 +103,7 @@ class ClipTracker:
         tracks = self._tracked(self.groups, frame)
         plan, ledger = plan_frame(self.ledger, found, tracks, frame=frame, config=self.config, reverse=reverse)
         self._correct(plan, found, frame, features)
-        compared = self.ledger.comparison_groups(tracks.ids, 0 if concepts is None else len(concepts.names))
+        compared = self.ledger.compared_concepts(tracks.ids, 0 if concepts is None else len(concepts.names))
         occlusion = hide_recently_occluded(
             tracks.masks,
             tracks.ids,
@@ -111,7 +111,7 @@ class ClipTracker:
             frame=frame,
             iou=self.config.occlusion_iou,
             removed=plan.removed,
-            groups=compared,
+            concepts=compared,
             reverse=reverse,
         )
         self._remember(frame, features, occlusion.masks, compared)
@@ -204,9 +204,9 @@ class ClipTracker:
 
     def _add(self, plan: FramePlan, found: FrameDetections, frame: int, features: EncodedFrame) -> None:
         """Start a group for the new objects of each phrase."""
-        kinds = [found.group(index) for index in plan.new]
-        for kind in dict.fromkeys(kinds):
-            chosen = [row for row, own in enumerate(kinds) if own == kind]
+        concepts = [found.concept(index) for index in plan.new]
+        for concept in dict.fromkeys(concepts):
+            chosen = [row for row, own in enumerate(concepts) if own == concept]
             group = self._new_group()
             ids = tuple(plan.new_ids[row] for row in chosen)
             self._prompt(group, frame, ids, found.masks[[plan.new[row] for row in chosen]], features)
@@ -233,7 +233,7 @@ class ClipTracker:
         self.resting.remove(resting)
         self.groups.append(resting.group)
         (object_id,) = resting.group.ids
-        self.ledger = self.ledger.born([object_id], [resting.score], [resting.kind])
+        self.ledger = self.ledger.born([object_id], [resting.score], [resting.concept])
 
     def _new_group(self) -> ObjectGroup:
         width, height = self.frames.size
@@ -282,7 +282,8 @@ class ClipTracker:
         for object_id in [one for one, last in self.last_seen.items() if abs(frame - last) > limit]:
             group = self._group_of(object_id)
             rests = group.count is not None and self._start in group.tracked
-            resting = RestingObject(group.only(object_id), self.ledger.scores[object_id], self.ledger.groups[object_id])
+            score, concept = self.ledger.scores[object_id], self.ledger.concepts[object_id]
+            resting = RestingObject(group.only(object_id), score, concept)
             self.remove([object_id])
             if rests:
                 forget_unread(resting.group, self._start)

@@ -8,7 +8,7 @@ from sam3model.video.frame_detector import Concepts, Exemplars
 
 
 class ConceptList:
-    """What a session looks for. A concept keeps its place, which is the group of the objects found by it."""
+    """What a session looks for. A concept keeps its place, and objects that it finds carry this index."""
 
     def __init__(self, encode: Callable[[Sequence[str]], TextTokens]) -> None:
         """encode: phrases -> their text tokens."""

@@ -92,8 +92,8 @@ def _count(
     for i in new_ids:
         first_frame.setdefault(i, frame)
         keep_alive[i] = config.keep_alive_initial
-    groups = [[i for i in ids if i in first_frame] for ids in matched.values()]
-    for i in {i for group in groups for i in group}:
+    shared = [[i for i in ids if i in first_frame] for ids in matched.values()]
+    for i in {i for together in shared for i in together}:
         keep_alive[i] = min(config.keep_alive_max, keep_alive[i] + 1)
     missed = [i for i in unmatched if i in first_frame]
     for i in missed:
@@ -101,10 +101,10 @@ def _count(
     worn = [*missed, *(i for i in empty if i in first_frame)] if config.empty_lowers_keep_alive else missed
     for i in worn:
         keep_alive[i] = max(config.keep_alive_min, keep_alive[i] - 1)
-    for group in groups:
-        if len(group) > 1:
-            oldest = (max if reverse else min)(group, key=first_frame.__getitem__)
-            for i in group:
+    for together in shared:
+        if len(together) > 1:
+            oldest = (max if reverse else min)(together, key=first_frame.__getitem__)
+            for i in together:
                 if i != oldest:
                     duplicates[oldest, i] = duplicates.get((oldest, i), 0) + 1
     return HotstartState(first_frame, keep_alive, misses, duplicates, state.removed)

@@ -5,31 +5,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sam3model.video.concept_members import members
 from sam3model.video.full_size_masks import no_masks
-from sam3model.video.groups import members
 from sam3model.video.mask_extents import mask_areas
 
 LOSER_LOGIT = -10.0
 """Upper bound of the logit of a pixel that an object loses to another one."""
 
 
-def shrunk(logits: Tensor, ratio: float, groups: Sequence[int] | None = None) -> Tensor:
+def shrunk(logits: Tensor, ratio: float, concepts: Sequence[int] | None = None) -> Tensor:
     """Which masks (n, h, w) keep less than `ratio` of their area if each pixel goes to the highest logit: (n,) bool.
 
     An empty mask counts as shrunk.
     """
     before = mask_areas(logits > 0)
     after = before.clone()
-    for group in members(groups, len(logits)):
-        if len(group) > 1:
-            after[group] -= _lost_pixels(logits if len(group) == len(logits) else logits[group])
+    for rows in members(concepts, len(logits)):
+        if len(rows) > 1:
+            after[rows] -= _lost_pixels(logits if len(rows) == len(logits) else logits[rows])
     return (after / before.clamp(min=1) < ratio) | (before == 0)
 
 
 def resolve_by_score(
     masks: Sequence[Tensor],
     scores: Sequence[float],
-    groups: Sequence[int] | None = None,
+    concepts: Sequence[int] | None = None,
     boxes: Sequence[Sequence[int]] | None = None,
 ) -> list[Tensor]:
     """Give each pixel to the object with the highest score that covers it: n masks (h, w) bool -> the same, disjoint.
@@ -40,9 +40,9 @@ def resolve_by_score(
     resolved = list(masks)
     places = boxes or [(0, 0, mask.shape[1] - 1, mask.shape[0] - 1) for mask in masks]
     height, width = 1 + max((one[3] for one in places), default=0), 1 + max((one[2] for one in places), default=0)
-    for group in members(groups, len(masks)):
+    for rows in members(concepts, len(masks)):
         claimed = no_masks(1, height, width, masks[0].device)[0]
-        for index in sorted(group, key=lambda i: -scores[i]):
+        for index in sorted(rows, key=lambda i: -scores[i]):
             if scores[index] <= 0:
                 resolved[index] = torch.zeros_like(masks[index])
                 continue

@@ -13,7 +13,7 @@ VISIBLE_SCORE, ABSENT_SCORE = 10.0, -10.0
 
 
 def memory_masks(
-    low_res: Tensor, side: int, shrink_ratio: float, groups: Sequence[int] | None = None
+    low_res: Tensor, side: int, shrink_ratio: float, concepts: Sequence[int] | None = None
 ) -> tuple[Tensor, Tensor]:
     """Mask logits and object score logits for the memory encoder: (n, h, w) -> (n, side, side), (n,).
 
@@ -22,6 +22,6 @@ def memory_masks(
     is left.
     """
     masks = F.interpolate(low_res.unsqueeze(1), size=(side, side), mode="bilinear", align_corners=False).squeeze(1)
-    lost = shrunk(masks, shrink_ratio, groups)
+    lost = shrunk(masks, shrink_ratio, concepts)
     masks[lost] = masks[lost].clamp(max=LOSER_LOGIT)
     return masks, torch.where(lost, ABSENT_SCORE, VISIBLE_SCORE).to(masks.dtype)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sam3model.ops.masks import mask_iou
-from sam3model.video.groups import same_group
+from sam3model.video.concept_members import same_concept
 from sam3model.video.mask_extents import has_pixels
 
 NEVER = -1
@@ -37,7 +37,7 @@ def hide_recently_occluded(
     frame: int,
     iou: float,
     removed: Collection[int] = (),
-    groups: Sequence[int] | None = None,
+    concepts: Sequence[int] | None = None,
     reverse: bool = False,
 ) -> OcclusionStep:
     """Of two masks that overlap by at least `iou`, hide the one that was occluded more recently.
@@ -56,7 +56,7 @@ def hide_recently_occluded(
         overlapping = mask_iou(present, present).cpu().numpy() >= iou
         np.fill_diagonal(overlapping, False)
         later = last[:, None] < last[None] if reverse else last[:, None] > last[None]
-        hidden[:] = (overlapping & same_group(groups, len(ids)) & later & (last > NEVER)).any(axis=1)
+        hidden[:] = (overlapping & same_concept(concepts, len(ids)) & later & (last > NEVER)).any(axis=1)
         if hidden.any():
             chosen = torch.from_numpy(hidden).to(masks.device)
             masks = torch.where(chosen[:, None, None], HIDDEN_LOGIT, masks)

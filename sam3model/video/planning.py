@@ -21,18 +21,18 @@ from sam3model.video.track_ledger import USER_GIVEN, TrackLedger
 class FrameDetections:
     """The detections of a frame that passed non-maximum suppression, of all phrases.
 
-    masks: (n, h, w) logits. scores: (n,) probabilities. boxes: (n, 4) xyxy as fractions of the image. groups: (n,)
+    masks: (n, h, w) logits. scores: (n,) probabilities. boxes: (n, 4) xyxy as fractions of the image. concepts: (n,)
     index of the phrase of each; None if there is one phrase.
     """
 
     masks: Tensor
     scores: NDArray[np.floating]
     boxes: NDArray[np.floating]
-    groups: Sequence[int] | None = None
+    concepts: Sequence[int] | None = None
 
-    def group(self, index: int) -> int:
+    def concept(self, index: int) -> int:
         """The phrase of a detection."""
-        return 0 if self.groups is None else int(self.groups[index])
+        return 0 if self.concepts is None else int(self.concepts[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,7 @@ def plan_frame(
     The order of `tracks.ids` decides ties. The ledger after it has the new objects and lacks the removed ones, whose
     masks still take part in the occlusion rule of this frame (with `plan.removed`).
     """
-    association = associate_groups(detections, tracks, ledger.groups, config)
+    association = associate_concepts(detections, tracks, ledger.concepts, config)
     room = None if config.max_objects is None else config.max_objects - len(ledger.scores)
     inside = away_from_border(detections.boxes, config.boundary_margin)
     wanted = [d for d in association.new if inside[d]]
@@ -105,7 +105,7 @@ def plan_frame(
         frame=frame,
         config=config,
     )
-    after = ledger.born(new_ids, [float(detections.scores[d]) for d in new], [detections.group(d) for d in new])
+    after = ledger.born(new_ids, [float(detections.scores[d]) for d in new], [detections.concept(d) for d in new])
     after = replace(after.without(hotstart.removed), hotstart=hotstart.state)
     after, unconfirmed = _confirm(after, association, new_ids, config)
     plan = FramePlan(
@@ -122,15 +122,15 @@ def plan_frame(
     return plan, after
 
 
-def associate_groups(
-    detections: FrameDetections, tracks: TrackedMasks, groups: Mapping[int, int], config: VideoConfig
+def associate_concepts(
+    detections: FrameDetections, tracks: TrackedMasks, concepts: Mapping[int, int], config: VideoConfig
 ) -> Association:
-    """Associate each phrase's detections with its own tracks, and merge the results. `groups`: phrase of each id.
+    """Associate each phrase's detections with its own tracks, and merge the results. `concepts`: phrase of each id.
 
     A detection of an object that a user gave is not new, but takes no other part in the life of that object.
     """
-    owner = [groups[i] for i in tracks.ids]
-    kinds = [detections.group(d) for d in range(len(detections.scores))]
+    owner = [concepts[i] for i in tracks.ids]
+    kinds = [detections.concept(d) for d in range(len(detections.scores))]
     found = Association()
     for kind in sorted({*owner, *kinds} - {USER_GIVEN}):
         chosen = [d for d, own in enumerate(kinds) if own == kind]

@@ -49,22 +49,22 @@ class ResultKeeper:
         """Number of frames after which a result is final."""
         return max(self._config.hotstart_delay - 1, self._config.confirmation_frames - 1, 0)
 
-    def name_groups(self, phrases: Sequence[str | None]) -> None:
-        """Set the phrase of each group."""
+    def name_concepts(self, phrases: Sequence[str | None]) -> None:
+        """Set the phrase of each concept."""
         self._phrases = dict(enumerate(phrases))
 
-    def keep(self, tracked: TrackedFrame, scores: Mapping[int, float], groups: Mapping[int, int]) -> None:
+    def keep(self, tracked: TrackedFrame, scores: Mapping[int, float], concepts: Mapping[int, int]) -> None:
         """Record a frame that was processed completely, in place of what was recorded of it."""
-        record = self._records[tracked.frame] = record_frame(tracked, scores, groups)
+        record = self._records[tracked.frame] = record_frame(tracked, scores, concepts)
         self._fresh = (tracked.frame, {} if self.delay else object_crops(tracked, record))
         if tracked.plan is not None:
             self._removed.update(tracked.plan.removed)
 
     def merge(
-        self, tracked: TrackedFrame, ids: Collection[int], scores: Mapping[int, float], groups: Mapping[int, int]
+        self, tracked: TrackedFrame, ids: Collection[int], scores: Mapping[int, float], concepts: Mapping[int, int]
     ) -> None:
         """Replace the objects `ids` of a frame that was tracked again; those that moved along keep their results."""
-        newer = record_frame(tracked, scores, groups)
+        newer = record_frame(tracked, scores, concepts)
         self._fresh = _NOTHING
         self._records[tracked.frame] = self._record(tracked.frame).merged(newer, ids)
 

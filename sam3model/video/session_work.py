@@ -20,7 +20,7 @@ from sam3model.tracker.frame_ranges import FrameRanges
 from sam3model.tracker.group import TrackerParts
 from sam3model.video.actions import Action
 from sam3model.video.clip_outputs import user_record
-from sam3model.video.clip_tracker import ClipTracker
+from sam3model.video.clip_tracker import ClipTracker, TrackedFrame
 from sam3model.video.concept_list import ConceptList
 from sam3model.video.frame_encoder import FrameEncoder
 from sam3model.video.given_prompts import GivenPrompt, GivenPrompts, check_id
@@ -92,7 +92,7 @@ class SessionWork:
         encoder = FrameEncoder(parts.detector, parts.tracking.heads, self.frames, parts.preprocess, rounded)
         self._tracker = ClipTracker(parts.tracking, parts.detector, parts.config, encoder, self.frames)
         self._results = ResultKeeper(self.frames, parts.config, forget=self._live)
-        self._results.name_groups(self._concepts.names)
+        self._results.name_concepts(self._concepts.names)
         self._history: list[Action] = []
         self._prompted: list[int] = []
         self._unfinished: set[int] = set()
@@ -112,7 +112,7 @@ class SessionWork:
     def _concepts_changed(self, frame: int | None) -> FrameResult | None:
         """Look for the concepts from now on (live) or in the whole clip; returns what is found on `frame`."""
         if self._live:
-            self._results.name_groups(self._concepts.names)
+            self._results.name_concepts(self._concepts.names)
         else:
             self._start_over()
             for prompt in self._given:
@@ -161,12 +161,12 @@ class SessionWork:
             side = self._parts.tracking.heads.prompt_encoder.mask_side
             earlier = None if shown is None else previous_mask(shown.mask, side).to(self._device)
             mask = self._tracker.click(frame, object_id, prompt.clicks, earlier)
-        group = self._tracker.ledger.groups[object_id]
-        self._results.put_object(frame, object_id, user_record(mask.cpu().numpy(), group))
+        concept = self._tracker.ledger.concepts[object_id]
+        self._results.put_object(frame, object_id, user_record(mask.cpu().numpy(), concept))
         self._results.set_score(object_id, 1.0)
         self._history.append(Action(kind, frame, (object_id,)))
         self._prompted.append(frame)
-        if group == USER_GIVEN and not self._live:
+        if concept == USER_GIVEN and not self._live:
             self._given.add(prompt)
         result = self._results.result(frame, hidden=())
         self._results.settle(frame)
@@ -197,7 +197,7 @@ class SessionWork:
         if changed:
             with self._tracker.unchanged_on_error():
                 tracked = self._tracker.retrack(frame, changed, reverse=reverse)
-                self._results.merge(tracked, changed, ledger.scores, ledger.groups)
+                self._results.merge(tracked, changed, ledger.scores, ledger.concepts)
         self._results.hold(frame)
         return self._results.release_final()
 
@@ -212,8 +212,11 @@ class SessionWork:
                 tracked = self._tracker.retrack(frame, self._tracker.ledger.ids, reverse=reverse)
             else:
                 tracked = self._tracker.step(frame, self._concepts.concepts, reverse=reverse)
-            ledger = self._tracker.ledger
-            self._results.keep(tracked, ledger.scores, ledger.groups)
+            self._keep(tracked)
+
+    def _keep(self, tracked: TrackedFrame) -> None:
+        ledger = self._tracker.ledger
+        self._results.keep(tracked, ledger.scores, ledger.concepts)
 
     def _released(self, keep: int) -> list[FrameResult]:
         released = self._results.release(keep)

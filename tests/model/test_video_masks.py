@@ -89,7 +89,7 @@ def test_objects_of_two_phrases_do_not_hide_each_other():
     masks = torch.ones(2, 4, 4)
     last = {1: 3, 2: 5}
     assert hide_recently_occluded(masks, [1, 2], last, frame=9, iou=0.7).hidden.tolist() == [False, True]
-    apart = hide_recently_occluded(masks, [1, 2], last, frame=9, iou=0.7, groups=[0, 1])
+    apart = hide_recently_occluded(masks, [1, 2], last, frame=9, iou=0.7, concepts=[0, 1])
     assert apart.hidden.tolist() == [False, False]
     assert apart.last_occluded == last
 

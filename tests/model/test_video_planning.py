@@ -85,19 +85,19 @@ def plan(ledger, detections, tracks, frame=0, **config) -> tuple[FramePlan, Trac
 def test_phrases_do_not_share_tracks_and_ids_are_unique():
     first, ledger = plan(TrackLedger(), detected((2, 0.9, 0), (2, 0.8, 1), (30, 0.75, 1)), tracked({}))
     assert first.new_ids == (0, 1, 2)
-    assert ledger.groups == {0: 0, 1: 1, 2: 1}
+    assert ledger.concepts == {0: 0, 1: 1, 2: 1}
     second, ledger = plan(ledger, detected((2, 0.9, 0), (30, 0.9, 0), (30, 0.8, 1)), tracked({0: 2, 1: 2, 2: 30}), 1)
     assert second.association.matched == {0: (0,), 1: (), 2: (2,)}
     assert second.association.unmatched == (1,)
     assert (second.new, second.new_ids) == ((1,), (3,))
-    assert ledger.groups[3] == 0
-    assert ledger.comparison_groups([0, 1], 2) == [0, 1]
-    assert ledger.comparison_groups([0, 1], 1) is None
+    assert ledger.concepts[3] == 0
+    assert ledger.compared_concepts([0, 1], 2) == [0, 1]
+    assert ledger.compared_concepts([0, 1], 1) is None
 
 
 def test_a_detection_of_an_object_given_by_a_user_is_not_new():
     ledger = TrackLedger().given_by_user(7)
-    assert ledger.groups == {7: USER_GIVEN}
+    assert ledger.concepts == {7: USER_GIVEN}
     found, after = plan(ledger, detected((2, 0.9, 0), (30, 0.6, 0)), tracked({7: 2}), hotstart_unmatched=1)
     assert (found.new, found.new_ids) == ((1,), (8,))  # without a track of its phrase, any kept detection is new
     assert found.association.matched == {}
@@ -124,7 +124,7 @@ def test_a_click_ends_the_hotstart_and_the_confirmation_of_an_object():
     second, ledger = plan(ledger.given_by_user(0), detected(), tracked({0: 2}), 1, **rules)
     assert (second.removed, second.unconfirmed) == ((), ())
     assert ledger.scores == {0: 1.0}
-    assert ledger.groups == {0: 0}
+    assert ledger.concepts == {0: 0}
 
 
 def test_user_removal_forgets_everything_but_the_highest_id():
