@@ -25,7 +25,7 @@ from sam3model.object_prediction import ObjectFeatureCache, ObjectMasks, predict
 from sam3model.ops.boxes import cxcywh_to_xyxy
 from sam3model.ops.masks import masks_at_size
 from sam3model.ops.nms import distinct_masks
-from sam3model.ops.resize import ImageLike, image_size, preprocess
+from sam3model.ops.resize import ImageLike, image_size, on_white, preprocess
 from sam3model.pixel_prompts import check_threshold, geometry_prompt, object_query
 from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, map_tensors
 from sam3model.text import PhraseCache
@@ -109,7 +109,7 @@ class Sam3ImagePredictor:
 
         Args:
             image: anything that `ops.resize.to_rgb` accepts: a PIL image, an array (H, W) or (H, W, C), or a tensor
-                (C, H, W), of bytes or floats in 0..1.
+                (C, H, W), of bytes or floats in 0..1. Transparent parts are on white.
 
         Raises:
             InputError: not an image of one of these forms.
@@ -119,7 +119,7 @@ class Sam3ImagePredictor:
         if not images:
             return []
         side = self.model.config.vit.image_size
-        pixels = torch.stack([preprocess(one, side) for one in images])
+        pixels = torch.stack([preprocess(on_white(one), side) for one in images])
         keep_trunk = self.interactive is not None
         features = self.model.encode_image(pixels.to(self.device, self.dtype), keep_trunk=keep_trunk)
         features, trunk = self.model.prepare_masks(replace(features, trunk=None)), features.trunk

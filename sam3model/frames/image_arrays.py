@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def to_frame(image: "ImageLike") -> NDArray[np.uint8]:
     """A frame (H, W, 3) uint8 RGB, contiguous and not shared with `image`, from what `ops.resize.to_rgb` accepts.
 
+    Transparent parts are on white.
+
     Raises:
         InputError: not an image.
     """
@@ -26,9 +28,9 @@ def to_frame(image: "ImageLike") -> NDArray[np.uint8]:
         if 0 in image.shape:
             raise InputError(f"an image of shape {image.shape} is empty")
         return np.array(image, order="C")
-    from sam3model.ops.resize import to_rgb
+    from sam3model.ops.resize import on_white, to_rgb
 
-    return np.array(to_rgb(image).permute(1, 2, 0).numpy(), order="C")
+    return np.array(to_rgb(on_white(image)).permute(1, 2, 0).numpy(), order="C")
 
 
 def image_file_size(path: Path) -> tuple[int, int]:

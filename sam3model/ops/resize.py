@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from sam3model.errors import InputError
+from sam3model.ops.rgb import convert_to_rgb
 
 ImageLike = Image.Image | np.ndarray | Tensor
 
@@ -79,6 +80,26 @@ def to_rgb(image: ImageLike) -> Tensor:
     elif image.dtype != torch.uint8:
         raise InputError(f"an image must contain bytes or floats in 0..1, not {image.dtype}")
     return image[:3].expand(3, -1, -1).cpu()
+
+
+def on_white(image: ImageLike) -> ImageLike:
+    """The same image with transparent parts on white, as image files are read; `to_rgb` and the release drop alpha.
+
+    image: anything that `to_rgb` accepts; an image without alpha is returned as it is.
+    """
+    if isinstance(image, Image.Image):
+        return convert_to_rgb(image) if image.has_transparency_data else image
+    if not isinstance(image, np.ndarray | Tensor) or image.ndim != 3 or 0 in image.shape:
+        return image  # `to_rgb` says what is wrong
+    if image.shape[2 if isinstance(image, np.ndarray) else 0] != 4:
+        return image
+    if isinstance(image, np.ndarray):
+        if image.dtype == np.uint8:
+            return np.array(convert_to_rgb(Image.fromarray(np.ascontiguousarray(image))))
+        return image[..., :3] * image[..., 3:] + (1 - image[..., 3:])
+    if image.dtype == torch.uint8:
+        return torch.from_numpy(on_white(image.permute(1, 2, 0).cpu().numpy())).permute(2, 0, 1)
+    return image[:3] * image[3:] + (1 - image[3:])
 
 
 def _from_array(array: np.ndarray) -> Tensor:

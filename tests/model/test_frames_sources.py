@@ -120,6 +120,24 @@ def test_images_of_a_folder_are_upright_and_opaque(tmp_path: Path) -> None:
     assert source.frame(2).min() == 255
 
 
+def test_transparent_images_are_on_white_in_every_form(tmp_path: Path) -> None:
+    """Under transparent pixels, a file has whatever its editor left there, often black."""
+    pixels = np.random.RandomState(0).randint(0, 256, (8, 12, 4)).astype(np.uint8)
+    pixels[:4, :, 3] = 0
+    picture = Image.fromarray(pixels)
+    picture.save(tmp_path / "1.png")
+    expected = FrameFolder(tmp_path).frame(0)
+    assert (expected[:4] == 255).all() and (expected[4:] < 255).any()
+    channels_first = torch.from_numpy(pixels).permute(2, 0, 1)
+    for image in (picture, pixels, channels_first):
+        assert np.array_equal(FrameList([image]).frame(0), expected)
+    for image in (pixels / 255, channels_first / 255):
+        assert np.abs(FrameList([image]).frame(0).astype(int) - expected).max() <= 1
+    palette = Image.new("P", (12, 8), 0)
+    palette.info["transparency"] = 0
+    assert (FrameList([palette]).frame(0) == 255).all()
+
+
 def test_folders_that_cannot_be_read_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -208,6 +208,15 @@ def test_invalid_prompts_are_refused_in_one_line(prompt: dict[str, Any], says: s
     assert "\n" not in str(caught.value)
 
 
+def test_transparent_parts_of_an_image_are_white() -> None:
+    pixels = np.zeros((40, 60, 4), np.uint8)
+    pixels[10:30, 10:30] = (200, 30, 30, 255)
+    white = np.where(pixels[..., 3:] == 0, 255, pixels[..., :3]).astype(np.uint8)
+    expected = predictor().encode(white).features.levels[-1]
+    for image in (Image.fromarray(pixels), pixels):
+        assert torch.equal(predictor().encode(image).features.levels[-1], expected)
+
+
 def test_phrases_must_be_a_list_without_empty_ones() -> None:
     for phrases, says in (("a tower", "not one string"), (["a tower", ""], "a phrase is empty")):
         with pytest.raises(InputError, match=says):
