@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.benchmark_types import Figures
-from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file
+from evals.dataset_files import field, image_size, numbers, read_json, results_file
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
 from evals.video.worker_pool import progress
 from sam3model.data.coco_file import table
+from sam3model.data.dataset_paths import first_existing
 from sam3model.errors import DataError
 from sam3model.metrics.assignment import best_pairs
 from sam3model.metrics.hota import Hota

@@ -5,13 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evals.dataset_files import field, image_size, inside, integers, read_json
+from evals.dataset_files import field, image_size, integers, read_json
 from evals.rle_masks import Size
 from evals.samples import Clip, DatasetSplit, VideoSample
 from evals.video.burst import DISTRACTORS, burst_annotations, frame_names, sequence_key
 from evals.video.prediction_writers import TrackTarget
 from evals.video.tracks import Id, lvvis_annotations, unique_ids, veval_annotations, video_of, ytvis_annotations
 from sam3model.data.coco_file import class_phrase, table
+from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 
 VEVAL_FOLDERS = tuple(

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.benchmark_types import Figures, percent
-from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file
+from evals.dataset_files import field, image_size, numbers, read_json, results_file
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
 from evals.video.worker_pool import progress
 from sam3model.data.coco_file import table
+from sam3model.data.dataset_paths import first_existing
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import coco_mask, rle_areas
 from sam3model.metrics.veval import evaluate_saco_veval

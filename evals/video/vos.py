@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.benchmark_types import Figures
-from evals.dataset_files import inside, read_text
+from evals.dataset_files import read_text
 from evals.samples import DatasetSplit
-from evals.video.label_maps import VOID, folders, objects_of, png_names, read_labels, whole_mask
 from evals.video.worker_pool import parallel_map
+from sam3model.data.dataset_paths import folders, inside, png_names
+from sam3model.data.label_maps import VOID, objects_of, read_labels, whole_mask
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import JAndF
 from sam3model.metrics.overlap import Rle
