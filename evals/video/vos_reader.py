@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from evals.samples import Clip, DatasetSplit, PromptedMask, Rle, VideoSample
-from evals.video.vos import VosFolders, davis_folders, mose_folders, sav_folders
+from sam3model.data.clip_layouts import VosFolders, davis_folders, mose_folders, sav_folders
 from sam3model.data.dataset_paths import folders, frame_files, inside, png_names
 from sam3model.data.label_maps import objects_of, read_labels, whole_mask
 from sam3model.errors import DataError
@@ -17,17 +17,17 @@ Labels = tuple[dict[str, tuple[int, Rle]], tuple[int, int]]
 
 def read_davis(dataset: DatasetSplit) -> list[VideoSample[None]]:
     """DAVIS 2017. Raises `DataError`."""
-    return _samples(davis_folders(dataset), label_map_clip)
+    return _samples(davis_folders(dataset.root, dataset.split), label_map_clip)
 
 
 def read_mose(dataset: DatasetSplit) -> list[VideoSample[None]]:
     """MOSE. Raises `DataError`."""
-    return _samples(mose_folders(dataset), label_map_clip)
+    return _samples(mose_folders(dataset.root, dataset.split), label_map_clip)
 
 
 def read_sav(dataset: DatasetSplit) -> list[VideoSample[None]]:
     """SA-V. Raises `DataError`."""
-    return _samples(sav_folders(dataset), object_folder_clip)
+    return _samples(sav_folders(dataset.root, dataset.split), object_folder_clip)
 
 
 def _samples(places: VosFolders, load: Callable[[VosFolders, str], Clip]) -> list[VideoSample[None]]:
