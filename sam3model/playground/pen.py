@@ -25,13 +25,17 @@ class Look:
 
 @dataclass
 class Pen:
-    """A canvas of `width` x `height` units at `zoom` pixels per unit. Shapes without a fill belong to the body."""
+    """A canvas of `width` x `height` units at `zoom` pixels per unit. Shapes without a fill belong to the body.
+
+    pose: step of a gait for kinds that have one, 0 if they stand; None in still scenes, where the dice choose.
+    """
 
     width: float
     height: float
     zoom: float
     look: Look
     dice: Dice
+    pose: int | None = None
     image: Image.Image = field(init=False)
     _draw: ImageDraw.ImageDraw = field(init=False)
     _body: ImageDraw.ImageDraw | None = field(init=False, default=None)
