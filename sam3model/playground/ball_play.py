@@ -6,6 +6,7 @@ import numpy as np
 
 from sam3model.playground.dice import Dice
 from sam3model.playground.motion_paths import Motion, through
+from sam3model.playground.sprites_people import KICK
 from sam3model.playground.styles import Choreographer, Part
 
 RUN = (45, 120)
@@ -74,6 +75,7 @@ def _kicker(
     x = through(list(zip(times, (start[0], foot[0], after), strict=True)), stage.frames)
     y = through(list(zip(times, (start[1], foot[1], foot[1]), strict=True)), stage.frames)
     _, pose = stage.strides(part, x, y, 0.9)
+    pose[max(0, at - 1) : at + 2] = KICK
     return stage.build(part, x, y, pose=pose)
 
 

@@ -10,6 +10,7 @@ from sam3model.playground.kinds import Kind
 class Gait:
     """A way of moving. slow, fast: range of its speed in pixels per second. turns: it faces the way it goes.
 
+    bob: how high it hops at every step, as a fraction of its height. poses: it has drawings of its gait.
     style: walk, drive, roll, float, fly, flutter, rise, sway, spin, launch, toy or still.
     """
 
@@ -17,29 +18,31 @@ class Gait:
     slow: float = 0
     fast: float = 0
     turns: bool = True
+    bob: float = 0.0
+    poses: bool = False
 
 
 GAITS: dict[str, Gait] = {
-    "player": Gait("walk", 32, 95),
-    "referee": Gait("walk", 28, 70),
-    "dog": Gait("walk", 30, 90),
-    "cat": Gait("walk", 26, 70),
-    "turtle": Gait("walk", 9, 20),
-    "robot": Gait("walk", 20, 60),
+    "player": Gait("walk", 32, 95, bob=0.035, poses=True),
+    "referee": Gait("walk", 28, 70, bob=0.035, poses=True),
+    "dog": Gait("walk", 30, 90, bob=0.05, poses=True),
+    "cat": Gait("walk", 26, 70, bob=0.16),
+    "turtle": Gait("walk", 9, 20, poses=True),
+    "robot": Gait("walk", 20, 60, bob=0.04),
     "snail": Gait("walk", 8, 20),
-    "crab": Gait("walk", 20, 60, turns=False),
+    "crab": Gait("walk", 20, 60, turns=False, bob=0.06),
     "car": Gait("drive", 45, 130),
     "truck": Gait("drive", 35, 90),
     "bus": Gait("drive", 35, 85),
     "bicycle": Gait("drive", 32, 80),
     "boat": Gait("float", 16, 46),
-    "fish": Gait("float", 20, 64),
+    "fish": Gait("float", 20, 64, poses=True),
     "ball": Gait("roll", 36, 110, turns=False),
-    "bird": Gait("fly", 38, 95),
+    "bird": Gait("fly", 38, 95, poses=True),
     "plane": Gait("fly", 50, 125),
     "spaceship": Gait("fly", 40, 120),
     "cloud": Gait("fly", 7, 18, turns=False),
-    "butterfly": Gait("flutter", 18, 50),
+    "butterfly": Gait("flutter", 18, 50, poses=True),
     "octopus": Gait("flutter", 12, 30, turns=False),
     "balloon": Gait("rise", 14, 34, turns=False),
     "kite": Gait("sway", 14, 34, turns=False),

@@ -10,11 +10,9 @@ from sam3model.playground.camera import Camera
 from sam3model.playground.dice import Dice
 from sam3model.playground.gaits import Gait
 from sam3model.playground.motion_paths import Motion, ease, facing, hops, reflected, through, travelled
+from sam3model.playground.pen import POSES
 from sam3model.playground.scene_plan import ObjectPlan
 from sam3model.playground.stories import Storyteller
-
-POSES = 6
-"""Drawings in one cycle of a gait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,8 @@ class Choreographer:
         scale = self.unit(part) * self.nearness(y) / self.nearness(float(y[0])) * grow + zeros
         side = facing(x, part.way, part.gait.turns)
         depth = y + zeros if part.depth is None else zeros + part.depth
-        return Motion(x, y, height + zeros, scale, angle + zeros, side, depth, zeros.astype(int) if pose is None else pose)
+        steps = zeros.astype(int) if pose is None or not part.gait.poses else pose
+        return Motion(x, y, height + zeros, scale, angle + zeros, side, depth, steps)
 
     def strides(self, part: Part, x: np.ndarray, y: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:
         """Way gone in strides of `length` widths, and the pose of every frame; standing is pose 0."""
@@ -126,7 +125,7 @@ class Choreographer:
         x = self.across(part)
         y = self.along(part, x, 0.3 if part.dice.chance(0.5) else 0.06)
         way, pose = self.strides(part, x, y, 0.9)
-        rise = self.unit(part) * 0.045 * part.plan.kind.box[1]
+        rise = self.unit(part) * part.gait.bob * part.plan.kind.box[1]
         return self.build(part, x, y, hops(2 * way, 1, rise) * (pose > 0), pose=pose)
 
     def _drive(self, part: Part) -> Motion:
