@@ -85,8 +85,8 @@ class PlaygroundClips:
     def _visible(self, frame: ClipFrame) -> list[int]:
         """Ids of the objects that are visible enough, at the resolution of the masks too."""
         ids = [id for id, visible in enumerate(frame.visible) if visible >= MIN_VISIBLE]
-        kept = self._masks(frame, ids).any((1, 2))
-        return [id for id, visible in zip(ids, kept, strict=True) if visible]
+        large = np.flatnonzero(self._masks(frame, ids).any((1, 2)))
+        return [ids[k] for k in large]
 
     def _masks(self, frame: ClipFrame, ids: list[int]) -> np.ndarray:
         """Masks (N, S', S') of objects on a frame."""
