@@ -116,7 +116,7 @@ class AnnotatedClips:
             if t not in annotated:
                 continue
             try:
-                shown = {name: mask_pixels(mask, clip.size) for name, mask in clip.masks(t).items()}
+                shown = {name: mask_pixels(mask, clip.size) for name, mask in clip.masks(t).masks.items()}
                 shown = {name: mask for name, mask in shown.items() if mask.any()}
                 image = clip.frames.read(t) if shown else None
             except DataError as error:
@@ -149,12 +149,12 @@ class AnnotatedClips:
     def _frame(self, clip: AnnotatedClip, t: int, first: "_FirstFrame") -> "_Frame | None":
         """A frame with the objects of the first one; None after a fault."""
         try:
-            found: FrameMasks = clip.masks(t) if t in clip.annotated else {}
+            found = clip.masks(t) if t in clip.annotated else FrameMasks({}, frozenset(first.names))
             pixels = first.view.pixels(clip.frames.read(t), self.size)
         except DataError as error:
             return self.faults.note(str(error), f"{clip.name}/{t}")
-        inside = [first.view.mask(mask_pixels(found.get(name), clip.size)) for name in first.names]
-        known = np.array([name in found for name in first.names])
+        inside = [first.view.mask(mask_pixels(found.masks.get(name), clip.size)) for name in first.names]
+        known = np.array([name not in found.unknown for name in first.names])
         return _Frame(pixels, shrink(np.stack(inside), self.size // self.mask_stride), known)
 
 
