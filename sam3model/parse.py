@@ -81,3 +81,10 @@ def _dataclass_in(hint: Any) -> tuple[type | None, bool]:
             if inner is not None:
                 return inner, many
     return None, False
+
+
+def require_positive(config: Any, *names: str) -> None:
+    """Raise `ConfigError` if one of the named fields is not above zero."""
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"{type(config).__name__}.{name} must be positive, not {getattr(config, name)}")
