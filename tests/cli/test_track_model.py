@@ -96,3 +96,17 @@ def test_an_agent_has_one_detector_for_images_and_clips(tmp_path: Path, weights:
         assert isinstance(session.add_box([4, 20, 16, 44], frame=0).object_id, int)
         assert detectors() == before + 1
         del agent, session
+
+
+def test_the_frames_of_a_clip_are_read_ahead(tmp_path: Path, weights: Path) -> None:
+    from sam3agent.tracker import LocalTracker
+    from sam3model.frames.prefetched import PrefetchedSource
+
+    write_clip(tmp_path / "blocks.mp4", range(6))
+    clip = open_clip(tmp_path / "blocks.mp4")
+    session = LocalTracker(str(weights), device="cpu").open(clip.part(range(6)))
+    session.add_box([4, 20, 16, 44], frame=0)
+    source = getattr(session, "frames", None)
+    assert isinstance(source, PrefetchedSource)
+    assert list(source._pending) == [1], "the next frame is read while the first is encoded"
+    source.close()
