@@ -100,7 +100,7 @@ class ClickRunner:
 
         points = [[middle(target)] for target in targets]
         labels = [[1] for _ in targets]
-        found = self.predictor.predict_object(encoded, points=points, point_labels=labels).best
+        found = self.predictor.predict_object(encoded, points=np.array(points), point_labels=np.array(labels)).best
         masks, low_res = found.masks[:, 0], found.low_res
         rounds: dict[int, list[Rle]] = {1: [encode_rle(mask) for mask in masks]}
         active = list(range(len(targets)))
@@ -114,8 +114,8 @@ class ClickRunner:
             if active:
                 found = self.predictor.predict_object(
                     encoded,
-                    points=[points[one] for one in active],
-                    point_labels=[labels[one] for one in active],
+                    points=np.array([points[one] for one in active]),
+                    point_labels=np.array([labels[one] for one in active]),
                     mask=low_res[active],
                 ).best
                 masks[active], low_res[active] = found.masks[:, 0], found.low_res

@@ -29,9 +29,14 @@ def next_click(target: Mask, predicted: Mask) -> tuple[Point, int] | None:
 
 
 def _deepest(mask: Mask) -> tuple[float, Point]:
-    """The largest distance of a pixel of the mask from its border in pixels, and the centre of this pixel."""
+    """The largest distance of a pixel of the mask from its border, 0 without pixels, and the centre of this pixel."""
     from scipy.ndimage import distance_transform_edt
 
-    depth = np.asarray(distance_transform_edt(np.pad(mask, 1)))[1:-1, 1:-1]
+    if not mask.any():
+        return 0.0, (0.0, 0.0)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, left = rows[0], columns[0]
+    cut = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+    depth = np.asarray(distance_transform_edt(np.pad(cut, 1)))[1:-1, 1:-1]
     y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return float(depth[y, x]), (float(x) + 0.5, float(y) + 0.5)
+    return float(depth[y, x]), (float(left + x) + 0.5, float(top + y) + 0.5)
