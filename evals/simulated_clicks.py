@@ -8,7 +8,7 @@ Mask = NDArray[np.bool_]
 
 
 def middle(mask: Mask) -> Point:
-    """The centre, x and y in pixels, of the pixel of a mask (H, W) that is farthest from its border.
+    """x and y of the pixel of a mask (H, W) that is farthest from its border.
 
     The border of the image counts as border. Of several such pixels, the first one counts.
     """
@@ -29,7 +29,7 @@ def next_click(target: Mask, predicted: Mask) -> tuple[Point, int] | None:
 
 
 def _deepest(mask: Mask) -> tuple[float, Point]:
-    """The largest distance of a pixel of the mask from its border, 0 without pixels, and the centre of this pixel."""
+    """The largest distance of a pixel of the mask from its border, 0 without pixels, and its x and y."""
     from scipy.ndimage import distance_transform_edt
 
     if not mask.any():
@@ -39,4 +39,4 @@ def _deepest(mask: Mask) -> tuple[float, Point]:
     cut = mask[top : rows[-1] + 1, left : columns[-1] + 1]
     depth = np.asarray(distance_transform_edt(np.pad(cut, 1)))[1:-1, 1:-1]
     y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return float(depth[y, x]), (float(left + x) + 0.5, float(top + y) + 0.5)
+    return float(depth[y, x]), (float(left + x), float(top + y))

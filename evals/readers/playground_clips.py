@@ -66,7 +66,7 @@ def read_clips(dataset: DatasetSplit) -> MaskletClips:
 
 
 def masklet_sample(key: str, planned: "Clip", queries: "list[PhraseQuery]") -> MaskletSample:
-    """A clip as a sample, with phrases that name each object set once."""
+    """A clip as a sample. Objects of a phrase that no frame shows are no targets."""
     targets = {query.phrase: query.ids for query in queries}
     return MaskletSample(key, tuple(targets), cache(partial(_render, planned, tuple(targets.values()))))
 
@@ -74,12 +74,13 @@ def masklet_sample(key: str, planned: "Clip", queries: "list[PhraseQuery]") -> M
 def _render(planned: "Clip", targets: tuple[tuple[int, ...], ...]) -> AnnotatedClip:
     frames = [planned.frame(t) for t in range(planned.count)]
     objects = range(len(planned.objects))
+    masks = tuple(tuple(_mask(frame.owners, one) for frame in frames) for one in objects)
     return AnnotatedClip(
         frames=tuple(frame.image for frame in frames),
-        masks=tuple(tuple(_mask(frame.owners, one) for frame in frames) for one in objects),
+        masks=masks,
         kinds=tuple(item.kind for item in planned.objects),
         starts=tuple(_start(frames, one) for one in objects),
-        targets=targets,
+        targets=tuple(tuple(one for one in ids if any(masks[one])) for ids in targets),
     )
 
 

@@ -50,20 +50,20 @@ def square(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
 
 def test_clicks_are_in_the_middle_of_the_object_and_of_the_largest_error():
     target = square(5, 5, 14, 14)
-    assert middle(target) == (9.5, 9.5)
-    assert middle(square(0, 0, 9, 9)) == (4.5, 4.5)  # the border of the image is a border too
+    assert middle(target) == (9, 9)
+    assert middle(square(0, 0, 9, 9)) == (4, 4)  # the border of the image is a border too
     missed = square(5, 5, 14, 9)
-    assert next_click(target, missed) == ((7.5, 11.5), 1)  # 5 of 9 rows are missing
-    assert next_click(target, target | square(18, 3, 29, 14)) == ((23.5, 8.5), 0)
+    assert next_click(target, missed) == ((7, 11), 1)  # 5 of 9 rows are missing
+    assert next_click(target, target | square(18, 3, 29, 14)) == ((23, 8), 0)
     assert next_click(target, target) is None
 
 
 def test_the_larger_of_two_errors_gets_the_click():
     target = square(2, 2, 12, 12)
     predicted = (target & ~square(2, 2, 5, 5)) | square(15, 5, 22, 12)
-    assert next_click(target, predicted) == ((18.5, 8.5), 0)
+    assert next_click(target, predicted) == ((18, 8), 0)
     predicted = (target & ~square(2, 2, 9, 9)) | square(15, 5, 18, 8)
-    assert next_click(target, predicted) == ((5.5, 5.5), 1)
+    assert next_click(target, predicted) == ((5, 5), 1)
 
 
 class ClickedScenes(KnowingImages):
