@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import cos, pi, sin
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -12,6 +13,8 @@ from sam3model.playground.palette import RGB, tint, tone
 
 Points = Sequence[tuple[float, float]]
 CLEAR = (0, 0, 0, 0)
+POSES = 6
+"""Drawings in one cycle of a gait, numbered from 1; 0 is standing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,17 @@ class Look:
 
 @dataclass
 class Pen:
-    """A canvas of `width` x `height` units at `zoom` pixels per unit. Shapes without a fill belong to the body."""
+    """A canvas of `width` x `height` units at `zoom` pixels per unit. Shapes without a fill belong to the body.
+
+    pose: step of a gait for kinds that have one, 0 if they stand; None in still scenes, where the dice choose.
+    """
 
     width: float
     height: float
     zoom: float
     look: Look
     dice: Dice
+    pose: int | None = None
     image: Image.Image = field(init=False)
     _draw: ImageDraw.ImageDraw = field(init=False)
     _body: ImageDraw.ImageDraw | None = field(init=False, default=None)
@@ -43,6 +50,14 @@ class Pen:
         if self.look.pattern != "plain":
             self._mask = Image.new("L", size, 0)
             self._body = ImageDraw.Draw(self._mask)
+
+    def swing(self, shift: float = 0.0) -> float:
+        """Swing of a limb, -1 to 1, `shift` cycles ahead of the gait; 0 without a gait and while standing."""
+        return sin(2 * pi * ((self.pose - 1) / POSES + shift)) if self.pose else 0.0
+
+    def beat(self) -> float:
+        """Beat of a wing: 1 raised, and always so without a gait, -1 lowered."""
+        return cos(2 * pi * (self.pose - 1) / POSES) if self.pose else 1.0
 
     @property
     def colour(self) -> RGB:

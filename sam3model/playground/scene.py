@@ -7,10 +7,8 @@ import numpy as np
 from sam3model.errors import InputError
 from sam3model.playground.dice import Dice
 from sam3model.playground.domain import PLAYGROUND, Domain
-from sam3model.playground.palette import pattern_ink, shade_of
-from sam3model.playground.pen import Look
 from sam3model.playground.scene_plan import ObjectPlan, plan_objects
-from sam3model.playground.sprite_rendering import Light, Sprite, draw, expose, paint
+from sam3model.playground.sprite_rendering import Light, Sprite, draw, expose, look_of, paint
 from sam3model.playground.themes import Theme
 
 Box = tuple[int, int, int, int]
@@ -103,19 +101,13 @@ def scene(
     return Scene((split, index), theme.name, image, tuple(_object(i, owners, item) for i, item in enumerate(placed)))
 
 
-def _look(domain: Domain, plan: ObjectPlan) -> Look:
-    if not plan.colour:
-        return Look((128, 128, 128), (255, 255, 255), "plain")
-    return Look(shade_of(plan.colour, plan.dice, domain.colours), pattern_ink(plan.colour), plan.pattern)
-
-
 def _place(domain: Domain, plans: list[ObjectPlan], canvas: Size, scale: int) -> tuple[list[_Placed], np.ndarray]:
     """Place the objects from the nearest to the farthest; owners (H, W) holds 1 + the index of the visible object."""
     owners = np.zeros((canvas[1], canvas[0]), np.uint8)
     placed: list[_Placed] = []
     for plan in plans:
         zoom = plan.factor * scale * plan.kind.pixels / max(plan.kind.box)
-        sprite = draw(plan.kind, _look(domain, plan), zoom, plan.dice)
+        sprite = draw(plan.kind, look_of(plan, domain.colours, plan.dice), zoom, plan.dice)
         item = _find_room(plan, sprite, owners, placed)
         if item is None:
             continue

@@ -33,11 +33,13 @@ def cat(pen: Pen) -> None:
 
 def dog(pen: Pen) -> None:
     """100 x 80: standing, with hanging ears."""
-    pen.line([(12, 38), (5, 26), (4, 16)], 7)
+    pen.line([(12, 38), (5, 26), (4 + 3 * pen.swing(), 16)], 7)
     for x in (20, 34):
-        pen.line([(x, 50), (x - 2, 75)], 9, pen.dark(0.86) if x == 34 else None)
+        step = 8 * pen.swing(0.5 if x == 34 else 0.0)
+        pen.line([(x, 50), (x - 2 + step, 75)], 9, pen.dark(0.86) if x == 34 else None)
     for x in (58, 68):
-        pen.line([(x, 50), (x, 75)], 9, pen.dark(0.86) if x == 58 else None)
+        step = 8 * pen.swing(0.1 if x == 58 else 0.6)
+        pen.line([(x, 50), (x + step, 75)], 9, pen.dark(0.86) if x == 58 else None)
     pen.blob([(10, 36), (24, 30), (52, 30), (70, 28), (78, 40), (72, 56), (44, 58), (18, 58), (10, 48)])
     pen.blob([(62, 10), (74, 3), (86, 8), (98, 20), (99, 30), (88, 34), (76, 38), (64, 34)])
     pen.blob(
@@ -51,7 +53,8 @@ def dog(pen: Pen) -> None:
 
 def fish(pen: Pen) -> None:
     """100 x 64."""
-    pen.blob([(26, 32), (4, 8), (12, 32), (4, 58)], pen.dark(0.82))
+    tail = 4 + 6 * abs(pen.swing())
+    pen.blob([(26, 32), (tail, 8), (12, 32), (tail, 58)], pen.dark(0.82))
     pen.blob([(40, 14), (52, 0), (70, 4), (66, 16)], pen.dark(0.82))
     pen.blob([(48, 50), (52, 63), (62, 60), (62, 48)], pen.dark(0.82))
     pen.blob([(20, 32), (38, 14), (64, 10), (88, 20), (98, 33), (86, 46), (62, 54), (38, 50)])
@@ -65,8 +68,10 @@ def bird(pen: Pen) -> None:
     pen.poly([(26, 44), (1, 42), (3, 58), (30, 56)], pen.dark(0.8))
     pen.poly([(84, 22), (99, 29), (84, 34)], BEAK)
     pen.blob([(16, 46), (36, 32), (58, 26), (66, 12), (78, 9), (89, 18), (88, 34), (78, 54), (56, 66), (32, 60)])
-    pen.blob([(34, 40), (20, 20), (18, 1), (40, 10), (58, 30), (56, 46)], pen.dark(0.84))
-    pen.line([(30, 18), (44, 36)], 1.8, pen.dark(0.68))
+    lift = 0.2 + 0.8 * pen.beat()
+    wing = [(34, 40), (20, 20), (18, 1), (40, 10), (58, 30), (56, 46)]
+    pen.blob([(x, 40 + (y - 40) * lift) for x, y in wing], pen.dark(0.84))
+    pen.line([(30, 40 - 22 * lift), (44, 40 - 4 * lift)], 1.8, pen.dark(0.68))
     _eye(pen, 78, 20, 2.8)
     for x in (50, 60):
         pen.line([(x, 62), (x + 2, 72)], 3, BEAK)
@@ -74,7 +79,8 @@ def bird(pen: Pen) -> None:
 
 def butterfly(pen: Pen) -> None:
     """100 x 80: four wings with pale spots."""
-    for side in (-1, 1):
+    spread = 0.68 + 0.32 * pen.beat()
+    for side in (-spread, spread):
         pen.blob([(50 + side * x, y) for x, y in ((2, 38), (14, 8), (38, 2), (48, 14), (42, 36), (20, 44))])
         pen.blob(
             [(50 + side * x, y) for x, y in ((2, 40), (26, 42), (40, 54), (34, 74), (18, 78), (6, 60))], pen.dark(0.86)
@@ -91,7 +97,8 @@ def turtle(pen: Pen) -> None:
     skin = (150, 176, 110)
     pen.blob([(76, 34), (84, 22), (97, 24), (99, 36), (88, 44), (76, 46)], skin)
     for x in (22, 70):
-        pen.blob([(x - 9, 44), (x + 9, 44), (x + 7, 61), (x - 7, 61)], skin)
+        step = 4 * pen.swing(0.5 if x == 70 else 0.0)
+        pen.blob([(x - 9, 44), (x + 9, 44), (x + 7 + step, 61), (x - 7 + step, 61)], skin)
     pen.poly([(10, 42), (1, 52), (14, 50)], skin)
     pen.blob([(6, 46), (12, 24), (30, 6), (48, 2), (66, 8), (80, 26), (84, 46), (62, 50), (28, 50)])
     for x, y in ((46, 16), (28, 30), (62, 30), (45, 36)):

@@ -1,7 +1,9 @@
 """People on a pitch: players in kit and the referee. Boxes are 64 x 100 units, facing right."""
 
+from math import cos, pi, sin
+
 from sam3model.playground.palette import RGB, tone
-from sam3model.playground.pen import Pen
+from sam3model.playground.pen import POSES, Pen
 
 SKINS: tuple[RGB, ...] = ((244, 206, 174), (224, 172, 132), (190, 130, 92), (134, 88, 62), (98, 64, 46))
 HAIRS: tuple[RGB, ...] = ((40, 30, 26), (72, 46, 30), (112, 72, 40), (206, 166, 96), (30, 28, 34))
@@ -21,6 +23,31 @@ ARMS: tuple[tuple[Limb, Limb], ...] = (
     (((23, 28), (15, 40), (14, 54)), ((41, 28), (49, 40), (50, 54))),
     (((23, 28), (11, 34), (5, 26)), ((41, 28), (52, 37), (60, 28))),
 )
+
+
+KICK = POSES + 1
+"""Pose of a player at the moment of a kick."""
+
+
+def _limb(root: Joint, angle: float, bend: float, lengths: Joint) -> Limb:
+    """A limb whose upper half leans forward by `angle` radians and whose lower half is bent back by `bend`."""
+    joint = root[0] + lengths[0] * sin(angle), root[1] + lengths[0] * cos(angle)
+    return root, joint, (joint[0] + lengths[1] * sin(angle - bend), joint[1] + lengths[1] * cos(angle - bend))
+
+
+def _run(pose: int) -> tuple[tuple[Limb, Limb], tuple[Limb, Limb]]:
+    """Legs and arms of a pose: standing, kicking, or one step of running."""
+    if pose == 0:
+        return LEGS[1], ARMS[1]
+    if pose == KICK:
+        return LEGS[2], ARMS[2]
+    legs, arms = [], []
+    for side in (0, 1):
+        phase = 2 * pi * ((pose - 1) / POSES + side / 2)
+        bend = 0.25 + 1.15 * max(0.0, sin(phase + 2.3))
+        legs.append(_limb(((27, 60), (36, 60))[side], 0.66 * sin(phase) + 0.1, bend, (16.5, 17)))
+        arms.append(_limb(((24, 28), (40, 28))[side], -0.75 * sin(phase), -1.1, (13, 13)))
+    return (legs[0], legs[1]), (arms[0], arms[1])
 
 
 def _between(a: Joint, b: Joint, fraction: float) -> Joint:
@@ -55,6 +82,8 @@ def player(pen: Pen) -> None:
     """A player whose shirt, shorts and socks are all of the kit's colour."""
     skin = pen.dice.pick(SKINS)
     legs, arms = pen.dice.pick(LEGS), pen.dice.pick(ARMS)
+    if pen.pose is not None:
+        legs, arms = _run(pen.pose)
     _arm(pen, arms[0], pen.dark(0.84), skin)
     _leg(pen, legs[0], pen.dark(0.86), tone(skin, 0.88))
     _leg(pen, legs[1], pen.colour, skin)
@@ -70,6 +99,8 @@ def referee(pen: Pen) -> None:
     skin = pen.dice.pick(SKINS)
     black, white = (38, 38, 44), (246, 246, 243)
     legs = pen.dice.pick(LEGS[1:2] + LEGS[3:])
+    if pen.pose is not None:
+        legs = _run(pen.pose)[0]
     _arm(pen, ((23, 28), (14, 40), (15, 54)), black, skin)
     _leg(pen, legs[0], black, tone(skin, 0.88))
     _leg(pen, legs[1], black, skin)
