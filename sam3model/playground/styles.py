@@ -1,7 +1,7 @@
 """The motion of one object by its style: walking, driving, rolling, flying, and the others."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 
 import numpy as np
@@ -14,13 +14,16 @@ from sam3model.playground.pen import POSES
 from sam3model.playground.scene_plan import ObjectPlan
 from sam3model.playground.stories import Storyteller
 
+WANDERING = ("flutter", "rise", "sway", "spin", "launch")
+"""Styles that move whatever the story."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What an object is to do: its story, first direction, speed in pixels per second, and perhaps a meeting.
 
     y: fraction of the height of its lowest point. depth: larger is nearer; None: as low in the picture as it stands.
-    meeting: frame and x at which it meets another object.
+    meeting: frame and x at which it meets another object. take: number of the attempt; another one moves otherwise.
     """
 
     plan: ObjectPlan
@@ -32,6 +35,12 @@ class Part:
     depth: float | None
     meeting: tuple[float, float] | None
     dice: Dice
+    take: int = 0
+
+    @property
+    def moves(self) -> bool:
+        """Whether the object is to move at all."""
+        return self.gait.style != "still" and (self.story != "still" or self.gait.style in WANDERING)
 
 
 class Choreographer:
@@ -57,7 +66,7 @@ class Choreographer:
 
     def motion(self, part: Part) -> Motion:
         """The motion of an object that plays a part."""
-        return self.styles[part.gait.style](part)
+        return self.styles[part.gait.style](replace(part, dice=part.dice.child("motion", part.take)))
 
     def unit(self, part: Part) -> float:
         """Pixels of the stage per drawing unit where the object is at the start."""
