@@ -1,4 +1,4 @@
-"""Questions about how fast, how far, how near or where objects of a clip are, a function per kind; see `ClipWording`."""
+"""Questions about how fast, how far, how near or where objects of a clip are, a function each; see `ClipWording`."""
 
 from collections.abc import Callable, Sequence
 

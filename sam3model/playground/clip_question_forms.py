@@ -108,7 +108,8 @@ def those(ctx: ClipContext, group: ClipGroup, count: int, form: tuple[str, str])
 
 def happens(ctx: ClipContext) -> ClipWording:
     """All objects that do something, of some that could: "the car that stops"."""
-    verb, group = ctx.verb(), ctx.group(1 if ctx.dice.chance(0.25) else 2)
+    group = ctx.group(1 if ctx.dice.chance(0.25) else 2)
+    verb = ctx.verb(instant=group is not None and len(group.trails) == 1)
     moments = group and ctx.moments(verb, group.trails)
     if not group or not moments:
         return None
