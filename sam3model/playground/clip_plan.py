@@ -72,8 +72,17 @@ def _rehearsed(
         if all(seen) or take == TAKES:
             return parts, paths, touches
         take += 1
-        parts = [p if fine else replace(p, take=take, meeting=None) for p, fine in zip(parts, seen, strict=True)]
-        parts = [replace(p, story="steady") if p.story == "meet" and not p.meeting else p for p in parts]
+        parts = [p if fine else _another_way(p, take, stage) for p, fine in zip(parts, seen, strict=True)]
+
+
+def _another_way(part: Part, take: int, stage: Choreographer) -> Part:
+    """The part after `take` failed takes: simpler each time."""
+    story = "steady" if part.story == "meet" or (take > 1 and part.story != "still") else part.story
+    y = part.y
+    if take > 2:
+        low, high = stage.band(part)
+        y = part.dice.child("place", take).uniform(0.5 * (low + high), high) / stage.tall
+    return replace(part, take=take, meeting=None, story=story, y=y)
 
 
 def _settled(motion: Motion, number: int) -> Motion:

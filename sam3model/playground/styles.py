@@ -16,6 +16,8 @@ from sam3model.playground.stories import Storyteller
 
 WANDERING = ("flutter", "rise", "sway", "spin", "launch")
 """Styles that move whatever the story."""
+SIZED, UNSIZED = 1.15, 1.3
+"""Maximum growth with depth of kinds that come in several sizes, which keeps these apart, and of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Choreographer:
         return self.styles[part.gait.style](replace(part, dice=part.dice.child("motion", part.take)))
 
     def unit(self, part: Part) -> float:
-        """Pixels of the stage per drawing unit where the object is at the start."""
+        """Pixels of the stage per drawing unit at the planned distance."""
         return part.plan.factor * part.plan.kind.pixels / max(part.plan.kind.box)
 
     def half(self, part: Part) -> float:
@@ -116,7 +118,9 @@ class Choreographer:
     ) -> Motion:
         """A motion from its curves; size follows from how near the ground point is."""
         zeros = np.zeros(self.frames)
-        scale = self.unit(part) * self.nearness(y) / self.nearness(float(y[0])) * grow + zeros
+        near = self.nearness(y) / self.nearness(part.plan.y * self.tall)
+        most = SIZED if part.plan.kind.sized else UNSIZED
+        scale = self.unit(part) * np.clip(near, 1 / most, most) * grow + zeros
         side = facing(x, part.way, part.gait.turns)
         depth = y + zeros if part.depth is None else zeros + part.depth
         steps = zeros.astype(int) if pose is None or not part.gait.poses else pose
