@@ -127,7 +127,8 @@ def refrains(ctx: ClipContext) -> ClipWording:
     if not group or not moments:
         return None
     ids = tuple(i for i, found in moments.items() if not found)
-    if not 0 < len(ids) < len(moments):
+    still = verb.moving and not all(ctx.facts.moves(trail) for trail in group.trails)
+    if not 0 < len(ids) < len(moments) or still:
         return None
     return those(ctx, group, len(ids), ctx.dice.pick(verb.negated)), ids, ctx.facts.whole()
 
