@@ -114,12 +114,15 @@ def _changes(state: np.ndarray, number: int, on: str, off: str) -> list[ClipEven
     return [ClipEvent(int(t), on if state[t] else off, number) for t in at]
 
 
-def seen_enough(paths: list[ObjectPath], camera: Camera) -> list[bool]:
-    """For every object, whether it is surely seen: long enough in the picture, and not covered all the time."""
+def seen_enough(paths: list[ObjectPath], camera: Camera, clearness: float = 0.0) -> list[bool]:
+    """For every object, whether it is surely seen: long enough in the picture, and not covered all the time.
+
+    clearness: minimum uncovered fraction, on average while in the picture.
+    """
     frames = len(camera.x)
     sampled = np.unique(np.linspace(0, frames - 1, 12).round().astype(int))
     width, height = (side // 8 + 1 for side in camera.size)
-    clear = np.zeros((len(paths), len(sampled)))
+    clear, inside = np.zeros((2, len(paths), len(sampled)))
     for column, t in enumerate(sampled):
         owners = np.full((height, width), -1)
         cells = {}
@@ -130,6 +133,8 @@ def seen_enough(paths: list[ObjectPath], camera: Camera) -> list[bool]:
             cells[number] = owners[window].size
         counts = np.bincount(owners.ravel() + 1, minlength=len(paths) + 1)[1:]
         for number, path in enumerate(paths):
+            inside[number, column] = path.inside[t]
             clear[number, column] = path.inside[t] * counts[number] / max(1, cells[number])
-    long = max(2, min(6, len(sampled) // 3))
-    return [int((row >= 0.35).sum()) >= long for row in clear]
+    long = max(1, min(6, len(sampled) // 3))
+    shown = (clear >= 0.35).sum(1) >= long
+    return (shown & (clear.sum(1) >= clearness * inside.sum(1))).tolist()

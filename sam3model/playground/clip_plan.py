@@ -68,7 +68,7 @@ def _rehearsed(
         motions, touches = _motions(parts, theme, stage, dice.child("ball"))
         motions = [_settled(motion, i) for i, motion in enumerate(motions)]
         paths = [object_path(p.plan.kind, motion, stage.camera) for p, motion in zip(parts, motions, strict=True)]
-        seen = seen_enough(paths, stage.camera)
+        seen = seen_enough(paths, stage.camera, 0.55)
         if all(seen) or take == TAKES:
             return parts, paths, touches
         take += 1
@@ -163,7 +163,7 @@ def _parts(plans: list[ObjectPlan], theme: Theme, stage: Choreographer, dice: Di
             story = "steady"
         y = plan.y
         if parts and own.chance(0.45) and gait.style != "still":
-            y = own.pick(parts).y + own.uniform(-0.05, 0.05)
+            y = own.pick(parts).y + own.pick((-1, 1)) * own.uniform(0.028, 0.06)
             low = theme.horizon + 0.08 if theme.horizon and plan.kind.grounded else 0.25
             y = max(low, min(0.98, y))
         depth = None if theme.horizon and plan.kind.grounded else own.uniform(0, 1) * stage.tall
@@ -186,7 +186,7 @@ def _meetings(parts: list[Part], stage: Choreographer, dice: Dice) -> list[Part]
                 left, right = stage.camera.edges(at)
                 x = left + dice.uniform(0.3, 0.7) * (right - left)
                 way = dice.pick((-1, 1))
-                y = max(parts[i].y, parts[j].y) - dice.uniform(0.01, 0.05)
+                y = max(parts[i].y, parts[j].y) - dice.uniform(0.028, 0.055)
                 parts[i] = replace(parts[i], meeting=(at, x), way=way, story="meet")
                 parts[j] = replace(parts[j], meeting=(at, x), way=-way, story="meet", y=y)
     return parts
