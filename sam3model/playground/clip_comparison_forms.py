@@ -1,4 +1,4 @@
-"""Questions about how fast, how far, how near or where objects of a clip are, a function per kind; see `ClipWording`."""
+"""Questions about how fast, how far, how near or where objects of a clip are, a function each; see `ClipWording`."""
 
 from collections.abc import Callable, Sequence
 
@@ -222,13 +222,16 @@ def approach(ctx: ClipContext) -> ClipWording:
     anchor = group and ctx.anchor(group)
     if not group or not anchor or not any(ctx.facts.moves(one) for one in (*group.trails, anchor[1])):
         return None
-    rows = []
+    clear, rows = [], []
     for one in group.trails:
-        both = (one.shown > 0.5) & (anchor[1].shown > 0.5)
-        if not both.any():
-            return None
-        rows.append((gap(one, anchor[1])[both].min(), apart(one, anchor[1])[both].min(), one))
-    found = _nearest(rows, ctx.facts.width)
+        for visible, kept in ((OPEN, clear), (OUT, rows)):
+            both = np.minimum(one.shown if visible == OPEN else one.inside, anchor[1].shown) > visible
+            if not both.any():
+                return None
+            kept.append((gap(one, anchor[1])[both].min(), apart(one, anchor[1])[both].min(), one))
+    found = _nearest(rows, ctx.facts.width)  # also where it is hidden, as long as the anchor is not
+    if found is not _nearest(clear, ctx.facts.width):
+        return None
     word = ctx.dice.pick(("comes closest to", "gets closest to", "comes nearest to"))
     return found and (f"the {ctx.np(group)} {group.who} {word} the {anchor[0]}", (found.id,), ctx.facts.whole())
 

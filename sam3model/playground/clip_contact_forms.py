@@ -135,7 +135,8 @@ def passes(ctx: ClipContext, trail: Trail, anchor: Trail, *, front: bool) -> Mom
     if near.sum() and (high - low < 0.35 * tall).any():
         return None
     visible = min(trail.inside[part].min(), anchor.inside[part].min())
-    if visible < 0.8 or not (nearer.all() or not nearer.any()):
+    ways = [float(np.ptp(one.place[part, 0])) for one in (trail, anchor)]
+    if visible < 0.8 or ways[0] < 0.6 * ways[1] or not (nearer.all() or not nearer.any()):
         return None
     return (Moment(start, end),) if bool(nearer.all()) == front else ()
 

@@ -35,7 +35,7 @@ class ClipLayout:
 
 LAYOUTS = {
     "ytvis": ClipLayout("valid", layouts.write_ytvis),
-    "veval": ClipLayout("playground_test", layouts.write_veval),
+    "veval": ClipLayout("sav_val", layouts.write_veval),
     "davis": ClipLayout("val", layouts.write_davis),
     "sav": ClipLayout("val", layouts.write_sav),
     "sav-train": ClipLayout("train", layouts.write_sav_train),

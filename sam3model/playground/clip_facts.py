@@ -114,6 +114,8 @@ class ClipFacts:
         found = []
         for one, two in pairwise(stretches):
             if one[0] == before and two[0] == -before:
+                if two[1] - one[2] > self.frames(SHORT) + 2:
+                    return None  # it was out of view
                 found.append(Moment(one[2] + 1, min(two[1] + 2, two[2])))
         return None if any(self._covered(trail, moment) for moment in found) else tuple(found)
 
@@ -155,13 +157,11 @@ class ClipFacts:
         seen = np.flatnonzero(trail.inside > 0.5)
         if len(seen) < 3:
             return None
-        found = []
-        for k, legs in enumerate((FAR, NEAR)):
-            corners = corners_of(trail.place[seen, 0], legs * self.width)
-            found.append([int(seen[corner]) for corner in corners])
-            if k and len(found[0]) != len(found[1]):
-                return None
-        moments = tuple(Moment(max(0, t - 2), min(self.clip.count - 1, t + 2)) for t in found[0])
+        big, small = (corners_of(trail.place[seen, 0], leg * self.width) for leg in (FAR, NEAR))
+        around = [seen[max(0, k - 2) : k + 3] for k in small]
+        if len(big) != len(small) or any(np.ptp(frames) > 4 for frames in around):
+            return None  # it turns back a little, or out of view
+        moments = tuple(Moment(int(frames[0]), int(frames[-1])) for frames in around)
         return None if any(self._covered(trail, moment) for moment in moments) else moments
 
     def goes(self, trail: Trail, sign: int) -> Moments | None:

@@ -108,7 +108,8 @@ def those(ctx: ClipContext, group: ClipGroup, count: int, form: tuple[str, str])
 
 def happens(ctx: ClipContext) -> ClipWording:
     """All objects that do something, of some that could: "the car that stops"."""
-    verb, group = ctx.verb(), ctx.group(1 if ctx.dice.chance(0.25) else 2)
+    group = ctx.group(1 if ctx.dice.chance(0.25) else 2)
+    verb = ctx.verb(instant=group is not None and len(group.trails) == 1)
     moments = group and ctx.moments(verb, group.trails)
     if not group or not moments:
         return None
@@ -126,7 +127,8 @@ def refrains(ctx: ClipContext) -> ClipWording:
     if not group or not moments:
         return None
     ids = tuple(i for i, found in moments.items() if not found)
-    if not 0 < len(ids) < len(moments):
+    still = verb.moving and not all(ctx.facts.moves(trail) for trail in group.trails)
+    if not 0 < len(ids) < len(moments) or still:
         return None
     return those(ctx, group, len(ids), ctx.dice.pick(verb.negated)), ids, ctx.facts.whole()
 

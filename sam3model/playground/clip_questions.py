@@ -20,7 +20,10 @@ from sam3model.playground.questions import Question
 
 UNANSWERABLE = 0.2
 ATTEMPTS = 10
+"""Choices that are tried for each form."""
 FORMS = CLIP_FORMS | COMPARISON_FORMS | CONTACT_FORMS
+WEIGHTS = dict.fromkeys(CLIP_FORMS | CONTACT_FORMS, 2.5) | {"extreme_then": 0.4, "nearest_then": 0.4, "present": 0.6}
+"""How much earlier a form is tried; events are rarer than places at the start and end, which need one frame only."""
 
 
 def clip_questions(clip: Clip, count: int = 6) -> list[Question]:
@@ -48,8 +51,9 @@ def _ask(context: ClipContext, dice: Dice, known: list[Question], *, unanswerabl
     """A new question of the first form in random order that the clip allows; forms of known questions come last."""
     used = {question.kind for question in known}
     texts, answers = {question.text for question in known}, {(question.kind, question.ids) for question in known}
-    forms = list(UNANSWERABLE_CLIP_FORMS if unanswerable else FORMS)
-    for kind in sorted(dice.some(forms, len(forms)), key=lambda kind: kind in used):
+    forms = tuple(UNANSWERABLE_CLIP_FORMS if unanswerable else FORMS)
+    order = {kind: (kind in used, dice.random() / WEIGHTS.get(kind, 1.0)) for kind in forms}
+    for kind in sorted(forms, key=lambda kind: order[kind]):
         for attempt in range(ATTEMPTS):
             question = ask(replace(context, dice=dice.child(kind, attempt)), kind)
             if question and question.text not in texts and (not question.ids or (kind, question.ids) not in answers):

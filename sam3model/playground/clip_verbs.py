@@ -13,13 +13,15 @@ Fact = Callable[[ClipFacts, Trail], Moments | None]
 class Verb:
     """A verb. forms and negated: pairs of third person and plural, the latter also for infinitives.
 
-    instant: it happens at a time, so objects can do it first or before something else.
+    instant: it happens at a time, so objects can do it first or before something else. moving: only what moves can be
+    said not to do it.
     """
 
     fact: Fact
     forms: tuple[tuple[str, str], ...]
     negated: tuple[tuple[str, str], ...] = ()
     instant: bool = True
+    moving: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -50,6 +52,7 @@ VERBS: dict[str, Verb] = {
         ClipFacts.stops,
         (("stops", "stop"), ("comes to a halt", "come to a halt"), ("stops moving", "stop moving")),
         (("does not stop", "do not stop"), ("never stops", "never stop")),
+        moving=True,
     ),
     "start": Verb(
         ClipFacts.starts,
@@ -59,6 +62,7 @@ VERBS: dict[str, Verb] = {
         ClipFacts.turns,
         (("turns around", "turn around"), ("turns back", "turn back")),
         (("does not turn around", "do not turn around"),),
+        moving=True,
     ),
     "hide": Verb(
         ClipFacts.hidden,
