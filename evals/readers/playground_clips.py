@@ -49,7 +49,8 @@ class MaskletClips:
         return CLIPS
 
     def __getitem__(self, index: int) -> MaskletSample:
-        from sam3model.playground import clip, clip_phrases
+        from sam3model.playground import clip
+        from sam3model.playground.clip_phrases import clip_phrases
 
         planned = clip(self._split, index, frames=FRAMES)
         return masklet_sample(f"{self._split}/{index}", planned, clip_phrases(planned))
