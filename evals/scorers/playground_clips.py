@@ -17,6 +17,8 @@ GIVEN = ("mask", "click")
 """Protocols in which an object is given on the frame on which it is prompted."""
 PHRASE = "phrase"
 PROTOCOLS = (*GIVEN, PHRASE)
+LATER = (1, 8, 16)
+"""Numbers of frames after the prompt at which the IoU is shown, which tells rough masks from lost objects."""
 Masks = Sequence[Rle | None]
 
 
@@ -29,6 +31,7 @@ class GivenObjects:
 
     def __init__(self) -> None:
         self._metric = JAndF(skip_ends=False)
+        self._later: dict[int, list[float]] = {after: [] for after in LATER}
         self._switches = 0
         self._clips = 0
 
@@ -42,13 +45,19 @@ class GivenObjects:
             self._metric.update(key, one, clip.masks[one][start + 1 :], own[start + 1 :])
             targets.append((None,) * start + clip.masks[one][start:])
             found.append(own)
-        self._switches += identity_switches(frame_iou(_track_set(targets, length), _track_set(found, length)))
+        iou = frame_iou(_track_set(targets, length), _track_set(found, length))
+        self._switches += identity_switches(iou)
+        for row, start in enumerate(clip.prompted.values()):
+            for after, own in self._later.items():
+                if start + after < length and targets[row][start + after] is not None:
+                    own.append(float(iou[start + after, row, row]))
         self._clips += 1
 
     def compute(self, name: str) -> dict[str, float]:
-        """J&F, J and F in percent, identity switches per clip, and the number of objects."""
+        """J&F, J and F in percent, identity switches per clip, the IoU some frames later, and the number of objects."""
         result = self._metric.compute()
         figures = {"J&F": result.jf, "J": result.j, "F": result.f, "ID switches": self._switches / self._clips}
+        figures |= {f"IoU after {after}": 100 * sum(own) / len(own) for after, own in self._later.items() if own}
         return {f"{name} {what}": value for what, value in figures.items()} | {f"{name} objects": len(result.objects)}
 
 

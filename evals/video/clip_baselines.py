@@ -1,8 +1,9 @@
 """Baselines without a tracker: the first mask repeated, and detections on every frame linked by IoU."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evals.click_runner import ImagePredicting
 from evals.samples import AnnotatedClip, PredictedTrack, Rle
@@ -52,6 +53,7 @@ class DetectionMethod:
 
     def __init__(self, predictor: ImagePredicting) -> None:
         self.predictor = predictor
+        self._last: tuple[AnnotatedClip, tuple[str, ...], list[list[list[Scored]]]] | None = None
 
     def follow(self, clip: AnnotatedClip, *, clicks: bool, tick: Tick) -> Tracks:
         """Detections of the kinds of the objects; each object takes the one that overlaps its last mask most."""
@@ -67,17 +69,22 @@ class DetectionMethod:
 
     def find(self, clip: AnnotatedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
         """Detections of the phrases; a track ends on the first frame without a detection that overlaps it."""
-        frames = list(self._detections(clip, phrases, tick))
+        frames = self._detections(clip, phrases, tick)
         return tuple(
             track for k, phrase in enumerate(phrases) for track in _linked(phrase, [found[k] for found in frames])
         )
 
-    def _detections(self, clip: AnnotatedClip, phrases: Sequence[str], tick: Tick) -> Iterable[list[list[Scored]]]:
-        """On every frame, the detections of every phrase."""
-        for image in clip.frames:
-            tick()
-            found = self.predictor.predict(self.predictor.encode(image), phrases) if phrases else []
-            yield [_scored(instances) for instances in found]
+    def _detections(self, clip: AnnotatedClip, phrases: Sequence[str], tick: Tick) -> list[list[list[Scored]]]:
+        """On every frame, the detections of every phrase; kept, since masks and clicks need the same ones."""
+        if self._last is None or self._last[0] is not clip or self._last[1] != tuple(phrases):
+            frames = [self._detect(image, phrases, tick) for image in clip.frames]
+            self._last = clip, tuple(phrases), frames
+        return self._last[2]
+
+    def _detect(self, image: NDArray[np.uint8], phrases: Sequence[str], tick: Tick) -> list[list[Scored]]:
+        tick()
+        found = self.predictor.predict(self.predictor.encode(image), phrases) if phrases else []
+        return [_scored(instances) for instances in found]
 
 
 def first_masks(predictor: ImagePredicting, clip: AnnotatedClip, clicks: bool, tick: Tick) -> dict[int, Rle]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
 
 
-class ClipSession(Protocol):
+class MaskletSession(Protocol):
     """What the method needs of a `sam3model.video_predictor.VideoSession`."""
 
     def add_phrases(self, phrases: Sequence[str]) -> Any:
@@ -36,7 +36,7 @@ class ClipSession(Protocol):
 class SessionOpener(Protocol):
     """What the method needs of a `sam3model.video_predictor.Sam3VideoPredictor`."""
 
-    def open(self, source: Any) -> ClipSession:
+    def open(self, source: Any) -> MaskletSession:
         """A session on a clip."""
         ...
 

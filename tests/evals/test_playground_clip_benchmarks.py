@@ -99,7 +99,7 @@ class ClickedScenes(KnowingImages):
         masks = np.stack([np.stack(three) for three in zip(empty, halves, empty, strict=True)])
         low_res = np.zeros((len(masks), 3, 4, 4), np.float32)
         low_res[:, 1] = 7
-        return ObjectMasks(masks, np.tile(np.float32([0.1, 0.9, 0.2]), (len(masks), 1)), low_res)
+        return ObjectMasks(masks, np.tile(np.array([0.1, 0.9, 0.2], np.float32), (len(masks), 1)), low_res)
 
     def _found(self, masks: list[np.ndarray]) -> ObjectMasks:
         return ObjectMasks(
@@ -209,6 +209,8 @@ def test_the_repeated_first_mask(tmp_path, block_clips):
     got = video(tmp_path, "--method", "repeat")
     ball = [max(0, 12 - 2 * t) / (12 + 2 * t) for t in range(1, FRAMES)]  # IoU after t frames of 2 pixels each
     assert got["mask J"] == pytest.approx(100 * (2 * np.mean(ball) + 1) / 3)  # the car does not move
+    assert got["mask IoU after 1"] == pytest.approx(100 * (2 * 10 / 14 + 1) / 3)
+    assert "mask IoU after 8" not in got  # the clip is too short
     assert got["click J&F"] == pytest.approx(got["mask J&F"])
     assert got["pHOTA"] < 60
 
@@ -220,7 +222,7 @@ def test_linked_detections(tmp_path, block_clips):
     assert got["pHOTA"] == pytest.approx(100)
     assert got["cgF1"] == pytest.approx(100, abs=0.05)
     assert set(images.calls) == {"ball", "car", "red ball", "yellow ball"}
-    assert len(images.calls) == CLIPS * FRAMES * (2 + 2 + 4)  # two kinds for masks and for clicks, and four phrases
+    assert len(images.calls) == CLIPS * FRAMES * (2 + 4)  # two kinds, once for masks and clicks, and four phrases
 
 
 def test_linked_detections_lose_an_object_that_jumps(tmp_path, block_clips, monkeypatch):
