@@ -99,7 +99,7 @@ class ClickSample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AnnotatedClip:
+class MaskedClip:
     """A clip in memory with all its masks.
 
     frames: each (H, W, 3) uint8. masks: of every object on every frame, None where no pixel of it is visible.
@@ -139,7 +139,7 @@ class MaskletSample:
     kind: ClassVar[Literal["masklets"]] = "masklets"
     key: str
     phrases: tuple[str, ...]
-    load: Callable[[], AnnotatedClip]
+    load: Callable[[], MaskedClip]
 
 
 Sample = PhraseSample[Any] | QuestionSample[Any] | VideoSample[Any] | ClickSample | MaskletSample

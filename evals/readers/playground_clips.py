@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evals.samples import AnnotatedClip, ClickSample, DatasetSplit, MaskletSample, Rle
+from evals.samples import ClickSample, DatasetSplit, MaskedClip, MaskletSample, Rle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,11 +72,11 @@ def masklet_sample(key: str, planned: "Clip", queries: "list[PhraseQuery]") -> M
     return MaskletSample(key, tuple(targets), cache(partial(_render, planned, tuple(targets.values()))))
 
 
-def _render(planned: "Clip", targets: tuple[tuple[int, ...], ...]) -> AnnotatedClip:
+def _render(planned: "Clip", targets: tuple[tuple[int, ...], ...]) -> MaskedClip:
     frames = [planned.frame(t) for t in range(planned.count)]
     objects = range(len(planned.objects))
     masks = tuple(tuple(_mask(frame.owners, one) for frame in frames) for one in objects)
-    return AnnotatedClip(
+    return MaskedClip(
         frames=tuple(frame.image for frame in frames),
         masks=masks,
         kinds=tuple(item.kind for item in planned.objects),

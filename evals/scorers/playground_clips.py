@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evals.benchmark_types import Figures
-from evals.samples import AnnotatedClip, MaskletPrediction, MaskletSample, PredictedTrack, Rle
+from evals.samples import MaskedClip, MaskletPrediction, MaskletSample, PredictedTrack, Rle
 from evals.scorers.identity_switches import identity_switches
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1, Hota, JAndF
@@ -35,16 +35,16 @@ class GivenObjects:
         self._switches = 0
         self._clips = 0
 
-    def update(self, key: str, clip: AnnotatedClip, tracks: Sequence[PredictedTrack]) -> None:
+    def update(self, key: str, clip: MaskedClip, tracks: Sequence[PredictedTrack]) -> None:
         """Add the objects of a clip; an object without a track counts as not found."""
         length = len(clip.frames)
         predicted = {int(track.prompt): track.masks for track in tracks}
         targets, found = [], []
         for one, start in clip.prompted.items():
-            own: Masks = predicted.get(one) or (None,) * length
-            self._metric.update(key, one, clip.masks[one][start + 1 :], own[start + 1 :])
+            masks: Masks = predicted.get(one) or (None,) * length
+            self._metric.update(key, one, clip.masks[one][start + 1 :], masks[start + 1 :])
             targets.append((None,) * start + clip.masks[one][start:])
-            found.append(own)
+            found.append(masks)
         iou = frame_iou(_track_set(targets, length), _track_set(found, length))
         self._switches += identity_switches(iou)
         for row, start in enumerate(clip.prompted.values()):
@@ -73,7 +73,7 @@ class PhraseMasklets:
     switches: int = 0
     clips: int = 0
 
-    def update(self, key: str, clip: AnnotatedClip, phrases: Sequence[str], tracks: Sequence[PredictedTrack]) -> None:
+    def update(self, key: str, clip: MaskedClip, phrases: Sequence[str], tracks: Sequence[PredictedTrack]) -> None:
         """Add a clip with all its phrases."""
         data = _video_data(key, clip, phrases, tracks)
         self.concepts.merge(video_concept_f1(data))
@@ -131,14 +131,14 @@ class MaskletScorer:
         return figures | {"clips": self._clips}
 
 
-def _check_lengths(clip: AnnotatedClip, protocols: Mapping[str, Sequence[PredictedTrack]]) -> None:
+def _check_lengths(clip: MaskedClip, protocols: Mapping[str, Sequence[PredictedTrack]]) -> None:
     for tracks in protocols.values():
         for track in tracks:
             if len(track.masks) != len(clip.frames):
                 raise MetricError(f"{track.prompt}: {len(track.masks)} masks for {len(clip.frames)} frames")
 
 
-def _video_data(key: str, clip: AnnotatedClip, phrases: Sequence[str], tracks: Sequence[PredictedTrack]) -> VideoData:
+def _video_data(key: str, clip: MaskedClip, phrases: Sequence[str], tracks: Sequence[PredictedTrack]) -> VideoData:
     """Targets and predictions of the phrases, in which a phrase that names nothing has only predictions."""
     targets: dict[Phrase, list[Entry]] = {
         (key, phrase): [{"segmentations": clip.masks[one]} for one in ids]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.click_runner import ImagePredicting
-from evals.samples import AnnotatedClip, PredictedTrack, Rle
+from evals.samples import MaskedClip, PredictedTrack, Rle
 from evals.simulated_clicks import middle
 from evals.video.masklet_runner import Tick, Tracks
 from sam3model.instances import Instances
@@ -26,7 +26,7 @@ class RepeatMethod:
     def __init__(self, predictor: ImagePredicting) -> None:
         self.predictor = predictor
 
-    def follow(self, clip: AnnotatedClip, *, clicks: bool, tick: Tick) -> Tracks:
+    def follow(self, clip: MaskedClip, *, clicks: bool, tick: Tick) -> Tracks:
         """The mask that was given, or that a click gives on the frame of the prompt."""
         masks = first_masks(self.predictor, clip, clicks, tick)
         length = len(clip.frames)
@@ -35,7 +35,7 @@ class RepeatMethod:
             for one, start in clip.prompted.items()
         )
 
-    def find(self, clip: AnnotatedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
+    def find(self, clip: MaskedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
         """What is detected on the first frame."""
         tick()
         found = self.predictor.predict(self.predictor.encode(clip.frames[0]), phrases)
@@ -53,9 +53,9 @@ class DetectionMethod:
 
     def __init__(self, predictor: ImagePredicting) -> None:
         self.predictor = predictor
-        self._last: tuple[AnnotatedClip, tuple[str, ...], list[list[list[Scored]]]] | None = None
+        self._last: tuple[MaskedClip, tuple[str, ...], list[list[list[Scored]]]] | None = None
 
-    def follow(self, clip: AnnotatedClip, *, clicks: bool, tick: Tick) -> Tracks:
+    def follow(self, clip: MaskedClip, *, clicks: bool, tick: Tick) -> Tracks:
         """Detections of the kinds of the objects; each object takes the one that overlaps its last mask most."""
         last = first_masks(self.predictor, clip, clicks, tick)
         tracks: dict[int, list[Rle | None]] = {one: [None] * len(clip.frames) for one in clip.prompted}
@@ -67,14 +67,14 @@ class DetectionMethod:
                     tracks[here[row]][t] = last[here[row]] = detected[column][1]
         return tuple(PredictedTrack(str(one), 1.0, tuple(masks)) for one, masks in tracks.items())
 
-    def find(self, clip: AnnotatedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
+    def find(self, clip: MaskedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
         """Detections of the phrases; a track ends on the first frame without a detection that overlaps it."""
         frames = self._detections(clip, phrases, tick)
         return tuple(
             track for k, phrase in enumerate(phrases) for track in _linked(phrase, [found[k] for found in frames])
         )
 
-    def _detections(self, clip: AnnotatedClip, phrases: Sequence[str], tick: Tick) -> list[list[list[Scored]]]:
+    def _detections(self, clip: MaskedClip, phrases: Sequence[str], tick: Tick) -> list[list[list[Scored]]]:
         """On every frame, the detections of every phrase; kept, since masks and clicks need the same ones."""
         if self._last is None or self._last[0] is not clip or self._last[1] != tuple(phrases):
             frames = [self._detect(image, phrases, tick) for image in clip.frames]
@@ -87,7 +87,7 @@ class DetectionMethod:
         return [_scored(instances) for instances in found]
 
 
-def first_masks(predictor: ImagePredicting, clip: AnnotatedClip, clicks: bool, tick: Tick) -> dict[int, Rle]:
+def first_masks(predictor: ImagePredicting, clip: MaskedClip, clicks: bool, tick: Tick) -> dict[int, Rle]:
     """The mask of every prompted object on the frame of its prompt: the true one, or that of one click."""
     from sam3model.ops.masks import decode_rle, encode_rle
 

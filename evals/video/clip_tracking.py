@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
-from evals.samples import AnnotatedClip, PredictedTrack
+from evals.samples import MaskedClip, PredictedTrack
 from evals.simulated_clicks import middle
 from evals.video.frame_tracks import FrameTracks
 from evals.video.masklet_runner import Tick, Tracks
@@ -49,7 +49,7 @@ class TrackerMethod:
     def __init__(self, predictor: SessionOpener) -> None:
         self.predictor = predictor
 
-    def follow(self, clip: AnnotatedClip, *, clicks: bool, tick: Tick) -> Tracks:
+    def follow(self, clip: MaskedClip, *, clicks: bool, tick: Tick) -> Tracks:
         """One pass: it halts before a frame on which objects are prompted, and goes on with these objects too."""
         from sam3model.ops.masks import decode_rle
 
@@ -65,7 +65,7 @@ class TrackerMethod:
             found.add_all(_watched(session.propagate(start=start, frames=stop - start - 1), tick))
         return tuple(PredictedTrack(str(one), 1.0, found.masks(one)) for one in clip.prompted)
 
-    def find(self, clip: AnnotatedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
+    def find(self, clip: MaskedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
         """One pass for all phrases."""
         if not phrases:
             return ()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from evals.samples import AnnotatedClip, MaskletPrediction, MaskletSample, PredictedTrack
+from evals.samples import MaskedClip, MaskletPrediction, MaskletSample, PredictedTrack
 from sam3model.errors import InputError
 
 Tick = Callable[[], None]
@@ -21,11 +21,11 @@ class MaskletMethod(Protocol):
 
     title: str
 
-    def follow(self, clip: AnnotatedClip, *, clicks: bool, tick: Tick) -> Tracks:
+    def follow(self, clip: MaskedClip, *, clicks: bool, tick: Tick) -> Tracks:
         """Follow every prompted object from the frame of its prompt on, given by its mask there or by one click."""
         ...
 
-    def find(self, clip: AnnotatedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
+    def find(self, clip: MaskedClip, phrases: Sequence[str], *, tick: Tick) -> Tracks:
         """Every instance of the phrases on all frames."""
         ...
 
@@ -51,7 +51,7 @@ class MaskletRunner:
         clip = sample.load()
         return MaskletPrediction(sample.phrases, {name: self._tracks(name, clip, sample) for name in self.protocols})
 
-    def _tracks(self, protocol: str, clip: AnnotatedClip, sample: MaskletSample) -> Tracks:
+    def _tracks(self, protocol: str, clip: MaskedClip, sample: MaskletSample) -> Tracks:
         if protocol == "phrase":
             return self.method.find(clip, sample.phrases, tick=self._tick)
         return self.method.follow(clip, clicks=protocol == "click", tick=self._tick)

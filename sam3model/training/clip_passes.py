@@ -24,7 +24,7 @@ from sam3model.training.clip_prompts import PromptPlan, SimulatedUser, joined
 class TrackedObjects:
     """What happened on one frame: what each interaction predicted, and the mask chosen after it.
 
-    steps are empty where a mask was given.
+    steps are empty where a mask was given. outputs carry no gradient: DDP wants a loss on all that has one.
     """
 
     steps: tuple[TrackerStep, ...]
@@ -82,7 +82,7 @@ class TrackingModel(nn.Module):
             tracked.append(self._frame(frame, features, masks[frame], plan, user, bank))
             if frame + 1 < count:
                 self._remember(frame, features, tracked[-1], plan, bank)
-        return tuple(tracked)
+        return tuple(replace(one, outputs=map_tensors(one.outputs, torch.Tensor.detach)) for one in tracked)
 
     def _frame(
         self, frame: int, features: ObjectFeatures, truth: Tensor, plan: PromptPlan, user: SimulatedUser,

@@ -1,4 +1,4 @@
-"""A simulated user of the tracker: prompts for objects, and clicks on the mistakes of its masks (SAM 2, appendix D.2)."""
+"""A simulated user of the tracker: prompts, and clicks on the mistakes of its masks (SAM 2, appendix D.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
