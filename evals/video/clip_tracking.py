@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evals.samples import MaskedClip, PredictedTrack
 from evals.simulated_clicks import middle
-from evals.video.frame_tracks import FrameTracks
 from evals.video.masklet_runner import Tick, Tracks
+from evals.video.track_collector import TrackCollector
 
 if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
@@ -54,7 +54,7 @@ class TrackerMethod:
         from sam3model.ops.masks import decode_rle
 
         session = self.predictor.open(clip.frames)
-        found = FrameTracks(range(len(clip.frames)))
+        found = TrackCollector(range(len(clip.frames)))
         for start, stop in pairwise([*sorted(set(clip.prompted.values())), len(clip.frames)]):
             for one in (one for one, own in clip.prompted.items() if own == start):
                 mask = decode_rle(dict(clip.first_mask(one)))
@@ -71,7 +71,7 @@ class TrackerMethod:
             return ()
         session = self.predictor.open(clip.frames)
         session.add_phrases(phrases)
-        found = FrameTracks(range(len(clip.frames)))
+        found = TrackCollector(range(len(clip.frames)))
         found.add_all(_watched(session.propagate(start=0), tick))
         return tuple(found.instances())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tqdm import tqdm
 
 from evals.samples import PredictedTrack, PromptedMask, VideoFiles, VideoPrediction, VideoSample
-from evals.video.frame_tracks import FrameTracks
+from evals.video.track_collector import TrackCollector
 from sam3model.errors import CheckpointError, ConfigError, DataError, InputError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class VideoRunner:
             for some in sessions:
                 session = self.predictor.open(frames)
                 session.add_phrases(some)
-                found = FrameTracks(clip.kept)
+                found = TrackCollector(clip.kept)
                 found.add_all(self._watched(session.propagate(start=0), bar))
                 tracks += found.instances()
         return tracks
@@ -126,7 +126,7 @@ class VideoRunner:
         from sam3model.ops.masks import decode_rle
 
         session = self.predictor.open(frames)
-        found = FrameTracks(clip.kept)
+        found = TrackCollector(clip.kept)
         for start in sorted({one.frame for one in objects}):
             for object_id, one in enumerate(objects):
                 if one.frame == start:

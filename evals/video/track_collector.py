@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
 
 
-class FrameTracks:
+class TrackCollector:
     """Results of one session by object; a later result for a frame replaces an earlier one."""
 
     def __init__(self, kept: Sequence[int]) -> None:
