@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from evals.benchmark_types import AnyBenchmark, PhraseBenchmark, QuestionBenchmark
+from evals.benchmark_types import AnyBenchmark, ClickBenchmark, MaskletBenchmark, PhraseBenchmark, QuestionBenchmark
 from evals.readers import (
     coco,
     countbench,
@@ -12,16 +12,19 @@ from evals.readers import (
     mmr,
     omnilabel,
     playground,
+    playground_clips,
     reasonseg,
     refcoco,
     saco,
 )
+from evals.scorers.clicks import ClickScorer
 from evals.scorers.concepts import ConceptScorer
 from evals.scorers.counting import CountingScorer
 from evals.scorers.detection import LVIS_RULES, DetectionScorer
 from evals.scorers.grounding import GroundingScorer
 from evals.scorers.mmr import MmrScorer
 from evals.scorers.omnilabel import OmniLabelScorer
+from evals.scorers.playground_clips import MaskletScorer
 from evals.scorers.referring import PlaygroundScorer, ReasoningScorer, ReferringScorer
 from evals.video import BENCHMARKS as VIDEO
 from sam3model.errors import ConfigError
@@ -45,6 +48,24 @@ PLAYGROUND = (
         headline=("gIoU", "gIoU answerable", "no match reported", "cIoU"),
         read=playground.read_questions,
         scorer=PlaygroundScorer,
+    ),
+    ClickBenchmark(
+        name="playground-clicks",
+        title="All objects of 200 held-out Playground scenes, with simulated clicks",
+        splits=playground.SPLITS,
+        get="not needed: scenes are generated",
+        headline=("IoU 1 click", "IoU 3 clicks", "IoU 5 clicks", "IoU 8 clicks", "IoU box"),
+        read=playground_clips.read_clicks,
+        scorer=ClickScorer,
+    ),
+    MaskletBenchmark(
+        name="playground-video",
+        title="50 held-out Playground clips: objects given by a mask or one click, and phrases",
+        splits=playground.SPLITS,
+        get="not needed: clips are generated",
+        headline=("mask J&F", "click J&F", "cgF1", "pHOTA", "ID switches"),
+        read=playground_clips.read_clips,
+        scorer=MaskletScorer,
     ),
 )
 

@@ -13,6 +13,10 @@ from evals.journal import Journal
 from evals.result_tables import RunOutcome
 from evals.sample_runners import SampleRunner
 from evals.samples import (
+    ClickPrediction,
+    ClickSample,
+    MaskletPrediction,
+    MaskletSample,
     PhrasePrediction,
     PhraseSample,
     Prediction,
@@ -117,7 +121,7 @@ class BenchmarkRun:
 
 
 def _is_for(prediction: Prediction, sample: Sample) -> bool:
-    """Whether a stored prediction has the same phrases or question as the sample."""
+    """Whether a stored prediction has the same phrases, question or number of objects as the sample."""
     match sample:
         case PhraseSample():
             return isinstance(prediction, PhrasePrediction) and prediction.phrases == sample.phrases
@@ -125,5 +129,9 @@ def _is_for(prediction: Prediction, sample: Sample) -> bool:
             return isinstance(prediction, QuestionPrediction) and prediction.question == sample.question
         case VideoSample():
             return isinstance(prediction, VideoPrediction) and prediction.phrases == sample.phrases
+        case ClickSample():
+            return isinstance(prediction, ClickPrediction) and len(prediction.masks) == len(sample.masks)
+        case MaskletSample():
+            return isinstance(prediction, MaskletPrediction) and prediction.phrases == sample.phrases
         case _:
             assert_never(sample)

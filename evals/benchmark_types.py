@@ -10,12 +10,14 @@ How to add a benchmark
 2. Give it a scorer (`evals/scorers/`): `update(sample, prediction)` once per sample, then `compute()`. The scorer
    decides the type of `sample.target`.
 3. Register it in `evals/benchmark_registry.py`: a `PhraseBenchmark` (noun phrases, predicted by the segmenter), a
-   `QuestionBenchmark` (questions, answered by the agent) or, in `evals/video/__init__.py`, a `VideoBenchmark` (videos,
-   predicted by the video predictor or elsewhere). Published figures go into `evals/published.py`, under the same names.
+   `QuestionBenchmark` (questions, answered by the agent), a `ClickBenchmark` (objects, segmented with simulated
+   clicks), a `MaskletBenchmark` (clips in memory, with baselines) or, in `evals/video/__init__.py`, a `VideoBenchmark`
+   (videos, predicted by the video predictor or elsewhere). Published figures go into `evals/published.py`, under the
+   same names.
 4. Test it in `tests/evals/` on a miniature in the official layout, with figures computed by hand.
 
-Figures are percentages, except correlations (IL_MCC, -1 to 1) and counts (integers). An undefined figure is nan, or -1
-for COCO's AP.
+Figures are percentages, except correlations (IL_MCC, -1 to 1), counts (integers) and identity switches (per clip). An
+undefined figure is nan, or -1 for COCO's AP.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -23,7 +25,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from evals.samples import DatasetSplit, PhraseSample, QuestionSample, Sample, VideoSample
+from evals.samples import (
+    ClickSample,
+    DatasetSplit,
+    MaskletSample,
+    PhraseSample,
+    QuestionSample,
+    Sample,
+    VideoSample,
+)
 
 Figures = Mapping[str, float]
 SampleT_co = TypeVar("SampleT_co", bound=Sample, covariant=True)
@@ -136,4 +146,22 @@ class VideoBenchmark(Benchmark):
     run: VideoReading | None = None
 
 
-AnyBenchmark = PhraseBenchmark | QuestionBenchmark | VideoBenchmark
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickBenchmark(Benchmark):
+    """Objects of images, segmented with simulated clicks by the image predictor."""
+
+    kind: ClassVar[Literal["image-clicks"]] = "image-clicks"
+    read: Callable[[DatasetSplit], Samples[ClickSample]]
+    scorer: Callable[[], Scorer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskletBenchmark(Benchmark):
+    """Clips in memory, prompted with masks, clicks and phrases; predicted by the video predictor and by baselines."""
+
+    kind: ClassVar[Literal["masklets"]] = "masklets"
+    read: Callable[[DatasetSplit], Samples[MaskletSample]]
+    scorer: Callable[[], Scorer]
+
+
+AnyBenchmark = PhraseBenchmark | QuestionBenchmark | VideoBenchmark | ClickBenchmark | MaskletBenchmark

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from evals.samples import (
+    ClickPrediction,
     Detection,
+    MaskletPrediction,
     PhrasePrediction,
     PredictedTrack,
     Prediction,
@@ -143,15 +145,24 @@ def from_record(record: Mapping[str, Any], kind: SampleKind) -> tuple[str, Predi
             values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
             return record["key"], QuestionPrediction(**values)
         case "video":
-            tracks = tuple(PredictedTrack(t["prompt"], t["score"], tuple(t["masks"])) for t in record["tracks"])
             frames, size = tuple(record["frames"]), (record["size"][0], record["size"][1])
-            return record["key"], VideoPrediction(tuple(record["phrases"]), frames, size, tracks)
+            return record["key"], VideoPrediction(tuple(record["phrases"]), frames, size, _tracks(record["tracks"]))
+        case "image-clicks":
+            masks = tuple(tuple(row) for row in record["masks"])
+            return record["key"], ClickPrediction(tuple(record["prompts"]), masks)
+        case "masklets":
+            protocols = {name: _tracks(rows) for name, rows in record["protocols"].items()}
+            return record["key"], MaskletPrediction(tuple(record["phrases"]), protocols)
         case _:
             assert_never(kind)
 
 
 def _detections(rows: Any) -> tuple[Detection, ...]:
     return tuple(Detection(row["score"], tuple(row["box"]), row["mask"]) for row in rows)
+
+
+def _tracks(rows: Any) -> tuple[PredictedTrack, ...]:
+    return tuple(PredictedTrack(row["prompt"], row["score"], tuple(row["masks"])) for row in rows)
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sam3model.files import write_json, write_text
 
 
 def report(folders: Sequence[Path], out: Path | None = None) -> str:
-    """Markdown of all runs in the folders or one level below; also written to `out`, as report.md and report.json.
+    """Markdown of all runs in or below the folders; also written to `out`, as report.md and report.json.
 
     Raises `ConfigError` if a folder has no finished run or a shard is missing.
     """
@@ -38,8 +38,8 @@ def report(folders: Sequence[Path], out: Path | None = None) -> str:
 
 
 def _runs(folder: Path) -> list[Path]:
-    """Folders of finished runs."""
-    runs = [folder] if (folder / METRICS).is_file() else sorted(path.parent for path in folder.glob(f"*/{METRICS}"))
+    """Folders of finished runs, this one or below it."""
+    runs = sorted(path.parent for path in folder.rglob(METRICS))
     if not runs:
         hint = "; the run is not finished: run its command again" if (folder / RUN).is_file() else ""
         raise ConfigError(f"{folder} contains no results of a run{hint}")

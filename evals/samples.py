@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
+from sam3model.errors import DataError
+
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
 TargetT = TypeVar("TargetT")
 Rle = Mapping[str, Any]
-SampleKind = Literal["image-phrase", "image-question", "video"]
+SampleKind = Literal["image-phrase", "image-question", "video", "image-clicks", "masklets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class PromptedMask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clip:
+class VideoFiles:
     """The files of a video, and what to follow in it.
 
     files: the frames in order. kept: numbers of the frames whose masks are needed. size: height and width of the
@@ -79,12 +83,66 @@ class VideoSample(Generic[TargetT]):
 
     kind: ClassVar[Literal["video"]] = "video"
     key: str
-    load: Callable[[], Clip]
+    load: Callable[[], VideoFiles]
     phrases: tuple[str, ...]
     target: TargetT
 
 
-Sample = PhraseSample[Any] | QuestionSample[Any] | VideoSample[Any]
+@dataclass(frozen=True, slots=True, eq=False)
+class ClickSample:
+    """One image with the masks of all its objects, which decide where the simulated clicks are."""
+
+    kind: ClassVar[Literal["image-clicks"]] = "image-clicks"
+    key: str
+    open_image: Callable[[], "Image.Image"]
+    masks: tuple[Rle, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskedClip:
+    """A clip in memory with all its masks.
+
+    frames: each (H, W, 3) uint8. masks: of every object on every frame, None where no pixel of it is visible.
+    kinds: a phrase for the kind of each object. starts: the frame on which each object is prompted, None for objects
+    that are not. targets: the objects of each phrase of the sample.
+    """
+
+    frames: "tuple[NDArray[np.uint8], ...]"
+    masks: tuple[tuple[Rle | None, ...], ...]
+    kinds: tuple[str, ...]
+    starts: tuple[int | None, ...]
+    targets: tuple[tuple[int, ...], ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.frames[0].shape[:2]
+        return height, width
+
+    @property
+    def prompted(self) -> dict[int, int]:
+        """The frame on which each prompted object is prompted, by object."""
+        return {one: start for one, start in enumerate(self.starts) if start is not None}
+
+    def first_mask(self, one: int) -> Rle:
+        """The mask of a prompted object on the frame of its prompt."""
+        mask = self.masks[one][self.prompted[one]]
+        if mask is None:
+            raise DataError(f"object {one} is prompted on a frame that does not show it")
+        return mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskletSample:
+    """One annotated clip with its phrases. load: makes frames and masks, once."""
+
+    kind: ClassVar[Literal["masklets"]] = "masklets"
+    key: str
+    phrases: tuple[str, ...]
+    load: Callable[[], MaskedClip]
+
+
+Sample = PhraseSample[Any] | QuestionSample[Any] | VideoSample[Any] | ClickSample | MaskletSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +201,23 @@ class VideoPrediction:
     tracks: tuple[PredictedTrack, ...]
 
 
-Prediction = PhrasePrediction | QuestionPrediction | VideoPrediction
+@dataclass(frozen=True, slots=True)
+class ClickPrediction:
+    """Prediction for a `ClickSample`. prompts: their names; masks: of every object after each prompt."""
+
+    prompts: tuple[str, ...]
+    masks: tuple[tuple[Rle, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskletPrediction:
+    """Prediction for a `MaskletSample`: the tracks under each protocol, with a mask or None per frame.
+
+    The prompt of a track is its phrase or, where objects are given by masks or clicks, the number of the object.
+    """
+
+    phrases: tuple[str, ...]
+    protocols: Mapping[str, tuple[PredictedTrack, ...]]
+
+
+Prediction = PhrasePrediction | QuestionPrediction | VideoPrediction | ClickPrediction | MaskletPrediction

@@ -7,7 +7,7 @@ from typing import Any
 
 from evals.dataset_files import field, image_size, integers, read_json
 from evals.rle_masks import Size
-from evals.samples import Clip, DatasetSplit, VideoSample
+from evals.samples import DatasetSplit, VideoFiles, VideoSample
 from evals.video.burst import DISTRACTORS, frame_names, sequence_key
 from evals.video.prediction_writers import TrackTarget
 from evals.video.tracks import Id, unique_ids, video_of
@@ -107,14 +107,14 @@ def _vis_samples(
     return samples
 
 
-def _clip(root: Path, folders: Sequence[str], names: Sequence[str], kept: tuple[int, ...], size: Size) -> Clip:
+def _clip(root: Path, folders: Sequence[str], names: Sequence[str], kept: tuple[int, ...], size: Size) -> VideoFiles:
     """The files of a video, from the first folder that has its first frame."""
     if not names:
         raise DataError(f"{root}: a video has no frames")
     places = [folder for folder in folders if inside(root, folder, names[0]).is_file()]
     if not places:
         raise DataError(f"{inside(root, folders[0], names[0])} is missing")
-    return Clip(tuple(inside(root, places[0], name) for name in names), kept, size)
+    return VideoFiles(tuple(inside(root, places[0], name) for name in names), kept, size)
 
 
 def _category_names(data: Any, path: Path) -> dict[Id, str]:

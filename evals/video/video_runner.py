@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
-from evals.samples import Clip, PredictedTrack, PromptedMask, Rle, VideoPrediction, VideoSample
+from evals.samples import PredictedTrack, PromptedMask, VideoFiles, VideoPrediction, VideoSample
+from evals.video.track_collector import TrackCollector
 from sam3model.errors import CheckpointError, ConfigError, DataError, InputError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sam3agent.config import Settings
     from sam3model.frame_results import FrameResult
     from sam3model.frames import FrameSource
+    from sam3model.video_predictor import Sam3VideoPredictor
 
 PHRASES_AT_ONCE = 32
 """Phrases that share one session, and so the image encoder; more would need too much memory on every frame."""
@@ -46,7 +47,7 @@ class ClipPredictor(Protocol):
         ...
 
 
-def load_predictor(settings: "Settings") -> ClipPredictor:
+def load_predictor(settings: "Settings") -> "Sam3VideoPredictor":
     """The video predictor of the settings. Raises `ConfigError` if the weights are unusable or have no tracker."""
     from sam3model.video_predictor import Sam3VideoPredictor
 
@@ -82,7 +83,7 @@ class VideoRunner:
         names = tuple(clip.files[t].stem for t in clip.kept)
         return VideoPrediction(sample.phrases, names, clip.size, tuple(tracks))
 
-    def _find(self, sample: VideoSample[Any], clip: Clip, frames: "FrameSource") -> list[PredictedTrack]:
+    def _find(self, sample: VideoSample[Any], clip: VideoFiles, frames: "FrameSource") -> list[PredictedTrack]:
         """Every instance of the phrases."""
         phrases = list(dict.fromkeys(sample.phrases))
         sessions = [phrases[k : k + PHRASES_AT_ONCE] for k in range(0, len(phrases), PHRASES_AT_ONCE)]
@@ -91,12 +92,12 @@ class VideoRunner:
             for some in sessions:
                 session = self.predictor.open(frames)
                 session.add_phrases(some)
-                found = _Tracks(clip.kept)
+                found = TrackCollector(clip.kept)
                 found.add_all(self._watched(session.propagate(start=0), bar))
                 tracks += found.instances()
         return tracks
 
-    def _follow(self, sample: VideoSample[Any], clip: Clip, frames: "FrameSource") -> list[PredictedTrack]:
+    def _follow(self, sample: VideoSample[Any], clip: VideoFiles, frames: "FrameSource") -> list[PredictedTrack]:
         """The given objects, each from its first frame on.
 
         Objects that may overlap get a session each, since in a session every pixel belongs to at most one object.
@@ -119,13 +120,13 @@ class VideoRunner:
             yield result
 
     def _follow_together(
-        self, objects: Sequence[PromptedMask], clip: Clip, frames: "FrameSource", bar: "tqdm[Any]"
+        self, objects: Sequence[PromptedMask], clip: VideoFiles, frames: "FrameSource", bar: "tqdm[Any]"
     ) -> list[PredictedTrack]:
         """A pass per first frame: an object must not be tracked before it appears, with memory of its future."""
         from sam3model.ops.masks import decode_rle
 
         session = self.predictor.open(frames)
-        found = _Tracks(clip.kept)
+        found = TrackCollector(clip.kept)
         for start in sorted({one.frame for one in objects}):
             for object_id, one in enumerate(objects):
                 if one.frame == start:
@@ -134,44 +135,7 @@ class VideoRunner:
         return [PredictedTrack(one.name, 1.0, found.masks(k)) for k, one in enumerate(objects)]
 
 
-class _Tracks:
-    """Results of one session by object; a later result for a frame replaces an earlier one."""
-
-    def __init__(self, kept: Sequence[int]) -> None:
-        self._places = {frame: place for place, frame in enumerate(kept)}
-        self._masks: dict[int, dict[int, Rle]] = defaultdict(dict)
-        self._origins: dict[int, tuple[str, float]] = {}
-
-    def add_all(self, results: "Iterable[FrameResult]") -> None:
-        for result in results:
-            self._add(result)
-
-    def masks(self, object_id: int) -> tuple[Rle | None, ...]:
-        """The masks on the kept frames; None where the object is not visible."""
-        own = self._masks.get(object_id, {})
-        return tuple(own.get(place) for place in range(len(self._places)))
-
-    def instances(self) -> list[PredictedTrack]:
-        """The objects that are visible on a kept frame."""
-        return [PredictedTrack(*self._origins[one], self.masks(one)) for one in sorted(self._masks) if self._masks[one]]
-
-    def _add(self, result: "FrameResult") -> None:
-        from sam3model.metrics.overlap import rle_areas
-
-        place = self._places.get(result.frame)
-        if place is None:
-            return
-        for masks in self._masks.values():
-            masks.pop(place, None)
-        areas = rle_areas(result.masks).tolist() if result.masks else []
-        rows = zip(result.ids.tolist(), result.phrases, result.scores.tolist(), result.masks, areas, strict=True)
-        for object_id, phrase, score, mask, area in rows:
-            self._origins[object_id] = (phrase or "", score)
-            if area:
-                self._masks[object_id][place] = mask
-
-
-def _open(clip: Clip) -> "FrameSource":
+def _open(clip: VideoFiles) -> "FrameSource":
     from sam3model.frames import open_frames
 
     frames = open_frames(clip.files)

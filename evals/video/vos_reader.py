@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from evals.samples import Clip, DatasetSplit, PromptedMask, Rle, VideoSample
+from evals.samples import DatasetSplit, PromptedMask, Rle, VideoFiles, VideoSample
 from sam3model.data.clip_layouts import VosFolders, davis_folders, mose_folders, sav_folders
 from sam3model.data.dataset_paths import folders, frame_files, inside, png_names
 from sam3model.data.label_maps import objects_of, read_labels, whole_mask
@@ -30,11 +30,11 @@ def read_sav(dataset: DatasetSplit) -> list[VideoSample[None]]:
     return _samples(sav_folders(dataset.root, dataset.split), object_folder_clip)
 
 
-def _samples(places: VosFolders, load: Callable[[VosFolders, str], Clip]) -> list[VideoSample[None]]:
+def _samples(places: VosFolders, load: Callable[[VosFolders, str], VideoFiles]) -> list[VideoSample[None]]:
     return [VideoSample(video, partial(load, places, video), (), None) for video in places.videos]
 
 
-def label_map_clip(places: VosFolders, video: str) -> Clip:
+def label_map_clip(places: VosFolders, video: str) -> VideoFiles:
     """A video with a label map per annotated frame. All frames are kept, since servers want them."""
     files, numbers = frame_files(inside(places.frames, video))
     first: dict[int, tuple[int, Rle]] = {}
@@ -48,10 +48,10 @@ def label_map_clip(places: VosFolders, video: str) -> Clip:
     if size is None or not first:
         raise DataError(f"{places.annotations / video} shows no object")
     objects = tuple(PromptedMask(str(label), *first[label]) for label in sorted(first))
-    return Clip(files, tuple(range(len(files))), (size[0], size[1]), objects)
+    return VideoFiles(files, tuple(range(len(files))), (size[0], size[1]), objects)
 
 
-def object_folder_clip(places: VosFolders, video: str) -> Clip:
+def object_folder_clip(places: VosFolders, video: str) -> VideoFiles:
     """A video with a folder of masks per object. Only annotated frames are kept."""
     files, numbers = frame_files(inside(places.frames, video))
     objects: list[PromptedMask] = []
@@ -74,7 +74,7 @@ def object_folder_clip(places: VosFolders, video: str) -> Clip:
             unseen.append(name)
     if size is None or not objects:
         raise DataError(f"{places.annotations / video} shows no object")
-    return Clip(files, tuple(sorted(kept)), (size[0], size[1]), tuple(objects), tuple(unseen), overlapping=True)
+    return VideoFiles(files, tuple(sorted(kept)), (size[0], size[1]), tuple(objects), tuple(unseen), overlapping=True)
 
 
 def _number(numbers: dict[str, int], annotation: Path) -> int:

@@ -79,9 +79,7 @@ def _kicker(
     return stage.build(part, x, y, pose=pose)
 
 
-def _ball(
-    part: Part, times: list[int], spots: list[tuple[float, float]], stage: Choreographer, dice: Dice
-) -> Motion:
+def _ball(part: Part, times: list[int], spots: list[tuple[float, float]], stage: Choreographer, dice: Dice) -> Motion:
     """Lie still until the first kick, then roll or fly from kick to kick, slower and slower."""
     t = np.arange(stage.frames, dtype=float)
     x, y = np.full(stage.frames, spots[0][0]), np.full(stage.frames, spots[0][1])

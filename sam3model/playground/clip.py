@@ -102,7 +102,11 @@ def clip(
     Raises:
         InputError: a side below 64, less than one frame, or a count below 1 or above 200.
     """
-    if (size and min(size) < 64) or (frames is not None and frames < 1) or (count and not 1 <= count[0] <= count[1] <= 200):
+    if (
+        (size and min(size) < 64)
+        or (frames is not None and frames < 1)
+        or (count and not 1 <= count[0] <= count[1] <= 200)
+    ):
         raise InputError(f"invalid Playground clip: size={size}, frames={frames}, count={count}")
     dice = Dice(split, index, "clip")
     theme = domain.themes[dice.weighted({theme.name: theme.weight for theme in domain.themes.values()})]

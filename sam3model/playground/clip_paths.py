@@ -8,8 +8,10 @@ from sam3model.playground.camera import Camera
 from sam3model.playground.kinds import Kind
 from sam3model.playground.motion_paths import Motion, travelled
 
-STILL_SPEED = 0.25
-"""Speed in canvas pixels per frame below which an object stands."""
+STILL = 0.02
+"""Movement over the stage in pixels per frame up to which an object stands."""
+STAND = 3
+"""Minimum number of frames of a stand."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,8 @@ class ObjectPath:
 class ClipEvent:
     """Something that happens to an object at a frame.
 
+    Movements out of the picture are no events.
+
     name: "enters" (first frame in the picture after being out), "leaves" (first frame out of it), "starts" (first
     frame of a movement after standing), "stops" (first frame of standing after a movement), "turns" (it goes back the
     other way), or "touches" (object `id` plays ball `other`). other: id of the second object, or -1.
@@ -74,8 +78,18 @@ def object_path(kind: Kind, motion: Motion, camera: Camera) -> ObjectPath:
     inside = np.prod(clipped[:, 2:] - clipped[:, :2], 1) / np.prod(box[:, 2:] - box[:, :2], 1)
     ground = np.stack([motion.x, motion.y - motion.height * (kind.name == "rocket")], 1)
     steps = np.diff(travelled(ground[:, 0], ground[:, 1]))
-    moving = np.concatenate([steps[:1], steps]) > STILL_SPEED
+    moving = _moving(np.concatenate([steps[:1], steps]) > STILL)
     return ObjectPath(box, inside, ground, moving, motion.depth, motion.facing, motion)
+
+
+def _moving(steps: np.ndarray) -> np.ndarray:
+    """True but in stands of at least STAND frames; turning round on the spot is no stand."""
+    moving = steps.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], steps, [True]]).astype(int)))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start < min(STAND, len(steps)):
+            moving[start:stop] = True
+    return moving
 
 
 def find_events(paths: tuple[ObjectPath, ...], touches: list[tuple[int, int, int]]) -> tuple[ClipEvent, ...]:
@@ -84,14 +98,15 @@ def find_events(paths: tuple[ObjectPath, ...], touches: list[tuple[int, int, int
     for number, path in enumerate(paths):
         seen = path.inside > 0
         found += _changes(seen, number, "enters", "leaves")
-        found += _changes(path.moving, number, "starts", "stops")
-        steps = np.diff(path.ground[:, 0])
-        signs = np.where(np.abs(steps) > STILL_SPEED, np.sign(steps), 0)
-        at = np.flatnonzero(signs)
-        found += [
-            ClipEvent(int(b) + 1, "turns", number) for a, b in zip(at, at[1:], strict=False) if signs[a] != signs[b]
-        ]
+        deeds = _changes(path.moving, number, "starts", "stops") + _turns(path.ground[:, 0], number)
+        found += [deed for deed in deeds if seen[deed.frame] and seen[deed.frame - 1]]
     return tuple(sorted(found, key=lambda event: (event.frame, event.id, event.name)))
+
+
+def _turns(x: np.ndarray, number: int) -> list[ClipEvent]:
+    signs = np.where(np.abs(np.diff(x)) > STILL, np.sign(np.diff(x)), 0)
+    at = np.flatnonzero(signs)
+    return [ClipEvent(int(b) + 1, "turns", number) for a, b in zip(at, at[1:], strict=False) if signs[a] != signs[b]]
 
 
 def _changes(state: np.ndarray, number: int, on: str, off: str) -> list[ClipEvent]:
@@ -99,12 +114,15 @@ def _changes(state: np.ndarray, number: int, on: str, off: str) -> list[ClipEven
     return [ClipEvent(int(t), on if state[t] else off, number) for t in at]
 
 
-def seen_enough(paths: list[ObjectPath], camera: Camera) -> list[bool]:
-    """For every object, whether it is surely seen: long enough in the picture, and not covered all the time."""
+def seen_enough(paths: list[ObjectPath], camera: Camera, clearness: float = 0.0) -> list[bool]:
+    """For every object, whether it is surely seen: long enough in the picture, and not covered all the time.
+
+    clearness: minimum uncovered fraction, on average while in the picture.
+    """
     frames = len(camera.x)
     sampled = np.unique(np.linspace(0, frames - 1, 12).round().astype(int))
     width, height = (side // 8 + 1 for side in camera.size)
-    clear = np.zeros((len(paths), len(sampled)))
+    clear, inside = np.zeros((2, len(paths), len(sampled)))
     for column, t in enumerate(sampled):
         owners = np.full((height, width), -1)
         cells = {}
@@ -115,6 +133,8 @@ def seen_enough(paths: list[ObjectPath], camera: Camera) -> list[bool]:
             cells[number] = owners[window].size
         counts = np.bincount(owners.ravel() + 1, minlength=len(paths) + 1)[1:]
         for number, path in enumerate(paths):
+            inside[number, column] = path.inside[t]
             clear[number, column] = path.inside[t] * counts[number] / max(1, cells[number])
-    long = max(2, min(6, len(sampled) // 3))
-    return [int((row >= 0.35).sum()) >= long for row in clear]
+    long = max(1, min(6, len(sampled) // 3))
+    shown = (clear >= 0.35).sum(1) >= long
+    return (shown & (clear.sum(1) >= clearness * inside.sum(1))).tolist()

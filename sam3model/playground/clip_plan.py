@@ -18,6 +18,8 @@ from sam3model.playground.themes import Theme
 
 FRAMES = (8, 120)
 RATES = (10, 12, 12, 15)
+TAKES = 4
+"""How often objects that would not be seen are given another way."""
 LIVELY = 2.2
 """How much more often kinds that move are chosen than in still scenes."""
 
@@ -49,16 +51,38 @@ def plan_clip(domain: Domain, theme: Theme, size: Size, frames: int, number: int
     plans = _cast(domain, theme, number, min(size), dice.child("things"))
     stage = Choreographer(camera, frames, rate, theme.horizon)
     parts = _parts(plans, theme, stage, dice.child("parts"))
-    motions, touches = _motions(parts, theme, stage, dice.child("ball"))
-    motions = [_settled(motion, i) for i, motion in enumerate(motions)]
-    paths = [object_path(part.plan.kind, motion, camera) for part, motion in zip(parts, motions, strict=True)]
+    parts, paths, touches = _rehearsed(parts, theme, stage, dice)
     kept = _kept(paths, camera)
     ids = {number: i for i, number in enumerate(kept)}
     plays = [(t.frame, ids[t.player], ids[t.ball]) for t in touches if t.player in ids and t.ball in ids]
     chosen = tuple(paths[i] for i in kept)
-    return ClipPlan(
-        theme, camera, light, rate, tuple(parts[i].plan for i in kept), chosen, find_events(chosen, plays)
-    )
+    return ClipPlan(theme, camera, light, rate, tuple(parts[i].plan for i in kept), chosen, find_events(chosen, plays))
+
+
+def _rehearsed(
+    parts: list[Part], theme: Theme, stage: Choreographer, dice: Dice
+) -> tuple[list[Part], list[ObjectPath], list[Touch]]:
+    """Parts, paths and touches, where objects that would not be seen have tried another way."""
+    take = 0
+    while True:
+        motions, touches = _motions(parts, theme, stage, dice.child("ball"))
+        motions = [_settled(motion, i) for i, motion in enumerate(motions)]
+        paths = [object_path(p.plan.kind, motion, stage.camera) for p, motion in zip(parts, motions, strict=True)]
+        seen = seen_enough(paths, stage.camera, 0.55)
+        if all(seen) or take == TAKES:
+            return parts, paths, touches
+        take += 1
+        parts = [p if fine else _another_way(p, take, stage) for p, fine in zip(parts, seen, strict=True)]
+
+
+def _another_way(part: Part, take: int, stage: Choreographer) -> Part:
+    """The part after `take` failed takes: simpler each time."""
+    story = "steady" if part.story == "meet" or (take > 1 and part.story != "still") else part.story
+    y = part.y
+    if take > 2:
+        low, high = stage.band(part)
+        y = part.dice.child("place", take).uniform(0.5 * (low + high), high) / stage.tall
+    return replace(part, take=take, meeting=None, story=story, y=y)
 
 
 def _settled(motion: Motion, number: int) -> Motion:
@@ -92,6 +116,20 @@ def _cast(domain: Domain, theme: Theme, number: int, side: int, dice: Dice) -> l
             if one.kind.name not in ("referee", "ball"):
                 plans[i] = replace(plans[i], kind=one.kind, colour=one.colour, pattern=one.pattern, size=one.size)
                 plans[i] = replace(plans[i], factor=one.factor * dice.uniform(0.97, 1.03))
+    return _enlivened(domain, theme, plans, dice)
+
+
+def _enlivened(domain: Domain, theme: Theme, plans: list[ObjectPlan], dice: Dice) -> list[ObjectPlan]:
+    """The objects with at least two that can move, or one of a few."""
+    able = {name: weight for name, weight in theme.kinds.items() if gait_of(domain.kinds[name]).style != "still"}
+    stiff = [i for i, plan in enumerate(plans) if gait_of(plan.kind).style == "still"]
+    lacking = min(2, (len(plans) + 1) // 2) - (len(plans) - len(stiff))
+    for i in stiff[: max(0, lacking)]:
+        kind = domain.kinds[dice.weighted(able)]
+        colours = [colour for colour in kind.colours if colour not in theme.avoid] or kind.colours
+        colour, pattern = dice.pick(colours) if colours else "", dice.pick(kind.patterns)
+        factor = dice.uniform(0.96, 1.08)
+        plans[i] = replace(plans[i], kind=kind, colour=colour, pattern=pattern, size="medium", factor=factor)
     return plans
 
 
@@ -121,13 +159,18 @@ def _parts(plans: list[ObjectPlan], theme: Theme, stage: Choreographer, dice: Di
         story = own.weighted(STORIES)
         if gait.style == "toy" and own.chance(0.5):
             story = "still"
+        if story == "still" and sum(part.moves for part in parts) < min(2, i):
+            story = "steady"
         y = plan.y
         if parts and own.chance(0.45) and gait.style != "still":
-            y = own.pick(parts).y + own.uniform(-0.05, 0.05)
+            y = own.pick(parts).y + own.pick((-1, 1)) * own.uniform(0.028, 0.06)
             low = theme.horizon + 0.08 if theme.horizon and plan.kind.grounded else 0.25
             y = max(low, min(0.98, y))
         depth = None if theme.horizon and plan.kind.grounded else own.uniform(0, 1) * stage.tall
         parts.append(Part(plan, gait, story, own.pick((-1, 1)), speed, y, depth, None, own))
+    if not any(part.moves for part in parts):
+        able = [i for i, part in enumerate(parts) if part.gait.style != "still"]
+        parts[able[0]] = replace(parts[able[0]], story="steady")
     return _meetings(parts, stage, dice.child("meetings"))
 
 
@@ -143,15 +186,13 @@ def _meetings(parts: list[Part], stage: Choreographer, dice: Dice) -> list[Part]
                 left, right = stage.camera.edges(at)
                 x = left + dice.uniform(0.3, 0.7) * (right - left)
                 way = dice.pick((-1, 1))
-                y = max(parts[i].y, parts[j].y) - dice.uniform(0.01, 0.05)
+                y = max(parts[i].y, parts[j].y) - dice.uniform(0.028, 0.055)
                 parts[i] = replace(parts[i], meeting=(at, x), way=way, story="meet")
                 parts[j] = replace(parts[j], meeting=(at, x), way=-way, story="meet", y=y)
     return parts
 
 
-def _motions(
-    parts: list[Part], theme: Theme, stage: Choreographer, dice: Dice
-) -> tuple[list[Motion], list[Touch]]:
+def _motions(parts: list[Part], theme: Theme, stage: Choreographer, dice: Dice) -> tuple[list[Motion], list[Touch]]:
     motions = [stage.motion(part) for part in parts]
     balls = [i for i, part in enumerate(parts) if part.plan.kind.name == "ball"]
     players = [i for i, part in enumerate(parts) if part.plan.kind.name == "player"]

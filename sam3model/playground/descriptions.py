@@ -1,13 +1,38 @@
 """Descriptions of objects by attributes, and the noun phrases that express them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sam3model.playground.dice import Dice
 from sam3model.playground.kinds import KINDS
-from sam3model.playground.scene import Scene, SceneObject
 
 PEOPLE = ("player",)
 """Kinds that wear their colour: "player in white"."""
+
+
+class Describable(Protocol):
+    """An object of a scene or a clip; see `SceneObject` for its attributes."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def colour(self) -> str: ...  # noqa: D102
+    @property
+    def pattern(self) -> str: ...  # noqa: D102
+    @property
+    def size(self) -> str: ...  # noqa: D102
+
+
+class Describables(Protocol):
+    """A scene or a clip: objects and a theme."""
+
+    @property
+    def theme(self) -> str: ...  # noqa: D102
+    @property
+    def objects(self) -> Sequence[Describable]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +44,7 @@ class Description:
     pattern: str = ""
     size: str = ""
 
-    def matches(self, obj: SceneObject) -> bool:
+    def matches(self, obj: Describable) -> bool:
         """Whether an object has the kind and all attributes."""
         return (
             obj.kind == self.kind
@@ -28,9 +53,9 @@ class Description:
             and self.size in ("", obj.size)
         )
 
-    def select(self, scene: Scene) -> tuple[int, ...]:
+    def select(self, shown: Describables) -> tuple[int, ...]:
         """Ids of all matching objects."""
-        return tuple(obj.id for obj in scene.objects if self.matches(obj))
+        return tuple(obj.id for obj in shown.objects if self.matches(obj))
 
 
 def say(description: Description, dice: Dice, *, plural: bool = False, plain: bool = False) -> str:

@@ -60,11 +60,15 @@ ATTEMPTS = 60
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, the ids of the objects that answer it (empty: no match), and its kind in `TEMPLATES`."""
+    """A question, the ids of the objects that answer it (empty: no match), and its kind in `TEMPLATES`.
+
+    evidence: first and last frame of a clip that prove the answer; None in scenes, and where there is no match.
+    """
 
     text: str
     ids: tuple[int, ...]
     kind: str
+    evidence: tuple[int, int] | None = None
 
 
 def questions(scene: Scene, count: int = 5) -> list[Question]:

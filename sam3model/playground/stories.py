@@ -85,8 +85,7 @@ class Storyteller:
     def _turn(self, way: int) -> Keys:
         at = self.dice.uniform(0.3, 0.6) * self.frames
         x = self.spot(at, 0.25, 0.75)
-        wait = self.dice.uniform(0, 0.08) * self.frames
-        return self._arrive(at, x, way) + self._go_on(at + wait, x, -way)
+        return self._arrive(at, x, way) + self._go_on(at, x, -way)[1:]
 
     def _late(self, way: int) -> Keys:
         at = self.dice.uniform(0.2, 0.55) * self.frames

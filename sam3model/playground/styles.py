@@ -1,7 +1,7 @@
 """The motion of one object by its style: walking, driving, rolling, flying, and the others."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import pi
 
 import numpy as np
@@ -14,13 +14,18 @@ from sam3model.playground.pen import POSES
 from sam3model.playground.scene_plan import ObjectPlan
 from sam3model.playground.stories import Storyteller
 
+WANDERING = ("flutter", "rise", "sway", "spin", "launch")
+"""Styles that move whatever the story."""
+SIZED, UNSIZED = 1.15, 1.3
+"""Maximum growth with depth of kinds that come in several sizes, which keeps these apart, and of the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What an object is to do: its story, first direction, speed in pixels per second, and perhaps a meeting.
 
     y: fraction of the height of its lowest point. depth: larger is nearer; None: as low in the picture as it stands.
-    meeting: frame and x at which it meets another object.
+    meeting: frame and x at which it meets another object. take: number of the attempt; another one moves otherwise.
     """
 
     plan: ObjectPlan
@@ -32,6 +37,12 @@ class Part:
     depth: float | None
     meeting: tuple[float, float] | None
     dice: Dice
+    take: int = 0
+
+    @property
+    def moves(self) -> bool:
+        """Whether the object is to move at all."""
+        return self.gait.style != "still" and (self.story != "still" or self.gait.style in WANDERING)
 
 
 class Choreographer:
@@ -57,10 +68,10 @@ class Choreographer:
 
     def motion(self, part: Part) -> Motion:
         """The motion of an object that plays a part."""
-        return self.styles[part.gait.style](part)
+        return self.styles[part.gait.style](replace(part, dice=part.dice.child("motion", part.take)))
 
     def unit(self, part: Part) -> float:
-        """Pixels of the stage per drawing unit where the object is at the start."""
+        """Pixels of the stage per drawing unit at the planned distance."""
         return part.plan.factor * part.plan.kind.pixels / max(part.plan.kind.box)
 
     def half(self, part: Part) -> float:
@@ -107,7 +118,9 @@ class Choreographer:
     ) -> Motion:
         """A motion from its curves; size follows from how near the ground point is."""
         zeros = np.zeros(self.frames)
-        scale = self.unit(part) * self.nearness(y) / self.nearness(float(y[0])) * grow + zeros
+        near = self.nearness(y) / self.nearness(part.plan.y * self.tall)
+        most = SIZED if part.plan.kind.sized else UNSIZED
+        scale = self.unit(part) * np.clip(near, 1 / most, most) * grow + zeros
         side = facing(x, part.way, part.gait.turns)
         depth = y + zeros if part.depth is None else zeros + part.depth
         steps = zeros.astype(int) if pose is None or not part.gait.poses else pose

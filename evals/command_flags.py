@@ -1,0 +1,97 @@
+"""Flags of the command line, and the list of benchmarks."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from evals.benchmark_registry import BENCHMARKS
+from evals.benchmark_types import (
+    AnyBenchmark,
+    MaskletBenchmark,
+    PhraseBenchmark,
+    QuestionBenchmark,
+    VideoBenchmark,
+)
+from evals.run_parts import METHODS
+from evals.scorers.playground_clips import PROTOCOLS
+from sam3model.errors import ConfigError
+
+OUT = Path("runs/evals")
+
+
+def listing(benchmarks: Sequence[AnyBenchmark]) -> str:
+    """Title, splits, figures, required files and download of each benchmark."""
+    parts = []
+    for b in benchmarks:
+        files = "\n".join(f"    {line}" for line in b.files)
+        needs = f"  --root contains\n{files}\n" if b.files else ""
+        layout = f"  --predictions  {b.layout}\n" if isinstance(b, VideoBenchmark) else ""
+        parts.append(
+            f"{b.name}: {b.title}\n  splits   {', '.join(b.splits)}\n  figures  {', '.join(b.headline)}\n"
+            f"{needs}{layout}  download with: {b.get}\n"
+        )
+    return "\n".join(parts)
+
+
+def make_parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
+    """The flags of a benchmark, or all of them."""
+    name = benchmark.name if benchmark else "NAME"
+    parser = argparse.ArgumentParser(
+        f"python -m evals {name}",
+        description=benchmark.title if benchmark else "Run a benchmark, `list` benchmarks, or `report` finished runs.",
+        epilog=None if benchmark else f"NAME is one of {', '.join(BENCHMARKS)}",
+    )
+    parser.add_argument("--root", type=Path, help="folder of the data set")
+    splits = f"one of {', '.join(benchmark.splits)}" if benchmark else "split of the data set"
+    parser.add_argument("--split", help=splits)
+    parser.add_argument("--out", type=Path, help=f"folder of the run (default: {OUT}/{name}/SPLIT)")
+    if benchmark is None or isinstance(benchmark, VideoBenchmark):
+        layout = benchmark.layout if benchmark else "videos only, see `list`"
+        parser.add_argument("--predictions", type=Path, help=f"score these and run no model: {layout}")
+        if benchmark and benchmark.run is None:
+            return parser
+    parser.add_argument("--limit", type=int, help="use only the first LIMIT samples")
+    parser.add_argument("--shard", help="i/n: every n-th sample, starting with the i-th; `report` joins the shards")
+    parser.add_argument("--weights", help="tiny (included), facebook/sam3, or a path")
+    parser.add_argument("--device", help="auto, cpu, cuda or mps")
+    parser.add_argument("--dtype", help="auto, float32 or bfloat16")
+    if benchmark is None or isinstance(benchmark, QuestionBenchmark):
+        parser.add_argument("--mllm", help="rules (no MLLM) or openai (any compatible server)")
+        parser.add_argument("--model", help="name of the MLLM on the server")
+        parser.add_argument("--base-url", help="URL of the server, e.g. http://localhost:8000/v1")
+        parser.add_argument("--max-calls", type=int, help="maximum number of MLLM calls per question")
+        parser.add_argument("--keep-images", action="store_true", help="keep images and overlays with the traces")
+        parser.add_argument("--keep-pictures", dest="keep_images", action="store_true", help=argparse.SUPPRESS)
+    if benchmark is None or isinstance(benchmark, MaskletBenchmark):
+        clips = "" if benchmark else "playground-video only: "
+        methods = "tracker (the video predictor), repeat (its first mask), detections (per frame, linked by IoU)"
+        parser.add_argument(
+            "--method", choices=(*METHODS, "all"), default="all", help=f"{clips}{methods}, or all (default), one by one"
+        )
+        prompts = "mask (of the first frame), click (one, there), phrase; default: all three"
+        parser.add_argument("--protocol", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help=f"{clips}{prompts}")
+    if benchmark is None or isinstance(benchmark, PhraseBenchmark | QuestionBenchmark):
+        parser.add_argument("--concurrency", type=int, default=4, help="samples processed at once (default: 4)")
+    return parser
+
+
+def parse_flags(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse; raises `ConfigError` if argparse would exit."""
+
+    def refuse(message: str) -> None:
+        raise ConfigError(f"{message} (see {parser.prog} --help)")
+
+    parser.error = refuse  # type: ignore[method-assign,assignment]
+    return parser.parse_args(arguments)
+
+
+def read_shard(text: str | None) -> tuple[int, int]:
+    """ "2/4" -> (1, 4). Raises `ConfigError` for anything else."""
+    if text is None:
+        return 0, 1
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    shard, shards = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= shard <= shards:
+        raise ConfigError(f"--shard {text}: expected i/n with i from 1 to n, e.g. 2/4")
+    return shard - 1, shards
