@@ -8,18 +8,20 @@ from sam3model.errors import ConfigError
 from sam3model.training.limits import require_above_zero, require_fraction
 
 ClipSetSource = Literal[
-    "playground", "playground_scenes", "coco", "saco", "davis", "mose", "sav", "ytvis", "lvvis", "burst", "veval"
-]
-_RENDERED = ("playground", "playground_scenes")
+    "playground", "playground_stills", "playground_scenes", "coco", "saco",
+    "davis", "mose", "sav", "ytvis", "lvvis", "burst", "veval",
+]  # fmt: skip
+_RENDERED = ("playground", "playground_stills", "playground_scenes")
 
 
 @dataclass(frozen=True, slots=True)
 class ClipSetConfig:
     """Training and validation clips.
 
-    source: rendered Playground clips; Playground scenes or still images (COCO, SA-Co) that are moved; or a data set of
-    clips in the layout of its download: DAVIS 2017, MOSE (also YouTube-VOS), SA-V, YouTube-VIS, LV-VIS, BURST,
-    SA-Co/VEval. root: its folder. split, val_split: names of the splits. Without a validation split, the fraction
+    source: rendered Playground clips, or its scenes as clips of one frame (`playground_stills`); scenes
+    (`playground_scenes`) or still images (COCO, SA-Co) that are moved; or a data set of clips in the layout of its
+    download: DAVIS 2017, MOSE (also YouTube-VOS), SA-V, YouTube-VIS, LV-VIS, BURST, SA-Co/VEval. root: its folder.
+    split, val_split: names of the splits. Without a validation split, the fraction
     `held_out` of the training clips is used for validation. annotations, images, val_annotations, val_images: as for
     the training of phrases; still images only. max_clips: number of training clips to use.
     stride: minimum and maximum distance of the frames of a sample, counted in annotated frames. reverse: fraction of

@@ -25,6 +25,7 @@ from sam3model.data.clip_subsets import few_clips, hold_out_clips, usable_clips
 from sam3model.data.clip_vis_reader import read_lvvis_clips, read_veval_clips, read_ytvis_clips
 from sam3model.data.moving_stills import DatasetStills, MovingStills, SceneStills, StillImages
 from sam3model.data.playground_clips import PlaygroundClips
+from sam3model.data.playground_stills import PlaygroundStills
 from sam3model.data.subsets import readable
 from sam3model.errors import ConfigError, DataError
 from sam3model.training.clip_set_settings import ClipSetConfig
@@ -81,6 +82,8 @@ def open_clip_set(config: ClipSetConfig, *, seed: int, validated: int) -> ClipSe
     """
     if config.source == "playground":
         return RenderedClips(config, seed)
+    if config.source == "playground_stills":
+        return RenderedScenes(seed)
     if config.source == "playground_scenes":
         return StillClips(config, seed, SceneStills("train", seed), SceneStills("val"), None)
     if config.source in ("coco", "saco"):
@@ -108,6 +111,23 @@ class RenderedClips:
         return PlaygroundClips(
             split, seed, shape.size, shape.frames, shape.objects, shape.mask_stride, self.config.stride, reverse
         )
+
+
+class RenderedScenes:
+    """Playground scenes as clips of one frame; none is repeated."""
+
+    count: int | None = None
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def training(self, shape: ClipShape) -> ClipSource:
+        """Scenes of the training split."""
+        return PlaygroundStills("train", self.seed, shape.size, shape.objects, shape.mask_stride)
+
+    def validation(self, shape: ClipShape) -> ClipSource:
+        """Scenes of the validation split."""
+        return PlaygroundStills("val", 0, shape.size, shape.objects, shape.mask_stride)
 
 
 class StillClips:
