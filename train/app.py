@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from sam3model.errors import ConfigError, OutputError, Sam3Error, TrainingError
+from sam3model.errors import OutputError, Sam3Error, TrainingError
 from sam3model.training.clip_settings import ClipTrainConfig
 from train.compose import CONFIGS, settings
 
@@ -39,7 +39,10 @@ def main(arguments: list[str]) -> int:
 def _check(words: Sequence[str]) -> int:
     config = settings(words)
     if isinstance(config, ClipTrainConfig):
-        raise ConfigError("check: clips cannot be checked yet")
+        from train.clip_check import check_clips
+
+        print(check_clips(config))
+        return 0
     from train.check import check
 
     print(check(config))

@@ -67,7 +67,7 @@ def _caption(query: FindQuery) -> str:
 
 def _draw_sample(sample: Sample) -> Image.Image:
     """The model input with the instances of every query in the colour of its line."""
-    canvas = _to_image(sample.pixels).resize((TILE, TILE), Image.Resampling.LANCZOS)
+    canvas = to_image(sample.pixels).resize((TILE, TILE), Image.Resampling.LANCZOS)
     for number, query in enumerate(sample.queries, start=1):
         for mask in query.masks[query.masks.any((1, 2))]:
             grown = np.asarray(
@@ -84,7 +84,8 @@ def _draw_sample(sample: Sample) -> Image.Image:
     return canvas
 
 
-def _to_image(pixels: Tensor) -> Image.Image:
+def to_image(pixels: Tensor) -> Image.Image:
+    """The model input (3, S, S) as an image."""
     values = (pixels * 127.5 + 127.5).round().clamp(0, 255)
     return Image.fromarray(values.permute(1, 2, 0).numpy().astype(np.uint8))
 

@@ -15,14 +15,14 @@ from sam3model.errors import ConfigError
 class AffineMotion:
     """How far an image moves over a clip, at most.
 
-    shift: in fractions of the sides. rotation, shear: in degrees. scale: of its logarithm, so that 0.3 is from 0.74 to
-    1.35. zoom: a clip starts enlarged by a factor from 1 to this, so that less of the border is seen.
+    shift: in fractions of the sides. rotation, shear: in degrees. scale: of its logarithm, so that 0.25 is from 0.78 to
+    1.28. zoom: a clip starts enlarged by a factor from 1 to this, so that less of the border is seen.
     """
 
-    shift: float = 0.25
-    rotation: float = 20.0
+    shift: float = 0.15
+    rotation: float = 15.0
     shear: float = 8.0
-    scale: float = 0.3
+    scale: float = 0.25
     zoom: float = 1.25
 
     def __post_init__(self) -> None:

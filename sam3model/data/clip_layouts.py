@@ -43,6 +43,11 @@ def sav_folders(root: Path, split: str) -> VosFolders:
     return VosFolders(annotations, inside(root, name, "JPEGImages_24fps"), videos)
 
 
+def sav_split(root: Path, split: str) -> Path:
+    """The folder of a split of SA-V, in whichever form. Raises `DataError` if it is missing."""
+    return first_existing(root, f"sav_{split}", split)
+
+
 def ytvis_annotations(root: Path, split: str) -> Path:
     """The annotation file of YouTube-VIS. Raises `DataError` if it is missing."""
     return first_existing(root, f"{split}.json", f"{split}/instances.json", f"annotations/instances_{split}.json")

@@ -14,6 +14,7 @@ from sam3model.data.clip_annotations import AnnotatedClip, ClipDataset, ClipFram
 from sam3model.data.clip_faults import TOO_FEW, ClipFaults
 from sam3model.data.clip_folder_reader import NO_FRAMES, read_sav_folder_clips
 from sam3model.data.clip_frames import FrameFiles, VideoFrames
+from sam3model.data.clip_layouts import sav_split
 from sam3model.data.coco_file import read_json
 from sam3model.data.dataset_paths import frame_files
 from sam3model.data.segmentations import coco, read_rle
@@ -27,7 +28,7 @@ _SUFFIX = "_manual.json"
 
 
 def read_sav_clips(root: Path, split: str, broken: float = 0.1, automatic: bool = False) -> ClipDataset:
-    """The videos of SA-V: those with JSON files under `root/sav_SPLIT`, `root/SPLIT` or `root`, or else in folders.
+    """The videos of SA-V: JSON files under `root/sav_SPLIT` or `root/SPLIT`, or for training `root`; or folders.
 
     automatic: also use the masks that were made automatically.
 
@@ -36,7 +37,12 @@ def read_sav_clips(root: Path, split: str, broken: float = 0.1, automatic: bool 
     """
     if (root / f"sav_{split}" / "Annotations_6fps").is_dir():
         return read_sav_folder_clips(root, split, broken)
-    base = next((folder for folder in (root / f"sav_{split}", root / split) if folder.is_dir()), root)
+    try:
+        base = sav_split(root, split)
+    except DataError:
+        if split != "train":
+            raise
+        base = root
     faults, clips = ClipFaults(), list[ClipRecord]()
     files = sorted(base.rglob(f"*{_SUFFIX}"))
     if not files:

@@ -60,20 +60,22 @@ class AnnotatedClips:
         """Read the clip of this index and make its sample."""
         count = len(self.data)
         for attempt in range(_TRIES):
-            rng = np.random.default_rng((self.seed % 2**63, index, attempt))
             position = epoch_position(self.seed, index, count) if self.shuffle else index % count
-            record = self.data.clips[position if attempt == 0 else int(rng.integers(count))]
+            record = self.data.clips[position if attempt == 0 else int(self._rng(index, attempt).integers(count))]
             try:
-                return self.read(record, rng)
+                return self.read(record, index)
             except DataError as error:
                 self.faults.note(str(error), record.name)
         raise DataError(f"{self.data.name}: {_TRIES} clips in a row cannot be used: run `python -m train check`")
 
-    def read(self, record: ClipRecord, rng: np.random.Generator) -> ClipSample:
-        """A sample of one clip; raises `DataError`, a short reason, if the clip cannot be used."""
+    def read(self, record: ClipRecord, index: int) -> ClipSample:
+        """The sample with this index of one clip; raises `DataError`, a short reason, if the clip cannot be used."""
         clip = record.open()
         with closing(clip.frames):
-            return self._sample(clip, rng)
+            return self._sample(clip, self._rng(index))
+
+    def _rng(self, index: int, attempt: int = 0) -> np.random.Generator:
+        return np.random.default_rng((self.seed % 2**63, index, attempt))
 
     def _sample(self, clip: AnnotatedClip, rng: np.random.Generator) -> ClipSample:
         moments = range(clip.annotated[0], clip.annotated[-1] + 1) if self.between else clip.annotated

@@ -1,14 +1,14 @@
 """Still images as training clips: the image moves smoothly, and its masks with it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sam3model.data.affine_motion import AffineMotion, warp_image, warp_masks
-from sam3model.data.annotations import AnnotatedDataset
+from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage
 from sam3model.data.clip_sample import ClipSample
 from sam3model.data.epochs import epoch_position
 from sam3model.data.faults import Faults
@@ -35,8 +35,16 @@ class StillImage:
     masks: np.ndarray
 
 
-StillImages = Callable[[int, np.random.Generator, int], StillImage]
-"""Image by number, with at most the given number of objects, drawn at random. Raises `DataError`, a short reason."""
+class StillImages(Protocol):
+    """Images with masks, by number; every number is valid."""
+
+    def name(self, number: int) -> str:
+        """Name of an image."""
+        ...
+
+    def __call__(self, number: int, rng: np.random.Generator, objects: int) -> StillImage:
+        """An image with at most `objects` of its objects, drawn at random. Raises `DataError`, a short reason."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,16 @@ class SceneStills:
     split: str
     seed: int = 0
 
-    def __call__(self, index: int, rng: np.random.Generator, objects: int) -> StillImage:
+    def name(self, number: int) -> str:
+        """Name of a scene."""
+        return f"playground/{self.split}/{number + self.seed * 10**9}"
+
+    def __call__(self, number: int, rng: np.random.Generator, objects: int) -> StillImage:
         """Render a scene."""
-        number = index + self.seed * 10**9
-        shown = scene(self.split, number)
+        shown = scene(self.split, number + self.seed * 10**9)
         kept = sorted(rng.permutation(len(shown.objects))[:objects].tolist())
         masks = np.stack([shown.objects[k].mask for k in kept])
-        return StillImage(f"playground/{self.split}/{number}", to_rgb(shown.image), masks)
+        return StillImage(self.name(number), to_rgb(shown.image), masks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +74,13 @@ class DatasetStills:
     seed: int = 0
     shuffle: bool = True
 
-    def __call__(self, index: int, rng: np.random.Generator, objects: int) -> StillImage:
+    def name(self, number: int) -> str:
+        """Name of an image."""
+        return self._image(number).name
+
+    def __call__(self, number: int, rng: np.random.Generator, objects: int) -> StillImage:
         """Read an image and its masks. Raises `DataError`, a short reason."""
-        count = len(self.data)
-        found = self.data.images[epoch_position(self.seed, index, count) if self.shuffle else index % count]
+        found = self._image(number)
         known = [one for phrase in found.phrases for one in phrase.annotations]
         codes = [to_rle(one.segmentation, found.size) for one in known if one.segmentation is not None]
         kept = sorted(rng.permutation(len(codes))[:objects].tolist())
@@ -75,6 +89,10 @@ class DatasetStills:
         if not masks:
             raise DataError(NO_MASKS)
         return StillImage(found.name, read_image(found.path, found.size), np.stack(masks))
+
+    def _image(self, number: int) -> AnnotatedImage:
+        count = len(self.data)
+        return self.data.images[epoch_position(self.seed, number, count) if self.shuffle else number % count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +125,7 @@ class MovingStills:
             try:
                 return self._moved(self.stills(number, rng, 4 * self.objects), rng)
             except DataError as error:
-                self.faults.note(str(error), f"image {number}")
+                self.faults.note(str(error), self.stills.name(number))
                 number = int(rng.integers(1 << 31))
         raise DataError(f"{_TRIES} images in a row cannot be used: run `python -m train check`")
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
@@ -10,6 +11,18 @@ from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage
 from sam3model.data.faults import Faults
 from sam3model.data.image_files import read_image
 from sam3model.errors import DataError
+
+
+class Named(Protocol):
+    """An image or a clip of a data set."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in the data set."""
+        ...
+
+
+N = TypeVar("N", bound=Named)
 
 
 def hold_out(data: AnnotatedDataset, fraction: float) -> tuple[AnnotatedDataset, AnnotatedDataset]:
@@ -20,14 +33,14 @@ def hold_out(data: AnnotatedDataset, fraction: float) -> tuple[AnnotatedDataset,
     """
     if len(data) < 2:
         raise DataError(f"{data.name}: one image cannot be both trained on and validated on: set data.val_split")
-    ordered = _shuffled(data.images, "held out")
+    ordered = shuffled_by_name(data.images, "held out")
     kept = min(max(1, round(fraction * len(ordered))), len(ordered) - 1)
     return replace(data, images=ordered[kept:]), replace(data, images=ordered[:kept])
 
 
 def few(data: AnnotatedDataset, count: int, seed: int) -> AnnotatedDataset:
     """At most `count` images, chosen by `seed`; a larger count includes the images of a smaller one."""
-    return replace(data, images=_shuffled(data.images, f"shots {seed}")[:count])
+    return replace(data, images=shuffled_by_name(data.images, f"shots {seed}")[:count])
 
 
 def readable(data: AnnotatedDataset, count: int, broken: float) -> AnnotatedDataset:
@@ -53,6 +66,6 @@ def readable(data: AnnotatedDataset, count: int, broken: float) -> AnnotatedData
     return replace(data, images=[*good, *rest])
 
 
-def _shuffled(images: Iterable[AnnotatedImage], salt: str) -> list[AnnotatedImage]:
+def shuffled_by_name(items: Iterable[N], salt: str) -> list[N]:
     """In an order that depends only on the names."""
-    return sorted(images, key=lambda one: hashlib.blake2b(f"{salt}/{one.name}".encode(), digest_size=8).digest())
+    return sorted(items, key=lambda one: hashlib.blake2b(f"{salt}/{one.name}".encode(), digest_size=8).digest())

@@ -8,6 +8,7 @@ from sam3model.config import PRESETS, Sam3Config
 from sam3model.errors import ConfigError
 from sam3model.losses.tracker_loss import MultiStepMultiMasksAndIous
 from sam3model.parse import merge, nearest, parse
+from sam3model.training.clip_set_settings import ClipSetConfig
 from sam3model.training.limits import require_above_zero, require_fraction, require_not_negative
 from sam3model.training.run_settings import RunConfig, StageConfig, ValidationConfig
 
@@ -79,20 +80,19 @@ class PromptConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ClipDataConfig:
-    """Training and validation clips.
+class ClipDataConfig(ClipSetConfig):
+    """Training and validation clips, and how they are loaded.
 
-    source: Playground clips, or its still images as clips of one frame. visits: number of steps in a row on the same
-    clips, with other prompts: rendering, decoding and the frozen image encoder are paid once. workers, prefetch: data
-    loader processes and the batches each one prepares in advance.
+    visits: number of steps in a row on the same clips, with other prompts: rendering, decoding and the frozen image
+    encoder are paid once. workers, prefetch: data loader processes and the batches each one prepares in advance.
     """
 
-    source: Literal["playground", "playground_stills"] = "playground"
     visits: int = 2
     workers: int = 1
     prefetch: int = 2
 
     def __post_init__(self) -> None:
+        ClipSetConfig.__post_init__(self)
         require_above_zero(self, "data", "visits", "prefetch")
         require_not_negative(self, "data", "workers")
 

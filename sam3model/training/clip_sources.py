@@ -1,28 +1,40 @@
 """Opens the clips of a run: a source for each training stage, and one for validation."""
 
 from sam3model.data.clip_sample import ClipSource
-from sam3model.data.playground_stills import PlaygroundStills
 from sam3model.errors import ConfigError
+from sam3model.training.clip_sets import ClipShape, open_clip_set
 from sam3model.training.clip_settings import ClipStage, ClipTrainConfig
 
 
 class ClipSources:
-    """Rendered clips, at `size` pixels."""
+    """The clips that `config.data` names, at `size` pixels. count: number of validation clips.
+
+    Raises:
+        ConfigError: a setting does not fit the data set.
+        DataError: the data set is missing, is not in its format, or too much of it is broken.
+    """
 
     def __init__(self, config: ClipTrainConfig, size: int) -> None:
         self.config, self.size = config, size
+        wanted = config.validation.clips
+        self.opened = open_clip_set(config.data, seed=config.seed, validated=wanted)
+        self.count = wanted if self.opened.count is None else min(wanted, self.opened.count)
 
     def training(self, stage: ClipStage) -> ClipSource:
         """Endless training clips for a stage."""
-        return PlaygroundStills("train", self.config.seed, self.size, stage.objects, stage.mask_stride)
+        return self.opened.training(ClipShape(self.size, stage.frames, stage.objects, stage.mask_stride))
 
     def validation(self) -> ClipSource:
         """The validation clips, always the same."""
-        return PlaygroundStills("val", 0, self.size, self.config.validation.objects, self.config.stages[-1].mask_stride)
+        settings, stride = self.config.validation, self.config.stages[-1].mask_stride
+        return self.opened.validation(ClipShape(self.size, settings.frames, settings.objects, stride))
 
 
 def open_clips(config: ClipTrainConfig, size: int) -> ClipSources:
-    """The clips that `config.data` names."""
+    """The clips that `config.data` names. Raises as `ClipSources` does."""
+    frames = (*(stage.frames for stage in config.stages), config.validation.frames)
+    if config.data.source == "playground_stills" and max(frames) > 1:
+        raise ConfigError("data.source=playground_stills: set stages.frames and validation.frames to 1")
     for stage in config.stages:
         if size % stage.mask_stride:
             raise ConfigError(f"stages.mask_stride must divide the model input of {size} pixels")

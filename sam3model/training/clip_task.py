@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -105,7 +106,8 @@ class ClipTask:
         """Metrics on held-out clips, which the processes share; the first one also draws a panel of them."""
         panel = self.folder / "panels" / f"step_{step:08d}.png"
         return validate_clips(
-            TrackingModel(artefact).eval(), self.config.loss, self.sources.validation(), self.config.validation,
+            TrackingModel(artefact).eval(), self.config.loss, self.sources.validation(),
+            replace(self.config.validation, clips=self.sources.count),
             size=self.side, precision=self.precision, world=self.world, panel=panel,
         )  # fmt: skip
 

@@ -83,7 +83,7 @@ class AnnotatedSources:
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.transforms = [build_transform(item) for item in config.data.transforms]
-        self.training_set, validation_set = _read(config.data, config.seed)
+        self.training_set, validation_set = read_annotated(config.data, config.seed)
         self.validation_set = readable(validation_set, config.validation.images, config.data.broken)
         vocabulary = dict.fromkeys((*self.training_set.vocabulary, *self.validation_set.vocabulary))
         self.hard_negatives = _hard_negatives(config.data, vocabulary)
@@ -128,8 +128,8 @@ def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
     return parse(TRANSFORMS[name], settings, f"data.transforms.{name}")
 
 
-def _read(data: DataConfig, seed: int) -> tuple[AnnotatedDataset, AnnotatedDataset]:
-    """The training and the validation set."""
+def read_annotated(data: DataConfig, seed: int) -> tuple[AnnotatedDataset, AnnotatedDataset]:
+    """The training and the validation set of COCO or SA-Co annotations. Raises as `open_sources` does."""
     root = Path(data.root or ".").expanduser()
     training = _read_split(data, find_files(root, data.split, data.annotations, data.images))
     if _has_own_validation(data, root):

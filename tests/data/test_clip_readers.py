@@ -1,0 +1,326 @@
+"""Clips of data sets as training samples, whole and broken."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sam3model.data.clip_annotations import ClipDataset, mask_pixels
+from sam3model.data.clip_burst_reader import read_burst_clips
+from sam3model.data.clip_folder_reader import read_davis_clips, read_mose_clips
+from sam3model.data.clip_sav_reader import read_sav_clips
+from sam3model.data.clip_source import AnnotatedClips
+from sam3model.data.clip_vis_reader import read_lvvis_clips, read_veval_clips, read_ytvis_clips
+from sam3model.data.image_view import shrink
+from sam3model.data.transforms import Crop, Flip
+from sam3model.errors import DataError
+from sam3model.ops.resize import preprocess
+from tests.clips import cut
+from tests.data import clip_data
+from tests.data.clip_data import FRAMES, OBJECTS, SIZE, blue, picture, red
+
+READERS = {
+    "davis": (clip_data.davis, read_davis_clips),
+    "mose": (clip_data.mose, read_mose_clips),
+    "ytvis": (clip_data.ytvis, read_ytvis_clips),
+    "lvvis": (clip_data.lvvis, read_lvvis_clips),
+    "veval": (clip_data.veval, read_veval_clips),
+    "burst": (clip_data.burst, read_burst_clips),
+    "sav": (clip_data.sav, read_sav_clips),
+    "sav_folders": (clip_data.sav_folders, read_sav_clips),
+}
+EVERY = {"burst": 3, "sav": 4, "sav_folders": 4}
+"""Distance of annotated frames."""
+
+
+def source(data: ClipDataset, **settings) -> AnnotatedClips:
+    return AnnotatedClips(data, **({"size": 32, "frames": 3, "mask_stride": 2} | settings))
+
+
+def frame_of(name: str) -> int:
+    """The first frame of a sample, by its name."""
+    return int(name.rsplit("/", 1)[1])
+
+
+def number_of(frame: torch.Tensor) -> int:
+    """The number of a frame, from its background."""
+    return round(float((frame[1, 0, 0] + 1) * 127.5) / 20)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_frames_and_masks_are_those_of_the_data_set(kind, tmp_path):
+    write, read = READERS[kind]
+    data = read(write(tmp_path), "train")
+    assert len(data) == 3
+    assert not data.faults
+    every = EVERY.get(kind, 1)
+    for index in range(4):
+        sample = source(data)(index)
+        first = frame_of(sample.name)
+        assert first % every == 0
+        for k in range(3):
+            expected = preprocess(picture(first + k * every), 32)
+            assert (sample.frames[k] - expected).abs().mean() < (0.03 if kind == "sav" else 1e-6)
+            allowed = [shrink(mask(first + k * every)[None], 16)[0] for mask in OBJECTS.values()]
+            for mask in sample.masks[k].numpy():
+                assert any(np.array_equal(mask, one) for one in allowed)
+        assert sample.masks[0].any((1, 2)).all()
+        assert sample.annotated.all()
+
+
+@pytest.mark.parametrize("kind", ["ytvis", "veval", "burst"])
+def test_objects_have_the_phrase_of_their_class(kind, tmp_path):
+    write, read = READERS[kind]
+    clip = read(write(tmp_path), "train").clips[0].open()
+    expected = {"the red box", "a blue box"} if kind == "veval" else {"red box", "blue box"}
+    assert set(clip.phrases.values()) == expected
+
+
+def test_hidden_and_unknown_objects_differ(tmp_path):
+    """Where a format says that an object is hidden, an empty mask is the truth; where it says nothing, it is not."""
+    hidden = read_ytvis_clips(clip_data.ytvis(tmp_path / "a"), "train").clips[0].open().masks(0)
+    assert set(hidden.masks) == {"1"}
+    assert not hidden.unknown
+    unknown = read_sav_clips(clip_data.sav_folders(tmp_path / "b"), "train").clips[0].open().masks(0)
+    assert unknown.unknown == {"001"}
+
+
+def test_samples_depend_on_seed_and_number_alone(tmp_path):
+    data = read_davis_clips(clip_data.davis(tmp_path), "train")
+    one, same = source(data, seed=3)(17), source(data, seed=3)(17)
+    assert one.name == same.name
+    assert torch.equal(one.frames, same.frames)
+    assert torch.equal(one.masks, same.masks)
+    assert len({source(data, seed=seed)(17).name for seed in range(8)}) > 1
+    epoch = {source(data)(index).name.rsplit("/", 1)[0] for index in range(3)}
+    assert len(epoch) == 3, "each clip once per epoch"
+
+
+def test_the_distance_of_frames_is_drawn_and_shortened_for_short_clips(tmp_path):
+    data = read_davis_clips(clip_data.davis(tmp_path), "train")
+    steps = set()
+    for index in range(12):
+        sample = source(data, frames=4, stride=(1, 3))(index)
+        greens = [number_of(frame) for frame in sample.frames]
+        steps |= set(np.diff(greens))
+        assert greens[0] == frame_of(sample.name)
+    assert steps == {1, 2, 3}
+    sample = source(data, frames=8, stride=(5, 5))(0)
+    greens = [number_of(frame) for frame in sample.frames]
+    assert set(np.diff(greens)) == {1}
+
+
+def test_reversed_samples_run_backwards(tmp_path):
+    data = read_davis_clips(clip_data.davis(tmp_path), "train")
+    for index in range(6):
+        sample = source(data, reverse=1.0, stride=(2, 2))(index)
+        greens = [number_of(frame) for frame in sample.frames]
+        assert set(np.diff(greens)) == {-2}
+
+
+def test_a_clip_that_is_too_short_turns_around(tmp_path):
+    data = read_sav_clips(clip_data.sav_folders(tmp_path), "train")  # three annotated frames: 0, 4, 8
+    sample = source(data, frames=5, objects=1)(0)
+    greens = [number_of(frame) for frame in sample.frames]
+    first = frame_of(sample.name)
+    assert greens == {0: [0, 4, 8, 4, 0], 4: [4, 8, 4, 0, 4], 8: [8, 4, 0, 4, 8]}[first]
+
+
+def test_frames_between_annotated_ones_are_not_annotated(tmp_path):
+    data = read_burst_clips(clip_data.burst(tmp_path), "train")
+    sample = source(data, frames=4, between=True, objects=1)(0)
+    assert frame_of(sample.name) % 3 == 0
+    numbers = [number_of(frame) for frame in sample.frames]
+    assert sample.annotated[:, 0].tolist() == [number % 3 == 0 for number in numbers]
+    assert not sample.masks[~sample.annotated].any()
+
+
+def test_an_object_that_is_not_annotated_on_a_frame_has_no_mask_there(tmp_path):
+    data = read_sav_clips(clip_data.sav_folders(tmp_path), "train")
+    sample = source(data, frames=3, reverse=1.0, objects=2)(0)
+    assert frame_of(sample.name) == 8
+    assert sample.annotated.tolist() == [[True, True], [True, True], [True, False]]
+
+
+def test_automatic_masks_of_sa_v_are_used_when_wanted(tmp_path):
+    clip_data.sav(tmp_path)
+    names = [set(read_sav_clips(tmp_path, "train", automatic=flag).clips[0].open().masks(4).masks) for flag in (0, 1)]
+    assert names == [{"manual 0"}, {"manual 0", "automatic 0"}]
+
+
+@pytest.mark.parametrize("frames", [range(FRAMES), range(0, FRAMES, 4)])
+def test_extracted_frames_of_sa_v_are_found_by_their_numbers(frames, tmp_path):
+    clip = read_sav_clips(clip_data.sav(tmp_path, video=False, frames=frames), "train").clips[0].open()
+    assert clip.annotated == (0, 4, 8)
+    for t in clip.annotated:
+        assert np.array_equal(clip.frames.read(t).permute(1, 2, 0).numpy(), picture(t))
+        assert np.array_equal(mask_pixels(clip.masks(t).masks["manual 0"], clip.size), red(t))
+
+
+def test_transforms_are_the_same_for_all_frames(tmp_path):
+    data = read_davis_clips(clip_data.davis(tmp_path), "train")
+    plain, mirrored = (source(data, transforms=some)(2) for some in ((), (Flip(1.0),)))
+    assert torch.equal(plain.frames.flip(-1), mirrored.frames)
+    assert torch.equal(plain.masks.flip(-1), mirrored.masks)
+    cropped = source(data, transforms=(Crop(0.5, 0.5, 0.5, 1.0),), objects=1)(2)
+    assert cropped.masks[0].any()
+    assert cropped.masks.sum() > plain.masks[:, :1].sum()
+
+
+def test_a_broken_frame_is_counted_and_replaced_by_the_next(tmp_path):
+    root = clip_data.davis(tmp_path, videos=1)
+    folder = root / "JPEGImages/480p/train0"
+    (folder / "00005.png").write_bytes(b"not an image")
+    (folder / "00006.png").write_bytes((folder / "00006.png").read_bytes()[:90])
+    clips = source(read_davis_clips(root, "train"), frames=10, stride=(1, 1))
+    numbers = [number_of(frame) for frame in clips(0).frames]
+    assert not {5, 6} & set(numbers)
+    assert set(clips.faults.found) == {"image file is unreadable"}
+    assert "train0/5" in clips.faults.found["image file is unreadable"]
+
+
+def damage_mask(root: Path) -> str:
+    clip_data.write_labels(root / "Annotations/480p/train0/00003.png", np.ones((5, 5)))
+    return "mask file has another size than the frame"
+
+
+def damage_png(root: Path) -> str:
+    (root / "Annotations/480p/train0/00003.png").write_bytes(b"PNG")
+    return "mask file is unreadable"
+
+
+def damage_size(root: Path) -> str:
+    from PIL import Image
+
+    Image.fromarray(picture(3, (24, 16))).save(root / "JPEGImages/480p/train0/00003.png")
+    return "image size differs from its annotations"
+
+
+@pytest.mark.parametrize("damage", [damage_mask, damage_png, damage_size])
+def test_a_frame_with_unusable_masks_or_another_size_is_left_out(damage, tmp_path):
+    root = clip_data.davis(tmp_path, videos=1)
+    reason = damage(root)
+    clips = source(read_davis_clips(root, "train"), frames=12)
+    numbers = {number_of(frame) for frame in clips(0).frames}
+    assert numbers == set(range(FRAMES)) - {3}
+    assert clips.faults.counts() == {reason: 1}
+
+
+def test_a_clip_cut_off_shows_what_is_left(tmp_path):
+    root = clip_data.sav(tmp_path, videos=1)
+    cut(root / "sav_train/sav_000/sav_000000.mp4", 0.92)
+    clips = source(read_sav_clips(root, "train"), frames=3)
+    shown = {number_of(frame) for frame in clips(0).frames}
+    assert shown == {0, 4}
+    assert clips.faults.found == {"frame is damaged or cut off": {"sav_000000/8": None}}
+
+
+def test_a_clip_with_one_usable_frame_is_skipped_and_named(tmp_path):
+    root = clip_data.davis(tmp_path, videos=2)
+    for t in range(1, FRAMES):
+        (root / f"JPEGImages/480p/train0/{t:05d}.png").write_bytes(b"")
+    clips = source(read_davis_clips(root, "train"))
+    assert {clips(index).name.split("/")[0] for index in range(6)} == {"train1"}
+    assert list(clips.faults.found["fewer than 2 frames can be used"]) == ["train0"]
+
+
+def test_a_clip_without_any_object_is_skipped_and_named(tmp_path):
+    root = clip_data.mose(tmp_path, videos=2)
+    for t in range(FRAMES):
+        clip_data.write_labels(root / f"train/Annotations/v0/{t:05d}.png", np.zeros(SIZE[::-1]))
+    clips = source(read_mose_clips(root, "train"))
+    assert clips(0).name.startswith("v1/")
+    assert clips(1).name.startswith("v1/")
+    assert list(clips.faults.found["no object is visible"]) == ["v0"]
+
+
+def test_unusable_videos_are_skipped_and_named(tmp_path):
+    root = clip_data.sav(tmp_path, videos=4)
+    folder = root / "sav_train/sav_000"
+    (folder / "sav_000000.mp4").write_bytes(b"no video")
+    (folder / "sav_000001_manual.json").write_text("{")
+    (folder / "sav_000002.mp4").unlink()
+    data = read_sav_clips(root, "train", broken=0.5)
+    assert data.faults.found == {"its video or folder of frames is missing": {"clip sav_000002": None}}
+    clips = source(data)
+    assert {clips(index).name.split("/")[0] for index in range(6)} == {"sav_000003"}
+    assert clips.faults.counts() == {"video file is unreadable": 1, "its JSON file is unreadable": 1}
+
+
+def test_when_no_clip_can_be_used_the_error_says_what_to_do(tmp_path):
+    root = clip_data.davis(tmp_path, videos=1)
+    data = read_davis_clips(root, "train")
+    for file in (root / "JPEGImages/480p/train0").iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(DataError, match="100 clips in a row cannot be used: run `python -m train check`"):
+        source(data)(0)
+
+
+def edited(root: Path, change) -> Path:
+    """The annotation file of `ytvis`, changed."""
+    path = root / "train.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return root
+
+
+def test_a_malformed_mask_is_unknown_and_counted(tmp_path):
+    def change(content):
+        content["annotations"][0]["segmentations"][2] = {"size": [32, 48], "counts": [7]}
+        content["annotations"][0]["segmentations"][3] = {"size": [30, 48], "counts": "x"}
+
+    data = read_ytvis_clips(edited(clip_data.ytvis(tmp_path), change), "train")
+    assert data.faults.counts() == {
+        "RLE 'counts' do not add up to the image area": 1,
+        "'segmentation' has another size than the image": 1,
+    }
+    clip = data.clips[0].open()
+    assert clip.masks(2).unknown == {"1"}
+    assert set(clip.masks(4).masks) == {"1", "2"}
+
+
+def test_malformed_videos_are_left_out_and_missing_frames_counted(tmp_path):
+    def change(content):
+        content["videos"][0]["width"] = "wide"
+        del content["videos"][1]["file_names"]
+        content["annotations"][5]["segmentations"].pop()
+
+    root = edited(clip_data.ytvis(tmp_path, videos=4), change)
+    (root / "train/JPEGImages/v3/00001.png").unlink()
+    data = read_ytvis_clips(root, "train", broken=0.6)
+    assert [record.name for record in data.clips] == ["2", "3"]
+    assert data.faults.counts() == {
+        "'width' or 'height' is invalid": 1,
+        "the field 'file_names' is missing": 1,
+        "frame is missing": 1,
+        "'segmentations' does not have one entry per frame": 1,
+    }
+    assert list(data.clips[0].open().masks(5).masks) == ["21"]
+    with pytest.raises(DataError, match=r"2 of 4 clips of .*train.json are unusable, more than data.broken=0.4 allows"):
+        read_ytvis_clips(root, "train", broken=0.4)
+
+
+def test_frames_outside_the_data_set_are_not_read(tmp_path):
+    def change(content):
+        content["videos"][0]["file_names"] = [f"../../../v0/{t:05d}.png" for t in range(FRAMES)]
+
+    data = read_ytvis_clips(edited(clip_data.ytvis(tmp_path / "set"), change), "train", broken=0.5)
+    assert [record.name for record in data.clips] == ["1", "2"]
+    assert data.faults.counts() == {"fewer than 2 frames are there": 1}
+
+
+def test_a_folder_that_is_missing_is_counted(tmp_path):
+    root = clip_data.davis(tmp_path)
+    (root / "Annotations/480p/train0").rename(root / "elsewhere")
+    with pytest.raises(DataError, match=r"1 of 3 clips of .* are unusable, more than data.broken=0.1 allows"):
+        read_davis_clips(root, "train")
+    assert len(read_davis_clips(root, "train", broken=0.5)) == 2
+
+
+def test_frames_without_a_label_map_are_skipped_over(tmp_path):
+    clip = read_mose_clips(clip_data.mose(tmp_path, every=5), "train").clips[0].open()
+    assert clip.annotated == (0, 5, 10)
+    assert np.array_equal(mask_pixels(clip.masks(5).masks["2"], SIZE), blue(5))
