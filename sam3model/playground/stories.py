@@ -43,9 +43,7 @@ class Storyteller:
 
     def _arrive(self, t: float, x: float, way: int) -> Keys:
         """Keys that end at `x` at frame `t`: it waits out of view first if it would come from far away."""
-        lead = self.speed * t
-        if abs(x - self.outside(0, -way)) < lead:
-            lead = abs(x - self.outside(0, -way))
+        lead = min(self.speed * t, abs(x - self.outside(0, -way)))
         begin = t - lead / self.speed
         return [(begin - 1e-3, x - way * lead), (t, x)]
 
