@@ -49,8 +49,8 @@ def _spots(ball: Part, times: list[int], stage: Choreographer, dice: Dice) -> li
     for t in times:
         left, right = stage.camera.edges(t)
         options = [(left + dice.uniform(0.2, 0.8) * (right - left), dice.uniform(low, high)) for _ in range(6)]
-        before = spots[-1] if spots else None
-        spots.append(max(options, key=lambda p: min(130, abs(p[0] - before[0]))) if before else options[0])
+        before = spots[-1][0] if spots else options[0][0]
+        spots.append(max(options, key=lambda spot: min(130, abs(spot[0] - before))) if spots else options[0])
     last = spots[-1]
     left, right = stage.camera.edges(stage.frames)
     way = dice.pick((-1, 1))

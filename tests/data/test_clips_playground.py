@@ -108,7 +108,7 @@ def test_masks_and_visible_fractions_agree(watched: list[tuple[Clip, dict[int, C
 def test_the_visible_fraction_is_that_of_the_silhouette() -> None:
     """Seen against a clip of the same object that nothing covers: a fixed object whose coverer walks away."""
     checked = 0
-    for index in range(40):
+    for index in range(20):
         shown = clip("val", index, frames=24)
         frames = [shown.frame(t) for t in (0, 8, 16, 23)]
         for obj in shown.objects:
@@ -121,7 +121,7 @@ def test_the_visible_fraction_is_that_of_the_silhouette() -> None:
                 for frame in frames:
                     assert frame.visible[obj.id] == np.count_nonzero(frame.owners == obj.id + 1) / full
                     checked += frame.visible[obj.id] < 1
-    assert checked >= 5
+    assert checked >= 3
 
 
 def test_paths_agree_with_the_masks(watched: list[tuple[Clip, dict[int, ClipFrame]]]) -> None:
@@ -140,7 +140,7 @@ def test_paths_agree_with_the_masks(watched: list[tuple[Clip, dict[int, ClipFram
 
 
 def test_every_object_is_seen_and_something_moves() -> None:
-    for index in range(30):
+    for index in range(16):
         shown = clip("heldout", index)
         seen = np.zeros(len(shown.objects))
         for t in np.unique(np.linspace(0, shown.count - 1, 12).round().astype(int)):
