@@ -12,7 +12,7 @@ from sam3model.playground.domain import Domain
 from sam3model.playground.gaits import gait_of, speeds
 from sam3model.playground.motion_paths import Motion
 from sam3model.playground.scene_plan import ObjectPlan, plan_objects
-from sam3model.playground.stories import STORIES
+from sam3model.playground.stories import ALOFT, STORIES
 from sam3model.playground.styles import Choreographer, Part
 from sam3model.playground.themes import Theme
 
@@ -158,7 +158,7 @@ def _parts(plans: list[ObjectPlan], theme: Theme, stage: Choreographer, dice: Di
     for i, (plan, speed) in enumerate(zip(plans, rates, strict=True)):
         own = dice.child(i)
         gait = gait_of(plan.kind)
-        story = own.weighted(STORIES)
+        story = own.weighted(ALOFT if gait.style == "fly" else STORIES)
         if gait.style == "toy" and own.chance(0.5):
             story = "still"
         if story == "still" and sum(part.moves for part in parts) < min(2, i):

@@ -108,8 +108,8 @@ def test_masks_and_visible_fractions_agree(watched: list[tuple[Clip, dict[int, C
 def test_the_visible_fraction_is_that_of_the_silhouette() -> None:
     """Seen against a clip of the same object that nothing covers: a fixed object whose coverer walks away."""
     checked = 0
-    for index in range(20):
-        shown = clip("val", index, frames=24)
+    for index in range(40):
+        shown = clip("val", index, frames=24, size=(160, 128), count=(6, 8))
         frames = [shown.frame(t) for t in (0, 8, 16, 23)]
         for obj in shown.objects:
             path = shown.track(obj.id)
