@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sam3model.data.coco_file import is_number
+from sam3model.data.dataset_paths import first_existing, inside
 from sam3model.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -17,30 +18,6 @@ MAX_BYTES = 4 << 30
 """Maximum size of a JSON or pickle file; no benchmark has a larger one."""
 MAX_SIDE = 1 << 16
 T = TypeVar("T")
-
-
-def inside(root: Path, *names: str) -> Path:
-    """Path of a file under the root of a data set.
-
-    Raises `DataError` if the path is outside the root, also through links.
-    """
-    path = root.joinpath(*names)
-    base = root.resolve()
-    try:
-        escapes = not path.resolve().is_relative_to(base)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{root}: {'/'.join(names)!r} is not a valid path") from error
-    if escapes:
-        raise DataError(f"{root}: {'/'.join(names)!r} is outside the data set")
-    return path
-
-
-def first_existing(root: Path, *names: str) -> Path:
-    """The first of several possible paths that exists. Raises `DataError` if none does."""
-    for name in names:
-        if (path := inside(root, name)).exists():
-            return path
-    raise DataError(f"{root}: {' or '.join(names)} is missing")
 
 
 def results_file(predictions: Path, *names: str) -> Path:

@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from torch import nn
-
+from sam3model.blocks import ModelBlocks, ModelWithBlocks
 from sam3model.config import IMAGE_PARTS, PRESETS, Sam3Config, VideoConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
@@ -14,12 +13,22 @@ from sam3model.parse import parse
 from sam3model.tracker.tracker_model import Tracker
 
 
-class Sam3Model(nn.Module):
+class Sam3Model(ModelWithBlocks):
     """The parts of SAM 3, each a submodule with its own configuration.
 
     `detector` is the image model. `interactive` and `tracker` are None if they were not built. `video` are the rules of
     the video pipeline, which have no weights.
     """
+
+    @property
+    def blocks(self) -> ModelBlocks:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The blocks of all parts."""
+        parts = [(name, part) for name, part in self.named_children() if isinstance(part, ModelWithBlocks)]
+
+        def named(kind: str) -> tuple[str, ...]:
+            return tuple(f"{name}.{block}" for name, part in parts for block in getattr(part.blocks, kind))
+
+        return ModelBlocks(named("sharded"), named("checkpointed"), named("compiled"))
 
     def __init__(
         self,

@@ -443,7 +443,7 @@ def sam3_tiny() -> Sam3Config:
             global_blocks=(2, 5),
             drop_path=0.0,
         ),
-        neck=NeckConfig(scale_factors=(2.0, 1.0, 0.5, 0.5), interactive=None),
+        neck=NeckConfig(scale_factors=(2.0, 1.0, 0.5, 0.5)),
         text=TextConfig(width=64, heads=2, layers=2, context_length=16, projection_dim=64),
         geometry=GeometryConfig(layers=1, ffn=128, roi_size=3),
         fusion=FusionConfig(layers=2, ffn=192),
@@ -451,7 +451,9 @@ def sam3_tiny() -> Sam3Config:
         scoring=ScoringConfig(hidden=128),
         nms=0.6,
     )
-    return Sam3Config(detector)
+    interactive = InteractiveConfig(heads=4, mlp=256, iou_hidden=64)
+    tracker = TrackerConfig(memory_dim=32, memory_frames=5, layers=2, ffn=256, dropout=0.0, max_pointers=8)
+    return Sam3Config(detector, interactive, tracker, VideoConfig())
 
 
 PRESETS = {"sam3": sam3, "sam3_1": sam3_1, "sam3_tiny": sam3_tiny}

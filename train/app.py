@@ -4,7 +4,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from sam3model.errors import OutputError, Sam3Error, TrainingError
+from sam3model.errors import ConfigError, OutputError, Sam3Error, TrainingError
+from sam3model.training.clip_settings import ClipTrainConfig
 from train.compose import CONFIGS, settings
 
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
@@ -37,6 +38,8 @@ def main(arguments: list[str]) -> int:
 
 def _check(words: Sequence[str]) -> int:
     config = settings(words)
+    if isinstance(config, ClipTrainConfig):
+        raise ConfigError("check: clips cannot be checked yet")
     from train.check import check
 
     print(check(config))
@@ -53,13 +56,19 @@ def _launch(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     config = settings(words)
-    from sam3model.training.concept_task import ConceptTask
     from sam3model.training.run import train
 
-    result = train(config, ConceptTask)
+    if isinstance(config, ClipTrainConfig):
+        from sam3model.training.clip_task import ClipTask
+
+        result, unit = train(config, ClipTask), "clips"
+    else:
+        from sam3model.training.concept_task import ConceptTask
+
+        result, unit = train(config, ConceptTask), "images"
     if result.status != "finished":
         print(f"stopped at step {result.progress.step}; the same command resumes it", file=sys.stderr)
         return 143
     metrics = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
-    print(f"{result.weights}: {result.progress.samples} images in {result.progress.seconds / 60:.1f} min; {metrics}")
+    print(f"{result.weights}: {result.progress.samples} {unit} in {result.progress.seconds / 60:.1f} min; {metrics}")
     return 0

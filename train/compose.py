@@ -12,12 +12,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sam3model.errors import ConfigError
 from sam3model.parse import nearest, parse
+from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.settings import TrainConfig
 
 CONFIGS = Path(__file__).parent / "configs"
+TASKS: dict[str, tuple[str, type[TrainConfig] | type[ClipTrainConfig]]] = {
+    "concepts": ("config", TrainConfig),
+    "clips": ("clips", ClipTrainConfig),
+}
+"""For each task, its YAML file with all settings, and their class. An experiment names its task with `task:`."""
 
 
-def settings(arguments: Sequence[str]) -> TrainConfig:
+def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig:
     """The validated settings for these overrides.
 
     Raises:
@@ -25,18 +31,37 @@ def settings(arguments: Sequence[str]) -> TrainConfig:
     """
     for word in arguments:
         _check_group(*word.partition("=")[::2])
-    return parse(TrainConfig, composed([addable(word) for word in arguments]))
+    root, kind = TASKS[task_of(arguments)]
+    values = composed([addable(word) for word in arguments], root=root)
+    values.pop("task", None)
+    return parse(kind, values)
 
 
-def composed(overrides: Sequence[str], hydra: bool = False) -> dict[str, Any]:
+def task_of(arguments: Sequence[str]) -> str:
+    """The task of the experiment, or of `task=…`. Raises `ConfigError` if there is no such task."""
+    given = dict(word.partition("=")[::2] for word in arguments)
+    task = given.get("task")
+    if task is None and (experiment := given.get("experiment")) is not None:
+        _check_group("experiment", experiment)
+        found = OmegaConf.to_container(OmegaConf.load(CONFIGS / "experiment" / f"{experiment}.yaml"))
+        task = found.get("task") if isinstance(found, dict) else None
+    task = str(task or "concepts")
+    if task not in TASKS:
+        raise ConfigError(f"task {task!r} is unknown{nearest(task, TASKS)}")
+    return task
+
+
+def composed(overrides: Sequence[str], hydra: bool = False, root: str = "config") -> dict[str, Any]:
     """Compose the YAML files with overrides in Hydra's syntax. hydra: include Hydra's own settings.
+
+    root: name of the file with all settings.
 
     Raises:
         ConfigError: Hydra or OmegaConf rejects an override.
     """
     try:
         with initialize_config_dir(str(CONFIGS), version_base=None):
-            values: Any = compose("config", overrides=list(overrides), return_hydra_config=hydra)
+            values: Any = compose(root, overrides=list(overrides), return_hydra_config=hydra)
         return OmegaConf.to_container(values, resolve=not hydra)  # pyright: ignore[reportReturnType]
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(one_line(error)) from None

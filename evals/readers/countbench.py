@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from evals.dataset_files import field, first_existing, image_opener, read_json_lines
+from evals.dataset_files import field, image_opener, read_json_lines
 from evals.samples import DatasetSplit, PhraseSample
+from sam3model.data.dataset_paths import first_existing
 from sam3model.errors import DataError
 
 FILE = "countbenchqa.jsonl"

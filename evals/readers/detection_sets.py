@@ -1,9 +1,9 @@
 """ODinW13 and RF100-VL: many small COCO datasets with boxes only; the figure is the mean of their APs."""
 
-from evals.dataset_files import first_existing, inside
 from evals.readers.coco import load, samples
 from evals.samples import DatasetSplit, PhraseSample
 from evals.scorers.detection import ImageTargets
+from sam3model.data.dataset_paths import first_existing, inside
 from sam3model.errors import DataError
 
 ODINW13 = (

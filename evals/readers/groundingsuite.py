@@ -1,10 +1,11 @@
 """GroundingSuite-Eval: one JSON object per line."""
 
-from evals.dataset_files import field, first_existing, image_opener, numbers, read_json_lines
+from evals.dataset_files import field, image_opener, numbers, read_json_lines
 from evals.rle_masks import read_rle
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.grounding import GroundingTarget
 from evals.scorers.referring import union
+from sam3model.data.dataset_paths import first_existing
 from sam3model.errors import DataError
 
 FILE = "GroundingSuite-Eval.jsonl"

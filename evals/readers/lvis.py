@@ -6,11 +6,12 @@ categories are queried, none of the 300 is spent on others, which differs from t
 
 from collections.abc import Collection
 
-from evals.dataset_files import first_existing, image_opener
+from evals.dataset_files import image_opener
 from evals.readers.coco import image_targets, load
 from evals.samples import DatasetSplit, PhraseSample
 from evals.scorers.detection import ImageTargets
 from sam3model.data.coco_file import Row, class_phrase, required, table
+from sam3model.data.dataset_paths import first_existing
 from sam3model.errors import DataError
 
 FREQUENCIES = {"r": "rare", "c": "common", "f": "frequent"}

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.dataset_files import field, first_existing, image_opener, image_size, read_json
+from evals.dataset_files import field, image_opener, image_size, read_json
 from evals.readers.coco import to_rle
 from evals.samples import DatasetSplit, QuestionSample, Rle
 from evals.scorers.referring import union
+from sam3model.data.dataset_paths import first_existing
 from sam3model.errors import DataError
 
 FILES = {"val": "val", "obj_only": "test_obj_only", "part_only": "test_part_only", "mixed": "test_mixed"}

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageDraw
 
-from evals.dataset_files import MAX_SIDE, field, image_opener, inside, numbers, read_json
+from evals.dataset_files import MAX_SIDE, field, image_opener, numbers, read_json
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.referring import MaskTarget
+from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import as_rle
 

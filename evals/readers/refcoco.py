@@ -4,20 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.dataset_files import (
-    field,
-    first_existing,
-    image_opener,
-    image_size,
-    inside,
-    integers,
-    read_json,
-    read_pickle,
-)
+from evals.dataset_files import field, image_opener, image_size, integers, read_json, read_pickle
 from evals.readers.coco import to_rle
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.referring import MaskTarget, union
 from sam3model.data.coco_file import table
+from sam3model.data.dataset_paths import first_existing, inside
 from sam3model.errors import DataError
 
 IMAGES = ("train2014", "images/train2014", "images/mscoco/images/train2014", "coco/train2014")

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from evals.dataset_files import field, first_existing, image_opener, image_size
+from evals.dataset_files import field, image_opener, image_size
 from evals.readers.coco import load, to_rle
 from evals.samples import DatasetSplit, PhraseSample, Rle
 from evals.scorers.concepts import PhraseTarget
 from sam3model.data.coco_file import Row, where
+from sam3model.data.dataset_paths import first_existing
 
 GOLD = ("metaclip", "sa1b", "crowded", "fg_food", "fg_sports_equipment", "attributes", "wiki_common")
 SILVER = ("bdd100k", "droid", "ego4d", "fathomnet", "food_rec", "geode", "inaturalist", "nga_art", "sav", "yt1b")

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.benchmark_types import Figures
-from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file
+from evals.dataset_files import field, image_size, numbers, read_json, results_file
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
 from evals.video.worker_pool import progress
+from sam3model.data.clip_layouts import burst_annotations
 from sam3model.data.coco_file import table
 from sam3model.errors import DataError
 from sam3model.metrics.assignment import best_pairs
@@ -71,16 +72,9 @@ class BurstSequence(NamedTuple):
     partial: frozenset[float]
 
 
-def burst_annotations(dataset: DatasetSplit) -> Path:
-    """The annotation file. Raises `DataError` if it is missing."""
-    return first_existing(
-        dataset.root, f"{dataset.split}/all_classes.json", f"annotations/{dataset.split}/all_classes.json"
-    )
-
-
 def score_burst(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """HOTA, DetA and AssA over all, common and uncommon classes. Raises `DataError`."""
-    annotations = burst_annotations(dataset)
+    annotations = burst_annotations(dataset.root, dataset.split)
     results = results_file(predictions, f"{dataset.split}.json", "predictions.json", "results.json")
     targets = table(read_json(annotations), "sequences", annotations)
     by_key = {sequence_key(row, results): row for row in table(read_json(results), "sequences", results)}

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.benchmark_types import Figures
-from evals.dataset_files import field, inside, read_json
+from evals.dataset_files import field, read_json
 from evals.rle_masks import read_rle
 from evals.samples import DatasetSplit
-from evals.video.label_maps import read_labels, whole_mask
 from evals.video.worker_pool import progress
+from sam3model.data.dataset_paths import inside
+from sam3model.data.label_maps import read_labels, whole_mask
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import Track
 from sam3model.metrics.referring_video import ReferringVideo, union_track

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from evals.dataset_files import inside
 from evals.samples import PredictedTrack, VideoPrediction, VideoSample
-from evals.video.label_maps import VOID
+from sam3model.data.dataset_paths import inside
+from sam3model.data.label_maps import VOID
 from sam3model.errors import DataError, OutputError
 from sam3model.files import write_text
 

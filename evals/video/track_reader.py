@@ -5,35 +5,42 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evals.dataset_files import field, image_size, inside, integers, read_json
+from evals.dataset_files import field, image_size, integers, read_json
 from evals.rle_masks import Size
 from evals.samples import Clip, DatasetSplit, VideoSample
-from evals.video.burst import DISTRACTORS, burst_annotations, frame_names, sequence_key
+from evals.video.burst import DISTRACTORS, frame_names, sequence_key
 from evals.video.prediction_writers import TrackTarget
-from evals.video.tracks import Id, lvvis_annotations, unique_ids, veval_annotations, video_of, ytvis_annotations
+from evals.video.tracks import Id, unique_ids, video_of
+from sam3model.data.clip_layouts import (
+    BURST_FRAMES,
+    VEVAL_FRAMES,
+    VIS_FRAMES,
+    burst_annotations,
+    lvvis_annotations,
+    veval_annotations,
+    ytvis_annotations,
+)
 from sam3model.data.coco_file import class_phrase, table
+from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 
-VEVAL_FOLDERS = tuple(
-    f"media/{name}" for name in ("saco_sav/JPEGImages_24fps", "saco_yt1b/JPEGImages_6fps", "saco_sg/JPEGImages_6fps")
-)
 Phrases = Mapping[str, Sequence[Id]]
 """Phrase -> ids of its categories."""
 
 
 def read_ytvis(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
     """YouTube-VIS: all categories are phrases for every video. Raises `DataError`."""
-    return _all_categories(dataset, ytvis_annotations(dataset))
+    return _all_categories(dataset, ytvis_annotations(dataset.root, dataset.split))
 
 
 def read_lvvis(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
     """LV-VIS: all categories are phrases for every video. Raises `DataError`."""
-    return _all_categories(dataset, lvvis_annotations(dataset))
+    return _all_categories(dataset, lvvis_annotations(dataset.root, dataset.split))
 
 
 def read_veval(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
     """SA-Co/VEval: every video with the noun phrases of its pairs. Raises `DataError`."""
-    path = veval_annotations(dataset)
+    path = veval_annotations(dataset.root, dataset.split)
     data = read_json(path)
     names = _category_names(data, path)
     phrases: dict[Id, dict[str, list[Id]]] = {}
@@ -44,7 +51,7 @@ def read_veval(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
         if not isinstance(phrase, str) or not phrase.strip():
             raise DataError(f"{where}: the field 'noun_phrase' is not a phrase")
         phrases.setdefault(video, {}).setdefault(phrase, []).append(category)
-    return _vis_samples(dataset.root, path, data, phrases, (*VEVAL_FOLDERS, ""))
+    return _vis_samples(dataset.root, path, data, phrases, VEVAL_FRAMES)
 
 
 def read_burst(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
@@ -52,7 +59,7 @@ def read_burst(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
 
     Detections of other classes are never counted. All frames are read, and annotated ones kept.
     """
-    path = burst_annotations(dataset)
+    path = burst_annotations(dataset.root, dataset.split)
     data = read_json(path)
     names = _category_names(data, path)
     samples = []
@@ -70,7 +77,7 @@ def read_burst(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
             raise DataError(f"{where}: frame {missing[0]} is not in the field 'all_image_paths'")
         numbers = {name: number for number, name in enumerate(every)}
         kept = tuple(numbers[name] for name in annotated)
-        folders = [f"{base}/{'/'.join(key)}" for base in (f"frames/{dataset.split}", "frames", dataset.split)]
+        folders = [f"{base.format(split=dataset.split)}/{'/'.join(key)}" for base in BURST_FRAMES]
         load = partial(_clip, dataset.root, folders, every, kept, image_size(row, where))
         if checked and annotated:
             target = TrackTarget(key, _by_phrase((one, names[one]) for one in checked), annotated)
@@ -81,7 +88,7 @@ def read_burst(dataset: DatasetSplit) -> list[VideoSample[TrackTarget]]:
 def _all_categories(dataset: DatasetSplit, path: Path) -> list[VideoSample[TrackTarget]]:
     data = read_json(path)
     phrases = _by_phrase(_category_names(data, path).items())
-    folders = (f"{dataset.split}/JPEGImages", "JPEGImages", "")
+    folders = [folder.format(split=dataset.split) for folder in VIS_FRAMES]
     return _vis_samples(dataset.root, path, data, dict.fromkeys(unique_ids(data, "videos", path), phrases), folders)
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.benchmark_types import Figures, percent
-from evals.dataset_files import field, first_existing, image_size, numbers, read_json, results_file
+from evals.dataset_files import field, image_size, numbers, read_json, results_file
 from evals.rle_masks import Size, read_rle
 from evals.samples import DatasetSplit
 from evals.video.worker_pool import progress
+from sam3model.data.clip_layouts import lvvis_annotations, veval_annotations, ytvis_annotations
 from sam3model.data.coco_file import table
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.overlap import coco_mask, rle_areas
@@ -47,32 +48,14 @@ class Video(NamedTuple):
     size: Size
 
 
-def ytvis_annotations(dataset: DatasetSplit) -> Path:
-    """The annotation file of YouTube-VIS. Raises `DataError` if it is missing."""
-    names = (f"{dataset.split}.json", f"{dataset.split}/instances.json", f"annotations/instances_{dataset.split}.json")
-    return first_existing(dataset.root, *names)
-
-
-def lvvis_annotations(dataset: DatasetSplit) -> Path:
-    """The annotation file of LV-VIS. Raises `DataError` if it is missing."""
-    name = f"{dataset.split}_instances.json"
-    return first_existing(dataset.root, f"{dataset.split}/{name}", name, f"annotations/{name}")
-
-
-def veval_annotations(dataset: DatasetSplit) -> Path:
-    """The annotation file of SA-Co/VEval. Raises `DataError` if it is missing."""
-    name = f"saco_veval_{dataset.split}"
-    return first_existing(dataset.root, f"annotation/{name}.json", f"{name}.json")
-
-
 def score_ytvis(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """AP of tracks on YouTube-VIS. Raises `DataError`."""
-    return _average_precision(ytvis_annotations(dataset), predictions, videos)
+    return _average_precision(ytvis_annotations(dataset.root, dataset.split), predictions, videos)
 
 
 def score_lvvis(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """AP of tracks on LV-VIS. Raises `DataError`."""
-    return _average_precision(lvvis_annotations(dataset), predictions, videos)
+    return _average_precision(lvvis_annotations(dataset.root, dataset.split), predictions, videos)
 
 
 def _average_precision(annotations: Path, predictions: Path, videos: Collection[str] | None) -> Figures:
@@ -87,7 +70,7 @@ def _average_precision(annotations: Path, predictions: Path, videos: Collection[
 def score_veval(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """cgF1, pHOTA and the other figures of SA-Co/VEval. Raises `DataError`."""
     name = f"saco_veval_{dataset.split}"
-    annotations = veval_annotations(dataset)
+    annotations = veval_annotations(dataset.root, dataset.split)
     results = results_file(predictions, f"{name}_preds.json", f"{name}_pred.json")
     data = read_json(annotations)
     checked, entries = read_tracks(annotations, data, results)

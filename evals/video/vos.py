@@ -11,13 +11,13 @@ missing file is an error, as in the official evaluators. Predictions for frames 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from evals.benchmark_types import Figures
-from evals.dataset_files import inside, read_text
 from evals.samples import DatasetSplit
-from evals.video.label_maps import VOID, folders, objects_of, png_names, read_labels, whole_mask
 from evals.video.worker_pool import parallel_map
+from sam3model.data.clip_layouts import VosFolders, davis_folders, mose_folders, sav_folders
+from sam3model.data.dataset_paths import folders, inside, png_names
+from sam3model.data.label_maps import VOID, objects_of, read_labels, whole_mask
 from sam3model.errors import DataError, MetricError
 from sam3model.metrics.jf import JAndF
 from sam3model.metrics.overlap import Rle
@@ -28,52 +28,19 @@ Objects = Iterator[tuple[str, Track, Track]]
 Reader = Callable[[Path, Path, str], Objects]
 
 
-class VosFolders(NamedTuple):
-    """Where a split has its annotations and frames, and the names of its videos."""
-
-    annotations: Path
-    frames: Path
-    videos: list[str]
-
-
-def davis_folders(dataset: DatasetSplit) -> VosFolders:
-    """The folders of DAVIS 2017 at 480p. Raises `DataError`."""
-    videos = _listed(inside(dataset.root, "ImageSets", "2017", f"{dataset.split}.txt"))
-    return VosFolders(inside(dataset.root, "Annotations", "480p"), inside(dataset.root, "JPEGImages", "480p"), videos)
-
-
-def mose_folders(dataset: DatasetSplit) -> VosFolders:
-    """The folders of MOSE. Raises `DataError`."""
-    annotations = inside(dataset.root, dataset.split, "Annotations")
-    return VosFolders(annotations, inside(dataset.root, dataset.split, "JPEGImages"), folders(annotations))
-
-
-def sav_folders(dataset: DatasetSplit) -> VosFolders:
-    """The folders of SA-V: frames at 24 per second, annotations at 6. Raises `DataError`."""
-    name = f"sav_{dataset.split}"
-    annotations = inside(dataset.root, name, "Annotations_6fps")
-    listed = inside(dataset.root, name, f"{name}.txt")
-    videos = _listed(listed) if listed.exists() else folders(annotations)
-    return VosFolders(annotations, inside(dataset.root, name, "JPEGImages_24fps"), videos)
-
-
 def score_davis(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """J&F of DAVIS 2017, semi-supervised, at 480p. Raises `DataError`."""
-    return _score(davis_folders(dataset), predictions, videos, _label_maps)
+    return _score(davis_folders(dataset.root, dataset.split), predictions, videos, _label_maps)
 
 
 def score_mose(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """J&F of MOSE. Raises `DataError`."""
-    return _score(mose_folders(dataset), predictions, videos, _label_maps)
+    return _score(mose_folders(dataset.root, dataset.split), predictions, videos, _label_maps)
 
 
 def score_sav(dataset: DatasetSplit, predictions: Path, videos: Collection[str] | None = None) -> Figures:
     """J&F of SA-V. Raises `DataError`."""
-    return _score(sav_folders(dataset), predictions, videos, _object_folders)
-
-
-def _listed(path: Path) -> list[str]:
-    return [line for raw in read_text(path).splitlines() if (line := raw.strip())]
+    return _score(sav_folders(dataset.root, dataset.split), predictions, videos, _object_folders)
 
 
 def _score(places: VosFolders, predictions: Path, chosen: Collection[str] | None, read: Reader) -> Figures:

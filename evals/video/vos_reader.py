@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from evals.dataset_files import inside
 from evals.samples import Clip, DatasetSplit, PromptedMask, Rle, VideoSample
-from evals.video.label_maps import folders, objects_of, png_names, read_labels, whole_mask
-from evals.video.vos import VosFolders, davis_folders, mose_folders, sav_folders
+from sam3model.data.clip_layouts import VosFolders, davis_folders, mose_folders, sav_folders
+from sam3model.data.dataset_paths import folders, frame_files, inside, png_names
+from sam3model.data.label_maps import objects_of, read_labels, whole_mask
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import rle_areas
 
@@ -17,17 +17,17 @@ Labels = tuple[dict[str, tuple[int, Rle]], tuple[int, int]]
 
 def read_davis(dataset: DatasetSplit) -> list[VideoSample[None]]:
     """DAVIS 2017. Raises `DataError`."""
-    return _samples(davis_folders(dataset), label_map_clip)
+    return _samples(davis_folders(dataset.root, dataset.split), label_map_clip)
 
 
 def read_mose(dataset: DatasetSplit) -> list[VideoSample[None]]:
     """MOSE. Raises `DataError`."""
-    return _samples(mose_folders(dataset), label_map_clip)
+    return _samples(mose_folders(dataset.root, dataset.split), label_map_clip)
 
 
 def read_sav(dataset: DatasetSplit) -> list[VideoSample[None]]:
     """SA-V. Raises `DataError`."""
-    return _samples(sav_folders(dataset), object_folder_clip)
+    return _samples(sav_folders(dataset.root, dataset.split), object_folder_clip)
 
 
 def _samples(places: VosFolders, load: Callable[[VosFolders, str], Clip]) -> list[VideoSample[None]]:
@@ -36,7 +36,7 @@ def _samples(places: VosFolders, load: Callable[[VosFolders, str], Clip]) -> lis
 
 def label_map_clip(places: VosFolders, video: str) -> Clip:
     """A video with a label map per annotated frame. All frames are kept, since servers want them."""
-    files, numbers = _frame_files(inside(places.frames, video))
+    files, numbers = frame_files(inside(places.frames, video))
     first: dict[int, tuple[int, Rle]] = {}
     size: tuple[int, ...] | None = None
     for name in png_names(inside(places.annotations, video)):
@@ -53,7 +53,7 @@ def label_map_clip(places: VosFolders, video: str) -> Clip:
 
 def object_folder_clip(places: VosFolders, video: str) -> Clip:
     """A video with a folder of masks per object. Only annotated frames are kept."""
-    files, numbers = _frame_files(inside(places.frames, video))
+    files, numbers = frame_files(inside(places.frames, video))
     objects: list[PromptedMask] = []
     unseen: list[str] = []
     kept: set[int] = set()
@@ -75,23 +75,6 @@ def object_folder_clip(places: VosFolders, video: str) -> Clip:
     if size is None or not objects:
         raise DataError(f"{places.annotations / video} shows no object")
     return Clip(files, tuple(sorted(kept)), (size[0], size[1]), tuple(objects), tuple(unseen), overlapping=True)
-
-
-def _frame_files(folder: Path) -> tuple[tuple[Path, ...], dict[str, int]]:
-    """The frames of a video in order, and the number of each by its name without suffix."""
-    from sam3model.frames.frame_folder import IMAGE_SUFFIXES, natural_key
-
-    try:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
-    except OSError as error:
-        raise DataError(f"cannot read {folder}: {error.strerror}") from error
-    if not paths:
-        raise DataError(f"{folder} contains no images")
-    files = tuple(sorted(paths, key=natural_key))
-    numbers = {path.stem: number for number, path in enumerate(files)}
-    if len(numbers) < len(files):
-        raise DataError(f"{folder} contains two images of one frame")
-    return files, numbers
 
 
 def _number(numbers: dict[str, int], annotation: Path) -> int:

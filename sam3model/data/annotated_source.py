@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
 
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase
+from sam3model.data.epochs import epoch_position
 from sam3model.data.faults import Faults
 from sam3model.data.image_files import read_image
 from sam3model.data.image_view import ImageView
@@ -72,8 +72,7 @@ class AnnotatedSource:
         return self.sampler.choose(image, self.data.vocabulary, rng)
 
     def _position(self, index: int) -> int:
-        epoch, place = divmod(index, len(self.data))
-        return int(_order(self.seed % 2**63, epoch, len(self.data))[place]) if self.shuffle else place
+        return epoch_position(self.seed, index, len(self.data)) if self.shuffle else index % len(self.data)
 
     def _sample(self, image: AnnotatedImage, rng: np.random.Generator) -> Sample | None:
         """An image and its queries; None if none is left."""
@@ -115,8 +114,3 @@ class AnnotatedSource:
         box = query.boxes[rng.integers(len(query.boxes))]
         exemplar = jitter_box(box, rng.uniform(-BOX_JITTER, BOX_JITTER, 4)).astype(np.float32)
         return replace(query, phrase=VISUAL if rng.random() < 0.5 else query.phrase, exemplars=exemplar[None])
-
-
-@lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch, count)).permutation(count)

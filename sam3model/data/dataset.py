@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -13,6 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from sam3model.data.queries import Batch, Sample, Tokenize, collate
 from sam3model.errors import Sam3Error
 from sam3model.text import Tokenizer, trim
+
+T = TypeVar("T")
 
 SampleSource = Callable[[int], Sample]
 """Makes the sample of an index, always the same one. Any index is valid, so that a stream need not repeat."""
@@ -71,14 +74,14 @@ def stream(
     """
     loader = DataLoader(
         dataset,
-        batch_sampler=_Consecutive(start, batch, stride or batch),
+        batch_sampler=Consecutive(start, batch, stride or batch),
         collate_fn=partial(collate, tokenize=tokenize),
         num_workers=workers,
         prefetch_factor=prefetch if workers else None,
-        worker_init_fn=_quiet_worker,
+        worker_init_fn=quiet_worker,
         generator=torch.Generator(),  # else it draws from the global generator, and once more when a run is resumed
     )
-    return _unwrapped(iter(loader))
+    return unwrapped(iter(loader))
 
 
 def batches(
@@ -89,7 +92,7 @@ def batches(
         yield collate([dataset[index] for index in range(start, min(start + batch, images))], tokenize)
 
 
-def _unwrapped(found: Iterator[Batch]) -> Iterator[Batch]:
+def unwrapped(found: Iterator[T]) -> Iterator[T]:
     """The same batches; errors of ours are raised as they were, without the worker's traceback in their message."""
     try:
         yield from found
@@ -97,7 +100,9 @@ def _unwrapped(found: Iterator[Batch]) -> Iterator[Batch]:
         raise type(error)(str(error).rstrip().rsplit("\n", 1)[-1].split("Error: ", 1)[-1]) from None
 
 
-class _Consecutive(torch.utils.data.Sampler[list[int]]):
+class Consecutive(torch.utils.data.Sampler[list[int]]):
+    """Batches of consecutive numbers, the first of each `stride` after that of the one before."""
+
     def __init__(self, start: int, batch: int, stride: int) -> None:
         self.start, self.batch, self.stride = start, batch, stride
 
@@ -106,7 +111,7 @@ class _Consecutive(torch.utils.data.Sampler[list[int]]):
             yield list(range(first, first + self.batch))
 
 
-def _quiet_worker(_: int) -> None:
+def quiet_worker(_: int) -> None:
     """Use one thread, and leave signals to the main process.
 
     A signal may reach the whole process group. The run still needs its next batch then, so a worker goes on for a

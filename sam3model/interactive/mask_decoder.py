@@ -83,8 +83,11 @@ class MaskDecoder(nn.Module):
     def single_mask(self, decoded: DecodedMasks) -> tuple[Tensor, Tensor]:
         """The mask for an unambiguous prompt, (N, 1, h, w), and its IoU, (N, 1).
 
-        It is the single mask if that is stable, else the best candidate (`_dynamic_multimask_via_stability`).
+        It is the single mask if that is stable, else the best candidate (`_dynamic_multimask_via_stability`). In
+        training it is always the single mask, as in the official code.
         """
+        if self.training:
+            return decoded.masks[:, :1], decoded.ious[:, :1]
         best = decoded.ious[:, 1:].argmax(-1) + 1
         chosen = torch.where(self.stability(decoded.masks[:, 0]) >= self.config.stability_threshold, 0, best)
         rows = torch.arange(len(chosen), device=chosen.device)

@@ -63,11 +63,19 @@ class MultiStepMultiMasksAndIous:
     focal_alpha_obj_score: float = -1.0
     focal_gamma_obj_score: float = 0.0
 
-    def __call__(self, frames: Sequence[Sequence[TrackerStep]], targets: Tensor) -> LossTerms:
-        """Loss over all frames and steps, divided by the mean number of objects per rank; targets (F, N, H, W) bool."""
+    def __call__(
+        self, frames: Sequence[Sequence[TrackerStep]], targets: Tensor, annotated: Tensor | None = None
+    ) -> LossTerms:
+        """Loss over all frames and steps, divided by the mean number of objects per rank.
+
+        targets (F, N, H, W) bool. annotated (F, N) bool: an object has no loss on frames where it is not annotated.
+        """
         num_objects = mean_over_ranks(targets.new_full((), targets.shape[1], dtype=torch.float32)).clamp(min=1)
+        known = torch.ones_like(targets[:, :, 0, 0]) if annotated is None else annotated
         steps = [
-            self._step(step, truth, num_objects) for frame, truth in zip(frames, targets, strict=True) for step in frame
+            self._step(step, truth, seen, num_objects)
+            for frame, truth, seen in zip(frames, targets, known, strict=True)
+            for step in frame
         ]
         losses = {name: torch.stack([step[name] for step in steps]).sum() for name in steps[0]}
         weights = {
@@ -78,7 +86,7 @@ class MultiStepMultiMasksAndIous:
         }
         return LossTerms.weighted(losses, weights)
 
-    def _step(self, step: TrackerStep, truth: Tensor, num_objects: Tensor) -> dict[str, Tensor]:
+    def _step(self, step: TrackerStep, truth: Tensor, known: Tensor, num_objects: Tensor) -> dict[str, Tensor]:
         masks = step.masks.float()  # (N, M, H, W)
         wanted = truth[:, None].expand_as(masks).float()
         focal = sigmoid_focal_loss(masks, wanted, num_objects, self.focal_alpha, self.focal_gamma, multimask=True)
@@ -88,12 +96,12 @@ class MultiStepMultiMasksAndIous:
         iou = iou.mean(-1) if self.supervise_all_iou else iou.gather(1, best)[:, 0]
         parts = {"loss_mask": focal.gather(1, best)[:, 0], "loss_dice": dice.gather(1, best)[:, 0], "loss_iou": iou}
         if not self.pred_obj_scores:
-            return {name: part.sum() for name, part in parts.items()}
+            return {name: (part * known).sum() for name, part in parts.items()}
         visible = truth.flatten(1).any(1).float()
-        losses = {name: (part * visible).sum() for name, part in parts.items()}
+        losses = {name: (part * visible * known).sum() for name, part in parts.items()}
         losses["loss_class"] = sigmoid_focal_loss(
-            step.object_logits.float()[:, None],
-            visible[:, None],
+            step.object_logits.float()[known, None],
+            visible[known, None],
             num_objects,
             self.focal_alpha_obj_score,
             self.focal_gamma_obj_score,

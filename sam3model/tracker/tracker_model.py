@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sam3model.blocks import ModelBlocks, ModelWithBlocks
 from sam3model.config import DetectorConfig, TrackerConfig
 from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures, ObjectPrompt, embedding_side
+from sam3model.interactive.mask_decoder import DecodedMasks
 from sam3model.interactive.prompt_encoder import resize_mask
 from sam3model.layers.mask_fusion import MASK_STRIDE
 from sam3model.layers.mlp import MLP
@@ -87,7 +88,10 @@ class Tracker(ModelWithBlocks):
 
         candidates: choose the best of three masks, for prompts that are ambiguous.
         """
-        decoded = heads.decode(embedding, features, prompt)
+        return self.choose(heads, heads.decode(embedding, features, prompt), candidates)
+
+    def choose(self, heads: InteractiveHeads, decoded: DecodedMasks, candidates: bool) -> ObjectOutput:
+        """One mask for each of N objects: the best of three, or the single mask."""
         visible = decoded.object_scores > 0  # (N, 1)
         if candidates:
             ious = decoded.ious[:, 1:]

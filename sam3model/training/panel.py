@@ -51,9 +51,9 @@ def paint(image: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return grey.clip(0, 255).astype(np.uint8)
 
 
-def save_panel(examples: Iterable[Example], path: Path) -> None:
+def save_panel(examples: Iterable[Example], path: Path, columns: int = 4) -> None:
     """Write the panel as PNG; nothing is written without examples. Raises OutputError."""
     examples = list(examples)
     if examples:
         with replacing(path) as temporary:
-            draw_panel(examples).save(temporary, format="PNG")
+            draw_panel(examples, columns).save(temporary, format="PNG")

@@ -47,13 +47,17 @@ def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
     return halve_patches(load(weights, dtype=torch.float32).detector, detector)
 
 
-def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
-    """Freeze the parameters whose names start with a prefix. Raises `ConfigError` if a prefix matches none."""
+def freeze(model: nn.Module, prefixes: Sequence[str], trained: bool = False) -> None:
+    """Freeze the parameters whose names start with a prefix, or let them be trained.
+
+    Raises `ConfigError` if a prefix matches none.
+    """
+    setting = "model.trained" if trained else "model.frozen"
     named = dict(model.named_parameters())
     for prefix in prefixes:
         fitting = [parameter for name, parameter in named.items() if name.startswith(prefix)]
         if not fitting:
             parts = ", ".join(f"{name}." for name, _ in model.named_children())
-            raise ConfigError(f"model.frozen: no parameter starts with {prefix!r}; the parts of the model are {parts}")
+            raise ConfigError(f"{setting}: no parameter starts with {prefix!r}; the parts of the model are {parts}")
         for parameter in fitting:
-            parameter.requires_grad_(False)
+            parameter.requires_grad_(trained)

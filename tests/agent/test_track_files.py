@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evals.video.label_maps import objects_of, read_labels
 from sam3agent.masks import Mask
 from sam3agent.render.labels import LabelPlaces, place
 from sam3agent.render.palette import colour_of
@@ -16,6 +15,7 @@ from sam3agent.tracking.track_files import ClipFacts, mot_lines, write_davis, wr
 from sam3agent.tracking.track_prompts import PromptTexts, TrackPrompts, TrackSpan
 from sam3agent.tracking.track_run import TrackRun
 from sam3agent.tracking.tracked_frames import FrameTracks, TrackedObject
+from sam3model.data.label_maps import objects_of, read_labels
 from sam3model.errors import OutputError
 from sam3model.metrics.video_tracks import load_videos
 from sam3model.ops.masks import decode_rle, encode_rle

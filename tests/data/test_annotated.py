@@ -331,7 +331,7 @@ def test_a_dataset_without_queries_raises_an_error(tmp_path):
 def test_a_leftover_worker_does_not_block_the_exit_of_the_process():
     code = (
         "import torch.utils.data as d\nfrom sam3model.data import dataset\ndataset.GRACE_S = 0.2\n"
-        "loader = d.DataLoader(range(9), num_workers=1, worker_init_fn=dataset._quiet_worker)\n"
+        "loader = d.DataLoader(range(9), num_workers=1, worker_init_fn=dataset.quiet_worker)\n"
         "left = iter(loader)\nnext(left)\n"
         "type(left)._shutdown_workers = lambda _: None  # as when a traceback keeps the iterator alive\n"
     )

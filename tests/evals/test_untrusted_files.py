@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from evals.command import main
-from evals.dataset_files import inside, read_pickle, read_text
+from evals.dataset_files import read_pickle, read_text
+from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 from tests.evals.block_images import Blocks, annotation, draw, image, polygon_of, rle_of, write_json
 

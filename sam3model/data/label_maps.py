@@ -1,34 +1,16 @@
 """Label maps: PNG files with a label per pixel, validated before use."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.dataset_files import inside
+from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle, as_rle
 
 VOID = 255
 """Label of pixels without ground truth (DAVIS)."""
-
-
-def folders(folder: Path) -> list[str]:
-    """Sorted names of the subfolders. Raises `DataError` if the folder cannot be listed."""
-    return _names(folder, lambda path: path.is_dir())
-
-
-def png_names(folder: Path) -> list[str]:
-    """Sorted names of the PNG files. Raises `DataError` if the folder cannot be listed."""
-    return _names(folder, lambda path: path.suffix == ".png")
-
-
-def _names(folder: Path, accept: Callable[[Path], bool]) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and accept(path))
-    except OSError as error:
-        raise DataError(f"cannot read {folder}: {error.strerror}") from error
 
 
 def read_labels(root: Path, *names: str, size: tuple[int, ...] | None = None) -> NDArray[np.uint8]:

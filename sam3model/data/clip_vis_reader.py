@@ -1,0 +1,107 @@
+"""Clips of YouTube-VIS, LV-VIS and SA-Co/VEval: frames in folders, and a mask or null per frame in one JSON file."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from sam3model.data.clip_annotations import AnnotatedClip, ClipDataset, ClipRecord, TrackMasks
+from sam3model.data.clip_faults import ClipFaults
+from sam3model.data.clip_frames import FrameFiles
+from sam3model.data.clip_layouts import (
+    VEVAL_FRAMES,
+    VIS_FRAMES,
+    lvvis_annotations,
+    veval_annotations,
+    ytvis_annotations,
+)
+from sam3model.data.coco_file import Row, class_phrase, grouped, key, read_json, required, table
+from sam3model.data.segmentations import Rle, coco
+from sam3model.errors import DataError
+
+Size = tuple[int, int]
+
+
+def read_ytvis_clips(root: Path, split: str, broken: float = 0.1) -> ClipDataset:
+    """The videos of YouTube-VIS. Raises `DataError`: not in this format, or more than `broken` of it is unusable."""
+    return _read(ytvis_annotations(root, split), _folders(root, split, VIS_FRAMES), broken)
+
+
+def read_lvvis_clips(root: Path, split: str, broken: float = 0.1) -> ClipDataset:
+    """The videos of LV-VIS. Raises `DataError`: not in this format, or more than `broken` of it is unusable."""
+    return _read(lvvis_annotations(root, split), _folders(root, split, VIS_FRAMES), broken)
+
+
+def read_veval_clips(root: Path, split: str, broken: float = 0.1) -> ClipDataset:
+    """The videos of SA-Co/VEval. Raises `DataError`: not in this format, or more than `broken` of it is unusable."""
+    return _read(veval_annotations(root, split), _folders(root, split, VEVAL_FRAMES), broken)
+
+
+def _folders(root: Path, split: str, names: Iterable[str]) -> list[Path]:
+    return [root / name.format(split=split) for name in names]
+
+
+def _read(path: Path, folders: Sequence[Path], broken: float) -> ClipDataset:
+    """Videos without any annotated object are left out, and crowds too."""
+    content = read_json(path)
+    phrases = category_phrases(content, path)
+    rows = grouped((row for row in table(content, "annotations", path) if not row.get("iscrowd")), "video_id")
+    faults, clips = ClipFaults(), list[ClipRecord]()
+    videos = table(content, "videos", path)
+    for row in tqdm(videos, desc=path.name, unit="clip", disable=None, leave=False):
+        if (number := key(row, "id")) is None:
+            faults.clips.note("'id' is missing", str(row.get("name")))
+        elif number in rows and (clip := _clip(row, str(number), rows[number], phrases, folders, faults)):
+            clips.append(ClipRecord.of(clip))
+    return faults.checked(str(path), clips, len(videos), broken)
+
+
+def category_phrases(content: object, path: Path) -> dict[int | str | None, str]:
+    """The phrase of every category of a file. Raises `DataError`."""
+    rows = table(content, "categories", path)
+    return {key(row, "id"): class_phrase(required(row, "name", str, f"{path}: category")) for row in rows}
+
+
+def _clip(
+    row: Row, name: str, rows: Iterable[Row], phrases: Mapping, folders: Sequence[Path], faults: ClipFaults
+) -> AnnotatedClip | None:
+    """A video with its objects; None after a fault, or if no object has a mask."""
+    try:
+        size = clip_size(row)
+        names = required(row, "file_names", list, "")
+        files = faults.located(name, names, folders)
+    except DataError as error:
+        return faults.clips.note(str(error).removeprefix(": "), f"clip {name}")
+    tracks: dict[str, Mapping[int, Rle | None]] = {}
+    objects: dict[str, str] = {}
+    for annotation in rows:
+        if (track := _track(annotation, size, len(files), faults)) is not None:
+            label = str(annotation.get("id", f"number {len(tracks)}"))
+            tracks[label] = track
+            phrase = annotation.get("noun_phrase") or phrases.get(annotation.get("category_id"))
+            objects |= {label: phrase} if isinstance(phrase, str) else {}
+    if not any(mask is not None for track in tracks.values() for mask in track.values()):
+        return None
+    return AnnotatedClip(name, size, FrameFiles(files, size), tuple(range(len(files))), TrackMasks(tracks), objects)
+
+
+def clip_size(row: Row) -> Size:
+    """Width and height of a clip; raises `DataError`, a short reason."""
+    width, height = row.get("width"), row.get("height")
+    if type(width) is not int or type(height) is not int or not (0 < width <= 1 << 16 and 0 < height <= 1 << 16):
+        raise DataError("'width' or 'height' is invalid")
+    return width, height
+
+
+def _track(row: Row, size: Size, count: int, faults: ClipFaults) -> dict[int, Rle | None] | None:
+    """Masks by frame of one object; None for an unusable mask. None in all after a fault."""
+    where, values = f"annotation {row.get('id')}", row.get("segmentations")
+    if not isinstance(values, list) or len(values) != count:
+        return faults.masks.note("'segmentations' does not have one entry per frame", where)
+    track: dict[int, Rle | None] = {}
+    for t, value in enumerate(values):
+        if value:
+            mask = track[t] = faults.mask(value, size, f"{where}, frame {t}")
+            if mask is not None and not coco.area(mask):
+                del track[t]
+    return track

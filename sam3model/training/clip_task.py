@@ -1,0 +1,179 @@
+"""Training clicks and the tracker: clips with masks, simulated prompts, and the losses of SAM 2 (section 5)."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sam3model.build import Sam3Model, build
+from sam3model.checkpoint import load, save_native
+from sam3model.compile import compile_model
+from sam3model.config import Sam3Config
+from sam3model.data.clip_batch import ClipBatch, clip_stream
+from sam3model.devices import resolve_device
+from sam3model.errors import CheckpointError, ConfigError
+from sam3model.losses.terms import LossTerms
+from sam3model.training.clip_passes import TrackingModel, steps_of, track
+from sam3model.training.clip_prompts import SimulatedUser, draw_plan
+from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig, ClipTrainConfig
+from sam3model.training.clip_sources import open_clips
+from sam3model.training.clip_validation import validate_clips
+from sam3model.training.parallel import World, whole
+from sam3model.training.start import freeze
+from sam3model.training.state import own_folder
+
+log = logging.getLogger(__name__)
+
+
+class ClipTask:
+    """A whole model, clips, and the losses of the tracker. Validation is by J and by IoU after clicks.
+
+    Raises:
+        CheckpointError: `model.preset` is null and `model.weights` cannot be read.
+        ConfigError: a setting does not fit the model or the data set, or the folder of the run cannot be made.
+        DataError: the data set is missing, is not in its format, or too much of it is broken.
+    """
+
+    def __init__(self, config: ClipTrainConfig, world: World | None = None) -> None:
+        self.config = config
+        self.sizes = config.model.resolve()
+        self.side = self.sizes.detector.vit.image_size
+        self.folder = own_folder(config)
+        self.world = world or World(device=resolve_device(config.device))
+        self.metric = config.validation.chosen
+        self.precision = getattr(torch, config.precision)
+        self.sources = open_clips(config, self.side)
+        self._trunk: tuple[tuple[int, ...], Tensor] | None = None
+
+    def build(self) -> Sam3Model:
+        """A new model or one from weights, with the image encoder frozen unless the settings say otherwise."""
+        model = initial_parts(self.config.model, self.sizes)
+        return compile_model(model) if self.config.model.compile else model
+
+    def network(self, model: Sam3Model) -> TrackingModel:
+        """The model with prompts and memory."""
+        self._network = TrackingModel(model)
+        return self._network
+
+    def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[ClipBatch]:
+        """Batches of `count` clips for a stage."""
+        settings, data = self.config.stages[stage], self.config.data
+        log.info("training on clips of %d frames, %d per batch", settings.frames, settings.batch)
+        return clip_stream(
+            self.sources.training(settings), batch=count, start=first, stride=stride, visits=data.visits,
+            workers=data.workers, prefetch=data.prefetch,
+        )  # fmt: skip
+
+    def chunks(self, batch: ClipBatch, count: int) -> Sequence[ClipBatch]:
+        """The batch on the device, in `count` chunks of whole clips."""
+        batch, clips = batch.to(self.world.device), len(batch.names)
+        if clips % count:
+            raise ConfigError(f"optim.accumulate: {clips} clips cannot be cut into {count} equal chunks")
+        share = clips // count
+        return [batch.clips(start, start + share) for start in range(0, clips, share)]
+
+    def size(self, batch: ClipBatch) -> tuple[int, int]:
+        """Number of clips and of objects."""
+        return len(batch.names), len(batch.clip_index)
+
+    def describe(self, batch: ClipBatch) -> str:
+        """Names of the clips."""
+        return ", ".join(batch.names)
+
+    def loss(self, network: nn.Module, batch: ClipBatch, step: int) -> LossTerms:
+        """Loss of all frames and interactions together, in float32."""
+        plan = draw_plan(self.config.prompts, batch.frames.shape[1], (self.config.seed % 2**63, step))
+        user = SimulatedUser(self.side, self._keys(batch, step))
+        tracked = track(network, self._encoded(batch), batch.clip_index, batch.masks, plan, user, self.precision)
+        return self.config.loss(steps_of(tracked), batch.masks, batch.annotated)
+
+    def artefact(self, model: Sam3Model) -> Sam3Model:
+        """A copy, rounded to the half precision that it is stored in."""
+        exact = {name for name, _ in model.named_buffers()}
+        state = {
+            name: value.clone() if name in exact or not value.is_floating_point() else value.half().to(value.dtype)
+            for name, value in whole(model.state_dict()).items()
+        }
+        with torch.device("meta"):
+            copy = build(model.config, parts=None)
+        copy.load_state_dict(state, assign=True)
+        return copy.requires_grad_(False).eval()
+
+    def validate(self, artefact: Sam3Model, step: int) -> dict[str, float]:
+        """Metrics on held-out clips, which the processes share; the first one also draws a panel of them."""
+        panel = self.folder / "panels" / f"step_{step:08d}.png"
+        return validate_clips(
+            TrackingModel(artefact).eval(), self.config.loss, self.sources.validation(), self.config.validation,
+            size=self.side, precision=self.precision, world=self.world, panel=panel,
+        )  # fmt: skip
+
+    def save(self, artefact: Sam3Model, path: Path, record: str) -> None:
+        """Write the native layout in half precision."""
+        save_native(artefact, path, metadata={"training": record}, dtype=torch.float16)
+
+    def _keys(self, batch: ClipBatch, step: int) -> list[tuple[int, ...]]:
+        """A seed for each object: the same in a resumed run and for any split into chunks or processes."""
+        clips = batch.clip_index.tolist()
+        places = [clips[:row].count(clip) for row, clip in enumerate(clips)]
+        seed = self.config.seed % 2**63
+        return [(seed, step, batch.numbers[clip], place) for clip, place in zip(clips, places, strict=True)]
+
+    def _encoded(self, batch: ClipBatch) -> Tensor:
+        """Trunk features if the trunk is frozen, kept for the next visit of the same clips; else the frames."""
+        trunk = self._network.model.detector.vision.trunk
+        if any(parameter.requires_grad for parameter in trunk.parameters()):
+            return batch.frames
+        if self._trunk is None or self._trunk[0] != batch.numbers:
+            with torch.no_grad(), torch.autocast(batch.frames.device.type, self.precision, self._low):
+                self._trunk = (batch.numbers, self._network.trunk(batch.frames))
+        return self._trunk[1]
+
+    @property
+    def _low(self) -> bool:
+        return self.precision is not torch.float32
+
+
+def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> Sam3Model:
+    """A new model, or one from weights, in float32, with parameters frozen.
+
+    Raises:
+        CheckpointError: the weights cannot be read or do not fit.
+        ConfigError: a prefix matches nothing, or no parameter is left to train.
+    """
+    model = build(sizes, parts=TRACKED_PARTS)
+    if config.weights:
+        _take(model, load(config.weights, dtype=torch.float32, parts=None), config.weights)
+    model.set_checkpointing(config.checkpointing)
+    freeze(model, config.frozen)
+    freeze(model, config.trained, trained=True)
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    if not trained:
+        raise ConfigError("model.frozen: no parameter is left to train")
+    log.info("training %.2f M of %.2f M parameters", trained / 1e6, sum(p.numel() for p in model.parameters()) / 1e6)
+    return model
+
+
+_DETECTION, _INTERACTIVE = "detector.vision.neck.detection.", "detector.vision.neck.interactive."
+
+
+def _take(model: Sam3Model, given: Sam3Model, name: str) -> None:
+    """Take over the tensors of the parts that are given."""
+    state, own = given.state_dict(), model.state_dict()
+    if given.config.detector.neck.interactive is None:
+        shared = {key: value for key, value in state.items() if key.startswith(_DETECTION)}
+        state |= {key.replace(_DETECTION, _INTERACTIVE): value for key, value in shared.items()}
+    absent = [part for part in ("interactive", "tracker") if getattr(given, part) is None]
+    for key, value in own.items():
+        if key.split(".")[0] in absent:
+            continue
+        found = state.pop(key, None)
+        if found is None or found.shape != value.shape:
+            raise CheckpointError(f"model.weights: {name} has no {key} of shape {tuple(value.shape)}")
+        own[key] = found
+    if state:
+        raise CheckpointError(f"model.weights: {name} has {next(iter(state))}, which this model lacks")
+    if absent:
+        log.info("%s has no %s: it starts new", name, " and ".join(absent))
+    model.load_state_dict(own)
