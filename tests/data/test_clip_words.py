@@ -43,7 +43,7 @@ def clips() -> list[Clip]:
 
 @pytest.fixture(scope="module")
 def watchers() -> list[Watcher]:
-    return [Watcher(clip("val", index, frames=26), NOUNS) for index in range(12)]
+    return [Watcher(clip("val", index, frames=24), NOUNS) for index in range(10)]
 
 
 def test_words_do_not_depend_on_process_or_order() -> None:
@@ -91,16 +91,16 @@ def test_the_pixels_give_the_same_answers(watchers: list[Watcher]) -> None:
             if answer is not None:
                 known += 1
                 assert answer == set(question.ids), (watcher.clip.name, question)
-    assert known > 60
+    assert known > 40
 
 
 def test_who_touches_the_ball_is_near_it() -> None:
     found = 0
     for index in range(60, 130):
         shown = clip("words", index)
-        if shown.theme != "pitch" or shown.count > 90:
+        if len([event for event in shown.events if event.name == "touches"]) < 1 or shown.count > 90:
             continue
-        for question in clip_questions(shown, 14):
+        for question in clip_questions(shown, 9):
             if question.kind not in ("touch", "touch_order") or not question.evidence:
                 continue
             (ball,) = [obj.id for obj in shown.objects if obj.kind == "ball"]
@@ -124,7 +124,7 @@ def test_questions_cover_all_forms_with_proof(clips: list[Clip]) -> None:
     kinds: Counter[str] = Counter()
     texts = set()
     for shown in clips:
-        asked = clip_questions(shown, 12)
+        asked = clip_questions(shown, 9)
         assert len({question.text for question in asked}) == len(asked)
         ids = {obj.id for obj in shown.objects}
         for question in asked:
