@@ -39,7 +39,7 @@ Runs = list[tuple[int, int, int]]
 """State (1: yes, -1: no, 0: between), first and last frame of every stretch."""
 
 
-class ClipFacts:
+class TimeFacts:
     """Facts about the objects of a clip. Every method takes a trail and returns moments, or None if unclear."""
 
     def __init__(self, clip: ClipTrails) -> None:

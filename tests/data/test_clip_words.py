@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sam3model.playground import Clip, clip
-from sam3model.playground.clip_facts import ClipFacts, Moment, corners_of
+from sam3model.playground.clip_facts import TimeFacts, Moment, corners_of
 from sam3model.playground.clip_phrases import clip_phrases
 from sam3model.playground.clip_questions import FORMS, clip_questions
 from sam3model.playground.clip_trails import ClipTrails, Trail, trails_of
@@ -156,9 +156,9 @@ def trail(
     return Trail(obj, place, np.full(count, lift), boxes, wide / (2 * half), seen, seen, np.full(count, 60.0), 0.0)
 
 
-def facts(*trails: Trail) -> ClipFacts:
+def facts(*trails: Trail) -> TimeFacts:
     count = len(trails[0].inside)
-    return ClipFacts(ClipTrails(("x", 0), "street", SIZE, RATE, count, trails, (), False, ()))
+    return TimeFacts(ClipTrails(("x", 0), "street", SIZE, RATE, count, trails, (), False, ()))
 
 
 def steps(*parts: tuple[int, float], start: float) -> list[float]:
