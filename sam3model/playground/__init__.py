@@ -2,6 +2,8 @@
 
 from sam3model.playground.clip import Clip, ClipFrame, ClipObject, clip
 from sam3model.playground.clip_paths import ClipEvent, ObjectPath
+from sam3model.playground.clip_phrases import clip_phrases
+from sam3model.playground.clip_questions import clip_questions
 from sam3model.playground.phrases import PhraseQuery, phrases
 from sam3model.playground.questions import Question, questions
 from sam3model.playground.scene import Scene, SceneObject, scene
@@ -17,6 +19,8 @@ __all__ = [
     "Scene",
     "SceneObject",
     "clip",
+    "clip_phrases",
+    "clip_questions",
     "phrases",
     "questions",
     "scene",

@@ -27,7 +27,7 @@ def play_ball(
 ) -> tuple[list[Motion], list[Touch]]:
     """The motions with a ball that some of the players kick to each other."""
     frames = stage.frames
-    number = min(len(players), 1 + int(frames > 20) * dice.integer(0, 1) + int(frames > 40) + int(frames > 80))
+    number = min(len(players), 1 + int(frames > 16) * dice.integer(0, 1) + int(frames > 32) + int(frames > 64))
     kickers = dice.some(players, number)
     times = [round((0.22 + 0.6 * (i + dice.uniform(0, 0.5)) / number) * frames) for i in range(number)]
     spots = _spots(parts[ball], times, stage, dice)
@@ -49,8 +49,8 @@ def _spots(ball: Part, times: list[int], stage: Choreographer, dice: Dice) -> li
     for t in times:
         left, right = stage.camera.edges(t)
         options = [(left + dice.uniform(0.2, 0.8) * (right - left), dice.uniform(low, high)) for _ in range(6)]
-        before = spots[-1] if spots else None
-        spots.append(max(options, key=lambda p: min(130, abs(p[0] - before[0]))) if before else options[0])
+        before = spots[-1][0] if spots else options[0][0]
+        spots.append(max(options, key=lambda spot: min(130, abs(spot[0] - before))) if spots else options[0])
     last = spots[-1]
     left, right = stage.camera.edges(stage.frames)
     way = dice.pick((-1, 1))
@@ -62,16 +62,16 @@ def _spots(ball: Part, times: list[int], stage: Choreographer, dice: Dice) -> li
 def _kicker(
     part: Part, at: int, spot: tuple[float, float], goal: tuple[float, float], stage: Choreographer, dice: Dice
 ) -> Motion:
-    """Run to the ball, be beside it at the kick, run out, and stand."""
+    """Wait, run to the ball, be beside it at the kick, run out, and stand."""
     way = 1 if goal[0] >= spot[0] else -1
     low, high = stage.band(part)
     step = dice.uniform(*RUN) / stage.rate
     foot = spot[0] - way * 0.8 * stage.half(part), max(low, min(high, spot[1] - 1))
-    rise = dice.uniform(-0.5, 0.5) * step * at
-    start = foot[0] - way * step * at, max(low, min(high, foot[1] + rise))
+    lead = min(step * at, dice.uniform(0.2, 0.5) * stage.camera.size[0])
+    start = foot[0] - way * lead, max(low, min(high, foot[1] + dice.uniform(-0.5, 0.5) * lead))
     out = dice.uniform(0.4, 1.0) * stage.rate
     after = foot[0] + way * 0.6 * step * out
-    times = (0, at, at + out)
+    times = (at - lead / step - 1e-3, at, at + out)
     x = through(list(zip(times, (start[0], foot[0], after), strict=True)), stage.frames)
     y = through(list(zip(times, (start[1], foot[1], foot[1]), strict=True)), stage.frames)
     _, pose = stage.strides(part, x, y, 0.9)

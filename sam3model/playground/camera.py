@@ -62,10 +62,8 @@ def plan_camera(size: Size, frames: int, rate: float, dice: Dice) -> Camera:
         stage += round(min(dice.uniform(0.15, 0.6) * width, PAN_SPEED * dice.uniform(0.5, 1) * frames / rate))
     spare_x, spare_y = (stage - width / zoom) / 2, (height - height / zoom) / 2
     way = dice.pick((-1, 1))
-    if style in ("pan", "both"):
-        shift = way * (2 * u - 1)
-    else:
-        shift = np.full(frames, dice.uniform(-0.7, 0.7))
+    aside = dice.uniform(-0.7, 0.7)
+    shift = way * (2 * u - 1) if style in ("pan", "both") else np.full(frames, aside)
     rise = np.full(frames, dice.uniform(-0.2, 0.7))
     if style == "hand":
         phase, t = dice.uniform(0, 6.28), np.arange(frames) / rate

@@ -8,7 +8,7 @@ import numpy as np
 from sam3model.errors import InputError
 from sam3model.playground.clip_paths import ClipEvent, ObjectPath
 from sam3model.playground.clip_plan import ClipPlan, choose_frames, plan_clip
-from sam3model.playground.clip_rendering import ClipStage
+from sam3model.playground.clip_rendering import ClipPainter
 from sam3model.playground.dice import Dice
 from sam3model.playground.domain import PLAYGROUND, Domain
 from sam3model.playground.scene import SIZES, Size
@@ -61,8 +61,8 @@ class Clip:
     domain: Domain = field(repr=False)
 
     @cached_property
-    def _stage(self) -> ClipStage:
-        return ClipStage(self.domain, self.plan, Dice(*self.name, "clip", "stage"))
+    def _painter(self) -> ClipPainter:
+        return ClipPainter(self.domain, self.plan, Dice(*self.name, "clip", "stage"))
 
     def frame(self, t: int) -> ClipFrame:
         """Frame `t`, the same whatever was drawn before.
@@ -72,7 +72,7 @@ class Clip:
         """
         if not 0 <= t < self.count:
             raise InputError(f"frame {t} is not in this clip: choose one from 0 to {self.count - 1}")
-        return ClipFrame(*self._stage.frame(t))
+        return ClipFrame(*self._painter.frame(t))
 
     def track(self, id: int) -> ObjectPath:
         """The path of the object with this id.

@@ -10,7 +10,7 @@ from sam3model.playground.clip_facts import OPEN, Moment, Moments, runs
 from sam3model.playground.clip_question_forms import ClipContext, ClipGroup, ClipWording, spanned, those
 from sam3model.playground.clip_trails import Trail
 
-CLOSE = 0.035
+CLOSE = 0.06
 """Widths of the image between a player's feet and a ball that may look like a contact."""
 TOUCHES = (
     ("touches the ball", "touch the ball"),

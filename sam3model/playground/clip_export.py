@@ -21,7 +21,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sam3model.errors import InputError, Sam3Error
-from sam3model.playground import clip_layouts as layouts
+from sam3model.playground import clip_writers as writers
 from sam3model.playground.clip import Clip, clip
 
 
@@ -34,11 +34,11 @@ class ClipLayout:
 
 
 LAYOUTS = {
-    "ytvis": ClipLayout("valid", layouts.write_ytvis),
-    "veval": ClipLayout("sav_val", layouts.write_veval),
-    "davis": ClipLayout("val", layouts.write_davis),
-    "sav": ClipLayout("val", layouts.write_sav),
-    "sav-train": ClipLayout("train", layouts.write_sav_train),
+    "ytvis": ClipLayout("valid", writers.write_ytvis),
+    "veval": ClipLayout("sav_val", writers.write_veval),
+    "davis": ClipLayout("val", writers.write_davis),
+    "sav": ClipLayout("val", writers.write_sav),
+    "sav-train": ClipLayout("train", writers.write_sav_train),
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from sam3model.playground.clip_trails import ClipTrails, Trail
 
-IN, OUT = 0.75, 0.03
+IN, OUT = 0.75, 0.002
 """Fractions of a silhouette within the image at which it is in the picture, and out of it."""
 MOVING, STILL = 0.022, 0.006
 """Widths of the image per second above which something moves, and below which it stands still."""
@@ -39,7 +39,7 @@ Runs = list[tuple[int, int, int]]
 """State (1: yes, -1: no, 0: between), first and last frame of every stretch."""
 
 
-class ClipFacts:
+class TimeFacts:
     """Facts about the objects of a clip. Every method takes a trail and returns moments, or None if unclear."""
 
     def __init__(self, clip: ClipTrails) -> None:
@@ -67,7 +67,7 @@ class ClipFacts:
         clear = [run for run in stretches if run[0]]
         if not clear or (len(clear) > 1 and not self.moves(trail)):
             return None  # a camera that pans over something is no entry
-        if stretches[0][0] == 0 or (stretches[-1][0] == 0 and trail.inside[-1] < IN - 0.2):
+        if stretches[0][0] == 0 or (stretches[-1][0] == 0 and (clear[-1][0] < 0 or trail.inside[-1] < IN - 0.2)):
             return None
         found = []
         for one, two in pairwise(clear):
@@ -166,7 +166,7 @@ class ClipFacts:
 
     def goes(self, trail: Trail, sign: int) -> Moments | None:
         """The whole time in view if it moves to the right (1) or left (-1), without turning around."""
-        seen = np.flatnonzero(trail.inside > 0.5)
+        seen = np.flatnonzero((trail.inside > 0.5) & (trail.exposed > OPEN))
         if len(seen) < 3:
             return None
         first, last = int(seen[0]), int(seen[-1])

@@ -1,6 +1,7 @@
 """Where the objects of a clip are in the picture on every frame, and what happens to them, without rendering."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def find_events(paths: tuple[ObjectPath, ...], touches: list[tuple[int, int, int
 def _turns(x: np.ndarray, number: int) -> list[ClipEvent]:
     signs = np.where(np.abs(np.diff(x)) > STILL, np.sign(np.diff(x)), 0)
     at = np.flatnonzero(signs)
-    return [ClipEvent(int(b) + 1, "turns", number) for a, b in zip(at, at[1:], strict=False) if signs[a] != signs[b]]
+    return [ClipEvent(int(b) + 1, "turns", number) for a, b in pairwise(at) if signs[a] != signs[b]]
 
 
 def _changes(state: np.ndarray, number: int, on: str, off: str) -> list[ClipEvent]:

@@ -12,7 +12,7 @@ from sam3model.playground.domain import Domain
 from sam3model.playground.gaits import gait_of, speeds
 from sam3model.playground.motion_paths import Motion
 from sam3model.playground.scene_plan import ObjectPlan, plan_objects
-from sam3model.playground.stories import STORIES
+from sam3model.playground.stories import ALOFT, STORIES
 from sam3model.playground.styles import Choreographer, Part
 from sam3model.playground.themes import Theme
 
@@ -52,7 +52,7 @@ def plan_clip(domain: Domain, theme: Theme, size: Size, frames: int, number: int
     stage = Choreographer(camera, frames, rate, theme.horizon)
     parts = _parts(plans, theme, stage, dice.child("parts"))
     parts, paths, touches = _rehearsed(parts, theme, stage, dice)
-    kept = _kept(paths, camera)
+    kept = _kept(paths, camera, {number for touch in touches for number in (touch.player, touch.ball)})
     ids = {number: i for i, number in enumerate(kept)}
     plays = [(t.frame, ids[t.player], ids[t.ball]) for t in touches if t.player in ids and t.ball in ids]
     chosen = tuple(paths[i] for i in kept)
@@ -63,15 +63,16 @@ def _rehearsed(
     parts: list[Part], theme: Theme, stage: Choreographer, dice: Dice
 ) -> tuple[list[Part], list[ObjectPath], list[Touch]]:
     """Parts, paths and touches, where objects that would not be seen have tried another way."""
-    take = 0
+    take, match = 0, 0
     while True:
-        motions, touches = _motions(parts, theme, stage, dice.child("ball"))
+        motions, touches = _motions(parts, theme, stage, dice.child("ball", match))
         motions = [_settled(motion, i) for i, motion in enumerate(motions)]
         paths = [object_path(p.plan.kind, motion, stage.camera) for p, motion in zip(parts, motions, strict=True)]
         seen = seen_enough(paths, stage.camera, 0.55)
         if all(seen) or take == TAKES:
             return parts, paths, touches
         take += 1
+        match += any(not seen[number] for touch in touches for number in (touch.player, touch.ball))
         parts = [p if fine else _another_way(p, take, stage) for p, fine in zip(parts, seen, strict=True)]
 
 
@@ -90,14 +91,15 @@ def _settled(motion: Motion, number: int) -> Motion:
     return replace(motion, depth=motion.depth - 1e-4 * number)
 
 
-def _kept(paths: list[ObjectPath], camera: Camera) -> list[int]:
-    """Numbers of the objects that are seen; the one seen best if there is none."""
+def _kept(paths: list[ObjectPath], camera: Camera, busy: set[int]) -> list[int]:
+    """Numbers of the objects that are seen or `busy` with the ball; the one seen best if there is none."""
     kept = list(range(len(paths)))
     while True:
         seen = seen_enough([paths[i] for i in kept], camera)
-        if all(seen):
+        left = [i for i, fine in zip(kept, seen, strict=True) if fine or i in busy]
+        if left == kept:
             break
-        kept = [i for i, fine in zip(kept, seen, strict=True) if fine]
+        kept = left
     return kept or [max(range(len(paths)), key=lambda i: float(paths[i].inside.sum()))]
 
 
@@ -156,7 +158,7 @@ def _parts(plans: list[ObjectPlan], theme: Theme, stage: Choreographer, dice: Di
     for i, (plan, speed) in enumerate(zip(plans, rates, strict=True)):
         own = dice.child(i)
         gait = gait_of(plan.kind)
-        story = own.weighted(STORIES)
+        story = own.weighted(ALOFT if gait.style == "fly" else STORIES)
         if gait.style == "toy" and own.chance(0.5):
             story = "still"
         if story == "still" and sum(part.moves for part in parts) < min(2, i):

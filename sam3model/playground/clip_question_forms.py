@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from sam3model.playground.clip_facts import ClipFacts, Moment, Moments
+from sam3model.playground.clip_facts import Moment, Moments, TimeFacts
 from sam3model.playground.clip_trails import Trail
 from sam3model.playground.clip_verbs import VERBS, Verb
 from sam3model.playground.descriptions import PEOPLE, Description, say
@@ -40,7 +40,7 @@ class ClipContext:
     known: facts that were already found, by verb and object; shared by the questions of a clip.
     """
 
-    facts: ClipFacts
+    facts: TimeFacts
     groups: tuple[ClipGroup, ...]
     dice: Dice
     known: dict[tuple[str, int], Moments | None]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from sam3model.playground.clip import Clip
 from sam3model.playground.clip_comparison_forms import COMPARISON_FORMS
 from sam3model.playground.clip_contact_forms import CONTACT_FORMS
-from sam3model.playground.clip_facts import ClipFacts
+from sam3model.playground.clip_facts import TimeFacts
 from sam3model.playground.clip_question_forms import CLIP_FORMS, ClipContext, ClipGroup
 from sam3model.playground.clip_trails import ClipTrails, trails_of
 from sam3model.playground.clip_unanswerable_forms import UNANSWERABLE_CLIP_FORMS
@@ -38,7 +38,7 @@ def clip_questions(clip: Clip, count: int = 6) -> list[Question]:
 def questions_of(trails: ClipTrails, count: int = 6) -> list[Question]:
     """The questions of a clip from the trails of its objects."""
     found: dict[str, Question] = {}
-    context = ClipContext(ClipFacts(trails), clip_groups(trails), Dice(), {})
+    context = ClipContext(TimeFacts(trails), clip_groups(trails), Dice(), {})
     for number in range(count if context.groups else 0):
         dice = Dice(*trails.name, "clip questions", number)
         question = _ask(context, dice, list(found.values()), unanswerable=dice.chance(UNANSWERABLE))

@@ -25,7 +25,7 @@ FAR = 40
 """Distance from the picture in pixels at which an object is not drawn at all."""
 
 
-class ClipStage:
+class ClipPainter:
     """Draws the frames of a planned clip; keeps its background and sprites."""
 
     def __init__(self, domain: Domain, plan: ClipPlan, dice: Dice) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sam3model.playground.clip_facts import ClipFacts, Moments
+from sam3model.playground.clip_facts import Moments, TimeFacts
 from sam3model.playground.clip_trails import Trail
 
-Fact = Callable[[ClipFacts, Trail], Moments | None]
+Fact = Callable[[TimeFacts, Trail], Moments | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "enter": Verb(
-        ClipFacts.entries,
+        TimeFacts.entries,
         (
             ("enters the picture", "enter the picture"),
             ("comes into the picture", "come into the picture"),
@@ -35,7 +35,7 @@ VERBS: dict[str, Verb] = {
         ),
     ),
     "leave": Verb(
-        ClipFacts.exits,
+        TimeFacts.exits,
         (
             ("leaves the picture", "leave the picture"),
             ("goes out of the picture", "go out of the picture"),
@@ -45,27 +45,27 @@ VERBS: dict[str, Verb] = {
         (("never leaves the picture", "never leave the picture"), ("does not leave", "do not leave")),
     ),
     "return": Verb(
-        ClipFacts.returns,
+        TimeFacts.returns,
         (("comes back", "come back"), ("leaves and comes back", "leave and come back"), ("returns", "return")),
     ),
     "stop": Verb(
-        ClipFacts.stops,
+        TimeFacts.stops,
         (("stops", "stop"), ("comes to a halt", "come to a halt"), ("stops moving", "stop moving")),
         (("does not stop", "do not stop"), ("never stops", "never stop")),
         moving=True,
     ),
     "start": Verb(
-        ClipFacts.starts,
+        TimeFacts.starts,
         (("starts moving", "start moving"), ("begins to move", "begin to move"), ("sets off", "set off")),
     ),
     "turn": Verb(
-        ClipFacts.turns,
+        TimeFacts.turns,
         (("turns around", "turn around"), ("turns back", "turn back")),
         (("does not turn around", "do not turn around"),),
         moving=True,
     ),
     "hide": Verb(
-        ClipFacts.hidden,
+        TimeFacts.hidden,
         (
             ("is hidden for a while", "are hidden for a while"),
             ("disappears behind something", "disappear behind something"),
@@ -74,7 +74,7 @@ VERBS: dict[str, Verb] = {
         instant=False,
     ),
     "stay": Verb(
-        ClipFacts.stays,
+        TimeFacts.stays,
         (("never moves", "never move"), ("stays still", "stay still"), ("does not move", "do not move")),
         (("moves", "move"),),
         instant=False,
@@ -100,7 +100,7 @@ VERBS: dict[str, Verb] = {
         instant=False,
     ),
     "remain": Verb(
-        ClipFacts.always,
+        TimeFacts.always,
         (
             ("is in the picture the whole time", "are in the picture the whole time"),
             ("stays in the picture", "stay in the picture"),

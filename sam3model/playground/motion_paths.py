@@ -7,6 +7,8 @@ import numpy as np
 
 PAD = 8
 """Frames before and after a clip that smoothing sees."""
+GRAVITY = 420
+"""Pixels per second squared."""
 NARROWEST = 0.4
 """Minimum width of an object while it turns, as a fraction of its full width."""
 
@@ -45,6 +47,11 @@ def through(keys: Sequence[tuple[float, float]], frames: int, window: int = 5) -
     return smooth[PAD:-PAD]
 
 
+def pace(x: np.ndarray) -> np.ndarray:
+    """Change of a path per frame, at least 0, (T,)."""
+    return np.abs(np.gradient(x)) if len(x) > 1 else np.zeros(len(x))
+
+
 def travelled(x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
     """Length of the path up to every frame, (T,)."""
     steps = np.abs(np.diff(x)) if y is None else np.hypot(np.diff(x), np.diff(y))
@@ -71,6 +78,13 @@ def facing(x: np.ndarray, first: int, turns: bool = True) -> np.ndarray:
 def hops(distance: np.ndarray, stride: float, rise: float) -> np.ndarray:
     """Height above the ground of something that hops once per stride of its way, (T,)."""
     return rise * np.abs(np.sin(np.pi * distance / stride))
+
+
+def bounces(frames: int, rate: float, rise: float) -> np.ndarray:
+    """Height above the ground of something that bounces up to `rise` pixels as if it fell, (T,)."""
+    lasts = 2 * (2 * rise / GRAVITY) ** 0.5 * rate
+    u = np.mod(np.arange(frames) / lasts, 1)
+    return 4 * rise * u * (1 - u)
 
 
 def reflected(path: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -6,7 +6,19 @@ from sam3model.playground.dice import Dice
 Keys = list[tuple[float, float]]
 """Frames and positions in pixels of the stage, connected at constant speed."""
 
-STORIES = {"steady": 3.0, "cross": 2.0, "stop": 2.0, "start": 1.6, "turn": 1.2, "late": 1.6, "still": 0.7}
+STORIES = {
+    "steady": 3.0,
+    "cross": 2.0,
+    "turn": 1.2,
+    "late": 1.0,
+    "stop": 2.0,
+    "start": 1.6,
+    "arrive_late": 0.6,
+    "still": 0.7,
+}
+"""Stories and how often they are chosen."""
+ALOFT = {"steady": 3.0, "cross": 2.0, "turn": 0.8, "late": 1.5}
+"""Stories of what flies, which cannot stop."""
 MARGIN = 6
 """Pixels between the edge of the view and an object that waits outside."""
 
@@ -43,9 +55,7 @@ class Storyteller:
 
     def _arrive(self, t: float, x: float, way: int) -> Keys:
         """Keys that end at `x` at frame `t`: it waits out of view first if it would come from far away."""
-        lead = self.speed * t
-        if abs(x - self.outside(0, -way)) < lead:
-            lead = abs(x - self.outside(0, -way))
+        lead = min(self.speed * t, abs(x - self.outside(0, -way)))
         begin = t - lead / self.speed
         return [(begin - 1e-3, x - way * lead), (t, x)]
 
@@ -89,11 +99,12 @@ class Storyteller:
 
     def _late(self, way: int) -> Keys:
         at = self.dice.uniform(0.2, 0.55) * self.frames
-        keys = self._go_on(at, self.outside(at, -way), way)
-        if self.dice.chance(0.4):
-            stop = at + self.dice.uniform(0.5, 0.75) * (self.frames - at)
-            x = keys[0][1] + way * self.speed * (stop - at)
-            left, right = self.camera.edges(stop)
-            if left + self.half < x < right - self.half:
-                return [keys[0], (stop, x)]
-        return keys
+        return self._go_on(at, self.outside(at, -way), way)
+
+    def _arrive_late(self, way: int) -> Keys:
+        keys = self._late(way)
+        begin, start = keys[0]
+        stop = begin + self.dice.uniform(0.5, 0.75) * (self.frames - begin)
+        x = start + way * self.speed * (stop - begin)
+        left, right = self.camera.edges(stop)
+        return [keys[0], (stop, x)] if left + self.half < x < right - self.half else keys

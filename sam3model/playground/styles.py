@@ -9,7 +9,7 @@ import numpy as np
 from sam3model.playground.camera import Camera
 from sam3model.playground.dice import Dice
 from sam3model.playground.gaits import Gait
-from sam3model.playground.motion_paths import Motion, ease, facing, hops, reflected, through, travelled
+from sam3model.playground.motion_paths import Motion, bounces, ease, facing, hops, pace, reflected, through, travelled
 from sam3model.playground.pen import POSES
 from sam3model.playground.scene_plan import ObjectPlan
 from sam3model.playground.stories import Storyteller
@@ -137,14 +137,14 @@ class Choreographer:
     def _walk(self, part: Part) -> Motion:
         x = self.across(part)
         y = self.along(part, x, 0.3 if part.dice.chance(0.5) else 0.06)
-        way, pose = self.strides(part, x, y, 0.9)
+        way, pose = self.strides(part, x, y, 0.45 + 0.45 * part.speed / part.gait.fast)
         rise = self.unit(part) * part.gait.bob * part.plan.kind.box[1]
         return self.build(part, x, y, hops(2 * way, 1, rise) * (pose > 0), pose=pose)
 
     def _drive(self, part: Part) -> Motion:
         x = self.across(part)
         y = self.along(part, x, 0.07)
-        rock = 0.5 * np.abs(np.sin(travelled(x) / 9)) * (np.abs(np.gradient(x)) > 0.3)
+        rock = 0.5 * np.abs(np.sin(travelled(x) / 9)) * (pace(x) > 0.3)
         return self.build(part, x, y, rock)
 
     def _roll(self, part: Part) -> Motion:
@@ -154,10 +154,8 @@ class Choreographer:
         turn = np.degrees((x - x[0]) / radius)
         height = np.zeros(self.frames)
         if part.dice.chance(0.5):
-            bounce = part.dice.uniform(0.8, 2.2) * radius
-            height = hops(travelled(x) + 1e-6, part.dice.uniform(3, 5) * radius, bounce)
-            moving = np.abs(np.gradient(x)) / max(part.speed / self.rate, 0.1)
-            height = height * np.clip(moving, 0, 1)
+            moving = np.clip(pace(x) * self.rate / part.speed, 0, 1)
+            height = bounces(self.frames, self.rate, part.dice.uniform(0.6, 1.8) * radius) * moving
         return self.build(part, x, y, height, turn)
 
     def _float(self, part: Part) -> Motion:
@@ -260,9 +258,9 @@ class Choreographer:
         if part.dice.chance(0.6):
             width = 2 * self.half(part)
             way = travelled(x, y)
-            stride = part.dice.uniform(0.5, 0.8) * width
-            moving = np.clip(np.abs(np.gradient(x)) * self.rate / max(part.speed, 1) * 1.5, 0, 1)
-            height = hops(way, stride, part.dice.uniform(0.16, 0.32) * width) * moving
+            stride = part.dice.uniform(0.4, 0.55) * part.speed
+            moving = np.clip(pace(x) * self.rate / max(part.speed, 1) * 1.5, 0, 1)
+            height = hops(way, stride, part.dice.uniform(0.14, 0.26) * width) * moving
             return self.build(part, x, y, height, 5 * np.sin(np.pi * way / stride) * moving)
         return self.build(part, x, y)
 
