@@ -13,6 +13,7 @@ class InteractiveConfig:
 
     d_model and image size are those of the detector. stability_delta, stability_threshold: a single mask whose area
     shrinks by more than this when the logit threshold rises from -delta to +delta is replaced by the best of three.
+    mask_width: channels of the map that masks are read from; None, as released, is an eighth of d_model.
     """
 
     depth: int = 2
@@ -24,10 +25,13 @@ class InteractiveConfig:
     iou_hidden: int = 256
     stability_delta: float = 0.05
     stability_threshold: float = 0.98
+    mask_width: int | None = None
 
     def __post_init__(self) -> None:
         require_positive(self, "depth", "heads", "mlp", "attention_downsample", "mask_channels", "iou_depth")
         require_positive(self, "iou_hidden")
+        if self.mask_width is not None:
+            require_positive(self, "mask_width")
         if self.mask_channels % 4:
             raise ConfigError(f"interactive.mask_channels {self.mask_channels} must be a multiple of 4")
 

@@ -34,21 +34,22 @@ class MaskDecoder(nn.Module):
 
     def __init__(self, dim: int, config: InteractiveConfig) -> None:
         super().__init__()
+        width = config.mask_width or dim // 8
         self.config = config
         self.transformer = TwoWayTransformer(dim, config)
         self.iou_token = nn.Embedding(1, dim)
         self.mask_tokens = nn.Embedding(MASK_TOKENS, dim)
         self.obj_score_token = nn.Embedding(1, dim)
         self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(dim, dim // 4, 2, stride=2),
-            LayerNorm2d(dim // 4),
+            nn.ConvTranspose2d(dim, 2 * width, 2, stride=2),
+            LayerNorm2d(2 * width),
             nn.GELU(),
-            nn.ConvTranspose2d(dim // 4, dim // 8, 2, stride=2),
+            nn.ConvTranspose2d(2 * width, width, 2, stride=2),
             nn.GELU(),
         )
-        self.conv_s0 = nn.Conv2d(dim, dim // 8, 1)
-        self.conv_s1 = nn.Conv2d(dim, dim // 4, 1)
-        self.output_hypernetworks_mlps = nn.ModuleList(MLP(dim, dim, dim, dim // 8) for _ in range(MASK_TOKENS))
+        self.conv_s0 = nn.Conv2d(dim, width, 1)
+        self.conv_s1 = nn.Conv2d(dim, 2 * width, 1)
+        self.output_hypernetworks_mlps = nn.ModuleList(MLP(dim, dim, dim, width) for _ in range(MASK_TOKENS))
         hidden = [config.iou_hidden] * (config.iou_depth - 1)
         self.iou_prediction_head = MLP(dim, *hidden, MASK_TOKENS)
         self.pred_obj_score_head = MLP(dim, dim, dim, 1)
@@ -63,7 +64,7 @@ class MaskDecoder(nn.Module):
             position: (1, D, g, g).
             sparse: (N, K, D) tokens of points and boxes.
             dense: (N, D, g, g), added to the image.
-            high_res: features after `conv_s0` (N or 1, D/8, 4g, 4g) and `conv_s1` (N or 1, D/4, 2g, 2g).
+            high_res: features after `conv_s0` (N or 1, W, 4g, 4g) and `conv_s1` (N or 1, 2W, 2g, 2g).
         """
         own = torch.cat((self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight))
         prompts = torch.cat((own.expand(len(sparse), -1, -1), sparse), dim=1)
@@ -72,7 +73,7 @@ class MaskDecoder(nn.Module):
         maps = self._upscale(cells.transpose(1, 2).unflatten(2, image.shape[-2:]), high_res)
         kernels = torch.stack(
             [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )  # (N, 4, D/8)
+        )  # (N, 4, W)
         return DecodedMasks(
             masks=(kernels @ maps.flatten(2)).unflatten(2, maps.shape[-2:]),
             ious=self.iou_prediction_head(tokens[:, 1]).float().sigmoid(),
@@ -101,7 +102,7 @@ class MaskDecoder(nn.Module):
         return torch.where(outer > 0, inner / outer.clamp(min=1), torch.ones_like(inner))
 
     def _upscale(self, image: Tensor, high_res: tuple[Tensor, Tensor]) -> Tensor:
-        """Image (N, D, g, g) -> (N, D/8, 4g, 4g)."""
+        """Image (N, D, g, g) -> (N, W, 4g, 4g)."""
         first, norm, _, second, _ = self.output_upscaling
         fine, middle = high_res
         return F.gelu(second(F.gelu(norm(first(image) + middle))) + fine)

@@ -33,7 +33,7 @@ def draw_plan(config: PromptConfig, frames: int, key: tuple[int, ...]) -> Prompt
     weights = np.array([config.masks if frames > 1 else 0.0, config.boxes, config.clicks])
     kind: PromptKind = ("mask", "box", "click")[rng.choice(3, p=weights / weights.sum())]
     corrections = [0] * frames
-    if frames == 1 or rng.random() < config.corrected:
+    if rng.random() < config.corrected:
         number = int(rng.integers(1, config.max_corrections + 1)) if config.max_corrections else 0
         if kind != "mask":
             corrections[0] = number

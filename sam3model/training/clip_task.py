@@ -22,6 +22,7 @@ from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig, Cli
 from sam3model.training.clip_sources import open_clips
 from sam3model.training.clip_validation import validate_clips
 from sam3model.training.parallel import World, whole
+from sam3model.training.place_prior import prefer_same_place
 from sam3model.training.start import freeze
 from sam3model.training.state import own_folder
 
@@ -144,9 +145,13 @@ def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> Sam3Model:
         CheckpointError: the weights cannot be read or do not fit.
         ConfigError: a prefix matches nothing, or no parameter is left to train.
     """
-    model = build(sizes, parts=TRACKED_PARTS)
+    model, new = build(sizes, parts=TRACKED_PARTS), True
     if config.weights:
-        _take(model, load(config.weights, dtype=torch.float32, parts=None), config.weights)
+        given = load(config.weights, dtype=torch.float32, parts=None)
+        _take(model, given, config.weights)
+        new = given.interactive is None
+    if new:
+        prefer_same_place(model)
     model.set_checkpointing(config.checkpointing)
     freeze(model, config.frozen)
     freeze(model, config.trained, trained=True)
