@@ -1,7 +1,7 @@
 """Training clicks and the tracker: clips with masks, simulated prompts, and the losses of SAM 2 (section 5)."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig, Cli
 from sam3model.training.clip_sources import open_clips
 from sam3model.training.clip_validation import validate_clips
 from sam3model.training.parallel import World, whole
-from sam3model.training.place_prior import prefer_same_place
+from sam3model.training.place_prior import prefer_earlier_place, prefer_same_place
 from sam3model.training.start import freeze
 from sam3model.training.state import own_folder
 
@@ -145,13 +145,15 @@ def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> Sam3Model:
         CheckpointError: the weights cannot be read or do not fit.
         ConfigError: a prefix matches nothing, or no parameter is left to train.
     """
-    model, new = build(sizes, parts=TRACKED_PARTS), True
+    model, absent = build(sizes, parts=TRACKED_PARTS), {"interactive", "tracker"}
     if config.weights:
         given = load(config.weights, dtype=torch.float32, parts=None)
-        _take(model, given, config.weights)
-        new = given.interactive is None
-    if new:
+        absent = {part for part in absent if getattr(given, part) is None}
+        _take(model, given, absent, config.weights)
+    if "interactive" in absent:
         prefer_same_place(model)
+    if "tracker" in absent and model.tracker is not None:
+        prefer_earlier_place(model.tracker)
     model.set_checkpointing(config.checkpointing)
     freeze(model, config.frozen)
     freeze(model, config.trained, trained=True)
@@ -165,13 +167,12 @@ def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> Sam3Model:
 _DETECTION, _INTERACTIVE = "detector.vision.neck.detection.", "detector.vision.neck.interactive."
 
 
-def _take(model: Sam3Model, given: Sam3Model, name: str) -> None:
-    """Take over the tensors of the parts that are given."""
+def _take(model: Sam3Model, given: Sam3Model, absent: Collection[str], name: str) -> None:
+    """Take over the tensors of all parts but those that are absent."""
     state, own = given.state_dict(), model.state_dict()
     if given.config.detector.neck.interactive is None:
         shared = {key: value for key, value in state.items() if key.startswith(_DETECTION)}
         state |= {key.replace(_DETECTION, _INTERACTIVE): value for key, value in shared.items()}
-    absent = [part for part in ("interactive", "tracker") if getattr(given, part) is None]
     for key, value in own.items():
         if key.split(".")[0] in absent:
             continue
@@ -182,5 +183,5 @@ def _take(model: Sam3Model, given: Sam3Model, name: str) -> None:
     if state:
         raise CheckpointError(f"model.weights: {name} has {next(iter(state))}, which this model lacks")
     if absent:
-        log.info("%s has no %s: it starts new", name, " and ".join(absent))
+        log.info("%s has no %s: it starts new", name, " and ".join(sorted(absent)))
     model.load_state_dict(own)

@@ -1,8 +1,9 @@
-"""Initial weights with which clicks act where they are, before anything is learned.
+"""Initial weights with which clicks act where they are, and memory where it was, before anything is learned.
 
-From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell below it
-have similar position codes; until then it predicts the same masks for every prompt. With equal projections of queries and
-keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents.
+From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell below
+it have similar position codes; until then it predicts the same masks for every prompt. With equal projections of queries
+and keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents. In the
+memory attention, positions are rotations: equal biases of queries and keys look at the same place in earlier frames.
 """
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from sam3model.build import Sam3Model
 from sam3model.interactive.heads import InteractiveHeads
 from sam3model.layers.projected_attention import ProjectedAttention
+from sam3model.tracker.tracker_model import Tracker
 
 SHARPNESS = 6.0
 """Attention score, before the softmax, of two equal position codes."""
@@ -20,6 +22,33 @@ LABEL = 1.5
 """Scale of what says that a point is inside: it must be louder than where the point is, to mean the same everywhere."""
 CONTENT = 0.3
 """Scale of contents beside position codes, whose entries are sines."""
+
+NEARBY = 12.0
+"""Attention score, before the softmax, of a cell with the same cell of an earlier frame; three cells away it is half."""
+SHARP_PAIRS = 4
+"""Pairs of rotated channels for each axis that tell neighbouring cells apart: those of the highest frequencies."""
+
+
+@torch.no_grad()
+def prefer_earlier_place(tracker: Tracker) -> None:
+    """Change the initial weights of a new tracker: a cell looks at its own place in earlier frames."""
+    attention = tracker.memory_attention
+    for layer in attention.layers:
+        cross = layer.get_submodule("cross_attn_image")
+        if isinstance(cross, ProjectedAttention):
+            _look_straight_back(cross)
+    attention.norm.weight.fill_(CONTENT)  # the mask heads have learned on embeddings of this scale
+
+
+def _look_straight_back(attention: ProjectedAttention) -> None:
+    """Equal biases in the channels that rotate fastest: the first of the columns' half and of the rows' half."""
+    width = attention.q_proj.weight.shape[0] // attention.heads
+    pairs = min(SHARP_PAIRS, width // 4)
+    value = (NEARBY * width**0.5 / (4 * pairs)) ** 0.5
+    for projection in (attention.q_proj, attention.k_proj):
+        bias = projection.bias.view(attention.heads, 2, -1)
+        bias.zero_()
+        bias[:, :, : 2 * pairs] = value
 
 
 @torch.no_grad()
