@@ -1,9 +1,10 @@
 """Initial weights with which clicks act where they are, and memory where it was, before anything is learned.
 
-From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell below
-it have similar position codes; until then it predicts the same masks for every prompt. With equal projections of queries
-and keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents. In the
-memory attention, positions are rotations: equal biases of queries and keys look at the same place in earlier frames.
+From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell
+below it have similar position codes; until then it predicts the same masks for every prompt. With equal projections of
+queries and keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents.
+In the memory attention, positions are rotations: equal biases of queries and keys look at the same place in earlier
+frames.
 """
 
 import torch
@@ -24,7 +25,7 @@ CONTENT = 0.3
 """Scale of contents beside position codes, whose entries are sines."""
 
 NEARBY = 12.0
-"""Attention score, before the softmax, of a cell with the same cell of an earlier frame; three cells away it is half."""
+"""Attention score, before the softmax, of a cell with itself in an earlier frame; three cells away it is half."""
 SHARP_PAIRS = 4
 """Pairs of rotated channels for each axis that tell neighbouring cells apart: those of the highest frequencies."""
 
