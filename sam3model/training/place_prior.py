@@ -1,8 +1,8 @@
 """Initial weights with which clicks act where they are, before anything is learned.
 
-From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell below it
-have similar position codes; until then it predicts the same masks for every prompt. With equal projections of queries and
-keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents.
+From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell below
+it have similar position codes; until then it predicts the same masks for every prompt. With equal projections of
+queries and keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents.
 """
 
 import torch
