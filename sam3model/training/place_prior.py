@@ -18,7 +18,7 @@ from sam3model.tracker.tracker_model import Tracker
 SHARPNESS = 6.0
 """Attention score, before the softmax, of two equal position codes."""
 MARK = 4.0
-"""How much more than usual a cell takes from the tokens that it attends to."""
+"""How much more than usual a cell takes from what it attends to."""
 LABEL = 1.5
 """Scale of what says that a point is inside: it must be louder than where the point is, to mean the same everywhere."""
 CONTENT = 0.3
@@ -38,6 +38,7 @@ def prefer_earlier_place(tracker: Tracker) -> None:
         cross = layer.get_submodule("cross_attn_image")
         if isinstance(cross, ProjectedAttention):
             _look_straight_back(cross)
+            cross.out_proj.weight.mul_(MARK)
     attention.norm.weight.fill_(CONTENT)  # the mask heads have learned on embeddings of this scale
 
 
