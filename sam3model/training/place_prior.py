@@ -31,15 +31,19 @@ SHARP_PAIRS = 4
 
 
 @torch.no_grad()
-def prefer_earlier_place(tracker: Tracker) -> None:
-    """Change the initial weights of a new tracker: a cell looks at its own place in earlier frames."""
+def prefer_earlier_place(tracker: Tracker, scale: float) -> None:
+    """Change the initial weights of a new tracker: a cell looks at its own place in earlier frames.
+
+    scale: standard deviation of the embeddings that the mask heads have learned to read.
+    """
     attention = tracker.memory_attention
     for layer in attention.layers:
         cross = layer.get_submodule("cross_attn_image")
         if isinstance(cross, ProjectedAttention):
             _look_straight_back(cross)
-            cross.out_proj.weight.mul_(MARK)
-    attention.norm.weight.fill_(CONTENT)  # the mask heads have learned on embeddings of this scale
+            cross.out_proj.weight.mul_(MARK * scale)
+    attention.norm.weight.fill_(scale)
+    tracker.memory_encoder.pix_feat_proj.weight.div_(scale)  # else the mask would be lost beside the image
 
 
 def _look_straight_back(attention: ProjectedAttention) -> None:
