@@ -1,7 +1,7 @@
 """`python -m train check` for clips: summarise what a run would train on, and draw a contact sheet of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -47,12 +47,12 @@ def check_clips(config: ClipTrainConfig) -> str:
         broken.refuse_beyond(config.data.broken, len(opened.training_set), f"clips of {opened.training_set.name}")
         faults += [opened.training_set.faults, opened.validation_set.faults, broken]
     source = sources.training(config.stages[-1])
-    samples = [source(index) for index in tqdm(range(SAMPLES), desc="samples", disable=None, leave=False)]
+    samples = map(source, tqdm(range(SAMPLES), desc="samples", disable=None, leave=False))
+    lines += describe_samples(samples, size)
+    save_clip_sheet(map(source, range(SHOWN)), sheet)
     if isinstance(source, AnnotatedClips | MovingStills):
         faults.append(source.faults)
-    lines += describe_samples(samples, size)
-    lines += [("validation", f"{sources.count} clips"), *describe_faults(faults)]
-    save_clip_sheet(samples[:SHOWN], sheet)
+    lines += [("validation", f"{sources.count} clip{'s' * (sources.count != 1)}"), *describe_faults(faults)]
     return "\n".join(f"{label:<14} {text}" for label, text in [*lines, ("contact sheet", str(sheet))])
 
 
@@ -83,21 +83,23 @@ def describe_clips(data: ClipDataset, faults: Faults) -> Lines:
     return [*lines, ("phrases", f"{len(phrases)}, with their clips: {_listed(phrases)}")] if phrases else lines
 
 
-def describe_samples(samples: Sequence[ClipSample], size: int) -> Lines:
-    """Objects of the samples, and their sizes at the model's input size."""
-    objects = np.array([sample.masks.shape[1] for sample in samples])
+def describe_samples(samples: Iterable[ClipSample], size: int) -> Lines:
+    """Objects of the samples, and their sizes at the model's input size. Samples are large: no two are kept."""
+    shapes = list[tuple[int, int]]()
     shown, hidden, unknown, sides = 0, 0, 0, list[float]()
     for sample in samples:
+        shapes.append((sample.masks.shape[0], sample.masks.shape[1]))
         areas = sample.masks.float().mean((2, 3)).numpy()  # (T, N)
         known = sample.annotated.numpy()
         shown += int((areas[known] > 0).sum())
         hidden += int((areas[known] == 0).sum())
         unknown += int((~known).sum())
         sides += (size * np.sqrt(areas[areas > 0])).tolist()
+    frames, objects = np.array(shapes).T
     low, middle, high = np.percentile(sides, (5, 50, 95))
     total = shown + hidden + unknown
     return [
-        ("samples", f"{len(samples[0].frames)} frames, {objects.mean():.1f} objects, over {len(samples)} samples"),
+        ("samples", f"{frames[0]} frames, {objects.mean():.1f} objects, over {len(frames)} samples"),
         ("objects", f"visible on {_percent(shown, total)} of the frames, hidden on {_percent(hidden, total)}, "
          f"not annotated on {_percent(unknown, total)}"),
         ("at model size", f"{size}x{size}: sides of objects {low:.0f} to {high:.0f} pixels, median {middle:.0f}"),

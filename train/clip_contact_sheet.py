@@ -1,6 +1,6 @@
 """Draws training samples of clips as the model gets them: a row per clip, its frames side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ _PAPER, _INK, _FAINT = (250, 250, 248), (28, 28, 30), (130, 130, 134)
 _KEY = (("visible", "visible object"), ("hidden", "hidden or out of the image"), ("unknown", "not annotated"))
 
 
-def save_clip_sheet(samples: Sequence[ClipSample], path: Path) -> None:
+def save_clip_sheet(samples: Iterable[ClipSample], path: Path) -> None:
     """Write the samples as one PNG.
 
     Every object keeps its colour; below each frame is a chip per object that says whether it is visible, hidden or not

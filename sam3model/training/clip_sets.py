@@ -197,12 +197,21 @@ def _read(config: ClipSetConfig, seed: int) -> tuple[ClipDataset, ClipDataset]:
     root = Path(config.root or ".").expanduser()
     if not root.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
+    if config.source != "sav":  # its training set may have no folder of its own
+        _require_split(root, config.split, find)
     training = read(root, config.split, config.broken)
     if _has_own_validation(config, root, find):
         validation = read(root, config.val_split, config.broken)
     else:
         training, validation = hold_out_clips(training, config.held_out)
     return few_clips(training, config.max_clips, seed), few_clips(validation, None, 0)
+
+
+def _require_split(root: Path, split: str, find: Callable[[Path, str], object]) -> None:
+    try:
+        find(root, split)
+    except DataError as error:
+        raise DataError(f"data.split: there is no split {split!r}, set another one: {error}") from None
 
 
 def _has_own_validation(config: ClipSetConfig, root: Path, find: Callable[[Path, str], object]) -> bool:

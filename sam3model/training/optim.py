@@ -9,7 +9,8 @@ from sam3model.errors import ConfigError
 from sam3model.parse import nearest
 from sam3model.training.run_settings import OptimConfig
 
-_TRUNK = "vision.trunk."
+_TRUNK = ("vision.trunk.", "detector.vision.trunk.")
+"""The vision trunk of an image model and of a model with a tracker."""
 
 
 def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
@@ -24,7 +25,8 @@ def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
     for prefix in config.rates:
         _require_part(prefix, names)
     layer_norms = _layer_norm_parameters(model)
-    depth = len({name.split(".")[3] for name in names if name.startswith(f"{_TRUNK}blocks.")})
+    inner = [_inside_trunk(name) for name in names]
+    depth = len({name.split(".")[1] for name in inner if name.startswith("blocks.")})
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -50,12 +52,17 @@ def layer_factor(name: str, depth: int, decay: float) -> float:
 
     id: i + 1 for block i, 0 for the patch embedding and the norm before the blocks. The position table has factor 1.
     """
-    if not name.startswith(_TRUNK) or "pos_embed" in name:
+    inner = _inside_trunk(name)
+    if not inner or "pos_embed" in name:
         return 1.0
-    inner = name.removeprefix(_TRUNK)
     if inner.startswith("blocks.") and "rel_pos" not in inner:
         return decay ** (depth - int(inner.split(".")[1]))
     return decay ** (depth + 1) if inner.startswith(("patch_embed", "cls_token", "ln_pre")) else 1.0
+
+
+def _inside_trunk(name: str) -> str:
+    """The name of a parameter inside the vision trunk; empty for all others."""
+    return name[name.index("trunk.") + len("trunk.") :] if name.startswith(_TRUNK) else ""
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:

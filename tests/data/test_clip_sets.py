@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sam3model.errors import ConfigError
+from sam3model.errors import ConfigError, DataError
 from sam3model.training.clip_set_settings import ClipSetConfig
 from sam3model.training.clip_sets import ClipShape, RecordedClips, open_clip_set
 from sam3model.training.clip_settings import ClipDataConfig, ClipStage, ClipTrainConfig, ClipValidation
@@ -59,6 +59,14 @@ def test_settings_that_do_not_fit_are_refused(tmp_path):
     config = ClipSetConfig(source="davis", root=str(tmp_path), val_split="test-dev")
     with pytest.raises(ConfigError, match=r"data.val_split: there is no split 'test-dev'"):
         open_clip_set(config, seed=0, validated=1)
+
+
+def test_a_missing_training_split_is_named(tmp_path):
+    clip_data.davis(tmp_path, split="val")
+    with pytest.raises(
+        DataError, match=r"^data.split: there is no split 'train', set another one: cannot read .*train"
+    ):
+        open_clip_set(ClipSetConfig(source="davis", root=str(tmp_path)), seed=0, validated=1)
 
 
 def test_check_summarises_clips_and_draws_them(tmp_path):

@@ -46,6 +46,18 @@ def test_every_parameter_has_the_official_rate_and_decay():
         assert ours[name] == pytest.approx(expected, rel=1e-12), name
 
 
+def test_the_trunk_of_a_tracker_has_the_same_layer_decay():
+    rates = {}
+    with torch.device("meta"):
+        whole = build("sam3_tiny", parts=None)
+    for model in (whole, whole.detector):
+        groups = parameter_groups(model, OptimConfig(lr=1.0, layer_decay=0.5))
+        found = {name.removeprefix("detector."): group["peak_lr"] for group in groups for name in group["names"]}
+        rates[model] = {name: rate for name, rate in found.items() if name.startswith("vision.trunk.")}
+    assert rates[whole] == rates[whole.detector]
+    assert rates[whole]["vision.trunk.blocks.0.attn.qkv.weight"] == 0.5**6
+
+
 @pytest.mark.parametrize(
     ("prefix", "right"),
     [
