@@ -39,7 +39,7 @@ from sam3model.training.settings import TrainConfig
 from sam3model.training.sources import open_sources
 from sam3model.training.start import initial_model
 from sam3model.training.validate import Validation, validate
-from train.app import settings
+from train.app import concept_settings
 
 METHODS = {"full": "few_shot", "lora": "few_shot_lora"}
 HEADS = ("shots", "method", "cgF1", "positive F1", "presence MCC", "AP", "CPU s", "trained", "Playground cgF1")
@@ -104,7 +104,7 @@ class Bench:
         words += [f"model.weights={args.weights}", f"seed={args.seed}", f"data.max_images={max(1, shots)}"]
         words += [f"budget.steps={args.steps}"] if args.steps else []
         words += [f"budget.minutes={args.minutes}", "budget.steps=null"] if args.minutes else []
-        return settings([f"experiment={METHODS[method]}", *words, *args.set])
+        return concept_settings([f"experiment={METHODS[method]}", *words, *args.set])
 
     def evaluated(self, weights: str | Path, seconds: float = 0.0, trained: int = 0) -> Evaluated:
         """Evaluate weights on the domain and on Playground."""

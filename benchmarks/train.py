@@ -36,7 +36,7 @@ from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import TrainingRun, train
 from sam3model.training.settings import TrainConfig
 from sam3model.training.stop_signal import StopSignal
-from train.compose import settings
+from train.compose import concept_settings
 
 MAX_WAITING = 0.05
 MAX_STEP = 1.15
@@ -68,7 +68,7 @@ def config_of(case: Case, out: str) -> TrainConfig:
     ]  # fmt: skip
     if case.size:
         words.append(f"model.overrides={{vit: {{image_size: {case.size}}}}}")
-    return settings([*words, *filter(None, [CASES.get(case.name)])])
+    return concept_settings([*words, *filter(None, [CASES.get(case.name)])])
 
 
 def measure(case: Case) -> dict[str, float]:

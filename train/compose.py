@@ -37,6 +37,14 @@ def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig:
     return parse(kind, values)
 
 
+def concept_settings(arguments: Sequence[str]) -> TrainConfig:
+    """`settings` of a run on images. Raises `ConfigError` for other tasks too."""
+    found = settings(arguments)
+    if not isinstance(found, TrainConfig):
+        raise ConfigError("this experiment trains on clips, not on images")
+    return found
+
+
 def task_of(arguments: Sequence[str]) -> str:
     """The task of the experiment, or of `task=…`. Raises `ConfigError` if there is no such task."""
     given = {key: value for key, _, value in (word.partition("=") for word in arguments)}
