@@ -47,7 +47,7 @@ class ClipTask:
         self.metric = config.validation.chosen
         self.precision = getattr(torch, config.precision)
         self.sources = open_clips(config, self.side)
-        self._trunk: tuple[tuple[int, ...], Tensor] | None = None
+        self._features: dict[tuple[tuple[int, ...], torch.Size], Tensor] = {}
 
     def build(self) -> Sam3Model:
         """A new model or one from weights, with the image encoder frozen unless the settings say otherwise."""
@@ -132,10 +132,15 @@ class ClipTask:
         trunk = self._network.model.detector.vision.trunk
         if any(parameter.requires_grad for parameter in trunk.parameters()):
             return batch.frames
-        if self._trunk is None or self._trunk[0] != batch.numbers:
+        key = batch.numbers, batch.frames.shape
+        if key not in self._features:
+            kept = self.config.optim.accumulate if self.config.data.visits > 1 else 1
+            while len(self._features) >= kept:
+                del self._features[next(iter(self._features))]
+            trunk.eval()  # drop path would make other features when a run is resumed between two visits
             with torch.no_grad(), torch.autocast(batch.frames.device.type, self.precision, self._low):
-                self._trunk = (batch.numbers, self._network.trunk(batch.frames))
-        return self._trunk[1]
+                self._features[key] = self._network.trunk(batch.frames)
+        return self._features[key]
 
     @torch.no_grad()
     def _embedding_scale(self, model: Sam3Model) -> float:
