@@ -39,7 +39,7 @@ def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig:
 
 def task_of(arguments: Sequence[str]) -> str:
     """The task of the experiment, or of `task=…`. Raises `ConfigError` if there is no such task."""
-    given = dict(word.partition("=")[::2] for word in arguments)
+    given = {key: value for key, _, value in (word.partition("=") for word in arguments)}
     task = given.get("task")
     if task is None and (experiment := given.get("experiment")) is not None:
         _check_group("experiment", experiment)
