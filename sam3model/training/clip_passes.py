@@ -122,8 +122,8 @@ class TrackingModel(nn.Module):
     def _remember(
         self, frame: int, features: ObjectFeatures, tracked: TrackedObjects, plan: PromptPlan, bank: MemoryBank
     ) -> None:
-        output, side = tracked.outputs[-1], self.tracker.mask_side
-        large = upsample_mask(output.masks, (side, side))
+        output = tracked.outputs[-1]
+        large = upsample_mask(output.masks, self.tracker.image_shape)
         prompted = frame == 0 or plan.corrections[frame] > 0
         binary = prompted and not self.training  # soft masks let gradients through
         memory = self.tracker.write_memory(features.embedding, large, output.scores, binary=binary)

@@ -51,7 +51,9 @@ class ClipTask:
 
     def build(self) -> Sam3Model:
         """A new model or one from weights, with the image encoder frozen unless the settings say otherwise."""
-        model = initial_parts(self.config.model, self.sizes)
+        model, new = initial_parts(self.config.model, self.sizes)
+        if "tracker" in new and model.tracker is not None:
+            prefer_earlier_place(model.tracker, self._embedding_scale(model))
         return compile_model(model) if self.config.model.compile else model
 
     def network(self, model: Sam3Model) -> TrackingModel:
@@ -113,7 +115,9 @@ class ClipTask:
         )  # fmt: skip
 
     def save(self, artefact: Sam3Model, path: Path, record: str) -> None:
-        """Write the native layout in half precision."""
+        """Write the native layout in half precision. Without clips of several frames, the tracker is not trained."""
+        if all(stage.frames == 1 for stage in self.config.stages):
+            artefact = Sam3Model(artefact.detector, artefact.interactive)
         save_native(artefact, path, metadata={"training": record}, dtype=torch.float16)
 
     def _keys(self, batch: ClipBatch, step: int) -> list[tuple[int, ...]]:
@@ -133,13 +137,19 @@ class ClipTask:
                 self._trunk = (batch.numbers, self._network.trunk(batch.frames))
         return self._trunk[1]
 
+    @torch.no_grad()
+    def _embedding_scale(self, model: Sam3Model) -> float:
+        """Standard deviation of the embeddings of a clip."""
+        frames = self.sources.validation()(0).frames
+        return model.detector.vision.neck(model.detector.vision.trunk(frames), "interactive")[-1].std().item()
+
     @property
     def _low(self) -> bool:
         return self.precision is not torch.float32
 
 
-def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> Sam3Model:
-    """A new model, or one from weights, in float32, with parameters frozen.
+def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> tuple[Sam3Model, set[str]]:
+    """A new model, or one from weights, in float32, with parameters frozen; and the parts that start new.
 
     Raises:
         CheckpointError: the weights cannot be read or do not fit.
@@ -152,8 +162,6 @@ def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> Sam3Model:
         _take(model, given, absent, config.weights)
     if "interactive" in absent:
         prefer_same_place(model)
-    if "tracker" in absent and model.tracker is not None:
-        prefer_earlier_place(model.tracker)
     model.set_checkpointing(config.checkpointing)
     freeze(model, config.frozen)
     freeze(model, config.trained, trained=True)
@@ -161,7 +169,7 @@ def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> Sam3Model:
     if not trained:
         raise ConfigError("model.frozen: no parameter is left to train")
     log.info("training %.2f M of %.2f M parameters", trained / 1e6, sum(p.numel() for p in model.parameters()) / 1e6)
-    return model
+    return model, absent
 
 
 _DETECTION, _INTERACTIVE = "detector.vision.neck.detection.", "detector.vision.neck.interactive."

@@ -1,9 +1,10 @@
 """Initial weights with which clicks act where they are, and memory where it was, before anything is learned.
 
-From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell below
-it have similar position codes; until then it predicts the same masks for every prompt. With equal projections of queries
-and keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents. In the
-memory attention, positions are rotations: equal biases of queries and keys look at the same place in earlier frames.
+From the usual random weights, a small model needs many thousand steps to find out that a click and the image cell
+below it have similar position codes; until then it predicts the same masks for every prompt. With equal projections of
+queries and keys, the attention of similar codes is high from the start, if the codes are not drowned by other contents.
+In the memory attention, positions are rotations: equal biases of queries and keys look at the same place in earlier
+frames.
 """
 
 import torch
@@ -17,27 +18,32 @@ from sam3model.tracker.tracker_model import Tracker
 SHARPNESS = 6.0
 """Attention score, before the softmax, of two equal position codes."""
 MARK = 4.0
-"""How much more than usual a cell takes from the tokens that it attends to."""
+"""How much more than usual a cell takes from what it attends to."""
 LABEL = 1.5
 """Scale of what says that a point is inside: it must be louder than where the point is, to mean the same everywhere."""
 CONTENT = 0.3
 """Scale of contents beside position codes, whose entries are sines."""
 
 NEARBY = 12.0
-"""Attention score, before the softmax, of a cell with the same cell of an earlier frame; three cells away it is half."""
+"""Attention score, before the softmax, of a cell with itself in an earlier frame; three cells away it is half."""
 SHARP_PAIRS = 4
 """Pairs of rotated channels for each axis that tell neighbouring cells apart: those of the highest frequencies."""
 
 
 @torch.no_grad()
-def prefer_earlier_place(tracker: Tracker) -> None:
-    """Change the initial weights of a new tracker: a cell looks at its own place in earlier frames."""
+def prefer_earlier_place(tracker: Tracker, scale: float) -> None:
+    """Change the initial weights of a new tracker: a cell looks at its own place in earlier frames.
+
+    scale: standard deviation of the embeddings that the mask heads have learned to read.
+    """
     attention = tracker.memory_attention
     for layer in attention.layers:
         cross = layer.get_submodule("cross_attn_image")
         if isinstance(cross, ProjectedAttention):
             _look_straight_back(cross)
-    attention.norm.weight.fill_(CONTENT)  # the mask heads have learned on embeddings of this scale
+            cross.out_proj.weight.mul_(MARK * scale)
+    attention.norm.weight.fill_(scale)
+    tracker.memory_encoder.pix_feat_proj.weight.div_(scale)  # else the mask would be lost beside the image
 
 
 def _look_straight_back(attention: ProjectedAttention) -> None:

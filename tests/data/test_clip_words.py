@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sam3model.playground import Clip, clip
-from sam3model.playground.clip_facts import TimeFacts, Moment, corners_of
+from sam3model.playground.clip_facts import Moment, TimeFacts, corners_of
 from sam3model.playground.clip_phrases import clip_phrases
 from sam3model.playground.clip_questions import FORMS, clip_questions
 from sam3model.playground.clip_trails import ClipTrails, Trail, trails_of

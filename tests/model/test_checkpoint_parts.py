@@ -107,23 +107,25 @@ def test_images_alone_are_the_default(model, tmp_path):
         assert build("sam3", parts=PARTS).config.parts == PARTS
 
 
-VIDEO = "tiny has no tracker, which video needs: use weights that have one, such as the official sam3.pt"
+VIDEO = "lean.safetensors has no tracker, which video needs: use weights that have one, such as the official sam3.pt"
 
 
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
         (PARTS, VIDEO),
-        (PARTS[:3], "tiny has no tracker: use weights that have one"),
-        (PAIR, "tiny has no interactive heads: use weights that have them, such as the official sam3.pt"),
+        (PARTS[:3], "lean.safetensors has no tracker: use weights that have one"),
+        (PAIR, "lean.safetensors has no interactive heads: use weights that have them, such as the official sam3.pt"),
     ],
 )
-def test_a_missing_part_is_one_line(parts, says):
+def test_a_missing_part_is_one_line(parts, says, tmp_path):
+    detector = Sam3Config(detector_config())
+    checkpoint.save_native(build(detector), tmp_path / "lean.safetensors")
     with pytest.raises(CheckpointError, match=says) as caught:
-        checkpoint.load("tiny", parts=parts)
+        checkpoint.load(tmp_path / "lean.safetensors", parts=parts)
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match=r"the configuration has no (tracker|interactive heads)"):
-        build("sam3_tiny", parts)
+        build(detector, parts)
 
 
 @pytest.mark.parametrize("tracker", ["detector only", "no interactive neck"])
