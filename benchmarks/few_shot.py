@@ -39,7 +39,7 @@ from sam3model.training.settings import TrainConfig
 from sam3model.training.sources import open_sources
 from sam3model.training.start import initial_model
 from sam3model.training.validate import Validation, validate
-from train.app import concept_settings
+from train.compose import concept_settings
 
 METHODS = {"full": "few_shot", "lora": "few_shot_lora"}
 HEADS = ("shots", "method", "cgF1", "positive F1", "presence MCC", "AP", "CPU s", "trained", "Playground cgF1")

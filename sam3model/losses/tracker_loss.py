@@ -48,7 +48,8 @@ class MultiStepMultiMasksAndIous:
     """Loss over the frames and clicks of a clip (SAM 2, section 5; official `MultiStepMultiMasksAndIous`).
 
     Of the candidate masks of a click, only the one with the minimum weighted focal and dice loss is trained. With
-    `pred_obj_scores`, an object that is absent from the frame trains only its visibility.
+    `pred_obj_scores`, an object that is absent from the frame trains only its visibility. across_ranks: divide by the
+    mean number of objects of all processes, which must then call the loss together.
     """
 
     mask_weight: float = 20.0
@@ -62,6 +63,7 @@ class MultiStepMultiMasksAndIous:
     pred_obj_scores: bool = True
     focal_alpha_obj_score: float = -1.0
     focal_gamma_obj_score: float = 0.0
+    across_ranks: bool = True
 
     def __call__(
         self, frames: Sequence[Sequence[TrackerStep]], targets: Tensor, annotated: Tensor | None = None
@@ -70,7 +72,8 @@ class MultiStepMultiMasksAndIous:
 
         targets (F, N, H, W) bool. annotated (F, N) bool: an object has no loss on frames where it is not annotated.
         """
-        num_objects = mean_over_ranks(targets.new_full((), targets.shape[1], dtype=torch.float32)).clamp(min=1)
+        own = targets.new_full((), targets.shape[1], dtype=torch.float32)
+        num_objects = (mean_over_ranks(own) if self.across_ranks else own).clamp(min=1)
         known = torch.ones_like(targets[:, :, 0, 0]) if annotated is None else annotated
         steps = [
             self._step(step, truth, seen, num_objects)

@@ -94,17 +94,19 @@ class TrackingModel(nn.Module):
             return TrackedObjects((), (tracker.accept_mask(heads, features, given),))
         if frame == 0:
             embedding, prompt = heads.without_memory(features.embedding), user.prompt(plan.kind, truth)
+            points = prompt.points.shape[1]
         else:
             embedding = self._read(frame, features, bank)
-            prompt = ObjectPrompt.blank(len(truth), truth.device)
+            prompt, points = ObjectPrompt.blank(len(truth), truth.device), 0
         steps, outputs = [], []
         for correction in range(plan.corrections[frame] + 1):
             if correction:
                 masks = outputs[-1].masks.detach()
                 shown = upsample_mask(masks, (truth.shape[-2], truth.shape[-1]))[:, 0] > 0
                 click = user.correct(shown, truth, 100 * frame + correction)
-                prompt = joined(prompt, click, masks.clamp(-PROMPT_CLAMP, PROMPT_CLAMP))
-            points = prompt.points.shape[1] if frame == 0 or correction else 0
+                given = masks.clamp(-PROMPT_CLAMP, PROMPT_CLAMP)
+                prompt = joined(prompt, click, given) if points else replace(click, mask=given)
+                points = prompt.points.shape[1]
             candidates = uses_candidates(points, first_prompt=frame == 0)
             decoded = heads.decode(embedding, features, prompt)
             outputs.append(tracker.choose(heads, decoded, candidates))

@@ -90,7 +90,7 @@ def _score(
     def run(plan: PromptPlan, frames: int) -> tuple[TrackedObjects, ...]:
         return track(network, trunk[:, :frames], batch.clip_index, batch.masks[:frames], plan, user, precision)
 
-    criterion = replace(loss)
+    criterion = replace(loss, across_ranks=False)
     with torch.autocast(batch.frames.device.type, precision, precision is not torch.float32):
         trunk = network.trunk(batch.frames)
     count = batch.frames.shape[1]
@@ -100,7 +100,7 @@ def _score(
     value = criterion(steps_of(clicked), batch.masks[:1], batch.annotated[:1]).total.item()
     boxes = ious(boxed[0].outputs[-1], batch.masks[0], batch.annotated[0])
     if count == 1:
-        return ClipScores(value, tuple(still), boxes, (), (), (), ())
+        return ClipScores(value, tuple(still), boxes, (), (), (), tuple(_examples(clicked, batch)))
     none = (0,) * count
     tracked, from_click = run(PromptPlan("mask", none), count), run(PromptPlan("click", none), count)
     value = criterion(steps_of(tracked), batch.masks, batch.annotated).total.item()

@@ -12,6 +12,7 @@ from sam3model.errors import CheckpointError
 KERNEL = "vision.trunk.patch_embed.proj.weight"
 POSITIONS = "vision.trunk.pos_embed"
 NECK = "vision.neck.detection."
+OTHER_NECKS = ("vision.neck.interactive.", "vision.neck.propagation.")
 
 
 def halve_patches(coarse: Sam3ImageModel, detector: DetectorConfig) -> Sam3ImageModel:
@@ -36,6 +37,8 @@ def halve_patches(coarse: Sam3ImageModel, detector: DetectorConfig) -> Sam3Image
             level, rest = name.removeprefix(NECK).split(".", 1)
             found = old.get(f"{NECK}{sources.get(int(level))}.{rest}")
             new[name] = value if found is None or found.shape != value.shape else found
+        elif name.startswith(OTHER_NECKS):
+            continue
         elif name in old and old[name].shape == value.shape:
             new[name] = old[name]
         else:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -42,7 +43,9 @@ def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
     """The weights as they are or, if their patches are twice as large as those of `detector`, converted."""
     stated = read_config(weights).detector
     if stated.vit.patch_size != 2 * detector.vit.patch_size:
-        return load(weights, config=Sam3Config(detector), dtype=torch.float32).detector
+        heads = replace(detector.neck, interactive=stated.neck.interactive, propagation=stated.neck.propagation)
+        config = Sam3Config(replace(detector, neck=heads))  # an image model trains neither head
+        return load(weights, config=config, dtype=torch.float32).detector
     log.info("halving the patch size of %s", weights)
     return halve_patches(load(weights, dtype=torch.float32).detector, detector)
 

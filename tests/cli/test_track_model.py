@@ -67,8 +67,12 @@ def test_backwards_from_the_frame_of_a_click(tmp_path: Path, weights: Path) -> N
 
 
 def test_weights_without_a_tracker_are_answered_with_a_line(tmp_path: Path) -> None:
+    from sam3model.checkpoint import load, save_native
+
     write_clip(tmp_path / "blocks.mp4", range(3))
-    done = run("track", "blocks.mp4", "--phrase", "player", cwd=tmp_path, fake=False)
+    save_native(load("tiny"), tmp_path / "lean.safetensors")
+    words = ("track", "blocks.mp4", "--phrase", "player", "--weights", "lean.safetensors")
+    done = run(*words, cwd=tmp_path, fake=False)
     assert done.returncode == 2 and b"tracker" in done.stderr.splitlines()[-1] and b"Traceback" not in done.stderr
     assert not (tmp_path / "sam3agent-out" / "blocks-track").exists()
 

@@ -149,8 +149,9 @@ def test_another_image_encoder_is_refused(tmp_path: Path, detector: Path) -> Non
         load(folder, detector=detector, parts=PARTS)
 
 
-def test_weights_without_clicks_are_refused(detector: Path) -> None:
-    with pytest.raises(CheckpointError, match="tiny has no interactive heads: leave out `detector=`"):
-        load("tiny", detector=detector)
+def test_weights_without_clicks_are_refused(detector: Path, tmp_path: Path) -> None:
+    save_native(load("tiny"), tmp_path / "lean.safetensors")
+    with pytest.raises(CheckpointError, match=r"lean\.safetensors has no interactive heads: leave out `detector=`"):
+        load(tmp_path / "lean.safetensors", detector=detector)
     with pytest.raises(ConfigError, match="part 'tracker' needs 'interactive'"):
         load(detector, detector=detector, parts=["detector", "tracker"])

@@ -34,7 +34,7 @@ def words_of(folder: Path, *more: str) -> list[str]:
     return ["task=clips", *(f"{key}={text.splitlines()[0]}" for key, text in plain.items()), f"out={folder}", *more]
 
 
-def test_the_experiment_of_clicks_writes_weights_with_all_parts(tmp_path):
+def test_the_experiment_of_clicks_writes_weights_with_clicks(tmp_path):
     model = yaml.safe_dump(TRACKED, default_flow_style=True, width=10**6).strip()
     command = [
         sys.executable, "-m", "train", "experiment=playground_tiny_clicks", f"out={tmp_path}", "name=cli",
@@ -50,13 +50,13 @@ def test_the_experiment_of_clicks_writes_weights_with_all_parts(tmp_path):
     last = json.loads((folder / "scalars.jsonl").read_text().splitlines()[-1])
     assert {"val/loss", "val/IoU@1", "val/IoU@3", "val/IoU_box"} <= last.keys()
     model = load(folder / "final.safetensors", parts=None)
-    assert model.config.parts == ("detector", "interactive", "tracker", "video")
+    assert model.config.parts == ("detector", "interactive")  # the tracker was not trained
+    assert len(list((folder / "panels").glob("*.png"))) == 1
     _, saved = StateFolder(folder, 1).load()
     averages = saved["ema"]["interactive.no_mem_embed"]
     torch.testing.assert_close(model.interactive.no_mem_embed.float(), averages, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.skip(reason="two processes do not end: they wait for each other, with 3 validation clips in batches of 1")
 @pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_two_processes_have_the_losses_and_metrics_of_one(tmp_path, parallel):
     words = words_of(tmp_path)

@@ -127,19 +127,12 @@ def test_masks_from_a_given_mask_are_those_of_a_group_of_the_tracker(count):
         assert_same(mine[frame], [group.bank.others[frame].output])
 
 
-LATER_CORRECTION = pytest.mark.xfail(
-    strict=True,
-    reason="after the first correction of a later frame, training has a padding point too, and takes the single mask; "
-    "the tracker chooses among three candidates",
-)
-
-
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("kind", "first", "later"),
     [
         ("mask", 0, 0), ("click", 0, 0), ("box", 0, 0), ("click", 2, 0), ("box", 1, 0),
-        pytest.param("mask", 0, 1, marks=LATER_CORRECTION), pytest.param("click", 0, 2, marks=LATER_CORRECTION),
+        ("mask", 0, 1), ("click", 0, 2),
     ],
 )  # fmt: skip
 def test_masks_from_prompts_and_corrections_are_those_of_the_tracker(kind, first, later):
