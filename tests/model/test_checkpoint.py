@@ -19,7 +19,6 @@ from sam3model.checkpoint.name_tables import EXTRA_PREFIX, transformers_entries,
 from sam3model.checkpoint.tensor_files import TensorFile, open_tensors
 from sam3model.config import PRESETS, NeckConfig, Sam3Config
 from sam3model.errors import CheckpointError, ConfigError, OutputError
-from sam3model.resources import TINY_WEIGHTS, asset
 from tests.model.weight_rule import GOLDENS, small_config
 
 MANIFEST = GOLDENS / "official_manifest_detector.json"
@@ -75,16 +74,13 @@ def test_a_file_of_sam_3_1_loads(tmp_path):
     assert same(three_heads, loaded) and report.unused == 1
 
 
-def test_the_shipped_weights_have_format_version_0(tmp_path):
-    file = open_tensors(asset(TINY_WEIGHTS))
-    assert "format_version" not in file.metadata and "vision.neck.convs.0.conv_1x1.weight" in file
-    tiny = checkpoint.load("tiny")
-    assert tiny.config == checkpoint.read_config("tiny") == PRESETS["sam3_tiny"]()
-    assert torch.equal(
-        tiny.detector.vision.neck.detection[0].conv_1x1.weight, file["vision.neck.convs.0.conv_1x1.weight"]
-    )
+def test_the_shipped_weights_have_all_parts(tmp_path):
+    assert checkpoint.read_config("tiny") == PRESETS["sam3_tiny"]()
+    assert checkpoint.load("tiny").config.parts == ("detector",)
+    tiny = checkpoint.load("tiny", parts=None)
+    assert tiny.config == PRESETS["sam3_tiny"]()
     checkpoint.save_native(tiny, tmp_path / "new.safetensors")
-    assert same(tiny, checkpoint.load(tmp_path / "new.safetensors"))
+    assert same(tiny, checkpoint.load(tmp_path / "new.safetensors", parts=None))
 
 
 @pytest.mark.parametrize("interactive", [True, False])
