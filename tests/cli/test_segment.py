@@ -9,7 +9,7 @@ from PIL import Image
 
 from sam3agent.cli import main
 from sam3model.build import Sam3Model
-from sam3model.checkpoint import save_native
+from sam3model.checkpoint import load, save_native
 from sam3model.ops.masks import decode_rle
 from tests.agent.world import World
 from tests.cli.test_cli import run
@@ -60,7 +60,8 @@ def test_invalid_prompts_are_one_line_and_exit_code_2(
 
 
 def test_weights_without_interactive_heads_say_so(tmp_path: Path, image: Path) -> None:
-    done = run("segment", image.name, *ONE, "--json", cwd=tmp_path, fake=False)
+    save_native(load("tiny"), tmp_path / "lean.safetensors")
+    done = run("segment", image.name, *ONE, "--json", "--weights", "lean.safetensors", cwd=tmp_path, fake=False)
     assert done.returncode == 2 and done.stdout == b""
     assert done.stderr.decode().startswith("sam3agent: these weights have no interactive heads: use weights that have")
     assert done.stderr.count(b"\n") == 1

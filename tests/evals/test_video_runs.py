@@ -16,6 +16,7 @@ from evals.command import main
 from evals.samples import DatasetSplit
 from evals.video.video_runner import VideoRunner
 from evals.video.vos_reader import read_davis
+from sam3model.checkpoint import load, save_native
 from sam3model.frame_results import FrameResult
 from sam3model.frames import FrameSource
 from tests.evals.video_clips import (
@@ -256,8 +257,10 @@ def test_a_cancelled_run_does_not_wait_for_the_end_of_the_clip(davis):
     assert predictor.shown < 5000
 
 
-def test_weights_without_a_tracker_are_refused_in_one_line(davis, capsys):
-    assert main(arguments(davis, "davis", "run", "--weights", "tiny")) == 2
+def test_weights_without_a_tracker_are_refused_in_one_line(davis, tmp_path, capsys):
+    lean = tmp_path / "lean.safetensors"
+    save_native(load("tiny"), lean)
+    assert main(arguments(davis, "davis", "run", "--weights", str(lean))) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "tracker" in error

@@ -108,13 +108,13 @@ def test_a_trainable_trunk_changes_and_is_trained_by_the_masks_of_later_frames(t
 def test_a_frozen_trunk_runs_once_for_all_visits_of_a_batch(tmp_path, monkeypatch):
     passes = count_trunk_passes(monkeypatch)
     losses_of(clip_settings(tmp_path, data={"visits": 3}, budget={"steps": 7}), 7)
-    assert passes == [6, 6, 6]  # 2 clips of 3 frames
+    assert passes == [3, 6, 6, 6]  # a clip to measure its scale for the new tracker, then 2 clips of 3 frames
 
 
 def test_a_frozen_trunk_runs_once_for_all_visits_of_every_chunk(tmp_path, monkeypatch):
     passes = count_trunk_passes(monkeypatch)
     losses_of(clip_settings(tmp_path, data={"visits": 3}, optim={"accumulate": 2}, budget={"steps": 6}), 6)
-    assert passes == [3, 3, 3, 3]  # 2 batches of 2 chunks of 1 clip
+    assert passes == [3, 3, 3, 3, 3]  # a clip to measure its scale, then 2 batches of 2 chunks of 1 clip
 
 
 def test_a_stage_with_longer_clips_may_start_between_visits(tmp_path):
