@@ -23,7 +23,7 @@ from sam3model.training.clip_sources import open_clips
 from sam3model.training.clip_validation import validate_clips
 from sam3model.training.parallel import World, whole
 from sam3model.training.place_prior import prefer_earlier_place, prefer_same_place
-from sam3model.training.start import freeze
+from sam3model.training.start import freeze, require_trained
 from sam3model.training.state import own_folder
 
 log = logging.getLogger(__name__)
@@ -170,10 +170,7 @@ def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> tuple[Sam3Model
     model.set_checkpointing(config.checkpointing)
     freeze(model, config.frozen)
     freeze(model, config.trained, trained=True)
-    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    if not trained:
-        raise ConfigError("model.frozen: no parameter is left to train")
-    log.info("training %.2f M of %.2f M parameters", trained / 1e6, sum(p.numel() for p in model.parameters()) / 1e6)
+    require_trained(model)
     return model, absent
 
 

@@ -32,11 +32,16 @@ def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageMod
     if config.lora is not None:
         log.info("adapters on %d weights", add_adapters(model, config.lora))
     freeze(model, config.frozen)
+    require_trained(model)
+    return model
+
+
+def require_trained(model: nn.Module) -> None:
+    """Log how many parameters are trained. Raises `ConfigError` if all are frozen."""
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     if not trained:
         raise ConfigError("model.frozen: no parameter is left to train")
     log.info("training %.2f M of %.2f M parameters", trained / 1e6, sum(p.numel() for p in model.parameters()) / 1e6)
-    return model
 
 
 def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
