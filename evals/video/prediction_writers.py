@@ -173,19 +173,12 @@ def _paint(labels: np.ndarray, track: PredictedTrack, place: int, label: int) ->
 def _write_png(path: Path, labels: np.ndarray) -> None:
     from PIL import Image
 
+    from sam3model.playground.clip_writers import palette
+
     image = Image.fromarray(labels)
-    image.putpalette(_palette())
+    image.putpalette(palette())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _palette() -> list[int]:
-    """The colours of PASCAL VOC and DAVIS: the bits of a label, dealt out to red, green and blue, highest first."""
-    return [
-        sum((label >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3))
-        for label in range(256)
-        for channel in range(3)
-    ]
