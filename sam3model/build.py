@@ -20,16 +20,6 @@ class Sam3Model(ModelWithBlocks):
     the video pipeline, which have no weights.
     """
 
-    @property
-    def blocks(self) -> ModelBlocks:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The blocks of all parts."""
-        parts = [(name, part) for name, part in self.named_children() if isinstance(part, ModelWithBlocks)]
-
-        def named(kind: str) -> tuple[str, ...]:
-            return tuple(f"{name}.{block}" for name, part in parts for block in getattr(part.blocks, kind))
-
-        return ModelBlocks(named("sharded"), named("checkpointed"), named("compiled"))
-
     def __init__(
         self,
         detector: Sam3ImageModel,
@@ -42,6 +32,16 @@ class Sam3Model(ModelWithBlocks):
         self.interactive = interactive
         self.tracker = tracker
         self.video = video
+
+    @property
+    def blocks(self) -> ModelBlocks:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The blocks of all parts."""
+        parts = [(name, part) for name, part in self.named_children() if isinstance(part, ModelWithBlocks)]
+
+        def named(kind: str) -> tuple[str, ...]:
+            return tuple(f"{name}.{block}" for name, part in parts for block in getattr(part.blocks, kind))
+
+        return ModelBlocks(named("sharded"), named("checkpointed"), named("compiled"))
 
     @property
     def config(self) -> Sam3Config:

@@ -1,5 +1,7 @@
 """What sources share whose frames are all there: clips in files, folders and lists."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ from sam3model.errors import InputError
 from sam3model.frames.frame_source import CACHED_FRAMES, FrameCache, check_frame_number
 
 
-class StoredFrames:
+class StoredFrames(ABC):
     """A `FrameSource` with a known number of frames, the last of which are kept; a subclass reads one frame."""
 
     def __init__(
@@ -55,9 +57,9 @@ class StoredFrames:
         self._closed = True
         self._cache.clear()
 
+    @abstractmethod
     def _read(self, t: int) -> NDArray[np.uint8]:
         """Frame `t`, which is not in the cache."""
-        raise NotImplementedError
 
     def _seconds(self, t: int) -> float:
         return t / self._rate
