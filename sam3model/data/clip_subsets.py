@@ -7,7 +7,7 @@ from tqdm import tqdm
 from sam3model.data.clip_annotations import ClipDataset, ClipRecord
 from sam3model.data.clip_source import AnnotatedClips
 from sam3model.data.faults import Faults
-from sam3model.data.subsets import shuffled_by_name
+from sam3model.data.subsets import held_apart, shuffled_by_name
 from sam3model.errors import DataError
 
 
@@ -17,11 +17,8 @@ def hold_out_clips(data: ClipDataset, fraction: float) -> tuple[ClipDataset, Cli
     Raises:
         DataError: the data set has only one clip.
     """
-    if len(data) < 2:
-        raise DataError(f"{data.name}: one clip cannot be both trained on and validated on: set data.val_split")
-    ordered = shuffled_by_name(data.clips, "held out")
-    kept = min(max(1, round(fraction * len(ordered))), len(ordered) - 1)
-    return replace(data, clips=ordered[kept:]), replace(data, clips=ordered[:kept])
+    kept, held = held_apart(data.clips, fraction, f"{data.name}: one clip")
+    return replace(data, clips=kept), replace(data, clips=held)
 
 
 def few_clips(data: ClipDataset, count: int | None, seed: int) -> ClipDataset:

@@ -1,7 +1,7 @@
 """Subsets of a dataset that are the same in every run and process: held out, few shots, readable."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -31,11 +31,8 @@ def hold_out(data: AnnotatedDataset, fraction: float) -> tuple[AnnotatedDataset,
     Raises:
         DataError: the dataset has only one image.
     """
-    if len(data) < 2:
-        raise DataError(f"{data.name}: one image cannot be both trained on and validated on: set data.val_split")
-    ordered = shuffled_by_name(data.images, "held out")
-    kept = min(max(1, round(fraction * len(ordered))), len(ordered) - 1)
-    return replace(data, images=ordered[kept:]), replace(data, images=ordered[:kept])
+    kept, held = held_apart(data.images, fraction, f"{data.name}: one image")
+    return replace(data, images=kept), replace(data, images=held)
 
 
 def few(data: AnnotatedDataset, count: int, seed: int) -> AnnotatedDataset:
@@ -64,6 +61,19 @@ def readable(data: AnnotatedDataset, count: int, broken: float) -> AnnotatedData
         raise DataError(f"{data.name} has no readable image")
     data.faults.found |= faults.found
     return replace(data, images=[*good, *rest])
+
+
+def held_apart(items: Sequence[N], fraction: float, single: str) -> tuple[list[N], list[N]]:
+    """Those to train on and those held out, in random order; `single` names what a set of one item is.
+
+    Raises:
+        DataError: there is only one item.
+    """
+    if len(items) < 2:
+        raise DataError(f"{single} cannot be both trained on and validated on: set data.val_split")
+    ordered = shuffled_by_name(items, "held out")
+    count = min(max(1, round(fraction * len(ordered))), len(ordered) - 1)
+    return ordered[count:], ordered[:count]
 
 
 def shuffled_by_name(items: Iterable[N], salt: str) -> list[N]:
