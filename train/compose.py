@@ -41,7 +41,7 @@ def concept_settings(arguments: Sequence[str]) -> TrainConfig:
     """`settings` of a run on images. Raises `ConfigError` for other tasks too."""
     found = settings(arguments)
     if not isinstance(found, TrainConfig):
-        raise ConfigError("this experiment trains on clips, not on images")
+        raise ConfigError("this experiment trains on clips: run it with `python -m train`, without `launch`")
     return found
 
 

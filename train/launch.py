@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sam3model.errors import ConfigError, TrainingError
 from sam3model.parse import parse
 from sam3model.training.settings import TrainConfig
-from train.compose import CONFIGS, addable, composed, one_line, settings
+from train.compose import CONFIGS, addable, composed, concept_settings, one_line
 
 _PLUGIN = "hydra_plugins.hydra_submitit_launcher"
 
@@ -46,7 +46,7 @@ def launch(arguments: Sequence[str]) -> list[Path]:
     if not any(word.startswith("hydra/launcher=") for word in own):
         own.append("hydra/launcher=slurm")
     _check_launcher(own)
-    configs = [settings(choice) for choice in combinations(words)]
+    configs = [concept_settings(choice) for choice in combinations(words)]
     folders = [Path(config.out) / config.name for config in configs]
     if len(set(folders)) < len(folders):
         raise ConfigError(
