@@ -24,8 +24,8 @@ SHOWN = 12
 _LISTED = 12
 
 
-def check(config: TrainConfig) -> str:
-    """Read the data set of a run, draw samples as in its last stage, and write `out/name/contact_sheet.png`.
+def check(config: TrainConfig, file: str = "contact_sheet.png") -> str:
+    """Read the data set of a run, draw samples as in its last stage, and write a contact sheet to `out/name`.
 
     Opens every image file, and reads those of the samples completely. Returns the summary.
 
@@ -35,7 +35,7 @@ def check(config: TrainConfig) -> str:
     """
     vit = config.model.resolve().vit
     config = config.sized(vit.image_size, vit.patch_size * vit.window)
-    sheet = own_folder(config) / "contact_sheet.png"
+    sheet = own_folder(config) / file
     sources = open_sources(config)
     lines = []
     if isinstance(sources, AnnotatedSources):
