@@ -1,6 +1,5 @@
 """Segmentations as COCO files hold them, polygons and run-length codes: validated once, rasterised when needed."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,15 +8,12 @@ from numpy.typing import NDArray
 
 from sam3model.errors import DataError
 from sam3model.ops.masks import coco
-from sam3model.ops.rle_counts import decode_counts
+from sam3model.ops.rle_reading import encode_runs, read_runs
 
 Rle = dict[str, Any]
 Polygons = tuple[NDArray[np.float64], ...]
 Segmentation = Polygons | Rle
 """Polygons as arrays x0, y0, x1, y1, …, or compressed RLE `{"size": [H, W], "counts": bytes}`."""
-
-_CODE = re.compile(rb"(?:[P-o]{0,6}[0-O])*")
-"""Numbers in compressed RLE: six bits per character, at most seven characters, the last one below `P`."""
 
 
 def read_segmentation(value: Any, size: tuple[int, int]) -> Segmentation | None:
@@ -55,27 +51,6 @@ def read_rle(value: Mapping[str, Any], size: tuple[int, int]) -> Rle:
     return encode_runs(read_runs(value.get("counts"), size), size)
 
 
-def read_runs(counts: Any, size: tuple[int, int]) -> NDArray[np.int64]:
-    """Run lengths (n,) from compressed counts or a list, for an image of `size` (width, height).
-
-    Raises:
-        DataError: a short reason; the counts are malformed or do not add up to the image area.
-    """
-    runs = _plain_runs(counts) if isinstance(counts, list) else _decode(counts)
-    if runs.sum() != size[0] * size[1] or (runs < 0).any():
-        raise DataError("RLE 'counts' do not add up to the image area")
-    return runs
-
-
-def encode_runs(runs: NDArray[np.int64], size: tuple[int, int]) -> Rle:
-    """Compressed RLE from runs that fill an image of `size` (width, height).
-
-    Runs of length zero are legal, but pycocotools computes wrong boxes and unions from them, so they are merged away.
-    """
-    width, height = size
-    return coco.frPyObjects({"size": [height, width], "counts": _merged(runs).tolist()}, height, width)
-
-
 def read_polygon(value: Any, size: tuple[int, int]) -> NDArray[np.float64]:
     """Validate a polygon x0, y0, x1, y1, … (2n,) in an image of `size`.
 
@@ -91,27 +66,3 @@ def read_polygon(value: Any, size: tuple[int, int]) -> NDArray[np.float64]:
     if not (np.abs(points) <= 4 * max(size)).all():
         raise DataError("'segmentation' has a polygon point far outside the image")
     return points
-
-
-def _plain_runs(counts: list[Any]) -> NDArray[np.int64]:
-    if not all(type(run) is int and 0 <= run < 1 << 32 for run in counts):
-        raise DataError("RLE 'counts' hold an invalid run length")
-    return np.array(counts, np.int64)
-
-
-def _decode(counts: Any) -> NDArray[np.int64]:
-    text = counts.encode("utf-8", "replace") if isinstance(counts, str) else counts
-    if not isinstance(text, bytes) or not _CODE.fullmatch(text):
-        raise DataError("RLE 'counts' cannot be decoded")
-    return decode_counts([text])[0]
-
-
-def _merged(runs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same mask without runs of length zero, except the first."""
-    if not (runs[1:] == 0).any():
-        return runs
-    value = np.arange(len(runs)) % 2
-    value, runs = value[runs > 0], runs[runs > 0]
-    first = np.flatnonzero(np.diff(value, prepend=-1))
-    merged = np.add.reduceat(runs, first)
-    return merged if value[0] == 0 else np.concatenate([[0], merged])
