@@ -1,13 +1,16 @@
 """Images as users have them, turned into frames."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sam3model.errors import InputError
+from sam3model.files import open_regular
 from sam3model.frames.frame_source import check_frame_size
 
 if TYPE_CHECKING:
@@ -65,15 +68,25 @@ def read_image_file(path: Path) -> NDArray[np.uint8]:
             raise InputError(f"{path} is a damaged image: {_first_line(error)}") from error
 
 
-def _open(path: Path) -> "Image.Image":
+@contextmanager
+def _open(path: Path) -> "Iterator[Image.Image]":
+    try:
+        file = open_regular(path)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {_first_line(error)}") from error
+    with file:
+        yield _identify(file, path)
+
+
+def _identify(file: BinaryIO, path: Path) -> "Image.Image":
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}") from error
+            return Image.open(file)
     except UnidentifiedImageError as error:
         raise InputError(
             f"{path} is not an image in a supported format, or is damaged: remove or replace it"

@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from sam3model.errors import MetricError
+from sam3model.errors import InputError, MetricError
+from sam3model.files import read_regular
 
+MAX_BYTES = 4 << 30
 JsonSource = str | Path | Mapping[str, Any] | list[Any]
 
 
@@ -16,9 +18,9 @@ def read_json(source: JsonSource) -> Any:
     if not isinstance(source, str | Path):
         return source
     try:
-        return from_json(Path(source).read_bytes(), cache_strings="keys")  # twice as fast as the json module
-    except OSError as error:
-        raise MetricError(f"cannot read {source}: {error.strerror}") from error
+        return from_json(read_regular(Path(source), MAX_BYTES), cache_strings="keys")  # twice as fast as json
+    except InputError as error:
+        raise MetricError(str(error)) from error
     except ValueError as error:
         raise MetricError(f"{source} is not valid JSON: {error}") from error
 
