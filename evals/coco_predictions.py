@@ -10,8 +10,8 @@ from evals.dataset_files import read_json
 from evals.intervals import RESAMPLES, Interval, intervals
 from evals.readers.coco import image_targets, load, to_rle
 from evals.samples import DatasetSplit
-from evals.scorers.ap_resampling import resample_ap
 from evals.scorers.detection import NAMES
+from evals.scorers.resampled_figures import resample_ap
 from sam3model.data.coco_file import CocoFile, is_number
 from sam3model.data.dataset_paths import inside
 from sam3model.errors import ConfigError, DataError, MetricError

@@ -22,10 +22,14 @@ Interval = tuple[float, float]
 
 
 class Draws:
-    """B resamples of N samples. counts: (B, N), how often each sample was drawn; keys: of the samples."""
+    """B resamples of N samples. counts: (B, N), how often each sample was drawn; keys: of the samples.
 
-    def __init__(self, counts: FloatArray, keys: Sequence[str]) -> None:
+    start: number of resamples before these.
+    """
+
+    def __init__(self, counts: FloatArray, keys: Sequence[str], start: int = 0) -> None:
         self.counts = counts
+        self.start = start
         self._column = {key: number for number, key in enumerate(keys)}
 
     def of(self, keys: Iterable[str]) -> FloatArray:
@@ -55,7 +59,7 @@ def intervals(scorer: object, keys: Iterable[str], figures: Figures, resamples: 
     ordered = sorted(keys)
     if not isinstance(scorer, Resampling) or len(ordered) < 2 or not resamples:
         return {}
-    parts = [scorer.resample(Draws(counts, ordered)) for counts in _counts(len(ordered), resamples)]
+    parts = [scorer.resample(Draws(counts, ordered, start)) for start, counts in _counts(len(ordered), resamples)]
     found = {}
     for name in parts[0]:
         values = np.concatenate([part[name] for part in parts])
@@ -67,13 +71,13 @@ def intervals(scorer: object, keys: Iterable[str], figures: Figures, resamples: 
     return found
 
 
-def _counts(samples: int, resamples: int) -> Iterator[FloatArray]:
-    """Counts (B, samples), some resamples at a time; independent of how many at a time."""
+def _counts(samples: int, resamples: int) -> Iterator[tuple[int, FloatArray]]:
+    """Counts (B, samples), some resamples at a time with the number of the first; independent of how many."""
     rng = np.random.default_rng(SEED)
     step = max(1, MAX_COUNTS // samples)
     for start in range(0, resamples, step):
         rows = [_drawn(rng, samples) for _ in range(min(step, resamples - start))]
-        yield np.stack(rows)
+        yield start, np.stack(rows)
 
 
 def _drawn(rng: np.random.Generator, samples: int) -> FloatArray:
