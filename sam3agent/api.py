@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sam3agent.absence import absence_of
 from sam3agent.agent.budget import Budget, Ledger
 from sam3agent.agent.loop import AgentLoop
 from sam3agent.agent.trace import VERSION, Trace
@@ -15,11 +16,12 @@ from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import read_source, source_name
+from sam3agent.knowledge import knowledge_of
 from sam3agent.local_model import LocalModel
 from sam3agent.media import ClipMedia, Media, is_clip, open_clip, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
-from sam3agent.states import FinalState
+from sam3agent.states import FinalState, NoMatch
 from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Source = str | Path | bytes | Image.Image | Media
+
+MAX_QUESTION = 4000
+"""Maximum length of a question in characters."""
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -85,7 +90,7 @@ class Agent:
             tell: receives a line of text whenever something happens.
 
         Raises:
-            InputError: the image cannot be read, or the question is empty.
+            InputError: the image cannot be read, or the question is empty or too long.
             CheckpointError: the weights cannot be loaded.
             MLLMError: the backend is unusable in the first call.
         """
@@ -109,6 +114,8 @@ class Agent:
         query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
         if not query:
             raise InputError("the question is empty")
+        if len(query) > MAX_QUESTION:
+            raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
         started = time.monotonic()
         source, media = _open(image)
         if tell and session is None:
@@ -125,7 +132,10 @@ class Agent:
             end = await AgentLoop(
                 query, bench, self.backend, ledger, self.limits, trace, *([tell] if tell else [])
             ).run()
+            absence = await asyncio.to_thread(absence_of, end.story, bench) if isinstance(end, NoMatch) else None
             answer = self._answer(query, media, end, ledger, time.monotonic() - started)
+            warnings = (*ledger.warnings, *filter(None, [knowledge_of(session).notice]))
+            answer = replace(answer, warnings=tuple(dict.fromkeys(warnings)), absence=absence)
             _record_end(trace, answer)
         finally:
             trace.close()

@@ -1,7 +1,7 @@
 """What a question may cost, and the ledger that counts it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sam3agent.mllm.base import Usage
@@ -21,7 +21,10 @@ class Budget:
 
 @dataclass
 class Ledger:
-    """What one question has cost so far; mutable. steps: state transitions. clock: monotonic seconds."""
+    """What one question has cost so far; mutable.
+
+    steps: state transitions. warnings: what its replies did not take into account. clock: monotonic seconds.
+    """
 
     budget: Budget
     clock: Callable[[], float] = time.monotonic
@@ -29,10 +32,15 @@ class Ledger:
     segmenter_calls: int = 0
     steps: int = 0
     usage: Usage = field(default_factory=Usage)
+    warnings: list[str] = field(default_factory=list)
     started: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Keep warnings, each once."""
+        self.warnings = list(dict.fromkeys([*self.warnings, *warnings]))
 
     @property
     def elapsed(self) -> float:

@@ -22,6 +22,7 @@ from sam3agent.states import (
     OutOfBudget,
     Searched,
     Story,
+    Unreadable,
     Verify,
 )
 from sam3agent.tools.registry import ToolUseError, all_tools
@@ -89,6 +90,8 @@ class AgentLoop:
     async def _act(self, state: ActiveState) -> Event:
         """One tool call."""
         reply = await self._decide(state)
+        if reply.not_understood:
+            return Unreadable(reply.not_understood)
         call = read_call(reply, tuple(self._tools))
         tool = self._tools[call.name]
         bench = self._bench(state)
@@ -162,6 +165,7 @@ class AgentLoop:
         self._replied = True
         self.ledger.mllm_calls += reply.calls - cost
         self.ledger.usage += reply.usage
+        self.ledger.warn(reply.warnings)
         self.trace.record_exchange(type(state).__name__, request, reply)
         return reply
 

@@ -69,7 +69,7 @@ def ask(
     """Answer a question about an image with masks."""
     from sam3agent.cli.ask import run_ask
 
-    run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose)
+    raise typer.Exit(run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose))
 
 
 @app.command(cls=GroupedCommand)

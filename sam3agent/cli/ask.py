@@ -8,8 +8,8 @@ from sam3agent.cli.screen import Status, configure_logging, output_folder, say_a
 from sam3agent.config import load_settings
 
 
-def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, verbose: bool) -> None:
-    """Ask, write the files, print the answer."""
+def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, verbose: bool) -> int:
+    """Ask, write the files, print the answer; returns exit code 2 if the question was not understood."""
     configure_logging(verbose)
     settings = load_settings(flags)
     status = Status(quiet=as_json, verbose=verbose)
@@ -25,3 +25,4 @@ def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, 
         say_json(answer.to_json())
     else:
         say_answer(answer)
+    return 2 if answer.status == "not_understood" else 0

@@ -107,13 +107,20 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class MLLMReply:
-    """A raw reply. calls: number of calls that count against the budget (0 for backends without an MLLM)."""
+    """A raw reply.
+
+    calls: number of calls that count against the budget (0 for backends without an MLLM). warnings: what the user should
+    know about how this reply was made, e.g. a word that was not used. not_understood: why the backend cannot read the
+    question, which ends it; empty if it can.
+    """
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish = "stop"
     usage: Usage = Usage()
     calls: int = 1
+    warnings: tuple[str, ...] = ()
+    not_understood: str = ""
 
 
 @runtime_checkable
