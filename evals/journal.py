@@ -143,6 +143,7 @@ def from_record(record: Mapping[str, Any], kind: SampleKind) -> tuple[str, Predi
         case "image-question":
             values = {name: value for name, value in record.items() if name != "key"}
             values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
+            values["warnings"] = tuple(record.get("warnings", ()))
             return record["key"], QuestionPrediction(**values)
         case "video":
             frames, size = tuple(record["frames"]), (record["size"][0], record["size"][1])

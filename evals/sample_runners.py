@@ -121,6 +121,7 @@ class QuestionRunner:
             segmenter_calls=costs.segmenter_calls,
             tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
             trace=trace,
+            warnings=answer.warnings,
         )
 
 

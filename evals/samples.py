@@ -164,9 +164,9 @@ class PhrasePrediction:
 
 @dataclass(frozen=True, slots=True)
 class QuestionPrediction:
-    """Prediction for a `QuestionSample`. status: answered, no_match or exhausted (with the best answer so far).
+    """Prediction for a `QuestionSample`. status: answered, no_match, not_understood or exhausted (best answer so far).
 
-    size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder.
+    warnings: what the answer does not take into account. size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder.
     """
 
     question: str
@@ -177,6 +177,7 @@ class QuestionPrediction:
     segmenter_calls: int = 0
     tokens: int = 0
     trace: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,10 @@ class Sam3ImagePredictor:
         return self.model.decoder.query_embed.weight.dtype
 
     @overload
+    def unread_words(self, phrase: str) -> tuple[str, ...]:
+        """The words at the end of a phrase that do not fit into the text window, so that they change nothing."""
+        return self._phrases.unread_words(phrase)
+
     def encode(self, image: ImageLike) -> EncodedImage: ...
 
     @overload

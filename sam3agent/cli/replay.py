@@ -57,6 +57,7 @@ def _recorded_answer(records: Sequence[Mapping[str, Any]], image: Path) -> Answe
         costs=Costs(end["mllm_calls"], end["segmenter_calls"], end["elapsed_s"], steps, usage),
         weights=start["weights"],
         backend=start["backend"],
+        warnings=tuple(map(str, end.get("warnings", ()))),
     )
 
 

@@ -109,8 +109,10 @@ class ToolCall:
 class MLLMReply:
     """A raw reply.
 
-    calls: number of calls that count against the budget (0 for backends without an MLLM). reasoning: what the server
-    put into its field for reasoning, which is read if the reply is empty otherwise.
+    calls: number of calls that count against the budget (0 for backends without an MLLM). warnings: what the user
+    should know about how this reply was made, e.g. a word that was not used. not_understood: why the backend cannot
+    read the question, which ends it; empty if it can. reasoning: what the server put into its field for reasoning,
+    which is read if the reply is empty otherwise.
     """
 
     text: str = ""
@@ -118,6 +120,8 @@ class MLLMReply:
     finish: Finish = "stop"
     usage: Usage = Usage()
     calls: int = 1
+    warnings: tuple[str, ...] = ()
+    not_understood: str = ""
     reasoning: str = ""
 
 

@@ -11,7 +11,7 @@ The schema sent to an MLLM, the MCP tool and the reference printed by `sam3agent
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
@@ -83,6 +83,14 @@ class Tool(Generic[A]):
     def schema(self) -> ToolSchema:
         """The tool as a model sees it."""
         return ToolSchema(self.name, self.description, plain_schema(self.arguments))
+
+    def example(self, ids: Sequence[int] = ()) -> dict[str, Any]:
+        """Arguments as a model may write them; `ids` are those of existing masks."""
+        shapes = self.schema.parameters.get("properties", {})
+        names = self.schema.parameters.get("required") or list(shapes)[:1]
+        numbers = list(ids[:2]) or [1]
+        values = {"array": lambda s: numbers if s["items"].get("type") == "integer" else ["NOUN PHRASE"]}
+        return {name: values.get(shapes[name].get("type"), lambda _: "WHY")(shapes[name]) for name in names}
 
     def fits(self, bench: Workbench) -> bool:
         """Whether it is of use on a medium: a tool for clips needs several frames and a tracker."""

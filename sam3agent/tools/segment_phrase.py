@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sam3agent.knowledge import unread_warning, unread_words
 from sam3agent.pool import masklets
 from sam3agent.states import Search, Searched
 from sam3agent.tools.arguments import Phrases
@@ -27,6 +28,9 @@ def _new_phrases(bench: Workbench, args: SegmentPhrase) -> SegmentPhrase:
     if not new:
         used = ", ".join(bench.used_phrases)
         raise ToolUseError(f"these phrases have been searched already: {used}; use other words")
+    for phrase in new:
+        if unread := unread_words(bench.session, phrase):
+            raise ToolUseError(f"{unread_warning(phrase, unread)}; use a shorter phrase")
     return args.model_copy(update={"phrases": new[: bench.searches_left]})
 
 
