@@ -33,7 +33,7 @@ UNREADABLE: dict[str, tuple[str, ...]] = {
         "the player who looks at the ball", "the player about to kick the ball", "the ball the player kicks",
         "the player whose shirt is white", "the ball that belongs to the referee", "players facing left",
         "the player diagonally opposite the ball", "the ball 20 pixels from the left", "the object at 100, 200",
-        "the second player and a half", "the players minus the referee", "the third and",
+        "the second player and a half", "the third and",
         "the player on the left of the player on the left of the player on the left of the player on the left of the ball",
     ),
     "unknown": (

@@ -7,9 +7,11 @@ know, so a grammar that lets "half" or "than" through gets masks for them.
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from sam3agent.knowledge import drawn_knowledge
 from sam3agent.media import Media
 from sam3agent.segmenter import FoundInstances, Prompt
 from sam3model.errors import InputError
@@ -49,6 +51,11 @@ class TrueMaskSession:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
+        self.knowledge = replace(drawn_knowledge("true masks"), drawn_only=False)
+
+    def unread_words(self, phrase: str) -> tuple[str, ...]:
+        """None: there is no text window."""
+        return ()
 
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
