@@ -28,7 +28,7 @@ class Judgement(BaseModel):
 
 
 JUDGEMENT_SCHEMA = JSONSchema("judgement", plain_schema(Judgement))
-_VERDICTS: Mapping[Verdict, str] = {
+_VERDICTS: dict[Verdict, str] = {
     "accept": r"accept(ed|able|s)?|yes|true|correct|pass(es|ed)?|match(es)?|valid",
     "reject": r"reject(ed|s)?|no|false|incorrect|wrong|fail(s|ed)?|no match|does not match|not accepted|invalid",
     "unsure": r"unsure|uncertain|unclear|unknown|not sure|cannot tell|can'?t tell|i cannot tell|undecided",
@@ -98,7 +98,10 @@ def verdict_word(value: Any) -> Verdict | None:
         return None
     word = re.sub(r"^\W+|\W+$", "", value.lower().replace("’", "'"))
     word = re.sub(r"^(the )?(verdict|answer|decision|judge?ment)( is)?\W+", "", word)
-    return next((verdict for verdict, pattern in _VERDICTS.items() if re.fullmatch(pattern, word)), None)
+    for verdict, pattern in _VERDICTS.items():
+        if re.fullmatch(pattern, word):
+            return verdict
+    return None
 
 
 def _verdict_in(item: Mapping[str, Any]) -> Verdict | None:
