@@ -99,7 +99,6 @@ class AgentLoop:
         tool = self._tools[call.name]
         bench = self._bench(state)
         given, dropped = tool.read(call.arguments)
-        self.ledger.usable += 1
         if dropped:
             self.trace.record("dropped_arguments", name=call.name, arguments=list(dropped))
         arguments = tool.prepared(bench, given)
@@ -110,7 +109,9 @@ class AgentLoop:
         try:
             result = await within(self.ledger.seconds_left, tool.run, bench, arguments)
         except TimeoutError:
+            self.ledger.usable += 1
             raise _BudgetSpent(self.ledger.overtime()) from None
+        self.ledger.usable += 1
         self.ledger.segmenter_calls += result.segmenter_calls
         if isinstance(result.event, Searched):
             self.tell("; ".join(result.text.splitlines()))

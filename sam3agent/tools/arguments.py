@@ -29,7 +29,5 @@ Phrases = Annotated[list[Phrase], AfterValidator(without_duplicates), BeforeVali
 Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), BeforeValidator(_remark)]
 MaskId = Annotated[int, Field(ge=1)]
 OneMaskId = Annotated[MaskId | None, BeforeValidator(whole_number)]
-MaskIds = Annotated[list[MaskId], BeforeValidator(whole_numbers)]
-UniqueMaskIds = Annotated[
-    list[MaskId], Field(min_length=1), AfterValidator(without_duplicates), BeforeValidator(whole_numbers)
-]
+MaskIds = Annotated[list[MaskId], AfterValidator(without_duplicates), BeforeValidator(whole_numbers)]
+UniqueMaskIds = Annotated[MaskIds, Field(min_length=1)]

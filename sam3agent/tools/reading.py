@@ -13,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from sam3model.errors import Sam3Error
 from sam3model.untrusted import clean_value, one_line, read_literal
 
+MAX_NUMBERS = 4096
+"""Maximum number of ids in one list."""
+
 _WRAPPERS = ("arguments", "parameters", "input", "args", "kwargs", "params")
 _CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not|_not")
 _SEPARATOR = r"\s*(?:,|;|&|\band\b|\s)\s*"
@@ -72,6 +75,8 @@ def whole_numbers(value: Any) -> Any:
         value = value[0]
     if not isinstance(value, list):
         return _numbers(value)
+    if len(value) > MAX_NUMBERS:
+        raise ValueError(f"{len(value)} ids are too many; give at most {MAX_NUMBERS}")
     return [number for item in value for number in _numbers(item)]
 
 
