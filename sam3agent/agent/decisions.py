@@ -13,7 +13,7 @@ from sam3agent.mllm.base import JSONSchema, MLLMReply, ToolCall
 from sam3agent.mllm.tool_text import json_objects, parse_tool_calls
 from sam3agent.pool import Verdict
 from sam3agent.tools.arguments import Reason
-from sam3agent.tools.reading import ToolUseError, read_model
+from sam3agent.tools.reading import MAX_TEXT, ToolUseError, read_model
 from sam3agent.tools.registry import plain_schema
 from sam3model.untrusted import one_line, read_json, read_literal
 
@@ -56,7 +56,7 @@ def read_call(reply: MLLMReply, offered: Collection[str]) -> ToolCall:
     if not named:
         raise ToolUseError(f"there is no tool {one_line(calls[0].name, 80)!r} here; call exactly one of {names}")
     name, arguments = named[0]
-    if name in _ENDING and any((n, _same(a)) != (name, _same(arguments)) for n, a in named):
+    if name in _ENDING and len(named) > 1 and any((n, _same(a)) != (name, _same(arguments)) for n, a in named[1:]):
         raise ToolUseError(f"the reply contains {len(named)} different calls; call exactly one of {names}")
     return ToolCall(name, arguments)
 
@@ -109,14 +109,17 @@ def _verdict_in(item: Mapping[str, Any]) -> Verdict | None:
     for key, value in item.items():
         if str(key).lower().strip() == "verdict":
             return verdict_word(value)
-    words = [word for key, value in item.items() if str(key).lower() != "reason" and (word := verdict_word(value))]
-    return words[0] if len(words) == 1 and not any(verdict_word(str(key)) for key in item) else None
+    if any(verdict_word(str(key)) for key in item):
+        return None
+    words = {str(key).lower(): verdict_word(value) for key, value in item.items()}
+    found = [word for key, word in words.items() if word and key != "reason"]
+    return found[0] if len(found) == 1 else None
 
 
 def _same(arguments: str) -> Any:
     """Arguments for comparison: their value if they can be read, else their text."""
     try:
-        value = read_literal(arguments)
+        value = read_literal(arguments) if len(arguments) <= MAX_TEXT else arguments
     except ValueError:
         return arguments
     return {key: value[key] for key in value if key != "reason"} if isinstance(value, dict) else value

@@ -16,6 +16,9 @@ from sam3model.untrusted import clean_value, one_line, read_literal
 MAX_NUMBERS = 4096
 """Maximum number of ids in one list."""
 
+MAX_TEXT = 100_000
+"""Maximum length of arguments in characters."""
+
 _WRAPPERS = ("arguments", "parameters", "input", "args", "kwargs", "params")
 _CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not|_not")
 _SEPARATOR = r"\s*(?:,|;|&|\band\b|\s)\s*"
@@ -119,6 +122,8 @@ def _mapping(model: type[BaseModel], value: Any, what: str) -> Mapping[str, Any]
     for _ in range(3):
         if not isinstance(value, str):
             break
+        if len(value) > MAX_TEXT:
+            raise ToolUseError(f"{what}: {len(value)} characters are too many; be brief")
         try:
             value = read_literal(value) if value.strip() else {}
         except ValueError as error:
