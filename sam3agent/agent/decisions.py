@@ -111,8 +111,10 @@ def _verdict_in(item: Mapping[str, Any]) -> Verdict | None:
             return verdict_word(value)
     if any(verdict_word(str(key)) for key in item):
         return None
-    words = {str(key).lower(): verdict_word(value) for key, value in item.items()}
-    found = [word for key, word in words.items() if word and key != "reason"]
+    found: list[Verdict] = []
+    for key, value in item.items():
+        if str(key).lower() != "reason" and (word := verdict_word(value)):
+            found.append(word)
     return found[0] if len(found) == 1 else None
 
 

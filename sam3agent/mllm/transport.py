@@ -10,13 +10,11 @@ import json
 import logging
 import random
 import time
-import zlib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
 
 from sam3agent.mllm import errors
+from sam3agent.mllm.bodies import HTTPResponse, count_images, model_names, next_url, unpacked
 from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, certificates, checked_url, proxy_for
 from sam3agent.mllm.profiles import MANY_IMAGES, SYSTEM
 from sam3agent.mllm.server_errors import (
@@ -31,7 +29,7 @@ from sam3model.errors import ConfigError
 from sam3model.untrusted import one_line, read_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from httpx2 import AsyncClient
 
@@ -41,16 +39,6 @@ log = logging.getLogger(__name__)
 
 _HOPS = 3
 """Maximum number of redirects, all within one server."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    """A response whose body was read. url: where it came from."""
-
-    url: str
-    status: int
-    headers: "Mapping[str, str]"
-    data: bytes
 
 
 class _Connections(NamedTuple):
@@ -92,7 +80,7 @@ class Transport:
             response = await self._exchange(self._connections().client, "models", None, 2 * at.connect_s)
             if response.status >= 400:
                 raise self._refused(response, None)
-            return _model_names(read_json(response.data))
+            return model_names(read_json(response.data))
         except TransientError as failure:
             raise failure.error from None
         except ValueError:
@@ -169,7 +157,7 @@ class Transport:
             raise self._refused(response, request)
         return self._parse(response, request)
 
-    async def _exchange(self, client: "AsyncClient", path: str, content: bytes | None, limit: float) -> _Response:
+    async def _exchange(self, client: "AsyncClient", path: str, content: bytes | None, limit: float) -> HTTPResponse:
         """One request and its response, redirects within the server included. Raises only our own errors."""
         url = f"{self.endpoint.base_url.strip().rstrip('/')}/{path}"
         try:
@@ -179,14 +167,14 @@ class Transport:
                     self._reached = True
                     if not 300 <= response.status < 400:
                         return response
-                    url = self._next_url(response, content is not None)
+                    url = self._redirected(response, posted=content is not None)
         except (errors.MLLMError, TransientError):
             raise
         except Exception as problem:  # the edge: a server can make a client library raise anything
             raise self._broken(problem, limit) from None
         raise errors.MLLMRejectedError(f"{self.endpoint.shown} redirects without end; check --base-url.")
 
-    async def _read(self, client: "AsyncClient", url: str, content: bytes | None) -> _Response:
+    async def _read(self, client: "AsyncClient", url: str, content: bytes | None) -> HTTPResponse:
         """The response with its body, as much of it as is allowed."""
         at, data = self.endpoint, bytearray()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
@@ -202,42 +190,27 @@ class Transport:
                     break
         if len(data) > limit and not failed:
             raise self._endless(len(data))
-        body = self._unpacked(bytes(data), response.headers.get("content-encoding", ""), limit, failed=failed)
-        return _Response(url, response.status_code, response.headers, body)
-
-    def _unpacked(self, data: bytes, encoding: str, limit: int, *, failed: bool) -> bytes:
-        """A body without compression, which was not asked for. What does not unpack is returned as it is."""
-        if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-            return data
-        try:
-            unpacked = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(data, limit + 1)
-        except zlib.error:
-            return data
-        if len(unpacked) > limit and not failed:
-            raise self._endless(len(unpacked))
-        return unpacked
+        body = unpacked(bytes(data), response.headers.get("content-encoding", ""), limit + 1)
+        if len(body) > limit and not failed:
+            raise self._endless(len(body))
+        return HTTPResponse(url, response.status_code, response.headers, body)
 
     def _endless(self, size: int) -> errors.MLLMError:
         return errors.MLLMTimeoutError(
             f"The reply of {self.endpoint.shown} had no end and was cut off at {size} bytes; check the server's log."
         )
 
-    def _next_url(self, response: _Response, posted: bool) -> str:
-        """Where a redirect leads, if that is the same server. Raises `MLLMRejectedError` if it is another."""
-        location = one_line(response.headers.get("location", ""), 200)
-        try:
-            target, here = urlsplit(urljoin(response.url, location)), urlsplit(response.url)
-            same = (target.scheme, target.hostname, target.port) == (here.scheme, here.hostname, here.port)
-        except ValueError:
-            target, same = None, False
-        if target is None or not same or not location or (posted and response.status not in (307, 308)):
+    def _redirected(self, response: HTTPResponse, *, posted: bool) -> str:
+        """Where a redirect leads within the server. Raises `MLLMRejectedError` if it leaves it."""
+        target, location = next_url(response, posted=posted)
+        if target is None:
             raise errors.MLLMRejectedError(
                 f"{self.endpoint.shown} redirects to {location or 'nowhere'} ({response.status}); "
                 "if you trust that address, set --base-url to it."
             )
-        return target.geturl()
+        return target
 
-    def _parse(self, response: _Response, request: dict[str, Any]) -> dict[str, Any]:
+    def _parse(self, response: HTTPResponse, request: dict[str, Any]) -> dict[str, Any]:
         """The JSON object of a reply. Any other body is retried, because it may be a passing fault of a proxy."""
         try:
             parsed = read_json(response.data)
@@ -256,7 +229,7 @@ class Transport:
             raise self._error(inner_status(error), error_message(error), response, request)
         return parsed
 
-    def _refused(self, response: _Response, request: dict[str, Any] | None) -> Exception:
+    def _refused(self, response: HTTPResponse, request: dict[str, Any] | None) -> Exception:
         """The exception for an error status."""
         text = response.data.decode("utf-8", "replace")
         try:
@@ -265,8 +238,8 @@ class Transport:
             message = one_line(text, 300)
         return self._error(response.status, message, response, request)
 
-    def _error(self, status: int, message: str, response: _Response, request: dict[str, Any] | None) -> Exception:
-        images = _count_images(request)
+    def _error(self, status: int, message: str, response: HTTPResponse, request: dict[str, Any] | None) -> Exception:
+        images = count_images(request)
         sent = {*(request or ()), *([MANY_IMAGES] if images > 1 else [])}
         if request and request["messages"] and request["messages"][0]["role"] == "system":
             sent.add(SYSTEM)
@@ -305,21 +278,3 @@ class Transport:
             f"The request cannot be sent to {self.endpoint.shown} "
             f"({type(problem).__name__}: {one_line(str(problem), 200)}); check --base-url and SAM3AGENT_API_KEY."
         )
-
-
-def _model_names(body: Any) -> list[str]:
-    """Names in a model list. Raises `ValueError` if it is none."""
-    data = body.get("data", body.get("models")) if isinstance(body, dict) else body
-    if not isinstance(data, list):
-        raise ValueError("not a list of models")
-    names = [entry.get("id", entry.get("name")) if isinstance(entry, dict) else entry for entry in data]
-    usable = [name for name in names if isinstance(name, str) and name and one_line(name, 300) == name]
-    if names and not usable:
-        raise ValueError("no names of models")
-    return usable
-
-
-def _count_images(request: "Mapping[str, Any] | None") -> int:
-    contents = [message["content"] for message in (request or {}).get("messages", ())]
-    parts = [part for content in contents if isinstance(content, list) for part in content]
-    return sum(part["type"] == "image_url" for part in parts)
