@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,15 @@ def say_answer(answer: Answer) -> None:
     head = {
         "answered": masks,
         "no_match": "no match",
+        "not_understood": "not understood",
         "exhausted": f"no final answer; best so far: {masks}",
     }[answer.status]
     say(f"{head}: {one_line(answer.reason)}" if answer.reason else head)
     for mask in answer.masks:
         say_mask(mask)
+    for line in answer.absence.lines() if answer.absence else ():
+        say(f"  {line}")
+    say_warnings(answer.warnings)
     calls = f"{counted(costs.segmenter_calls, 'search', 'es')}, {counted(costs.mllm_calls, 'MLLM call')}"
     tokens = f" ({costs.usage.prompt_tokens + costs.usage.completion_tokens} tokens)" if costs.mllm_calls else ""
     say(
@@ -95,6 +100,12 @@ def say_answer(answer: Answer) -> None:
     say_files(answer.selection.files)
     if answer.trace_path:
         say(f"trace   {answer.trace_path}")
+
+
+def say_warnings(warnings: Sequence[str]) -> None:
+    """Print what to know about a result."""
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def say_files(files: SelectionFiles | None) -> None:
