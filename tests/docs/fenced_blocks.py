@@ -1,4 +1,4 @@
-"""The code of a Markdown document: its fenced blocks, the commands in them with their expected output, and its tables."""
+"""The code of a Markdown document: fenced blocks, the commands in them with the output shown, and tables."""
 
 import re
 from dataclasses import dataclass
