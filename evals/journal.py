@@ -146,7 +146,16 @@ class Predictions:
                 file.seek(self._places[key])
                 line = file.readline()
             return from_record(json.loads(line), self._kind)[1]
-        except (AttributeError, LookupError, MetricError, OSError, RecursionError, TypeError, ValueError) as error:
+        except (
+            AttributeError,
+            InputError,
+            LookupError,
+            MetricError,
+            OSError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise self._damage(repr(key), error) from error
 
     def _index(self) -> None:

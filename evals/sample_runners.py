@@ -135,6 +135,7 @@ class QuestionRunner:
             tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
             trace=trace,
             reason=one_line(answer.reason),
+            warnings=answer.warnings,
         )
 
 

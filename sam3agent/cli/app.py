@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sam3agent.cli import segment_options
+from sam3agent.cli import command_start, segment_options  # noqa: F401 (notes the time)
 from sam3agent.cli.flags import (
     ApiKey,
     AsJson,
@@ -34,6 +34,7 @@ from sam3agent.cli.flags import (
 from sam3agent.cli.grouped_help import GroupedCommand
 from sam3agent.cli.track_command import track
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
+from sam3model.printable import one_line, prepare_streams
 
 app = typer.Typer(
     name="sam3agent",
@@ -69,7 +70,7 @@ def ask(
     """Answer a question about an image with masks."""
     from sam3agent.cli.ask import run_ask
 
-    run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose)
+    raise typer.Exit(run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose))
 
 
 @app.command(cls=GroupedCommand)
@@ -212,7 +213,13 @@ def weights_convert(
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; a failure becomes one line and an exit code."""
-    sys.exit(guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False)))
+    prepare_streams()
+    code = guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False))
+    if "sam3agent.deadlines" in sys.modules:
+        from sam3agent.deadlines import leave
+
+        leave(code)
+    sys.exit(code)
 
 
 def guarded(run: Callable[[], Any]) -> int:
@@ -241,5 +248,5 @@ def guarded(run: Callable[[], Any]) -> int:
 
 
 def _fail(message: object, code: int) -> int:
-    sys.stderr.write(f"sam3agent: {' '.join(str(message).split())}\n")
+    sys.stderr.write(f"sam3agent: {one_line(message)}\n")
     return code

@@ -8,8 +8,19 @@ from typing import Any
 
 from sam3agent.answer import SelectedMask, Selection, SelectionFiles
 from sam3agent.api import make_segmenter
-from sam3agent.cli.screen import Status, configure_logging, counted, output_folder, say, say_files, say_json, say_mask
+from sam3agent.cli.screen import (
+    Status,
+    configure_logging,
+    counted,
+    output_folder,
+    say,
+    say_files,
+    say_json,
+    say_mask,
+    say_warnings,
+)
 from sam3agent.config import load_settings
+from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.media import Media, open_media
 from sam3agent.pool import MaskPool, masklets
 from sam3agent.segmenter import ObjectClicks, ObjectSession, Prompt, SegmenterSession
@@ -108,6 +119,7 @@ def run_segment(
     try:
         status.tell(f"encoding the image ({media.size[0]}x{media.size[1]}) with {settings.weights}")
         session = make_segmenter(settings).open(media)
+        warnings = _warnings(session, phrases)
         if clicks is not None:
             selection = _clicked(session, media, clicks)
         else:
@@ -119,12 +131,20 @@ def run_segment(
     with output_folder(settings.out, image) as folder:
         saved = selection.save(folder, Path(image).name, query)
     if as_json and saved.files:
-        say_json(_to_json(saved, saved.files, query, elapsed, settings.weights, clicked=clicks is not None))
+        value = _to_json(saved, saved.files, query, elapsed, settings.weights, clicked=clicks is not None)
+        say_json(value | {"warnings": warnings})
         return
     say(f"{counted(len(saved.masks), 'mask')} in {elapsed:.2f} s")
     for mask in saved.masks:
         say_mask(mask)
+    say_warnings(warnings)
     say_files(saved.files)
+
+
+def _warnings(session: SegmenterSession, phrases: tuple[str, ...]) -> list[str]:
+    """Words that the weights do not read, and what the weights do not know."""
+    cut = [unread_warning(phrase, unread) for phrase in phrases if (unread := unread_words(session, phrase))]
+    return [*cut, *filter(None, [knowledge_of(session).notice if phrases else ""])]
 
 
 def _search(

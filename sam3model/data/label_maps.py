@@ -29,8 +29,6 @@ def read_labels(root: Path, *names: str, size: tuple[int, ...] | None = None) ->
             if size is not None and (image.height, image.width) != size:
                 raise DataError(f"{path} is {image.width}x{image.height} pixels, not {size[1]}x{size[0]}")
             return np.asarray(image, np.uint8)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing") from error
     except InputError as error:
         raise DataError(str(error)) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
