@@ -86,7 +86,7 @@ class Hungry(Broken):
 def test_an_unexpected_error_is_one_line(root, tmp_path, capsys):
     arguments = ["countbench", "--root", str(root), "--out", str(tmp_path / "out")]
     error = fails(arguments, 1, capsys, segmenter=Broken())
-    assert error == "evals: unexpected error, please report it: ZeroDivisionError: this should never [2J happen\n"
+    assert error == "evals: unexpected error, please report it: ZeroDivisionError: this should never \\x1b[2J happen\n"
     assert "memory is used up" in fails(arguments, 1, capsys, segmenter=Hungry())
 
 
