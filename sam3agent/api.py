@@ -17,7 +17,7 @@ from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
 from sam3agent.images import read_source, source_name
 from sam3agent.local_model import LocalModel
-from sam3agent.media import ClipMedia, Media, is_clip, open_clip, open_media
+from sam3agent.media import ClipMedia, Media, is_clip, media_remarks, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import FinalState
@@ -117,8 +117,8 @@ class Agent:
         if tell and session is None:
             width, height = media.size
             tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
-        if tell and media.count > 1:
-            tell(f"a clip of {media.count} frames: phrases are searched on its first frame")
+        for remark in media_remarks(media) if tell else ():
+            tell(remark)
         session = session or await asyncio.to_thread(self.segmenter.open, media)
         bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
         trace = Trace(make_folder(out) if out else None)
@@ -230,7 +230,7 @@ def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
     if not isinstance(image, str | Path):
         return image, open_media(image)
     if is_clip(image):
-        clip = open_clip(image)
+        clip = open_media(image)
         return clip, clip
     data = read_source(image)
     return data, open_media(data, source_name(image))

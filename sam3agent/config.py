@@ -79,7 +79,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
 
 
 def _refuse_mistyped(environment: Mapping[str, str]) -> None:
-    """Raise a `ConfigError` for a variable whose name is nearly that of a setting, which would be ignored in silence."""
+    """Raise a `ConfigError` for a variable named nearly like a setting: it would be ignored in silence."""
     known = [FILE_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
     for name in environment:
         if not name.upper().startswith(PREFIX.rstrip("_")) or name in known:

@@ -73,7 +73,16 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> Non
     ("arguments", "code", "said"),
     [
         (("ask", "missing.png", "dog"), 2, "there is no file missing.png"),
-        (("ask", ".", "dog"), 2, "folder"),
+        (("ask", "empty", "dog"), 2, "the folder empty contains no images"),
+        (("ask", "*.jpg", "dog"), 2, "no file matches *.jpg"),
+        (("ask", "dog", "p.png"), 2, "the image comes before the question"),
+        (("ask", "p.png", "p.png"), 2, "Missing argument: the question"),
+        (("ask", "file:///nowhere/p.png", "dog"), 2, "there is no file /nowhere/p.png"),
+        (("ask", "http://127.0.0.1:9/p.png", "dog"), 2, "cannot download http://127.0.0.1:9/p.png"),
+        (("ask", "p.png", "dog", "--out", ""), 2, "the folder has no name"),
+        (("ask", "p.png", "dog", "--format", "jpg"), 2, "--format jpg is not known"),
+        (("ask", "pipe.png", "dog"), 2, "is not a regular file"),
+        (("ask", "/dev/zero", "dog"), 2, "is not a regular file"),
         (("ask", "text.png", "dog"), 2, "not an image"),
         (("ask", "p.png", "  "), 2, "question is empty"),
         (("ask", "p.png"), 2, "Missing argument"),
@@ -82,7 +91,10 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> Non
         (("ask", "p.png", "dog", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"), 1, "127.0.0.1:9"),
         (("ask", "p.png", "dog", "--mllm", "vllm", "--model", "m"), 1, "pip install"),
         (("segment", "p.png"), 2, "nothing to search for"),
+        (("segment", "--phrase", "ball"), 2, "Missing argument"),
         (("segment", "p.png", "--box", "1,2,3"), 2, "x0,y0,x1,y1"),
+        (("segment", "p.png", "--point", "9999,9999"), 2, "--point 9999,9999 is outside the image of 240x160"),
+        (("segment", "p.png", "p.png", "--box", "1,2,3,4"), 2, "boxes, points and clicks belong to one image"),
         (("replay", "p.png"), 2, "not a trace"),
         (("nonsense",), 2, "nonsense"),
     ],
@@ -90,6 +102,8 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> Non
 def test_failures_are_one_line_and_a_code(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
     World().image.save(tmp_path / "p.png")
     (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     last = done.stderr.decode().strip().splitlines()[-1]
