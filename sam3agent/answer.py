@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sam3agent.absence import Absence
 from sam3agent.masks import Box, Mask, Masklet, best_frame
 from sam3agent.media import Media
 from sam3agent.mllm.base import Usage
@@ -169,7 +170,12 @@ class Costs:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The answer to a question. For the status "exhausted", the selection is the best answer so far."""
+    """The answer to a question. For the status "exhausted", the selection is the best answer so far.
+
+    warnings: what the answer does not take into account, and what to know about the weights; a sentence each. absence:
+    what a "no match" rests on; None for any other status. failed: whether the question ended without a single usable
+    reply of the backend, so that the answer says nothing about the image.
+    """
 
     query: str
     status: Status
@@ -179,6 +185,9 @@ class Answer:
     weights: str
     backend: str
     trace_path: Path | None = None
+    warnings: tuple[str, ...] = ()
+    absence: Absence | None = None
+    failed: bool = False
 
     @property
     def masks(self) -> tuple[SelectedMask, ...]:
@@ -215,7 +224,9 @@ class Answer:
             "query": self.query,
             "status": self.status,
             "reason": self.reason,
+            "warnings": list(self.warnings),
             "masks": [mask.to_json() for mask in self.masks],
+            **(self.absence.to_json() if self.absence else {}),
             "image": {"width": width, "height": height},
             "mllm_calls": self.costs.mllm_calls,
             "segmenter_calls": self.costs.segmenter_calls,

@@ -53,6 +53,12 @@ class LazyImage:
         """`data:image/jpeg;base64,…`, the form that OpenAI's `image_url` expects."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
+    def opened(self) -> "Image.Image":
+        """The image as its bytes have it."""
+        from PIL import Image
+
+        return Image.open(io.BytesIO(self.data)).convert("RGB")
+
     @property
     def was_sent(self) -> bool:
         """Whether a backend has read its bytes."""

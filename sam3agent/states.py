@@ -1,6 +1,6 @@
 """The states of one question, and the events that advance it. All are frozen; `agent.transitions` moves between them.
 
-    Generate -> Verify -> Refine -> (Generate | Verify | Answered | NoMatch | Exhausted)
+    Generate -> Verify -> Refine -> (Generate | Verify | Answered | NoMatch | NotUnderstood | Exhausted)
 
 Every state carries the same `Story`: the question, what was tried, and the candidates.
 """
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from sam3agent.images import LazyImage
-from sam3agent.pool import MaskPool, Verdict, listed_masks
+from sam3agent.pool import Candidate, MaskPool, Verdict, listed_masks
 
-Status = Literal["answered", "no_match", "exhausted"]
+Status = Literal["answered", "no_match", "not_understood", "exhausted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Story:
 
     searches: every search in order; latest: how many of the last ones belong to the latest segment_phrase call.
     rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
-    rejected: discarded candidates with the reasons. complaint: why the last reply was unusable, sent back with the next
-    request; complaints: number of unusable replies in a row.
+    rejected: findings on discarded candidates; discarded: these candidates. complaint: why the last reply was unusable,
+    sent back with the next request; complaints: number of unusable replies in a row.
     """
 
     query: str
@@ -53,6 +53,7 @@ class Story:
     facts: str = ""
     shown: tuple[LazyImage, ...] = ()
     rejected: tuple[Finding, ...] = ()
+    discarded: tuple[Candidate, ...] = ()
     complaint: str = ""
     complaints: int = 0
 
@@ -110,6 +111,16 @@ class NoMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """Ended because the backend cannot read the question; nothing is claimed about the image."""
+
+    status: ClassVar[Status] = "not_understood"
+    ids: ClassVar[tuple[int, ...]] = ()
+    story: Story
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exhausted:
     """Ended because a budget ran out; `ids` is the best answer so far, possibly empty."""
 
@@ -120,7 +131,7 @@ class Exhausted:
 
 
 ActiveState = Generate | Verify | Refine
-FinalState = Answered | NoMatch | Exhausted
+FinalState = Answered | NoMatch | NotUnderstood | Exhausted
 State = ActiveState | FinalState
 
 
@@ -179,6 +190,13 @@ class NothingMatches:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The backend cannot read the question, or not all of it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Complaint:
     """A reply was unusable; `text` tells its author why, in one sentence."""
 
@@ -192,4 +210,15 @@ class OutOfBudget:
     reason: str
 
 
-Event = Searched | Examined | LookAgain | Observed | Followed | Selected | NothingMatches | Complaint | OutOfBudget
+Event = (
+    Searched
+    | Examined
+    | LookAgain
+    | Observed
+    | Followed
+    | Selected
+    | NothingMatches
+    | Unreadable
+    | Complaint
+    | OutOfBudget
+)

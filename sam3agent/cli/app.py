@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sam3agent.cli import segment_options
+from sam3agent.cli import command_start, segment_options  # noqa: F401 (notes the time)
 from sam3agent.cli.flags import (
     ApiKey,
     AsJson,
@@ -263,7 +263,12 @@ def _finish(code: int) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; a failure becomes one line and an exit code."""
     prepare_streams()
-    sys.exit(guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False)))
+    code = guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False))
+    if "sam3agent.deadlines" in sys.modules:
+        from sam3agent.deadlines import leave
+
+        leave(code)
+    sys.exit(code)
 
 
 def guarded(run: Callable[[], Any]) -> int:

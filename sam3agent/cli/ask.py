@@ -7,6 +7,7 @@ from typing import Any
 
 from sam3agent.api import Agent
 from sam3agent.cli.batch import Batch, run_batch
+from sam3agent.cli.command_start import STARTED
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, local_source, split_question
 from sam3agent.cli.mask_files import check_formats, write_formats
@@ -15,7 +16,8 @@ from sam3agent.config import Settings, load_settings
 
 
 def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> int:
-    """Ask, write the files, print the answer or answers; the exit code.
+    """Ask, write the files, print the answer or answers; the exit code: 1 if no reply could be used or an image could
+    not be read, 2 if the question was not understood.
 
     words: the images, then the question.
     """
@@ -35,7 +37,7 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> i
             batch = _batch(agent, question, settings, formats, status)
             return run_batch(batch, sources, settings.out, status, as_json=screen.as_json)
         with output_folder(settings.out, sources[0]) as folder, local_source(sources[0]) as path:
-            answer = agent.ask(path, question, out=folder, tell=status.tell)
+            answer = agent.ask(path, question, out=folder, tell=status.tell, started=STARTED)
             written = write_formats(answer.selection, folder, formats)
     finally:
         status.done()
@@ -43,7 +45,7 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> i
         say_json({**answer.to_json(), **written})
     else:
         say_answer(answer)
-    return 0
+    return 2 if answer.status == "not_understood" else int(answer.failed)
 
 
 def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, ...], status: Status) -> Batch:

@@ -54,7 +54,8 @@ class Batch:
 def run_batch(batch: Batch, sources: Sequence[str], out: Path | None, status: Status, *, as_json: bool) -> int:
     """Work on every image that the journal does not have yet, print each result and a summary; the exit code.
 
-    An image that cannot be read is reported and the others go on; the code is then 1.
+    An image that cannot be read is reported and the others go on; the code is then 1. It is 2 if no image had an answer
+    because the question was not understood.
 
     Raises `ConfigError` if the folder holds another run or another process writes into it, and what makes going on
     useless: weights that cannot be loaded, a server that cannot be reached, a disk that is full.
@@ -74,7 +75,9 @@ def run_batch(batch: Batch, sources: Sequence[str], out: Path | None, status: St
         statuses = [record["status"] for source in sources if (record := journal.latest(source))]
         known = journal.reused
     _summarise(statuses, known, folder, say_line=warn if as_json else say)
-    return int("failed" in statuses)
+    if "failed" in statuses:
+        return 1
+    return 2 if set(statuses) == {"not_understood"} else 0
 
 
 def folder_names(sources: Sequence[str]) -> list[str]:

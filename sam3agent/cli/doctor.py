@@ -67,6 +67,13 @@ def _weights(settings: Settings) -> str:
     return f"{settings.weights}: {path} ({size / 1e6:.0f} MB)"
 
 
+def _scope(settings: Settings) -> str:
+    from sam3agent.knowledge import read_knowledge
+
+    knowledge = read_knowledge(settings.weights)
+    return knowledge.notice or "the training record of the weights names no limit to drawn scenes"
+
+
 def _mllm(settings: Settings) -> str:
     if settings.backend == "rules":
         return "rules (no MLLM is configured; to use one, set --base-url and --model)"
@@ -91,7 +98,12 @@ async def _models(backend: "OpenAIBackend") -> list[str]:
         await backend.close()
 
 
-CHECKS: dict[str, Callable[[Settings], str]] = {"device": _device, "weights": _weights, "MLLM": _mllm}
+CHECKS: dict[str, Callable[[Settings], str]] = {
+    "device": _device,
+    "weights": _weights,
+    "scope": _scope,
+    "MLLM": _mllm,
+}
 
 
 def _guard(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:

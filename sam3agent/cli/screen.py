@@ -94,10 +94,14 @@ def say_answer(answer: Answer) -> None:
     head = {
         "answered": masks,
         "no_match": "no match",
+        "not_understood": "not understood",
         "exhausted": f"no final answer; best so far: {masks}",
     }[answer.status]
     say(f"{head}: {one_line(answer.reason)}" if answer.reason else head)
     say_masks(answer.masks)
+    for line in answer.absence.lines() if answer.absence else ():
+        say(f"  {line}")
+    say_warnings(answer.warnings)
     calls = f"{counted(costs.segmenter_calls, 'search', 'es')}, {counted(costs.mllm_calls, 'MLLM call')}"
     tokens = f" ({costs.usage.prompt_tokens + costs.usage.completion_tokens} tokens)" if costs.mllm_calls else ""
     say(
@@ -106,6 +110,12 @@ def say_answer(answer: Answer) -> None:
     say_files(answer.selection.files)
     if answer.trace_path:
         say(f"trace   {answer.trace_path}")
+
+
+def say_warnings(warnings: Sequence[str]) -> None:
+    """Print what to know about a result."""
+    for warning in warnings:
+        say(f"warning: {warning}")
 
 
 def say_files(files: SelectionFiles | None) -> None:

@@ -23,9 +23,11 @@ from sam3agent.cli.screen import (
     say_files,
     say_json,
     say_masks,
+    say_warnings,
     warn,
 )
 from sam3agent.config import Settings, load_settings
+from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.media import Media, media_remarks, open_media
 from sam3agent.pool import MaskPool, masklets
 from sam3agent.segmenter import ObjectClicks, ObjectSession, Prompt, Segmenter, SegmenterSession
@@ -155,6 +157,7 @@ class SegmentResult:
     query: str
     elapsed: float
     clicked: bool
+    warnings: tuple[str, ...] = ()
     written: Mapping[str, list[str]] = field(default_factory=dict)
 
     def to_json(self, weights: str) -> dict[str, Any]:
@@ -170,6 +173,7 @@ class SegmentResult:
             "elapsed_s": round(self.elapsed, 3),
             "overlay": str(self.selection.files.overlay) if self.selection.files else None,
             "weights": weights,
+            "warnings": list(self.warnings),
             **self.written,
         }
 
@@ -177,6 +181,7 @@ class SegmentResult:
         """Print it for people."""
         say(f"{counted(len(self.selection.masks), 'mask')} in {self.elapsed:.2f} s")
         say_masks(self.selection.masks)
+        say_warnings(self.warnings)
         say_files(self.selection.files)
 
 
@@ -208,14 +213,13 @@ class SegmentRun:
         prompt = self.examples.prompt(self.phrases, media.size) if self.examples else None
         clicks = self.one_object.parsed(media.size) if self.one_object else None
         self.status.tell(f"encoding the image ({media.size[0]}x{media.size[1]}) with {self.settings.weights}")
-        for remark in media_remarks(media):
-            warn(f"{path}: {remark}")
         session = self.segmenter.open(media)
+        warnings = (*media_remarks(media), *_warnings(session, self.phrases))
         if clicks is not None:
             selection = _clicked(session, media, clicks)
         else:
             selection = Selection.from_pool(media, _search(session, self.phrases, prompt, self.settings.threshold))
-        return SegmentResult(selection, self.query, time.monotonic() - started, clicks is not None)
+        return SegmentResult(selection, self.query, time.monotonic() - started, clicks is not None, warnings)
 
     def save(self, found: SegmentResult, folder: Path, name: str) -> SegmentResult:
         """Write its files."""
@@ -236,6 +240,12 @@ class SegmentRun:
 def _label(record: Mapping[str, Any]) -> str:
     """One line about the masks of an image."""
     return counted(len(record["masks"]), "mask")
+
+
+def _warnings(session: SegmenterSession, phrases: tuple[str, ...]) -> list[str]:
+    """Words that the weights do not read, and what the weights do not know."""
+    cut = [unread_warning(phrase, unread) for phrase in phrases if (unread := unread_words(session, phrase))]
+    return [*cut, *filter(None, [knowledge_of(session).notice if phrases else ""])]
 
 
 def _search(

@@ -39,7 +39,10 @@ class MaskHandle(BaseModel):
 
 
 class AskReply(ToolReply):
-    """Structured result of `ask`. For the status "exhausted", the masks are the best answer so far."""
+    """Structured result of `ask`. For the status "exhausted", the masks are the best answer so far.
+
+    warnings: what the answer does not take into account. searched, best_rejected: the evidence for "no_match".
+    """
 
     question: str
     status: Status
@@ -51,6 +54,9 @@ class AskReply(ToolReply):
     weights: str
     backend: str
     trace: str | None = None
+    warnings: list[str] = Field(default_factory=list)
+    searched: list[dict[str, Any]] = Field(default_factory=list)
+    best_rejected: dict[str, Any] | None = None
 
 
 def call_result(reply: BaseModel, text: str, images: Sequence[LazyImage]) -> "CallToolResult":
@@ -84,6 +90,8 @@ def ask_result(image: str, answer: Answer) -> "CallToolResult":
         masks_file=str(answer.masks_path),
         overlay_file=str(answer.overlay_path),
         trace=str(answer.trace_path) if answer.trace_path else None,
+        warnings=list(answer.warnings),
+        **(answer.absence.to_json() if answer.absence else {}),
     )
     key = EvidenceKey(answer.selection.frame, tuple(mask.id for mask in answer.masks), "answer")
     return call_result(reply, _sentence(answer), (LazyImage(key, answer.overlay),) if answer.masks else ())
@@ -95,6 +103,9 @@ def _sentence(answer: Answer) -> str:
     words = {
         "answered": f"Answer: {masks}.",
         "no_match": "No match.",
+        "not_understood": "Not understood.",
         "exhausted": f"No final answer; best so far: {masks}.",
     }
-    return f"{words[answer.status]} {answer.reason} (decided by {answer.backend})".replace("  ", " ")
+    sentence = f"{words[answer.status]} {answer.reason} (decided by {answer.backend})".replace("  ", " ")
+    evidence = answer.absence.lines() if answer.absence else []
+    return "\n".join([sentence, *evidence, *(f"Warning: {warning}" for warning in answer.warnings)])

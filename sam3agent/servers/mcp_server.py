@@ -17,6 +17,7 @@ from pydantic import Field, WithJsonSchema
 from sam3agent.answer import Answer, Selection, fresh_folder
 from sam3agent.api import Agent
 from sam3agent.config import Settings
+from sam3agent.knowledge import knowledge_of
 from sam3agent.prompts import render
 from sam3agent.servers.mcp_replies import AskReply, ToolReply, ask_result, call_result
 from sam3agent.sessions import OpenImage, Roots, Sessions
@@ -55,7 +56,10 @@ class _Desk:
             result = tool.call(replace(opened.bench, report=report), arguments)
             opened.keep(result.pool)
             files = self._files(opened, result.event) if isinstance(result.event, Selected) else {}
-            return call_result(ToolReply(image=image, **files, **result.data), result.text, result.images)
+            notice = knowledge_of(opened.bench.session).notice if tool.cost == "segmenter" else ""
+            reply = ToolReply(image=image, **files, **result.data, **({"warnings": [notice]} if notice else {}))
+            text = f"{result.text}\nWarning: {notice}" if notice else result.text
+            return call_result(reply, text, result.images)
 
     def ask(self, image: str, question: str, tell: Callable[[str], None]) -> "CallToolResult":
         """One question on an image that is encoded already; its masks join the image's pool.
@@ -70,6 +74,8 @@ class _Desk:
             with fresh_folder(self.out, f"{opened.path.stem}-{_slug(question)}") as folder:
                 work = partial(self.agent.aask, media, question, out=folder, tell=tell, save=False, session=session)
                 answer = _adopt(opened, anyio.from_thread.run(work))
+                if answer.failed:
+                    raise Sam3Error(answer.reason)
                 return ask_result(image, answer.save(folder, opened.path.name))
 
     def _files(self, opened: OpenImage, event: Selected) -> dict[str, str]:
@@ -127,7 +133,8 @@ def _ask_tool(desk: _Desk) -> Callable[..., Any]:
         """Answer a question about an image with masks: finds candidates, examines each, and selects.
 
         Understands position, order, count, size, colour and "except". The status is answered, no_match (nothing in
-        the image matches) or exhausted (a budget ran out; the masks are the best answer so far).
+        the image matches), not_understood (the question cannot be read; nothing is claimed about the image) or
+        exhausted (a budget ran out; the masks are the best answer so far). Read the warnings.
         """
         return await anyio.to_thread.run_sync(desk.ask, image, question, _Progress(ctx))
 

@@ -116,7 +116,7 @@ def test_measuring_is_told_with_the_next_request() -> None:
         MLLMReply(text="Sorry.", finish="refusal"),
         call("fly_away"),
         call("segment_phrase", phrases=[]),
-        call("segment_phrase", phrases=["player"] * 9),
+        call("segment_phrase", phrases=[f"player {n}" for n in range(9)]),
         call("select_masks", ids=[99]),
         MLLMReply(tool_calls=(ToolCall("segment_phrase", '{"phrases": '),)),
     ],
