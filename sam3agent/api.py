@@ -152,7 +152,7 @@ class Agent:
         finally:
             trace.close()
         answer = replace(answer, trace_path=trace.path)
-        return _saved(answer, out, _file_name(image)) if out and save else answer
+        return saved(answer, out, _file_name(image)) if out and save else answer
 
     async def _opened(self, media: Media, ledger: Ledger) -> SegmenterSession | None:
         """A session on a medium; None if the time of the question is over before it is open."""
@@ -277,13 +277,14 @@ def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
     return data, open_media(data, source_name(image))
 
 
-def _saved(answer: Answer, folder: Path, file_name: str) -> Answer:
+def saved(answer: Answer, folder: Path, file_name: str) -> Answer:
     """The answer with its files; without them, and with a warning, if they cannot be written."""
     try:
         return answer.save(folder, file_name)
     except OutputError as error:
-        log.warning("the files of the answer are not kept: %s", error)
-        return answer
+        remark = f"the files of the answer are not kept: {error}"
+        log.warning(remark)
+        return replace(answer, warnings=(*answer.warnings, remark))
 
 
 def _record_end(trace: Trace, answer: Answer) -> None:

@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sam3model.errors import ConfigError, InputError
 from sam3model.files import read_regular
@@ -51,6 +51,13 @@ class Settings(BaseModel):
     max_segmenter_calls: int = Field(default=20, ge=1, description="Maximum number of phrases searched per question.")
     max_seconds: float = Field(default=300.0, gt=0, description="Maximum time per question in seconds.")
     out: Path | None = Field(default=None, description="Output folder.")
+
+    @field_validator("out", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("the folder has no name; write . for the working directory")
+        return value
 
     @property
     def backend(self) -> Backend:
@@ -118,5 +125,5 @@ def _check(name: Callable[[str], str], values: Mapping[str, Any]) -> None:
         Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].replace("Input should be", "must be")
+        message = first["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
         raise ConfigError(f"{name('.'.join(map(str, first['loc'])))}: {message}") from error

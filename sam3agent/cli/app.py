@@ -32,6 +32,7 @@ from sam3agent.cli.flags import (
     Timeout,
     Verbose,
     Weights,
+    folder_path,
     given_settings,
     package_version,
 )
@@ -221,7 +222,8 @@ def mcp(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
     out: Annotated[
-        Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out", file_okay=False)
+        Path | None,
+        typer.Option(help="Output folder.", show_default="sam3agent-out", metavar="DIR", parser=folder_path),
     ] = None,
     threshold: Threshold = None,
     max_calls: MaxCalls = None,

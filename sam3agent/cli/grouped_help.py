@@ -5,7 +5,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-_DEFAULT = re.compile(r"\[default: \((.*)\)\]$", re.DOTALL)
+_DEFAULT = re.compile(r"\[default: \((.*)\)(?:; *[^\]]*)?\]$", re.DOTALL)
 
 _KINDS = {"str": "TEXT", "int": "N", "float": "X", "path": "PATH", "dir": "DIR", "file": "FILE"}
 
@@ -42,7 +42,7 @@ def _plain(record: tuple[str, str]) -> tuple[str, str]:
     """A name and its help, in the field's habit: capitals for values, one pair of brackets around defaults."""
     name, text = record
     name, _, kind = name.partition(" <")
-    value = _KINDS.get(kind.rstrip(">"), "") if name.startswith("-") else ""
+    value = _KINDS.get(kind.split(" ")[0].split(">")[0], "") if name.startswith("-") else ""
     return f"{name} {value}".rstrip(), _DEFAULT.sub(r"[default: \1]", text).replace("  [required]", "")
 
 

@@ -50,6 +50,13 @@ def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     return tuple(words[:count]), " ".join(words[count:])
 
 
+def check_images(words: Sequence[str]) -> None:
+    """Raise `InputError` for a word that is not written like an image and is not one: perhaps a phrase."""
+    for word in words:
+        if not _like_image(word) and not _is_folder(word):
+            raise InputError(f"there is no file {word}; to search for it, write --phrase {word!r}")
+
+
 def expand_sources(words: Sequence[str]) -> tuple[list[str], bool]:
     """The images that the words stand for, each once, and whether several were asked for.
 

@@ -12,7 +12,7 @@ from sam3agent.answer import SelectedMask, Selection
 from sam3agent.api import make_segmenter
 from sam3agent.cli.batch import Batch, run_batch
 from sam3agent.cli.flags import Screen
-from sam3agent.cli.image_sources import expand_sources, local_source
+from sam3agent.cli.image_sources import check_images, expand_sources, local_source
 from sam3agent.cli.mask_files import check_formats, write_formats
 from sam3agent.cli.screen import (
     Status,
@@ -111,6 +111,7 @@ def run_segment(
     configure_logging(screen.verbose)
     if not words:
         raise InputError('Missing argument: the image, e.g. sam3agent segment match.png --phrase "player in white"')
+    check_images(words)
     if not phrases and not examples and not one_object:
         raise InputError("nothing to search for: give --phrase, --box or --point, or --click for one object")
     if one_object and (phrases or examples):
