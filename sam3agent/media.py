@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sam3agent.images import decode_image, open_image, read_source, source_name
 from sam3model.errors import ConfigError, InputError
 from sam3model.files import open_regular
-from sam3model.raster_files import opened_raster, page_count
+from sam3model.raster_files import opened_raster
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -223,7 +223,7 @@ def is_clip(path: str | Path) -> bool:
 def _has_frames(path: Path) -> bool:
     try:
         with opened_raster(path) as image:
-            return page_count(image, most=2) > 1
+            return bool(getattr(image, "is_animated", False))
     except InputError:  # opening it as an image then says why
         return False
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,9 +73,13 @@ def run_batch(batch: Batch, sources: Sequence[str], out: Path | None, status: St
                 record = journal.add(source, stamp, _result(batch.work, source, folder / name))
             status.done()
             _show(batch, source, record, as_json=as_json)
-        statuses = [record["status"] for source in sources if (record := journal.latest(source))]
+        records = [record for source in sources if (record := journal.latest(source))]
         known = journal.reused
-    _summarise(statuses, known, folder, say_line=warn if as_json else say)
+    statuses = [record["status"] for record in records]
+    say_line = warn if as_json else say
+    for warning, count in Counter(text for record in records for text in record.get("warnings", ())).items():
+        say_line(f"warning: {one_line(warning)} ({counted(count, 'image')})")
+    _summarise(statuses, known, folder, say_line)
     if "failed" in statuses:
         return 1
     return 2 if set(statuses) == {"not_understood"} else 0
@@ -171,6 +176,8 @@ def _parsed(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
                 raise ValueError("unexpected record")
             if number > 1 and not (isinstance(record["source"], str) and isinstance(record["status"], str)):
                 raise TypeError("not a result")
+            if not all(isinstance(text, str) for text in record.get("warnings", [])):
+                raise TypeError("not a list of warnings")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{path}: line {number} is damaged: choose another --out, or delete it") from error
         yield record

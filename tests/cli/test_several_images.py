@@ -91,6 +91,14 @@ def test_several_images_have_one_journal(place: Path, capsys: pytest.CaptureFixt
     assert {path.name for path in journal.parent.iterdir()} == {"1", "2", "10", "journal.jsonl"}
 
 
+def test_a_warning_of_many_images_is_printed_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        World().image.save(place / f"{number}.tif", save_all=True, append_images=[World().image.rotate(90)])
+    assert ask("*.tif", "the ball", as_json=False) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("warning: the file has 2 frames or pages: only the first is used (3 images)") == 1
+
+
 def test_an_unreadable_image_is_named_and_the_others_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "photos" / "3.jpg").write_text("no image")
     assert ask("photos", "leftmost player", as_json=False) == 1
@@ -167,7 +175,8 @@ def test_pages_that_are_left_out_are_named(place: Path, capsys: pytest.CaptureFi
         frames[0].save(place / name, save_all=True, append_images=frames[1:])
         none = Examples(), TypedClicks()
         assert guarded(lambda n=name, e=none: run_segment((n,), ("ball",), *e, {}, Screen())) == 0
-        assert said in capsys.readouterr().err
+        shown = capsys.readouterr().out
+        assert "warning: " in shown and said in shown
         assert ask(name, "the ball", as_json=False) == 0
         assert said in capsys.readouterr().err
 
