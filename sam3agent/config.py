@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sam3model.errors import ConfigError, InputError
 from sam3model.files import read_regular
@@ -52,6 +52,13 @@ class Settings(BaseModel):
     max_seconds: float = Field(default=300.0, gt=0, description="Maximum time per question in seconds.")
     out: Path | None = Field(default=None, description="Output folder.")
 
+    @field_validator("out", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("the folder has no name; write . for the working directory")
+        return value
+
     @property
     def backend(self) -> Backend:
         """The backend to use: `mllm`; by default "openai" if `model` or `base_url` is set, else "rules"."""
@@ -79,7 +86,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
 
 
 def _refuse_mistyped(environment: Mapping[str, str]) -> None:
-    """Raise a `ConfigError` for a variable whose name is nearly that of a setting, which would be ignored in silence."""
+    """Raise a `ConfigError` for a variable named nearly like a setting: it would be ignored in silence."""
     known = [FILE_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
     for name in environment:
         if not name.upper().startswith(PREFIX.rstrip("_")) or name in known:
@@ -118,5 +125,5 @@ def _check(name: Callable[[str], str], values: Mapping[str, Any]) -> None:
         Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].replace("Input should be", "must be")
+        message = first["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
         raise ConfigError(f"{name('.'.join(map(str, first['loc'])))}: {message}") from error

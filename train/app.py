@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from sam3model.errors import OutputError, Sam3Error, TrainingError
+from sam3model.printable import PrintableFormatter, one_line, prepare_streams
 from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.joint_settings import JointTrainConfig
 from sam3model.training.settings import TrainConfig
@@ -24,7 +25,10 @@ def main(arguments: list[str]) -> int:
 
     Returns 143 if a signal ended the run early; its state is then saved.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    prepare_streams()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     if {"-h", "--help"} & set(arguments):
         print(
             USAGE.format(experiments=", ".join(sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))))
@@ -34,7 +38,7 @@ def main(arguments: list[str]) -> int:
     try:
         return {"check": _check, "launch": _launch, "run": _run}[command](words)
     except Sam3Error as error:
-        print(f"train: {error}", file=sys.stderr)
+        print(f"train: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError | OutputError) else 2
 
 
