@@ -164,9 +164,10 @@ class PhrasePrediction:
 
 @dataclass(frozen=True, slots=True)
 class QuestionPrediction:
-    """Prediction for a `QuestionSample`. status: answered, no_match or exhausted (with the best answer so far).
+    """Prediction for a `QuestionSample`. status: as the agent's, e.g. exhausted (with the best answer so far).
 
-    size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder.
+    size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder. reason: why
+    the question ended.
     """
 
     question: str
@@ -177,6 +178,7 @@ class QuestionPrediction:
     segmenter_calls: int = 0
     tokens: int = 0
     trace: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
