@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from sam3agent.agent.budget import Budget
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
+from sam3agent.cli.app import guarded
+from sam3agent.cli.ask import run_ask
 from sam3agent.mllm import errors
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import Profile
@@ -190,3 +193,36 @@ def test_a_question_with_one_usable_reply_has_not_failed() -> None:
     with fault_server(reply(calls=[SEARCH]), default=error(500)) as server:
         answer = ask(server)
     assert answer.status == "exhausted" and not answer.failed
+
+
+@pytest.fixture
+def _drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The command line with the drawn match in place of weights; the path of its image."""
+    monkeypatch.setattr("sam3agent.api.make_segmenter", lambda *_: segmenter())
+    monkeypatch.chdir(tmp_path)
+    drawing().save(tmp_path / "match.png")
+    return tmp_path / "match.png"
+
+
+@pytest.mark.parametrize("fault", [error(500), reply("I do not know."), body('{"error": "down"}'), CANNOT_SEE[0]])
+def test_the_command_ends_with_1_if_no_reply_was_usable(_drawn: Path, fault: Behaviour) -> None:
+    with fault_server(default=fault) as server:
+        flags = {"base_url": server.url, "model": "m", "max_seconds": 4.0}
+        code = guarded(lambda: run_ask(str(_drawn), "leftmost player in white", flags, as_json=False, verbose=False))
+    assert code == 1
+
+
+def test_surrogates_of_a_server_end_in_valid_json(_drawn: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    words = '{"reason": "a \\ud800 \\u202eb \\u001b[2J"}'
+    with fault_server(default=reply(calls=[("report_no_match", words)])) as server:
+        flags = {"base_url": server.url, "model": "m"}
+        code = guarded(lambda: run_ask(str(_drawn), "leftmost player in white", flags, as_json=True, verbose=False))
+    printed = capfdbinary.readouterr().out
+    assert code == 0
+    assert json.loads(printed)["reason"] == "a b [2J"
+
+
+def test_a_url_without_scheme_ends_with_2_before_the_image_is_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = {"base_url": "localhost:9"}
+    assert guarded(lambda: run_ask("nowhere.png", "ball", flags, as_json=False, verbose=False)) == 2
+    assert "did you mean http://localhost:9?" in capsys.readouterr().err
