@@ -3,6 +3,7 @@
 from functools import partial
 
 from evals.benchmark_types import AnyBenchmark, ClickBenchmark, MaskletBenchmark, PhraseBenchmark, QuestionBenchmark
+from evals.coco_predictions import score_coco
 from evals.readers import (
     coco,
     countbench,
@@ -120,6 +121,8 @@ PHRASES = (
         read=coco.read,
         scorer=DetectionScorer,
         threshold=MIN_RANKED_SCORE,
+        score=score_coco,
+        layout="[{image_id, category_id, bbox (xywh) or segmentation, score}, ...]; --root: any COCO file",
     ),
     PhraseBenchmark(
         name="lvis",

@@ -8,9 +8,10 @@ from typing import Any, assert_never
 
 from tqdm import tqdm
 
-from evals.benchmark_types import Samples, Scorer
+from evals.benchmark_results import RunOutcome
 from evals.journal import Journal
-from evals.result_tables import RunOutcome
+from evals.plain_text import one_line
+from evals.prediction_records import StoredPrediction, check_finite
 from evals.sample_runners import SampleRunner
 from evals.samples import (
     ClickPrediction,
@@ -26,6 +27,8 @@ from evals.samples import (
     VideoPrediction,
     VideoSample,
 )
+from evals.shards import Shard
+from evals.tally import Tally
 from sam3model.errors import CheckpointError, ConfigError, Sam3Error
 
 log = logging.getLogger(__name__)
@@ -34,49 +37,27 @@ MAX_CONSECUTIVE_FAILURES = 20
 """The run stops after this many: the cause is not in the samples."""
 
 
-class Shard:
-    """Every `shards`-th of the first `limit` samples, starting with number `shard` (from 0)."""
-
-    def __init__(self, samples: Samples[Sample], limit: int | None, shard: int, shards: int) -> None:
-        self._samples = samples
-        self._indices = range(shard, min(len(samples), limit or len(samples)), shards)
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self._samples[self._indices[index]]
-
-
 class BenchmarkRun:
     """Runs and scores the samples of a shard, `concurrency` at a time."""
 
     def __init__(
-        self, samples: Shard, runner: SampleRunner[Any], scorer: Scorer, journal: Journal, concurrency: int
+        self, samples: Shard, runner: SampleRunner[Any], tally: Tally, journal: Journal, concurrency: int
     ) -> None:
         self.samples = samples
         self.runner = runner
-        self.scorer = scorer
+        self.tally = tally
         self.journal = journal
-        self.concurrency = concurrency
-        self._scored = 0
+        self.concurrency = min(concurrency, len(samples))
         self._consecutive = 0
 
     def run(self) -> RunOutcome:
         """Run all samples; those predicted by an earlier run are only scored.
 
         Raises errors that would fail every sample: `CheckpointError`, `ConfigError`, the error of an unusable backend,
-        and `Sam3Error` after `MAX_CONSECUTIVE_FAILURES` failures.
+        `OutputError` of the run's own files, and `Sam3Error` after `MAX_CONSECUTIVE_FAILURES` failures.
         """
-        started = time.monotonic()
         asyncio.run(self._all())
-        return RunOutcome(
-            samples=len(self.samples),
-            scored=self._scored,
-            failures=dict(self.journal.failures),
-            seconds=time.monotonic() - started,
-            figures=self.scorer.compute() if self._scored else {},
-        )
+        return self.tally.outcome(len(self.samples), self.journal.failures)
 
     async def _all(self) -> None:
         order = iter(range(len(self.samples)))
@@ -95,29 +76,46 @@ class BenchmarkRun:
             bar.update()
 
     async def _one(self, sample: Sample) -> None:
+        before: StoredPrediction | None = None
+        stored: StoredPrediction | None = None
         try:
-            prediction = self.journal.predictions.get(sample.key)
-            if prediction is None or not _is_for(prediction, sample):
-                prediction = await self.runner(sample)
-                self.journal.keep(sample.key, prediction)
-            self.scorer.update(sample, prediction)
+            before = self._stored(sample)
+            stored = before or await self._predict(sample)
+            scored = self.tally.add(sample, stored)
         except Exception as error:
+            if stored is not None and before is None:
+                self.journal.keep(sample.key, stored)
             self._fail(sample, error)
         else:
-            self._scored += 1
+            if scored != before:
+                self.journal.keep(sample.key, scored)
             self._consecutive = 0
+
+    def _stored(self, sample: Sample) -> StoredPrediction | None:
+        """The prediction of an earlier run, if it is for this sample."""
+        stored = self.journal.predictions.get(sample.key)
+        return stored if stored and _is_for(stored.prediction, sample) else None
+
+    async def _predict(self, sample: Sample) -> StoredPrediction:
+        started = time.monotonic()
+        prediction = await self.runner(sample)
+        check_finite(prediction)
+        return StoredPrediction(prediction, round(time.monotonic() - started, 3))
 
     def _fail(self, sample: Sample, error: Exception) -> None:
         """Record a failure, or end the run."""
-        unusable = getattr(error, "fatal", False) and not self._scored
+        unusable = getattr(error, "fatal", False) and not self.tally.scored
         self._consecutive += 1
         if isinstance(error, CheckpointError | ConfigError) or unusable:
             raise error
         if not isinstance(error, Sam3Error):
-            log.warning("%s: unexpected failure", sample.key, exc_info=error)
+            log.warning("%r: unexpected failure: %s: %s", sample.key, type(error).__name__, one_line(error))
+            log.debug("traceback", exc_info=error)
         self.journal.fail(sample.key, error)
         if self._consecutive >= MAX_CONSECUTIVE_FAILURES:
-            raise Sam3Error(f"{self._consecutive} samples in a row failed, the last one with: {error}") from error
+            raise Sam3Error(
+                f"{self._consecutive} samples in a row failed, the last one with: {one_line(error)}"
+            ) from error
 
 
 def _is_for(prediction: Prediction, sample: Sample) -> bool:

@@ -8,7 +8,7 @@ How to add a benchmark
    Raise `DataError` for anything that does not fit the format, naming file and field. `open_image` of a sample is only
    called when a prediction is needed.
 2. Give it a scorer (`evals/scorers/`): `update(sample, prediction)` once per sample, then `compute()`. The scorer
-   decides the type of `sample.target`.
+   decides the type of `sample.target`. With `resample` (`evals/intervals.py`), its figures have confidence intervals.
 3. Register it in `evals/benchmark_registry.py`: a `PhraseBenchmark` (noun phrases, predicted by the segmenter), a
    `QuestionBenchmark` (questions, answered by the agent), a `ClickBenchmark` (objects, segmented with simulated
    clicks), a `MaskletBenchmark` (clips in memory, with baselines) or, in `evals/video/__init__.py`, a `VideoBenchmark`
@@ -23,7 +23,7 @@ undefined figure is nan, or -1 for COCO's AP.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeGuard, TypeVar
 
 from evals.samples import (
     ClickSample,
@@ -57,8 +57,11 @@ class Samples(Protocol[SampleT_co]):
 class Scorer(Protocol):
     """Collects samples with their predictions, in any order, each once."""
 
-    def update(self, sample: Any, prediction: Any) -> None:
-        """Add a sample; raises `MetricError` if target and prediction cannot be compared."""
+    def update(self, sample: Any, prediction: Any) -> Mapping[str, float] | None:
+        """Add a sample; returns its scores by name, if it has any of its own.
+
+        Raises `MetricError` if target and prediction cannot be compared.
+        """
         ...
 
     def compute(self) -> Figures:
@@ -92,14 +95,29 @@ class Benchmark:
     headline: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredPredictions:
+    """Figures of predictions made elsewhere, their confidence intervals, and the number of samples."""
+
+    figures: Figures
+    intervals: Mapping[str, tuple[float, float]]
+    samples: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhraseBenchmark(Benchmark):
-    """Noun phrases on images, predicted by the segmenter. threshold: minimum score of a prediction."""
+    """Noun phrases on images, predicted by the segmenter.
+
+    threshold: minimum score of a prediction. score: scores a file of predictions, with a number of resamples for the
+    intervals; None if predictions made elsewhere cannot be scored. layout: of this file, in one line.
+    """
 
     kind: ClassVar[Literal["image-phrase"]] = "image-phrase"
     read: Callable[[DatasetSplit], Samples[PhraseSample[Any]]]
     scorer: Callable[[], Scorer]
     threshold: float = 0.5
+    score: Callable[[DatasetSplit, Path, int], ScoredPredictions] | None = None
+    layout: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,3 +190,8 @@ class MaskletBenchmark(Benchmark):
 
 
 AnyBenchmark = PhraseBenchmark | QuestionBenchmark | VideoBenchmark | ClickBenchmark | MaskletBenchmark
+
+
+def scores_predictions(benchmark: AnyBenchmark) -> TypeGuard[PhraseBenchmark | VideoBenchmark]:
+    """Whether predictions made elsewhere can be scored."""
+    return isinstance(benchmark, VideoBenchmark | PhraseBenchmark) and benchmark.score is not None

@@ -1,7 +1,6 @@
 """Flags of the command line, and the list of benchmarks."""
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +11,13 @@ from evals.benchmark_types import (
     PhraseBenchmark,
     QuestionBenchmark,
     VideoBenchmark,
+    scores_predictions,
 )
+from evals.intervals import LEVEL, RESAMPLES
+from evals.run_folders import OUT
 from evals.run_parts import METHODS
 from evals.scorers.playground_clips import PROTOCOLS
 from sam3model.errors import ConfigError
-
-OUT = Path("runs/evals")
 
 
 def listing(benchmarks: Sequence[AnyBenchmark]) -> str:
@@ -26,7 +26,7 @@ def listing(benchmarks: Sequence[AnyBenchmark]) -> str:
     for b in benchmarks:
         files = "\n".join(f"    {line}" for line in b.files)
         needs = f"  --root contains\n{files}\n" if b.files else ""
-        layout = f"  --predictions  {b.layout}\n" if isinstance(b, VideoBenchmark) else ""
+        layout = f"  --predictions  {b.layout}\n" if scores_predictions(b) else ""
         parts.append(
             f"{b.name}: {b.title}\n  splits   {', '.join(b.splits)}\n  figures  {', '.join(b.headline)}\n"
             f"{needs}{layout}  download with: {b.get}\n"
@@ -38,21 +38,23 @@ def make_parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
     """The flags of a benchmark, or all of them."""
     name = benchmark.name if benchmark else "NAME"
     parser = argparse.ArgumentParser(
-        f"python -m evals {name}",
-        description=benchmark.title if benchmark else "Run a benchmark, `list` benchmarks, or `report` finished runs.",
+        f"python -m evals {name}" if benchmark else "python -m evals NAME [NAME ...]",
+        description=benchmark.title if benchmark else "Run benchmarks, `list` them, or `report` finished runs.",
         epilog=None if benchmark else f"NAME is one of {', '.join(BENCHMARKS)}",
     )
     parser.add_argument("--root", type=Path, help="folder of the data set")
     splits = f"one of {', '.join(benchmark.splits)}" if benchmark else "split of the data set"
     parser.add_argument("--split", help=splits)
-    parser.add_argument("--out", type=Path, help=f"folder of the run (default: {OUT}/{name}/SPLIT)")
-    if benchmark is None or isinstance(benchmark, VideoBenchmark):
-        layout = benchmark.layout if benchmark else "videos only, see `list`"
+    parser.add_argument("--out", type=Path, help=f"folder of the run (default: {OUT}/{name}/SPLIT-WEIGHTS)")
+    if benchmark is None or scores_predictions(benchmark):
+        layout = benchmark.layout if benchmark else "videos and coco, see `list`"
         parser.add_argument("--predictions", type=Path, help=f"score these and run no model: {layout}")
-        if benchmark and benchmark.run is None:
+        if isinstance(benchmark, VideoBenchmark) and benchmark.run is None:
             return parser
     parser.add_argument("--limit", type=int, help="use only the first LIMIT samples")
     parser.add_argument("--shard", help="i/n: every n-th sample, starting with the i-th; `report` joins the shards")
+    drawn = f"resamples for the {LEVEL} %% confidence intervals (default: {RESAMPLES}; 0: no intervals)"
+    parser.add_argument("--resamples", type=int, default=RESAMPLES, help=drawn)
     parser.add_argument("--weights", help="tiny (included), facebook/sam3, or a path")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--dtype", help="auto, float32 or bfloat16")
@@ -61,6 +63,7 @@ def make_parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         parser.add_argument("--model", help="name of the MLLM on the server")
         parser.add_argument("--base-url", help="URL of the server, e.g. http://localhost:8000/v1")
         parser.add_argument("--max-calls", type=int, help="maximum number of MLLM calls per question")
+        parser.add_argument("--max-seconds", type=float, help="maximum time per question in seconds")
         parser.add_argument("--keep-images", action="store_true", help="keep images and overlays with the traces")
         parser.add_argument("--keep-pictures", dest="keep_images", action="store_true", help=argparse.SUPPRESS)
     if benchmark is None or isinstance(benchmark, MaskletBenchmark):
@@ -72,6 +75,8 @@ def make_parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
         prompts = "mask (of the first frame), click (one, there), phrase; default: all three"
         parser.add_argument("--protocol", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help=f"{clips}{prompts}")
     if benchmark is None or isinstance(benchmark, PhraseBenchmark | QuestionBenchmark):
+        usual = f" (default: {benchmark.threshold})" if isinstance(benchmark, PhraseBenchmark) else ""
+        parser.add_argument("--threshold", type=float, help=f"minimum score of a mask, between 0 and 1{usual}")
         parser.add_argument("--concurrency", type=int, default=4, help="samples processed at once (default: 4)")
     return parser
 
@@ -84,14 +89,3 @@ def parse_flags(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> ar
 
     parser.error = refuse  # type: ignore[method-assign,assignment]
     return parser.parse_args(arguments)
-
-
-def read_shard(text: str | None) -> tuple[int, int]:
-    """ "2/4" -> (1, 4). Raises `ConfigError` for anything else."""
-    if text is None:
-        return 0, 1
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    shard, shards = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not 1 <= shard <= shards:
-        raise ConfigError(f"--shard {text}: expected i/n with i from 1 to n, e.g. 2/4")
-    return shard - 1, shards

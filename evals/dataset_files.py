@@ -10,34 +10,39 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sam3model.data.coco_file import is_number
 from sam3model.data.dataset_paths import first_existing, inside
 from sam3model.errors import DataError, InputError
+from sam3model.files import read_regular
 
 if TYPE_CHECKING:
     from PIL import Image
 
 MAX_BYTES = 4 << 30
 """Maximum size of a JSON or pickle file; no benchmark has a larger one."""
+MAX_IMAGE_BYTES = 512 << 20
 MAX_SIDE = 1 << 16
 T = TypeVar("T")
 
 
 def results_file(predictions: Path, *names: str) -> Path:
     """The predictions if they are a file, else the first of these names in their folder. Raises `DataError`."""
-    return predictions if predictions.is_file() else first_existing(predictions, *names)
-
-
-def read_bytes(path: Path) -> bytes:
-    """Content of a file of at most `MAX_BYTES`."""
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise DataError(f"{path} has {size} bytes; at most {MAX_BYTES} are supported")
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        return first_existing(predictions, *names) if predictions.is_dir() else predictions
+    except (OSError, RuntimeError) as error:  # Python 3.11 raises RuntimeError for a loop of links
+        raise DataError(f"cannot read {predictions}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Content of a regular file of at most `limit` bytes. Raises `DataError`, also for a FIFO or a device."""
+    try:
+        return read_regular(path, limit)
+    except InputError as error:
+        raise DataError(str(error)) from error
 
 
 def read_text(path: Path) -> str:
     """Text in UTF-8, or else in cp1252 (some files of ReasonSeg)."""
     data = read_bytes(path)
+    if b"\0" in data[:4096]:
+        raise DataError(f"{path} is not a text file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -171,8 +176,9 @@ def image_opener(root: Path, folders: Sequence[str], name: str) -> "Callable[[],
         from sam3agent import images
 
         path = next((path for path in paths if path.is_file()), paths[0])
+        content = read_bytes(path, MAX_IMAGE_BYTES)
         try:
-            return images.open_image(path)
+            return images.open_image(content, str(path))
         except InputError as error:
             raise DataError(str(error)) from error
 

@@ -1,51 +1,50 @@
 """The files of a run. Predictions are appended as JSON lines, so an interrupted run can be resumed."""
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any, BinaryIO
 
-from evals.samples import (
-    ClickPrediction,
-    Detection,
-    MaskletPrediction,
-    PhrasePrediction,
-    PredictedTrack,
-    Prediction,
-    QuestionPrediction,
-    SampleKind,
-    VideoPrediction,
-)
-from sam3model.errors import ConfigError, DataError
-from sam3model.files import write_json
+from evals.dataset_files import read_json
+from evals.plain_text import one_line
+from evals.prediction_records import StoredPrediction, from_record, to_record
+from evals.samples import SampleKind
+from sam3model.errors import ConfigError, DataError, InputError, MetricError, OutputError
+from sam3model.files import open_regular, write_json
 
 PREDICTIONS = "predictions.jsonl"
 FAILURES = "failures.jsonl"
 RUN = "run.json"
 METRICS = "metrics.json"
 START = '{"key": '
+RECORD = "record"
+"""Field of run.json that does not identify the run: versions, commit and date of its start."""
+UNSTATED: Mapping[str, Any] = {"max_seconds": 300.0, "max_segmenter_calls": 20}
+"""Values of settings that older runs did not record."""
 
 
 class Journal:
     """The folder of a run, written by one process at a time.
 
-    settings: identify the run. Raises `ConfigError` if the folder holds a run with other settings, `DataError` if a
-    file is damaged.
+    settings: identify the run. record: the software, see `evals.run_record`. Raises `ConfigError` if the folder holds
+    a run with other settings or another process writes to it, `DataError` if a file is damaged.
     """
 
-    def __init__(self, folder: Path, kind: SampleKind, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, kind: SampleKind, settings: Mapping[str, Any], record: Mapping[str, Any] | None = None
+    ) -> None:
         self.folder = folder
+        self._file = _open_alone(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error
-        self._claim(dict(settings))
-        self.predictions = Predictions(folder, kind)
-        self.failures: dict[str, str] = {}
-        (folder / FAILURES).unlink(missing_ok=True)
-        self._file = (folder / PREDICTIONS).open("a", encoding="utf-8")
-        self._file.truncate(self.predictions.end)
+            self.started = self._claim(dict(settings), dict(record or {}))
+            self.predictions = Predictions(folder, kind)
+            self.failures: dict[str, str] = {}
+            (folder / FAILURES).unlink(missing_ok=True)
+            self._file.truncate(self.predictions.end)
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> "Journal":
         return self
@@ -53,29 +52,68 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def keep(self, key: str, prediction: Prediction) -> None:
-        """Append a prediction; it is on disk when this returns."""
-        self._file.write(json.dumps(to_record(key, prediction)) + "\n")
-        self._file.flush()
+    def keep(self, key: str, stored: StoredPrediction) -> None:
+        """Append a prediction; it is on disk when this returns. Raises `OutputError`."""
+        _append(self._file, self.folder / PREDICTIONS, to_record(key, stored))
 
     def fail(self, key: str, error: BaseException) -> None:
-        """Record a failed sample; a rerun tries it again."""
-        self.failures[key] = f"{type(error).__name__}: {error}"
-        with (self.folder / FAILURES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "error": self.failures[key]}) + "\n")
+        """Record a failed sample; a rerun tries it again. Raises `OutputError`."""
+        self.failures[key] = one_line(f"{type(error).__name__}: {error}")
+        path = self.folder / FAILURES
+        try:
+            file = path.open("ab", buffering=0)
+        except OSError as reason:
+            raise OutputError(f"cannot write {path}: {reason.strerror}") from reason
+        with file:
+            _append(file, path, {"key": key, "error": self.failures[key]})
 
-    def _claim(self, settings: dict[str, Any]) -> None:
+    def _claim(self, settings: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+        """Check that the run in the folder is this one, or start it; returns the record of its start."""
         path = self.folder / RUN
         if not path.exists():
-            write_json(path, settings, indent=1)
-            return
+            write_json(path, {**settings, RECORD: record}, indent=1)
+            return record
         before = read_record(path)
-        for name in settings.keys() | before.keys():
-            if before.get(name) != settings.get(name):
+        for name in (settings.keys() | before.keys()) - {RECORD}:
+            earlier = before.get(name, UNSTATED.get(name))
+            if earlier != settings.get(name):
                 raise ConfigError(
-                    f"{self.folder} holds a run with {name} {before.get(name)}, not {settings.get(name)}: "
+                    f"{self.folder} holds a run with {name} {earlier}, not {settings.get(name)}: "
                     "choose another --out, or delete it"
                 )
+        started = before.get(RECORD)
+        return started if isinstance(started, dict) else {}
+
+
+def _open_alone(folder: Path) -> BinaryIO:
+    """The file of predictions, locked against other processes where the system can. Raises `ConfigError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / PREDICTIONS).open("ab", buffering=0)  # unbuffered: a full disk fails where it is noticed
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot write to {folder}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ConfigError(
+            f"another process is running a benchmark in {folder}: wait for it, or choose another --out"
+        ) from error
+    except (ImportError, OSError):
+        pass  # a system or a file system without locks
+    return file
+
+
+def _append(file: BinaryIO, path: Path, record: Mapping[str, Any]) -> None:
+    line = (json.dumps(record) + "\n").encode()
+    try:
+        written = file.write(line)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    if written != len(line):
+        raise OutputError(f"cannot write {path}: the disk is full")
 
 
 class Predictions:
@@ -99,79 +137,56 @@ class Predictions:
     def __len__(self) -> int:
         return len(self._places)
 
-    def get(self, key: str) -> Prediction | None:
+    def get(self, key: str) -> StoredPrediction | None:
         """The prediction of a sample, or None."""
         if key not in self._places:
             return None
-        with self._path.open("rb") as file:
-            file.seek(self._places[key])
-            line = file.readline()
         try:
+            with open_regular(self._path) as file:
+                file.seek(self._places[key])
+                line = file.readline()
             return from_record(json.loads(line), self._kind)[1]
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damage(key, error) from error
+        except (
+            AttributeError,
+            InputError,
+            LookupError,
+            MetricError,
+            OSError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise self._damage(repr(key), error) from error
 
     def _index(self) -> None:
         """Find where the line of each key starts; a line starts with its key."""
         decoder = json.JSONDecoder()
-        with self._path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                try:
+        try:
+            with open_regular(self._path) as file:
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
                     key = decoder.raw_decode(line[len(START) :].decode())[0]
-                except ValueError as error:
-                    raise self._damage(f"byte {self.end}", error) from error
-                self._places[key] = self.end
-                self.end += len(line)
+                    if not isinstance(key, str):
+                        raise TypeError("the field 'key' is not a string")
+                    self._places[key] = self.end
+                    self.end += len(line)
+        except (OSError, RecursionError, TypeError, ValueError) as error:
+            raise self._damage(f"byte {self.end}", error) from error
+        except InputError as error:
+            raise DataError(str(error)) from error
 
     def _damage(self, what: str, error: Exception) -> DataError:
-        return DataError(f"{self._path}: the prediction at {what} is damaged ({type(error).__name__}: {error})")
-
-
-def to_record(key: str, prediction: Prediction) -> dict[str, Any]:
-    """A prediction as a JSON object."""
-    return {"key": key, **asdict(prediction)}
-
-
-def from_record(record: Mapping[str, Any], kind: SampleKind) -> tuple[str, Prediction]:
-    """The inverse of `to_record`, for a sample of this kind."""
-    match kind:
-        case "image-phrase":
-            groups = tuple(_detections(group) for group in record["detections"])
-            return record["key"], PhrasePrediction(tuple(record["phrases"]), groups)
-        case "image-question":
-            values = {name: value for name, value in record.items() if name != "key"}
-            values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
-            values["warnings"] = tuple(record.get("warnings", ()))
-            return record["key"], QuestionPrediction(**values)
-        case "video":
-            frames, size = tuple(record["frames"]), (record["size"][0], record["size"][1])
-            return record["key"], VideoPrediction(tuple(record["phrases"]), frames, size, _tracks(record["tracks"]))
-        case "image-clicks":
-            masks = tuple(tuple(row) for row in record["masks"])
-            return record["key"], ClickPrediction(tuple(record["prompts"]), masks)
-        case "masklets":
-            protocols = {name: _tracks(rows) for name, rows in record["protocols"].items()}
-            return record["key"], MaskletPrediction(tuple(record["phrases"]), protocols)
-        case _:
-            assert_never(kind)
-
-
-def _detections(rows: Any) -> tuple[Detection, ...]:
-    return tuple(Detection(row["score"], tuple(row["box"]), row["mask"]) for row in rows)
-
-
-def _tracks(rows: Any) -> tuple[PredictedTrack, ...]:
-    return tuple(PredictedTrack(row["prompt"], row["score"], tuple(row["masks"])) for row in rows)
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        return DataError(f"{self._path}: the prediction at {what} is damaged ({type(error).__name__}: {reason})")
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A JSON object written by a run."""
+    """A JSON object written by a run. Raises `DataError`."""
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        value = read_json(path)
+    except DataError as error:
         raise DataError(f"{path} is not a file of a run: {error}") from error
     if not isinstance(value, dict):
-        raise DataError(f"{path} is not a file of a run")
+        raise DataError(f"{path} is not a file of a run: it is not a JSON object")
     return value

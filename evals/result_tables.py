@@ -1,79 +1,59 @@
-"""Results of runs, as JSON and as Markdown tables next to the published figures."""
+"""Results of runs, as Markdown tables next to the published figures."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from evals.benchmark_types import AnyBenchmark, Figures
+from evals.benchmark_results import BenchmarkResult
+from evals.benchmark_types import AnyBenchmark
+from evals.plain_text import one_line
 from evals.published import PUBLISHED
-from sam3model.metrics.metric_result import plain
 
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """Figures over the `scored` of `samples` samples. failures: sample key -> error; they are not in the figures."""
-
-    samples: int
-    scored: int
-    figures: Figures
-    failures: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class BenchmarkResult:
-    """The outcome of a benchmark for one system, and the settings of the run."""
-
-    benchmark: str
-    split: str
-    system: str
-    outcome: RunOutcome
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object; an undefined figure is null."""
-        outcome = self.outcome
-        return {
-            "benchmark": self.benchmark,
-            "split": self.split,
-            "system": self.system,
-            "figures": plain(dict(outcome.figures)),
-            "samples": outcome.samples,
-            "scored": outcome.scored,
-            "failures": dict(outcome.failures),
-            "seconds": round(outcome.seconds, 1),
-            "settings": dict(self.settings),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "BenchmarkResult":
-        """The inverse of `to_json`."""
-        figures = {name: math.nan if value is None else value for name, value in data["figures"].items()}
-        outcome = RunOutcome(data["samples"], data["scored"], figures, data["failures"], data["seconds"])
-        return cls(data["benchmark"], data["split"], data["system"], outcome, data["settings"])
+STATUSES = ("answered", "no_match", "exhausted")
+"""The statuses that always have a column; others follow."""
 
 
 def table(benchmark: AnyBenchmark, results: Sequence[BenchmarkResult]) -> str:
     """A Markdown section: our results, then the published ones of the split."""
     split = results[0].split
     published = [p for p in PUBLISHED.get(benchmark.name, ()) if (p.split or benchmark.splits[0]) == split]
-    names = list(benchmark.headline)
-    names += [name for p in published for name in p.figures if name not in names]
+    names = list(dict.fromkeys([*benchmark.headline, *(name for p in published for name in p.figures)]))
     rows = [["system", *names, "source"]]
-    rows += [[r.system, *(_cell(name, r.outcome.figures.get(name)) for name in names), _coverage(r)] for r in results]
+    rows += [[r.system, *(_figure(name, r) for name in names), _coverage(r)] for r in results]
     rows += [[p.system, *(_cell(name, p.figures.get(name)) for name in names), p.source] for p in published]
     return f"## {benchmark.name} ({split})\n\n{benchmark.title}\n\n{_markdown(rows)}"
+
+
+def cost_table(results: Iterable[BenchmarkResult]) -> str:
+    """A Markdown table of how the questions ended and what they cost, per question; empty without questions."""
+    asked = [result for result in results if result.outcome.costs.questions]
+    if not asked:
+        return ""
+    others = {status for r in asked for status in r.outcome.costs.statuses} - set(STATUSES)
+    statuses = [*STATUSES, *sorted(others)]
+    costs = ["MLLM calls", "segmenter calls", "tokens", "seconds"]
+    rows = [["questions of", *(status.replace("_", " ") for status in statuses), "failed", *costs]]
+    for result in asked:
+        own = result.outcome.costs
+        counts = [str(own.statuses.get(status, 0)) for status in statuses]
+        spent = [
+            f"{total:g} ({mean:.1f} each)" for total, mean in zip(own.totals.values(), own.means.values(), strict=True)
+        ]
+        rows.append([result.system, *counts, str(len(result.outcome.failures)), *spent])
+    reasons = [
+        f"- {result.system}: {count} exhausted because: {reason}"
+        for result in asked
+        for reason, count in result.outcome.costs.exhausted.items()
+    ]
+    return "\n\n".join([_markdown(rows), *(["\n".join(reasons)] if reasons else [])])
 
 
 def details(benchmark: AnyBenchmark, results: Iterable[BenchmarkResult]) -> str:
     """Markdown tables of all other figures."""
     parts = []
     for result in results:
-        others = {n: v for n, v in result.outcome.figures.items() if n not in benchmark.headline}
+        others = [name for name in result.outcome.figures if name not in benchmark.headline]
         if others:
-            rows = [[result.system, "value"], *([name, _cell(name, value)] for name, value in others.items())]
-            parts.append(_markdown(rows))
+            parts.append(_markdown([[result.system, "value"], *([name, _figure(name, result)] for name in others)]))
     return "\n\n".join(parts)
 
 
@@ -84,7 +64,20 @@ def _coverage(result: BenchmarkResult) -> str:
         text += f" ({len(outcome.failures)} FAILED)"
     if result.settings.get("limit") or result.settings.get("shard"):
         text += ", not the whole split"
+    if date := result.record.get("date"):
+        text += f", {str(date)[:10]}"
+    if commit := result.record.get("commit"):
+        text += f", commit {str(commit)[:7]}"
     return text
+
+
+def _figure(name: str, result: BenchmarkResult) -> str:
+    """A figure of ours, with its interval in brackets."""
+    shown = _cell(name, result.outcome.figures.get(name))
+    if shown != "-" and name in result.outcome.intervals:
+        low, high = (_cell(name, float(end)) for end in result.outcome.intervals[name])
+        shown += f" [{low}, {high}]"
+    return shown
 
 
 def _cell(name: str, value: float | None) -> str:
@@ -96,6 +89,7 @@ def _cell(name: str, value: float | None) -> str:
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
     """Rows as a Markdown table, the first one as header; text aligned left, numbers right."""
+    rows = [[one_line(cell).replace("|", "/") for cell in row] for row in rows]
     text_columns = {0, len(rows[0]) - 1} if len(rows[0]) > 2 else {0}
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

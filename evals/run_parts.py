@@ -100,7 +100,8 @@ def _segmenter_parts(benchmark: PhraseBenchmark | QuestionBenchmark, request: Ru
     own = benchmark.segmenter if isinstance(benchmark, QuestionBenchmark) and request.flags.weights is None else None
     segmenter = models.segmenter or (own or partial(make_segmenter, request.settings))()
     keep_images = getattr(request.flags, "keep_images", False)
-    runner = make_runner(benchmark, segmenter, request.settings, request.folder, models.backend, keep_images)
+    threshold = request.flags.threshold if isinstance(benchmark, PhraseBenchmark) else None
+    runner = make_runner(benchmark, segmenter, request.settings, request.folder, models.backend, keep_images, threshold)
     return RunParts(benchmark.read(request.dataset), runner, benchmark.scorer, segmenter.name)
 
 
@@ -130,6 +131,12 @@ def run_identity(request: RunRequest, weights: str) -> dict[str, Any]:
         "max_calls": request.settings.max_calls,
         "shard": flags.shard,
     }
+    if isinstance(benchmark, PhraseBenchmark):
+        identity["threshold"] = flags.threshold
+    if isinstance(benchmark, QuestionBenchmark):
+        own = request.settings
+        identity |= {"threshold": own.threshold, "max_seconds": own.max_seconds}
+        identity["max_segmenter_calls"] = own.max_segmenter_calls
     if isinstance(benchmark, MaskletBenchmark):
         identity |= {"method": request.method, "protocols": list(flags.protocol)}
     return identity

@@ -7,13 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evals.benchmark_registry import find
-from evals.benchmark_run import Shard
-from evals.benchmark_types import Scorer, VideoBenchmark
-from evals.journal import METRICS, RUN, Predictions, read_record
-from evals.result_tables import BenchmarkResult, RunOutcome, details, table
+from evals.benchmark_results import BenchmarkResult, RunOutcome, read_result
+from evals.benchmark_types import VideoBenchmark
+from evals.journal import METRICS, RUN, Predictions
+from evals.result_tables import cost_table, details, table
 from evals.samples import DatasetSplit
+from evals.shards import Shard, read_shard
+from evals.tally import Tally
 from evals.video.video_scorer import VideoScorer, video_samples
-from sam3model.errors import ConfigError, DataError, Sam3Error
+from sam3model.errors import ConfigError, Sam3Error
 from sam3model.files import write_json, write_text
 
 
@@ -27,7 +29,7 @@ def report(folders: Sequence[Path], out: Path | None = None) -> str:
     for result in results:
         by_benchmark[result.benchmark, result.split].append(result)
     sections = [
-        "\n\n".join(filter(None, (table(find(name), group), details(find(name), group))))
+        "\n\n".join(filter(None, (table(find(name), group), cost_table(group), details(find(name), group))))
         for (name, _), group in sorted(by_benchmark.items())
     ]
     text = "\n\n".join(sections) + "\n"
@@ -50,10 +52,7 @@ def _joined(folders: Sequence[Path]) -> list[BenchmarkResult]:
     """Results, with the shards of a run joined."""
     whole, shards = [], defaultdict(list)
     for folder in folders:
-        try:
-            result = BenchmarkResult.from_json(read_record(folder / METRICS))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{folder / METRICS}: {error} is missing or has the wrong type") from error
+        result = read_result(folder / METRICS)
         if result.settings.get("shard"):
             common = {name: value for name, value in result.settings.items() if name != "shard"}
             shards[result.benchmark, result.split, result.system, str(sorted(common.items()))].append((folder, result))
@@ -65,15 +64,19 @@ def _joined(folders: Sequence[Path]) -> list[BenchmarkResult]:
 def _join(parts: Sequence[tuple[Path, BenchmarkResult]]) -> BenchmarkResult:
     """Score the predictions of all shards together: AP and correlations are not means over shards."""
     first = parts[0][1]
-    count = int(first.settings["shard"].split("/")[1])
-    present = {result.settings["shard"].split("/")[0] for _, result in parts}
-    if absent := [f"{i}/{count}" for i in range(1, count + 1) if str(i) not in present]:
-        raise ConfigError(f"{first.benchmark}: shard {', '.join(absent)} is missing")
+    places = [read_shard(result.settings["shard"]) for _, result in parts]
+    count = places[0][1]
+    if any(shards != count for _, shards in places):
+        raise ConfigError(f"{first.benchmark}: shards of {count} and of other numbers cannot be joined")
+    present = {shard for shard, _ in places}
+    if absent := [f"{i + 1}/{count}" for i in range(count) if i not in present]:
+        shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
+        raise ConfigError(f"{first.benchmark}: shard {shown} is missing")
     predictions = [Predictions(folder, find(first.benchmark).kind) for folder, _ in parts]
     failures = {key: reason for _, result in parts for key, reason in result.outcome.failures.items()}
     settings = {name: value for name, value in first.settings.items() if name != "shard"}
     outcome = rescore(
-        first.benchmark, DatasetSplit(Path(settings["root"]), first.split), settings["limit"], predictions
+        first.benchmark, DatasetSplit(Path(settings["root"]), first.split), settings.get("limit"), predictions
     )
     seconds = sum(result.outcome.seconds for _, result in parts)
     return replace(
@@ -87,20 +90,20 @@ def rescore(name: str, dataset: DatasetSplit, limit: int | None, predictions: Se
     if isinstance(benchmark, VideoBenchmark):
         with TemporaryDirectory() as folder:
             scorer = VideoScorer(benchmark, dataset, Path(folder))
-            return _rescore(Shard(video_samples(benchmark, dataset), limit, 0, 1), scorer, predictions)
-    return _rescore(Shard(benchmark.read(dataset), limit, 0, 1), benchmark.scorer(), predictions)
+            return _rescore(Shard(video_samples(benchmark, dataset), limit, 0, 1), Tally(scorer), predictions)
+    return _rescore(Shard(benchmark.read(dataset), limit, 0, 1), Tally(benchmark.scorer()), predictions)
 
 
-def _rescore(samples: Shard, scorer: Scorer, predictions: Sequence[Predictions]) -> RunOutcome:
+def _rescore(samples: Shard, tally: Tally, predictions: Sequence[Predictions]) -> RunOutcome:
     failures = {}
     for index in range(len(samples)):
         sample = samples[index]
-        stored = next((part for part in predictions if sample.key in part), None)
+        stored = next((found for part in predictions if (found := part.get(sample.key))), None)
         if stored is None:
             failures[sample.key] = "no prediction"
             continue
         try:
-            scorer.update(sample, stored.get(sample.key))
+            tally.add(sample, stored)
         except Sam3Error as error:
             failures[sample.key] = str(error)
-    return RunOutcome(len(samples), len(samples) - len(failures), scorer.compute(), failures)
+    return tally.outcome(len(samples), failures)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import shutil
 import threading
 from collections import OrderedDict
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 from evals.benchmark_types import PhraseBenchmark, QuestionBenchmark
+from evals.plain_text import one_line, slug
 from evals.samples import (
     Detection,
     PhrasePrediction,
@@ -50,15 +50,21 @@ def make_runner(
     folder: Path,
     backend: MLLM | None = None,
     keep_images: bool = False,
+    threshold: float | None = None,
 ) -> SampleRunner[Any]:
-    """The runner for a benchmark's kind of samples. backend: default from the settings; folder: where traces go."""
+    """The runner for a benchmark's kind of samples.
+
+    backend: default from the settings; folder: where traces go. threshold: minimum score of phrases instead of the
+    benchmark's; for questions, that of the settings counts.
+    """
     match benchmark:
         case PhraseBenchmark():
-            return PhraseRunner(SharedEncodings(segmenter, 1), benchmark.threshold)
+            return PhraseRunner(SharedEncodings(segmenter, 1), threshold or benchmark.threshold)
         case QuestionBenchmark():
             budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
             backend = backend or make_backend(settings)
-            return QuestionRunner(SharedEncodings(segmenter), backend, budget, folder, keep_images)
+            shared = SharedEncodings(segmenter)
+            return QuestionRunner(shared, backend, budget, folder, keep_images, settings.threshold)
         case _:
             assert_never(benchmark)
 
@@ -85,11 +91,17 @@ class QuestionRunner:
     """Asks the agent, and keeps a trace of every question.
 
     keep_images: also keep the images that the agent looked at and an overlay of the answer, which `sam3agent replay`
-    needs; about 1 MB per question.
+    needs; about 1 MB per question. threshold: minimum score of a mask, None for the agent's default.
     """
 
     def __init__(
-        self, segmenter: Segmenter, backend: MLLM, budget: Budget, folder: Path, keep_images: bool = False
+        self,
+        segmenter: Segmenter,
+        backend: MLLM,
+        budget: Budget,
+        folder: Path,
+        keep_images: bool = False,
+        threshold: float | None = None,
     ) -> None:
         self.system = f"{segmenter.name} + {backend.name}"
         self.segmenter = segmenter
@@ -97,13 +109,14 @@ class QuestionRunner:
         self.budget = budget
         self.folder = folder
         self.keep_images = keep_images
+        self.threshold = threshold
 
     async def __call__(self, sample: QuestionSample[Any]) -> QuestionPrediction:
         """The agent's answer. Raises the MLLM's error if it cut the answer short; the sample then counts as failed."""
         image = await asyncio.to_thread(sample.open_image)
         backend = _ErrorRecorder(self.backend)
         trace = f"traces/{slug(sample.key)}"
-        agent = Agent(self.segmenter, backend, self.budget)
+        agent = Agent(self.segmenter, backend, self.budget, threshold=self.threshold)
         try:
             answer = await agent.aask(image, sample.question, out=self.folder / trace)
         finally:
@@ -121,6 +134,7 @@ class QuestionRunner:
             segmenter_calls=costs.segmenter_calls,
             tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
             trace=trace,
+            reason=one_line(answer.reason),
             warnings=answer.warnings,
         )
 
@@ -177,12 +191,6 @@ def _keep_trace_only(folder: Path) -> None:
             shutil.rmtree(path)
         elif path.name != TRACE:
             path.unlink()
-
-
-def slug(key: str) -> str:
-    """A folder name for a key, unique per key."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", key).strip(".-")[:80]
-    return plain if plain == key else f"{plain}-{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}"
 
 
 def _detections(instances: FoundInstances) -> tuple[Detection, ...]:

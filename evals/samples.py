@@ -166,7 +166,8 @@ class PhrasePrediction:
 class QuestionPrediction:
     """Prediction for a `QuestionSample`. status: answered, no_match, not_understood or exhausted (best answer so far).
 
-    warnings: what the answer does not take into account. size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder.
+    size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder. reason: why
+    the question ended. warnings: what the answer does not take into account.
     """
 
     question: str
@@ -177,6 +178,7 @@ class QuestionPrediction:
     segmenter_calls: int = 0
     tokens: int = 0
     trace: str | None = None
+    reason: str = ""
     warnings: tuple[str, ...] = ()
 
 

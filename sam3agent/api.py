@@ -1,6 +1,7 @@
 """The Python API: `Agent` keeps weights and backend between questions, `ask` is one question in one line."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,12 +26,14 @@ from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import Exhausted, FinalState, NoMatch, Story
 from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
-from sam3model.errors import InputError
+from sam3model.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     Source = str | Path | bytes | Image.Image | Media
+
+log = logging.getLogger(__name__)
 
 MAX_QUESTION = 4000
 """Maximum length of a question in characters."""
@@ -149,7 +152,7 @@ class Agent:
         finally:
             trace.close()
         answer = replace(answer, trace_path=trace.path)
-        return answer.save(out, _file_name(image)) if out and save else answer
+        return _saved(answer, out, _file_name(image)) if out and save else answer
 
     async def _opened(self, media: Media, ledger: Ledger) -> SegmenterSession | None:
         """A session on a medium; None if the time of the question is over before it is open."""
@@ -203,9 +206,9 @@ class Agent:
             return
         name = "image" if isinstance(source, bytes) else "image.png"
         if isinstance(source, bytes):
-            (trace.folder / name).write_bytes(source)
+            trace.copy(name, lambda path: path.write_bytes(source))
         else:
-            media.frame(0).save(trace.folder / name, compress_level=1)
+            trace.copy(name, lambda path: media.frame(0).save(path, compress_level=1))
         width, height = media.size
         trace.record(
             "start",
@@ -271,6 +274,15 @@ def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
         return clip, clip
     data = read_source(image)
     return data, open_media(data, source_name(image))
+
+
+def _saved(answer: Answer, folder: Path, file_name: str) -> Answer:
+    """The answer with its files; without them, and with a warning, if they cannot be written."""
+    try:
+        return answer.save(folder, file_name)
+    except OutputError as error:
+        log.warning("the files of the answer are not kept: %s", error)
+        return answer
 
 
 def _record_end(trace: Trace, answer: Answer) -> None:

@@ -12,17 +12,23 @@ base_url = "http://localhost:8000/v1"
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from sam3model.errors import ConfigError
+from sam3model.errors import ConfigError, InputError
+from sam3model.files import read_regular
+from sam3model.parse import nearest
 
 Backend = Literal["rules", "openai", "vllm"]
 
 PREFIX = "SAM3AGENT_"
 FILE_VARIABLE = "SAM3AGENT_CONFIG"
+
+MAX_FILE_BYTES = 1 << 20
+"""Maximum size of a config file."""
 
 
 class Settings(BaseModel):
@@ -53,11 +59,13 @@ class Settings(BaseModel):
 
 
 def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from all three sources. A flag that is None counts as not given; unknown variables are ignored.
+    """Settings from all three sources. A flag that is None counts as not given.
 
-    Raises `ConfigError` if a key is unknown, a value is invalid, or the file cannot be read.
+    Raises `ConfigError` if a key is unknown, a variable is close to one of ours but not one, a value is invalid, or the
+    file cannot be read. Other variables are ignored.
     """
     environment = os.environ if environment is None else environment
+    _refuse_mistyped(environment)
     path = _config_file(environment)
     file = _read(path) if path else {}
     given = {key: value for key, value in (flags or {}).items() if value is not None}
@@ -70,6 +78,16 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
     return Settings.model_validate({**file, **variables, **given})
 
 
+def _refuse_mistyped(environment: Mapping[str, str]) -> None:
+    """Raise a `ConfigError` for a variable whose name is nearly that of a setting, which would be ignored in silence."""
+    known = [FILE_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
+    for name in environment:
+        if not name.upper().startswith(PREFIX.rstrip("_")) or name in known:
+            continue
+        if close := get_close_matches(name.upper(), known, n=1, cutoff=0.85):
+            raise ConfigError(f"the variable {name} is not a setting; did you mean {close[0]}? Rename or unset it")
+
+
 def _config_file(environment: Mapping[str, str]) -> Path | None:
     """The file named by `SAM3AGENT_CONFIG`, else ./sam3agent.toml, else the user's; None if there is none."""
     if named := environment.get(FILE_VARIABLE):
@@ -80,15 +98,22 @@ def _config_file(environment: Mapping[str, str]) -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the config file {path}: {error.strerror}") from error
+        return tomllib.loads(read_regular(path, MAX_FILE_BYTES).decode("utf-8-sig"))
+    except InputError as error:
+        raise ConfigError(f"cannot read the config file: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"the config file {path} is nested too deeply") from error
     except ValueError as error:
         raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
 
 
 def _check(name: Callable[[str], str], values: Mapping[str, Any]) -> None:
     """Raise a `ConfigError` for an invalid value, under the name that the setting has in its source."""
+    for key in values:
+        if key not in Settings.model_fields:
+            raise ConfigError(
+                f"{name(key)} is not a setting{nearest(key.lower().replace('-', '_'), Settings.model_fields)}"
+            )
     try:
         Settings.model_validate(values)
     except ValidationError as error:

@@ -3,20 +3,17 @@
 import base64
 import io
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sam3model.errors import InputError
+from sam3model.files import read_at_most
+from sam3model.raster_files import MAX_FILE_BYTES, opened_raster, page_count, read_raster
 
 if TYPE_CHECKING:
     from PIL import Image
-
-MAX_PIXELS = 300_000_000
-"""A larger image is refused: it is nearly always a decompression bomb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +74,29 @@ def open_image(source: "str | Path | bytes | Image.Image", name: str | None = No
 
     if isinstance(source, Image.Image):
         return _to_rgb(source)
-    data = source if isinstance(source, bytes) else read_source(source)
-    name = name or ("the image" if isinstance(source, bytes) else source_name(source))
-    if not data:
-        raise InputError(f"{name} is empty")
-    return _decode(data, name)
+    return decode_image(source if isinstance(source, bytes) else read_source(source), name or _name(source))[0]
+
+
+def decode_image(data: bytes, name: str) -> "tuple[Image.Image, int]":
+    """The first image of an encoded file as `open_image` returns it, and the number of frames or pages of the file.
+
+    Raises `InputError` if it is not a readable image.
+    """
+    from sam3model.ops.rgb import upright_rgb
+
+    with opened_raster(data, name) as image:
+        pages = page_count(image) if getattr(image, "is_animated", False) else 1
+        return upright_rgb(image), pages
 
 
 def read_source(source: "str | Path") -> bytes:
-    """The bytes of a file, or of standard input for "-". Raises `InputError` if it cannot be read."""
+    """The bytes of a file, or of standard input for "-".
+
+    Raises `InputError` if it cannot be read, is not a regular file, or is larger than any image.
+    """
     if source == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {source}") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{source} is a folder, not an image file") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {source}: {getattr(error, 'strerror', None) or error}") from error
+        return read_at_most(sys.stdin.buffer, MAX_FILE_BYTES, source_name(source))
+    return read_raster(source)
 
 
 def source_name(source: "str | Path") -> str:
@@ -103,27 +104,8 @@ def source_name(source: "str | Path") -> str:
     return "standard input" if source == "-" else str(source)
 
 
-def _decode(data: bytes, name: str) -> "Image.Image":
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > MAX_PIXELS:
-                size = f"{image.width}x{image.height} pixels"
-                raise InputError(f"{name} is too large: {size}; the limit is {MAX_PIXELS // 1_000_000} million")
-            return _to_rgb(image)
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{name} is too large: the limit is {MAX_PIXELS // 1_000_000} million pixels") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not an image in a supported format (JPEG, PNG, WebP, TIFF, …)") from error
-    except InputError:
-        raise
-    except Exception as error:  # decoders raise almost anything on damaged files
-        raise InputError(
-            f"{name} is a damaged image: {str(error).splitlines()[0] if str(error) else 'no data'}"
-        ) from error
+def _name(source: "str | Path | bytes") -> str:
+    return "the image" if isinstance(source, bytes) else source_name(source)
 
 
 def _to_rgb(image: "Image.Image") -> "Image.Image":

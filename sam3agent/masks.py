@@ -85,12 +85,13 @@ class RleMasks(Mapping[int, Mask]):
     """
 
     def __init__(self, rles: Mapping[int, Mapping[str, Any]]) -> None:
-        """Empty masks are left out."""
-        from sam3model.ops.masks import coco
+        """Empty masks are left out. Raises `InputError` if an RLE is damaged."""
+        from sam3model.ops.masks import check_rle, coco
 
-        areas = {frame: int(coco.area(dict(rle))) for frame, rle in rles.items()}
+        checked = {frame: check_rle(rle) for frame, rle in rles.items()}
+        areas = {frame: int(coco.area(rle)) for frame, rle in checked.items()}
         self.areas = {frame: area for frame, area in areas.items() if area}
-        self._rles = {frame: dict(rles[frame]) for frame in self.areas}
+        self._rles = {frame: checked[frame] for frame in self.areas}
 
     def __getitem__(self, frame: int) -> Mask:
         mask = Mask.from_rle(self._rles[frame])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sam3agent.images import open_image
 from sam3model.errors import InputError
+from sam3model.raster_files import opened_raster, page_count
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -187,20 +188,16 @@ def is_clip(path: str | Path) -> bool:
 
 
 def _has_frames(path: Path) -> bool:
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            return getattr(image, "n_frames", 1) > 1
-    except Exception:  # decoders raise almost anything on damaged files; opening it as an image then says why
+        with opened_raster(path) as image:
+            return page_count(image, most=2) > 1
+    except InputError:  # opening it as an image then says why
         return False
 
 
 def _is_image(path: Path) -> bool:
-    from PIL import Image
-
     try:
-        with Image.open(path):
+        with opened_raster(path):
             return True
-    except Exception:  # as above
+    except InputError:
         return False

@@ -1,14 +1,17 @@
-"""Atomic writing: readers see the old file or the complete new one."""
+"""Atomic writing: readers see the old file or the complete new one. Bounded reading, of regular files only."""
 
 import contextlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from sam3model.errors import OutputError
+from sam3model.errors import InputError, OutputError
+
+_PART = 1 << 20
 
 
 @contextlib.contextmanager
@@ -46,6 +49,62 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     """Write JSON atomically, on one line unless `indent` is given; raises `OutputError`."""
     write_text(path, json.dumps(content, indent=indent) + "\n")
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file for reading. Anything else (a device, pipe, socket or folder) is refused without reading it.
+
+    The kind is checked on the open file, so it cannot change in between.
+
+    Raises:
+        InputError: the file is missing, not a regular file, or cannot be opened.
+    """
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # some devices act when they are opened
+            raise _not_regular(path)
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(path, flags), "rb")
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise _not_regular(path)
+
+
+def read_regular(path: str | Path, limit: int) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes.
+
+    Raises:
+        InputError: as `open_regular`, or the file is larger.
+    """
+    with open_regular(path) as file:
+        return read_at_most(file, limit, str(path))
+
+
+def read_at_most(stream: BinaryIO, limit: int, name: str) -> bytes:
+    """All bytes of a stream, at most `limit`. Raises `InputError` if there are more, or if reading fails.
+
+    name: what messages call the stream.
+    """
+    parts, left = list[bytes](), limit + 1
+    try:
+        while left and (part := stream.read(min(left, _PART))):
+            parts.append(part)
+            left -= len(part)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
+    if not left:
+        raise InputError(f"{name} is too large: the limit is {limit / 1e6:.0f} MB")
+    return b"".join(parts)
+
+
+def _not_regular(path: str | Path) -> InputError:
+    if Path(path).is_dir():
+        return InputError(f"{path} is a folder, not a file")
+    return InputError(f"{path} is not a regular file but a device, pipe or socket: save its contents to a file first")
 
 
 def _reason(error: Exception) -> str:

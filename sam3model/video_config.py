@@ -43,6 +43,7 @@ class TrackerConfig:
     memory_frames: slots with one row of the temporal code each; one of them is for all conditioning frames.
     memory_selection: read only frames on which the object was seen, instead of the last ones.
     bfloat16_memory: round stored memory to bfloat16, as the released code does.
+    memory_mask_stride: pixels, along the side of a cell, of the masks that are written to memory; a power of two.
     """
 
     memory_dim: int = 64
@@ -60,10 +61,13 @@ class TrackerConfig:
     memory_selection: bool = True
     selection_threshold: float = 0.01
     bfloat16_memory: bool = False
+    memory_mask_stride: int = 16
 
     def __post_init__(self) -> None:
         require_positive(self, "memory_dim", "memory_frames", "layers", "ffn", "heads", "rope_theta", "fuser_layers")
         require_positive(self, "max_pointers", "max_conditioning_frames", "mask_scale")
+        if self.memory_mask_stride < 1 or self.memory_mask_stride & (self.memory_mask_stride - 1):
+            raise ConfigError(f"tracker.memory_mask_stride {self.memory_mask_stride} must be a power of two")
 
 
 @dataclass(frozen=True, slots=True)

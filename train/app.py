@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from sam3model.errors import OutputError, Sam3Error, TrainingError
 from sam3model.training.clip_settings import ClipTrainConfig
+from sam3model.training.joint_settings import JointTrainConfig
+from sam3model.training.settings import TrainConfig
 from train.compose import CONFIGS, settings
 
 USAGE = """usage: python -m train [experiment=NAME] [key=value …]
@@ -38,14 +40,14 @@ def main(arguments: list[str]) -> int:
 
 def _check(words: Sequence[str]) -> int:
     config = settings(words)
-    if isinstance(config, ClipTrainConfig):
-        from train.clip_check import check_clips
-
-        print(check_clips(config))
-        return 0
     from train.check import check
+    from train.clip_check import check_clips
 
-    print(check(config))
+    if isinstance(config, JointTrainConfig):
+        print(check(config.image_run(), "contact_sheet_images.png"), "\n")
+        print(check_clips(config.clip_run(), "contact_sheet_clips.png"))
+    else:
+        print(check_clips(config) if isinstance(config, ClipTrainConfig) else check(config))
     return 0
 
 
@@ -59,16 +61,9 @@ def _launch(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     config = settings(words)
-    from sam3model.training.run import train
+    from train.tasks import run_task
 
-    if isinstance(config, ClipTrainConfig):
-        from sam3model.training.clip_task import ClipTask
-
-        result, unit = train(config, ClipTask), "clips"
-    else:
-        from sam3model.training.concept_task import ConceptTask
-
-        result, unit = train(config, ConceptTask), "images"
+    result, unit = run_task(config), "images" if isinstance(config, TrainConfig) else "clips"
     if result.status != "finished":
         print(f"stopped at step {result.progress.step}; the same command resumes it", file=sys.stderr)
         return 143

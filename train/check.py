@@ -24,8 +24,8 @@ SHOWN = 12
 _LISTED = 12
 
 
-def check(config: TrainConfig) -> str:
-    """Read the data set of a run, draw samples as in its last stage, and write `out/name/contact_sheet.png`.
+def check(config: TrainConfig, file: str = "contact_sheet.png") -> str:
+    """Read the data set of a run, draw samples as in its last stage, and write a contact sheet to `out/name`.
 
     Opens every image file, and reads those of the samples completely. Returns the summary.
 
@@ -35,13 +35,14 @@ def check(config: TrainConfig) -> str:
     """
     vit = config.model.resolve().vit
     config = config.sized(vit.image_size, vit.patch_size * vit.window)
-    sheet = own_folder(config) / "contact_sheet.png"
+    sheet = own_folder(config) / file
     sources = open_sources(config)
     lines = []
     if isinstance(sources, AnnotatedSources):
         records = [*sources.training_set.images, *sources.validation_set.images]
         broken = _check_images(records, config.data.broken)
         lines += _describe(sources.training_set, sources.validation_set) + _broken(sources, broken)
+        lines += _repaired(sources)
     stage = config.stages[-1]
     source = sources.training(stage)
     samples = [source(index) for index in tqdm(range(SAMPLES), desc="samples", disable=None, leave=False)]
@@ -92,6 +93,16 @@ def _broken(sources: AnnotatedSources, images: Faults) -> list[tuple[str, str]]:
     if not found:
         return [("broken", "none")]
     return [("broken", f"{count}: {kind}") for kind, count in found.most_common()]
+
+
+def _repaired(sources: AnnotatedSources) -> list[tuple[str, str]]:
+    """What was read in spite of a slip, and warnings about the whole data set."""
+    sets = (sources.training_set, sources.validation_set)
+    found = Counter[str]()
+    for repairs in {id(part.repairs): part.repairs for part in sets}.values():
+        found.update(repairs.counts())
+    lines = [("repaired", f"{count}: {kind}") for kind, count in found.most_common()]
+    return lines + [("warning", note) for note in dict.fromkeys(note for part in sets for note in part.notes)]
 
 
 def _prompts(samples: Sequence[Sample], size: int) -> list[tuple[str, str]]:

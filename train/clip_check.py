@@ -27,8 +27,8 @@ _LISTED = 12
 Lines = list[tuple[str, str]]
 
 
-def check_clips(config: ClipTrainConfig) -> str:
-    """Read the clips of a run, draw samples as in its last stage, and write `out/name/contact_sheet.png`.
+def check_clips(config: ClipTrainConfig, file: str = "contact_sheet.png") -> str:
+    """Read the clips of a run, draw samples as in its last stage, and write a contact sheet to `out/name`.
 
     Opens every clip of a data set, and reads those of the samples. Returns the summary.
 
@@ -37,7 +37,7 @@ def check_clips(config: ClipTrainConfig) -> str:
         OutputError: the contact sheet cannot be written.
     """
     size = config.model.resolve().detector.vit.image_size
-    sheet = own_folder(config) / "contact_sheet.png"
+    sheet = own_folder(config) / file
     sources = open_clips(config, size)
     opened = sources.opened
     lines, faults = list[tuple[str, str]](), list[Faults]()

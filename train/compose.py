@@ -13,17 +13,19 @@ from omegaconf.errors import OmegaConfBaseException
 from sam3model.errors import ConfigError
 from sam3model.parse import nearest, parse
 from sam3model.training.clip_settings import ClipTrainConfig
+from sam3model.training.joint_settings import JointTrainConfig
 from sam3model.training.settings import TrainConfig
 
 CONFIGS = Path(__file__).parent / "configs"
-TASKS: dict[str, tuple[str, type[TrainConfig] | type[ClipTrainConfig]]] = {
+TASKS: dict[str, tuple[str, type[TrainConfig] | type[ClipTrainConfig] | type[JointTrainConfig]]] = {
     "concepts": ("config", TrainConfig),
     "clips": ("clips", ClipTrainConfig),
+    "joint": ("joint", JointTrainConfig),
 }
 """For each task, its YAML file with all settings, and their class. An experiment names its task with `task:`."""
 
 
-def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig:
+def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig | JointTrainConfig:
     """The validated settings for these overrides.
 
     Raises:
@@ -35,14 +37,6 @@ def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig:
     values = composed([addable(word) for word in arguments], root=root)
     values.pop("task", None)
     return parse(kind, values)
-
-
-def concept_settings(arguments: Sequence[str]) -> TrainConfig:
-    """`settings` of a run on images. Raises `ConfigError` for other tasks too."""
-    found = settings(arguments)
-    if not isinstance(found, TrainConfig):
-        raise ConfigError("this experiment trains on clips: run it with `python -m train`, without `launch`")
-    return found
 
 
 def task_of(arguments: Sequence[str]) -> str:

@@ -23,8 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sam3model.errors import ConfigError, TrainingError
 from sam3model.parse import parse
-from sam3model.training.settings import TrainConfig
-from train.compose import CONFIGS, addable, composed, concept_settings, one_line
+from train.compose import CONFIGS, TASKS, addable, composed, one_line, settings, task_of
 
 _PLUGIN = "hydra_plugins.hydra_submitit_launcher"
 
@@ -46,7 +45,11 @@ def launch(arguments: Sequence[str]) -> list[Path]:
     if not any(word.startswith("hydra/launcher=") for word in own):
         own.append("hydra/launcher=slurm")
     _check_launcher(own)
-    configs = [concept_settings(choice) for choice in combinations(words)]
+    choices = list(combinations(words))
+    tasks = {task_of(choice) for choice in choices}
+    if len(tasks) > 1:
+        raise ConfigError(f"experiment: the jobs of a sweep must have one task, not {' and '.join(sorted(tasks))}")
+    configs = [settings(choice) for choice in choices]
     folders = [Path(config.out) / config.name for config in configs]
     if len(set(folders)) < len(folders):
         raise ConfigError(
@@ -56,7 +59,8 @@ def launch(arguments: Sequence[str]) -> list[Path]:
     print(f"job logs: {jobs}/.submitit", file=sys.stderr)
     places = {"hydra.sweep.dir": str(jobs), "hydra.launcher.name": configs[0].name}
     quoted = [f"{key}='{value}'" for key, value in places.items()]
-    _submit([*(addable(word) for word in words), *quoted, *own])
+    (task,) = tasks
+    _submit([f"++task={task}", *(addable(word) for word in words if not word.startswith("task=")), *quoted, *own], task)
     return folders
 
 
@@ -91,13 +95,13 @@ def job(words: DictConfig) -> Path | None:
     from submitit import JobEnvironment
     from submitit.helpers import TorchDistributedEnvironment
 
-    from sam3model.training.concept_task import ConceptTask
-    from sam3model.training.run import train
+    from train.tasks import run_task
 
     values: Any = OmegaConf.to_container(words, resolve=True)
-    config = parse(TrainConfig, values)
+    _, kind = TASKS[values.pop("task")]
+    config = parse(kind, values)
     TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-    result = train(config, ConceptTask)
+    result = run_task(config)
     if result.status == "finished":
         return result.weights
     if result.status == "preempted":
@@ -114,11 +118,11 @@ def _check_launcher(words: Sequence[str]) -> None:
         raise ConfigError("Slurm is missing (no sbatch): use hydra/launcher=submitit_local, or torchrun")
 
 
-def _submit(words: Sequence[str]) -> None:
+def _submit(words: Sequence[str], task: str) -> None:
     """Run `hydra.main`, which reads `sys.argv`, with its errors raised instead of printed."""
     from submitit.core.utils import FailedSubmissionError, UncompletedJobError
 
-    run = hydra.main(version_base=None, config_path=str(CONFIGS), config_name="config")(job)
+    run = hydra.main(version_base=None, config_path=str(CONFIGS), config_name=TASKS[task][0])(job)
     before, sys.argv = sys.argv, [sys.argv[0], "--multirun", *words]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:

@@ -9,6 +9,7 @@ from evals.dataset_files import image_opener, read_json
 from evals.samples import DatasetSplit, PhraseSample, Rle
 from evals.scorers.detection import DetectionTarget, ImageTargets
 from sam3model.data.coco_file import CocoFile, Row, class_phrase, is_number, read_xywh, where
+from sam3model.data.dataset_paths import first_existing
 from sam3model.data.segmentations import read_segmentation
 from sam3model.data.segmentations import to_rle as rasterise
 from sam3model.errors import DataError
@@ -81,5 +82,5 @@ def _target(row: Row, mask: Rle | None, place: str) -> DetectionTarget:
 
 def read(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
     """COCO 2017: every image is queried with all 80 categories."""
-    path = dataset.root / "annotations" / f"instances_{dataset.split}2017.json"
+    path = first_existing(dataset.root, f"annotations/instances_{dataset.split}2017.json")
     return samples(load(path), dataset.root, (f"{dataset.split}2017", f"images/{dataset.split}2017"), masks=True)

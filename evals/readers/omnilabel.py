@@ -8,6 +8,7 @@ from evals.dataset_files import field, image_opener, integers, numbers, read_jso
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.omnilabel import DescriptionTarget
 from sam3model.data.coco_file import table
+from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 
 Box = tuple[float, float, float, float]
@@ -44,7 +45,7 @@ def _file(root: Path, split: str) -> Path:
     )
     if not files:
         raise DataError(f"{root}: dataset_all_{split}_VERSION.json is missing")
-    return files[-1]
+    return inside(root, str(files[-1].relative_to(root)))
 
 
 def _boxes(data: Any, path: Path) -> dict[tuple[int, int], list[Box]]:

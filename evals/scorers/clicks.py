@@ -1,13 +1,15 @@
 """Interactive segmentation: IoU of objects after a number of clicks."""
 
+import math
 from collections import defaultdict
 
 import numpy as np
 
 from evals.benchmark_types import Figures
+from evals.intervals import Draws
 from evals.samples import ClickPrediction, ClickSample
 from sam3model.errors import MetricError
-from sam3model.metrics.overlap import rle_iou
+from sam3model.metrics.overlap import FloatArray, rle_iou
 
 LEVELS = (0.8, 0.9)
 """IoU from which on a mask counts as usable, and as good."""
@@ -19,9 +21,13 @@ class ClickScorer:
     def __init__(self) -> None:
         self._ious: dict[str, list[float]] = defaultdict(list)
         self._images = 0
+        self._keys: list[str] = []
 
-    def update(self, sample: ClickSample, prediction: ClickPrediction) -> None:
-        """Add the objects of an image. Raises `MetricError` if masks are missing or have another size."""
+    def update(self, sample: ClickSample, prediction: ClickPrediction) -> dict[str, float]:
+        """Add the objects of an image; returns their mean IoU after each prompt.
+
+        Raises `MetricError` if masks are missing or have another size.
+        """
         if len(prediction.masks) != len(sample.masks):
             raise MetricError(f"{len(sample.masks)} objects but predictions for {len(prediction.masks)}")
         rows = [rle_iou(masks, [target])[:, 0] for target, masks in zip(sample.masks, prediction.masks, strict=True)]
@@ -29,6 +35,18 @@ class ClickScorer:
             for prompt, iou in zip(prediction.prompts, row.tolist(), strict=True):
                 self._ious[prompt].append(iou)
         self._images += 1
+        self._keys += [sample.key] * len(rows)
+        means = np.mean(rows, 0).tolist() if rows else [math.nan] * len(prediction.prompts)
+        return {f"IoU {prompt}": mean for prompt, mean in zip(prediction.prompts, means, strict=True)}
+
+    def resample(self, draws: Draws) -> dict[str, FloatArray]:
+        """All figures; whole images are drawn."""
+        ious = {prompt: np.array(values) for prompt, values in self._ious.items()}
+        figures = {f"IoU {prompt}": 100 * draws.mean(self._keys, own) for prompt, own in ious.items()}
+        for level in LEVELS:
+            counts = {f"IoU>={level} {prompt}": own >= level for prompt, own in ious.items()}
+            figures |= {name: 100 * draws.mean(self._keys, reached) for name, reached in counts.items()}
+        return figures
 
     def compute(self) -> Figures:
         """Percentages per prompt, and the numbers of objects and images."""

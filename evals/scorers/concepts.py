@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from evals.benchmark_types import Figures, percent
+from evals.intervals import Draws
 from evals.samples import Detection, PhrasePrediction, PhraseSample, Rle
+from evals.scorers.resampled_figures import concept_score, resample_ap, resample_concepts
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1, ConceptF1Result
 from sam3model.metrics.average_precision import AveragePrecision, strongest
-from sam3model.metrics.overlap import rle_iou
+from sam3model.metrics.concept_f1 import SampleCounts
+from sam3model.metrics.overlap import FloatArray, rle_iou
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,15 +34,31 @@ class ConceptScorer:
     def __init__(self, ap: bool = False) -> None:
         self._f1: dict[str, ConceptF1] = {}
         self._ap = AveragePrecision() if ap else None
+        self._sample_of: dict[str, str] = {}
 
-    def update(self, sample: PhraseSample[Sequence[PhraseTarget]], prediction: PhrasePrediction) -> None:
-        """Add all phrases of an image."""
+    def update(self, sample: PhraseSample[Sequence[PhraseTarget]], prediction: PhrasePrediction) -> dict[str, float]:
+        """Add all phrases of an image; returns their mean F1."""
+        counts: list[SampleCounts] = []
         for target, detections in zip(sample.target, prediction.detections, strict=True):
             metric = self._f1.setdefault(target.subset, ConceptF1())
             masks, scores = [d.mask for d in detections], [d.score for d in detections]
             metric.update_annotators(target.key, target.annotators, masks, scores)
             if self._ap is not None:
                 _rank(self._ap, target.key, target.annotators[0], detections)
+            self._sample_of[target.key] = sample.key
+            counts.append(metric.samples[target.key])
+        return {"F1": concept_score(counts)}
+
+    def resample(self, draws: Draws) -> dict[str, FloatArray]:
+        """cgF1, pmF1, IL_MCC and AP; whole images are drawn."""
+        parts = [
+            resample_concepts(metric.samples, [self._sample_of[key] for key in metric.samples], draws)
+            for metric in self._f1.values()
+        ]
+        figures = {name: np.mean([part[name] for part in parts], 0) for name in HEADLINE}
+        if self._ap is not None:
+            figures["AP"] = resample_ap(self._ap, draws, self._sample_of.__getitem__)
+        return figures
 
     def compute(self) -> Figures:
         """Means over subsets, then the headline figures of each subset."""

@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evals.benchmark_types import Figures, percent
+from evals.intervals import Draws, divide
 from evals.samples import Detection, PhrasePrediction, PhraseSample, Rle
+from evals.scorers.resampled_figures import resample_ap, resample_concepts
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, match_unit, strongest
 from sam3model.metrics.metric_result import mean_of_defined
-from sam3model.metrics.overlap import iou_matrix, rle_areas
+from sam3model.metrics.overlap import FloatArray, iou_matrix, rle_areas
 from sam3model.metrics.ytvis import ap_over
 
 Box = tuple[float, float, float, float]
 NAMES = {"bbox": "box", "segm": "mask"}
+SURE = 0.5
+"""Minimum score of the detections in the score of an image."""
 LVIS_RULES = ApRules(max_detections=(300,))
 
 
@@ -66,10 +70,12 @@ class DetectionScorer:
         self._concepts = ConceptF1() if concepts else None
         self._ap: dict[tuple[str, str], AveragePrecision] = {}
         self._groups: Mapping[int, str] = {}
+        self._sample_of: dict[tuple[str, int], str] = {}
 
-    def update(self, sample: PhraseSample[ImageTargets], prediction: PhrasePrediction) -> None:
-        """Add all categories of an image."""
+    def update(self, sample: PhraseSample[ImageTargets], prediction: PhrasePrediction) -> dict[str, float]:
+        """Add all categories of an image; returns its F1 of detections with a score of at least 0.5."""
         image = sample.target
+        self._sample_of[image.subset, image.image_id] = sample.key
         self._groups = image.groups
         minimum = self._minimum_score(prediction)
         for category, detections in zip(image.categories, prediction.detections, strict=True):
@@ -81,6 +87,35 @@ class DetectionScorer:
             if self._concepts is not None and category not in image.unfinished:
                 masks, scores = [d.mask for d in detections], [d.score for d in detections]
                 self._concepts.update((image.image_id, category), [t.mask for t in targets], masks, scores)
+
+        return {f"{NAMES[kind]} F1@0.5": self._f1(image, kind) for kind in self._kinds}
+
+    def _f1(self, image: ImageTargets, kind: str) -> float:
+        """F1 of an image at an IoU of 0.5; 1 without targets and detections."""
+        samples = self._ap[image.subset, kind].samples if (image.subset, kind) in self._ap else {}
+        matches = [samples[c, image.image_id] for c in image.categories if (c, image.image_id) in samples]
+        counted = [(one, (one.scores >= SURE) & ~one.ignored[0, 0]) for one in matches]
+        hits = sum(int((one.matched[0, 0] & sure).sum()) for one, sure in counted)
+        whole = sum(int(sure.sum()) + int(one.positives[0]) for one, sure in counted)
+        return 2 * hits / whole if whole else 1.0
+
+    def resample(self, draws: Draws) -> dict[str, FloatArray]:
+        """AP of boxes and masks, as the mean over subsets; whole images are drawn."""
+        figures = {}
+        for kind in self._kinds:
+            parts = [
+                resample_ap(metric, draws, lambda image, subset=subset: self._sample_of[subset, image])
+                for (subset, own), metric in sorted(self._ap.items())
+                if own == kind
+            ]
+            values = np.stack(parts)
+            defined = np.isfinite(values)
+            totals = np.where(defined, values, 0).sum(0)
+            figures[f"{NAMES[kind]} AP"] = divide(totals, defined.sum(0).astype(np.float64))
+        if self._concepts is not None and self._concepts.samples:
+            keys = [self._sample_of["", image] for image, _ in self._concepts.samples]
+            figures |= resample_concepts(self._concepts.samples, keys, draws)
+        return figures
 
     def _minimum_score(self, prediction: PhrasePrediction) -> float:
         """Minimum score of the detections that count in this image."""

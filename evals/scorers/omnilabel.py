@@ -23,12 +23,15 @@ class OmniLabelScorer:
     def __init__(self) -> None:
         self._metric = OmniLabelAp()
 
-    def update(self, sample: QuestionSample[DescriptionTarget], prediction: QuestionPrediction) -> None:
-        """Add one description; its detections are the masks that the agent selected."""
+    def update(self, sample: QuestionSample[DescriptionTarget], prediction: QuestionPrediction) -> dict[str, float]:
+        """Add one description, with the masks that the agent selected; returns its F1 at an IoU of 0.5."""
         target, detections = sample.target, prediction.detections
         boxes, scores = [d.box for d in detections], [d.score for d in detections]
         kind = "D" if target.free else "C"
         self._metric.update(target.image_id, target.description_id, sample.question, kind, target.boxes, boxes, scores)
+        hits = int(self._metric.samples[target.image_id, target.description_id].matches.matched[0, 0].sum())
+        whole = len(boxes) + len(target.boxes)
+        return {"F1@0.5": 2 * hits / whole if whole else 1.0}
 
     def compute(self) -> Figures:
         """Percentages; -1 for a group without target boxes."""

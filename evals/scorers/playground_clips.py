@@ -1,14 +1,23 @@
 """J&F of objects given by masks or clicks, cgF1 and pHOTA of phrases, and identity switches, on Playground clips."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from evals.benchmark_types import Figures
+from evals.intervals import Draws
 from evals.samples import MaskedClip, MaskletPrediction, MaskletSample, PredictedTrack, Rle
 from evals.scorers.identity_switches import identity_switches
+from evals.scorers.resampled_figures import concept_score, resample_concepts
 from sam3model.errors import MetricError
 from sam3model.metrics import ConceptF1, Hota, JAndF
 from sam3model.metrics.cgf1 import SCORE_THRESHOLD
+from sam3model.metrics.hota import HotaCounts
+from sam3model.metrics.jf import TrackQuality
+from sam3model.metrics.overlap import FloatArray
 from sam3model.metrics.video_cgf1 import video_concept_f1
 from sam3model.metrics.video_hota import hota_shard
 from sam3model.metrics.video_tracks import Entry, Phrase, TrackSet, VideoData, frame_iou
@@ -32,11 +41,10 @@ class GivenObjects:
     def __init__(self) -> None:
         self._metric = JAndF(skip_ends=False)
         self._later: dict[int, list[float]] = {after: [] for after in LATER}
-        self._switches = 0
-        self._clips = 0
+        self._switches: dict[str, int] = {}
 
-    def update(self, key: str, clip: MaskedClip, tracks: Sequence[PredictedTrack]) -> None:
-        """Add the objects of a clip; an object without a track counts as not found."""
+    def update(self, key: str, clip: MaskedClip, tracks: Sequence[PredictedTrack]) -> float:
+        """Add the objects of a clip; an object without a track counts as not found. Returns their J&F."""
         length = len(clip.frames)
         predicted = {int(track.prompt): track.masks for track in tracks}
         targets, found = [], []
@@ -46,17 +54,28 @@ class GivenObjects:
             targets.append((None,) * start + clip.masks[one][start:])
             found.append(masks)
         iou = frame_iou(_track_set(targets, length), _track_set(found, length))
-        self._switches += identity_switches(iou)
+        self._switches[key] = identity_switches(iou)
         for row, start in enumerate(clip.prompted.values()):
             for after, own in self._later.items():
                 if start + after < length and targets[row][start + after] is not None:
                     own.append(float(iou[start + after, row, row]))
-        self._clips += 1
+        own_quality = [self._metric.samples[key, one] for one in clip.prompted]
+        values = [50 * float(q.j.mean() + q.f.mean()) for q in own_quality if q.j.size]
+        return sum(values) / len(values) if values else math.nan
+
+    def resample(self, draws: Draws, name: str) -> dict[str, FloatArray]:
+        """J&F, J, F and identity switches; whole clips are drawn."""
+        scored = [(key, quality) for (key, _), quality in self._metric.samples.items() if quality.j.size]
+        keys = [key for key, _ in scored]
+        j, f = (100 * draws.mean(keys, [values(q).mean() for _, q in scored]) for values in (_j, _f))
+        switches = draws.mean(list(self._switches), list(self._switches.values()))
+        figures = {"J&F": (j + f) / 2, "J": j, "F": f, "ID switches": switches}
+        return {f"{name} {what}": values for what, values in figures.items()}
 
     def compute(self, name: str) -> dict[str, float]:
         """J&F, J and F in percent, identity switches per clip, the IoU some frames later, and the number of objects."""
         result = self._metric.compute()
-        figures = {"J&F": result.jf, "J": result.j, "F": result.f, "ID switches": self._switches / self._clips}
+        figures = {"J&F": result.jf, "J": result.j, "F": result.f, "ID switches": _mean(self._switches)}
         figures |= {f"IoU after {after}": 100 * sum(own) / len(own) for after, own in self._later.items() if own}
         return {f"{name} {what}": value for what, value in figures.items()} | {f"{name} objects": len(result.objects)}
 
@@ -70,19 +89,26 @@ class PhraseMasklets:
 
     concepts: ConceptF1 = field(default_factory=ConceptF1)
     hota: Hota = field(default_factory=Hota)
-    switches: int = 0
-    clips: int = 0
+    switches: dict[str, int] = field(default_factory=dict)
 
     def update(self, key: str, clip: MaskedClip, phrases: Sequence[str], tracks: Sequence[PredictedTrack]) -> None:
         """Add a clip with all its phrases."""
+        switches = 0
         data = _video_data(key, clip, phrases, tracks)
         self.concepts.merge(video_concept_f1(data))
         self.hota.merge(hota_shard(data))
         for pair in data.targets:
             sure = [entry for entry in data.predictions.get(pair, []) if entry["score"] >= SCORE_THRESHOLD]
             found = data.predicted_tracks("segm", pair, sure)
-            self.switches += identity_switches(frame_iou(data.target_tracks("segm", pair), found))
-        self.clips += 1
+            switches += identity_switches(frame_iou(data.target_tracks("segm", pair), found))
+        self.switches[key] = switches
+
+    def resample(self, draws: Draws) -> dict[str, FloatArray]:
+        """cgF1, pmF1, IL_MCC, pHOTA and identity switches; whole clips are drawn."""
+        figures = resample_concepts(self.concepts.samples, [key for key, _ in self.concepts.samples], draws)
+        figures["pHOTA"] = _resample_hota(self.hota.samples, draws)
+        figures["ID switches"] = draws.mean(list(self.switches), list(self.switches.values()))
+        return figures
 
     def compute(self) -> dict[str, float]:
         """Percentages, except IL_MCC and the identity switches per clip."""
@@ -90,7 +116,7 @@ class PhraseMasklets:
         return {
             "cgF1": 100 * concepts.cgf1,
             "pHOTA": 100 * hota["HOTA"],
-            "ID switches": self.switches / self.clips,
+            "ID switches": _mean(self.switches),
             "pmF1": 100 * concepts.pmf1,
             "IL_MCC": concepts.il_mcc,
             "cgF1@0.5": 100 * concepts.summary()["cgF1@0.5"],
@@ -108,16 +134,30 @@ class MaskletScorer:
         self._phrases = PhraseMasklets()
         self._clips = 0
 
-    def update(self, sample: MaskletSample, prediction: MaskletPrediction) -> None:
-        """Add a clip. Raises `MetricError` if masks do not fit the clip."""
-        clip = sample.load()
+    def update(self, sample: MaskletSample, prediction: MaskletPrediction) -> dict[str, float]:
+        """Add a clip; returns J&F of each protocol with given objects, and the F1 of phrases.
+
+        Raises `MetricError` if masks do not fit the clip.
+        """
+        clip, scores = sample.load(), {}
         _check_lengths(clip, prediction.protocols)
         for name in GIVEN:
             if name in prediction.protocols:
-                self._given.setdefault(name, GivenObjects()).update(sample.key, clip, prediction.protocols[name])
+                given = self._given.setdefault(name, GivenObjects())
+                scores[f"{name} J&F"] = given.update(sample.key, clip, prediction.protocols[name])
         if PHRASE in prediction.protocols:
             self._phrases.update(sample.key, clip, sample.phrases, prediction.protocols[PHRASE])
+            counts = [one for (key, _), one in self._phrases.concepts.samples.items() if key == sample.key]
+            scores["F1"] = concept_score(counts)
         self._clips += 1
+        return scores
+
+    def resample(self, draws: Draws) -> dict[str, FloatArray]:
+        """The figures of all protocols."""
+        figures: dict[str, FloatArray] = {}
+        for name, given in self._given.items():
+            figures |= given.resample(draws, name)
+        return figures | (self._phrases.resample(draws) if self._phrases.switches else {})
 
     def compute(self) -> Figures:
         """J&F of each protocol with given objects, cgF1, pHOTA and switches of phrases, and the number of clips."""
@@ -126,9 +166,30 @@ class MaskletScorer:
         figures: dict[str, float] = {}
         for name, given in self._given.items():
             figures |= given.compute(name)
-        if self._phrases.clips:
+        if self._phrases.switches:
             figures |= self._phrases.compute()
         return figures | {"clips": self._clips}
+
+
+def _j(quality: TrackQuality) -> FloatArray:
+    return quality.j
+
+
+def _f(quality: TrackQuality) -> FloatArray:
+    return quality.f
+
+
+def _mean(switches: Mapping[str, int]) -> float:
+    return sum(switches.values()) / len(switches)
+
+
+def _resample_hota(samples: Mapping[Any, HotaCounts], draws: Draws) -> FloatArray:
+    """HOTA in percent under each resample."""
+    drawn = draws.of([key for key, _ in samples])
+    names = ("tp", "fn", "fp", "association")
+    tp, fn, fp, association = (drawn @ np.stack([getattr(one, name) for one in samples.values()]) for name in names)
+    detection = tp / np.maximum(1, tp + fn + fp)
+    return 100 * np.sqrt(detection * association / np.maximum(1, tp)).mean(1)
 
 
 def _check_lengths(clip: MaskedClip, protocols: Mapping[str, Sequence[PredictedTrack]]) -> None:

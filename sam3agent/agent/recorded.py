@@ -7,7 +7,7 @@ from typing import Any
 
 from sam3agent.agent.trace import read_reply
 from sam3agent.masks import Masklet
-from sam3agent.media import Media
+from sam3agent.media import Media, is_clip, open_media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.segmenter import FoundInstances, Prompt, SegmenterSession
 from sam3model.errors import InputError
@@ -20,6 +20,7 @@ class RecordedSegmenter:
 
     def __init__(self, records: Records) -> None:
         self.name = str(records[0]["weights"])
+        self._size = recorded_size(records)
         self._found: dict[str, list[tuple[Masklet, float]]] = {}
         for record in records:
             if record["event"] == "tool" and "searches" in record["data"]:
@@ -30,12 +31,12 @@ class RecordedSegmenter:
         return _RecordedSession(self._found, media.size)
 
     def _remember(self, record: Mapping[str, Any]) -> None:
-        masklets = recorded_masklets([record])
+        masklets = recorded_masklets([record], self._size)
+        scores = {mask["id"]: dict(map(tuple, mask["phrases"])) for mask in record["masks"]}
         for search in record["data"]["searches"]:
-            scores = {mask["id"]: dict(map(tuple, mask["phrases"])) for mask in record["masks"]}
-            self._found[search["phrase"]] = [
-                (masklets[m["id"]], scores[m["id"]][search["phrase"]]) for m in search["masks"] if m["id"] in masklets
-            ]
+            phrase = search["phrase"]
+            ids = [mask["id"] for mask in search["masks"] if phrase in scores.get(mask["id"], ())]
+            self._found[phrase] = [(masklets[i], scores[i][phrase]) for i in ids if i in masklets]
 
 
 class _RecordedSession:
@@ -83,20 +84,55 @@ class ReplayBackend(MLLM):
         return replies.popleft()
 
 
-def recorded_masklets(records: Records) -> dict[int, Masklet]:
-    """All masklets of a trace by id."""
-    written = (mask for record in records if record["event"] == "tool" for mask in record["masks"])
+def recorded_size(records: Records) -> tuple[int, int]:
+    """Width and height of the image of a trace."""
+    return records[0]["width"], records[0]["height"]
+
+
+def recorded_masklets(records: Records, size: tuple[int, int]) -> dict[int, Masklet]:
+    """All masklets of a trace of an image of `size` (width, height), by id.
+
+    Raises `InputError` if a mask is damaged or has another size.
+    """
+    written = [mask for record in records if record["event"] == "tool" for mask in record["masks"]]
+    for mask in written:
+        for rle in mask["frames"].values():
+            if rle.get("size") != [size[1], size[0]]:
+                raise InputError(f"mask {mask['id']} of the trace does not have the size of its image")
     return {mask["id"]: masklet for mask in written if (masklet := Masklet.from_json(mask["frames"]))}
 
 
+def recorded_media(records: Records, trace: Path) -> Media:
+    """The image of a trace, or its clip, opened.
+
+    Raises `InputError` if it is missing, or has another size than when it was recorded.
+    """
+    path = recorded_image(records, trace)
+    media, size = open_media(path), recorded_size(records)
+    if media.size != size:
+        sizes = f"{media.size[0]}x{media.size[1]} pixels, not {size[0]}x{size[1]}"
+        raise InputError(f"{path} is not the image of the trace: it has {sizes}")
+    return media
+
+
 def recorded_image(records: Records, trace: Path) -> Path:
-    """The copy of the image beside a trace, or the clip where it was. Raises `InputError` if it is missing."""
+    """The copy of the image beside a trace, or the clip where it was.
+
+    Raises `InputError` if it is missing, or if the trace names a file elsewhere as its image.
+    """
     if clip := records[0].get("clip"):
-        if not Path(clip).is_file():
+        try:
+            found = is_clip(clip)
+        except (OSError, ValueError):
+            found = False
+        if not found:
             raise InputError(f"the clip of the trace is missing: {clip}")
         return Path(clip)
-    folder = trace if trace.is_dir() else trace.parent
-    image = folder / records[0]["image"]
-    if not image.is_file():
-        raise InputError(f"the image of the trace is missing: {image}")
-    return image
+    folder, name = trace if trace.is_dir() else trace.parent, records[0]["image"]
+    try:
+        beside = (folder / name).resolve().parent == folder.resolve() and (folder / name).is_file()
+    except (OSError, ValueError, RuntimeError):
+        beside = False
+    if not beside:
+        raise InputError(f"the image of the trace is missing beside it: {name}")
+    return folder / name

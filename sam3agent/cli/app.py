@@ -34,6 +34,7 @@ from sam3agent.cli.flags import (
 from sam3agent.cli.grouped_help import GroupedCommand
 from sam3agent.cli.track_command import track
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
+from sam3model.printable import one_line, prepare_streams
 
 app = typer.Typer(
     name="sam3agent",
@@ -218,6 +219,7 @@ def weights_convert(
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: run a command; a failure becomes one line and an exit code."""
+    prepare_streams()
     code = guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False))
     if "sam3agent.deadlines" in sys.modules:
         from sam3agent.deadlines import leave
@@ -252,5 +254,5 @@ def guarded(run: Callable[[], Any]) -> int:
 
 
 def _fail(message: object, code: int) -> int:
-    sys.stderr.write(f"sam3agent: {' '.join(str(message).split())}\n")
+    sys.stderr.write(f"sam3agent: {one_line(message)}\n")
     return code

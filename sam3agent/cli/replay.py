@@ -5,24 +5,29 @@ from pathlib import Path
 from typing import Any
 
 from sam3agent.agent.budget import Budget
-from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_image, recorded_masklets
+from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_masklets, recorded_media
 from sam3agent.agent.trace import read_reply, read_trace
 from sam3agent.answer import Answer, Costs, SelectedMask, Selection
 from sam3agent.api import Agent
 from sam3agent.cli.screen import configure_logging, output_folder, say, say_answer, say_json
-from sam3agent.media import open_media
-from sam3agent.mllm.base import Usage
+from sam3agent.media import Media
+from sam3agent.mllm.base import MLLMError, Usage
 from sam3agent.states import Search
+from sam3model.errors import InputError
+from sam3model.printable import one_line
 
 
 def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, verbose: bool) -> None:
-    """Print the steps of a trace and draw its answer; with `rerun`, run the state machine on the recorded replies."""
+    """Print the steps of a trace and draw its answer; with `rerun`, run the state machine on the recorded replies.
+
+    Raises `InputError` if the trace is damaged.
+    """
     configure_logging(verbose)
     records = read_trace(trace)
-    image = recorded_image(records, trace)
+    media = recorded_media(records, trace)
     name = f"replay-{(trace if trace.is_dir() else trace.parent).resolve().name}"
     with output_folder(out, name) as folder:
-        answer = _rerun(records, image, folder) if rerun else _recorded_answer(records, image).save(folder, image.name)
+        answer = (_rerun if rerun else _recorded_answer)(records, media, folder)
     if as_json:
         say_json(answer.to_json())
         return
@@ -32,33 +37,39 @@ def run_replay(trace: Path, *, rerun: bool, out: Path | None, as_json: bool, ver
     say_answer(answer)
 
 
-def _rerun(records: Sequence[Mapping[str, Any]], image: Path, folder: Path) -> Answer:
+def _rerun(records: Sequence[Mapping[str, Any]], media: Media, folder: Path) -> Answer:
     """The question again, on the recorded replies and masks."""
     start = records[0]
     budget = Budget(*start["budget"])
     agent = Agent(RecordedSegmenter(records), ReplayBackend(records), budget, threshold=start["threshold"])
-    return agent.ask(image, start["query"], out=folder)
+    try:
+        return agent.ask(media, start["query"], out=folder)
+    except MLLMError as error:
+        raise InputError(f"the trace cannot be run again: {error}") from error
 
 
-def _recorded_answer(records: Sequence[Mapping[str, Any]], image: Path) -> Answer:
-    """The answer as it was recorded."""
+def _recorded_answer(records: Sequence[Mapping[str, Any]], media: Media, folder: Path) -> Answer:
+    """The answer as it was recorded, drawn."""
     start, end = records[0], _end(records)
-    masklets = recorded_masklets(records)
+    masklets = recorded_masklets(records, media.size)
     phrases = {mask["id"]: mask["phrases"] for r in records if r["event"] == "tool" for mask in r["masks"]}
     best = {mask_id: max(found, key=lambda pair: pair[1]) for mask_id, found in phrases.items()}
     masks = tuple(SelectedMask(i, best[i][1], best[i][0], masklets[i]) for i in end["ids"] if i in masklets)
+    if any(frame >= media.count for mask in masks for frame in mask.masklet.areas):
+        raise InputError("a mask of the trace is on a frame that its clip does not have")
     steps = sum(record["event"] == "state" for record in records)
     usage = sum((read_reply(dict(r)).usage for r in records if r["event"] == "reply"), Usage())
-    return Answer(
+    answer = Answer(
         query=start["query"],
         status=end["status"],
         reason=end["reason"],
-        selection=Selection(open_media(image), masks),
+        selection=Selection(media, masks),
         costs=Costs(end["mllm_calls"], end["segmenter_calls"], end["elapsed_s"], steps, usage),
         weights=start["weights"],
         backend=start["backend"],
         warnings=tuple(map(str, end.get("warnings", ()))),
     )
+    return answer.save(folder, Path(start.get("clip") or start["image"]).name)
 
 
 def _end(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -79,17 +90,19 @@ def _end(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 def _steps(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line for everything that happened."""
-    lines = [f"question: {records[0]['query']}"]
+    lines = [f"question: {one_line(records[0]['query'])}"]
     for record in records:
         match record["event"]:
             case "tool":
                 arguments = ", ".join(f"{key}={value!r}" for key, value in record["arguments"].items() if value)
-                lines.append(f"[{record['t']:6.2f} s] {record['name']}({arguments})")
+                call = one_line(f"{record['name']}({arguments})")
+                lines.append(f"[{record['t']:6.2f} s] {call}")
                 for search in record["data"].get("searches", ()):
                     found = Search(search["phrase"], tuple(mask["id"] for mask in search["masks"]))
-                    lines.append(f"             {found.line()}")
+                    lines.append(f"             {one_line(found.line())}")
             case "finding":
-                lines.append(f"[{record['t']:6.2f} s] mask {record['id']}: {record['verdict']} ({record['reason']})")
+                verdict = f"{record['verdict']} ({one_line(record['reason'])})"
+                lines.append(f"[{record['t']:6.2f} s] mask {record['id']}: {verdict}")
             case "complaint":
-                lines.append(f"[{record['t']:6.2f} s] unusable reply: {record['text']}")
+                lines.append(f"[{record['t']:6.2f} s] unusable reply: {one_line(record['text'])}")
     return lines

@@ -1,20 +1,24 @@
 """What the user sees: status lines on stderr while work goes on, the result on stdout."""
 
-import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from sam3agent.answer import Answer, SelectedMask, SelectionFiles, fresh_folder
+from sam3model.errors import OutputError
+from sam3model.printable import PrintableFormatter, one_line, printable, printable_json
 
 
 def configure_logging(verbose: bool) -> None:
     """Log to stderr: warnings, or everything with --verbose."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(PrintableFormatter("%(message)s"))
 
 
 class Status:
@@ -28,9 +32,9 @@ class Status:
     def tell(self, text: str) -> None:
         """Show a line."""
         if self._plain:
-            sys.stderr.write(f"[{time.monotonic() - self._started:6.2f} s] {text}\n")
+            sys.stderr.write(f"[{time.monotonic() - self._started:6.2f} s] {one_line(text)}\n")
         elif self._live:
-            sys.stderr.write(f"\r\x1b[2K{' '.join(text.split())[:110]}")
+            sys.stderr.write(f"\r\x1b[2K{one_line(text)[:110]}")
         sys.stderr.flush()
 
     def done(self) -> None:
@@ -42,12 +46,35 @@ class Status:
 
 def say(text: str) -> None:
     """Print a line of the result."""
-    sys.stdout.write(text + "\n")
+    _write(printable(text))
 
 
 def say_json(value: Any) -> None:
-    """Print one JSON object."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """Print one JSON object on a line, in ASCII if standard output is not Unicode."""
+    _write(printable_json(value, ascii_only="utf" not in (sys.stdout.encoding or "").lower()))
+
+
+def warn(text: str) -> None:
+    """Print a line on stderr that is neither progress nor an error."""
+    sys.stderr.write(f"{one_line(text)}\n")
+
+
+def _write(line: str) -> None:
+    """Raises `OutputError` if standard output is full or gone."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _drop_output() -> None:
+    """Point standard output nowhere, so that what is left in its buffer does not fail again at exit."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def say_answer(answer: Answer) -> None:
@@ -59,7 +86,7 @@ def say_answer(answer: Answer) -> None:
         "not_understood": "not understood",
         "exhausted": f"no final answer; best so far: {masks}",
     }[answer.status]
-    say(f"{head}: {answer.reason}" if answer.reason else head)
+    say(f"{head}: {one_line(answer.reason)}" if answer.reason else head)
     for mask in answer.masks:
         say_mask(mask)
     for line in answer.absence.lines() if answer.absence else ():
@@ -91,7 +118,7 @@ def say_files(files: SelectionFiles | None) -> None:
 def say_mask(mask: SelectedMask) -> None:
     """Print one mask in a line."""
     box = ",".join(str(side) for side in mask.box)
-    say(f'  mask {mask.id}  score {mask.score:.2f}  box {box}  {mask.area} px  "{mask.phrase}"')
+    say(f'  mask {mask.id}  score {mask.score:.2f}  box {box}  {mask.area} px  "{one_line(mask.phrase)}"')
 
 
 def counted(number: int, noun: str, ending: str = "s") -> str:

@@ -1,7 +1,19 @@
 """Reads what stands after a noun: places, order, relations, attributes, exceptions, and clauses with "that is"."""
 
 from sam3agent.rules.draft import Draft
-from sam3agent.rules.lexicon import AXES, CLOTHES, EXCEPT, IMAGE, OPPOSITE, PATTERNS, POSTURES, PRONOUNS, RELATIONS, SIDES, TAIL
+from sam3agent.rules.lexicon import (
+    AXES,
+    CLOTHES,
+    EXCEPT,
+    IMAGE,
+    OPPOSITE,
+    PATTERNS,
+    POSTURES,
+    PRONOUNS,
+    RELATIONS,
+    SIDES,
+    TAIL,
+)
 from sam3agent.rules.noun_reader import NounReader
 from sam3agent.rules.question_plan import Relation, RelationKind
 from sam3agent.rules.question_text import NotRead

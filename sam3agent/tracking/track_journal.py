@@ -97,9 +97,14 @@ class TrackJournal:
         self.finished = True
 
     def read(self, frame: int) -> FrameTracks:
-        """A finished frame."""
+        """A finished frame. Raises `ConfigError` if its line is damaged."""
         self._file.seek(self._places[frame])
-        return FrameTracks.from_json(json.loads(self._file.readline()), self.size)
+        try:
+            return FrameTracks.from_json(json.loads(self._file.readline()), self.size)
+        except (InputError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise ConfigError(
+                f"{self.path}: frame {frame} is damaged: choose another --out or add --restart"
+            ) from error
 
     def in_order_of_time(self) -> Iterator[FrameTracks]:
         """All finished frames by their number."""
@@ -139,7 +144,7 @@ class TrackJournal:
             try:
                 record = json.loads(line)
                 self._note(record, first=start is None)
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 raise ConfigError(
                     f"{self.path}: line {number} is damaged: choose another --out or add --restart"
                 ) from error

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sam3agent.media import ClipMedia
 from sam3model.errors import InputError
 from sam3model.pixel_places import check_points, clip_boxes
+from sam3model.raster_files import opened_raster
 
 FRAME = re.compile(r"\s*(\d+)\s*:(.+)", re.DOTALL)
 NAMED_FILE = re.compile(r"(.+):(\d+)", re.DOTALL)
@@ -223,19 +224,12 @@ def _masks(text: str) -> list[tuple[int, int, tuple[str, int]]]:
 
 def _labels(file: str) -> NDArray[np.uint8]:
     """Labels (H, W): the indices of a palette image, without void; 1 where any other image is bright."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            if image.mode == "P":
-                indices = np.asarray(image, np.uint8)
-                return np.where(indices == VOID, np.uint8(0), indices)
-            levels = np.asarray(image.convert("L"), np.uint8)
-            return (levels > levels.max() / 2).astype(np.uint8)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no mask file {file}") from error
-    except Exception as error:  # decoders raise almost anything on damaged files
-        raise InputError(f"the mask {file} cannot be read as an image") from error
+    with opened_raster(file) as image:
+        if image.mode == "P":
+            indices = np.asarray(image, np.uint8)
+            return np.where(indices == VOID, np.uint8(0), indices)
+        levels = np.asarray(image.convert("L"), np.uint8)
+        return (levels > levels.max() / 2).astype(np.uint8)
 
 
 def _frame(text: str, flag: str, count: int) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sam3agent.masks import Box, Mask
-from sam3model.ops.masks import coco
+from sam3model.ops.masks import check_rle, coco
 
 if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
@@ -60,10 +60,15 @@ class FrameTracks:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any], size: tuple[int, int]) -> "FrameTracks":
-        """The inverse of `to_json`, for a clip of `size` (width, height). Raises what damaged records raise."""
+        """The inverse of `to_json`, for a clip of `size` (width, height).
+
+        Raises `InputError` if a mask is damaged, and what other damage raises.
+        """
         shape = [size[1], size[0]]
         objects = tuple(
-            TrackedObject(int(number), phrase, float(score), float(visibility), {"size": shape, "counts": counts})
+            TrackedObject(
+                int(number), phrase, float(score), float(visibility), check_rle({"size": shape, "counts": counts})
+            )
             for number, phrase, score, visibility, counts in record["objects"]
         )
         return cls(int(record["frame"]), float(record["time"]), objects)

@@ -111,7 +111,7 @@ def _native(
     if config is None:
         config, others = stated_config(file, parts)
     else:
-        others = () if parts is None else tuple(part for part in config.parts if part not in parts)
+        others = () if parts is None else tuple(part for part in PARTS if part not in parts)
     config = wanted_parts(file, config, parts, name)
     old_names = any(name.startswith(f"{prefix}vision.neck.{OFFICIAL_HEADS['detection']}.") for name in file)
     heads = OFFICIAL_HEADS if old_names else {head: head for head in OFFICIAL_HEADS_31}

@@ -49,12 +49,18 @@ class AnnotatedImage:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedDataset:
-    """The usable images of a dataset, all its phrases, and the faults of what was skipped."""
+    """The usable images of a dataset, all its phrases, and the faults of what was skipped.
+
+    repairs: what was read in spite of a slip, such as a missing box beside an outline. notes: warnings about the whole
+    data set.
+    """
 
     name: str
     images: Sequence[AnnotatedImage]
     vocabulary: tuple[str, ...]
     faults: Faults = field(default_factory=Faults)
+    repairs: Faults = field(default_factory=Faults)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sam3model.data.dataset_paths import first_existing, folders, inside
-from sam3model.errors import DataError
+from sam3model.errors import DataError, InputError
+from sam3model.files import read_regular
 
 VIS_FRAMES = ("{split}/JPEGImages", "JPEGImages", "")
 """Folders that may hold the frames of YouTube-VIS and LV-VIS, relative to the root."""
 VEVAL_FRAMES = (
     "media/saco_sav/JPEGImages_24fps", "media/saco_yt1b/JPEGImages_6fps", "media/saco_sg/JPEGImages_6fps", "",
 )  # fmt: skip
+MAX_LIST_BYTES = 1 << 26
+"""Maximum size of a file with the names of videos."""
 BURST_FRAMES = ("frames/{split}", "frames", "{split}")
 
 
@@ -73,7 +76,7 @@ def burst_annotations(root: Path, split: str) -> Path:
 def _listed(path: Path) -> list[str]:
     """The lines of a text file that are not empty."""
     try:
-        text = path.read_text("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        text = read_regular(path, MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
+    except InputError as error:
+        raise DataError(str(error)) from error
     return [line for raw in text.splitlines() if (line := raw.strip())]

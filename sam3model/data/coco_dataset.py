@@ -1,13 +1,18 @@
 """COCO files as training data: COCO, LVIS with its federated labels, ODinW, Roboflow-100-VL."""
 
+import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase, Annotation
 from sam3model.data.coco_file import CocoFile, Row, class_phrase, integers
-from sam3model.data.dataset_layout import DatasetFiles, image_path
+from sam3model.data.dataset_layout import DatasetFiles, image_path, image_path_at_last
+from sam3model.text import Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -> AnnotatedDataset:
@@ -15,28 +20,64 @@ def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
 
     A class without annotations in an image is absent from it; in a federated file (LVIS) only the `neg_category_ids`
     are, and the `not_exhaustive_category_ids` are not exhaustive. Crowd regions are left out, and make their class not
-    exhaustive; so does an unusable annotation.
+    exhaustive; so does an unusable annotation. Classes whose names are the same to the tokenizer are one phrase.
 
     Raises:
         DataError: not a COCO file, or more than the fraction `broken` of its images or annotations is unusable.
     """
     file = CocoFile(files.annotations)
-    classes = {number: class_phrase(name) for number, name in file.categories(skip_root=True).items()}
+    classes, notes = class_phrases(file.categories(skip_root=True))
+    if warning := file.settle_boxes():
+        notes = (*notes, warning)
+    for note in notes:
+        log.warning("%s", note)
     by_image = file.annotations_by_image(classes)
-    images = []
+    images, finder = [], ImageFinder(file, files)
     for row in tqdm(file.unique_images(), desc=file.path.name, unit="image", disable=None, leave=False):
-        if found := locate_image(file, row, files):
+        if found := finder(row):
             phrases = _phrases(file, row, by_image.get(row["id"], ()), found[2], classes, masks)
             images.append(AnnotatedImage(*found, phrases, _absent(row, classes)))
-    return checked_dataset(file, images, classes.values(), broken, len(file.images))
+    data = checked_dataset(file, images, classes.values(), broken, len(file.images))
+    return replace(data, notes=notes)
 
 
-def locate_image(file: CocoFile, row: Row, files: DatasetFiles) -> tuple[str, Path, tuple[int, int]] | None:
-    """Name, path and size (width, height) of an image; None after a fault."""
-    if (found := file.image(row)) is None:
-        return None
-    path = image_path(found[0], files.folders)
-    return (found[0], path, found[1]) if path else file.image_faults.note("image file is missing", found[0])
+def class_phrases(categories: Mapping[int, str]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """The phrase of each category, and a note for names that the tokenizer reads alike: they share the first phrase."""
+    tokenizer, first = Tokenizer(), dict[tuple[int, ...], str]()
+    phrases, alike = dict[int, str](), dict[str, list[str]]()
+    for number, name in categories.items():
+        phrase = class_phrase(name)
+        phrases[number] = shared = first.setdefault(tuple(tokenizer.encode(phrase)), phrase)
+        names = alike.setdefault(shared, [])
+        if name not in names:
+            names.append(name)
+    notes = (f"classes that read the same are one phrase, {phrase!r}: {', '.join(map(repr, names))}"
+             for phrase, names in alike.items() if len(names) > 1)  # fmt: skip
+    return phrases, tuple(notes)
+
+
+class ImageFinder:
+    """Finds the files of images, each of them once under a name that is not its own."""
+
+    def __init__(self, file: CocoFile, files: DatasetFiles) -> None:
+        self.file, self.folders = file, files.folders
+        self.names = {name for row in file.images if isinstance(name := row.get("file_name"), str)}
+        self.guessed = dict[Path, str]()
+
+    def __call__(self, row: Row) -> tuple[str, Path, tuple[int, int]] | None:
+        """Name, path and size (width, height) of an image; None after a fault."""
+        if (name := self.file.file_name(row)) is None:
+            return None
+        path = image_path(name, self.folders)
+        if path is None and (path := image_path_at_last(name, self.folders, self.names)) is not None:
+            if self.guessed.setdefault(path, name) != name:
+                path = None
+            else:
+                self.file.repairs.note("image found without the folders in its name", name)
+        if path is None:
+            return self.file.image_faults.note("image file is missing", name)
+        size = self.file.size(row, path)
+        return None if size is None else (name, path, size)
 
 
 def checked_dataset(
@@ -46,7 +87,8 @@ def checked_dataset(
     file.image_faults.refuse_beyond(broken, total, f"images of {file.path}")
     file.annotation_faults.refuse_beyond(broken, len(file.annotations), f"annotations of {file.path}")
     file.image_faults.found |= file.annotation_faults.found
-    return AnnotatedDataset(str(file.path), images, tuple(dict.fromkeys(vocabulary)), file.image_faults)
+    vocabulary = tuple(dict.fromkeys(vocabulary))
+    return AnnotatedDataset(str(file.path), images, vocabulary, file.image_faults, file.repairs)
 
 
 def _phrases(

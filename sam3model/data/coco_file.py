@@ -1,25 +1,36 @@
 """COCO and SA-Co annotation files: their tables, and validated access to the rows, for training and evaluation alike.
 
-A fault is reported to a policy: training counts and skips unusable rows, evaluation refuses the file.
+A fault is reported to a policy: training counts and skips unusable rows, evaluation refuses the file. What can only be
+read in one way is repaired and counted, such as ids written as 1.0 or a missing box beside an outline.
 """
 
 import json
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sam3model.data.annotations import Annotation
+from sam3model.data.box_formats import XYWH, BoxSample, find_form
+from sam3model.data.coco_fields import Row, four_numbers, is_missing, is_number, normalised, number, side
 from sam3model.data.faults import Faults, StrictFaults
-from sam3model.data.segmentations import coco, read_segmentation
-from sam3model.errors import DataError
+from sam3model.data.image_files import stored_size
+from sam3model.data.segmentations import Segmentation, coco, outline_box, read_segmentation
+from sam3model.errors import DataError, InputError
+from sam3model.files import read_regular
 
-Row = Mapping[str, Any]
-XYWH = tuple[float, float, float, float]
+__all__ = ["CocoFile", "Row", "class_phrase", "is_number", "number", "read_xywh"]
+
 T = TypeVar("T")
 
-_MAX_SIDE = 1 << 16
-_MAX_NUMBER = 1e15
-"""Coordinates and areas stay far below this; excludes infinity and integers too large for a float."""
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 4 << 30
+"""Maximum size of an annotation file; no data set in use has a larger one."""
+
+_LOOKED_AT = 1000
+"""Number of boxes that are compared with their outlines."""
 
 
 def class_phrase(name: str) -> str:
@@ -60,17 +71,19 @@ class CocoFile:
     def __init__(self, path: Path, content: Any = None, *, strict: bool = False) -> None:
         self.path = path
         self.content = read_json(path) if content is None else content
-        self.images = table(self.content, "images", path)
+        self.images = [normalised(row) for row in table(self.content, "images", path)]
         self.annotations = [
-            row if "id" in row else {**row, "id": f"number {place}"}
+            normalised(row if "id" in row else {**row, "id": f"number {place}"})
             for place, row in enumerate(table(self.content, "annotations", path), start=1)
         ]
         self.image_faults = StrictFaults(path) if strict else Faults()
         self.annotation_faults = StrictFaults(path) if strict else Faults()
+        self.repairs = Faults("repaired")
+        self.form = XYWH
 
     def categories(self, *, skip_root: bool = False) -> dict[int, str]:
         """Category names by id, without Roboflow's root category if `skip_root`; raises `DataError` if malformed."""
-        rows = table(self.content, "categories", self.path)
+        rows = [normalised(row) for row in table(self.content, "categories", self.path)]
         rows = real_categories(rows, self.annotations) if skip_root else rows
         numbers = [required(row, "id", int, f"{self.path}: category") for row in rows]
         names = (required(row, "name", str, f"{self.path}: category {row['id']}") for row in rows)
@@ -103,15 +116,29 @@ class CocoFile:
 
     def image(self, row: Row) -> tuple[str, tuple[int, int]] | None:
         """File name and size (width, height) of an image; None after a fault."""
-        name, size = row.get("file_name"), (row.get("width"), row.get("height"))
+        name = self.file_name(row)
+        size = None if name is None else self.size(row)
+        return None if name is None or size is None else (name, size)
+
+    def file_name(self, row: Row) -> str | None:
+        """File name of an image; None after a fault."""
+        name = row.get("file_name")
         if not name and isinstance(row.get("coco_url"), str):  # LVIS
             name = row["coco_url"].partition("://")[2].partition("/")[2]
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name:
             return self.image_faults.note("'file_name' is missing", f"image {row.get('id')}")
-        width, height = (side if type(side) is int and 0 < side <= _MAX_SIDE else 0 for side in size)
-        if not width or not height:
-            return self.image_faults.note("'width' or 'height' is invalid", f"image {row.get('id')}")
-        return name, (width, height)
+        return name
+
+    def size(self, row: Row, path: Path | None = None) -> tuple[int, int] | None:
+        """Width and height of an image; None after a fault. path: the image file, read if the row has no size."""
+        stated = row.get("width"), row.get("height")
+        width, height = map(side, stated)
+        if width and height:
+            return width, height
+        if path is not None and all(map(is_missing, stated)) and (found := stored_size(path)):
+            self.repairs.note("'width' and 'height' are missing: read from the image", f"image {row.get('id')}")
+            return found
+        return self.image_faults.note("'width' or 'height' is invalid", f"image {row.get('id')}")
 
     def annotation(
         self, row: Row, size: tuple[int, int], *, masks: bool = True, normalised: bool = False
@@ -121,27 +148,79 @@ class CocoFile:
         masks: read segmentations as well. normalised: boxes are fractions of the image size (SA-Co).
         """
         try:
-            segmentation = read_segmentation(row.get("segmentation"), size) if masks else None
-            if isinstance(segmentation, dict) and not coco.area(segmentation):
-                raise DataError("'segmentation' has no pixels")
-            scale = size if normalised else (1, 1)
-            x, y, width, height = (number * side for number, side in zip(read_xywh(row), scale * 2, strict=True))
-            if width <= 0 or height <= 0:
+            boxless = is_missing(row.get("bbox"))
+            segmentation = self._segmentation(row, size) if masks or boxless else None
+            if boxless and segmentation is not None:
+                self.repairs.note("'bbox' is missing: taken from the outline", where(row))
+                box = outline_box(segmentation)
+            else:
+                form = replace(XYWH, fractions=True) if normalised else self.form
+                box = form.xyxy(read_xywh(row), size)
+            if box[2] <= box[0] or box[3] <= box[1]:
                 raise DataError("'bbox' has no area")
-            x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + width, size[0]), min(y + height, size[1])
+            x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], size[0]), min(box[3], size[1])
             if x0 >= x1 or y0 >= y1:
                 raise DataError("'bbox' is outside the image")
         except DataError as error:
             return self.annotation_faults.note(str(error), where(row))
-        return Annotation((float(x0), float(y0), float(x1), float(y1)), segmentation)
+        return Annotation((float(x0), float(y0), float(x1), float(y1)), segmentation if masks else None)
+
+    def _segmentation(self, row: Row, size: tuple[int, int]) -> Segmentation | None:
+        found = read_segmentation(row.get("segmentation"), size, lambda reason: self.repairs.note(reason, where(row)))
+        if isinstance(found, dict) and not coco.area(found):
+            raise DataError("'segmentation' has no pixels")
+        return found
+
+    def settle_boxes(self) -> str | None:
+        """Find out the form of the boxes from the outlines beside them. Returns a warning if it is an odd one.
+
+        Raises:
+            DataError: the boxes cannot be used in the form that they have.
+        """
+        sizes = {key(row, "id"): (side(row.get("width")), side(row.get("height"))) for row in self.images}
+        samples = []
+        for row in self.annotations[:: max(1, len(self.annotations) // _LOOKED_AT)]:
+            numbers, (width, height) = four_numbers(row.get("bbox")), sizes.get(key(row, "image_id"), (None, None))
+            if numbers and any(numbers) and width and height and not row.get("iscrowd"):
+                samples.append(BoxSample(where(row), numbers, (width, height), _outline(row, (width, height))))
+        try:
+            self.form, warning = find_form(samples)
+        except DataError as error:
+            raise DataError(f"{self.path}: {error}") from None
+        return warning
+
+
+def _outline(row: Row, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+    """The box of a segmentation; None if there is none that can be read."""
+    try:
+        found = read_segmentation(row.get("segmentation"), size)
+    except DataError:
+        return None
+    return outline_box(found) if found else None
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file; raises `DataError` if it cannot be read or parsed."""
+    """A JSON file in UTF-8 or UTF-16, or else in Windows-1252, which is logged.
+
+    Raises:
+        DataError: it is not a regular file, is too large, or cannot be read or parsed.
+    """
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        content = read_regular(path, MAX_BYTES)
+    except InputError as error:
+        raise DataError(str(error)) from error
+    try:
+        return json.loads(content)
+    except UnicodeDecodeError:
+        log.warning("%s is not UTF-8: read as Windows-1252; save it as UTF-8 if names look wrong", path)
+        return _parsed(content.decode("cp1252", "replace"), path)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+
+
+def _parsed(text: str, path: Path) -> Any:
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON: {error}") from error
 
@@ -164,18 +243,12 @@ def required(row: Any, name: str, kind: type[T], place: str) -> T:
     return value
 
 
-def read_xywh(row: Row) -> XYWH:
+def read_xywh(row: Row) -> tuple[float, float, float, float]:
     """The box of an annotation as the file has it: x, y, width and height; raises `DataError` with a short reason."""
-    numbers = row.get("bbox")
-    if not isinstance(numbers, list) or len(numbers) != 4 or not all(map(is_number, numbers)):
+    numbers = four_numbers(row.get("bbox"))
+    if numbers is None:
         raise DataError("'bbox' is not four finite numbers")
-    x, y, width, height = map(float, numbers)
-    return x, y, width, height
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number of plausible size; booleans are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MAX_NUMBER
+    return numbers
 
 
 def integers(row: Row, name: str) -> list[int]:

@@ -1,8 +1,11 @@
 """Where common datasets keep their annotation files and images."""
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from sam3model.errors import DataError
 
@@ -52,10 +55,41 @@ def splits(root: Path) -> list[str]:
 
 
 def image_path(name: str, folders: Sequence[Path]) -> Path | None:
-    """The image file in the first folder that has it; None if it is missing or its name leads out of the folder."""
+    """The image file in the first folder that has it; None if it is missing or its name leads out of the folder.
+
+    Backslashes are slashes unless there is a file with such a name, and either Unicode form of an accent is found.
+    """
     if not name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
         return None
-    return next((path for folder in folders if (path := folder / name).is_file()), None)
+    slashes = name.replace("\\", "/")
+    forms = (name, slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD")))
+    return next((path for form in dict.fromkeys(forms) if (path := _first_file(form, folders))), None)
+
+
+def image_path_at_last(name: str, folders: Sequence[Path], others: Collection[str]) -> Path | None:
+    """As `image_path`, but a name with other folders in front is looked for without them, at last as a bare file name.
+
+    others: file names of the data set; a file that one of them names exactly belongs to that image.
+    """
+    if "\0" in name:
+        return None
+    plain = re.sub(r"^[a-z]+://|[?#].*$", "", name) if "://" in name else name
+    for form in dict.fromkeys((plain, unquote(plain))):  # labelling tools write %20
+        parts = [part for part in form.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        for start in range(len(parts)):
+            shorter = "/".join(parts[start:])
+            if (shorter == name or shorter not in others) and (path := image_path(shorter, folders)):
+                return path
+    return None
+
+
+def _first_file(name: str, folders: Sequence[Path]) -> Path | None:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        return None
+    try:
+        return next((path for folder in folders if (path := folder / name).is_file()), None)
+    except OSError:  # a name that is too long
+        return None
 
 
 def _names(split: str) -> tuple[str, ...]:

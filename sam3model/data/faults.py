@@ -11,9 +11,13 @@ _LOGGED = 5
 
 
 class Faults:
-    """Unusable images and annotations of a dataset, each counted once by kind; training skips them."""
+    """Unusable images and annotations of a dataset, each counted once by kind; training skips them.
 
-    def __init__(self) -> None:
+    done: what the log says was done with them.
+    """
+
+    def __init__(self, done: str = "skipped") -> None:
+        self.done = done
         self.found: dict[str, dict[str, None]] = {}
 
     def note(self, kind: str, where: str) -> None:
@@ -23,7 +27,7 @@ class Faults:
             return
         places[where] = None
         if len(places) <= _LOGGED:
-            log.warning("skipped %s: %s", where, kind)
+            log.warning("%s %s: %s", self.done, where, kind)
         if len(places) == _LOGGED:
             log.warning("further faults of this kind (%s) are only counted", kind)
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3model.data.dataset_paths import inside
-from sam3model.errors import DataError
+from sam3model.errors import DataError, InputError
+from sam3model.files import open_regular
 from sam3model.metrics.overlap import Rle, as_rle
 
 VOID = 255
@@ -22,14 +23,14 @@ def read_labels(root: Path, *names: str, size: tuple[int, ...] | None = None) ->
 
     path = inside(root, *names)
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_regular(path) as file, Image.open(file, formats=["PNG"]) as image:
             if image.mode not in ("P", "L", "1"):
                 raise DataError(f"{path} is a colour image ({image.mode}); an indexed or grey PNG of labels is needed")
             if size is not None and (image.height, image.width) != size:
                 raise DataError(f"{path} is {image.width}x{image.height} pixels, not {size[1]}x{size[0]}")
             return np.asarray(image, np.uint8)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing") from error
+    except InputError as error:
+        raise DataError(str(error)) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a PNG: {error}") from error
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tqdm import tqdm
 
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase
-from sam3model.data.coco_dataset import checked_dataset, locate_image
+from sam3model.data.coco_dataset import ImageFinder, checked_dataset
 from sam3model.data.coco_file import CocoFile, Row, grouped
 from sam3model.data.dataset_layout import DatasetFiles
 
@@ -23,9 +23,9 @@ def read_saco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
     file = CocoFile(files.annotations)
     by_pair = file.annotations_by_image()
     pairs = grouped(file.unique_images(), "file_name")
-    images = []
+    images, finder = [], ImageFinder(file, files)
     for group in tqdm(pairs.values(), desc=file.path.name, unit="image", disable=None, leave=False):
-        if found := locate_image(file, group[0], files):
+        if found := finder(group[0]):
             phrases = [_phrase(file, pair, by_pair.get(pair["id"], ()), found[2], masks) for pair in group]
             known = [phrase for phrase in phrases if phrase is not None]
             absent = tuple(one.phrase for one in known if one.exhaustive and not one.annotations)

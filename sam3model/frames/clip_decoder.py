@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam3model.errors import InputError
+from sam3model.files import open_regular
 from sam3model.frames.clip_index import ClipIndex, index_clip, missing_end
 from sam3model.frames.frame_source import check_frame_size
 from sam3model.frames.pyav import failure_reason, import_av
@@ -188,20 +189,14 @@ def _address(path: Path) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """Raises `InputError` if the file cannot be opened or is empty."""
+    """Raises `InputError` if the file cannot be opened, is empty, or is not a regular file."""
     try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder, not a clip")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{path} is empty")
         str(path).encode()
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}") from error
     except UnicodeEncodeError as error:
         raise InputError(f"the name of the clip {str(path)!r} is not valid text: rename the file") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {failure_reason(error)}") from error
+    with open_regular(path) as file:
+        if not file.read(1):
+            raise InputError(f"{path} is empty")
 
 
 def _opening_problem(path: Path, error: Exception) -> str:

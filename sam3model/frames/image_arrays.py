@@ -1,6 +1,5 @@
 """Images as users have them, turned into frames."""
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +8,9 @@ from numpy.typing import NDArray
 
 from sam3model.errors import InputError
 from sam3model.frames.frame_source import check_frame_size
+from sam3model.raster_files import opened_raster
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from sam3model.ops.resize import ImageLike
 
 
@@ -39,7 +37,7 @@ def image_file_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: the file cannot be read, is no image or is too large.
     """
-    with _open(path) as image:
+    with opened_raster(path) as image:
         size = image.size
         # Pillow decodes a whole PNG to look for EXIF after its pixels, where hardly any file has it.
         exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
@@ -54,35 +52,7 @@ def read_image_file(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file cannot be read or is damaged.
     """
-    from PIL import ImageOps
+    from sam3model.ops.rgb import upright_rgb
 
-    from sam3model.ops.rgb import convert_to_rgb
-
-    with _open(path) as image:
-        try:
-            return np.array(convert_to_rgb(ImageOps.exif_transpose(image)))
-        except Exception as error:  # decoders raise almost anything on damaged files
-            raise InputError(f"{path} is a damaged image: {_first_line(error)}") from error
-
-
-def _open(path: Path) -> "Image.Image":
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}") from error
-    except UnidentifiedImageError as error:
-        raise InputError(
-            f"{path} is not an image in a supported format, or is damaged: remove or replace it"
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large: scale it down") from error
-    except Exception as error:
-        raise InputError(f"cannot read {path}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(getattr(error, "strerror", None) or error).splitlines()), type(error).__name__)
+    with opened_raster(path) as image:
+        return np.array(upright_rgb(image))

@@ -6,25 +6,25 @@ from torch import Tensor, nn
 from sam3model.layers.linear import Linear
 from sam3model.layers.norm import LayerNorm2d
 
-DOWNSAMPLING_STAGES = 4
-"""Each halves the sides of the mask and has four times the channels."""
-
-MASK_STRIDE = 2**DOWNSAMPLING_STAGES
+MASK_STRIDE = 16
+"""Pixels of a released mask input along the side of a cell."""
 
 
 class SimpleMaskDownSampler(nn.Module):
     """Convolutions from a mask to the grid of the image embedding (official name)."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, stride: int = MASK_STRIDE) -> None:
+        """stride: mask pixels along the side of a cell, a power of two. Each halving has four times the channels."""
         super().__init__()
         layers: list[nn.Module] = []
-        for stage in range(DOWNSAMPLING_STAGES):
+        stages = stride.bit_length() - 1
+        for stage in range(stages):
             channels = 4 ** (stage + 1)
             layers += [nn.Conv2d(4**stage, channels, 3, stride=2, padding=1), LayerNorm2d(channels), nn.GELU()]
-        self.encoder = nn.Sequential(*layers, nn.Conv2d(4**DOWNSAMPLING_STAGES, dim, 1))
+        self.encoder = nn.Sequential(*layers, nn.Conv2d(4**stages, dim, 1))
 
     def forward(self, masks: Tensor) -> Tensor:
-        """(N, 1, 16g, 16g) -> (N, D, g, g)."""
+        """(N, 1, stride * g, stride * g) -> (N, D, g, g)."""
         return self.encoder(masks)
 
 

@@ -1,13 +1,17 @@
 """Read COCO-like annotation and prediction files; errors name file and field."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic_core import from_json
 
-from sam3model.errors import MetricError
+from sam3model.errors import InputError, MetricError
+from sam3model.files import read_regular
 
+MAX_BYTES = 4 << 30
 JsonSource = str | Path | Mapping[str, Any] | list[Any]
 
 
@@ -16,9 +20,9 @@ def read_json(source: JsonSource) -> Any:
     if not isinstance(source, str | Path):
         return source
     try:
-        return from_json(Path(source).read_bytes(), cache_strings="keys")  # twice as fast as the json module
-    except OSError as error:
-        raise MetricError(f"cannot read {source}: {error.strerror}") from error
+        return from_json(read_regular(Path(source), MAX_BYTES), cache_strings="keys")  # twice as fast as json
+    except InputError as error:
+        raise MetricError(str(error)) from error
     except ValueError as error:
         raise MetricError(f"{source} is not valid JSON: {error}") from error
 
@@ -41,7 +45,35 @@ def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
     name = source if isinstance(source, str | Path) else "predictions"
     if not isinstance(data, list) or not all(isinstance(p, dict) for p in data):
         raise MetricError(f"{name}: expected a JSON list of predictions")
+    for number, prediction in enumerate(data):
+        _check_numbers(prediction, f"{name}: prediction {number}")
     return data
+
+
+def _check_numbers(prediction: Mapping[str, Any], where: str) -> None:
+    """Raise `MetricError` if a score or a box is not made of finite numbers; either may be missing."""
+    scores = [prediction["score"]] if "score" in prediction else prediction.get("scores") or ()
+    for score in scores if isinstance(scores, list | tuple) else (scores,):
+        if not is_finite(score):
+            raise MetricError(f"{where}: the score is {score!r}, not a finite number")
+    boxes = prediction.get("bboxes") or [prediction.get("bbox")]
+    for box in boxes if isinstance(boxes, list | tuple) else (boxes,):
+        if box is None or (hasattr(box, "__len__") and not len(box)):
+            continue
+        if not hasattr(box, "__len__") or len(box) != 4 or not all(map(is_finite, box)):
+            raise MetricError(f"{where}: the box is {box!r}, not four finite numbers x, y, width, height")
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a finite number; a boolean is none.
+
+    >>> [is_finite(value) for value in (1, 0.5, True, "1", float("nan"), 10**400)]
+    [True, True, False, False, False, False]
+    """
+    try:
+        return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer too large for a float
+        return False
 
 
 def require(entry: Mapping[str, Any], field: str, what: str) -> Any:

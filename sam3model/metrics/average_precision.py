@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.metric_result import MetricResult, mean_of_defined
-from sam3model.metrics.overlap import IOU_THRESHOLDS, FloatArray
+from sam3model.metrics.overlap import IOU_THRESHOLDS, FloatArray, finite_scores
 
 BoolArray = NDArray[np.bool_]
 RECALL_POINTS = np.linspace(0, 1, 101)
@@ -58,10 +58,12 @@ class UnitMatches(NamedTuple):
 def strongest(scores: ArrayLike, limit: int) -> NDArray[np.intp]:
     """Indices of the `limit` highest scores, descending; ties stay in order.
 
+    Raises `MetricError` if a score is NaN or infinite.
+
     >>> strongest([0.1, 0.9, 0.9], 2).tolist()
     [1, 2]
     """
-    return np.argsort(-np.asarray(scores, np.float64), kind="stable")[:limit]
+    return np.argsort(-finite_scores(scores), kind="stable")[:limit]
 
 
 def match_greedily(
@@ -154,13 +156,14 @@ class AveragePrecision(Aggregate[UnitMatches]):
 
         iou: (D, G), at most `max_detections[-1]` detections by descending score (see `strongest`); crowd columns have
         intersection over detection area. target_areas: (G,), areas: (D,), in pixels; required for the area ranges.
-        Categories must be sortable, and units, too. Raises `MetricError` if the pair was added before.
+        Categories must be sortable, and units, too. Raises `MetricError` if the pair was added before or a score is not
+        finite.
         """
         detections, targets = iou.shape
         flags = np.zeros(targets, bool) if crowd is None else np.asarray(crowd, bool)
         sizes = np.zeros(targets) if target_areas is None else np.asarray(target_areas, np.float64)
         own = np.zeros(detections) if areas is None else np.asarray(areas, np.float64)
-        ranked = np.asarray(scores, np.float64)
+        ranked = finite_scores(scores)
         self.add((category, unit), match_unit(iou, ranked, sizes, own, flags, self.rules))
 
     def compute(self) -> ApResult:

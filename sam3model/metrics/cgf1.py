@@ -8,7 +8,7 @@ from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, best_annotator, count_matches, summarise
-from sam3model.metrics.overlap import check_kind, geometry_field, iou_matrix
+from sam3model.metrics.overlap import check_kind, finite_scores, geometry_field, iou_matrix
 
 SCORE_THRESHOLD = 0.5
 
@@ -47,11 +47,12 @@ class ConceptF1(Aggregate[SampleCounts]):
         key: hashable, unique. annotators: targets of each annotator, without crowds. crowds: crowd regions of each
         annotator. If given, an unmatched detection at least half inside a crowd region is ignored, as in COCO, instead
         of counted as a false positive, as in the official cgF1.
-        Raises `MetricError` if the key exists or the numbers of detections and scores differ.
+        Raises `MetricError` if the key exists, a score is not finite, or the numbers of detections and scores differ.
         """
         if len(scores) != len(detections):
             raise MetricError(f"sample {key!r}: {len(detections)} detections but {len(scores)} scores")
-        kept = [d for d, s in zip(detections, scores, strict=True) if s >= self.score_threshold]
+        sure = finite_scores(scores, f"sample {key!r}") >= self.score_threshold
+        kept = [d for d, is_sure in zip(detections, sure, strict=True) if is_sure]
         regions = crowds or [()] * len(annotators)
         counts = [self._count(t, kept, c) for t, c in zip(annotators, regions, strict=True)]
         self.add(key, best_annotator(counts))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from sam3model.errors import MetricError
-from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
+from sam3model.metrics.annotation_files import JsonSource, is_finite, load_ground_truth, load_predictions, require
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, strongest
-from sam3model.metrics.overlap import FloatArray, check_kind, geometry_field, iou_matrix, rle_areas
+from sam3model.metrics.overlap import FloatArray, check_kind, finite_scores, geometry_field, iou_matrix, rle_areas
 
 Entry = Mapping[str, Any]
 Groups = Mapping[tuple[Any, Any], list[Entry]]
@@ -39,9 +39,9 @@ def coco_shard(
 
     ground_truth, predictions: paths or loaded JSON; masks are RLE, boxes xywh in pixels.
     positive_split: ignore detections of a category in images without a target of it (crowds count as targets).
-    mask_areas: pycocotools assigns a predicted mask that has a `bbox` to small, medium or large by the area of the box;
-        True uses the area of the mask. AP over all areas is the same.
-    Raises `MetricError` if a file is invalid or a detection belongs to an unknown image.
+    mask_areas: pycocotools assigns a prediction that has a `bbox` to small, medium or large by the area of the box, and
+        any other, by that of its mask; True uses the area of the mask. AP over all areas is the same.
+    Raises `MetricError` if a file is invalid, a detection belongs to an unknown image, or a number is not finite.
     """
     kind = check_kind(iou_type)
     truth, predicted = load_ground_truth(ground_truth), load_predictions(predictions)
@@ -50,7 +50,7 @@ def coco_shard(
         raise MetricError(f"predictions have {len(unknown)} unknown images, e.g. {min(unknown, key=str)}")
     targets = _group(truth["annotations"], "annotation")
     detections = _group((p for p in predicted if p.get("category_id") in categories), "prediction")
-    by_box = kind == "bbox" or (not mask_areas and bool(predicted) and bool(predicted[0].get("bbox")))
+    by_box = not mask_areas and (kind == "bbox" or (bool(predicted) and bool(predicted[0].get("bbox"))))
     metric = AveragePrecision(rules)
     for key in targets.keys() | detections.keys():
         image, category = key
@@ -78,14 +78,17 @@ def _update(
     by_box: bool,
 ) -> None:
     field = geometry_field(kind)
-    scores = np.array([require(d, "score", "prediction") for d in detections], np.float64)
+    where = f"image {key[0]}, category {key[1]}"
+    scores = finite_scores([require(d, "score", "prediction") for d in detections], where)
     order = strongest(scores, metric.rules.max_detections[-1])
     ranked = [detections[i] for i in order]
     shapes = [require(d, field, "prediction") for d in ranked]
     crowd = [bool(t.get("iscrowd", 0)) for t in targets]
     iou = iou_matrix(kind, shapes, [require(t, field, "annotation") for t in targets], crowd)
-    areas = _box_areas(ranked) if by_box else rle_areas(shapes)
+    areas = _box_areas(ranked) if by_box else rle_areas([require(d, "segmentation", "prediction") for d in ranked])
     target_areas = [require(t, "area", "annotation") for t in targets]
+    if not all(map(is_finite, target_areas)):
+        raise MetricError(f"{where}: an annotation has an area that is not a finite number")
     metric.update(key[1], key[0], iou, scores[order], target_areas, areas, crowd)
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sam3model.metrics.aggregate import Aggregate
 from sam3model.metrics.metric_result import MetricResult
-from sam3model.metrics.overlap import Rle, as_rle, common_area, rle_areas
+from sam3model.metrics.overlap import FloatArray, Rle, as_rle, common_area, rle_areas
 
 Mask = Rle | NDArray[np.bool_]
 REASONING_EPSILON = 1e-5
@@ -45,6 +45,18 @@ def mask_overlap(prediction: Mask, target: Mask, ignore: Mask | None = None) -> 
     return MaskOverlap(both, predicted + expected - both, expected, predicted)
 
 
+def reasoning_iou(counts: ArrayLike) -> FloatArray:
+    """IoU (N,) of samples as in ReasonSeg. counts: (N, 4), rows as `MaskOverlap`."""
+    intersection, union, *_ = np.asarray(counts, np.float64).reshape(-1, 4).T
+    return np.where(union > 0, intersection / (union + REASONING_EPSILON), 1.0)
+
+
+def referring_iou(counts: ArrayLike) -> FloatArray:
+    """IoU (N,) of samples as in gRefCOCO, 1 if both masks are empty. counts: (N, 4), rows as `MaskOverlap`."""
+    intersection, union, target, prediction = np.asarray(counts, np.float64).reshape(-1, 4).T
+    return np.where((target > 0) | (prediction > 0), intersection / np.maximum(union, 1), 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class ReasoningResult(MetricResult):
     """giou: mean IoU over samples; ciou: total intersection over total union."""
@@ -71,7 +83,7 @@ class ReasoningIoU(Aggregate[MaskOverlap]):
         """Return the figures. Raises `MetricError` if there are no samples."""
         counts = np.array(self.require_samples(), np.float64)
         intersection, union = counts[:, 0], counts[:, 1]
-        iou = np.where(union > 0, intersection / (union + REASONING_EPSILON), 1.0)
+        iou = reasoning_iou(counts)
         return ReasoningResult(float(iou.mean()), ratio(intersection.sum(), union.sum()), len(counts))
 
 
@@ -120,9 +132,10 @@ class ReferringIoU(Aggregate[MaskOverlap]):
 
     def compute(self) -> ReferringResult:
         """Return the figures. Raises `MetricError` if there are no samples."""
-        intersection, union, target, prediction = np.array(self.require_samples(), np.float64).T
+        counts = np.array(self.require_samples(), np.float64)
+        intersection, union, target, prediction = counts.T
         has_target, has_prediction = target > 0, prediction > 0
-        iou = np.where(has_target | has_prediction, intersection / np.maximum(union, 1), 1.0)
+        iou = referring_iou(counts)
         levels = {t: ratio((iou[has_target] >= t).sum(), has_target.sum(), np.nan) for t in self.precision_at}
         return ReferringResult(
             float(iou.mean()),

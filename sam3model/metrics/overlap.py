@@ -35,6 +35,8 @@ def rle_iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = N
     if not len(a) or not len(b):
         return np.zeros((len(a), len(b)))
     flags = [0] * len(b) if crowd is None else [int(c) for c in crowd]
+    if odd := {type(m).__name__ for masks in (a, b) for m in masks if not isinstance(m, Mapping)}:
+        raise MetricError(f"a mask must be COCO RLE, not {min(odd)}")
     try:
         size = a[0]["size"]
         for other in (m["size"] for masks in (a, b) for m in masks if m["size"] != size):
@@ -48,10 +50,16 @@ def rle_iou(a: Sequence[Rle], b: Sequence[Rle], crowd: Sequence[bool] | None = N
 def box_iou_xywh(a: ArrayLike, b: ArrayLike, crowd: Sequence[bool] | None = None) -> FloatArray:
     """Pairwise IoU of xywh boxes, (N, 4) and (M, 4) -> (N, M); crowd as in `rle_iou`.
 
+    Raises `MetricError` if a coordinate is NaN or infinite.
+
     >>> box_iou_xywh([[0, 0, 2, 2]], [[0, 0, 2, 1], [5, 5, 1, 1]]).tolist()
     [[0.5, 0.0]]
     """
     left, right = (np.ascontiguousarray(x, np.float64).reshape(-1, 4) for x in (a, b))
+    for boxes in (left, right):
+        if not np.isfinite(boxes).all():
+            number = int(np.flatnonzero(~np.isfinite(boxes).all(1))[0])
+            raise MetricError(f"box {number} has a coordinate that is not finite: {boxes[number].tolist()}")
     if not len(left) or not len(right):
         return np.zeros((len(left), len(right)))
     flags = [0] * len(right) if crowd is None else [int(c) for c in crowd]
@@ -61,6 +69,20 @@ def box_iou_xywh(a: ArrayLike, b: ArrayLike, crowd: Sequence[bool] | None = None
 def iou_matrix(kind: str, a: Sequence[Any], b: Sequence[Any], crowd: Sequence[bool] | None = None) -> FloatArray:
     """`rle_iou` for kind "segm", `box_iou_xywh` for kind "bbox"."""
     return (rle_iou if kind == "segm" else box_iou_xywh)(a, b, crowd)
+
+
+def finite_scores(scores: ArrayLike, what: str = "") -> FloatArray:
+    """Scores (N,). what: whose scores, for the error. Raises `MetricError` if one is NaN, infinite or not a number."""
+    try:
+        values = np.asarray(scores, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MetricError(f"{what + ': ' if what else ''}scores must be numbers: {error}") from error
+    if not np.isfinite(values).all():
+        number = int(np.flatnonzero(~np.isfinite(values.ravel()))[0])
+        raise MetricError(
+            f"{what + ': ' if what else ''}score {number} is {values.ravel()[number]}, not a finite number"
+        )
+    return values
 
 
 def check_kind(kind: str) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
 from sam3model.files import write_text
-from sam3model.metrics.overlap import Rle, as_rle, coco_mask, rle_areas
+from sam3model.metrics.overlap import Rle, as_rle, coco_mask, finite_scores, rle_areas
 
 Masklet = Sequence[Rle | NDArray[Any] | None]
 
@@ -49,8 +49,9 @@ class YTVISResultsWriter:
         """Add all tracks of one (video, category) pair; ignored if this process already has the pair.
 
         masklets: for each track, an RLE, array (H, W) or None per frame. Raises `MetricError` if the numbers of tracks
-        and scores differ.
+        and scores differ, or a score is not finite.
         """
+        finite_scores(scores, f"video {video!r}, category {category!r}")
         if len(masklets) != len(scores):
             raise MetricError(
                 f"video {video!r}, category {category!r}: {len(masklets)} tracks but {len(scores)} scores"

@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.average_precision import strongest
+from sam3model.metrics.overlap import finite_scores
 from sam3model.metrics.video_tracks import box_overlap
 
 BoolArray = NDArray[np.bool_]
@@ -20,7 +21,7 @@ def suppress_tracks(boxes: ArrayLike, scores: ArrayLike, threshold: float = 0.5,
     >>> suppress_tracks([[[0, 0, 2, 2]], [[0, 0, 2, 2]]], [0.1, 0.9])[:, 0].tolist()
     [False, True]
     """
-    tracks, ranks = np.asarray(boxes, np.float64), np.asarray(scores, np.float64)
+    tracks, ranks = np.asarray(boxes, np.float64), finite_scores(scores)
     if tracks.ndim != 3 or tracks.shape[::2] != (len(ranks), 4):
         raise MetricError(f"boxes (N, T, 4) and scores (N,) needed, got {tracks.shape} and {ranks.shape}")
     present = (tracks != 0).any(2)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sam3model.errors import MetricError
 from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
-from sam3model.metrics.overlap import FloatArray, Rle, coco_mask, rle_areas
+from sam3model.metrics.overlap import FloatArray, Rle, coco_mask, finite_scores, rle_areas
 
 Entry = Mapping[str, Any]
 Phrase = tuple[Any, Any]
@@ -188,6 +188,7 @@ def _group(
 
 
 def above(entries: Iterable[Entry], threshold: float, strict: bool = False) -> list[Entry]:
-    """Predictions with a score of at least `threshold`, or above it if `strict`."""
-    scored = ((require(e, "score", "prediction"), e) for e in entries)
-    return [e for s, e in scored if s > threshold or (s == threshold and not strict)]
+    """Predictions with a score of at least `threshold`, or above it if `strict`; finite numbers only."""
+    known = list(entries)
+    scores = finite_scores([require(e, "score", "prediction") for e in known]).tolist()
+    return [e for s, e in zip(scores, known, strict=True) if s > threshold or (s == threshold and not strict)]

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as _coco
 
-from sam3model.errors import InputError
+from sam3model.errors import DataError, InputError
+from sam3model.ops.rle_reading import coco, encode_runs, read_rle_size, read_runs
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-coco: Any = _coco  # its type stubs are too narrow for str and bytes
 
 CHUNK_PIXELS = 1 << 25
 """Number of pixels resized at once; limits the memory for masks of large images."""
@@ -43,18 +41,24 @@ def decode_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
     """COCO RLE, compressed (str or bytes) or uncompressed (a list of runs) -> mask (H, W) bool.
 
     Raises:
-        InputError: the RLE is damaged or does not match its size.
+        InputError: the RLE is damaged, too large or does not match its size.
     """
     try:
-        height, width = (int(side) for side in rle["size"])
-        counts = rle["counts"]
-        if isinstance(counts, list):
-            if sum(counts) != height * width or min(counts, default=0) < 0:
-                raise ValueError("the runs do not match the size")
-            rle = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-        return coco.decode(rle).astype(bool)
-    except (KeyError, TypeError, ValueError) as error:
+        width, height = read_rle_size(rle)
+        runs = read_runs(rle.get("counts"), (width, height))
+    except DataError as error:
         raise InputError(f"invalid run-length encoding of a mask: {error}") from error
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+
+
+def check_rle(rle: Mapping[str, Any]) -> dict[str, Any]:
+    """COCO RLE as `encode_rle` returns it, safe to pass to pycocotools. Raises `InputError` as `decode_rle`."""
+    try:
+        size = read_rle_size(rle)
+        safe = encode_runs(read_runs(rle.get("counts"), size), size)
+    except DataError as error:
+        raise InputError(f"invalid run-length encoding of a mask: {error}") from error
+    return {"size": [size[1], size[0]], "counts": safe["counts"].decode("ascii")}
 
 
 def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

@@ -11,6 +11,9 @@ from sam3model.ops.rgb import convert_to_rgb
 
 ImageLike = Image.Image | np.ndarray | Tensor
 
+FLOAT_SLACK = 0.5
+"""How far floats may leave 0..1, as resizing and sharpening make them; they are clamped."""
+
 
 def preprocess(image: ImageLike, size: int) -> Tensor:
     """Model input (3, size, size) float32 in -1..1; the aspect ratio is not kept, as in the release.
@@ -59,7 +62,7 @@ def to_rgb(image: ImageLike) -> Tensor:
     dropped. Arrays and tensors contain bytes, or floats in 0..1.
 
     Raises:
-        InputError: another shape or type, or an empty image.
+        InputError: another shape or type, an empty image, or floats outside 0..1.
     """
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
@@ -76,10 +79,19 @@ def to_rgb(image: ImageLike) -> Tensor:
             f"an image of shape {tuple(image.shape)} (channels first) must have 1, 3 or 4 channels and not be empty"
         )
     if image.is_floating_point():
+        _check_floats(image)
         image = quantise(image)
     elif image.dtype != torch.uint8:
         raise InputError(f"an image must contain bytes or floats in 0..1, not {image.dtype}")
     return image[:3].expand(3, -1, -1).cpu()
+
+
+def _check_floats(image: Tensor) -> None:
+    """Raise `InputError` for floats that are clearly not in 0..1: clamped to white, they would be searched in vain."""
+    low, high = (float(extreme) for extreme in image.aminmax())
+    if not (low >= -FLOAT_SLACK and high <= 1 + FLOAT_SLACK):  # also if one is NaN
+        hint = ": divide it by 255 or convert it to bytes" if high > 1 + FLOAT_SLACK else ""
+        raise InputError(f"an image of floats must be in 0..1, but this one has {low:g} to {high:g}{hint}")
 
 
 def on_white(image: ImageLike) -> ImageLike:

@@ -52,7 +52,7 @@ class Tracker(ModelWithBlocks):
         self.config = config
         self.grid = embedding_side(detector)
         self.image_size = detector.vit.image_size
-        self.memory_encoder = MemoryEncoder(dim, memory_dim, config.fuser_layers)
+        self.memory_encoder = MemoryEncoder(dim, memory_dim, config.fuser_layers, config.memory_mask_stride)
         self.memory_attention = MemoryAttention(dim, config)
         self.mask_downsample = nn.Conv2d(1, 1, 4, stride=4)
         self.obj_ptr_proj = MLP(dim, dim, dim, dim)
@@ -68,8 +68,13 @@ class Tracker(ModelWithBlocks):
 
     @property
     def mask_side(self) -> int:
-        """Side of the masks that are prompts or are written to memory, in pixels."""
+        """Side of the masks that are prompts, in pixels."""
         return MASK_STRIDE * self.grid
+
+    @property
+    def memory_mask_side(self) -> int:
+        """Side of the masks that are written to memory, in pixels."""
+        return self.config.memory_mask_stride * self.grid
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -138,8 +143,9 @@ class Tracker(ModelWithBlocks):
             return torch.cat([self.write_memory(embedding, some, score, binary) for some, score in rows])
         soft = (logits > 0).float() if binary else logits.float().sigmoid()
         masks = soft * self.config.mask_scale + self.config.mask_bias
-        if masks.shape[-2:] != (self.mask_side, self.mask_side):
-            masks = resize_mask(masks, self.mask_side)
+        side = self.memory_mask_side
+        if masks.shape[-2:] != (side, side):
+            masks = resize_mask(masks, side)
         memory = self.memory_encoder(embedding, masks.to(embedding.dtype))
         absent = (scores <= 0).to(memory.dtype)[:, :, None, None]
         memory = memory + absent * self.no_obj_embed_spatial[:, :, None, None]

@@ -16,7 +16,7 @@ from sam3model.data.clip_batch import ClipBatch, clip_stream
 from sam3model.devices import resolve_device
 from sam3model.errors import CheckpointError, ConfigError
 from sam3model.losses.terms import LossTerms
-from sam3model.training.clip_passes import TrackingModel, steps_of, track
+from sam3model.training.clip_passes import TrackedObjects, TrackingModel, steps_of, track
 from sam3model.training.clip_prompts import SimulatedUser, draw_plan
 from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig, ClipTrainConfig
 from sam3model.training.clip_sources import open_clips
@@ -42,7 +42,7 @@ class ClipTask:
         self.config = config
         self.sizes = config.model.resolve()
         self.side = self.sizes.detector.vit.image_size
-        self.folder = own_folder(config)
+        self.panels = own_folder(config) / "panels"
         self.world = world or World(device=resolve_device(config.device))
         self.metric = config.validation.chosen
         self.precision = getattr(torch, config.precision)
@@ -88,9 +88,16 @@ class ClipTask:
 
     def loss(self, network: nn.Module, batch: ClipBatch, step: int) -> LossTerms:
         """Loss of all frames and interactions together, in float32."""
+        return self.score(self.predict(network, batch, step), batch)
+
+    def predict(self, network: nn.Module, batch: ClipBatch, step: int) -> tuple[TrackedObjects, ...]:
+        """Masks of all objects, frames and interactions of one chunk at a step."""
         plan = draw_plan(self.config.prompts, batch.frames.shape[1], (self.config.seed % 2**63, step))
         user = SimulatedUser(self.side, self._keys(batch, step))
-        tracked = track(network, self._encoded(batch), batch.clip_index, batch.masks, plan, user, self.precision)
+        return track(network, self._encoded(batch), batch.clip_index, batch.masks, plan, user, self.precision)
+
+    def score(self, tracked: tuple[TrackedObjects, ...], batch: ClipBatch) -> LossTerms:
+        """Loss of what `predict` returned."""
         return self.config.loss(steps_of(tracked), batch.masks, batch.annotated)
 
     def artefact(self, model: Sam3Model) -> Sam3Model:
@@ -107,7 +114,7 @@ class ClipTask:
 
     def validate(self, artefact: Sam3Model, step: int) -> dict[str, float]:
         """Metrics on held-out clips, which the processes share; the first one also draws a panel of them."""
-        panel = self.folder / "panels" / f"step_{step:08d}.png"
+        panel = self.panels / f"step_{step:08d}.png"
         return validate_clips(
             TrackingModel(artefact).eval(), self.config.loss, self.sources.validation(),
             replace(self.config.validation, clips=self.sources.count),

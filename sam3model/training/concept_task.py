@@ -15,7 +15,7 @@ from sam3model.data.queries import Batch, split
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.devices import resolve_device
 from sam3model.losses import LossTerms, Sam3LossWrapper
-from sam3model.structures import GeometryPrompt
+from sam3model.structures import Detections, GeometryPrompt
 from sam3model.text import Tokenizer
 from sam3model.training.annotator import Annotator, validation_annotator
 from sam3model.training.lora import plain_model
@@ -45,7 +45,7 @@ class ConceptTask:
         self.detector = config.model.resolve()
         vit = self.detector.vit
         self.config = config.sized(vit.image_size, vit.patch_size * vit.window)
-        self.folder = own_folder(config)
+        self.panels = own_folder(config) / "panels"
         self.world = world or World(device=resolve_device(config.device))
         self.sources = open_sources(self.config)
         self.metric = self.sources.metric
@@ -93,8 +93,15 @@ class ConceptTask:
 
     def loss(self, network: nn.Module, batch: Batch, step: int) -> LossTerms:
         """Loss of all passes together, in float32."""
+        return self.score(self.predict(network, batch, step), batch)
+
+    def predict(self, network: nn.Module, batch: Batch, step: int) -> tuple[Detections, ...]:
+        """Detections of all passes of one chunk at a step."""
         corrections = self.annotator.corrections(batch, step)
-        passes = detect(network, batch, self.precision, corrections, min_masks=int(self.world.uniform))
+        return detect(network, batch, self.precision, corrections, min_masks=int(self.world.uniform))
+
+    def score(self, passes: tuple[Detections, ...], batch: Batch) -> LossTerms:
+        """Loss of what `predict` returned."""
         return self.criterion.over_passes(passes, batch.targets)
 
     def artefact(self, model: Sam3ImageModel) -> Sam3ImageModel:
@@ -116,7 +123,7 @@ class ConceptTask:
         )  # fmt: skip
         if world.first:
             with log_failure("the validation panel was not saved"):
-                save_panel(found.examples, self.folder / "panels" / f"step_{step:08d}.png")
+                save_panel(found.examples, self.panels / f"step_{step:08d}.png")
         return found.metrics
 
     def save(self, artefact: Sam3ImageModel, path: Path, record: str) -> None:

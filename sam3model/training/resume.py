@@ -1,6 +1,7 @@
 """Resuming from a saved state: whether it belongs to this run, and which parts of the optimiser carry over."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,8 @@ from sam3model.training.run_settings import RunConfig
 
 _IDENTITY = ("seed", "model", "data")
 _FREE = {"data.workers", "data.prefetch", "data.broken", "model.compile", "model.checkpointing"}
+_SECTION = re.compile(r"^(images|clips)\.")
+"""Where a run on images and clips keeps the settings of each."""
 _RENAMED = {"data.pictures": "data.max_images"}
 """Old names of settings, as they stand in older states."""
 
@@ -28,8 +31,8 @@ def require_same_run(kept: str, config: RunConfig, folder: Path) -> None:
     """
     was, now = (dict(_flat(settings)) for settings in (json.loads(kept), json.loads(json.dumps(asdict(config)))))
     was = {_RENAMED.get(key, key): value for key, value in was.items()}
-    changed = [key for key in was.keys() & now.keys() if key not in _FREE and was[key] != now[key]]
-    ours = [key for key in sorted(changed) if key.split(".")[0] in _IDENTITY]
+    changed = [key for key in was.keys() & now.keys() if _SECTION.sub("", key) not in _FREE and was[key] != now[key]]
+    ours = [key for key in sorted(changed) if _SECTION.sub("", key).split(".")[0] in _IDENTITY]
     if ours:
         key = ours[0]
         raise ConfigError(

@@ -224,7 +224,7 @@ class ClipTracker:
         if not len(low_res):
             return
         tracker = self.parts.tracker
-        masks, scores = memory_masks(low_res, tracker.mask_side, self.config.shrink_ratio, compared)
+        masks, scores = memory_masks(low_res, tracker.memory_mask_side, self.config.shrink_ratio, compared)
         embedding = features.objects.embedding
         memory = tracker.write_memory(embedding, masks.unsqueeze(1), scores.unsqueeze(1), binary=False)
         put_memory(self.groups, frame, memory)

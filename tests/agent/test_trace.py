@@ -152,7 +152,7 @@ def test_the_cut_is_told_of(folder: Path, caplog: pytest.LogCaptureFixture) -> N
 def test_a_broken_line_in_the_middle_is_named(folder: Path) -> None:
     lines = (folder / "trace.jsonl").read_text().splitlines()
     (folder / "trace.jsonl").write_text("\n".join([*lines[:2], lines[2][:30], *lines[3:]]))
-    with pytest.raises(InputError, match="line 3: "):
+    with pytest.raises(InputError, match="line 3 is not a record"):
         read_trace(folder)
 
 
@@ -161,5 +161,30 @@ def test_what_is_no_trace_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "trace.jsonl").write_text(text)
     with pytest.raises(InputError, match="not a trace"):
         read_trace(tmp_path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         read_trace(tmp_path / "nothing.jsonl")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("name", ["trace.jsonl", "image.png", "images"])
+def test_a_full_disk_never_costs_the_answer(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the trace had written is deleted, which makes room for the answer."""
+    if name == "images":
+        (tmp_path / name).write_text("in the way of the folder")
+    else:
+        (tmp_path / name).symlink_to("/dev/full")
+    judge = {2: '{"verdict": "reject"}', None: ACCEPT[None]}
+    answer = Agent(World(), Seeing(SCRIPT, judge)).ask(World().image, "a player and a car", out=tmp_path)
+    assert [mask.id for mask in answer.masks] == [1, 4] and answer.status == "answered"
+    assert answer.trace_path is None and answer.overlay_path and answer.overlay_path.is_file()
+    assert {path.name for path in tmp_path.iterdir()} - {"images"} == {"masks.json", "overlay.png"}
+    assert caplog.text.count("no trace of this question is kept") == 1
+
+
+def test_an_answer_whose_files_cannot_be_written_is_returned(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "masks.json").mkdir()
+    judge = {2: '{"verdict": "reject"}', None: ACCEPT[None]}
+    answer = Agent(World(), ScriptedBackend(SCRIPT, judge)).ask(World().image, "q", out=tmp_path)
+    assert [mask.id for mask in answer.masks] == [1, 4] and answer.masks_path is None
+    assert "the files of the answer are not kept" in caplog.text
+    assert not list(tmp_path.glob(".*"))

@@ -72,7 +72,7 @@ def test_a_palette_image_is_several_objects_and_any_other_is_one(tmp_path: Path)
         ({"object_boxes": ("0:9,2,3,4",)}, "empty"),
         ({"object_boxes": ("0:1,2,3,4", "0:5,6,7,8")}, "number other objects"),
         ({"masks": ("mask.png",)}, "FRAME:FILE"),
-        ({"masks": ("0:none.png",)}, "no mask file none.png"),
+        ({"masks": ("0:none.png",)}, "no file none.png"),
     ],
 )
 def test_malformed_prompts_are_answered_with_a_line(texts: dict[str, tuple[str, ...]], says: str) -> None:

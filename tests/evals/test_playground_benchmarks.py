@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evals.benchmark_run import Shard
 from evals.command import main
 from evals.readers.playground import PlaygroundPhrases, read_questions
 from evals.samples import DatasetSplit, Detection, QuestionPrediction, QuestionSample
 from evals.scorers.referring import MaskTarget, PlaygroundScorer
+from evals.shards import Shard
 from sam3agent.media import Media
 from sam3agent.segmenter import Prompt
 from sam3model.instances import Instances, no_instances

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from evals.benchmark_registry import BENCHMARKS
+from evals.benchmark_results import read_result
 from evals.benchmark_types import VideoBenchmark
 from evals.command import main
-from evals.journal import from_record, to_record
-from evals.result_tables import BenchmarkResult
+from evals.prediction_records import StoredPrediction, from_record, to_record
 from evals.samples import (
     DatasetSplit,
     Detection,
@@ -93,7 +93,7 @@ def test_failures_are_listed_and_retried(count_root, capsys):
     arguments = ["countbench", "--root", str(count_root), "--out", out]
     assert main(arguments, segmenter=Blocks(broken=("blue blocks",))) == 1
     assert "1 of 5 samples failed" in capsys.readouterr().err
-    result = BenchmarkResult.from_json(json.loads(Path(out, "metrics.json").read_text()))
+    result = read_result(Path(out, "metrics.json"))
     assert result.outcome.figures["accuracy"] == 100
     assert "the segmenter broke" in result.outcome.failures["3.png"]
     assert main(arguments, segmenter=Blocks()) == 0
@@ -258,8 +258,11 @@ def test_predictions_are_read_back_by_kind():
         "image-question": QuestionPrediction("which?", "answered", (48, 64), (detection,), trace="traces/1"),
     }
     for kind, prediction in predictions.items():
-        record = json.loads(json.dumps(to_record("key", prediction)))
-        assert from_record(record, kind) == ("key", prediction)
+        stored = StoredPrediction(prediction, 1.5, {"IoU": 0.25})
+        record = json.loads(json.dumps(to_record("key", stored)))
+        assert from_record(record, kind) == ("key", stored)
+        old = {name: value for name, value in record.items() if name not in ("seconds", "scores")}
+        assert from_record(old, kind) == ("key", StoredPrediction(prediction))
 
 
 def test_samples_have_the_kind_of_their_benchmark(count_root, caption_root):

@@ -80,7 +80,7 @@ BAD_COCO = [
     ({**coco(), "images": {}}, "'images' is a dict"),
     ({**coco(), "annotations": [3]}, "'annotations' holds something"),
     (coco(image_id=9), "annotation 1: 'image_id' is not in the file"),
-    (coco(category_id="1"), "annotation 1: 'category_id' is not in the file"),
+    (coco(category_id="one"), "annotation 1: 'category_id' is not in the file"),
     (coco(bbox=None), "annotation 1: 'bbox' is not four finite numbers"),
     (coco(bbox=[1, 2, 3]), "annotation 1: 'bbox' is not four finite numbers"),
     (coco(segmentation=[[1, 2, 3, 4]]), "fewer than three points"),

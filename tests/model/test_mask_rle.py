@@ -8,7 +8,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from sam3model.ops.masks import decode_rle, encode_rle
+from sam3agent.masks import Mask, Masklet
+from sam3model.errors import InputError
+from sam3model.ops.masks import check_rle, decode_rle, encode_rle
 
 MASKS = st.sampled_from([np.bool_, np.uint8]).flatmap(
     lambda kind: arrays(kind, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 1).map(kind))
@@ -44,3 +46,59 @@ def test_part_of_an_array_is_a_mask_like_any_other() -> None:
 
 def test_what_is_not_zero_is_inside() -> None:
     assert encode_rle(np.array([[0, 2], [-1, 0]], np.int64))["counts"] == expected(np.array([[0, 1], [1, 0]]))
+
+
+HOSTILE = [
+    None,
+    [],
+    "0",
+    {},
+    {"size": [2, 2]},
+    {"size": [10**9, 768], "counts": "0"},
+    {"size": [10**9, 10**9], "counts": "0"},
+    {"size": [10**400, 1], "counts": "0"},
+    {"size": [65536, 65536], "counts": "0"},
+    {"size": [-5, 5], "counts": "1"},
+    {"size": [0, 0], "counts": ""},
+    {"size": [2.0, 2], "counts": "4"},
+    {"size": [True, 4], "counts": "4"},
+    {"size": [2, 2, 2], "counts": "4"},
+    {"size": [2, 2], "counts": ""},
+    {"size": [2, 2], "counts": "zzzzzzzz"},
+    {"size": [2, 2], "counts": "oooooooo0"},
+    {"size": [2, 2], "counts": "P" * 1000},
+    {"size": [2, 2], "counts": "\u00ff"},
+    {"size": [2, 2], "counts": "\ud800"},
+    {"size": [2, 2], "counts": None},
+    {"size": [2, 2], "counts": [5, -1]},
+    {"size": [2, 2], "counts": [1 << 40]},
+    {"size": [2, 2], "counts": ["4"]},
+]
+
+
+@pytest.mark.parametrize("rle", HOSTILE)
+def test_no_code_from_outside_reaches_pycocotools_unchecked(rle) -> None:
+    readers = (
+        decode_rle,
+        check_rle,
+        Mask.from_rle,
+        lambda rle: Masklet.from_rles({0: rle}),
+        lambda rle: Masklet.from_json({"0": rle}),
+    )
+    for read in readers:
+        with pytest.raises(InputError, match="invalid run-length encoding"):
+            read(rle)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(-3, 70_000), min_size=2, max_size=2),
+    st.one_of(st.text(max_size=12), st.binary(max_size=12), st.lists(st.integers(-2, 5000), max_size=5)),
+)
+def test_any_code_gives_a_mask_of_its_size_or_an_error(size: list[int], counts: object) -> None:
+    try:
+        mask = decode_rle({"size": size, "counts": counts})
+    except InputError:
+        return
+    assert list(mask.shape) == size
+    assert check_rle({"size": size, "counts": counts}) == encode_rle(mask)

@@ -108,3 +108,12 @@ def test_a_flat_image_stays_flat_and_a_fitting_one_unchanged():
 def test_invalid_images_are_refused(bad):
     with pytest.raises(InputError, match="image"):
         preprocess(bad, 16)
+
+
+@pytest.mark.parametrize("scale", [255, 2, -1, float("nan")])
+def test_floats_that_are_not_in_0_to_1_are_refused(scale: float):
+    values = np.linspace(0, 1, 48, dtype=np.float32).reshape(4, 4, 3) * np.float32(scale)
+    for image in (values, torch.from_numpy(values).permute(2, 0, 1), np.dstack([values, values[..., 0]])):
+        with pytest.raises(InputError, match=r"must be in 0\.\.1"):
+            to_rgb(image)
+    assert to_rgb(np.float32([[[-0.02, 0.5, 1.1]]])).flatten().tolist() == [0, 127, 255]

@@ -31,7 +31,7 @@ def model_of(visible: float = 0.08, **detector: object) -> Sam3Model:
 
     visible: added to the object scores. By default, objects come and go.
     """
-    torch.manual_seed(5)
+    torch.manual_seed(22)
     sizes = ClipModelConfig(overrides=merge(TRACKED, {"detector": detector})).resolve()
     sizes = replace(sizes, tracker=replace(sizes.tracker, memory_selection=False))
     model = build(sizes, parts=TRACKED_PARTS).eval()

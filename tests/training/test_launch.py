@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sam3model.checkpoint import load
 from sam3model.errors import ConfigError
+from tests.training.test_clip_cli import words_of as clip_words
 from tests.training.test_parallel import ROOT, words_of
 from train.app import main
 from train.compose import composed
@@ -56,6 +58,14 @@ def test_a_job_of_two_tasks_that_is_preempted_is_queued_again_and_finishes(tmp_p
     assert (tmp_path / "test" / "final.safetensors").exists()
 
 
+def test_a_job_trains_on_clips(tmp_path):
+    words = clip_words(tmp_path, "budget.steps=1", "validation.clips=1", LOCAL)
+    command = [sys.executable, "-m", "train", "launch", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "test" / "final.safetensors", parts=None).tracker is not None
+
+
 def test_slurm_gets_one_task_per_gpu():
     words = ["hydra/launcher=slurm", "hydra.launcher.nodes=2", "hydra.launcher.gpus_per_node=4"]
     launcher = composed(words, hydra=True)["hydra"]["launcher"]
@@ -78,6 +88,7 @@ def test_a_sweep_has_all_combinations():
         (["seed=1", "hydra/launcher=basic"], "choose slurm, submitit_slurm or submitit_local"),
         (["seed=1,2", LOCAL], "two jobs of the sweep would write to the same folder"),
         (["seed=[1", LOCAL], "at input '[1'"),
+        (["experiment=playground_tiny,playground_tiny_clicks", LOCAL], "one task, not clips and concepts"),
     ],
 )
 def test_invalid_settings_are_reported_in_one_line_before_anything_is_submitted(words, message, capsys):

@@ -1,0 +1,56 @@
+"""Words from outside, made safe to print: file names, replies of models, errors of servers, traces and data sets.
+
+What could steer a terminal, reverse the direction of text or fail to encode is written as an escape, e.g. `\\x1b`.
+"""
+
+import json
+import logging
+import re
+import sys
+from typing import Any
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, except tab and newline
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, bidirectional
+    "\ud800-\udfff"  # surrogates
+    "\U000e0000-\U000e0fff]"  # tags, which are invisible
+)
+
+
+def printable(text: object) -> str:
+    """The text with unsafe characters as escapes; tabs and newlines are kept."""
+    return _UNSAFE.sub(lambda found: _escape(found[0]), str(text))
+
+
+def one_line(text: object) -> str:
+    """The text on one line: white space as single spaces, unsafe characters as escapes."""
+    return printable(" ".join(str(text).split()))
+
+
+def printable_json(value: Any, *, ascii_only: bool = False) -> str:
+    """JSON on one line. Unsafe characters are JSON escapes, so a reader gets the same text back.
+
+    ascii_only: also escape everything that is not ASCII, for streams that cannot encode it.
+    """
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    return _UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Log records with unsafe characters as escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message of a record."""
+        return printable(super().format(record))
+
+
+def prepare_streams() -> None:
+    """Let standard output and error escape what their encoding lacks, instead of raising `UnicodeEncodeError`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
