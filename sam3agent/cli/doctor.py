@@ -124,7 +124,7 @@ def _mllm(settings: Settings) -> str:
     listed = ", ".join(names[:10]) or "none"
     if settings.model and settings.model not in names:
         raise Sam3Error(f"the server does not have the model {settings.model!r}; set --model to one of: {listed}")
-    return f"server reached; models: {listed}"
+    return f"server reached; models: {listed} (--probe tries out what it can do)"
 
 
 async def _models(backend: "OpenAIBackend") -> list[str]:
