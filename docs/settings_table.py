@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -59,12 +59,13 @@ def _default(name: str, field: FieldInfo) -> str:
 
 def _allowed(field: FieldInfo) -> str:
     """The type of a value, with its limits."""
-    kind = field.annotation
-    parts = [part for part in getattr(kind, "__args__", (kind,)) if part is not type(None)]
-    if any(hasattr(part, "__args__") for part in parts):
-        return ", ".join(f"`{word}`" for part in parts for word in part.__args__)
+    parts = [part for part in get_args(field.annotation) or (field.annotation,) if part is not type(None)]
+    if any(get_args(part) for part in parts):
+        return ", ".join(f"`{word}`" for part in parts for word in get_args(part))
     names: dict[Any, str] = {str: "text", float: "number", int: "whole number", Path: "path", SecretStr: "text"}
-    limits = [f"{sign} {getattr(rule, key):g}" for rule in field.metadata for key, sign in _SIGNS if hasattr(rule, key)]
+    limits = [
+        f"{sign} {getattr(rule, key):.12g}" for rule in field.metadata for key, sign in _SIGNS if hasattr(rule, key)
+    ]
     return ", ".join([names[parts[0]], *limits])
 
 

@@ -89,6 +89,19 @@ def test_segment(desk: Path, capsys: Any) -> None:
     check_files("segment", "a")
 
 
+def test_several_images(desk: Path, capsys: Any) -> None:
+    (desk / "broken.png").write_text("no image")
+    with pytest.raises(SystemExit) as end:
+        main(["ask", "match.png", "broken.png", "the ball", "--out", "a", "--json"])
+    good, bad = map(json.loads, capsys.readouterr().out.splitlines())
+    assert end.value.code == 1
+    assert set(leaves(good)) <= table_keys(OUTPUT, "ask --json") | {"source"}
+    assert set(bad) == {"source", "status", "reason"} and bad["status"] == "failed"
+    start, *records = map(json.loads, (desk / "a" / "journal.jsonl").read_text().splitlines())
+    assert start["query"] == "the ball"
+    assert [set(record) for record in records] == [{*good, "event", "stamp"}, {*bad, "event", "stamp"}]
+
+
 def test_track(desk: Path, capsys: Any) -> None:
     formats = [word for name in ("davis", "coco-vid", "mot") for word in ("--format", name)]
     first = printed(capsys, "track", "clip.mp4", "--phrase", "player", "--out", "a", *formats)
@@ -100,7 +113,7 @@ def test_track(desk: Path, capsys: Any) -> None:
 
 def check_files(command: str, *folders: str) -> None:
     """The files of a command are listed, and those listed are written."""
-    lines = OUTPUT.read_text().splitlines()
+    lines = OUTPUT.read_text().split("## Files")[1].split("\n## ")[0].splitlines()
     rows = [line.split("|") for line in lines if re.match(r"\| `(ask|segment|track)`.*\| `", line)]
     listed = [row[2].strip(" `") for row in rows if f"`{command}`" in row[1]]
     patterns = {name: re.escape(name).replace("ID", r"\d+").replace(r"\*", r"[\w-]+") for name in listed}
@@ -149,7 +162,7 @@ def test_the_table_of_settings_is_up_to_date() -> None:
 def constants() -> list[str]:
     """Every text in the code, with "\\0" for what is filled in, one per line."""
     texts = []
-    for folder in ("sam3agent", "sam3model", "train", "evals"):
+    for folder in ("sam3agent", "sam3model"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.JoinedStr):
