@@ -17,6 +17,7 @@ from PIL import Image
 
 from sam3agent.cli import main
 from sam3agent.cli.app import app
+from sam3agent.config import load_settings
 from sam3agent.local_model import LocalModel
 from tests.docs.fenced_blocks import Command, blocks, commands
 
@@ -166,6 +167,14 @@ def test_python_runs(document: Path, desk: Path) -> None:
             exec(compile(text, document.name, "exec"), module.__dict__)
     finally:
         del sys.modules[module.__name__]
+
+
+@pytest.mark.parametrize("document", with_code("toml"), ids=lambda path: path.name)
+def test_settings_in_documents_are_valid(document: Path, tmp_path: Path) -> None:
+    for block in blocks(document):
+        if block.language == "toml":
+            (tmp_path / "settings.toml").write_text(block.text)
+            load_settings({}, {"SAM3AGENT_CONFIG": str(tmp_path / "settings.toml")})
 
 
 def test_every_entry_skips_something() -> None:
