@@ -6,6 +6,7 @@ certificate also asks for nouns that are not there, for other colours of what is
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ class Certificate:
             lines.append(f"the old domain was partly forgotten: cgF1 on drawn scenes, {change}")
         return tuple(lines)
 
-    def content(self) -> dict[str, object]:
+    def content(self) -> dict[str, Any]:
         """The certificate as JSON-ready values."""
         return asdict(self) | {"lost": list(self.lost())}
 
