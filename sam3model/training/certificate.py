@@ -1,6 +1,6 @@
 """A certificate of fine-tuned weights: what they answer, and no longer tell apart, compared with where they started.
 
-A model that was trained on a few classes may answer to every phrase. Figures on those classes do not show it, so the
+A model that was trained on a few classes may answer to every phrase. CertificateFigures on those classes do not show it, so the
 certificate also asks for nouns that are not there, for other colours of what is there, and for the old domain.
 """
 
@@ -49,7 +49,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CertificateFigures:
     """What one model answers, from 0 to 1; None: it was not asked.
 
     own_classes: fraction of the present classes of an image that are found. foreign_nouns: fraction of the foreign
@@ -67,14 +67,14 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Figures of the weights that a run started from, and of its best weights, on `images` held-out images."""
+    """CertificateFigures of the weights that a run started from, and of its best weights, on `images` held-out images."""
 
     start: str
     weights: str
     images: int
     threshold: float
-    before: Figures
-    after: Figures
+    before: CertificateFigures
+    after: CertificateFigures
 
     def lost(self) -> tuple[str, ...]:
         """A line for every ability that fell by more than chance explains."""
@@ -119,7 +119,7 @@ def probes(source: AnnotatedSource, count: int) -> list[Probe]:
 
 def figures(
     model: Sam3ImageModel, images: Sequence[Probe], nouns: Sequence[str], *, threshold: float, old_domain: bool
-) -> Figures:
+) -> CertificateFigures:
     """Ask a model for everything. nouns: foreign ones. old_domain: also validate on drawn scenes."""
     tokenize = CachedTokenizer(Tokenizer(model.config.text.context_length))
     classes = list(dict.fromkeys(phrase for image in images for phrase in image.present))[:_CLASSES]
@@ -136,7 +136,7 @@ def figures(
         for name, some in coloured.items():
             seen.setdefault(name, []).append({colour: top[phrase] for colour, phrase in some.items()})
     ranges = [max(one.values()) - min(one.values()) for some in seen.values() for one in some]
-    return Figures(
+    return CertificateFigures(
         own_classes=float(np.mean([score > threshold for score in found])) if found else None,
         foreign_nouns=silent / (len(images) * len(asked)) if asked and images else None,
         contrast=float(np.mean(ranges)) if ranges else None,

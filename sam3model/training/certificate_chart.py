@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from sam3model.files import replacing
-from sam3model.training.certificate import Certificate, Figures
+from sam3model.training.certificate import Certificate, CertificateFigures
 
 _BEFORE, _AFTER, _GRID, _TEXT = (150, 150, 150), (30, 110, 200), (225, 225, 225), (20, 20, 20)
 _BAD = (200, 40, 30)
@@ -58,7 +58,7 @@ def draw_chart(certificate: Certificate) -> Image.Image:
     return sheet
 
 
-def _abilities(before: Figures, after: Figures) -> Rows:
+def _abilities(before: CertificateFigures, after: CertificateFigures) -> Rows:
     return [(label, getattr(before, name), getattr(after, name)) for name, label in _ABILITIES]
 
 
