@@ -14,6 +14,7 @@ from evals.readers import (
     omnilabel,
     playground,
     playground_clips,
+    playground_phrasings,
     reasonseg,
     refcoco,
     saco,
@@ -25,6 +26,7 @@ from evals.scorers.detection import LVIS_RULES, DetectionScorer
 from evals.scorers.grounding import GroundingScorer
 from evals.scorers.mmr import MmrScorer
 from evals.scorers.omnilabel import OmniLabelScorer
+from evals.scorers.phrasings import PhrasingScorer
 from evals.scorers.playground_clips import MaskletScorer
 from evals.scorers.referring import PlaygroundScorer, ReasoningScorer, ReferringScorer
 from evals.video import BENCHMARKS as VIDEO
@@ -49,6 +51,16 @@ PLAYGROUND = (
         headline=("gIoU", "gIoU answerable", "no match reported", "cIoU"),
         read=playground.read_questions,
         scorer=PlaygroundScorer,
+    ),
+    QuestionBenchmark(
+        name="playground-phrasings",
+        title="Over 600 questions about Playground scenes, written in many ways; with true masks unless --weights is given",
+        splits=playground_phrasings.SPLITS,
+        get="not needed: scenes are generated",
+        headline=("silently wrong", "not understood", "right"),
+        read=playground_phrasings.read,
+        scorer=PhrasingScorer,
+        segmenter=playground_phrasings.true_masks,
     ),
     ClickBenchmark(
         name="playground-clicks",

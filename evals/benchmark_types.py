@@ -23,7 +23,7 @@ undefined figure is nan, or -1 for COCO's AP.
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeGuard, TypeVar
 
 from evals.samples import (
     ClickSample,
@@ -34,6 +34,9 @@ from evals.samples import (
     Sample,
     VideoSample,
 )
+
+if TYPE_CHECKING:
+    from sam3agent.segmenter import Segmenter
 
 Figures = Mapping[str, float]
 SampleT_co = TypeVar("SampleT_co", bound=Sample, covariant=True)
@@ -119,11 +122,15 @@ class PhraseBenchmark(Benchmark):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionBenchmark(Benchmark):
-    """Questions about images, answered by the agent with any MLLM backend."""
+    """Questions about images, answered by the agent with any MLLM backend.
+
+    segmenter: finds the masks unless weights are named; None for the default weights.
+    """
 
     kind: ClassVar[Literal["image-question"]] = "image-question"
     read: Callable[[DatasetSplit], Samples[QuestionSample[Any]]]
     scorer: Callable[[], Scorer]
+    segmenter: "Callable[[], Segmenter] | None" = None
 
 
 class PredictionWriter(Protocol):

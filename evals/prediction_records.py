@@ -54,6 +54,7 @@ def _prediction(record: Mapping[str, Any], kind: SampleKind) -> Prediction:
         case "image-question":
             values = {name: value for name, value in record.items() if name in QUESTION_FIELDS}
             values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
+            values["warnings"] = tuple(record.get("warnings", ()))
             return QuestionPrediction(**values)
         case "video":
             frames, size = tuple(record["frames"]), (record["size"][0], record["size"][1])

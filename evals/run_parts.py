@@ -97,7 +97,8 @@ def _segmenter_parts(benchmark: PhraseBenchmark | QuestionBenchmark, request: Ru
     from evals.sample_runners import make_runner
     from sam3agent.api import make_segmenter
 
-    segmenter = models.segmenter or make_segmenter(request.settings)
+    own = benchmark.segmenter if isinstance(benchmark, QuestionBenchmark) and request.flags.weights is None else None
+    segmenter = models.segmenter or (own or partial(make_segmenter, request.settings))()
     keep_images = getattr(request.flags, "keep_images", False)
     threshold = request.flags.threshold if isinstance(benchmark, PhraseBenchmark) else None
     runner = make_runner(benchmark, segmenter, request.settings, request.folder, models.backend, keep_images, threshold)

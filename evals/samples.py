@@ -164,10 +164,11 @@ class PhrasePrediction:
 
 @dataclass(frozen=True, slots=True)
 class QuestionPrediction:
-    """Prediction for a `QuestionSample`. status: as the agent's, e.g. exhausted (with the best answer so far).
+    """Prediction for a `QuestionSample`. status: answered, no_match, not_understood or exhausted (best answer so far).
 
     size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder. reason: why
-    the question ended.
+    the question ended. warnings: what the answer does not take into account. failed: whether no reply of the backend
+    was usable.
     """
 
     question: str
@@ -179,6 +180,8 @@ class QuestionPrediction:
     tokens: int = 0
     trace: str | None = None
     reason: str = ""
+    warnings: tuple[str, ...] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

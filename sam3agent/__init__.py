@@ -3,7 +3,7 @@
     from sam3agent import ask
 
     answer = ask("match.png", "leftmost player in white")
-    answer.status                       # "answered", "no_match" or "exhausted"
+    answer.status                       # "answered", "no_match", "not_understood" or "exhausted"
     for mask in answer.masks:
         print(mask.id, mask.box, mask.score, mask.mask.shape)   # mask.mask: (H, W) bool
     answer.overlay().save("overlay.png")

@@ -2,25 +2,28 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sam3agent.absence import absence_of
 from sam3agent.agent.budget import Budget, Ledger
 from sam3agent.agent.loop import AgentLoop
 from sam3agent.agent.trace import VERSION, Trace
 from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
+from sam3agent.deadlines import within
 from sam3agent.images import read_source, source_name
+from sam3agent.knowledge import knowledge_of
 from sam3agent.local_model import LocalModel
-from sam3agent.media import ClipMedia, Media, is_clip, open_clip, open_media
+from sam3agent.media import ClipMedia, Media, is_clip, media_remarks, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
-from sam3agent.states import FinalState
+from sam3agent.states import Exhausted, FinalState, NoMatch, Story
 from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError, OutputError
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     Source = str | Path | bytes | Image.Image | Media
 
 log = logging.getLogger(__name__)
+
+MAX_QUESTION = 4000
+"""Maximum length of a question in characters."""
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -77,7 +83,15 @@ class Agent:
             tracker=make_tracker(settings, model),
         )
 
-    def ask(self, image: "Source", query: str, *, out: Path | None = None, tell: Tell | None = None) -> Answer:
+    def ask(
+        self,
+        image: "Source",
+        query: str,
+        *,
+        out: Path | None = None,
+        tell: Tell | None = None,
+        started: float | None = None,
+    ) -> Answer:
         """Answer a question about an image.
 
         Args:
@@ -86,13 +100,14 @@ class Agent:
             query: the question in plain words.
             out: folder for overlay.png, masks.json, trace.jsonl and its images; None to write nothing.
             tell: receives a line of text whenever something happens.
+            started: when the budget of time began, in seconds of `time.monotonic`; by default now.
 
         Raises:
-            InputError: the image cannot be read, or the question is empty.
+            InputError: the image cannot be read, or the question is empty or too long.
             CheckpointError: the weights cannot be loaded.
             MLLMError: the backend is unusable in the first call.
         """
-        return run_to_end(self._ask_and_close(image, query, out, tell))
+        return run_to_end(self._ask_and_close(image, query, out, tell, started))
 
     async def aask(
         self,
@@ -103,6 +118,7 @@ class Agent:
         tell: Tell | None = None,
         save: bool = True,
         session: SegmenterSession | None = None,
+        started: float | None = None,
     ) -> Answer:
         """`ask` for callers on an event loop; the segmenter runs on another thread.
 
@@ -112,33 +128,57 @@ class Agent:
         query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
         if not query:
             raise InputError("the question is empty")
-        started = time.monotonic()
+        if len(query) > MAX_QUESTION:
+            raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
+        ledger = Ledger(self.budget, started=started)
         source, media = _open(image)
         if tell and session is None:
             width, height = media.size
             tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
-        if tell and media.count > 1:
-            tell(f"a clip of {media.count} frames: phrases are searched on its first frame")
-        session = session or await asyncio.to_thread(self.segmenter.open, media)
-        bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
+        for remark in media_remarks(media) if tell else ():
+            tell(remark)
+        session = session or await self._opened(media, ledger)
         trace = Trace(make_folder(out) if out else None)
         try:
             self._record_start(trace, query, source, media)
-            ledger = Ledger(self.budget)
-            end = await AgentLoop(
-                query, bench, self.backend, ledger, self.limits, trace, *([tell] if tell else [])
-            ).run()
-            answer = self._answer(query, media, end, ledger, time.monotonic() - started)
+            if session is None:
+                reason = f"{ledger.overtime()} by loading the weights and encoding the image; raise --max-seconds"
+                answer = self._answer(query, media, Exhausted(Story(query), (), reason), ledger)
+            else:
+                bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
+                asked = AgentLoop(query, bench, self.backend, ledger, self.limits, trace, *([tell] if tell else []))
+                answer = await self._concluded(await asked.run(), bench, query, ledger)
             _record_end(trace, answer)
         finally:
             trace.close()
         answer = replace(answer, trace_path=trace.path)
-        return _saved(answer, out, _file_name(image)) if out and save else answer
+        return saved(answer, out, _file_name(image)) if out and save else answer
 
-    async def _ask_and_close(self, image: "Source", query: str, out: Path | None, tell: Tell | None) -> Answer:
+    async def _opened(self, media: Media, ledger: Ledger) -> SegmenterSession | None:
+        """A session on a medium; None if the time of the question is over before it is open."""
+        try:
+            return await within(ledger.seconds_left, self.segmenter.open, media)
+        except TimeoutError:
+            return None
+
+    async def _concluded(self, end: FinalState, bench: Workbench, query: str, ledger: Ledger) -> Answer:
+        """The answer of a final state, with what it rests on and what to know about it."""
+        absence = None
+        if isinstance(end, NoMatch):
+            with suppress(TimeoutError):
+                absence = await within(ledger.seconds_left, absence_of, end.story, bench)
+        notice = knowledge_of(bench.session).notice
+        answer = self._answer(query, bench.media, end, ledger)
+        pages = media_remarks(bench.media) if bench.media.count == 1 else ()  # of a clip, the reason says it
+        warnings = (*pages, *ledger.warnings, *filter(None, [notice]))
+        return replace(answer, warnings=tuple(dict.fromkeys(warnings)), absence=absence)
+
+    async def _ask_and_close(
+        self, image: "Source", query: str, out: Path | None, tell: Tell | None, started: float | None
+    ) -> Answer:
         """One question on its own event loop; connections cannot outlive the loop, so they are closed with it."""
         try:
-            return await self.aask(image, query, out=out, tell=tell)
+            return await self.aask(image, query, out=out, tell=tell, started=started)
         finally:
             await self.backend.close()
 
@@ -146,8 +186,8 @@ class Agent:
         """A workbench over a medium, for using the tools one by one."""
         return Workbench(media, self.segmenter.open(media), threshold=self.threshold, tracker=self.tracker)
 
-    def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger, elapsed: float) -> Answer:
-        costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, elapsed, ledger.steps, ledger.usage)
+    def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger) -> Answer:
+        costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, ledger.elapsed, ledger.steps, ledger.usage)
         only_first = media.count > 1 and all(set(c.masklet.areas) == {0} for c in end.story.pool.candidates)
         remark = f"only the first of {media.count} frames was searched" if only_first else ""
         return Answer(
@@ -158,6 +198,7 @@ class Agent:
             costs=costs,
             weights=self.segmenter.name,
             backend=self.backend.name,
+            failed=isinstance(end, Exhausted) and not self.backend.free and not ledger.usable,
         )
 
     def _record_start(self, trace: Trace, query: str, source: "bytes | Image.Image | Media", media: Media) -> None:
@@ -230,19 +271,20 @@ def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
     if not isinstance(image, str | Path):
         return image, open_media(image)
     if is_clip(image):
-        clip = open_clip(image)
+        clip = open_media(image)
         return clip, clip
     data = read_source(image)
     return data, open_media(data, source_name(image))
 
 
-def _saved(answer: Answer, folder: Path, file_name: str) -> Answer:
+def saved(answer: Answer, folder: Path, file_name: str) -> Answer:
     """The answer with its files; without them, and with a warning, if they cannot be written."""
     try:
         return answer.save(folder, file_name)
     except OutputError as error:
-        log.warning("the files of the answer are not kept: %s", error)
-        return answer
+        remark = f"the files of the answer are not kept: {error}"
+        log.warning(remark)
+        return replace(answer, warnings=(*answer.warnings, remark))
 
 
 def _record_end(trace: Trace, answer: Answer) -> None:

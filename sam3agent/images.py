@@ -53,6 +53,12 @@ class LazyImage:
         """`data:image/jpeg;base64,…`, the form that OpenAI's `image_url` expects."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
+    def opened(self) -> "Image.Image":
+        """The image as its bytes have it."""
+        from PIL import Image
+
+        return Image.open(io.BytesIO(self.data)).convert("RGB")
+
     @property
     def was_sent(self) -> bool:
         """Whether a backend has read its bytes."""
@@ -79,7 +85,7 @@ def decode_image(data: bytes, name: str) -> "tuple[Image.Image, int]":
     from sam3model.ops.rgb import upright_rgb
 
     with opened_raster(data, name) as image:
-        pages = page_count(image) if getattr(image, "is_animated", False) else 1
+        pages = page_count(image)
         return upright_rgb(image), pages
 
 

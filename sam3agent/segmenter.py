@@ -12,12 +12,16 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sam3agent.knowledge import WeightsKnowledge, knowledge_from
 from sam3agent.local_model import LocalModel
 from sam3agent.masks import Mask
 from sam3agent.media import Media
 
 DEFAULT_THRESHOLD = 0.5
 """Minimum mask score if none is given."""
+
+SAME_OBJECT = 0.6
+"""Two masks of different kinds that overlap at least this much are one object."""
 
 ENCODED_FRAMES = 2
 """Number of encoded frames that a session of `LocalSegmenter` keeps."""
@@ -124,14 +128,15 @@ class LocalSegmenter:
     def open(self, media: Media) -> SegmenterSession:
         """Encode the first frame. Raises `CheckpointError` if the weights cannot be loaded."""
         with self._lock:
-            return _LocalSession(self.model.image_predictor(), media, self._lock)
+            return _LocalSession(self.model.image_predictor(), media, self._lock, self.name)
 
 
 class _LocalSession:
     """A predictor and the encoded frames of one medium."""
 
-    def __init__(self, predictor: Any, media: Media, lock: threading.Lock) -> None:
+    def __init__(self, predictor: Any, media: Media, lock: threading.Lock, weights: str) -> None:
         self._predictor = predictor
+        self.knowledge = _knowledge(predictor, weights)
         self._media = media
         self._lock = lock
         self._encoded: OrderedDict[int, Any] = OrderedDict()
@@ -140,9 +145,20 @@ class _LocalSession:
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
     ) -> Sequence[FoundInstances]:
+        meant = [self.knowledge.meant(phrase) or (phrase,) for phrase in phrases]
         with self._lock:
-            found = self._predictor.predict(self._encode(frame), list(phrases), threshold=_threshold(threshold))
-        return [_of_one_prompt(instances) for instances in found]
+            encoded = self._encode(frame)
+            found = [
+                [
+                    _of_one_prompt(one)
+                    for one in self._predictor.predict(encoded, list(some), threshold=_threshold(threshold))
+                ]
+                for some in meant
+            ]
+        return [results[0] if len(results) == 1 else _merged(results) for results in found]
+
+    def unread_words(self, phrase: str) -> tuple[str, ...]:
+        return self._predictor.unread_words(phrase)
 
     def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         with self._lock:
@@ -182,6 +198,29 @@ class _LocalSession:
 
 def _of_one_prompt(found: Any) -> FoundInstances:
     return FoundInstances(found.masks, found.boxes, found.scores)
+
+
+def _merged(results: Sequence[FoundInstances]) -> FoundInstances:
+    """The instances of several phrases as one result, best first; of two masks of one object the better one stays."""
+    masks = np.concatenate([result.masks for result in results])
+    boxes = np.concatenate([result.boxes for result in results])
+    scores = np.concatenate([result.scores for result in results])
+    kept = list[int]()
+    for row in np.argsort(-scores, kind="stable"):
+        if all(_overlap(masks[row], masks[other]) < SAME_OBJECT for other in kept):
+            kept.append(int(row))
+    return FoundInstances(masks[kept], boxes[kept], scores[kept])
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """IoU of two masks (H, W)."""
+    return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def _knowledge(predictor: Any, weights: str) -> WeightsKnowledge:
+    """What the weights of a predictor know."""
+    report = getattr(predictor, "report", None)
+    return knowledge_from(weights, report.metadata if report else {})
 
 
 def _threshold(given: float | None) -> float:

@@ -1,17 +1,18 @@
 """The states of one question, and the events that advance it. All are frozen; `agent.transitions` moves between them.
 
-    Generate -> Verify -> Refine -> (Generate | Verify | Answered | NoMatch | Exhausted)
+    Generate -> Verify -> Refine -> (Generate | Verify | Answered | NoMatch | NotUnderstood | Exhausted)
 
 Every state carries the same `Story`: the question, what was tried, and the candidates.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from sam3agent.images import LazyImage
-from sam3agent.pool import MaskPool, Verdict, listed_masks
+from sam3agent.pool import Candidate, MaskPool, Verdict, listed_masks
 
-Status = Literal["answered", "no_match", "exhausted"]
+Status = Literal["answered", "no_match", "not_understood", "exhausted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,34 @@ class Finding:
     reason: str
 
 
+MAX_VERDICT_LINES = 8
+"""Number of verdicts that are told one by one; of more, only how many masks have each verdict."""
+
+
+def verdict_lines(findings: Sequence[Finding]) -> list[str]:
+    """Verdicts for people: a line each, or one line if there are many."""
+    if len(findings) <= MAX_VERDICT_LINES:
+        return [f"mask {f.id}: {f.verdict}{f' ({f.reason})' if f.reason else ''}" for f in findings]
+    by_verdict = {
+        verdict: [f.id for f in findings if f.verdict == verdict] for verdict in ("accept", "reject", "unsure")
+    }
+    parts = [f"{verdict} {len(ids)} ({_first(ids)})" for verdict, ids in by_verdict.items() if ids]
+    return [f"{len(findings)} masks: {', '.join(parts)}; all verdicts are in the trace"]
+
+
+def _first(ids: Sequence[int], most: int = 12) -> str:
+    """The first ids of a list."""
+    return ", ".join(map(str, ids[:most])) + (", …" if len(ids) > most else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """Everything that has happened to a question so far.
 
     searches: every search in order; latest: how many of the last ones belong to the latest segment_phrase call.
     rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
-    rejected: discarded candidates with the reasons. complaint: why the last reply was unusable, sent back with the next
-    request; complaints: number of unusable replies in a row.
+    rejected: findings on discarded candidates; discarded: these candidates. complaint: why the last reply was unusable,
+    sent back with the next request; complaints: number of unusable replies in a row.
     """
 
     query: str
@@ -53,6 +74,7 @@ class Story:
     facts: str = ""
     shown: tuple[LazyImage, ...] = ()
     rejected: tuple[Finding, ...] = ()
+    discarded: tuple[Candidate, ...] = ()
     complaint: str = ""
     complaints: int = 0
 
@@ -110,6 +132,16 @@ class NoMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """Ended because the backend cannot read the question; nothing is claimed about the image."""
+
+    status: ClassVar[Status] = "not_understood"
+    ids: ClassVar[tuple[int, ...]] = ()
+    story: Story
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exhausted:
     """Ended because a budget ran out; `ids` is the best answer so far, possibly empty."""
 
@@ -120,7 +152,7 @@ class Exhausted:
 
 
 ActiveState = Generate | Verify | Refine
-FinalState = Answered | NoMatch | Exhausted
+FinalState = Answered | NoMatch | NotUnderstood | Exhausted
 State = ActiveState | FinalState
 
 
@@ -179,6 +211,13 @@ class NothingMatches:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The backend cannot read the question, or not all of it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Complaint:
     """A reply was unusable; `text` tells its author why, in one sentence."""
 
@@ -192,4 +231,15 @@ class OutOfBudget:
     reason: str
 
 
-Event = Searched | Examined | LookAgain | Observed | Followed | Selected | NothingMatches | Complaint | OutOfBudget
+Event = (
+    Searched
+    | Examined
+    | LookAgain
+    | Observed
+    | Followed
+    | Selected
+    | NothingMatches
+    | Unreadable
+    | Complaint
+    | OutOfBudget
+)

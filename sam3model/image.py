@@ -97,6 +97,10 @@ class Sam3ImagePredictor:
         """Precision of the weights; boxes and scores are always float32."""
         return self.model.decoder.query_embed.weight.dtype
 
+    def unread_words(self, phrase: str) -> tuple[str, ...]:
+        """The words at the end of a phrase that do not fit into the text window, so that they change nothing."""
+        return self._phrases.unread_words(phrase)
+
     @overload
     def encode(self, image: ImageLike) -> EncodedImage: ...
 

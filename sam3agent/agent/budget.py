@@ -1,7 +1,7 @@
 """What a question may cost, and the ledger that counts it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sam3agent.mllm.base import Usage
@@ -11,7 +11,8 @@ from sam3agent.mllm.base import Usage
 class Budget:
     """Maximum MLLM calls (one examination is one call), phrases searched, and wall time in seconds.
 
-    Time counts from the moment the medium is encoded. After the last search, what was found can still be answered.
+    Time counts from the start of the command, or of `Agent.ask`, with loading and encoding. After the last search, what
+    was found can still be answered.
     """
 
     mllm_calls: int = 60
@@ -21,7 +22,11 @@ class Budget:
 
 @dataclass
 class Ledger:
-    """What one question has cost so far; mutable. steps: state transitions. clock: monotonic seconds."""
+    """What one question has cost so far; mutable.
+
+    started: when the question began, on the clock; by default now. steps: state transitions. usable: replies of the
+    backend that could be used. warnings: what its replies did not take into account. clock: monotonic seconds.
+    """
 
     budget: Budget
     clock: Callable[[], float] = time.monotonic
@@ -29,15 +34,21 @@ class Ledger:
     segmenter_calls: int = 0
     steps: int = 0
     usage: Usage = field(default_factory=Usage)
-    started: float = field(init=False)
+    warnings: list[str] = field(default_factory=list)
+    started: float | None = None
+    usable: int = 0
 
     def __post_init__(self) -> None:
-        self.started = self.clock()
+        self.started = self.clock() if self.started is None else self.started
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Keep warnings, each once."""
+        self.warnings = list(dict.fromkeys([*self.warnings, *warnings]))
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
-        return self.clock() - self.started
+        return self.clock() - (self.started or 0.0)
 
     @property
     def seconds_left(self) -> float:

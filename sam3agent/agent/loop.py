@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sam3agent.agent.budget import Ledger
-from sam3agent.agent.decisions import JUDGEMENT_SCHEMA, read_call, read_judgement
+from sam3agent.agent.decisions import JUDGEMENT_SCHEMA, NoCallError, read_call, read_judgement
 from sam3agent.agent.messages import Conversation
 from sam3agent.agent.trace import Trace
 from sam3agent.agent.transitions import Limits, advance
+from sam3agent.deadlines import within
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.states import (
     ActiveState,
@@ -22,7 +23,9 @@ from sam3agent.states import (
     OutOfBudget,
     Searched,
     Story,
+    Unreadable,
     Verify,
+    verdict_lines,
 )
 from sam3agent.tools.registry import ToolUseError, all_tools
 from sam3agent.workbench import Workbench
@@ -76,6 +79,8 @@ class AgentLoop:
         try:
             return await (self._examine(state) if isinstance(state, Verify) else self._act(state))
         except ToolUseError as error:
+            if isinstance(error, NoCallError) and (note := self.backend.tools_ignored()):
+                self._warn((note,))
             self.tell(f"unusable reply: {error}")
             self.trace.record("complaint", text=str(error))
             return Complaint(str(error))
@@ -89,15 +94,25 @@ class AgentLoop:
     async def _act(self, state: ActiveState) -> Event:
         """One tool call."""
         reply = await self._decide(state)
+        if reply.not_understood:
+            return Unreadable(reply.not_understood)
         call = read_call(reply, tuple(self._tools))
         tool = self._tools[call.name]
         bench = self._bench(state)
-        arguments = tool.prepared(bench, tool.parse(call.arguments))
+        given, dropped = tool.read(call.arguments)
+        if dropped:
+            self.trace.record("dropped_arguments", name=call.name, arguments=list(dropped))
+        arguments = tool.prepared(bench, given)
         if tool.cost == "segmenter" and not self.ledger.searches_left:
             raise _BudgetSpent(f"the budget of {self.ledger.budget.segmenter_calls} segmenter calls is used up")
         if tool.progress:
             self.tell(tool.progress(arguments))
-        result = await asyncio.to_thread(tool.run, bench, arguments)
+        try:
+            result = await within(self.ledger.seconds_left, tool.run, bench, arguments)
+        except TimeoutError:
+            self.ledger.usable += 1
+            raise _BudgetSpent(self.ledger.overtime()) from None
+        self.ledger.usable += 1
         self.ledger.segmenter_calls += result.segmenter_calls
         if isinstance(result.event, Searched):
             self.tell("; ".join(result.text.splitlines()))
@@ -119,34 +134,40 @@ class AgentLoop:
             raise failures[0]
         for finding in findings:
             self.trace.record("finding", id=finding.id, verdict=finding.verdict, reason=finding.reason)
-            self.tell(f"mask {finding.id}: {finding.verdict}{f' ({finding.reason})' if finding.reason else ''}")
+        for line in verdict_lines(findings):
+            self.tell(line)
         return Examined(findings)
 
     async def _judge(self, state: Verify, mask_id: int) -> Finding:
         """The finding on one candidate. After several unusable replies it is "unsure"."""
         complaint = ""
         async with self._gate:
-            for _ in range(1 + self.limits.complaints):
+            for tries in range(1 + self.limits.complaints):
                 if complaint and not self.backend.free and self.ledger.calls_left <= 1:
                     break
-                reply = await self._decide(state, mask_id, complaint)
+                reply = await self._decide(state, mask_id, complaint, tries)
                 try:
                     judgement = read_judgement(reply)
                 except ToolUseError as error:
                     complaint = str(error)
                     self.trace.record("complaint", candidate=mask_id, text=complaint)
                 else:
+                    self.ledger.usable += 1
                     return Finding(mask_id, judgement.verdict, judgement.reason)
         return Finding(mask_id, "unsure", f"no usable judgement: {complaint}")
 
-    async def _decide(self, state: ActiveState, candidate: int | None = None, complaint: str = "") -> MLLMReply:
+    async def _decide(
+        self, state: ActiveState, candidate: int | None = None, complaint: str = "", number: int = 0
+    ) -> MLLMReply:
         """One reply, within the budgets, recorded in ledger and trace."""
         cost = 0 if self.backend.free else 1
         if cost and not self.ledger.calls_left:
             raise _BudgetSpent(self.ledger.overdrawn())
         verifying = isinstance(state, Verify)
         request = MLLMRequest(
-            messages=self._conversation.compose(state, candidate, complaint) if self.backend.needs_messages else (),
+            messages=self._conversation.compose(state, candidate, complaint, number)
+            if self.backend.needs_messages
+            else (),
             tools=() if verifying else self._schemas,
             json_schema=JUDGEMENT_SCHEMA if verifying else None,
             timeout_s=self.ledger.seconds_left,
@@ -162,8 +183,17 @@ class AgentLoop:
         self._replied = True
         self.ledger.mllm_calls += reply.calls - cost
         self.ledger.usage += reply.usage
+        self._warn(reply.warnings)
         self.trace.record_exchange(type(state).__name__, request, reply)
         return reply
+
+    def _warn(self, warnings: Sequence[str]) -> None:
+        """Keep warnings for the answer, and tell those that are new."""
+        for warning in warnings:
+            if warning not in self.ledger.warnings:
+                self.tell(warning)
+                self.trace.record("warning", text=warning)
+        self.ledger.warn(warnings)
 
     def _bench(self, state: ActiveState) -> Workbench:
         """The workbench as a tool sees it in this state."""

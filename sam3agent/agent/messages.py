@@ -4,6 +4,8 @@ The first two messages (system prompt; raw image and question) have the same byt
 a server's prefix cache applies. Only what matters now follows: the latest search, and the phrases used so far.
 """
 
+import json
+import re
 from dataclasses import dataclass, field
 
 from sam3agent.images import EvidenceKey, LazyImage
@@ -12,6 +14,7 @@ from sam3agent.pool import Candidate
 from sam3agent.prompts import render
 from sam3agent.states import ActiveState, Generate, Story, Verify
 from sam3agent.tools.evidence import close_up, numbered, raw_frame
+from sam3agent.tools.registry import all_tools
 from sam3agent.workbench import Workbench
 
 
@@ -38,12 +41,20 @@ class Conversation:
             self._prefix = (Message("system", (Text(render("system")),)), Message("user", (raw, question)))
         return self._prefix
 
-    def compose(self, state: ActiveState, candidate: int | None = None, complaint: str = "") -> tuple[Message, ...]:
-        """The messages for a state; `candidate` is the mask to examine while verifying."""
+    def compose(
+        self, state: ActiveState, candidate: int | None = None, complaint: str = "", number: int = 0
+    ) -> tuple[Message, ...]:
+        """The messages for a state.
+
+        candidate: the mask to examine while verifying. complaint, number: why the last reply on it was unusable, and
+        how many were; by default what the story says.
+        """
         story = state.story
         searched = Message("assistant", (Text(render("searched", searches=story.latest_searches)),))
-        complaint = complaint or story.complaint
-        correction = (Text(render("complaint", complaint=complaint)),) if complaint else ()
+        complaint, number = (complaint, number) if complaint else (story.complaint, story.complaints)
+        example = "" if isinstance(state, Verify) or not complaint else self._example(story, complaint)
+        correction = Text(render("complaint", complaint=complaint, number=number, example=example))
+        correction = (correction,) if complaint else ()
         if isinstance(state, Verify):
             known = story.pool.get(candidate or 0)
             parts = self._examination(known) if known else ()
@@ -52,6 +63,14 @@ class Conversation:
         else:
             parts = self._results(story)
         return (*self.prefix, searched, Message("user", (*parts, *correction)))
+
+    def _example(self, story: Story, complaint: str) -> str:
+        """A call to copy: of the tool whose arguments were wrong, else of the one that comes next."""
+        tools, ids = all_tools(), story.pool.ids
+        named = re.match(r"arguments of (\w+)", complaint)
+        name = named[1] if named and named[1] in tools else "select_masks" if ids else "segment_phrase"
+        call = {"name": name, "arguments": tools[name].example(ids)}
+        return f"<tool_call>{json.dumps(call)}</tool_call>"
 
     def _examination(self, candidate: Candidate) -> tuple[Part, ...]:
         phrase = candidate.phrases[-1][0]

@@ -167,6 +167,9 @@ def read_reply(record: dict[str, Any]) -> MLLMReply:
         finish=record["finish"],
         usage=Usage(*record["usage"]),
         calls=record["calls"],
+        warnings=tuple(record.get("warnings", ())),
+        not_understood=record.get("not_understood", ""),
+        reasoning=record.get("reasoning", ""),
     )
 
 

@@ -51,6 +51,9 @@ class _Reply(_Record):
     finish: Finish
     usage: list[Count] = Field(max_length=3)
     calls: Count
+    warnings: list[str] = []
+    not_understood: str = ""
+    reasoning: str = ""
 
 
 class _Shown(BaseModel):

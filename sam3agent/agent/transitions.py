@@ -16,6 +16,7 @@ from sam3agent.states import (
     LookAgain,
     NoMatch,
     NothingMatches,
+    NotUnderstood,
     Observed,
     OutOfBudget,
     Refine,
@@ -23,6 +24,7 @@ from sam3agent.states import (
     Selected,
     State,
     Story,
+    Unreadable,
     Verify,
 )
 
@@ -47,6 +49,8 @@ def advance(state: ActiveState, event: Event, limits: Limits = Limits()) -> Stat
             return _complain(state, event.text, limits)
         case NothingMatches():
             return NoMatch(story, event.reason)
+        case Unreadable():
+            return NotUnderstood(story, event.reason)
         case Searched():
             return _after_search(story, event, limits)
         case Examined():
@@ -68,7 +72,7 @@ def advance(state: ActiveState, event: Event, limits: Limits = Limits()) -> Stat
 def _objection(state: ActiveState, event: Event) -> str:
     """Why an event does not fit a state; empty if it fits."""
     match event:
-        case OutOfBudget() | Complaint():
+        case OutOfBudget() | Complaint() | Unreadable():
             return ""
         case Examined():
             return "" if isinstance(state, Verify) else "no masks are being examined; call a tool"
@@ -116,8 +120,10 @@ def _with_findings(story: Story, event: Examined) -> Story:
     for finding in event.findings:
         pool = pool.judge(finding.id, finding.verdict, finding.reason)
     rejected = tuple(finding for finding in event.findings if finding.verdict == "reject")
+    gone = tuple(c for finding in rejected if (c := pool.get(finding.id)))
     pool = pool.discard(finding.id for finding in rejected)
-    return replace(story, pool=pool, rejected=story.rejected + rejected, complaint="", complaints=0)
+    story = replace(story, rejected=story.rejected + rejected, discarded=story.discarded + gone)
+    return replace(story, pool=pool, complaint="", complaints=0)
 
 
 def _complain(state: ActiveState, text: str, limits: Limits) -> State:

@@ -67,6 +67,7 @@ def _recorded_answer(records: Sequence[Mapping[str, Any]], media: Media, folder:
         costs=Costs(end["mllm_calls"], end["segmenter_calls"], end["elapsed_s"], steps, usage),
         weights=start["weights"],
         backend=start["backend"],
+        warnings=tuple(map(str, end.get("warnings", ()))),
     )
     return answer.save(folder, Path(start.get("clip") or start["image"]).name)
 

@@ -107,13 +107,22 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class MLLMReply:
-    """A raw reply. calls: number of calls that count against the budget (0 for backends without an MLLM)."""
+    """A raw reply.
+
+    calls: number of calls that count against the budget (0 for backends without an MLLM). warnings: what the user
+    should know about how this reply was made, e.g. a word that was not used. not_understood: why the backend cannot
+    read the question, which ends it; empty if it can. reasoning: what the server put into its field for reasoning,
+    which is read if the reply is empty otherwise.
+    """
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish = "stop"
     usage: Usage = Usage()
     calls: int = 1
+    warnings: tuple[str, ...] = ()
+    not_understood: str = ""
+    reasoning: str = ""
 
 
 @runtime_checkable
@@ -132,6 +141,13 @@ class MLLM(Protocol):
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The reply to one request. Raises only `MLLMError`."""
         ...
+
+    def tools_ignored(self) -> str:
+        """A reply to offered tools had no call of any form: offer them in another way from now on, if there is one.
+
+        Returns a line for the user; empty if nothing changed.
+        """
+        return ""
 
     async def close(self) -> None:
         """Close all connections, before the event loop ends. The next request opens new ones."""

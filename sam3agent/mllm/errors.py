@@ -56,3 +56,9 @@ class MLLMRejectedError(MLLMError):
     """The request was rejected for another reason (any other 4xx), or could not be sent."""
 
     fatal = True
+
+
+class MLLMCannotSeeError(MLLMError):
+    """The model does not take images."""
+
+    fatal = True

@@ -3,14 +3,17 @@
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from sam3agent.images import LazyImage
 from sam3agent.mllm.base import MLLM, Finish, MLLMReply, MLLMRequest, ToolCall, Usage
-from sam3agent.mllm.errors import MLLMBadReplyError, MLLMUnknownModelError
-from sam3agent.mllm.profiles import PROFILES, Profile, profile_for, step_down
-from sam3agent.mllm.transport import LOCAL_URL, Endpoint, RefusedOptionError, Transport
+from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, checked_url
+from sam3agent.mllm.errors import MLLMUnknownModelError
+from sam3agent.mllm.profile_store import stored_profile
+from sam3agent.mllm.profiles import MANY_IMAGES, PROFILES, SYSTEM, Profile, dropped_notes, profile_for, step_down
+from sam3agent.mllm.transport import RefusedOptionError, Transport
 from sam3agent.mllm.wire import to_messages
 from sam3model.errors import ConfigError
 
@@ -18,32 +21,39 @@ if TYPE_CHECKING:
     from sam3agent.config import Settings
 
 HOSTED_URL = "https://api.openai.com/v1"
+_REASONING = ("reasoning_content", "reasoning", "thinking")
+_MAX_COUNT = 10**12
 
 
 class OpenAIBackend(MLLM):
     """Decisions by a model on an OpenAI-compatible server.
 
     model: name of the model; empty to use the only model of the server. max_tokens: maximum length of a reply.
-    profile: a name in `PROFILES`; by default chosen by the URL. Options that the server rejects are removed from it.
-    Raises `ConfigError` if the profile is unknown.
+    profile: a profile, or a name in `PROFILES`; by default what `doctor --probe` has stored for the server and model,
+    else chosen by the URL. Options that the server rejects or ignores are removed from it. Raises `ConfigError` if the
+    profile is unknown.
     """
 
     def __init__(
-        self, endpoint: Endpoint, model: str = "", *, max_tokens: int = 4096, profile: str | None = None
+        self, endpoint: Endpoint, model: str = "", *, max_tokens: int = 4096, profile: str | Profile | None = None
     ) -> None:
-        if profile is not None and profile not in PROFILES:
+        if isinstance(profile, str) and profile not in PROFILES:
             raise ConfigError(f"unknown server profile {profile!r}; use one of {', '.join(PROFILES)}")
         self.model = model
         self.max_tokens = max_tokens
-        self.profile = PROFILES[profile] if profile else profile_for(endpoint.base_url)
+        self.profile = PROFILES[profile] if isinstance(profile, str) else profile or profile_for(endpoint.base_url)
+        self._look_up = profile is None
         self._transport = Transport(endpoint)
+        self._called = False
+        self._told: set[str] = set()
         self.name = self._named()
 
     @classmethod
     def from_settings(cls, settings: "Settings", environment: Mapping[str, str] | None = None) -> "OpenAIBackend":
         """The backend that is configured; `OPENAI_BASE_URL` and `OPENAI_API_KEY` are the defaults for URL and key.
 
-        `OPENAI_API_KEY` is sent only to the server of `OPENAI_BASE_URL` or to OpenAI, never to another one.
+        `OPENAI_API_KEY` is sent only to the server of `OPENAI_BASE_URL` or to OpenAI, never to another one. Raises
+        `ConfigError` if the URL cannot be one.
         """
         environment = os.environ if environment is None else environment
         key = environment.get("OPENAI_API_KEY", "")
@@ -51,12 +61,18 @@ class OpenAIBackend(MLLM):
         url = settings.base_url or usual
         own = settings.api_key.get_secret_value() if settings.api_key else ""
         theirs = key if url in (usual, HOSTED_URL) else ""
-        endpoint = Endpoint(url, own or theirs, read_s=settings.timeout, reply_s=settings.timeout)
+        named = "--base-url" if settings.base_url else "OPENAI_BASE_URL"
+        endpoint = Endpoint(checked_url(url, named), own or theirs, read_s=settings.timeout, reply_s=settings.timeout)
         return cls(endpoint, settings.model or "")
 
     def _named(self) -> str:
         """`openai:` and the model; the host as long as the model is unknown."""
-        return f"openai:{self.model or urlsplit(self._transport.endpoint.base_url).netloc}"
+        return f"openai:{self.model or self._transport.endpoint.host}"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The server."""
+        return self._transport.endpoint
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The reply to one request. Options that the server rejects are removed, and the request is sent again.
@@ -65,19 +81,37 @@ class OpenAIBackend(MLLM):
         """
         deadline = time.monotonic() + request.timeout_s
         model = await self._model()
+        before = self.profile
         while True:
             profile = self.profile
             options = _options(request, profile, self.max_tokens)
-            fields = {"model": model, "messages": to_messages(request, profile), **options}
+            messages = to_messages(request, profile)
             try:
-                body = await self._transport.post(fields, deadline - time.monotonic())
+                body = await self._transport.post(
+                    {"model": model, "messages": messages, **options}, deadline - time.monotonic()
+                )
             except RefusedOptionError as refusal:
-                lesser = step_down(profile, options, str(refusal))
+                lesser = step_down(profile, _sent(request, profile, options), str(refusal))
                 if lesser is None:
                     raise
                 self.profile = lesser
             else:
-                return _reply(body)
+                reply = _reply(body)
+                self._called = self._called or bool(reply.tool_calls)
+                return replace(reply, warnings=self._new_notes(before, "rejects"))
+
+    def tools_ignored(self) -> str:
+        """Describe tools in the prompt from now on, unless the server has shown that it passes them on."""
+        if not self.profile.tools or self._called:
+            return ""
+        before, self.profile = self.profile, replace(self.profile, tools=False)
+        return "; ".join(self._new_notes(before, "or its model ignores"))
+
+    def _new_notes(self, before: Profile, cause: str) -> tuple[str, ...]:
+        """Notes on the options that were dropped since `before` and that nobody has been told of."""
+        new = tuple(note for note in dropped_notes(before, self.profile, cause) if note not in self._told)
+        self._told.update(new)
+        return new
 
     async def models(self) -> list[str]:
         """Names of the models on the server. Raises `MLLMError`."""
@@ -93,11 +127,22 @@ class OpenAIBackend(MLLM):
             if len(offered) != 1:
                 names = ", ".join(offered[:20]) or "none"
                 raise MLLMUnknownModelError(
-                    f"Choose a model with --model. Models on {self._transport.endpoint.base_url}: {names}."
+                    f"Choose a model with --model. Models on {self._transport.endpoint.shown}: {names}."
                 )
             self.model = offered[0]
             self.name = self._named()
+        if self._look_up:
+            self._look_up = False
+            self.profile = stored_profile(self.endpoint, self.model) or self.profile
         return self.model
+
+
+def _sent(request: MLLMRequest, profile: Profile, options: Collection[str]) -> set[str]:
+    """Names of the options in a request: its fields, several images, a system message."""
+    images = sum(isinstance(part, LazyImage) for message in request.messages for part in message.parts)
+    several = {MANY_IMAGES} if images > 1 and profile.many_images else set[str]()
+    system = any(message.role == "system" for message in request.messages) and profile.system
+    return {*options, *several, *({SYSTEM} if system else ())}
 
 
 def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[str, Any]:
@@ -126,22 +171,23 @@ def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[st
 
 
 def _reply(body: Mapping[str, Any]) -> MLLMReply:
-    """The reply in a chat completion. Missing or malformed fields become empty; the agent then reports them.
-
-    Raises `MLLMBadReplyError` for an error object in place of a completion, which some gateways send with status 200.
-    """
+    """The reply in a chat completion. Missing or malformed fields become empty; the agent then reports them."""
     choices = body.get("choices")
-    if not choices and body.get("error"):
-        raise MLLMBadReplyError(
-            f"The MLLM server returned an error: {str(body['error'])[:300]}; try again, or check its log."
-        )
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
     message = _mapping(choice.get("message"))
     refusal = message.get("refusal")
-    text = refusal if isinstance(refusal, str) and refusal else _text(message.get("content"))
+    text = refusal if isinstance(refusal, str) and refusal else _text(message.get("content") or choice.get("text"))
     calls = message.get("tool_calls")
-    tool_calls = tuple(map(_tool_call, calls)) if isinstance(calls, list) else ()
-    return MLLMReply(text, tool_calls, _finish(choice.get("finish_reason"), bool(refusal)), _usage(body.get("usage")))
+    calls = [calls] if _mapping(calls).get("function") else calls
+    if not calls and message.get("function_call"):
+        calls = [{"function": message["function_call"]}]
+    return MLLMReply(
+        text=text,
+        tool_calls=tuple(map(_tool_call, calls)) if isinstance(calls, list) else (),
+        finish=_finish(choice.get("finish_reason"), bool(refusal)),
+        usage=_usage(body.get("usage")),
+        reasoning=next((t for key in _REASONING if (t := _text(message.get(key)))), ""),
+    )
 
 
 def _finish(reason: Any, refused: bool) -> Finish:
@@ -152,7 +198,7 @@ def _finish(reason: Any, refused: bool) -> Finish:
 
 def _tool_call(call: Any) -> ToolCall:
     """A call as the model wrote it. Some servers send the arguments as an object, not as JSON text."""
-    function = _mapping(_mapping(call).get("function"))
+    function = _mapping(_mapping(call).get("function")) or _mapping(call)
     arguments = function.get("arguments", "")
     return ToolCall(str(function.get("name") or ""), arguments if isinstance(arguments, str) else json.dumps(arguments))
 
@@ -160,6 +206,8 @@ def _tool_call(call: Any) -> ToolCall:
 def _text(content: Any) -> str:
     if isinstance(content, list):
         return "".join(_text(_mapping(part).get("text")) for part in content)
+    if isinstance(content, dict):
+        content = content.get("text")
     return content if isinstance(content, str) else ""
 
 
@@ -170,7 +218,7 @@ def _usage(usage: Any) -> Usage:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value <= _MAX_COUNT else 0
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

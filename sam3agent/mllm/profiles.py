@@ -1,13 +1,16 @@
 """The options that each kind of OpenAI-compatible server supports, and which option to drop when one is rejected.
 
-A profile is the set of options that a request may use. When a server answers 400 to an option, the option is dropped
-for the lifetime of the backend, and the request is sent again without it.
+A profile is the set of options that a request may use. When a server rejects an option, or ignores it, the option is
+dropped for the lifetime of the backend, and the request is sent again without it.
 """
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
+
+MANY_IMAGES, SYSTEM = "images", "system"
+"""Names of two options that are not fields of a request: several images in it, and a system message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,8 @@ class Profile:
     tools: whether to send the `tools` field; if not, the prompt describes the tools, and calls are read from the text.
     tool_choice: value of this field. parallel_tool_calls: False requests one call at a time. json_schema: whether to
     send the schema as `response_format`; if not, the prompt contains it. limit: name of the field with the maximum
-    number of tokens.
+    number of tokens. many_images: whether a request may have several images; if not, they are pasted into one.
+    system: whether there may be a system message; if not, its text begins the first message of the user.
     """
 
     name: str
@@ -27,6 +31,8 @@ class Profile:
     json_schema: bool = True
     temperature: float | None = 0.0
     limit: str | None = "max_tokens"
+    many_images: bool = True
+    system: bool = True
 
 
 PROFILES = {
@@ -43,14 +49,42 @@ PROFILES = {
 _HOSTS = {"api.openai.com": "openai", "ollama.com": "ollama"}
 _PORTS = {8000: "vllm", 11434: "ollama", 1234: "lmstudio", 8080: "llamacpp"}
 
+NOTES = {
+    "tools": "the server {cause} tools, so they are described in the prompt; for native calls start vLLM with "
+    "--enable-auto-tool-choice --tool-call-parser NAME, llama.cpp with --jinja",
+    "many_images": "the server takes one image per request, so images are pasted into one; for several start vLLM with "
+    "--limit-mm-per-prompt '{{\"image\": 16}}'",
+    "system": "the server takes no system message, so its text begins the first message",
+}
+"""What a user is told about an option that was dropped, and the flag that mends it."""
+
 # What servers write (in `error.param` or the message) when they reject an option; the most specific pattern first.
 _REFUSALS = (
+    (
+        "many_images",
+        r"(at most|only|maximum of|more than|up to|limit of)\W+(1|one|a single|single)\W+(image|picture)"
+        r"|limit.mm.per.prompt|(multiple|several|too many|many) images"
+        r"|(one|single) image (per|at a time|only|is supported)"
+        r"|image(\(s\)|s)?\W.{0,40}(at most|only|limit|exceed).{0,20}\b(1|one)\b",
+    ),
     ("tool_choice", r"tool_choice"),
     ("parallel_tool_calls", r"parallel_tool_calls"),
     ("tools", r"\btools?\b|tool-call|function.?call"),
     ("json_schema", r"response_format|json_schema|structured.?output|guided|grammar"),
     ("temperature", r"temperature"),
     ("limit", r"max_tokens|max_completion_tokens"),
+    ("system", r"system (role|message|prompt)|(roles?|messages?) must (alternate|start with)|'?system'? is not"),
+)
+_REFUSED = re.compile(r"not? (supported|support|implemented|allowed|valid)|unsupported|requires?|unknown|invalid", re.I)
+_TOO_LONG = re.compile(r"context.?(length|size|window)", re.I)
+_SEEING = r"(image|vision|multi.?modal|visual)"
+_CANNOT_SEE = re.compile(
+    rf"mmproj|at most 0 image|{_SEEING}( \w+){{0,3}} (is|are)? ?(not|n't|un)\W?(supported|available|enabled|allowed)"
+    rf"|(not?|n't|cannot|unable to) (support|accept|take|process|handle|allow|have)\w*( \w+){{0,3}} {_SEEING}"
+    rf"|not a (multi.?modal|vision)|no {_SEEING} (encoder|support|capab)|unsupported {_SEEING}"
+    r"|unknown variant .?image|image_url|only (supports? )?text|text.only|concatenate str"
+    r"|content.{0,30}must be a string|no endpoints found that support image",
+    re.IGNORECASE,
 )
 
 
@@ -64,18 +98,43 @@ def profile_for(base_url: str) -> Profile:
     return PROFILES[_HOSTS.get(host) or _PORTS.get(port, "generic")]
 
 
-def step_down(profile: Profile, sent: Collection[str], complaint: str) -> Profile | None:
-    """The profile without the option that a 400 response names; None if it names no option that was sent.
+def cannot_see(complaint: str) -> bool:
+    """Whether a server's message says that its model takes no images."""
+    return bool(_CANNOT_SEE.search(complaint))
 
-    sent: names of the options in the request. complaint: the server's message, including `error.param`.
+
+def refused_option(sent: Collection[str], complaint: str, *, certain: bool = True) -> str | None:
+    """The option that a server's message rejects; None if it names no option that was sent.
+
+    sent: names of the options in the request. complaint: the message, including `error.param`. certain: whether the
+    status says that the request is at fault; if not, the message must say so.
     """
-    fields = {"json_schema": "response_format", "limit": profile.limit}
+    if not certain and not _REFUSED.search(complaint):
+        return None
+    fields = {"json_schema": ("response_format",), "limit": ("max_tokens", "max_completion_tokens")}
+    fields["many_images"] = (MANY_IMAGES,)
     for option, pattern in _REFUSALS:
-        if fields.get(option, option) not in sent or not re.search(pattern, complaint, re.IGNORECASE):
+        if not any(field in sent for field in fields.get(option, (option,))):
             continue
-        if option in ("tools", "json_schema"):
-            return replace(profile, **{option: False})
-        if option == "limit" and profile.limit == "max_tokens" and "max_completion_tokens" in complaint:
-            return replace(profile, limit="max_completion_tokens")
-        return replace(profile, **{option: None})
+        if option == "limit" and _TOO_LONG.search(complaint) and "too large" not in complaint:
+            continue
+        if re.search(pattern, complaint, re.IGNORECASE):
+            return option
     return None
+
+
+def step_down(profile: Profile, sent: Collection[str], complaint: str) -> Profile | None:
+    """The profile without the option that a server's message rejects; None if it names no option that was sent."""
+    option = refused_option(sent, complaint)
+    if option is None:
+        return None
+    if option == "limit" and profile.limit == "max_tokens" and "max_completion_tokens" in complaint:
+        return replace(profile, limit="max_completion_tokens")
+    without = False if option in ("tools", "json_schema", "many_images", "system") else None
+    return replace(profile, **{option: without})
+
+
+def dropped_notes(before: Profile, after: Profile, cause: str = "rejects") -> tuple[str, ...]:
+    """What to tell the user about the options that `after` lacks."""
+    lost = (name for name in NOTES if getattr(before, name) and not getattr(after, name))
+    return tuple(NOTES[name].format(cause=cause) for name in lost)

@@ -1,74 +1,51 @@
 """Chat Completions requests over HTTP, with limits on retries, time and size, and with errors of our own.
 
-The body is read as bytes and parsed here, not by the SDK, so that an endless reply can be cut off, and one that is not
-JSON becomes an `MLLMBadReplyError`.
+This is the edge: whatever a server sends becomes a clean, bounded JSON object or an `MLLMError`, and no other exception
+leaves it. Bodies are read in pieces, also those of errors, so that one without end is cut off. Images are never carried
+to another host by a redirect.
 """
 
 import asyncio
-import email.utils
 import json
 import logging
 import random
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sam3agent.mllm import errors
+from sam3agent.mllm.bodies import HTTPResponse, count_images, model_names, next_url, unpacked
+from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, certificates, checked_url, proxy_for
+from sam3agent.mllm.profiles import MANY_IMAGES, SYSTEM
+from sam3agent.mllm.server_errors import (
+    RefusedOptionError,
+    ServerError,
+    TransientError,
+    error_message,
+    inner_error,
+    inner_status,
+)
+from sam3model.errors import ConfigError
+from sam3model.untrusted import one_line, read_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from ssl import SSLContext
 
-    from openai import APIStatusError, AsyncOpenAI
+    from httpx2 import AsyncClient
+
+__all__ = ["LOCAL_URL", "Endpoint", "RefusedOptionError", "Transport"]
 
 log = logging.getLogger(__name__)
 
-LOCAL_URL = "http://127.0.0.1:8000/v1"
-_CONTEXT = ("context length", "context_length", "context size", "context window", "maximum model length")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """URL and key of a server, with limits. Times are in seconds.
-
-    connect_s: maximum time to connect. read_s: maximum pause within a reply. reply_s: maximum time of a whole reply.
-    retries: maximum number of retries after transient failures. backoff_s: first pause, doubled each time.
-    longest_pause_s: maximum pause; a longer `Retry-After` ends the call. concurrency: maximum number of concurrent
-    requests. max_reply_bytes: maximum size of a reply.
-    """
-
-    base_url: str = LOCAL_URL
-    api_key: str = ""
-    connect_s: float = 5.0
-    read_s: float = 120.0
-    reply_s: float = 180.0
-    retries: int = 4
-    backoff_s: float = 0.5
-    longest_pause_s: float = 30.0
-    concurrency: int = 8
-    max_reply_bytes: int = 4 << 20
-
-
-class RefusedOptionError(errors.MLLMRejectedError):
-    """A 400 or 422 response. Its message may name an option that the server does not support."""
-
-
-class _TransientError(Exception):
-    """A failure to retry. error: to raise after the last attempt. pause_s: the pause that the server requested."""
-
-    def __init__(self, error: errors.MLLMError, pause_s: float | None = None) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.pause_s = pause_s
+_HOPS = 3
+"""Maximum number of redirects, all within one server."""
 
 
 class _Connections(NamedTuple):
     """Connections and request slots. They belong to one event loop and cannot be used on another."""
 
     loop: asyncio.AbstractEventLoop
-    client: "AsyncOpenAI"
+    client: "AsyncClient"
     slots: asyncio.Semaphore
 
 
@@ -90,7 +67,7 @@ class Transport:
             try:
                 async with self._slot(deadline) as client:
                     return await self._try(client, request, deadline)
-            except _TransientError as failure:
+            except TransientError as failure:
                 if attempt >= self.endpoint.retries:
                     raise failure.error from None
                 await self._pause(failure, attempt, deadline)
@@ -98,27 +75,25 @@ class Transport:
 
     async def models(self) -> list[str]:
         """Names of the models on the server. Raises only `MLLMError`, or `CancelledError` if cancelled."""
-        import httpx2
-        import openai
-
         at = self.endpoint
         try:
-            async with asyncio.timeout(at.connect_s + at.connect_s):
-                page = await self._connections().client.models.list()
-            return [model.id for model in page.data]
-        except openai.APIStatusError as problem:
-            failure = self._status_error(problem, "")
-        except (TimeoutError, openai.APIConnectionError, httpx2.HTTPError) as problem:
-            failure = self._broken(problem)
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError):
-            failure = errors.MLLMBadReplyError(f"{at.base_url} does not list its models; choose one with --model.")
-        raise failure.error if isinstance(failure, _TransientError) else failure
+            response = await self._exchange(self._connections().client, "models", None, 2 * at.connect_s)
+            if response.status >= 400:
+                raise self._refused(response, None)
+            return model_names(read_json(response.data))
+        except TransientError as failure:
+            raise failure.error from None
+        except ValueError:
+            raise errors.MLLMBadReplyError(
+                f"The model list of {at.shown} cannot be read; choose a model with --model, "
+                "and check that --base-url ends in /v1."
+            ) from None
 
     async def close(self) -> None:
         """Close the connections. The next call opens new ones."""
         opened, self._open = self._open, None
         if opened is not None and opened.loop is asyncio.get_running_loop():
-            await opened.client.close()
+            await opened.client.aclose()
 
     def _connections(self) -> _Connections:
         loop = asyncio.get_running_loop()
@@ -127,41 +102,44 @@ class Transport:
         return self._open
 
     @asynccontextmanager
-    async def _slot(self, deadline: float) -> "AsyncIterator[AsyncOpenAI]":
+    async def _slot(self, deadline: float) -> "AsyncIterator[AsyncClient]":
         """One of the `concurrency` request slots; released between attempts."""
         opened = self._connections()
         try:
             await asyncio.wait_for(opened.slots.acquire(), max(deadline - time.monotonic(), 0.001))
         except TimeoutError:
             raise errors.MLLMTimeoutError(
-                f"{self.endpoint.base_url} is busy with earlier requests; raise --max-seconds, or ask less at once."
+                f"{self.endpoint.shown} is busy with earlier requests; raise --max-seconds, or ask less at once."
             ) from None
         try:
             yield opened.client
         finally:
             opened.slots.release()
 
-    def _connect(self) -> "AsyncOpenAI":
+    def _connect(self) -> "AsyncClient":
+        """A client that trusts nothing in the environment but the proxy and certificates that were checked."""
         import httpx2
-        import openai
 
         at = self.endpoint
-        timeout = httpx2.Timeout(at.read_s, connect=at.connect_s, pool=None)
-        client = openai.DefaultAsyncHttpx2Client(verify=_certificates(), timeout=timeout)
         try:
-            return openai.AsyncOpenAI(
-                base_url=at.base_url,
-                api_key=at.api_key or "EMPTY",
-                max_retries=0,
-                timeout=timeout,
-                http_client=client,
+            url = checked_url(at.base_url)
+            proxy = proxy_for(url)
+            secure = url.startswith("https:") or (proxy or "").startswith("https:")
+            return httpx2.AsyncClient(
+                timeout=httpx2.Timeout(at.read_s, connect=at.connect_s),
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=at.concurrency),
+                verify=certificates() if secure else False,
+                proxy=proxy,
+                trust_env=False,
             )
-        except (openai.OpenAIError, httpx2.InvalidURL, ValueError, TypeError) as problem:
-            raise errors.MLLMUnreachableError(
-                f"{at.base_url!r} is not a valid server URL ({problem}); set --base-url, e.g. to {LOCAL_URL}."
-            ) from None
+        except ConfigError as error:
+            raise errors.MLLMUnreachableError(str(error)) from None
+        except errors.MLLMError:
+            raise
+        except Exception as problem:  # whatever a client library makes of odd settings
+            raise self._cannot_send(problem) from None
 
-    async def _pause(self, failure: _TransientError, attempt: int, deadline: float) -> None:
+    async def _pause(self, failure: TransientError, attempt: int, deadline: float) -> None:
         at = self.endpoint
         pause = failure.pause_s
         if pause is None:
@@ -171,130 +149,137 @@ class Transport:
         log.info("%s Retrying in %.1f s.", failure.error, pause)
         await asyncio.sleep(pause)
 
-    async def _try(self, client: "AsyncOpenAI", request: dict[str, Any], deadline: float) -> dict[str, Any]:
-        import httpx2
-        import openai
+    async def _try(self, client: "AsyncClient", request: dict[str, Any], deadline: float) -> dict[str, Any]:
+        limit = min(self.endpoint.reply_s, max(deadline - time.monotonic(), 0.001))
+        content = json.dumps(request, separators=(",", ":")).encode()
+        response = await self._exchange(client, "chat/completions", content, limit)
+        if response.status >= 400:
+            raise self._refused(response, request)
+        return self._parse(response, request)
 
-        at = self.endpoint
-        limit = min(at.reply_s, max(deadline - time.monotonic(), 0.001))
+    async def _exchange(self, client: "AsyncClient", path: str, content: bytes | None, limit: float) -> HTTPResponse:
+        """One request and its response, redirects within the server included. Raises only our own errors."""
+        url = f"{self.endpoint.base_url.strip().rstrip('/')}/{path}"
         try:
             async with asyncio.timeout(limit):
-                data = await self._read(client, request)
-        except openai.APIStatusError as problem:
-            self._reached = True
-            raise self._status_error(problem, request["model"]) from None
-        except (TimeoutError, openai.APIConnectionError, httpx2.HTTPError, httpx2.StreamError) as problem:
+                for _ in range(1 + _HOPS):
+                    response = await self._read(client, url, content)
+                    self._reached = True
+                    if not 300 <= response.status < 400:
+                        return response
+                    url = self._redirected(response, posted=content is not None)
+        except (errors.MLLMError, TransientError):
+            raise
+        except Exception as problem:  # the edge: a server can make a client library raise anything
             raise self._broken(problem, limit) from None
-        except (openai.OpenAIError, httpx2.InvalidURL, ValueError, TypeError) as problem:
-            raise errors.MLLMRejectedError(
-                f"The request cannot be sent to {at.base_url} ({problem}); check --base-url."
-            ) from None
-        self._reached = True
-        return self._parse(data)
+        raise errors.MLLMRejectedError(f"{self.endpoint.shown} redirects without end; check --base-url.")
 
-    async def _read(self, client: "AsyncOpenAI", request: dict[str, Any]) -> bytes:
+    async def _read(self, client: "AsyncClient", url: str, content: bytes | None) -> HTTPResponse:
+        """The response with its body, as much of it as is allowed."""
         at, data = self.endpoint, bytearray()
-        options = {name: value for name, value in request.items() if name not in ("model", "messages")}
-        async with client.chat.completions.with_streaming_response.create(
-            model=request["model"], messages=request["messages"], extra_body=options
-        ) as response:
-            async for piece in response.iter_bytes():
-                data += piece
-                if len(data) > at.max_reply_bytes:
-                    cut = f"The reply of {at.base_url} had no end and was cut off at {len(data)} bytes"
-                    raise errors.MLLMTimeoutError(f"{cut}; check the server's log.")
-        return bytes(data)
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
+        if key := at.api_key.strip():
+            if not (key.isascii() and key.isprintable()):
+                raise errors.MLLMKeyRefusedError(
+                    "The API key has characters that cannot be sent; set SAM3AGENT_API_KEY to a valid key."
+                )
+            headers["Authorization"] = f"Bearer {key}"
+        method = "GET" if content is None else "POST"
+        async with client.stream(method, url, content=content, headers=headers, follow_redirects=False) as response:
+            failed = response.status_code >= 300
+            limit = at.max_error_bytes if failed else at.max_reply_bytes
+            async for piece in response.aiter_raw():
+                data += piece[: limit + 1 - len(data)]
+                if len(data) > limit:
+                    break
+        if len(data) > limit and not failed:
+            raise self._endless(len(data))
+        body = unpacked(bytes(data), response.headers.get("content-encoding", ""), limit + 1)
+        if len(body) > limit and not failed:
+            raise self._endless(len(body))
+        return HTTPResponse(url, response.status_code, response.headers, body)
 
-    def _parse(self, data: bytes) -> dict[str, Any]:
+    def _endless(self, size: int) -> errors.MLLMError:
+        return errors.MLLMTimeoutError(
+            f"The reply of {self.endpoint.shown} had no end and was cut off at {size} bytes; check the server's log."
+        )
+
+    def _redirected(self, response: HTTPResponse, *, posted: bool) -> str:
+        """Where a redirect leads within the server. Raises `MLLMRejectedError` if it leaves it."""
+        target, location = next_url(response, posted=posted)
+        if target is None:
+            raise errors.MLLMRejectedError(
+                f"{self.endpoint.shown} redirects to {location or 'nowhere'} ({response.status}); "
+                "if you trust that address, set --base-url to it."
+            )
+        return target
+
+    def _parse(self, response: HTTPResponse, request: dict[str, Any]) -> dict[str, Any]:
         """The JSON object of a reply. Any other body is retried, because it may be a passing fault of a proxy."""
         try:
-            parsed = json.loads(data)
-        except (ValueError, RecursionError):
+            parsed = read_json(response.data)
+        except ValueError:
             parsed = None
-        if isinstance(parsed, dict):
-            return parsed
-        start = data[:80].decode("utf-8", "replace").strip()
-        raise _TransientError(
-            errors.MLLMBadReplyError(
-                f"{self.endpoint.base_url} did not return a chat completion but {start!r}; "
-                "check that --base-url ends in /v1 and is that of an OpenAI-compatible server."
+        if not isinstance(parsed, dict):
+            start = one_line(response.data[:80].decode("utf-8", "replace"))
+            raise TransientError(
+                errors.MLLMBadReplyError(
+                    f"{self.endpoint.shown} did not return a chat completion but {start!r}; "
+                    "check that --base-url ends in /v1 and is that of an OpenAI-compatible server."
+                )
             )
-        )
+        error = inner_error(parsed)
+        if error is not None:
+            raise self._error(inner_status(error), error_message(error), response, request)
+        return parsed
 
-    def _broken(self, problem: Exception, limit: float | None = None) -> Exception:
+    def _refused(self, response: HTTPResponse, request: dict[str, Any] | None) -> Exception:
+        """The exception for an error status."""
+        text = response.data.decode("utf-8", "replace")
+        try:
+            message = error_message(read_json(response.data))
+        except ValueError:
+            message = one_line(text, 300)
+        return self._error(response.status, message, response, request)
+
+    def _error(self, status: int, message: str, response: HTTPResponse, request: dict[str, Any] | None) -> Exception:
+        key, images = self.endpoint.api_key.strip(), count_images(request)
+        message = message.replace(key, "…") if len(key) >= 8 else message
+        sent = {*(request or ()), *([MANY_IMAGES] if images > 1 else [])}
+        if request and request["messages"] and request["messages"][0]["role"] == "system":
+            sent.add(SYSTEM)
+        error = ServerError(status, message, response.headers.get("retry-after"), sent, images > 0)
+        return error.as_exception(self.endpoint, (request or {}).get("model", ""))
+
+    def _broken(self, problem: BaseException, limit: float) -> Exception:
         """The error for a failed connection. It is not retried if the server has never been reached."""
         import httpx2
-        import openai
 
-        at = self.endpoint
-        cause = (isinstance(problem, openai.OpenAIError) and problem.__cause__) or problem
-        unreachable = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol
-        if isinstance(cause, unreachable) and not self._reached:
+        while isinstance(problem, BaseExceptionGroup):
+            problem = problem.exceptions[0]
+        at, why = self.endpoint, one_line(str(problem), 200)
+        unreachable = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol | httpx2.ProxyError
+        if isinstance(problem, unreachable) and not self._reached:
+            way = " through the proxy of the environment" if proxy_for(at.base_url) else ""
+            remedy = f"; or add {at.host.partition(':')[0]} to NO_PROXY" if way else ""
             return errors.MLLMUnreachableError(
-                f"No MLLM server at {at.base_url} ({str(cause) or 'timed out'}); "
-                "start one, or set --base-url to another."
+                f"No MLLM server at {at.shown}{way} ({why or 'timed out'}); "
+                f"start one, or set --base-url to another{remedy}."
             )
-        if isinstance(cause, TimeoutError | httpx2.TimeoutException):
-            within = f" within {limit:.3g} s" if limit else ""
+        if isinstance(problem, TimeoutError | httpx2.TimeoutException):
             return errors.MLLMTimeoutError(
-                f"{at.base_url} did not finish its reply{within}; raise --timeout, or use a smaller model."
+                f"{at.shown} did not finish its reply within {limit:.3g} s; raise --timeout, or use a smaller model."
             )
-        return _TransientError(
-            errors.MLLMDisconnectedError(
-                f"The connection to {at.base_url} keeps breaking ({type(cause).__name__}); check the server's log."
+        if isinstance(problem, httpx2.TransportError | httpx2.StreamError | OSError):
+            return TransientError(
+                errors.MLLMDisconnectedError(
+                    f"The connection to {at.shown} keeps breaking ({type(problem).__name__}); check the server's log."
+                )
             )
+        return self._cannot_send(problem)
+
+    def _cannot_send(self, problem: BaseException) -> errors.MLLMError:
+        return errors.MLLMRejectedError(
+            f"The request cannot be sent to {self.endpoint.shown} "
+            f"({type(problem).__name__}: {one_line(str(problem), 200)}); check --base-url and SAM3AGENT_API_KEY."
         )
-
-    def _status_error(self, problem: "APIStatusError", model: str) -> Exception:
-        at, status, message = self.endpoint, problem.status_code, _message(problem)
-        if status in (401, 403):
-            return errors.MLLMKeyRefusedError(
-                f"{at.base_url} rejected the API key ({status}: {message}); set SAM3AGENT_API_KEY to a valid key."
-            )
-        if status == 404:
-            return errors.MLLMUnknownModelError(
-                f"{at.base_url} does not have the model {model!r}, or is the wrong URL ({message}); "
-                "check --model, and that --base-url ends in /v1."
-            )
-        if "too large" not in message and any(words in message.lower() for words in _CONTEXT):
-            return errors.MLLMContextError(
-                f"The conversation exceeds the context length of {model!r} ({message}); "
-                "serve the model with a longer context, or use a smaller image."
-            )
-        if status in (408, 409, 425, 429) or status >= 500:
-            busy = errors.MLLMBusyError(
-                f"{at.base_url} is overloaded or failing ({status}: {message}); try again later, or ask less at once."
-            )
-            return _TransientError(busy, _retry_after(problem.response.headers.get("retry-after")))
-        kind = RefusedOptionError if status in (400, 422) else errors.MLLMRejectedError
-        return kind(f"{at.base_url} rejected the request ({status}: {message}); check the server's log.")
-
-
-@cache
-def _certificates() -> "SSLContext":
-    """The trusted certificates. Reading them can take longer than a request, so it is done once."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
-
-
-def _message(problem: "APIStatusError") -> str:
-    """The message of an error response, on one line of at most 300 characters."""
-    body = problem.body
-    message = body.get("message") if isinstance(body, dict) else body
-    parts = [str(part) for part in (message or problem.message, problem.param, problem.code) if part]
-    return " ".join(" ".join(parts).split())[:300]
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait according to a `Retry-After` header (seconds or a date); None if missing or invalid."""
-    if not value:
-        return None
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except (ValueError, TypeError):
-        return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sam3agent.deadlines import within
 from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest, Usage
 from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableError
 from sam3agent.mllm.profiles import Profile
@@ -118,7 +119,7 @@ class VLLMBackend(MLLM):
         """Generate replies for all requests that are still awaited. If the engine fails, each of them fails."""
         batch = [(request, answer) for request, answer in batch if not answer.done()]
         try:
-            replies = await asyncio.to_thread(self._engine.chat, [_conversation(request) for request, _ in batch])
+            replies = await within(None, self._engine.chat, [_conversation(request) for request, _ in batch])
         except MLLMError as error:
             _fail(batch, error)
         except Exception as error:

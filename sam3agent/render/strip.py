@@ -1,4 +1,4 @@
-"""Several images side by side with captions: a quick look at a clip."""
+"""Several images in one: side by side with captions, for a quick look at a clip, or numbered for a model."""
 
 from collections.abc import Sequence
 
@@ -23,4 +23,27 @@ def strip(images: Sequence[Image.Image], captions: Sequence[str], columns: int =
         x, y = gap + position % columns * (wide + gap), gap + position // columns * (tall + band)
         canvas.paste(image, (x, y))
         draw.text((x + 2, y + tall + (band - line) // 3), caption, font=font, fill=INK)
+    return canvas
+
+
+PANELS_SIDE = 1024
+"""Longest side of an image among panels, in pixels."""
+
+
+def panels(images: Sequence[Image.Image]) -> Image.Image:
+    """Images of any sizes, one below the other or in two columns, each under a bar with its number."""
+    small = [image.copy() for image in images]
+    for image in small:
+        image.thumbnail((PANELS_SIDE, PANELS_SIDE))
+    columns = 1 if len(small) < 2 else 2
+    wide, bar = max(image.width for image in small), 28
+    rows = [small[at : at + columns] for at in range(0, len(small), columns)]
+    tall = [max(image.height for image in row) + bar for row in rows]
+    canvas = Image.new("RGB", (columns * wide, sum(tall)), PAPER)
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(bar - 8)
+    for number, image in enumerate(small):
+        row, column = divmod(number, columns)
+        x, y = column * wide, sum(tall[:row])
+        draw.text((x + 6, y + 2), f"image {number + 1}", font=font, fill=INK)
+        canvas.paste(image, (x, y + bar))
     return canvas

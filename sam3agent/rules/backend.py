@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest, ToolCall
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import QuestionPlan
 from sam3agent.rules.reasons import explain
+from sam3agent.rules.remarks import choice_warnings, objection, unknown_noun, word_warnings
 from sam3agent.rules.selector import Selector, alternatives
 from sam3agent.states import Story
 from sam3agent.workbench import Workbench
@@ -30,6 +32,8 @@ class RulesBackend(MLLM):
         if request.state is None or request.bench is None:
             raise MLLMError("the rules backend needs the agent's state; call it through sam3agent.Agent")
         story, plan = request.state.story, _plan(request.state.story.query)
+        if why := objection(plan):
+            return MLLMReply(not_understood=why, calls=0)
         if request.candidate is not None:
             return _judge(request.bench, plan, request.candidate)
         return _next(story, plan, request.bench)
@@ -38,17 +42,31 @@ class RulesBackend(MLLM):
 def _next(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
     """Search, search with other words, answer, or report no match."""
     if wanted := _unused((what.phrase for what in plan.phrases()), story):
-        return _call("segment_phrase", phrases=wanted[:MAX_PHRASES])
-    selector = Selector(bench)
+        return _search(wanted[:MAX_PHRASES], bench)
+    selector, knowledge = Selector(bench), knowledge_of(bench.session)
     choices = selector.resolve(plan)
     ids = list(dict.fromkeys(candidate.id for choice in choices for candidate in choice.kept))
     essential = [target.what for target in plan.targets] if ids else plan.phrases()
     missing = [what for what in essential if not selector.find(what)]
     if others := _unused((other.phrase for what in missing for other in alternatives(what)), story):
-        return _call("segment_phrase", phrases=others[:MAX_PHRASES])
+        return _search(others[:MAX_PHRASES], bench)
+    empty = [what for what in plan.phrases() if not selector.find(what)]
+    warnings = (*choice_warnings(plan, choices), *word_warnings(plan.phrases(), knowledge))
+    if why := unknown_noun(empty, knowledge):
+        if not ids:
+            return MLLMReply(not_understood=why, calls=0)
+        warnings = (*warnings, why)
     if ids:
-        return _call("select_masks", ids=ids, reason=explain(choices))
-    return _call("report_no_match", reason=explain(choices))
+        return _call("select_masks", warnings, ids=ids, reason=explain(choices))
+    return _call("report_no_match", warnings, reason=explain(choices))
+
+
+def _search(phrases: list[str], bench: Workbench) -> MLLMReply:
+    """A search, unless a phrase is too long for the weights."""
+    for phrase in phrases:
+        if unread := unread_words(bench.session, phrase):
+            return MLLMReply(not_understood=f"{unread_warning(phrase, unread)}; ask in fewer words", calls=0)
+    return _call("segment_phrase", phrases=phrases)
 
 
 def _judge(bench: Workbench, plan: QuestionPlan, mask_id: int) -> MLLMReply:
@@ -76,8 +94,8 @@ def _unused(phrases: Iterable[str], story: Story) -> list[str]:
     return [phrase for phrase in dict.fromkeys(phrases) if phrase not in story.used_phrases]
 
 
-def _call(name: str, **arguments: Any) -> MLLMReply:
-    return MLLMReply(tool_calls=(ToolCall(name, json.dumps(arguments)),), calls=0)
+def _call(name: str, warnings: tuple[str, ...] = (), **arguments: Any) -> MLLMReply:
+    return MLLMReply(tool_calls=(ToolCall(name, json.dumps(arguments)),), calls=0, warnings=warnings)
 
 
 def _verdict(verdict: str, reason: str) -> MLLMReply:

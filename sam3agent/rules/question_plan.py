@@ -8,7 +8,8 @@ from sam3agent.rules.words import COLOURS
 Side = Literal["left", "right", "top", "bottom"]
 Axis = Literal["left", "right", "top", "bottom", "large", "small", "middle", "tall", "short", "wide", "narrow"]
 RelationKind = Literal[
-    "behind", "front", "nearest", "near", "farthest", "left", "right", "above", "below", "on", "between"
+    "behind", "front", "nearest", "near", "farthest", "left", "right", "above", "below", "on", "between",
+    "larger", "smaller", "taller", "shorter", "wider", "narrower",
 ]  # fmt: skip
 
 
@@ -56,7 +57,8 @@ class Relation:
 class Target:
     """The objects of a noun phrase, filtered by sides, relation, ranking and exceptions, in this order.
 
-    number: how many objects the question names ("two dogs"); None if it does not say.
+    number: how many objects the question names ("two dogs"); None if it does not say. single: whether it means one
+    object, as "the dog" does. exclude_first: whether the exceptions come before the ranking ("leftmost of those not red").
     """
 
     what: NounPhrase
@@ -65,6 +67,8 @@ class Target:
     ranking: Ranking | None = None
     exceptions: tuple["Target", ...] = ()
     number: int | None = None
+    single: bool = False
+    exclude_first: bool = False
 
     def phrases(self) -> list[NounPhrase]:
         """All noun phrases of the target, its own first."""
@@ -74,9 +78,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class QuestionPlan:
-    """A question as a union of targets."""
+    """A question as a union of targets.
+
+    notes: choices that the grammar made where the question leaves them open. objection: why the question, or a part of
+    it, was not read; there are no targets then.
+    """
 
     targets: tuple[Target, ...]
+    notes: tuple[str, ...] = ()
+    objection: str = ""
 
     def phrases(self) -> list[NounPhrase]:
         """All noun phrases without duplicates, in order."""

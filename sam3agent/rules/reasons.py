@@ -18,7 +18,8 @@ _SUPERLATIVES: dict[Axis, str] = {
 _RELATIONS: dict[RelationKind, str] = {
     "behind": "behind", "front": "in front of", "nearest": "closest to", "near": "near", "farthest": "farthest from",
     "left": "to the left of", "right": "to the right of", "above": "above", "below": "below", "on": "on",
-    "between": "between",
+    "between": "between", "larger": "larger than", "smaller": "smaller than", "taller": "taller than",
+    "shorter": "shorter than", "wider": "wider than", "narrower": "narrower than",
 }  # fmt: skip
 _ORDINAL_WORDS = {number: word for word, number in reversed(ORDINALS.items())}
 

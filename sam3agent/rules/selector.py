@@ -100,9 +100,11 @@ class Selector:
         if not ranking and target.sides and not target.what.plural and len(related) > 1:
             ranking = Ranking(target.sides[0])
         number = None if target.relation else target.number or None
-        chosen = self._ranked(related, ranking) if ranking else related[:number]
         exceptions = tuple(map(self.choose, target.exceptions))
         excluded = {c.id for exception in exceptions for c in exception.kept}
+        if target.exclude_first:
+            related = [c for c in related if c.id not in excluded]
+        chosen = self._ranked(related, ranking) if ranking else related[:number]
         kept = [c for c in chosen if c.id not in excluded]
         return Choice(target, found, placed, eligible, related, chosen, kept, ranking, anchors, exceptions)
 
@@ -228,6 +230,14 @@ def _near(a: Mask, b: Mask) -> bool:
     return gap(a, b) <= max(sides) / 2
 
 
+def _height(mask: Mask) -> int:
+    return mask.box[3] - mask.box[1]
+
+
+def _width(mask: Mask) -> int:
+    return mask.box[2] - mask.box[0]
+
+
 _RELATIONS: dict[str, tuple[Callable[[Mask, Mask], bool], Callable[[Mask, Mask], float]]] = {
     "behind": (_behind, lambda a, b: -contact(a, b)),
     "front": (lambda a, b: _behind(b, a), lambda a, b: -contact(a, b)),
@@ -237,5 +247,11 @@ _RELATIONS: dict[str, tuple[Callable[[Mask, Mask], bool], Callable[[Mask, Mask],
     "below": (lambda a, b: box_centre(a)[1] > box_centre(b)[1], distance),
     "on": (_on, gap),
     "near": (_near, gap),
+    "larger": (lambda a, b: a.area > b.area, lambda a, b: -a.area),
+    "smaller": (lambda a, b: a.area < b.area, lambda a, b: a.area),
+    "taller": (lambda a, b: _height(a) > _height(b), lambda a, b: -_height(a)),
+    "shorter": (lambda a, b: _height(a) < _height(b), lambda a, b: _height(a)),
+    "wider": (lambda a, b: _width(a) > _width(b), lambda a, b: -_width(a)),
+    "narrower": (lambda a, b: _width(a) < _width(b), lambda a, b: _width(a)),
 }
 """Whether a mask is in the relation to an anchor, and a cost: if too many are, those of the lowest cost are best."""

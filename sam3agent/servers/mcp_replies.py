@@ -10,6 +10,7 @@ from sam3agent.answer import Answer
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.pool import listed_masks
 from sam3agent.states import Status
+from sam3model.printable import printable
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -39,7 +40,10 @@ class MaskHandle(BaseModel):
 
 
 class AskReply(ToolReply):
-    """Structured result of `ask`. For the status "exhausted", the masks are the best answer so far."""
+    """Structured result of `ask`. For the status "exhausted", the masks are the best answer so far.
+
+    warnings: what the answer does not take into account. searched, best_rejected: the evidence for "no_match".
+    """
 
     question: str
     status: Status
@@ -51,6 +55,9 @@ class AskReply(ToolReply):
     weights: str
     backend: str
     trace: str | None = None
+    warnings: list[str] = Field(default_factory=list)
+    searched: list[dict[str, Any]] = Field(default_factory=list)
+    best_rejected: dict[str, Any] | None = None
 
 
 def call_result(reply: BaseModel, text: str, images: Sequence[LazyImage]) -> "CallToolResult":
@@ -60,7 +67,7 @@ def call_result(reply: BaseModel, text: str, images: Sequence[LazyImage]) -> "Ca
     shown = images[:MAX_IMAGES]
     if len(images) > len(shown):
         text += f"\n(only the first {len(shown)} of {len(images)} images are shown; ask for fewer masks at once)"
-    content: list[Any] = [TextContent(type="text", text=text)]
+    content: list[Any] = [TextContent(type="text", text=printable(text))]
     for image in shown:
         data = base64.b64encode(image.data).decode("ascii")
         content.append(ImageContent(type="image", data=data, mime_type=image.media_type))
@@ -81,9 +88,11 @@ def ask_result(image: str, answer: Answer) -> "CallToolResult":
         elapsed_s=round(answer.costs.elapsed_s, 3),
         weights=answer.weights,
         backend=answer.backend,
-        masks_file=str(answer.masks_path),
-        overlay_file=str(answer.overlay_path),
+        masks_file=str(answer.masks_path) if answer.masks_path else None,
+        overlay_file=str(answer.overlay_path) if answer.overlay_path else None,
         trace=str(answer.trace_path) if answer.trace_path else None,
+        warnings=list(answer.warnings),
+        **(answer.absence.to_json() if answer.absence else {}),
     )
     key = EvidenceKey(answer.selection.frame, tuple(mask.id for mask in answer.masks), "answer")
     return call_result(reply, _sentence(answer), (LazyImage(key, answer.overlay),) if answer.masks else ())
@@ -95,6 +104,9 @@ def _sentence(answer: Answer) -> str:
     words = {
         "answered": f"Answer: {masks}.",
         "no_match": "No match.",
+        "not_understood": "Not understood.",
         "exhausted": f"No final answer; best so far: {masks}.",
     }
-    return f"{words[answer.status]} {answer.reason} (decided by {answer.backend})".replace("  ", " ")
+    sentence = f"{words[answer.status]} {answer.reason} (decided by {answer.backend})".replace("  ", " ")
+    evidence = answer.absence.lines() if answer.absence else []
+    return "\n".join([sentence, *evidence, *(f"Warning: {warning}" for warning in answer.warnings)])

@@ -1,16 +1,22 @@
-"""Types that the arguments of several tools share."""
+"""Types that the arguments of several tools share. Values are read by `sam3agent.tools.reading`."""
 
-import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from sam3agent.tools.reading import phrases, sentence, whole_number, whole_numbers
+from sam3model.untrusted import one_line
+
+MAX_REASON = 2000
+
 
 def _one_line(value: Any) -> Any:
     """Text from a model goes into prompts, files and terminals: no line breaks, control characters or surrogates."""
-    if not isinstance(value, str):
-        return value
-    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", " ", value).split())
+    return one_line(value) if isinstance(value, str) else value
+
+
+def _remark(value: Any) -> str:
+    return one_line(sentence(value), MAX_REASON)
 
 
 def without_duplicates(values: list) -> list:
@@ -19,6 +25,9 @@ def without_duplicates(values: list) -> list:
 
 
 Phrase = Annotated[str, StringConstraints(min_length=1, max_length=120), BeforeValidator(_one_line)]
-Reason = Annotated[str, StringConstraints(max_length=2000), BeforeValidator(_one_line)]
+Phrases = Annotated[list[Phrase], AfterValidator(without_duplicates), BeforeValidator(phrases)]
+Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), BeforeValidator(_remark)]
 MaskId = Annotated[int, Field(ge=1)]
-UniqueMaskIds = Annotated[list[MaskId], Field(min_length=1), AfterValidator(without_duplicates)]
+OneMaskId = Annotated[MaskId | None, BeforeValidator(whole_number)]
+MaskIds = Annotated[list[MaskId], AfterValidator(without_duplicates), BeforeValidator(whole_numbers)]
+UniqueMaskIds = Annotated[MaskIds, Field(min_length=1)]

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sam3agent.states import LookAgain
-from sam3agent.tools.arguments import MaskId
+from sam3agent.tools.arguments import MaskIds
 from sam3agent.tools.evidence import close_up, known_candidates, summary
 from sam3agent.tools.registry import Arguments, ToolResult, tool
 from sam3agent.workbench import Workbench
@@ -14,7 +14,7 @@ from sam3agent.workbench import Workbench
 class ExamineMasks(Arguments):
     """Arguments of examine_masks."""
 
-    ids: Annotated[list[MaskId], Field(min_length=1, max_length=64)] = Field(description="Ids of the masks to examine.")
+    ids: Annotated[MaskIds, Field(min_length=1, max_length=64)] = Field(description="Ids of the masks to examine.")
 
 
 @tool(rank=20)

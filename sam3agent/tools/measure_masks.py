@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sam3agent.states import Observed
-from sam3agent.tools.arguments import MaskId
+from sam3agent.tools.arguments import MaskIds
 from sam3agent.tools.evidence import known_candidates
 from sam3agent.tools.mask_facts import MaskFacts, measure
 from sam3agent.tools.registry import Arguments, ToolResult, tool
@@ -15,7 +15,7 @@ from sam3agent.workbench import Workbench
 class MeasureMasks(Arguments):
     """Arguments of measure_masks."""
 
-    ids: Annotated[list[MaskId], Field(max_length=64)] = Field(
+    ids: Annotated[MaskIds, Field(max_length=64)] = Field(
         default_factory=list, description="Ids of the masks to measure; empty for all."
     )
 

@@ -10,38 +10,29 @@ The schema sent to an MLLM, the MCP tool and the reference printed by `sam3agent
 
 import importlib
 import inspect
-import json
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from sam3agent.images import LazyImage
 from sam3agent.mllm.base import ToolSchema
 from sam3agent.pool import MaskPool
 from sam3agent.states import Event
+from sam3agent.tools.reading import ToolUseError, read_model
 from sam3agent.workbench import Workbench
-from sam3model.errors import Sam3Error
+
+__all__ = ["Arguments", "Tool", "ToolResult", "ToolUseError", "all_tools", "plain_schema", "tool", "tool_reference"]
 
 Cost = Literal["free", "segmenter"]
 """What a call uses up: nothing, or segmenter calls (their number is in the result)."""
 
 
-class ToolUseError(Sam3Error):
-    """An error of the caller (unknown tool, invalid arguments, no such mask), in one sentence that says how to fix it.
-
-    The sentence may quote the caller, so it is shortened and made safe to encode.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message[:500].encode("utf-8", "backslashreplace").decode("utf-8"))
-
-
 class Arguments(BaseModel):
-    """Base class of argument models: frozen, unknown arguments are refused."""
+    """Base class of argument models: frozen. Unknown arguments are dropped when they are read (`tools.reading`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -93,13 +84,25 @@ class Tool(Generic[A]):
         """The tool as a model sees it."""
         return ToolSchema(self.name, self.description, plain_schema(self.arguments))
 
+    def example(self, ids: Sequence[int] = ()) -> dict[str, Any]:
+        """Arguments as a model may write them; `ids` are those of existing masks."""
+        shapes = self.schema.parameters.get("properties", {})
+        names = self.schema.parameters.get("required") or list(shapes)[:1]
+        numbers = list(ids[:2]) or [1]
+        values = {"array": lambda s: numbers if s["items"].get("type") == "integer" else ["NOUN PHRASE"]}
+        return {name: values.get(shapes[name].get("type"), lambda _: "WHY")(shapes[name]) for name in names}
+
     def fits(self, bench: Workbench) -> bool:
         """Whether it is of use on a medium: a tool for clips needs several frames and a tracker."""
         return not self.needs_clip or (bench.media.count > 1 and bench.tracker is not None)
 
+    def read(self, arguments: str | Mapping[str, Any]) -> tuple[A, tuple[str, ...]]:
+        """Validated arguments from text or a mapping, and the names of those dropped. Raises `ToolUseError`."""
+        return read_model(self.arguments, arguments, f"arguments of {self.name}")
+
     def parse(self, arguments: str | Mapping[str, Any]) -> A:
-        """Validated arguments from JSON text or a mapping. Raises `ToolUseError`."""
-        return parse_model(self.arguments, arguments, f"arguments of {self.name}")
+        """Validated arguments from text or a mapping. Raises `ToolUseError`."""
+        return self.read(arguments)[0]
 
     def call(self, bench: Workbench, arguments: str | Mapping[str, Any]) -> ToolResult:
         """Parse, prepare and run. Raises `ToolUseError` for errors of the caller."""
@@ -149,23 +152,6 @@ def all_tools() -> Registry:
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
     return Registry({made.name: made for made in sorted(_DEFINED.values(), key=lambda made: (made.rank, made.name))})
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def parse_model(model: type[M], value: str | Mapping[str, Any], what: str) -> M:
-    """A validated model from JSON text or a mapping. Raises `ToolUseError` with one line that names the fault."""
-    try:
-        data = json.loads(value) if isinstance(value, str) else dict(value)
-    except (ValueError, RecursionError) as error:
-        raise ToolUseError(f"{what}: invalid JSON ({error})") from error
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise ToolUseError(f"{what}: {place + ': ' if place else ''}{first['msg']}") from error
 
 
 def plain_schema(model: type[BaseModel]) -> dict[str, Any]:

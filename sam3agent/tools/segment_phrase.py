@@ -1,12 +1,13 @@
 """The tool `segment_phrase`: search for phrases with the segmenter."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field
 
+from sam3agent.knowledge import unread_warning, unread_words
 from sam3agent.pool import masklets
 from sam3agent.states import Search, Searched
-from sam3agent.tools.arguments import Phrase, without_duplicates
+from sam3agent.tools.arguments import Phrases
 from sam3agent.tools.evidence import numbered, summary
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
 from sam3agent.workbench import Workbench
@@ -16,14 +17,9 @@ from sam3model.errors import InputError
 class SegmentPhrase(Arguments):
     """Arguments of segment_phrase."""
 
-    phrases: Annotated[list[Phrase], Field(min_length=1, max_length=8), AfterValidator(without_duplicates)] = Field(
+    phrases: Annotated[Phrases, Field(min_length=1, max_length=8)] = Field(
         description='Short noun phrases, each searched by itself, e.g. ["player in white", "referee"].'
     )
-
-    @field_validator("phrases", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
 
 def _new_phrases(bench: Workbench, args: SegmentPhrase) -> SegmentPhrase:
@@ -32,6 +28,9 @@ def _new_phrases(bench: Workbench, args: SegmentPhrase) -> SegmentPhrase:
     if not new:
         used = ", ".join(bench.used_phrases)
         raise ToolUseError(f"these phrases have been searched already: {used}; use other words")
+    for phrase in new:
+        if unread := unread_words(bench.session, phrase):
+            raise ToolUseError(f"{unread_warning(phrase, unread)}; use a shorter phrase")
     return args.model_copy(update={"phrases": new[: bench.searches_left]})
 
 

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sam3agent.masks import Masklet
 from sam3agent.media import ClipMedia
 from sam3agent.pool import Candidate, listed_masks
 from sam3agent.states import Followed, Search, Searched
-from sam3agent.tools.arguments import MaskId, Phrase, without_duplicates
+from sam3agent.tools.arguments import OneMaskId, Phrases
 from sam3agent.tools.evidence import known_candidates, numbered, summary
+from sam3agent.tools.reading import whole_number
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
 from sam3agent.tracker import ClipSession, ObjectTracker, TrackOptions
 from sam3agent.workbench import Workbench
@@ -20,16 +21,16 @@ from sam3model.errors import CheckpointError, InputError
 if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
 
-FrameNumber = Annotated[int, Field(ge=0)]
+FrameNumber = Annotated[int, Field(ge=0), BeforeValidator(whole_number)]
 
 
 class TrackObjects(Arguments):
     """Arguments of track."""
 
-    phrases: Annotated[list[Phrase], Field(max_length=8), AfterValidator(without_duplicates)] = Field(
+    phrases: Annotated[Phrases, Field(max_length=8)] = Field(
         default_factory=list, description="Short noun phrases: follow all instances of each."
     )
-    id: MaskId | None = Field(default=None, description="In place of phrases: follow the one object of this mask.")
+    id: OneMaskId = Field(default=None, description="In place of phrases: follow the one object of this mask.")
     frame: FrameNumber | None = Field(
         default=None, description="With id: the frame on which the mask is right; by default the one with most of it."
     )

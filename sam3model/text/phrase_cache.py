@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sam3model.errors import InputError
 from sam3model.structures import TextTokens
-from sam3model.text.tokenizer import Tokenizer
+from sam3model.text.tokenizer import Tokenizer, clean
 
 CACHED_PHRASES = 1024
 
@@ -31,6 +31,15 @@ class PhraseCache:
         self._tokenizer = Tokenizer(context_length)
         self._texts: OrderedDict[str, TextTokens] = OrderedDict()
         self._lock = Lock()
+
+    def unread_words(self, phrase: str) -> tuple[str, ...]:
+        """The words at the end of a phrase that do not fit into the text window, wholly or in part."""
+        words, room = clean(phrase).split(), self._tokenizer.context_length - 2
+        for number, word in enumerate(words):
+            room -= len(self._tokenizer.encode(word))
+            if room < 0:
+                return tuple(words[number:])
+        return ()
 
     def __call__(self, phrases: Sequence[str], device: torch.device) -> TextTokens:
         """Text tokens (P, T, D) of phrases. Raises `InputError` for an empty phrase."""

@@ -51,7 +51,6 @@ def test_what_cannot_be_used_is_named(reply: MLLMReply, said: str) -> None:
         ('{"ids": "all"}', "ids"),
         ('{"ids": [0]}', "greater than or equal to 1"),
         ('{"ids": []}', "at least 1 item"),
-        ('{"ids": [1], "mode": "fast"}', "mode"),
         ('{"ids": [1]', "invalid JSON"),
         ("[1]", "select_masks"),
         ("[" * 100_000, "select_masks"),

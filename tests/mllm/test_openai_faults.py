@@ -258,8 +258,9 @@ def test_malformed_tool_calls_are_returned_unchanged(call: Any, expected: ToolCa
 
 
 def test_an_error_object_in_place_of_a_completion() -> None:
-    with fault_server(body('{"error": {"message": "provider is down", "code": 502}}')) as server:
-        assert "provider is down" in fails(errors.MLLMBadReplyError, server)
+    with fault_server(default=body('{"error": {"message": "provider is down", "code": 502}}')) as server:
+        assert "provider is down" in fails(errors.MLLMBusyError, server)
+    assert len(server.requests) == 1 + QUICK.retries
 
 
 def test_calls_written_as_text_are_read_only_when_tools_were_offered() -> None:

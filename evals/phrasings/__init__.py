@@ -1,0 +1,1 @@
+"""The questions of `playground-phrasings`: forms with many wordings, a list written by hand, and facts that decide."""

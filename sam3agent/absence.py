@@ -1,0 +1,101 @@
+"""What a "no match" rests on: what was searched, and the best candidate that was rejected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sam3agent.masks import Box
+from sam3agent.pool import Candidate, masklets
+from sam3agent.segmenter import DEFAULT_THRESHOLD
+from sam3agent.states import Story
+from sam3agent.workbench import Workbench
+from sam3model.errors import Sam3Error
+
+LOWEST_SCORE = 0.02
+"""Candidates below this score are not worth a look."""
+MAX_PHRASES = 8
+"""How many of the searched phrases are searched again for candidates below the threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedPhrase:
+    """A phrase that was searched. found: number of masks above the threshold. best: highest score, None if unknown."""
+
+    phrase: str
+    found: int
+    best: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedCandidate:
+    """The best candidate that is not in the answer. score: 0..1. box: xyxy in pixels. why: in a few words."""
+
+    phrase: str
+    score: float
+    box: Box
+    why: str
+
+    def line(self) -> str:
+        """The candidate in words."""
+        return f'"{self.phrase}", score {self.score:.2f}, box {",".join(map(str, self.box))} ({self.why})'
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """What a "no match" rests on: everything that was searched, and the best candidate that was rejected, if any."""
+
+    searched: tuple[SearchedPhrase, ...]
+    best: RejectedCandidate | None = None
+
+    def lines(self) -> list[str]:
+        """The evidence in words, a line for each part."""
+        phrases = ", ".join(f'"{one.phrase}" ({one.found or "nothing"} found)' for one in self.searched)
+        return [f"searched {phrases or 'nothing'}", f"best rejected: {self.best.line() if self.best else 'none'}"]
+
+    def to_json(self) -> dict[str, Any]:
+        """searched, best_rejected."""
+        searched = [{"phrase": s.phrase, "found": s.found, "best_score": _rounded(s.best)} for s in self.searched]
+        best = self.best and {
+            "phrase": self.best.phrase,
+            "score": round(self.best.score, 4),
+            "box": list(self.best.box),
+            "reason": self.best.why,
+        }
+        return {"searched": searched, "best_rejected": best}
+
+
+def absence_of(story: Story, bench: Workbench) -> Absence:
+    """The evidence for "no match". Phrases that found nothing are searched again with the lowest threshold."""
+    threshold = DEFAULT_THRESHOLD if bench.threshold is None else bench.threshold
+    counts = {search.phrase: len(search.found) for search in story.searches}
+    empty = [phrase for phrase, found in counts.items() if not found][:MAX_PHRASES]
+    below = _below(empty, bench)
+    best = {phrase: found[1] for phrase, found in below.items()}
+    searched = tuple(SearchedPhrase(phrase, found, best.get(phrase)) for phrase, found in counts.items())
+    options = [RejectedCandidate(*found, f"below the threshold of {threshold:g}") for found in below.values()]
+    options += [_refused(candidate, candidate.reason) for candidate in story.pool.candidates]
+    options += [_refused(candidate, candidate.reason) for candidate in story.discarded]
+    return Absence(searched, max(options, key=lambda option: option.score, default=None))
+
+
+def _below(phrases: Sequence[str], bench: Workbench) -> dict[str, tuple[str, float, Box]]:
+    """The best candidate of each phrase that found nothing, with its score and box."""
+    if not phrases:
+        return {}
+    try:
+        results = bench.session.segment_phrases(phrases, LOWEST_SCORE)
+    except Sam3Error:
+        return {}
+    tops = {phrase: masklets(found)[:1] for phrase, found in zip(phrases, results, strict=True)}
+    return {phrase: (phrase, top[0][1], top[0][0].mask.box) for phrase, top in tops.items() if top}
+
+
+def _refused(candidate: Candidate, reason: str) -> RejectedCandidate:
+    phrase, score = max(candidate.phrases, key=lambda pair: pair[1])
+    rejected = candidate.verdict == "reject"
+    why = reason if rejected and reason else "rejected" if rejected else "it does not fit the rest of the question"
+    return RejectedCandidate(phrase, score, candidate.mask.box, why)
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)

@@ -1,0 +1,61 @@
+"""Profiles that `doctor --probe` has found, one file per server and model in the user's cache."""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from sam3agent.mllm.endpoint import Endpoint
+from sam3agent.mllm.profiles import Profile
+from sam3model.files import write_json
+from sam3model.untrusted import read_json
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+
+
+def profile_path(at: Endpoint, model: str, environment: Mapping[str, str] | None = None) -> Path:
+    """The file of a server and model: in `$XDG_CACHE_HOME/sam3agent/servers`, by default `~/.cache/…`."""
+    environment = os.environ if environment is None else environment
+    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.blake2b(json.dumps([at.shown.rstrip("/"), model]).encode(), digest_size=10).hexdigest()
+    return cache / "sam3agent" / "servers" / f"{digest}.json"
+
+
+def store_profile(at: Endpoint, model: str, profile: Profile) -> Path:
+    """Write the profile; the file. Raises `OutputError` or `OSError` if that fails."""
+    path = profile_path(at, model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"version": VERSION, "url": at.shown, "model": model, "probed": time.strftime("%Y-%m-%d %H:%M:%S")}
+    write_json(path, {**record, "profile": asdict(profile)})
+    return path
+
+
+def stored_profile(at: Endpoint, model: str) -> Profile | None:
+    """The profile that was found for a server and model; None if there is none, or its file cannot be used."""
+    try:
+        path = profile_path(at, model)
+        data = path.read_bytes() if path.is_file() and path.stat().st_size < 1 << 16 else b""
+        record = read_json(data) if data else {}
+        if not isinstance(record, dict) or record.get("version") != VERSION or record.get("url") != at.shown:
+            return None
+        return _profile(record["profile"])
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        log.warning("the stored profile of %s is ignored: %s; run sam3agent doctor --probe again", at.shown, error)
+        return None
+
+
+def _profile(values: Mapping[str, object]) -> Profile:
+    """A profile from JSON values. Raises `ValueError` if one has the wrong type."""
+    switches = {"tools", "json_schema", "many_images", "system"}
+    kinds = {"name": str, "parallel_tool_calls": bool, "temperature": int | float, "tool_choice": str, "limit": str}
+    for item in fields(Profile):
+        value, kind = values[item.name], bool if item.name in switches else kinds[item.name]
+        if not (isinstance(value, kind) or (value is None and item.name not in (switches | {"name"}))):
+            raise ValueError(f"{item.name} is {value!r}")
+    return Profile(**{item.name: values[item.name] for item in fields(Profile)})  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,113 @@
+"""What an answer of the rules does not take into account, in sentences: an open reading, or a word that is not known."""
+
+from collections.abc import Iterable, Sequence
+
+from sam3agent.knowledge import WeightsKnowledge
+from sam3agent.rules.lexicon import CLOTHES
+from sam3agent.rules.question_plan import NounPhrase, QuestionPlan
+from sam3agent.rules.selector import Choice
+from sam3agent.rules.spelling import misspelt
+from sam3agent.rules.words import COLOURS
+
+NAME_AN_MLLM = "ask in other words, or name an MLLM with --base-url and --model"
+
+
+def objection(plan: QuestionPlan) -> str:
+    """Why a question is not answered, with what to do; empty if it can be."""
+    if plan.objection:
+        return f"{plan.objection}; {NAME_AN_MLLM}"
+    for what in plan.phrases():
+        for word in what.phrase.split():
+            if meant := misspelt(word):
+                return f'"{word}" is not a word that the built-in rules know: did you mean "{meant}"?'
+    return ""
+
+
+def unknown_noun(phrases: Iterable[NounPhrase], knowledge: WeightsKnowledge) -> str:
+    """Why an empty search proves nothing: its noun is not a word of the weights. Empty if the nouns are known."""
+    for what in phrases:
+        unknown = knowledge.unknown(what.noun)
+        if unknown:
+            near = knowledge.suggestion(what.noun.split()[-1])
+            hint = f'did you mean "{near}"?' if near else f"they know {_listed(knowledge.kinds)}"
+            return f'the weights were not trained on the word "{unknown[0]}", so finding nothing proves nothing: {hint}'
+    return ""
+
+
+def word_warnings(phrases: Iterable[NounPhrase], knowledge: WeightsKnowledge) -> list[str]:
+    """Words and attributes of the phrases that the weights were not trained on."""
+    if not knowledge.kinds:
+        return []
+    found = []
+    for what in phrases:
+        words = [word for word in knowledge.unknown(what.phrase) if word not in CLOTHES]
+        if words:
+            found.append(f'the weights were not trained on "{" ".join(words)}", which may have been ignored')
+        elif extra := _extra(what):
+            found.append(f'the weights were not trained on phrases with "{extra}", which may have been ignored')
+    return found
+
+
+def _extra(what: NounPhrase) -> str:
+    """Words after the noun that are not the colour of clothes."""
+    words = what.phrase.split()
+    after = words[words.index(what.noun) + 1 :] if what.noun in words else []
+    plain = not after or (after[0] in ("in", "wearing") and all(w in COLOURS or w == "and" or w in CLOTHES for w in after[1:]))
+    return "" if plain else " ".join(after)
+
+
+def choice_warnings(plan: QuestionPlan, choices: Sequence[Choice]) -> list[str]:
+    """What the choices leave open: several for one, another number, parts that are missing."""
+    found = list(plan.notes)
+    answered = any(choice.kept for choice in choices)
+    for choice in choices:
+        if answered and not choice.kept:
+            found.append(f'no match for "{choice.target.what.phrase}", so that part of the question is not in the answer')
+        elif answered:
+            found += _open(choice)
+    return found
+
+
+def _open(choice: Choice) -> list[str]:
+    target, kept, phrase = choice.target, len(choice.kept), choice.target.what.phrase
+    found = []
+    if target.single and not choice.ranking:
+        several = len(choice.eligible) if target.relation else kept
+        if target.relation and target.relation.kind in ("nearest", "farthest"):
+            several = 1
+        if several > 1:
+            given = "all are given" if kept > 1 else "the best is given"
+            found.append(f'the question names one "{phrase}" and {several} match: {given}')
+    if target.ranking and choice.ranking and target.ranking.count > len(choice.chosen):
+        found.append(f'the question names {target.ranking.count} of "{phrase}" and there are {len(choice.chosen)}')
+    if target.number and not target.relation and len(choice.related) != target.number:
+        found.append(f'the question names {target.number} of "{phrase}" and {len(choice.related)} match')
+    if choice.ranking and not target.ranking:
+        found.append(f'several "{phrase}" matches are there: one of them is given')
+    for anchor in choice.anchors:
+        found += _loose_anchor(anchor)
+    for exception in choice.exceptions:
+        found += _loose_exception(choice, exception)
+    return found
+
+
+def _loose_anchor(anchor: Choice) -> list[str]:
+    phrase, several = anchor.target.what.phrase, len(anchor.kept)
+    found = [warning for inner in anchor.anchors for warning in _loose_anchor(inner)]
+    if not anchor.target.what.plural and several > 1:
+        found.append(f'the question refers to one "{phrase}" and {several} match: the one with the best score was used')
+    return found
+
+
+def _loose_exception(choice: Choice, exception: Choice) -> list[str]:
+    phrase = exception.target.what.phrase
+    if not exception.kept:
+        return [f'nothing matches "{phrase}", so nothing was left out for it']
+    before = choice.related if not choice.target.exclude_first else choice.eligible
+    if not {c.id for c in exception.kept} & {c.id for c in before}:
+        return [f'leaving out "{phrase}" changed nothing']
+    return []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:12])} and {len(names) - 12} more" if len(names) > 12 else ", ".join(names)

@@ -1,0 +1,191 @@
+"""Lenient but unambiguous reading of what models and clients write as arguments.
+
+All leniency is here. A reading is accepted only if it is the only one: `"1, 3"` and `"mask 2"` are ids, `"1-3"` (a
+range, or two ids?) and `"all"` are asked about. Nothing is ever evaluated, and every loop and depth is bounded.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from sam3model.errors import Sam3Error
+from sam3model.untrusted import clean_value, one_line, read_literal
+
+MAX_NUMBERS = 4096
+"""Maximum number of ids in one list."""
+
+MAX_TEXT = 100_000
+"""Maximum length of arguments in characters."""
+
+_WRAPPERS = ("arguments", "parameters", "input", "args", "kwargs", "params")
+_CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not|_not")
+_SEPARATOR = r"\s*(?:,|;|&|\band\b|\s)\s*"
+_NOUN = r"(?:(?:masks?|ids?|candidates?|objects?|instances?|numbers?|no|frames?)[\s_.:#]*)?#?\s*"
+_NUMBER = r"\d{1,18}(?:\.0+)?"
+_NUMBERS = re.compile(rf"\s*{_NOUN}{_NUMBER}(?:{_SEPARATOR}{_NOUN}{_NUMBER})*\s*\.?\s*", re.IGNORECASE)
+
+
+class ToolUseError(Sam3Error):
+    """An error of the caller (unknown tool, invalid arguments, no such mask), in one sentence that says how to fix it.
+
+    The sentence may quote the caller, so it is shortened and made safe to print.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, 500))
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_model(model: type[M], value: Any, what: str) -> tuple[M, tuple[str, ...]]:
+    """A validated model from JSON text, a literal or a mapping, and the names of the arguments that were dropped.
+
+    Arguments encoded twice or wrapped once more are unwrapped, names are matched without case, and unknown extra ones
+    are dropped. Raises `ToolUseError` with one line that names the fault.
+    """
+    data = _mapping(model, value, what)
+    fields = tuple(model.model_fields)
+    taken = {name: data[name] for name in fields if name in data}
+    extra = {str(name): given for name, given in data.items() if name not in fields}
+    for name in fields:
+        alike = [given for given in extra if _alike(given, name)]
+        if len(alike) + (name in taken) > 1:
+            raise ToolUseError(f"{what}: {' and '.join(alike)} may also mean {name}; give only {name}")
+        if alike:
+            taken[name] = extra.pop(alike[0])
+    for name, given in extra.items():
+        if given and _CHANGING.search(name.lower()):
+            raise ToolUseError(f"{what}: there is no {name!r}; the arguments are {', '.join(fields)}")
+    try:
+        return model.model_validate(_without_empty(model, taken)), tuple(extra)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise ToolUseError(f"{what}: {place + ': ' if place else ''}{said}") from error
+
+
+def whole_numbers(value: Any) -> Any:
+    """A list of whole numbers from any notation that has only this reading; any other value is returned unchanged.
+
+    Raises `ValueError` for what looks like ids and can be read in several ways.
+    """
+    value = _decoded(value)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]
+    if not isinstance(value, list):
+        return _numbers(value)
+    if len(value) > MAX_NUMBERS:
+        raise ValueError(f"{len(value)} ids are too many; give at most {MAX_NUMBERS}")
+    return [number for item in value for number in _numbers(item)]
+
+
+def whole_number(value: Any) -> Any:
+    """One whole number from any notation that has only this reading. Raises `ValueError` for several or none."""
+    if value is None:
+        return value
+    numbers = whole_numbers(value)
+    if len(numbers) != 1:
+        raise ValueError(f"{one_line(repr(value), 60)} is not one number")
+    return numbers[0]
+
+
+def phrases(value: Any) -> Any:
+    """A list of phrases: one alone is a list of one. Raises `ValueError` for one text that may be several phrases."""
+    value = _decoded(value)
+    if isinstance(value, str):
+        if re.search(r"[,;]\s*\S", value):
+            parts = [part.strip() for part in re.split(r"[,;]", value) if part.strip()]
+            raise ValueError(f"this is one text; for several phrases write a list: {parts[:8]!r}")
+        return [value]
+    if isinstance(value, Mapping):
+        return [_only_text(value)]
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]
+    return [_only_text(item) for item in value] if isinstance(value, list) else value
+
+
+def sentence(value: Any) -> Any:
+    """A remark as text. It decides nothing, so any value is accepted."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    return "" if value is None else str(value)[:2000]
+
+
+def _mapping(model: type[BaseModel], value: Any, what: str) -> Mapping[str, Any]:
+    """The arguments as a mapping. Raises `ToolUseError` if they are something else."""
+    for _ in range(3):
+        if not isinstance(value, str):
+            break
+        if len(value) > MAX_TEXT:
+            raise ToolUseError(f"{what}: {len(value)} characters are too many; be brief")
+        try:
+            value = read_literal(value) if value.strip() else {}
+        except ValueError as error:
+            raise ToolUseError(f"{what}: invalid JSON ({error})") from error
+    else:
+        raise ToolUseError(f"{what}: must be one JSON object, not text")
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        value = value[0]
+    if value is None:
+        value = {}
+    if not isinstance(value, Mapping):
+        raise ToolUseError(f"{what}: must be a JSON object with {', '.join(model.model_fields)}")
+    try:
+        value = clean_value(dict(value))
+    except ValueError as error:
+        raise ToolUseError(f"{what}: {error}") from error
+    if len(value) == 1:
+        ((name, inner),) = value.items()
+        if name in _WRAPPERS and name not in model.model_fields and isinstance(_decoded(inner), Mapping):
+            return _decoded(inner)
+    return value
+
+
+def _without_empty(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Without null values of arguments that have a default: they mean the default."""
+    return {n: v for n, v in given.items() if v is not None or model.model_fields[n].is_required()}
+
+
+def _alike(given: str, name: str) -> bool:
+    """Whether the name of an argument is another spelling of a field: case, plural, `mask_ids` or `masks` for `ids`."""
+    written, wanted = (re.sub(r"[^a-z]", "", word.lower()).removesuffix("s") for word in (given, name))
+    return bool(written) and written in (wanted, f"mask{wanted}", "mask" if wanted == "id" else wanted)
+
+
+def _decoded(value: Any) -> Any:
+    """A list or mapping that was written as text; any other value unchanged."""
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{", '"', "'", "("):
+        try:
+            return read_literal(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _numbers(value: Any) -> list[Any]:
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((name, inner),) = value.items()
+        value = inner if _alike(str(name), "id") else value
+    if isinstance(value, bool) or value is None or isinstance(value, list | Mapping):
+        raise ValueError(f"{one_line(str(value), 40)} is not a number; write a list of ids, e.g. [1, 3]")
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return [int(value)]
+    if isinstance(value, str):
+        if not _NUMBERS.fullmatch(value[:500]) or len(value) > 500:
+            raise ValueError(f"{one_line(repr(value), 60)} can be read in several ways; write a list, e.g. [1, 3]")
+        return [int(number.partition(".")[0]) for number in re.findall(_NUMBER, value)]
+    return [value]
+
+
+def _only_text(item: Any) -> Any:
+    """The text of `{"phrase": "dog"}`; any other value unchanged."""
+    if isinstance(item, Mapping) and len(item) == 1:
+        ((name, inner),) = item.items()
+        return inner if str(name).lower() in ("phrase", "text", "name", "query") else item
+    return item
