@@ -1,6 +1,6 @@
 """A certificate of fine-tuned weights: what they answer, and no longer tell apart, compared with where they started.
 
-A model that was trained on a few classes may answer to every phrase. CertificateFigures on those classes do not show it, so the
+A model that was trained on a few classes may answer to every phrase. Figures on those classes do not show it, so the
 certificate also asks for nouns that are not there, for other colours of what is there, and for the old domain.
 """
 
@@ -67,7 +67,7 @@ class CertificateFigures:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """CertificateFigures of the weights that a run started from, and of its best weights, on `images` held-out images."""
+    """Figures of the weights that a run started from, and of its best weights, on `images` held-out images."""
 
     start: str
     weights: str
