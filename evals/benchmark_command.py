@@ -175,6 +175,8 @@ def _folder(request: RunRequest, models: Models) -> Path:
     if flags.out is not None:
         return flags.out
     weights = settings.weights if models.segmenter is None else models.segmenter.name
+    if isinstance(benchmark, QuestionBenchmark) and benchmark.segmenter and flags.weights is None:
+        weights = ""  # the benchmark brings its own segmenter
     backend = _backend(settings, models) if isinstance(benchmark, QuestionBenchmark) else ""
     labels = (weights_label(weights), weights_label(backend.partition(":")[2] or backend))
     split = request.dataset.split

@@ -130,7 +130,8 @@ def _costs(data: Any, where: str) -> RunCosts:
         return RunCosts()
     statuses, exhausted, totals = (_numbers(data, name, where) for name in ("statuses", "exhausted", "totals"))
     questions, unusable = (required(data, name, int, where) for name in ("questions", "unusable"))
-    return RunCosts(questions, statuses, exhausted, totals, unusable)
+    warned = required({"warned": 0, **data}, "warned", int, where)
+    return RunCosts(questions, statuses, exhausted, totals, unusable, warned)
 
 
 def _intervals(data: Any, where: str) -> dict[str, Interval]:

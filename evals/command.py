@@ -15,6 +15,7 @@ from evals.plain_text import one_line
 from evals.run_folders import OUT
 from evals.run_parts import Models
 from sam3model.errors import ConfigError, DataError, InputError, Sam3Error
+from sam3model.printable import PrintableFormatter, prepare_streams
 
 if TYPE_CHECKING:
     from evals.click_runner import ImagePredicting
@@ -36,8 +37,10 @@ def main(
 
     segmenter, backend, predictor (of clips), image_predictor: replace those named by the flags.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    _accept_any_text()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    prepare_streams()
     models = Models(segmenter, backend, predictor, image_predictor)
     try:
         return _guarded(lambda: _dispatch(arguments, models))
@@ -68,13 +71,6 @@ def _guarded(action: Callable[[], int]) -> int:
 def _fail(message: object, code: int) -> int:
     print(f"evals: {one_line(message)}", file=sys.stderr)
     return code
-
-
-def _accept_any_text() -> None:
-    """Write characters that an output cannot encode as escapes instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
 
 
 def _dispatch(arguments: Sequence[str], models: Models) -> int:

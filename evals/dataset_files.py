@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 << 30
 """Maximum size of a JSON or pickle file; no benchmark has a larger one."""
-MAX_IMAGE_BYTES = 512 << 20
 MAX_SIDE = 1 << 16
 T = TypeVar("T")
 
@@ -30,10 +29,10 @@ def results_file(predictions: Path, *names: str) -> Path:
         raise DataError(f"cannot read {predictions}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """Content of a regular file of at most `limit` bytes. Raises `DataError`, also for a FIFO or a device."""
+def read_bytes(path: Path) -> bytes:
+    """Content of a regular file of at most `MAX_BYTES`. Raises `DataError`, also for a FIFO or a device."""
     try:
-        return read_regular(path, limit)
+        return read_regular(path, MAX_BYTES)
     except InputError as error:
         raise DataError(str(error)) from error
 
@@ -176,9 +175,8 @@ def image_opener(root: Path, folders: Sequence[str], name: str) -> "Callable[[],
         from sam3agent import images
 
         path = next((path for path in paths if path.is_file()), paths[0])
-        content = read_bytes(path, MAX_IMAGE_BYTES)
         try:
-            return images.open_image(content, str(path))
+            return images.open_image(path)
         except InputError as error:
             raise DataError(str(error)) from error
 

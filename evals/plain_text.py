@@ -3,18 +3,19 @@
 import hashlib
 import re
 
+from sam3model import printable
+
 MAX_CHARACTERS = 1000
 
 
 def one_line(text: object) -> str:
-    """Printable text on one line: control characters and bidirectional marks become spaces; long text is cut.
+    """The text on one line of a terminal: unsafe characters as escapes, long text cut.
 
-    >>> one_line("a\\x1b[2J b\\n\\u202ec")
-    'a [2J b c'
+    >>> one_line("a\\x1b[2J b\\n c")
+    'a\\\\x1b[2J b c'
     """
-    shown = "".join(character if character.isprintable() else " " for character in str(text)[: 4 * MAX_CHARACTERS])
-    line = " ".join(shown.split())
-    return line if len(line) <= MAX_CHARACTERS else line[:MAX_CHARACTERS] + "…"
+    shown = printable.one_line(str(text)[: 4 * MAX_CHARACTERS])
+    return shown if len(shown) <= MAX_CHARACTERS else shown[:MAX_CHARACTERS] + "…"
 
 
 def slug(key: str, *, unique: bool = True) -> str:

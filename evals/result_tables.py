@@ -8,7 +8,7 @@ from evals.benchmark_types import AnyBenchmark
 from evals.plain_text import one_line
 from evals.published import PUBLISHED
 
-STATUSES = ("answered", "no_match", "exhausted")
+STATUSES = ("answered", "no_match", "not_understood", "exhausted")
 """The statuses that always have a column; others follow."""
 
 
@@ -31,13 +31,14 @@ def cost_table(results: Iterable[BenchmarkResult]) -> str:
     others = {status for r in asked for status in r.outcome.costs.statuses} - set(STATUSES)
     statuses = [*STATUSES, *sorted(others)]
     costs = ["MLLM calls", "segmenter calls", "tokens", "seconds"]
-    rows = [["questions of", *(status.replace("_", " ") for status in statuses), "failed", *costs]]
+    rows = [["questions of", *(status.replace("_", " ") for status in statuses), "warned", "failed", *costs]]
     for result in asked:
         own = result.outcome.costs
         counts = [str(own.statuses.get(status, 0)) for status in statuses]
         spent = [
             f"{total:g} ({mean:.1f} each)" for total, mean in zip(own.totals.values(), own.means.values(), strict=True)
         ]
+        counts.append(str(own.warned))
         rows.append([result.system, *counts, str(len(result.outcome.failures)), *spent])
     reasons = [
         f"- {result.system}: {count} exhausted because: {reason}"

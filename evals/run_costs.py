@@ -18,6 +18,7 @@ class RunCosts:
     """statuses: number of questions by status. exhausted: those without an answer, by reason.
 
     totals: calls, tokens and seconds of all questions. unusable: questions that ended in unusable replies.
+    warned: questions whose answer has a warning.
     """
 
     questions: int = 0
@@ -25,6 +26,7 @@ class RunCosts:
     exhausted: Mapping[str, int] = field(default_factory=dict)
     totals: Mapping[str, float] = field(default_factory=dict)
     unusable: int = 0
+    warned: int = 0
 
     @property
     def means(self) -> dict[str, float]:
@@ -40,13 +42,15 @@ class CostCounter:
         self._exhausted: Counter[str] = Counter()
         self._totals = dict.fromkeys(COSTS, 0.0)
         self._unusable = 0
+        self._warned = 0
 
     def add(self, prediction: QuestionPrediction, seconds: float) -> None:
         """Add one question."""
         self._statuses[prediction.status] += 1
         if prediction.status == "exhausted":
             self._exhausted[short_reason(prediction.reason)] += 1
-            self._unusable += UNUSABLE in prediction.reason
+            self._unusable += prediction.failed or UNUSABLE in prediction.reason
+        self._warned += bool(prediction.warnings)
         self._totals["mllm_calls"] += prediction.mllm_calls
         self._totals["segmenter_calls"] += prediction.segmenter_calls
         self._totals["tokens"] += prediction.tokens
@@ -60,6 +64,7 @@ class CostCounter:
             dict(self._exhausted.most_common()),
             {name: round(total, 1) for name, total in self._totals.items()},
             self._unusable,
+            self._warned,
         )
 
 

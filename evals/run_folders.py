@@ -34,7 +34,7 @@ def weights_label(weights: str) -> str:
     parts = [part for part in re.split(r"[/\\]", weights) if part not in ("", ".", "..")][-2:]
     if parts and weights.endswith((".safetensors", ".pt")):
         parts[-1] = Path(parts[-1]).stem
-    return slug("-".join(parts), unique=False)
+    return slug("-".join(parts), unique=False) if parts else ""
 
 
 def earlier_folder(

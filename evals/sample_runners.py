@@ -135,7 +135,8 @@ class QuestionRunner:
             tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
             trace=trace,
             reason=one_line(answer.reason),
-            warnings=answer.warnings,
+            warnings=tuple(map(one_line, answer.warnings)),
+            failed=answer.failed,
         )
 
 

@@ -167,7 +167,8 @@ class QuestionPrediction:
     """Prediction for a `QuestionSample`. status: answered, no_match, not_understood or exhausted (best answer so far).
 
     size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder. reason: why
-    the question ended. warnings: what the answer does not take into account.
+    the question ended. warnings: what the answer does not take into account. failed: whether no reply of the backend
+    was usable.
     """
 
     question: str
@@ -180,6 +181,7 @@ class QuestionPrediction:
     trace: str | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,10 @@ class Settings(BaseModel):
     model: str | None = Field(default=None, description="Name of the MLLM; optional if the server has only one.")
     base_url: str | None = Field(default=None, description="URL of the MLLM server, e.g. http://localhost:8000/v1.")
     api_key: SecretStr | None = Field(default=None, description="API key of the MLLM server.")
-    timeout: float = Field(default=120.0, gt=0, description="Maximum time of one MLLM call in seconds.")
+    timeout: float = Field(default=120.0, gt=0, le=1e7, description="Maximum time of one MLLM call in seconds.")
     max_calls: int = Field(default=60, ge=1, description="Maximum number of MLLM calls per question.")
     max_segmenter_calls: int = Field(default=20, ge=1, description="Maximum number of phrases searched per question.")
-    max_seconds: float = Field(default=300.0, gt=0, description="Maximum time per question in seconds.")
+    max_seconds: float = Field(default=300.0, gt=0, le=1e7, description="Maximum time per question in seconds.")
     out: Path | None = Field(default=None, description="Output folder.")
 
     @field_validator("out", mode="before")

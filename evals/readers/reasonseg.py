@@ -12,11 +12,10 @@ from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.referring import MaskTarget
 from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError, InputError
-from sam3model.files import open_regular
 from sam3model.metrics.overlap import as_rle
+from sam3model.raster_files import opened_raster
 
 TARGET, IGNORED = 1, 255
-FORMATS = ("JPEG", "PNG", "MPO", "WEBP")
 
 
 def read(dataset: DatasetSplit) -> list[QuestionSample[MaskTarget]]:
@@ -43,10 +42,10 @@ def _sample(root: Path, split: str, name: str) -> QuestionSample[MaskTarget]:
 def _size(path: Path) -> tuple[int, int]:
     """Upright width and height of an image file, read from its header."""
     try:
-        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+        with opened_raster(path) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
             width, height = image.size[::-1] if turned else image.size
-    except (InputError, OSError, ValueError, Image.DecompressionBombError) as error:
+    except InputError as error:
         raise DataError(f"{path} cannot be read as an image") from error
     if max(width, height) > MAX_SIDE:
         raise DataError(f"{path}: image size {width}x{height} is invalid")

@@ -203,11 +203,17 @@ def doctor(
     device: Device = None,
     dtype: Dtype = None,
     as_json: AsJson = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Try out the MLLM server with about ten tiny requests; the agent uses the result."
+        ),
+    ] = False,
 ) -> None:
     """Check versions, device, weights and MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(given_settings(context), as_json=as_json))
+    raise typer.Exit(run_doctor(given_settings(context), as_json=as_json, probe=probe))
 
 
 @app.command(

@@ -58,7 +58,10 @@ Formats = Annotated[
 ]
 MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
 MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time of a question in seconds.", show_default="300")]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(help="Maximum time of a question in seconds, with loading and encoding.", show_default="300"),
+]
 Timeout = Annotated[float | None, typer.Option(help="Maximum time of one MLLM call in seconds.", show_default="120")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")]
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from pydantic_core import from_json
 
-from sam3model.errors import InputError, MetricError
+from sam3model.errors import DataError, InputError, MetricError
 from sam3model.files import read_regular
+from sam3model.ops.rle_reading import read_rle_size, read_runs
 
 MAX_BYTES = 4 << 30
 JsonSource = str | Path | Mapping[str, Any] | list[Any]
@@ -36,6 +37,9 @@ def load_ground_truth(source: JsonSource, *tables: str) -> Mapping[str, Any]:
     for table in tables or ("images", "annotations", "categories"):
         if not isinstance(data.get(table), list):
             raise MetricError(f"{name}: the list {table!r} is missing")
+    for number, row in enumerate(data.get("annotations") or ()):
+        if isinstance(row, Mapping):
+            _check_masks(row, f"{name}: annotation {row.get('id', number)}")
     return data
 
 
@@ -47,7 +51,19 @@ def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
         raise MetricError(f"{name}: expected a JSON list of predictions")
     for number, prediction in enumerate(data):
         _check_numbers(prediction, f"{name}: prediction {number}")
+        _check_masks(prediction, f"{name}: prediction {number}")
     return data
+
+
+def _check_masks(entry: Mapping[str, Any], where: str) -> None:
+    """Raise `MetricError` if an RLE is damaged, which would crash pycocotools; other masks are left to the metric."""
+    several = entry.get("segmentations")
+    for mask in (entry.get("segmentation"), *(several if isinstance(several, list | tuple) else ())):
+        if isinstance(mask, Mapping):
+            try:
+                read_runs(mask.get("counts"), read_rle_size(mask))
+            except DataError as error:
+                raise MetricError(f"{where}: {error}") from error
 
 
 def _check_numbers(prediction: Mapping[str, Any], where: str) -> None:

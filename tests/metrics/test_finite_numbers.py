@@ -90,3 +90,25 @@ def test_boxes_given_to_a_metric_must_be_finite():
 def test_masks_given_to_a_metric_must_be_rle():
     with pytest.raises(MetricError, match="a mask must be COCO RLE, not ndarray"):
         rle_iou([SQUARE], [RLE])
+
+
+DAMAGED = [
+    {"size": [10**9, 10**9], "counts": "0"},
+    {"size": [60, 80], "counts": "zzzz"},
+    {"size": [60, 80], "counts": [1, 2]},
+    {"size": [60, 80], "counts": [-1, 4801]},
+    {"size": [-60, 80], "counts": ""},
+    {"size": 5, "counts": ""},
+    {"counts": ""},
+]
+
+
+@pytest.mark.parametrize("mask", DAMAGED)
+def test_a_damaged_mask_is_named_before_it_is_decoded(mask):
+    with pytest.raises(MetricError, match=r"prediction 1: .*RLE"):
+        evaluate_coco(TRUTH, [GOOD, {**GOOD, "segmentation": mask}])
+    with pytest.raises(MetricError, match=r"annotation 1: .*RLE"):
+        evaluate_coco({**TRUTH, "annotations": [{**TRUTH["annotations"][0], "segmentation": mask}]}, [GOOD])
+    videos = {"videos": [{"id": 1, "length": 1}], "categories": [{"id": 1}], "annotations": []}
+    with pytest.raises(MetricError, match=r"prediction 0: .*RLE"):
+        evaluate_ytvis(videos, [{"video_id": 1, "category_id": 1, "segmentations": [mask], "score": 1.0}])
