@@ -51,8 +51,8 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> i
 def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, ...], status: Status) -> ImageBatch:
     def work(path: str, folder: Path) -> dict[str, Any]:
         answer = agent.ask(path, question, out=folder, tell=status.detail)
-        status = {"status": "failed"} if answer.failed else {}  # the journal asks again
-        return {**answer.to_json(), **status, **write_formats(answer.selection, folder, formats)}
+        outcome = {"status": "failed"} if answer.failed else {}  # the journal asks again
+        return {**answer.to_json(), **outcome, **write_formats(answer.selection, folder, formats)}
 
     chosen = {name: getattr(settings, name) for name in ("weights", "backend", "model", "threshold")}
     server = re.sub(r"//[^/@]*@", "//", settings.base_url or "") or None  # without name and password
