@@ -4,6 +4,7 @@ What cannot run here is in `SKIPPED`, with its reason. An entry that skips nothi
 Skipped commands of sam3agent are still parsed, so their flags must exist.
 """
 
+import os
 import re
 import shlex
 import sys
@@ -75,8 +76,8 @@ def desk(tmp_path: Path, model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> 
 
     for module in (api, segmenter, tracker):
         monkeypatch.setattr(module, "LocalModel", _shared(model))
-    for name in ("SAM3AGENT_CONFIG", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("SAM3AGENT_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)

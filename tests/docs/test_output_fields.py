@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -50,6 +51,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from sam3agent import api
     from sam3agent.cli import segment, track
 
+    for name in [name for name in os.environ if name.startswith("SAM3AGENT_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     for module in (api, segment):
