@@ -81,6 +81,8 @@ def read_regular(path: str | Path, limit: int) -> bytes:
         InputError: as `open_regular`, or the file is larger.
     """
     with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise _too_large(str(path), limit)
         return read_at_most(file, limit, str(path))
 
 
@@ -97,8 +99,13 @@ def read_at_most(stream: BinaryIO, limit: int, name: str) -> bytes:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
     if not left:
-        raise InputError(f"{name} is too large: the limit is {limit / 1e6:.0f} MB")
+        raise _too_large(name, limit)
     return b"".join(parts)
+
+
+def _too_large(name: str, limit: int) -> InputError:
+    bound = f"{limit / 1e6:.0f} MB" if limit >= 1e6 else f"{limit} bytes"
+    return InputError(f"{name} is too large: the limit is {bound}")
 
 
 def _not_regular(path: str | Path) -> InputError:

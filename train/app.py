@@ -10,7 +10,7 @@ from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.joint_settings import JointTrainConfig
 from sam3model.training.settings import TrainConfig
 from train.compose import CONFIGS, settings
-from train.words import COMMANDS, readable
+from train.setting_words import COMMANDS, readable
 
 USAGE = """usage: python -m train experiment=NAME [key=value …]
   python -m train experiment=playground_tiny budget.minutes=75 threads=2

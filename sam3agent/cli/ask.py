@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sam3agent.api import Agent
-from sam3agent.cli.batch import Batch, run_batch
+from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.command_start import STARTED
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, local_source, split_question
@@ -48,15 +48,15 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> i
     return 2 if answer.status == "not_understood" else int(answer.failed)
 
 
-def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, ...], status: Status) -> Batch:
+def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, ...], status: Status) -> ImageBatch:
     def work(path: str, folder: Path) -> dict[str, Any]:
         answer = agent.ask(path, question, out=folder, tell=status.detail)
-        status = {"status": "failed"} if answer.failed else {}  # the journal asks again
-        return {**answer.to_json(), **status, **write_formats(answer.selection, folder, formats)}
+        outcome = {"status": "failed"} if answer.failed else {}  # the journal asks again
+        return {**answer.to_json(), **outcome, **write_formats(answer.selection, folder, formats)}
 
     chosen = {name: getattr(settings, name) for name in ("weights", "backend", "model", "threshold")}
     server = re.sub(r"//[^/@]*@", "//", settings.base_url or "") or None  # without name and password
-    return Batch("ask", question, {**chosen, "base_url": server, "formats": list(formats)}, work, _label)
+    return ImageBatch("ask", question, {**chosen, "base_url": server, "formats": list(formats)}, work, _label)
 
 
 def _label(record: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ Work = Callable[[str, Path], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class ImageBatch:
     """A command that is repeated for several images.
 
     command, query: of all images. settings: what else the results depend on; a run is only continued with the same.
@@ -52,7 +52,7 @@ class Batch:
         return Path("sam3agent-out") / "-".join(part for part in (self.command, words, digest) if part)
 
 
-def run_batch(batch: Batch, sources: Sequence[str], out: Path | None, status: Status, *, as_json: bool) -> int:
+def run_batch(batch: ImageBatch, sources: Sequence[str], out: Path | None, status: Status, *, as_json: bool) -> int:
     """Work on every image that the journal does not have yet, print each result and a summary; the exit code.
 
     An image that cannot be read is reported and the others go on; the code is then 1. It is 2 if no image had an answer
@@ -64,7 +64,17 @@ def run_batch(batch: Batch, sources: Sequence[str], out: Path | None, status: St
     if STDIN in sources:
         raise InputError("standard input is one image: give it alone")
     folder = make_folder(out or batch.folder)
-    with locked(folder), Journal.open(folder / JOURNAL, batch.start) as journal:
+    try:
+        return _run(batch, sources, folder, status, as_json=as_json)
+    except KeyboardInterrupt:
+        status.done()
+        warn(f"what is done is in {folder}: the same command goes on from there")
+        raise
+
+
+def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status, *, as_json: bool) -> int:
+    """`run_batch` in an existing folder."""
+    with locked(folder), BatchJournal.open(folder / JOURNAL, batch.start) as journal:
         for number, (source, name) in enumerate(zip(sources, folder_names(sources), strict=True), start=1):
             stamp = source_stamp(source)
             record = journal.result(source, stamp)
@@ -105,7 +115,7 @@ def source_stamp(source: str) -> list[int] | None:
 
 
 @dataclass
-class Journal:
+class BatchJournal:
     """The results of a batch so far, one JSON object per line, appended as they come; mutable."""
 
     path: Path
@@ -114,7 +124,7 @@ class Journal:
     _records: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path, start: Mapping[str, Any]) -> "Journal":
+    def open(cls, path: Path, start: Mapping[str, Any]) -> "BatchJournal":
         """The journal of a run, new or continued. Raises `ConfigError` if the file is of another run or damaged."""
         data = read_regular(path, MAX_JOURNAL_BYTES) if path.exists() else b""
         complete = data[: data.rfind(b"\n") + 1]  # an incomplete last line is what a killed process leaves
@@ -135,7 +145,7 @@ class Journal:
         journal._records = {record["source"]: record for record in records[1:]}
         return journal
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "BatchJournal":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -207,7 +217,7 @@ def _remove_if_empty(folder: Path) -> None:
         return
 
 
-def _show(batch: Batch, source: str, record: Mapping[str, Any], *, as_json: bool) -> None:
+def _show(batch: ImageBatch, source: str, record: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         hidden = ("event", "stamp")
         say_json({key: value for key, value in record.items() if key not in hidden})

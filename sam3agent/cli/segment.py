@@ -10,7 +10,7 @@ from typing import Any
 
 from sam3agent.answer import SelectedMask, Selection
 from sam3agent.api import make_segmenter
-from sam3agent.cli.batch import Batch, run_batch
+from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import check_images, expand_sources, local_source
 from sam3agent.cli.mask_files import check_formats, write_formats
@@ -227,7 +227,7 @@ class SegmentRun:
         saved = found.selection.save(folder, name, self.query)
         return replace(found, selection=saved, written=write_formats(saved, folder, self.formats))
 
-    def batch(self) -> Batch:
+    def batch(self) -> ImageBatch:
         """The command for several images."""
 
         def work(path: str, folder: Path) -> dict[str, Any]:
@@ -235,7 +235,7 @@ class SegmentRun:
             return {"status": "segmented" if result["masks"] else "no_match", **result}
 
         chosen = {name: getattr(self.settings, name) for name in ("weights", "threshold")}
-        return Batch("segment", self.query, {**chosen, "formats": list(self.formats)}, work, _label)
+        return ImageBatch("segment", self.query, {**chosen, "formats": list(self.formats)}, work, _label)
 
 
 def _label(record: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from sam3agent.render.labels import text_height
 
 PAPER, INK = (24, 24, 27), (244, 244, 245)
 MAX_LINES = 3
+MAX_CHARACTERS = 400
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -14,7 +15,7 @@ def captioned(image: Image.Image, text: str) -> Image.Image:
     """A copy of the image, dimmed, with a text on a band below it, on at most `MAX_LINES` lines."""
     height = max(11, min(round(1.4 * text_height(image.size)), image.width // 14))
     font, margin = ImageFont.load_default(height), height // 2
-    lines = _wrapped(text.split(), font, image.width - 2 * margin)
+    lines = _wrapped(text[:MAX_CHARACTERS].split(), font, max(1, image.width - 2 * margin))
     step = round(height * 1.35)
     canvas = Image.new("RGB", (image.width, image.height + len(lines) * step + 2 * margin), PAPER)
     canvas.paste(image.point([value * 3 // 5 for value in range(256)] * 3), (0, 0))
@@ -39,7 +40,8 @@ def _wrapped(words: list[str], font: Font, width: int) -> list[str]:
 def _cut(text: str, font: Font, width: int) -> str:
     if font.getlength(text) <= width:
         return text
-    text = text[: 4 * width]
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    fits, fails = 0, len(text)  # numbers of characters
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        fits, fails = (middle, fails) if font.getlength(text[:middle] + "…") <= width else (fits, middle)
+    return text[:fits] + "…"

@@ -21,6 +21,7 @@ from sam3model.checkpoint.layouts import (
     wanted_parts,
 )
 from sam3model.checkpoint.name_tables import Entry
+from sam3model.checkpoint.plausible import check_plausible
 from sam3model.checkpoint.tensor_files import TensorFile
 from sam3model.checkpoint.tracker_tables import OFFICIAL_31, OFFICIAL_INTERACTIVE, OFFICIAL_TRACKER
 from sam3model.config import PARTS, DetectorConfig, Sam3Config, VideoConfig, require_parts, sam3
@@ -63,6 +64,7 @@ def recognise_beside(
     tracker = _TRACKERS.get(layout, "tracker.")
     unused = (prefix,) if whole.tracker is not None else (prefix, tracker)
     kept = () if layout is Layout.NATIVE else _OTHERS[layout]
+    check_plausible(replace(whole, detector=detector), len(file), file.location)
     return Recognised(layout, prefix, whole, unused, kept)
 
 

@@ -26,7 +26,8 @@ def header(config: Sam3Config) -> dict[str, str]:
 def version_of(file: TensorFile) -> int:
     """Format version of a file that we wrote. Raises `CheckpointError` if it is too new, or not a number."""
     text = file.metadata.get("format_version", "0")
-    if not text.isdecimal() or int(text) > FORMAT_VERSION:
+    if not text.isdecimal() or len(text) > 9 or int(text) > FORMAT_VERSION:
+        text = text if len(text) < 20 else f"{text[:20]}…"
         raise CheckpointError(
             f"{file.location} has format version {text}, and this code reads up to {FORMAT_VERSION}: update sam3agent"
         )
@@ -51,8 +52,10 @@ def stated_config(file: TensorFile, parts: Collection[str] | None) -> tuple[Sam3
         kept = present if parts is None else [part for part in present if part in parts]
         require_parts(kept)
         config = config_from_dict({part: values[part] for part in kept})
-    except (ValueError, AttributeError, ConfigError) as error:
-        raise CheckpointError(f"the configuration of {file.location} cannot be used: {error}") from error
+    except RecursionError:
+        raise CheckpointError(f"the configuration of {file.location} is nested too deeply") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"the configuration of {file.location} cannot be used: {error!s:.500}") from error
     return config, tuple(part for part in present if part not in kept)
 
 

@@ -23,9 +23,13 @@ def find_weights(name_or_path: str | Path, *, download: bool = True) -> Path:
     """
     if str(name_or_path) == TINY:
         return asset(TINY_WEIGHTS)
-    path = Path(name_or_path).expanduser()
-    if path.exists():
-        return path
+    try:
+        path = Path(name_or_path).expanduser()
+        if path.exists():
+            return path
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a null byte, the home of an unknown user
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{str(name_or_path)[:80]!r} cannot be the name of weights: {reason}") from error
     is_file_name = path.suffix[1:2].isalpha()  # the version in sam3.1 is not a suffix
     if is_file_name or not _REPOSITORY.fullmatch(str(name_or_path)):
         raise CheckpointError(f"no weights at {name_or_path}: give 'tiny', a hub name such as facebook/sam3, or a path")

@@ -16,6 +16,7 @@ from sam3model.checkpoint.name_tables import (
     transformers_entries,
     version_0_entries,
 )
+from sam3model.checkpoint.plausible import check_plausible
 from sam3model.checkpoint.tensor_files import TensorFile
 from sam3model.checkpoint.tracker_tables import (
     OFFICIAL_31,
@@ -27,7 +28,11 @@ from sam3model.checkpoint.tracker_tables import (
 )
 from sam3model.checkpoint.transformers_config import read_config_beside, read_transformers_config
 from sam3model.config import IMAGE_PARTS, PARTS, DetectorConfig, Sam3Config, require_parts, sam3, sam3_1
-from sam3model.errors import CheckpointError, ConfigError
+from sam3model.errors import CheckpointError, ConfigError, InputError
+from sam3model.files import read_regular
+
+MAX_CONFIG_BYTES = 1 << 24
+"""Maximum size of a `config.json`."""
 
 
 class Layout(StrEnum):
@@ -87,6 +92,12 @@ def recognise(
     """
     version_of(file)
     require_parts(PARTS if parts is None else parts)
+    found = _recognise(file, config, parts, name)
+    check_plausible(found.config, len(file), file.location)
+    return found
+
+
+def _recognise(file: TensorFile, config: Sam3Config | None, parts: Collection[str] | None, name: str) -> Recognised:
     names = set(file)
     for prefix in (DETECTOR, ""):
         if prefix + NATIVE_ANCHOR in names:
@@ -244,7 +255,9 @@ def _transformers_config(file: TensorFile, parts: Collection[str] | None) -> Sam
     if not path.is_file():
         return sam3()
     with _named(path):
-        return read_transformers_config(path.read_text(encoding="utf-8"), PARTS if parts is None else parts)
+        return read_transformers_config(
+            read_regular(path, MAX_CONFIG_BYTES).decode(), PARTS if parts is None else parts
+        )
 
 
 def config_beside(file: TensorFile, detector: DetectorConfig, parts: Collection[str]) -> Sam3Config:
@@ -257,7 +270,7 @@ def config_beside(file: TensorFile, detector: DetectorConfig, parts: Collection[
     if not path.is_file():
         return sam3()
     with _named(path):
-        return read_config_beside(path.read_text(encoding="utf-8"), detector, parts)
+        return read_config_beside(read_regular(path, MAX_CONFIG_BYTES).decode(), detector, parts)
 
 
 def _config_path(file: TensorFile) -> Path:
@@ -269,9 +282,12 @@ def _named(path: Path) -> Iterator[None]:
     """Turn what reading a configuration raises into a `CheckpointError` with its path."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else f"{error!r:.200}"
         raise CheckpointError(
-            f"{path} is not a SAM 3 configuration ({error!r}): take it from the model's folder"
+            f"{path} is not a SAM 3 configuration ({reason}): take it from the model's folder"
         ) from error
+    except InputError as error:
+        raise CheckpointError(str(error)) from error
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from error

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from sam3model.build import Sam3Model, build
+from sam3model.build import Sam3Model
 from sam3model.checkpoint.beside import NECK, entries_beside, recognise_beside, require_same_trunk
 from sam3model.checkpoint.hub import find_weights
 from sam3model.checkpoint.layouts import Layout, entries_of, recognise
+from sam3model.checkpoint.plausible import build_empty
 from sam3model.checkpoint.reading import account, read_all
 from sam3model.checkpoint.tensor_files import TensorFile, open_tensors
 from sam3model.checkpoint.tracker_tables import canonical
@@ -94,8 +95,7 @@ def load_with_report(
     if detector is not None:
         return _load_beside(file, str(name_or_path), str(detector), device, dtype, config, parts)
     recognised = recognise(file, config, parts, str(name_or_path))
-    with torch.device("meta"):
-        model = build(recognised.config, parts=None)
+    model = build_empty(recognised.config, file.location)
     wanted = model.state_dict()
     entries = entries_of(recognised.layout, recognised.prefix, wanted, recognised.old_names)
     unused, recomputed = account(file, recognised, entries)
@@ -122,8 +122,7 @@ def _load_beside(
     """The detector of one file with the other parts of another."""
     base, report = load_with_report(detector, device=device, dtype=dtype)
     recognised = recognise_beside(file, base.config.detector, config, parts, name)
-    with torch.device("meta"):
-        model = build(recognised.config, parts=None)
+    model = build_empty(recognised.config, file.location)
     entries = entries_beside(file, recognised, list(model.state_dict()))
     unused, recomputed = account(file, recognised, entries)
     state, own = read_all(file, entries, model, device, None), base.state_dict()

@@ -11,6 +11,9 @@ from sam3model.checkpoint.name_tables import EXTRA_PREFIX, Entry, class_row_name
 from sam3model.checkpoint.tensor_files import TensorFile
 from sam3model.errors import CheckpointError
 
+_SLACK = 1 << 24
+"""How many numbers a tensor may have more than what is read from it, as a table of which one row is read."""
+
 
 def account(file: TensorFile, recognised: Recognised, entries: list[Entry]) -> tuple[int, int]:
     """Numbers of unused and of recomputed tensors; raises `CheckpointError` if others are missing or unexpected."""
@@ -53,13 +56,40 @@ def read_all(
     rows = Counter(entry.foreign[0] for entry in entries if entry.transform == "row")
     state = {}
     for entry in entries:
-        tensor = read_tensor(file, entry, rows[entry.foreign[0]])
+        tensor = _read_checked(file, entry, rows[entry.foreign[0]], wanted[entry.native])
         if tensor is not None:
             _check(file, entry, tensor, wanted[entry.native])
             cast = tensor.is_floating_point() and entry.native not in exact
             state[entry.native] = tensor.to(device=device, dtype=dtype if cast else None)
     _unify(state, exact)
     return state
+
+
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+def _read_checked(file: TensorFile, entry: Entry, rows: int, wanted: Tensor) -> Tensor | None:
+    """`read_tensor` of tensors whose kind and size are checked before they are joined or copied."""
+    for name in entry.foreign:
+        if name in file:
+            _check_kind(file, name, wanted)
+    try:
+        return read_tensor(file, entry, rows)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{file.location} does not fit the model: {entry.foreign[0]} has a wrong shape"
+        ) from error
+
+
+def _check_kind(file: TensorFile, name: str, wanted: Tensor) -> None:
+    tensor = file[name]
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+        raise CheckpointError(f"{file.location}: {name} is a sparse or quantised tensor: save it as float16 or float32")
+    if wanted.is_floating_point() and tensor.dtype not in _FLOATS:
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise CheckpointError(f"{file.location}: {name} holds {kind} numbers: save it as bfloat16, float16 or float32")
+    if tensor.numel() > 2 * wanted.numel() + _SLACK:
+        raise CheckpointError(f"{file.location} does not fit the model: {name} has shape {tuple(tensor.shape)}")
 
 
 def read_tensor(file: TensorFile, entry: Entry, rows: int = 0) -> Tensor | None:

@@ -16,6 +16,7 @@ from sam3model.errors import CheckpointError
 from sam3model.files import replacing
 
 PICKLE_SUFFIXES = (".pt", ".pth", ".bin")
+_MAX_DEPTH = 4
 WRAPPERS = ("module.", "model.")
 """What DistributedDataParallel and Lightning put in front of every name."""
 
@@ -62,7 +63,7 @@ def open_tensors(path: Path) -> TensorFile:
         CheckpointError: the file is missing, damaged, or does not hold tensors.
     """
     if path.is_dir():
-        parts = [_open_safetensors(part) for part in sorted(path.glob("*.safetensors"))]
+        parts = [_open_safetensors(part) for part in sorted(path.glob("*.safetensors")) if part.is_file()]
         if not parts:
             raise CheckpointError(
                 f"{path} contains no .safetensors file: give a weights file or the folder of a saved model"
@@ -107,11 +108,11 @@ def _open_pickle(path: Path) -> TensorFile:
     return TensorFile(path, {name: _bind(tensors.__getitem__, name) for name in tensors}, metadata)
 
 
-def _find_state(content: Any) -> dict[str, Tensor] | None:
-    if not isinstance(content, dict):
+def _find_state(content: Any, depth: int = 0) -> dict[str, Tensor] | None:
+    if not isinstance(content, dict) or depth > _MAX_DEPTH:
         return None
     for key in ("model", "state_dict", "module"):  # these first: a training checkpoint may have single tensors besides
-        if key in content and (found := _find_state(content[key])):
+        if key in content and (found := _find_state(content[key], depth + 1)):
             return found
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)} or None
 

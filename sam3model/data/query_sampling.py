@@ -78,7 +78,7 @@ class QuerySampler:
             near, other = ([phrase for phrase in pool if phrase not in found] for pool in (hard, absent))
             if self._is_foreign(bool(near or other), rng):
                 if len(foreign) < most_foreign:
-                    foreign[self.foreign[rng.integers(len(self.foreign))]] = None
+                    foreign[self.foreign[int(rng.integers(len(self.foreign)))]] = None
             elif pool := near if near and (not other or rng.random() < 0.5) else other:
                 found[pool[rng.integers(len(pool))]] = None
         return [AnnotatedPhrase(phrase, ()) for phrase in (*found, *foreign)]

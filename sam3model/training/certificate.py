@@ -6,6 +6,7 @@ certificate also asks for nouns that are not there, for other colours of what is
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class CertificateFigures:
     """What one model answers, from 0 to 1; None: it was not asked.
 
     own_classes: fraction of the present classes of an image that are found. foreign_nouns: fraction of the foreign
@@ -72,8 +73,8 @@ class Certificate:
     weights: str
     images: int
     threshold: float
-    before: Figures
-    after: Figures
+    before: CertificateFigures
+    after: CertificateFigures
 
     def lost(self) -> tuple[str, ...]:
         """A line for every ability that fell by more than chance explains."""
@@ -93,7 +94,7 @@ class Certificate:
             lines.append(f"the old domain was partly forgotten: cgF1 on drawn scenes, {change}")
         return tuple(lines)
 
-    def content(self) -> dict[str, object]:
+    def content(self) -> dict[str, Any]:
         """The certificate as JSON-ready values."""
         return asdict(self) | {"lost": list(self.lost())}
 
@@ -118,7 +119,7 @@ def probes(source: AnnotatedSource, count: int) -> list[Probe]:
 
 def figures(
     model: Sam3ImageModel, images: Sequence[Probe], nouns: Sequence[str], *, threshold: float, old_domain: bool
-) -> Figures:
+) -> CertificateFigures:
     """Ask a model for everything. nouns: foreign ones. old_domain: also validate on drawn scenes."""
     tokenize = CachedTokenizer(Tokenizer(model.config.text.context_length))
     classes = list(dict.fromkeys(phrase for image in images for phrase in image.present))[:_CLASSES]
@@ -135,7 +136,7 @@ def figures(
         for name, some in coloured.items():
             seen.setdefault(name, []).append({colour: top[phrase] for colour, phrase in some.items()})
     ranges = [max(one.values()) - min(one.values()) for some in seen.values() for one in some]
-    return Figures(
+    return CertificateFigures(
         own_classes=float(np.mean([score > threshold for score in found])) if found else None,
         foreign_nouns=silent / (len(images) * len(asked)) if asked and images else None,
         contrast=float(np.mean(ranges)) if ranges else None,

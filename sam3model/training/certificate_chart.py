@@ -1,16 +1,18 @@
 """Draws a certificate: bars before and after for every ability, and the foreign nouns with the highest scores."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from sam3model.files import replacing
-from sam3model.training.certificate import Certificate, Figures
+from sam3model.training.certificate import Certificate, CertificateFigures
 
 _BEFORE, _AFTER, _GRID, _TEXT = (150, 150, 150), (30, 110, 200), (225, 225, 225), (20, 20, 20)
 _BAD = (200, 40, 30)
 _WIDTH, _LEFT, _BAR, _LINE = 900, 330, 12, 34
+Rows = list[tuple[str, float | None, float | None]]
+"""Labels with the values before and after."""
+
 _ABILITIES = (
     ("own_classes", "own classes found"),
     ("foreign_nouns", "foreign nouns left unanswered"),
@@ -29,13 +31,13 @@ def save_chart(certificate: Certificate, path: Path) -> None:
 def draw_chart(certificate: Certificate) -> Image.Image:
     """The chart, 900 pixels wide."""
     before, after = certificate.before, certificate.after
-    groups = [("Abilities", _abilities(before, after))]
+    groups: list[tuple[str, Rows]] = [("Abilities", _abilities(before, after))]
     worst = sorted(after.nouns, key=lambda noun: -after.nouns[noun])[:_NOUNS]
-    groups.append(
-        ("Foreign nouns: highest score", [(noun, before.nouns.get(noun), after.nouns[noun]) for noun in worst])
-    )
+    nouns: Rows = [(noun, before.nouns.get(noun), after.nouns[noun]) for noun in worst]
+    groups.append(("Foreign nouns: highest score", nouns))
     for name, colours in after.colours.items():
-        rows = [(f"{colour} {name}", _at(before.colours, name, colour), score) for colour, score in colours.items()]
+        old = before.colours.get(name, {})
+        rows: Rows = [(f"{colour} {name}", old.get(colour), score) for colour, score in colours.items()]
         groups.append((f"{name}: mean score in other colours", rows))
     lost = certificate.lost() or ("nothing fell",)
     height = 70 + 18 * len(lost) + sum(30 + _LINE * len(rows) for _, rows in groups)
@@ -56,12 +58,8 @@ def draw_chart(certificate: Certificate) -> Image.Image:
     return sheet
 
 
-def _abilities(before: Figures, after: Figures) -> list[tuple[str, float | None, float | None]]:
+def _abilities(before: CertificateFigures, after: CertificateFigures) -> Rows:
     return [(label, getattr(before, name), getattr(after, name)) for name, label in _ABILITIES]
-
-
-def _at(scores: Mapping[str, Mapping[str, float]], name: str, colour: str) -> float | None:
-    return scores.get(name, {}).get(colour)
 
 
 def _draw_row(pen: ImageDraw.ImageDraw, y: int, label: str, values: list[float | None]) -> None:

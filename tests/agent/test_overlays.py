@@ -24,7 +24,7 @@ def test_labels_have_ids_and_phrases_if_there_are_several_phrases() -> None:
     masks = [(1, Masklet.of(block(10, 10, 30, 30))), (2, Masklet.of(block(90, 90, 30, 30)))]
     assert [mark.text for mark in best_marks(masks, {1: "player", 2: "player"})[1]] == [None, None]
     several = best_marks(masks, {1: "player", 2: "a very small\nball behind the player"})[1]
-    assert [mark.text for mark in several] == ["1 player", "2 a very small ball beh…"]
+    assert [mark.text for mark in several] == ["1 player", "2 a very small ball behin…"]
 
 
 def test_an_overlay_of_two_phrases_differs_from_one_of_numbers() -> None:

@@ -68,7 +68,7 @@ def test_sets_of_boxes_and_federated_sets_are_reported(tmp_path):
     assert report["not exhaustive"].startswith("2 ")
     assert report["per positive"].endswith("0 % with a mask")
     assert report["never present"] == "1: bow weapon"
-    assert report["best weights"] == "chosen by AP"
+    assert report["best weights"] == "chosen by AP_with_absent"
     assert report["warning"] == "there are no masks: only boxes are trained"
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from sam3model.checkpoint import load, save_native
 from sam3model.config import Sam3Config
 from sam3model.data.common_nouns import common_nouns
-from sam3model.training.certificate import Certificate, Figures, in_colours
+from sam3model.training.certificate import Certificate, CertificateFigures, in_colours
 from sam3model.training.certificate_chart import draw_chart
 from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import train
@@ -108,9 +108,9 @@ def test_a_fine_tuned_model_gets_a_certificate(settings, cats, tmp_path):
     assert Image.open(folder / "certificate.png").width == 900
 
 
-def figures(**changes) -> Figures:
+def figures(**changes) -> CertificateFigures:
     values = {"own_classes": 0.5, "foreign_nouns": 0.98, "contrast": 0.4, "old_domain": 0.7, "nouns": {"zebra": 0.2}}
-    return Figures(**values | changes)
+    return CertificateFigures(**values | changes)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sam3model.errors import ConfigError
 from tests.data.annotated_sets import small_coco
 from train.app import main
 from train.compose import settings
-from train.words import readable
+from train.setting_words import readable
 
 ROOT = Path(__file__).parents[2]
 
