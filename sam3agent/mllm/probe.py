@@ -103,7 +103,7 @@ class _Prober:
                 self._note(ProbeFinding("images", False, str(error)))
             except MLLMContextError:
                 detail = f"too short for questions with many masks ({_CONTEXT_FLAGS})"
-                self._note(ProbeFinding("context", False, detail))
+                self._note(ProbeFinding("context", None, detail))
             except MLLMError as error:
                 name = step.__name__.strip("_").replace("_", " ")
                 self._note(ProbeFinding(name, False, f"fails: {error}"))
@@ -170,6 +170,8 @@ class _Prober:
             form = _list_form(calls[0].arguments)
             return ProbeFinding("tools", None, f"called in the text, which is read too{form} ({_TOOL_FLAGS})")
         spent = reply.usage.prompt_tokens - self.text_tokens
+        if reply.finish == "length" and spent >= 30:
+            return ProbeFinding("tools", None, f"taken, but the reply ran into its length limit ({_TOOL_FLAGS})")
         self.backend.profile = replace(self.backend.profile, tools=False)
         why = "dropped silently" if self.text_tokens and spent < 30 else "not called"
         return ProbeFinding("tools", None, f"{why}: they are described in the prompt ({_TOOL_FLAGS})")
@@ -199,6 +201,8 @@ class _Prober:
         found = [read_literal(text) for text in json_objects(reply.text or reply.reasoning)]
         if found and found[0].get("verdict") in ("accept", "reject"):
             return ProbeFinding("JSON schema", True, "followed")
+        if reply.finish == "length":
+            return ProbeFinding("JSON schema", None, "taken, but the reply ran into its length limit")
         self.backend.profile = replace(self.backend.profile, json_schema=False)
         return ProbeFinding("JSON schema", None, "not followed: it is described in the prompt")
 

@@ -128,7 +128,7 @@ class Transport:
             return httpx2.AsyncClient(
                 timeout=httpx2.Timeout(at.read_s, connect=at.connect_s),
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=at.concurrency),
-                verify=certificates() if secure else False,
+                verify=certificates() if secure else False,  # nothing to verify: the connection has no TLS
                 proxy=proxy,
                 trust_env=False,
             )

@@ -124,7 +124,18 @@ def test_a_context_that_is_too_short_or_cut_silently_is_told(short: Behaviour) -
 
     with fault_server(default=model(long)) as server:
         result = probe(server)
-    assert not result.usable and "--max-model-len" in detail(result, "context")
+    assert found(result)["context"] is not True and "--max-model-len" in detail(result, "context")
+
+
+def test_a_reply_that_is_cut_off_says_nothing_about_tools_and_schemas() -> None:
+    def cut(request: dict[str, Any]) -> Behaviour:
+        tokens = 140 if "tools" in request else 40
+        return body(json.dumps(completion('{"ver', finish="length", usage=(tokens, 512))))
+
+    with fault_server(default=model(cut)) as server:
+        result = probe(server)
+    assert result.profile.tools and result.profile.json_schema
+    assert found(result)["tools"] is None and found(result)["JSON schema"] is None
 
 
 def test_words_in_the_reasoning_field_are_told() -> None:
