@@ -54,6 +54,7 @@ def run_convert(source: str, target: Path, layout: str, detector: str | None = N
     if suffix is not None and target.suffix != suffix:
         raise InputError(f"the target {target} must end in {suffix} ({layout} layout)")
     from sam3model import checkpoint
+    from sam3model.checkpoint.known_losses import known_losses
 
     model, report = checkpoint.load_with_report(source, parts=None, detector=detector)
     try:
@@ -71,6 +72,8 @@ def run_convert(source: str, target: Path, layout: str, detector: str | None = N
             f"{source} cannot be written in the {layout} layout: {reason}; use --layout {others}"
         ) from error
     say(f"converted {report.source} ({report.layout.value}) to {target} ({layout})")
+    for line in known_losses(source):
+        say(f"warning: {line}")
 
 
 def _extra_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

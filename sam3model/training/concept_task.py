@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sam3model.checkpoint import load, read_config, save_native
+from sam3model.checkpoint.known_losses import CERTIFICATE
 from sam3model.compile import compile_model
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
 from sam3model.data.queries import Batch, split
@@ -157,6 +158,6 @@ class ConceptTask:
             for name in (start, weights)
         )  # fmt: skip
         found = Certificate(start, weights.name, len(images), threshold, before, after)
-        write_json(weights.with_name("certificate.json"), found.content(), indent=1)
+        write_json(weights.with_name(CERTIFICATE), found.content(), indent=1)
         save_chart(found, weights.with_name("certificate.png"))
         return found.lost()

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from sam3model.checkpoint import load, save_native
+from sam3model.checkpoint.known_losses import known_losses
 from sam3model.config import Sam3Config
 from sam3model.data.common_nouns import common_nouns
 from sam3model.training.certificate import Certificate, CertificateFigures, in_colours
@@ -130,6 +131,19 @@ def test_a_certificate_says_what_fell(after, said):
     assert len(lost) == len(said)
     assert all(part in line for part, line in zip(said, lost, strict=True))
     assert draw_chart(certificate).height > 200
+
+
+def test_export_says_what_the_certificate_beside_the_weights_says(tmp_path):
+    weights = tmp_path / "best.safetensors"
+    assert known_losses(weights) == ()
+    certificate = Certificate("tiny", weights.name, 4, 0.5, figures(), figures(contrast=0.0))
+    (tmp_path / "certificate.json").write_text(json.dumps(certificate.content()))
+    assert known_losses(weights) == certificate.lost() != ()
+    assert known_losses(tmp_path / "final.safetensors") == ()
+    for text in ("[" * 100_000, "[]", '{"weights": "best.safetensors", "lost": 3}', "{"):
+        (tmp_path / "certificate.json").write_text(text)
+        assert known_losses(weights) == ()
+    assert known_losses("") == ()
 
 
 def test_contrasts_replace_the_colour_that_a_class_has():
