@@ -18,7 +18,10 @@ def _object(help_text: str, metavar: str) -> Any:
     return typer.Option(help=help_text, metavar=metavar, rich_help_panel=ONE_OBJECT)
 
 
-Phrases = Annotated[list[str] | None, _concept("Find all instances of a short noun phrase; repeatable.", "TEXT")]
+Phrases = Annotated[
+    list[str] | None,
+    _concept("Find all instances of a short noun phrase; repeatable, or several with commas.", "TEXT"),
+]
 Boxes = Annotated[
     list[str] | None, _concept("Box around an example, in pixels: find everything like it; repeatable.", BOX)
 ]

@@ -172,8 +172,8 @@ def test_a_full_standard_output_is_one_line(tmp_path: Path, image: Path) -> None
     assert done.stderr == b"sam3agent: cannot write to standard output: No space left on device\n"
 
 
-@pytest.mark.parametrize("name", ["no\x1b[31msuch.png", "no\u202esuch.png", "no\x9b31msuch.png"])
-def test_names_cannot_steer_the_terminal(name: str, tmp_path: Path) -> None:
+def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    name = "no\x1b[31m\u202e\x9b31msuch.png"
     for arguments in (("ask", name, "ball"), ("weights", "info", name), ("replay", name), ("track", name), (name,)):
         done = run(*arguments, cwd=tmp_path, fake=False)
         assert done.returncode in (1, 2) and done.stderr.decode().strip().isprintable(), arguments
