@@ -81,6 +81,8 @@ def read_regular(path: str | Path, limit: int) -> bytes:
         InputError: as `open_regular`, or the file is larger.
     """
     with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:  # before reading: a sparse file costs nothing to make
+            raise _too_large(path, limit)
         return read_at_most(file, limit, str(path))
 
 
@@ -97,8 +99,12 @@ def read_at_most(stream: BinaryIO, limit: int, name: str) -> bytes:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
     if not left:
-        raise InputError(f"{name} is too large: the limit is {limit / 1e6:.0f} MB")
+        raise _too_large(name, limit)
     return b"".join(parts)
+
+
+def _too_large(name: object, limit: int) -> InputError:
+    return InputError(f"{name} is too large: the limit is {limit / 1e6:.0f} MB")
 
 
 def _not_regular(path: str | Path) -> InputError:
