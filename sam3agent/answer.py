@@ -104,13 +104,19 @@ class Selection:
         """The frame to show: the one with most of the masks."""
         return best_frame([mask.masklet for mask in self.masks])
 
-    def overlay(self) -> "Image.Image":
-        """The frame to show with its masks highlighted and the rest dimmed; unchanged if there are no masks."""
-        from sam3agent.render import best_marks, fit, spotlight
+    def overlay(self, empty: str = "") -> "Image.Image":
+        """The frame to show with its masks highlighted and the rest dimmed.
 
-        frame, marks = best_marks([(mask.id, mask.masklet) for mask in self.masks])
+        empty: a line to write on the image if there are no masks; it is otherwise unchanged.
+        """
+        from sam3agent.render import best_marks, captioned, fit, spotlight
+
+        phrases = {mask.id: mask.phrase for mask in self.masks}
+        frame, marks = best_marks([(mask.id, mask.masklet) for mask in self.masks], phrases)
         small, marks = fit(self.media.frame(frame), marks, OVERLAY_SIDE)
-        return spotlight(small, marks) if marks else small
+        if not marks:
+            return captioned(small, empty) if empty else small
+        return spotlight(small, marks)
 
     def to_coco(self, file_name: str, category: str) -> dict[str, Any]:
         """A COCO data set: one image per frame with masks (at least frame 0), one category, RLE segmentations."""
@@ -135,14 +141,16 @@ class Selection:
         ]
         return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": category}]}
 
-    def save(self, folder: Path, file_name: str, category: str) -> "Selection":
+    def save(self, folder: Path, file_name: str, category: str, empty: str = "no match") -> "Selection":
         """Write overlay.png and masks.json into a folder, atomically; the selection with its files.
+
+        category: what the masks show. empty: what the overlay says before the category if there are no masks.
 
         Raises `InputError` if the folder cannot be created, `OutputError` if a file cannot be written.
         """
         make_folder(folder)
         files = SelectionFiles(folder / "overlay.png", folder / "masks.json")
-        shown = self.overlay()
+        shown = self.overlay(f"{empty}: {category}")
         with replacing(files.overlay) as temporary:
             shown.save(temporary, "PNG", compress_level=1)
         write_json(files.masks, self.to_coco(file_name, category))
@@ -202,8 +210,12 @@ class Answer:
         return self.selection.files.masks if self.selection.files else None
 
     def overlay(self) -> "Image.Image":
-        """The image with the masks highlighted and the rest dimmed."""
-        return self.selection.overlay()
+        """The image with the masks highlighted and the rest dimmed; it says so if there are none."""
+        return self.selection.overlay(f"{self._empty}: {self.query}")
+
+    @property
+    def _empty(self) -> str:
+        return "no match" if self.status == "no_match" else "no answer"
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `sam3agent ask --json` prints them."""
@@ -227,7 +239,7 @@ class Answer:
 
     def save(self, folder: Path, file_name: str = "image") -> "Answer":
         """Write overlay.png and masks.json into a folder; see `Selection.save`."""
-        return replace(self, selection=self.selection.save(folder, file_name, self.query))
+        return replace(self, selection=self.selection.save(folder, file_name, self.query, self._empty))
 
 
 def make_folder(folder: Path) -> Path:

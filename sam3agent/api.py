@@ -20,7 +20,7 @@ from sam3agent.deadlines import within
 from sam3agent.images import read_source, source_name
 from sam3agent.knowledge import knowledge_of
 from sam3agent.local_model import LocalModel
-from sam3agent.media import ClipMedia, Media, is_clip, open_clip, open_media
+from sam3agent.media import ClipMedia, Media, is_clip, media_remarks, open_media
 from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import Exhausted, FinalState, NoMatch, Story
@@ -135,8 +135,8 @@ class Agent:
         if tell and session is None:
             width, height = media.size
             tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
-        if tell and media.count > 1:
-            tell(f"a clip of {media.count} frames: phrases are searched on its first frame")
+        for remark in media_remarks(media) if tell else ():
+            tell(remark)
         session = session or await self._opened(media, ledger)
         trace = Trace(make_folder(out) if out else None)
         try:
@@ -152,7 +152,7 @@ class Agent:
         finally:
             trace.close()
         answer = replace(answer, trace_path=trace.path)
-        return _saved(answer, out, _file_name(image)) if out and save else answer
+        return saved(answer, out, _file_name(image)) if out and save else answer
 
     async def _opened(self, media: Media, ledger: Ledger) -> SegmenterSession | None:
         """A session on a medium; None if the time of the question is over before it is open."""
@@ -169,7 +169,8 @@ class Agent:
                 absence = await within(ledger.seconds_left, absence_of, end.story, bench)
         notice = knowledge_of(bench.session).notice
         answer = self._answer(query, bench.media, end, ledger)
-        warnings = (*ledger.warnings, *filter(None, [notice]))
+        pages = media_remarks(bench.media) if bench.media.count == 1 else ()  # of a clip, the reason says it
+        warnings = (*pages, *ledger.warnings, *filter(None, [notice]))
         return replace(answer, warnings=tuple(dict.fromkeys(warnings)), absence=absence)
 
     async def _ask_and_close(
@@ -270,19 +271,20 @@ def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
     if not isinstance(image, str | Path):
         return image, open_media(image)
     if is_clip(image):
-        clip = open_clip(image)
+        clip = open_media(image)
         return clip, clip
     data = read_source(image)
     return data, open_media(data, source_name(image))
 
 
-def _saved(answer: Answer, folder: Path, file_name: str) -> Answer:
+def saved(answer: Answer, folder: Path, file_name: str) -> Answer:
     """The answer with its files; without them, and with a warning, if they cannot be written."""
     try:
         return answer.save(folder, file_name)
     except OutputError as error:
-        log.warning("the files of the answer are not kept: %s", error)
-        return answer
+        remark = f"the files of the answer are not kept: {error}"
+        log.warning(remark)
+        return replace(answer, warnings=(*answer.warnings, remark))
 
 
 def _record_end(trace: Trace, answer: Answer) -> None:

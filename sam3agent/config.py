@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sam3model.errors import ConfigError, InputError
 from sam3model.files import read_regular
@@ -46,11 +46,18 @@ class Settings(BaseModel):
     model: str | None = Field(default=None, description="Name of the MLLM; optional if the server has only one.")
     base_url: str | None = Field(default=None, description="URL of the MLLM server, e.g. http://localhost:8000/v1.")
     api_key: SecretStr | None = Field(default=None, description="API key of the MLLM server.")
-    timeout: float = Field(default=120.0, gt=0, description="Maximum time of one MLLM call in seconds.")
+    timeout: float = Field(default=120.0, gt=0, le=1e7, description="Maximum time of one MLLM call in seconds.")
     max_calls: int = Field(default=60, ge=1, description="Maximum number of MLLM calls per question.")
     max_segmenter_calls: int = Field(default=20, ge=1, description="Maximum number of phrases searched per question.")
-    max_seconds: float = Field(default=300.0, gt=0, description="Maximum time per question in seconds.")
+    max_seconds: float = Field(default=300.0, gt=0, le=1e7, description="Maximum time per question in seconds.")
     out: Path | None = Field(default=None, description="Output folder.")
+
+    @field_validator("out", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("the folder has no name; write . for the working directory")
+        return value
 
     @property
     def backend(self) -> Backend:
@@ -79,7 +86,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
 
 
 def _refuse_mistyped(environment: Mapping[str, str]) -> None:
-    """Raise a `ConfigError` for a variable whose name is nearly that of a setting, which would be ignored in silence."""
+    """Raise a `ConfigError` for a variable named nearly like a setting: it would be ignored in silence."""
     known = [FILE_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
     for name in environment:
         if not name.upper().startswith(PREFIX.rstrip("_")) or name in known:
@@ -118,5 +125,5 @@ def _check(name: Callable[[str], str], values: Mapping[str, Any]) -> None:
         Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"].replace("Input should be", "must be")
+        message = first["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
         raise ConfigError(f"{name('.'.join(map(str, first['loc'])))}: {message}") from error

@@ -85,7 +85,7 @@ def decode_image(data: bytes, name: str) -> "tuple[Image.Image, int]":
     from sam3model.ops.rgb import upright_rgb
 
     with opened_raster(data, name) as image:
-        pages = page_count(image) if getattr(image, "is_animated", False) else 1
+        pages = page_count(image)
         return upright_rgb(image), pages
 
 

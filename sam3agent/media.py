@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3agent.images import open_image
-from sam3model.errors import InputError
-from sam3model.raster_files import opened_raster, page_count
+from sam3agent.images import decode_image, open_image, read_source, source_name
+from sam3model.errors import ConfigError, InputError
+from sam3model.files import open_regular
+from sam3model.raster_files import opened_raster
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,10 +50,11 @@ class Media(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ImageMedia:
-    """An upright RGB image as a medium of one frame."""
+    """An upright RGB image as a medium of one frame. pages: number of frames or pages of its file."""
 
     image: "Image.Image"
     count: int = 1
+    pages: int = 1
 
     @property
     def size(self) -> tuple[int, int]:
@@ -149,9 +151,37 @@ def open_media(source: "str | Path | bytes | Image.Image | Media", name: str | N
     """
     if isinstance(source, Media):
         return source
-    if isinstance(source, str | Path) and is_clip(source):
-        return open_clip(source)
-    return ImageMedia(open_image(source, name))
+    if isinstance(source, str | Path):
+        if is_clip(source):
+            return _open_animation(Path(source)) if _is_gif(source) else open_clip(source)
+        return open_encoded(read_source(source), name or source_name(source))
+    return open_encoded(source, name) if isinstance(source, bytes) else ImageMedia(open_image(source, name))
+
+
+def open_encoded(data: bytes, name: str | None = None) -> ImageMedia:
+    """The first image of an encoded file. Raises `InputError` if it is not a readable image."""
+    image, pages = decode_image(data, name or "the image")
+    return ImageMedia(image, pages=pages)
+
+
+def media_remarks(media: Media) -> tuple[str, ...]:
+    """What is left out when a medium is searched as an image, in plain words."""
+    if isinstance(media, ImageMedia) and media.pages > 1:
+        return (f"the file has {media.pages} frames or pages: only the first is used",)
+    return (f"a clip of {media.count} frames: only the first is searched",) if media.count > 1 else ()
+
+
+def _open_animation(path: Path) -> Media:
+    """A GIF as a clip; as an image of its first frame where clips cannot be read."""
+    try:
+        return open_clip(path)
+    except ConfigError:
+        return open_encoded(read_source(path), str(path))
+
+
+def _is_gif(path: str | Path) -> bool:
+    with open_regular(path) as file:
+        return file.read(4) == b"GIF8"
 
 
 def open_clip(path: str | Path) -> ClipMedia:
@@ -172,14 +202,17 @@ def open_clip(path: str | Path) -> ClipMedia:
 def is_clip(path: str | Path) -> bool:
     """Whether a file is a clip, by its name or its first bytes. A GIF is a clip if it has several frames."""
     path = Path(path)
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return False
+    except (OSError, ValueError):  # an impossible name
         return False
     if path.suffix.lower() in CLIP_SUFFIXES:
         return True
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(16)
-    except OSError:
+    except InputError:
         return False
     if head.startswith(b"GIF8"):
         return _has_frames(path)
@@ -190,7 +223,7 @@ def is_clip(path: str | Path) -> bool:
 def _has_frames(path: Path) -> bool:
     try:
         with opened_raster(path) as image:
-            return page_count(image, most=2) > 1
+            return bool(getattr(image, "is_animated", False))
     except InputError:  # opening it as an image then says why
         return False
 

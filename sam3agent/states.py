@@ -5,6 +5,7 @@
 Every state carries the same `Story`: the question, what was tried, and the candidates.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -33,6 +34,26 @@ class Finding:
     id: int
     verdict: Verdict
     reason: str
+
+
+MAX_VERDICT_LINES = 8
+"""Number of verdicts that are told one by one; of more, only how many masks have each verdict."""
+
+
+def verdict_lines(findings: Sequence[Finding]) -> list[str]:
+    """Verdicts for people: a line each, or one line if there are many."""
+    if len(findings) <= MAX_VERDICT_LINES:
+        return [f"mask {f.id}: {f.verdict}{f' ({f.reason})' if f.reason else ''}" for f in findings]
+    by_verdict = {
+        verdict: [f.id for f in findings if f.verdict == verdict] for verdict in ("accept", "reject", "unsure")
+    }
+    parts = [f"{verdict} {len(ids)} ({_first(ids)})" for verdict, ids in by_verdict.items() if ids]
+    return [f"{len(findings)} masks: {', '.join(parts)}; all verdicts are in the trace"]
+
+
+def _first(ids: Sequence[int], most: int = 12) -> str:
+    """The first ids of a list."""
+    return ", ".join(map(str, ids[:most])) + (", …" if len(ids) > most else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ def read_regular(path: str | Path, limit: int) -> bytes:
         InputError: as `open_regular`, or the file is larger.
     """
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > limit:  # before reading: a sparse file costs nothing to make
-            raise _too_large(path, limit)
+        if os.fstat(file.fileno()).st_size > limit:
+            raise _too_large(str(path), limit)
         return read_at_most(file, limit, str(path))
 
 
@@ -103,8 +103,9 @@ def read_at_most(stream: BinaryIO, limit: int, name: str) -> bytes:
     return b"".join(parts)
 
 
-def _too_large(name: object, limit: int) -> InputError:
-    return InputError(f"{name} is too large: the limit is {limit / 1e6:.0f} MB")
+def _too_large(name: str, limit: int) -> InputError:
+    bound = f"{limit / 1e6:.0f} MB" if limit >= 1e6 else f"{limit} bytes"
+    return InputError(f"{name} is too large: the limit is {bound}")
 
 
 def _not_regular(path: str | Path) -> InputError:

@@ -67,17 +67,12 @@ def raster_size(path: "str | Path") -> tuple[int, int]:
         return image.size
 
 
-def page_count(image: "Image.Image", most: int = 1000) -> int:
-    """Number of frames or pages of an opened image, counted up to `most`."""
-    pages = 1
+def page_count(image: "Image.Image") -> int:
+    """Number of frames or pages of an opened image, as far as the file can be read; no frame is decoded."""
     try:
-        while pages < most:
-            image.seek(pages)
-            pages += 1
-    except Exception:  # EOFError at the end, and almost anything in damaged files
-        pass
-    image.seek(0)
-    return pages
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # decoders raise almost anything on damaged files
+        return 1
 
 
 def _open(file: BinaryIO) -> "Image.Image":

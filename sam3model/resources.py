@@ -8,6 +8,7 @@ _PACKAGED = Path(__file__).parent / "_assets"
 _CHECKOUT = Path(__file__).parent.parent / "assets"
 
 TINY_WEIGHTS = "sam3-tiny.safetensors"
+COMMON_NOUNS = "common_nouns.txt"
 VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 
 

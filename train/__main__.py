@@ -2,6 +2,10 @@
 
 import sys
 
-from train.app import main
+try:
+    from train.app import main
+except ModuleNotFoundError as missing:
+    print(f"train: {missing.name} is not installed: pip install -e '.[train]'", file=sys.stderr)
+    sys.exit(2)
 
 sys.exit(main(sys.argv[1:]))

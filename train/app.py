@@ -5,17 +5,19 @@ import sys
 from collections.abc import Sequence
 
 from sam3model.errors import OutputError, Sam3Error, TrainingError
+from sam3model.printable import PrintableFormatter, one_line, prepare_streams, printable
 from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.joint_settings import JointTrainConfig
 from sam3model.training.settings import TrainConfig
 from train.compose import CONFIGS, settings
+from train.words import COMMANDS, readable
 
-USAGE = """usage: python -m train [experiment=NAME] [key=value …]
+USAGE = """usage: python -m train experiment=NAME [key=value …]
   python -m train experiment=playground_tiny budget.minutes=75 threads=2
   python -m train check experiment=finetune data.root=FOLDER    summarise the data set and draw a contact sheet
   python -m train launch experiment=finetune data.root=FOLDER hydra.launcher.nodes=2    submit a Slurm job
 experiments: {experiments}
-Every key in train/configs can be overridden. Without arguments, training starts with the defaults.
+Every key in train/configs can be overridden. Paths are taken as they are: "data.root=~/my birds (v2), final=1".
 A run is resumed if its folder (out/name) contains a saved state."""
 
 
@@ -24,17 +26,21 @@ def main(arguments: list[str]) -> int:
 
     Returns 143 if a signal ended the run early; its state is then saved.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    if {"-h", "--help"} & set(arguments):
+    prepare_streams()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    if not arguments or {"-h", "--help"} & set(arguments) or arguments == ["help"]:
         print(
             USAGE.format(experiments=", ".join(sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))))
         )
         return 0
-    command, words = (arguments[0], arguments[1:]) if arguments[:1] in (["check"], ["launch"]) else ("run", arguments)
+    command, words = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else ("run", arguments)
     try:
+        words = readable(words, sweep=command == "launch")
         return {"check": _check, "launch": _launch, "run": _run}[command](words)
     except Sam3Error as error:
-        print(f"train: {error}", file=sys.stderr)
+        print(f"train: {one_line(error).replace('--device ', 'device=')}", file=sys.stderr)
         return 1 if isinstance(error, TrainingError | OutputError) else 2
 
 
@@ -44,10 +50,10 @@ def _check(words: Sequence[str]) -> int:
     from train.clip_check import check_clips
 
     if isinstance(config, JointTrainConfig):
-        print(check(config.image_run(), "contact_sheet_images.png"), "\n")
-        print(check_clips(config.clip_run(), "contact_sheet_clips.png"))
+        print(printable(check(config.image_run(), "contact_sheet_images.png")), "\n")
+        print(printable(check_clips(config.clip_run(), "contact_sheet_clips.png")))
     else:
-        print(check_clips(config) if isinstance(config, ClipTrainConfig) else check(config))
+        print(printable(check_clips(config) if isinstance(config, ClipTrainConfig) else check(config)))
     return 0
 
 
@@ -61,12 +67,15 @@ def _launch(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     config = settings(words)
+    from sam3model.training.training_log import metrics_text
     from train.tasks import run_task
 
     result, unit = run_task(config), "images" if isinstance(config, TrainConfig) else "clips"
     if result.status != "finished":
         print(f"stopped at step {result.progress.step}; the same command resumes it", file=sys.stderr)
         return 143
-    metrics = ", ".join(f"{name} {value:.3f}" for name, value in result.metrics.items())
-    print(f"{result.weights}: {result.progress.samples} {unit} in {result.progress.seconds / 60:.1f} min; {metrics}")
+    seconds, metrics = result.progress.seconds, metrics_text(result.metrics)
+    print(f"{result.weights}: {result.progress.samples} {unit} in {seconds / 60:.1f} min; {metrics}")
+    for line in result.warnings:
+        print(f"warning: {line}")
     return 0

@@ -13,7 +13,7 @@ from sam3model.data.queries import Sample
 from sam3model.errors import DataError
 from sam3model.structures import VISUAL
 from sam3model.training.settings import TrainConfig
-from sam3model.training.sources import AnnotatedSources, open_sources
+from sam3model.training.sources import AnnotatedSources, crowded, open_sources
 from sam3model.training.state import own_folder
 from train.contact_sheet import save_contact_sheet
 
@@ -43,6 +43,9 @@ def check(config: TrainConfig, file: str = "contact_sheet.png") -> str:
         broken = _check_images(records, config.data.broken)
         lines += _describe(sources.training_set, sources.validation_set) + _broken(sources, broken)
         lines += _repaired(sources)
+        parts = (sources.training_set, sources.validation_set)
+        crowds = (crowded(part, config.model.resolve().decoder.queries) for part in parts)
+        lines += [("warning", line) for line in dict.fromkeys(crowds) if line]
     stage = config.stages[-1]
     source = sources.training(stage)
     samples = [source(index) for index in tqdm(range(SAMPLES), desc="samples", disable=None, leave=False)]

@@ -25,6 +25,7 @@ from sam3agent.states import (
     Story,
     Unreadable,
     Verify,
+    verdict_lines,
 )
 from sam3agent.tools.registry import ToolUseError, all_tools
 from sam3agent.workbench import Workbench
@@ -133,7 +134,8 @@ class AgentLoop:
             raise failures[0]
         for finding in findings:
             self.trace.record("finding", id=finding.id, verdict=finding.verdict, reason=finding.reason)
-            self.tell(f"mask {finding.id}: {finding.verdict}{f' ({finding.reason})' if finding.reason else ''}")
+        for line in verdict_lines(findings):
+            self.tell(line)
         return Examined(findings)
 
     async def _judge(self, state: Verify, mask_id: int) -> Finding:

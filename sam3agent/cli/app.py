@@ -19,38 +19,73 @@ from sam3agent.cli.flags import (
     BaseUrl,
     Device,
     Dtype,
-    Image,
+    Formats,
+    Images,
+    ImagesAndQuestion,
     MaxCalls,
     MaxSeconds,
     MaxSegmenterCalls,
     Model,
     Out,
+    Screen,
     Threshold,
     Timeout,
     Verbose,
     Weights,
+    folder_path,
     given_settings,
+    package_version,
 )
-from sam3agent.cli.grouped_help import GroupedCommand
+from sam3agent.cli.grouped_help import GroupedCommand, examples
 from sam3agent.cli.track_command import track
+from sam3agent.cli.weights_command import weights_app
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
 from sam3model.printable import one_line, prepare_streams
 
 app = typer.Typer(
     name="sam3agent",
     help="Ask a question about an image in plain words and get masks back, with the evidence.",
+    epilog=examples(
+        'sam3agent ask match.png "leftmost player in white"',
+        'sam3agent segment match.png --phrase "player in white" --phrase ball',
+        "sam3agent track clip.mp4 --phrase dog",
+        "sam3agent COMMAND -h",
+    ),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.command()
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"sam3agent {package_version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        'sam3agent ask match.png "leftmost player in white"',
+        "sam3agent ask match.png leftmost player in white",
+        'sam3agent ask photos/ "every dog" --out dogs --format cutout',
+        'sam3agent ask a.jpg b.jpg "https://example.org/c.jpg" "the red car" --json',
+        'sam3agent ask match.png "who passed to the one with the ball?" --base-url http://localhost:8000/v1',
+    ),
+)
 def ask(
     context: typer.Context,
-    image: Image,
-    query: Annotated[str, typer.Argument(help='The question, e.g. "leftmost player in white".', metavar="QUERY")],
+    words: ImagesAndQuestion = None,
     weights: Weights = None,
     mllm: Backend = None,
     model: Model = None,
@@ -58,6 +93,7 @@ def ask(
     api_key: ApiKey = None,
     out: Out = None,
     as_json: AsJson = False,
+    formats: Formats = None,
     threshold: Threshold = None,
     max_calls: MaxCalls = None,
     max_segmenter_calls: MaxSegmenterCalls = None,
@@ -67,16 +103,30 @@ def ask(
     dtype: Dtype = None,
     verbose: Verbose = False,
 ) -> None:
-    """Answer a question about an image with masks."""
+    """Answer a question about an image with masks, or about each of several images.
+
+    The question may be written without quotes. A folder stands for the images in it, and a pattern such as "*.jpg" for
+    the files that match. Several images share one folder with a journal; after an interruption, the same command goes
+    on where it stopped.
+    """
     from sam3agent.cli.ask import run_ask
 
-    raise typer.Exit(run_ask(image, query, given_settings(context), as_json=as_json, verbose=verbose))
+    screen = Screen(as_json=as_json, verbose=verbose, formats=tuple(formats or ()))
+    _finish(run_ask(tuple(words or ()), given_settings(context), screen))
 
 
-@app.command(cls=GroupedCommand)
+@app.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        'sam3agent segment match.png --phrase "player in white" --phrase ball',
+        "sam3agent segment match.png --box 46,311,188,552",
+        "sam3agent segment match.png --click 117,430 --weights sam3.pt",
+        'sam3agent segment "photos/*.jpg" --phrase dog --format png --out dogs',
+    ),
+)
 def segment(
     context: typer.Context,
-    image: Image,
+    images: Images = None,
     phrase: segment_options.Phrases = None,
     box: segment_options.Boxes = None,
     negative_box: segment_options.NegativeBoxes = None,
@@ -89,6 +139,7 @@ def segment(
     weights: Weights = None,
     out: Out = None,
     as_json: AsJson = False,
+    formats: Formats = None,
     threshold: Threshold = None,
     device: Device = None,
     dtype: Dtype = None,
@@ -100,21 +151,35 @@ def segment(
 
     ONE OBJECT: --click, --click-out and --object-box describe a single object. A click on a player segments only that
     player. The weights need interactive heads; the official sam3.pt has them.
+
+    Several images, folders and patterns work as in ask, for phrases.
     """
     from sam3agent.cli.segment import Examples, TypedClicks, run_segment
 
-    examples = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
+    shown = Examples(tuple(box or ()), tuple(negative_box or ()), tuple(point or ()), tuple(negative_point or ()))
     one = TypedClicks(tuple(click or ()), tuple(click_out or ()), object_box, multimask)
-    run_segment(image, tuple(phrase or ()), examples, one, given_settings(context), as_json=as_json, verbose=verbose)
+    screen = Screen(as_json=as_json, verbose=verbose, formats=tuple(formats or ()))
+    _finish(run_segment(tuple(images or ()), tuple(phrase or ()), shown, one, given_settings(context), screen))
 
 
-app.command(cls=GroupedCommand)(track)
+app.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "sam3agent track clip.mp4 --phrase player --phrase ball",
+        "sam3agent track clip.mp4 --click 0:320,180 --from 0 --to 250 --out one-player",
+    ),
+)(track)
 
 
-@app.command()
+@app.command(
+    cls=GroupedCommand,
+    epilog=examples("sam3agent replay sam3agent-out/match-1", "sam3agent replay sam3agent-out/match-1 --rerun --json"),
+)
 def replay(
-    trace: Annotated[Path, typer.Argument(help="A trace.jsonl file, or the folder that contains it.")],
-    rerun: Annotated[bool, typer.Option(help="Run the state machine again on the recorded replies.")] = False,
+    trace: Annotated[Path, typer.Argument(help="A trace.jsonl file, or the folder that contains it.", metavar="TRACE")],
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run the state machine again on the recorded replies.")
+    ] = False,
     out: Out = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -125,7 +190,9 @@ def replay(
     run_replay(trace, rerun=rerun, out=out, as_json=as_json, verbose=verbose)
 
 
-@app.command()
+@app.command(
+    cls=GroupedCommand, epilog=examples("sam3agent doctor", "sam3agent doctor --base-url http://localhost:8000/v1")
+)
 def doctor(
     context: typer.Context,
     weights: Weights = None,
@@ -136,14 +203,23 @@ def doctor(
     device: Device = None,
     dtype: Dtype = None,
     as_json: AsJson = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe", help="Try out the MLLM server with about ten tiny requests; the agent uses the result."
+        ),
+    ] = False,
 ) -> None:
     """Check versions, device, weights and MLLM server."""
     from sam3agent.cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(given_settings(context), as_json=as_json))
+    raise typer.Exit(run_doctor(given_settings(context), as_json=as_json, probe=probe))
 
 
-@app.command()
+@app.command(
+    cls=GroupedCommand,
+    epilog=examples("sam3agent mcp --root ~/photos", "sam3agent mcp --http 127.0.0.1:8001 --weights facebook/sam3"),
+)
 def mcp(
     context: typer.Context,
     weights: Weights = None,
@@ -152,7 +228,8 @@ def mcp(
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
     out: Annotated[
-        Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out", file_okay=False)
+        Path | None,
+        typer.Option(help="Output folder.", show_default="sam3agent-out", metavar="DIR", parser=folder_path),
     ] = None,
     threshold: Threshold = None,
     max_calls: MaxCalls = None,
@@ -174,7 +251,7 @@ def mcp(
     run_mcp(given_settings(context), tuple(root or ()), http, verbose=verbose)
 
 
-@app.command()
+@app.command(cls=GroupedCommand, epilog=examples("sam3agent tools > tools.md"))
 def tools() -> None:
     """Print the reference of the tools as Markdown."""
     from sam3agent.tools.registry import tool_reference
@@ -182,33 +259,13 @@ def tools() -> None:
     sys.stdout.write(tool_reference())
 
 
-weights_app = typer.Typer(help="Inspect and convert weights files.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(weights_app, name="weights")
 
 
-@weights_app.command("info")
-def weights_info(
-    name: Annotated[str, typer.Argument(help="tiny, facebook/sam3, or a path.")], as_json: AsJson = False
-) -> None:
-    """Show what a weights file contains."""
-    from sam3agent.cli.weights import run_info
-
-    run_info(name, as_json=as_json)
-
-
-@weights_app.command("convert")
-def weights_convert(
-    source: Annotated[str, typer.Argument(help="tiny, facebook/sam3, or a path.")],
-    target: Annotated[Path, typer.Argument(help="File or folder to write.")],
-    layout: Annotated[str, typer.Option(help="native, official or transformers.")] = "native",
-    detector: Annotated[
-        str | None, typer.Option(help="Weights whose detector goes with a SOURCE of clicks and tracker only.")
-    ] = None,
-) -> None:
-    """Write weights in another layout."""
-    from sam3agent.cli.weights import run_convert
-
-    run_convert(source, target, layout, detector)
+def _finish(code: int) -> None:
+    """End a command with an exit code that is not 0."""
+    if code:
+        raise typer.Exit(code)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,31 +1,65 @@
-"""`sam3agent ask`."""
+"""`sam3agent ask`: a question about one image, or the same question about several."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sam3agent.api import Agent
+from sam3agent.cli.batch import Batch, run_batch
 from sam3agent.cli.command_start import STARTED
-from sam3agent.cli.screen import Status, configure_logging, output_folder, say_answer, say_json
-from sam3agent.config import load_settings
+from sam3agent.cli.flags import Screen
+from sam3agent.cli.image_sources import expand_sources, local_source, split_question
+from sam3agent.cli.mask_files import check_formats, write_formats
+from sam3agent.cli.screen import Status, configure_logging, counted, output_folder, say_answer, say_json
+from sam3agent.config import Settings, load_settings
 
 
-def run_ask(image: str, query: str, flags: Mapping[str, Any], *, as_json: bool, verbose: bool) -> int:
-    """Ask, write the files, print the answer; returns the exit code: 1 if no reply could be used, 2 if the
-    question was not understood.
+def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> int:
+    """Ask, write the files, print the answer or answers; the exit code: 1 if no reply could be used or an image could
+    not be read, 2 if the question was not understood.
+
+    words: the images, then the question.
     """
-    configure_logging(verbose)
+    configure_logging(screen.verbose)
+    formats = check_formats(screen.formats)
+    images, question = split_question(words)
+    sources, several = expand_sources(images)
     settings = load_settings(flags)
-    status = Status(quiet=as_json, verbose=verbose)
+    status = Status(quiet=screen.as_json, verbose=screen.verbose)
     agent = Agent.from_settings(settings)
+    if len(words) - len(images) > 1:
+        status.tell(f"the question is: {question}")
     if settings.backend == "rules":
         status.tell("no MLLM configured: using the built-in rules (see --mllm, --base-url)")
     try:
-        with output_folder(settings.out, image) as folder:
-            answer = agent.ask(image, query, out=folder, tell=status.tell, started=STARTED)
+        if several:
+            batch = _batch(agent, question, settings, formats, status)
+            return run_batch(batch, sources, settings.out, status, as_json=screen.as_json)
+        with output_folder(settings.out, sources[0]) as folder, local_source(sources[0]) as path:
+            answer = agent.ask(path, question, out=folder, tell=status.tell, started=STARTED)
+            written = write_formats(answer.selection, folder, formats)
     finally:
         status.done()
-    if as_json:
-        say_json(answer.to_json())
+    if screen.as_json:
+        say_json({**answer.to_json(), **written})
     else:
         say_answer(answer)
     return 2 if answer.status == "not_understood" else int(answer.failed)
+
+
+def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, ...], status: Status) -> Batch:
+    def work(path: str, folder: Path) -> dict[str, Any]:
+        answer = agent.ask(path, question, out=folder, tell=status.detail)
+        return {**answer.to_json(), **write_formats(answer.selection, folder, formats)}
+
+    chosen = {name: getattr(settings, name) for name in ("weights", "backend", "model", "threshold")}
+    server = re.sub(r"//[^/@]*@", "//", settings.base_url or "") or None  # without name and password
+    return Batch("ask", question, {**chosen, "base_url": server, "formats": list(formats)}, work, _label)
+
+
+def _label(record: Mapping[str, Any]) -> str:
+    """One line about an answer."""
+    masks, status = counted(len(record["masks"]), "mask"), str(record["status"])
+    head = masks if status == "answered" else status.replace("_", " ") + (f", {masks}" if record["masks"] else "")
+    return f"{head}: {record['reason']}" if record["reason"] else head

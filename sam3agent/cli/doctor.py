@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sam3agent.api import run_to_end
 from sam3agent.cli.screen import say, say_json
 from sam3agent.config import Settings, load_settings
-from sam3model.errors import Sam3Error
+from sam3agent.mllm.errors import MLLMError
+from sam3model.errors import ConfigError, Sam3Error
 
 if TYPE_CHECKING:
     from sam3agent.mllm.openai import OpenAIBackend
 
-PACKAGES = ("sam3agent", "torch", "transformers", "openai", "mcp", "pydantic", "pillow", "numpy", "safetensors")
+PACKAGES = ("sam3agent", "torch", "transformers", "httpx2", "mcp", "pydantic", "pillow", "numpy", "safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,53 @@ class Check:
     detail: str
 
 
-def run_doctor(flags: Mapping[str, Any], *, as_json: bool) -> int:
-    """Print the report; returns exit code 1 if a check failed."""
+def run_doctor(flags: Mapping[str, Any], *, as_json: bool, probe: bool = False) -> int:
+    """Print the report; returns exit code 1 if a check failed.
+
+    probe: also try out the MLLM server, and store what is found for the agent.
+    """
     settings = load_settings(flags)
+    _check_url(settings)
     checks = [_versions(), *(_guard(name, check, settings) for name, check in CHECKS.items())]
+    if probe:
+        checks += _probe(settings)
     failed = any(check.ok is False for check in checks)
     if as_json:
         say_json({"ok": not failed, "checks": [asdict(check) for check in checks]})
     else:
         for check in checks:
             mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
-            say(f"{mark} {check.name:9} {check.detail}")
+            say(f"{mark} {check.name:11} {check.detail}")
     return int(failed)
+
+
+def _check_url(settings: Settings) -> None:
+    """Raises `ConfigError` if the URL of the server cannot be one."""
+    if settings.backend == "openai":
+        from sam3agent.mllm.openai import OpenAIBackend
+
+        OpenAIBackend.from_settings(settings)
+
+
+def _probe(settings: Settings) -> list[Check]:
+    """One check per ability of the server."""
+    from sam3agent.mllm.openai import OpenAIBackend
+    from sam3agent.mllm.probe import probe_server
+    from sam3agent.mllm.profile_store import store_profile
+
+    if settings.backend != "openai":
+        raise ConfigError("--probe tries out a server: set --base-url")
+    endpoint = OpenAIBackend.from_settings(settings).endpoint
+    try:
+        found = run_to_end(probe_server(endpoint, settings.model or ""))
+    except MLLMError as error:
+        return [Check("probe", False, str(error))]
+    checks = [Check(finding.name, finding.ok, finding.detail) for finding in found.findings]
+    try:
+        stored = f"the agent will use it for {found.model}: {store_profile(endpoint, found.model, found.profile)}"
+        return [*checks, Check("profile", True, stored)]
+    except (OSError, Sam3Error) as error:
+        return [*checks, Check("profile", None, f"not stored: {error}")]
 
 
 def _versions() -> Check:
@@ -88,7 +124,7 @@ def _mllm(settings: Settings) -> str:
     listed = ", ".join(names[:10]) or "none"
     if settings.model and settings.model not in names:
         raise Sam3Error(f"the server does not have the model {settings.model!r}; set --model to one of: {listed}")
-    return f"server reached; models: {listed}"
+    return f"server reached; models: {listed} (--probe tries out what it can do)"
 
 
 async def _models(backend: "OpenAIBackend") -> list[str]:

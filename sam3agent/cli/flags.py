@@ -1,11 +1,22 @@
 """Arguments and flags that several commands share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-Image = Annotated[str, typer.Argument(help='An image file, or "-" for standard input.', metavar="IMAGE")]
+ImagesAndQuestion = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help='Images, clips, folders, patterns or URLs, or "-" for standard input; then the question.',
+        metavar="IMAGE... QUESTION",
+    ),
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Argument(help='Images, folders, patterns or URLs, or "-" for standard input.', metavar="IMAGE..."),
+]
 Weights = Annotated[
     str | None, typer.Option(help="tiny (included), facebook/sam3, or a path to weights.", show_default="tiny")
 ]
@@ -23,13 +34,55 @@ Backend = Annotated[
 Model = Annotated[str | None, typer.Option(help="Name of the MLLM.")]
 BaseUrl = Annotated[str | None, typer.Option(help="URL of the MLLM server, e.g. http://localhost:8000/v1.")]
 ApiKey = Annotated[str | None, typer.Option(help="API key of the MLLM server; prefer the variable SAM3AGENT_API_KEY.")]
-Out = Annotated[Path | None, typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", file_okay=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+
+
+def folder_path(text: str) -> Path:
+    """The value of --out. Raises `typer.BadParameter` if it is empty, which would be the working directory."""
+    if not str(text).strip():
+        raise typer.BadParameter("the folder has no name; write . for the working directory")
+    return Path(text)
+
+
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", metavar="DIR", parser=folder_path),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per image on stdout, and nothing else.")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="Also write each mask as png (white on black) or cutout (the object on a clear background); repeatable.",
+    ),
+]
 MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
 MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Maximum time of a question in seconds.", show_default="300")]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(help="Maximum time of a question in seconds, with loading and encoding.", show_default="300"),
+]
 Timeout = Annotated[float | None, typer.Option(help="Maximum time of one MLLM call in seconds.", show_default="120")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a command prints and writes besides overlay and masks."""
+
+    as_json: bool = False
+    verbose: bool = False
+    formats: tuple[str, ...] = ()
+
+
+def package_version() -> str:
+    """The installed version of sam3agent, or "checkout"."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("sam3agent")
+    except PackageNotFoundError:
+        return "checkout"
 
 
 def given_settings(context: typer.Context) -> dict[str, Any]:

@@ -4,14 +4,19 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sam3agent.answer import Answer, SelectedMask, SelectionFiles, fresh_folder
+from sam3agent.answer import Answer, SelectedMask, SelectionFiles, fresh_folder, make_folder
+from sam3agent.cli.folder_lock import locked
+from sam3agent.cli.image_sources import source_stem
 from sam3model.errors import OutputError
 from sam3model.printable import PrintableFormatter, one_line, printable, printable_json
+
+MAX_MASK_LINES = 20
+"""Number of masks that are listed one by one."""
 
 
 def configure_logging(verbose: bool) -> None:
@@ -26,6 +31,7 @@ class Status:
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         self._live = sys.stderr.isatty() and not quiet and not verbose
+        self._verbose = verbose
         self._plain = verbose or (not quiet and not self._live)
         self._started = time.monotonic()
 
@@ -36,6 +42,11 @@ class Status:
         elif self._live:
             sys.stderr.write(f"\r\x1b[2K{one_line(text)[:110]}")
         sys.stderr.flush()
+
+    def detail(self, text: str) -> None:
+        """Show a line about a part of what the last line said: not in a log without --verbose."""
+        if self._live or self._verbose:
+            self.tell(text)
 
     def done(self) -> None:
         """Clear the live line."""
@@ -87,8 +98,7 @@ def say_answer(answer: Answer) -> None:
         "exhausted": f"no final answer; best so far: {masks}",
     }[answer.status]
     say(f"{head}: {one_line(answer.reason)}" if answer.reason else head)
-    for mask in answer.masks:
-        say_mask(mask)
+    say_masks(answer.masks)
     for line in answer.absence.lines() if answer.absence else ():
         say(f"  {line}")
     say_warnings(answer.warnings)
@@ -115,6 +125,14 @@ def say_files(files: SelectionFiles | None) -> None:
         say(f"masks   {files.masks}")
 
 
+def say_masks(masks: Sequence[SelectedMask]) -> None:
+    """Print a line per mask; of very many, the first."""
+    for mask in masks[:MAX_MASK_LINES]:
+        say_mask(mask)
+    if len(masks) > MAX_MASK_LINES:
+        say(f"  … and {len(masks) - MAX_MASK_LINES} more; all are in masks.json and in the output of --json")
+
+
 def say_mask(mask: SelectedMask) -> None:
     """Print one mask in a line."""
     box = ",".join(str(side) for side in mask.box)
@@ -126,9 +144,12 @@ def counted(number: int, noun: str, ending: str = "s") -> str:
     return f"{number} {noun}{'' if number == 1 else ending}"
 
 
-def output_folder(out: Path | None, image: str) -> AbstractContextManager[Path]:
-    """The given folder, else a new one: sam3agent-out/NAME-1, -2, …"""
-    if out is not None:
-        return nullcontext(out)
-    stem = "stdin" if image == "-" else Path(image).stem or "image"
-    return fresh_folder(Path("sam3agent-out"), stem)
+@contextmanager
+def output_folder(out: Path | None, image: str) -> Iterator[Path]:
+    """The given folder, else a new one: sam3agent-out/NAME-1, -2, … It is locked against other processes."""
+    if out is None:
+        with fresh_folder(Path("sam3agent-out"), source_stem(image)) as folder:
+            yield folder
+        return
+    with locked(make_folder(out)) as folder:
+        yield folder

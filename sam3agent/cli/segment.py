@@ -1,13 +1,19 @@
 """`sam3agent segment`: all instances of phrases and examples, or one clicked object, without the agent."""
 
+import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sam3agent.answer import SelectedMask, Selection, SelectionFiles
+from sam3agent.answer import SelectedMask, Selection
 from sam3agent.api import make_segmenter
+from sam3agent.cli.batch import Batch, run_batch
+from sam3agent.cli.flags import Screen
+from sam3agent.cli.image_sources import check_images, expand_sources, local_source
+from sam3agent.cli.mask_files import check_formats, write_formats
 from sam3agent.cli.screen import (
     Status,
     configure_logging,
@@ -16,14 +22,15 @@ from sam3agent.cli.screen import (
     say,
     say_files,
     say_json,
-    say_mask,
+    say_masks,
     say_warnings,
+    warn,
 )
-from sam3agent.config import load_settings
+from sam3agent.config import Settings, load_settings
 from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
-from sam3agent.media import Media, open_media
+from sam3agent.media import Media, media_remarks, open_media
 from sam3agent.pool import MaskPool, masklets
-from sam3agent.segmenter import ObjectClicks, ObjectSession, Prompt, SegmenterSession
+from sam3agent.segmenter import ObjectClicks, ObjectSession, Prompt, Segmenter, SegmenterSession
 from sam3model.errors import InputError
 
 CLICKED = "click"
@@ -93,52 +100,147 @@ class TypedClicks:
 
 
 def run_segment(
-    image: str,
+    words: Sequence[str],
     phrases: tuple[str, ...],
     examples: Examples,
     one_object: TypedClicks,
     flags: Mapping[str, Any],
-    *,
-    as_json: bool,
-    verbose: bool,
-) -> None:
-    """Segment, write overlay and masks, print what was found."""
-    configure_logging(verbose)
+    screen: Screen,
+) -> int:
+    """Segment, write overlay and masks, print what was found; the exit code. words: the images as typed."""
+    configure_logging(screen.verbose)
+    if not words:
+        raise InputError('Missing argument: the image, e.g. sam3agent segment match.png --phrase "player in white"')
+    check_images(words)
     if not phrases and not examples and not one_object:
         raise InputError("nothing to search for: give --phrase, --box or --point, or --click for one object")
     if one_object and (phrases or examples):
         raise InputError("--click and --object-box segment one object: do not add --phrase, --box or --point")
     if one_object and flags.get("threshold") is not None:
         raise InputError("--threshold is for phrases and examples: do not add it to --click or --object-box")
+    formats = check_formats(screen.formats)
+    sources, several = expand_sources(words)
+    if several and (examples or one_object):
+        raise InputError("boxes, points and clicks belong to one image: for several images, give --phrase only")
     settings = load_settings(flags)
-    status = Status(quiet=as_json, verbose=verbose)
-    started = time.monotonic()
-    media = open_media(image)
-    prompt = examples.prompt(phrases, media.size) if examples else None
-    clicks = one_object.parsed(media.size) if one_object else None
+    status = Status(quiet=screen.as_json, verbose=screen.verbose)
+    split = split_phrases(phrases)
+    if split != phrases:
+        warn(f"searching for {counted(len(split), 'phrase')}: {', '.join(split)}")
+    run = SegmentRun(settings, split, examples, one_object, formats, status)
     try:
-        status.tell(f"encoding the image ({media.size[0]}x{media.size[1]}) with {settings.weights}")
-        session = make_segmenter(settings).open(media)
-        warnings = _warnings(session, phrases)
+        if several:
+            return run_batch(run.batch(), sources, settings.out, status, as_json=screen.as_json)
+        with local_source(sources[0]) as path:
+            found = run.find(path)
+            with output_folder(settings.out, sources[0]) as folder:
+                result = run.save(found, folder, Path(sources[0]).name)
+    finally:
+        status.done()
+    if screen.as_json:
+        say_json(result.to_json(settings.weights))
+    else:
+        result.say()
+    return 0
+
+
+def split_phrases(phrases: Sequence[str]) -> tuple[str, ...]:
+    """The phrases, each once, where one with commas names several: "player, ball" is "player" and "ball"."""
+    parts = (" ".join(part.split()) for phrase in phrases for part in re.split(r"[,;]", phrase))
+    return tuple(dict.fromkeys(part for part in parts if part)) or tuple(phrases)
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What was found and saved. query: phrases, or what stands for them. elapsed: seconds. written: files by format."""
+
+    selection: Selection
+    query: str
+    elapsed: float
+    clicked: bool
+    warnings: tuple[str, ...] = ()
+    written: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def to_json(self, weights: str) -> dict[str, Any]:
+        """JSON values, as --json prints them."""
+        width, height = self.selection.media.size
+        masks = [{**mask.to_json(), "phrase": mask.phrase} for mask in self.selection.masks]
+        if self.clicked:  # there is no phrase, and the score is the predicted IoU
+            masks = [{**mask, "phrase": None, "predicted_iou": mask["score"]} for mask in masks]
+        return {
+            "query": self.query,
+            "masks": masks,
+            "image": {"width": width, "height": height},
+            "elapsed_s": round(self.elapsed, 3),
+            "overlay": str(self.selection.files.overlay) if self.selection.files else None,
+            "weights": weights,
+            "warnings": list(self.warnings),
+            **self.written,
+        }
+
+    def say(self) -> None:
+        """Print it for people."""
+        say(f"{counted(len(self.selection.masks), 'mask')} in {self.elapsed:.2f} s")
+        say_masks(self.selection.masks)
+        say_warnings(self.warnings)
+        say_files(self.selection.files)
+
+
+@dataclass
+class SegmentRun:
+    """One command over one or several images; the weights are loaded once."""
+
+    settings: Settings
+    phrases: tuple[str, ...]
+    examples: Examples
+    one_object: TypedClicks
+    formats: tuple[str, ...]
+    status: Status
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """The segmenter of the settings."""
+        return make_segmenter(self.settings)
+
+    @property
+    def query(self) -> str:
+        """What was searched for, in words."""
+        return ", ".join(self.phrases) or (CLICKED if self.one_object else EXAMPLES)
+
+    def find(self, path: str) -> SegmentResult:
+        """Segment one image, or the first frame of a clip."""
+        started = time.monotonic()
+        media = open_media(path)
+        prompt = self.examples.prompt(self.phrases, media.size) if self.examples else None
+        clicks = self.one_object.parsed(media.size) if self.one_object else None
+        self.status.tell(f"encoding the image ({media.size[0]}x{media.size[1]}) with {self.settings.weights}")
+        session = self.segmenter.open(media)
+        warnings = (*media_remarks(media), *_warnings(session, self.phrases))
         if clicks is not None:
             selection = _clicked(session, media, clicks)
         else:
-            selection = Selection.from_pool(media, _search(session, phrases, prompt, settings.threshold))
-    finally:
-        status.done()
-    elapsed = time.monotonic() - started
-    query = ", ".join(phrases) or (EXAMPLES if clicks is None else CLICKED)
-    with output_folder(settings.out, image) as folder:
-        saved = selection.save(folder, Path(image).name, query)
-    if as_json and saved.files:
-        value = _to_json(saved, saved.files, query, elapsed, settings.weights, clicked=clicks is not None)
-        say_json(value | {"warnings": warnings})
-        return
-    say(f"{counted(len(saved.masks), 'mask')} in {elapsed:.2f} s")
-    for mask in saved.masks:
-        say_mask(mask)
-    say_warnings(warnings)
-    say_files(saved.files)
+            selection = Selection.from_pool(media, _search(session, self.phrases, prompt, self.settings.threshold))
+        return SegmentResult(selection, self.query, time.monotonic() - started, clicks is not None, warnings)
+
+    def save(self, found: SegmentResult, folder: Path, name: str) -> SegmentResult:
+        """Write its files."""
+        saved = found.selection.save(folder, name, self.query)
+        return replace(found, selection=saved, written=write_formats(saved, folder, self.formats))
+
+    def batch(self) -> Batch:
+        """The command for several images."""
+
+        def work(path: str, folder: Path) -> dict[str, Any]:
+            result = self.save(self.find(path), folder, Path(path).name).to_json(self.settings.weights)
+            return {"status": "segmented" if result["masks"] else "no_match", **result}
+
+        chosen = {name: getattr(self.settings, name) for name in ("weights", "threshold")}
+        return Batch("segment", self.query, {**chosen, "formats": list(self.formats)}, work, _label)
+
+
+def _label(record: Mapping[str, Any]) -> str:
+    """One line about the masks of an image."""
+    return counted(len(record["masks"]), "mask")
 
 
 def _warnings(session: SegmenterSession, phrases: tuple[str, ...]) -> list[str]:
@@ -165,23 +267,6 @@ def _clicked(session: SegmenterSession, media: Media, clicks: ObjectClicks) -> S
     found = masklets(session.segment_object(clicks))
     masks = (SelectedMask(number, iou, CLICKED, masklet) for number, (masklet, iou) in enumerate(found, start=1))
     return Selection(media, tuple(masks))
-
-
-def _to_json(
-    saved: Selection, files: SelectionFiles, query: str, elapsed: float, weights: str, *, clicked: bool
-) -> dict[str, Any]:
-    width, height = saved.media.size
-    masks = [{**mask.to_json(), "phrase": mask.phrase} for mask in saved.masks]
-    if clicked:  # there is no phrase, and the score is the predicted IoU
-        masks = [{**mask, "phrase": None, "predicted_iou": mask["score"]} for mask in masks]
-    return {
-        "query": query,
-        "masks": masks,
-        "image": {"width": width, "height": height},
-        "elapsed_s": round(elapsed, 3),
-        "overlay": str(files.overlay),
-        "weights": weights,
-    }
 
 
 def _point(text: str, flag: str, size: tuple[int, int]) -> tuple[float, float]:

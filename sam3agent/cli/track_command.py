@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sam3agent.cli.flags import AsJson, Device, Dtype, Verbose, Weights, given_settings
+from sam3agent.cli.flags import AsJson, Device, Dtype, Verbose, Weights, folder_path, given_settings
 from sam3agent.cli.segment_options import ALL_INSTANCES, ONE_OBJECT
 
 POINT, BOX = "FRAME:X,Y[:OBJECT]", "FRAME:X0,Y0,X1,Y1"
@@ -55,7 +55,10 @@ Formats = Annotated[
 ]
 Restart = Annotated[bool, typer.Option("--restart", help="Delete the run in the output folder first.")]
 TrackOut = Annotated[
-    Path | None, typer.Option("--out", help="Output folder.", show_default="sam3agent-out/NAME-track", file_okay=False)
+    Path | None,
+    typer.Option(
+        "--out", help="Output folder.", show_default="sam3agent-out/NAME-track", metavar="DIR", parser=folder_path
+    ),
 ]
 DetectionThreshold = Annotated[
     float | None,

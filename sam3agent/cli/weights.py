@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sam3agent.cli.screen import say, say_json
-from sam3model.errors import InputError
+from sam3model.errors import ConfigError, InputError
 
 LAYOUTS = {"native": ".safetensors", "official": ".pt", "transformers": None}
 """File suffix of each layout; None for a folder."""
@@ -46,6 +46,7 @@ def run_convert(source: str, target: Path, layout: str, detector: str | None = N
 
     Raises:
         InputError: the target does not fit the layout.
+        ConfigError: the layout cannot express the model.
     """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}")
@@ -55,13 +56,20 @@ def run_convert(source: str, target: Path, layout: str, detector: str | None = N
     from sam3model import checkpoint
 
     model, report = checkpoint.load_with_report(source, parts=None, detector=detector)
-    match layout:
-        case "native":
-            checkpoint.save_native(model, target, metadata=_extra_metadata(report.metadata))
-        case "official":
-            checkpoint.save_official(model, target)
-        case _:
-            checkpoint.save_transformers(model, target)
+    try:
+        match layout:
+            case "native":
+                checkpoint.save_native(model, target, metadata=_extra_metadata(report.metadata))
+            case "official":
+                checkpoint.save_official(model, target)
+            case _:
+                checkpoint.save_transformers(model, target)
+    except ConfigError as error:
+        others = " or ".join(name for name in LAYOUTS if name != layout)
+        reason = str(error).removesuffix(": use another layout")
+        raise ConfigError(
+            f"{source} cannot be written in the {layout} layout: {reason}; use --layout {others}"
+        ) from error
     say(f"converted {report.source} ({report.layout.value}) to {target} ({layout})")
 
 

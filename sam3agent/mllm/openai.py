@@ -176,8 +176,9 @@ def _reply(body: Mapping[str, Any]) -> MLLMReply:
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
     message = _mapping(choice.get("message"))
     refusal = message.get("refusal")
-    text = refusal if isinstance(refusal, str) and refusal else _text(message.get("content"))
+    text = refusal if isinstance(refusal, str) and refusal else _text(message.get("content") or choice.get("text"))
     calls = message.get("tool_calls")
+    calls = [calls] if _mapping(calls).get("function") else calls
     if not calls and message.get("function_call"):
         calls = [{"function": message["function_call"]}]
     return MLLMReply(
@@ -205,6 +206,8 @@ def _tool_call(call: Any) -> ToolCall:
 def _text(content: Any) -> str:
     if isinstance(content, list):
         return "".join(_text(_mapping(part).get("text")) for part in content)
+    if isinstance(content, dict):
+        content = content.get("text")
     return content if isinstance(content, str) else ""
 
 

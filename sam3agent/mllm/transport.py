@@ -178,8 +178,12 @@ class Transport:
         """The response with its body, as much of it as is allowed."""
         at, data = self.endpoint, bytearray()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"}
-        if at.api_key.strip():
-            headers["Authorization"] = f"Bearer {at.api_key.strip()}"
+        if key := at.api_key.strip():
+            if not (key.isascii() and key.isprintable()):
+                raise errors.MLLMKeyRefusedError(
+                    "The API key has characters that cannot be sent; set SAM3AGENT_API_KEY to a valid key."
+                )
+            headers["Authorization"] = f"Bearer {key}"
         method = "GET" if content is None else "POST"
         async with client.stream(method, url, content=content, headers=headers, follow_redirects=False) as response:
             failed = response.status_code >= 300
@@ -239,7 +243,8 @@ class Transport:
         return self._error(response.status, message, response, request)
 
     def _error(self, status: int, message: str, response: HTTPResponse, request: dict[str, Any] | None) -> Exception:
-        images = count_images(request)
+        key, images = self.endpoint.api_key.strip(), count_images(request)
+        message = message.replace(key, "…") if len(key) >= 8 else message
         sent = {*(request or ()), *([MANY_IMAGES] if images > 1 else [])}
         if request and request["messages"] and request["messages"][0]["role"] == "system":
             sent.add(SYSTEM)

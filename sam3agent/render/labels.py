@@ -14,8 +14,11 @@ Rect = tuple[int, int, int, int]
 _COARSE = 32
 _SUPERSAMPLING = 3
 
-_INSIDE, _KEPT_INSIDE, _KEPT_OUTSIDE = 7, 5, 10
+_INSIDE, _KEPT_INSIDE, _KEPT_OUTSIDE = 16, 12, 20
 """Areas of a mask, in areas of its label, from which the label is on it; a label that is there moves later."""
+
+_LITTLE = 0.02
+"""Fraction of a mask that the label of another may hide."""
 
 
 def text_height(size: tuple[int, int]) -> int:
@@ -83,21 +86,24 @@ def place(
     preferred: a top-left corner to try first for each label, or None.
     """
     taken: list[Rect] = []
-    for mask, (wide, tall), first in zip(masks, sizes, preferred or [None] * len(masks), strict=True):
-        corners = [*([first] if first else []), *_spots(mask, wide, tall)]
+    for own, ((wide, tall), first) in enumerate(zip(sizes, preferred or [None] * len(masks), strict=True)):
+        corners = [*([first] if first else []), *_spots(masks[own], wide, tall)]
         spots = [_clamp(x, y, wide, tall, frame) for x, y in corners]
-        taken.append(min(spots, key=lambda spot: (sum(_overlap(spot, other) for other in taken), _hidden(spot, masks))))
+        taken.append(
+            min(spots, key=lambda spot: (sum(_overlap(spot, other) for other in taken), _hidden(spot, masks, own)))
+        )
     return taken
 
 
-def _hidden(rect: Rect, masks: Sequence[Mask]) -> float:
-    """The largest fraction of a mask that is inside a rectangle; 0 if that is little."""
+def _hidden(rect: Rect, masks: Sequence[Mask], own: int) -> float:
+    """The largest fraction of a mask that the label of mask `own` would hide in a rectangle; 0 if that is little."""
     covered = 0.0
-    for mask in masks:
+    for number, mask in enumerate(masks):
         if _overlap(rect, mask.box):
             x0, y0, x1, y1 = (side - start for side, start in zip(rect, (mask.x, mask.y) * 2, strict=True))
             fraction = float(mask.crop[max(0, y0) : y1, max(0, x0) : x1].sum()) / mask.area
-            covered = max(covered, fraction if fraction * _KEPT_INSIDE > 1 else 0.0)
+            little = 1 / _KEPT_INSIDE if number == own else _LITTLE
+            covered = max(covered, fraction if fraction > little else 0.0)
     return covered
 
 
@@ -107,9 +113,9 @@ def _spots(mask: Mask, wide: int, tall: int) -> list[tuple[int, int]]:
     middle = (x0 + x1 - wide) // 2
     around = [
         (middle, y0 - tall - 2),
+        (middle, y1 + 2),
         (x1 + 2, y0),
         (x0 - wide - 2, y0),
-        (middle, y1 + 2),
         (x1 + 2, y1 - tall),
         (x0 - wide - 2, y1 - tall),
         (x0, y0 - 2 * tall - 4),

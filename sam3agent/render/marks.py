@@ -1,6 +1,6 @@
 """Draws masks on an image. For speed, only pixels inside their boxes are processed, by Pillow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,6 +10,9 @@ from PIL import Image, ImageFilter
 from sam3agent.masks import Mask, Masklet, best_frame
 from sam3agent.render.labels import LabelPlaces, label_image, place, text_height
 from sam3agent.render.palette import RGB, colour_of
+
+MAX_PHRASE = 24
+"""Maximum number of characters of a phrase on a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,28 @@ class Mark:
         return colour_of(self.id)
 
 
-def best_marks(masklets: Sequence[tuple[int, Masklet]]) -> tuple[int, tuple[Mark, ...]]:
-    """The best frame to show masklets (id, masklet) on, and the marks of those that are visible there."""
+def best_marks(
+    masklets: Sequence[tuple[int, Masklet]], phrases: Mapping[int, str] | None = None
+) -> tuple[int, tuple[Mark, ...]]:
+    """The best frame to show masklets (id, masklet) on, and the marks of those that are visible there.
+
+    phrases: what found each mask, by id. If they differ, labels show them beside the id.
+    """
     frame = best_frame([masklet for _, masklet in masklets])
-    return frame, tuple(Mark(mask_id, masklet.masks[frame]) for mask_id, masklet in masklets if frame in masklet.masks)
+    texts = _texts(phrases or {})
+    marks = (Mark(i, masklet.masks[frame], texts.get(i)) for i, masklet in masklets if frame in masklet.masks)
+    return frame, tuple(marks)
+
+
+def _texts(phrases: Mapping[int, str]) -> dict[int, str]:
+    """Labels of ids and phrases; none if all have the same phrase."""
+    if len(set(phrases.values())) < 2:
+        return {}
+    short = {i: " ".join(phrase.split()) for i, phrase in phrases.items()}
+    return {
+        i: f"{i} {phrase if len(phrase) <= MAX_PHRASE else phrase[: MAX_PHRASE - 1] + '…'}"
+        for i, phrase in short.items()
+    }
 
 
 def overlay(

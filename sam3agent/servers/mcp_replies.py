@@ -10,6 +10,7 @@ from sam3agent.answer import Answer
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.pool import listed_masks
 from sam3agent.states import Status
+from sam3model.printable import printable
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -66,7 +67,7 @@ def call_result(reply: BaseModel, text: str, images: Sequence[LazyImage]) -> "Ca
     shown = images[:MAX_IMAGES]
     if len(images) > len(shown):
         text += f"\n(only the first {len(shown)} of {len(images)} images are shown; ask for fewer masks at once)"
-    content: list[Any] = [TextContent(type="text", text=text)]
+    content: list[Any] = [TextContent(type="text", text=printable(text))]
     for image in shown:
         data = base64.b64encode(image.data).decode("ascii")
         content.append(ImageContent(type="image", data=data, mime_type=image.media_type))
@@ -87,8 +88,8 @@ def ask_result(image: str, answer: Answer) -> "CallToolResult":
         elapsed_s=round(answer.costs.elapsed_s, 3),
         weights=answer.weights,
         backend=answer.backend,
-        masks_file=str(answer.masks_path),
-        overlay_file=str(answer.overlay_path),
+        masks_file=str(answer.masks_path) if answer.masks_path else None,
+        overlay_file=str(answer.overlay_path) if answer.overlay_path else None,
         trace=str(answer.trace_path) if answer.trace_path else None,
         warnings=list(answer.warnings),
         **(answer.absence.to_json() if answer.absence else {}),

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from sam3agent.answer import Answer, Selection, fresh_folder
-from sam3agent.api import Agent
+from sam3agent.api import Agent, saved
 from sam3agent.config import Settings
 from sam3agent.knowledge import knowledge_of
 from sam3agent.prompts import render
@@ -24,12 +25,15 @@ from sam3agent.sessions import OpenImage, Roots, Sessions
 from sam3agent.states import Selected
 from sam3agent.tools.registry import Tool, all_tools
 from sam3agent.workbench import Report
-from sam3model.errors import Sam3Error
+from sam3model.errors import InputError, OutputError, Sam3Error
+from sam3model.printable import printable
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
     from mcp.server.mcpserver import Context
     from mcp.types import CallToolResult
+
+log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.25
 """Minimum time between two progress reports of a call."""
@@ -76,13 +80,17 @@ class _Desk:
                 answer = _adopt(opened, anyio.from_thread.run(work))
                 if answer.failed:
                     raise Sam3Error(answer.reason)
-                return ask_result(image, answer.save(folder, opened.path.name))
+                return ask_result(image, saved(answer, folder, opened.path.name))
 
     def _files(self, opened: OpenImage, event: Selected) -> dict[str, str]:
         """Write the files of a selection."""
         selection = Selection.from_pool(opened.bench.media, opened.bench.pool, event.ids)
-        with fresh_folder(self.out, f"{opened.path.stem}-selection") as folder:
-            files = selection.save(folder, opened.path.name, event.reason or "selection").files
+        try:
+            with fresh_folder(self.out, f"{opened.path.stem}-selection") as folder:
+                files = selection.save(folder, opened.path.name, event.reason or "selection").files
+        except (InputError, OutputError) as error:  # a disk that is full must not cost the selection
+            log.warning("the files of a selection are not kept: %s", error)
+            return {}
         return {"masks_file": str(files.masks), "overlay_file": str(files.overlay)} if files else {}
 
 
@@ -90,11 +98,16 @@ def build_server(settings: Settings, *, roots: Sequence[str | Path] = (), agent:
     """An MCP server over the agent of the settings, or over the given one.
 
     roots: folders that may be read, by default the working directory; the output folder is always included.
+
+    Raises `InputError` if a root is not a folder.
     """
     from mcp.server import MCPServer
     from mcp.types import ToolAnnotations
 
     agent = agent or Agent.from_settings(settings)
+    for root in roots:
+        if not Path(root).expanduser().is_dir():
+            raise InputError(f"--root {root} is not a folder")
     out = (settings.out or OUT).expanduser().resolve()
     readable = Roots([*(roots or (Path.cwd(),)), out])
     desk = _Desk(agent, Sessions(agent.segmenter, agent.tracker, threshold=agent.threshold), readable, out)
@@ -208,7 +221,7 @@ def _tool_errors() -> Iterator[None]:
     try:
         yield
     except Sam3Error as error:
-        raise ToolError(str(error)) from error
+        raise ToolError(printable(error)) from error
 
 
 def _adopt(opened: OpenImage, answer: Answer) -> Answer:

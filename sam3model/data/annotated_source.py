@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from torch import Tensor
 
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase
 from sam3model.data.epochs import epoch_position
@@ -65,6 +66,11 @@ class AnnotatedSource:
         """The phrases chosen for the image of this index, if it can be read, before any transform."""
         return self._choose(self.data.images[self._position(index)], self._rng(index))
 
+    @staticmethod
+    def read(image: AnnotatedImage) -> Tensor:
+        """The whole image (3, H, W) uint8. Raises `DataError`, a short reason."""
+        return read_image(image.path, image.size)
+
     def _rng(self, index: int, attempt: int = 0) -> np.random.Generator:
         return np.random.default_rng((self.seed % 2**63, index, attempt))
 
@@ -88,7 +94,7 @@ class AnnotatedSource:
                 queries.append(query)
         if not queries:
             return None
-        return Sample(view.pixels(read_image(image.path, image.size), self.size), tuple(queries), image.name)
+        return Sample(view.pixels(self.read(image), self.size), tuple(queries), image.name)
 
     def _query(
         self, phrase: AnnotatedPhrase, view: ImageView, masked: bool, rng: np.random.Generator

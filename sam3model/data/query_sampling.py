@@ -23,12 +23,16 @@ class QuerySampler:
     phrases: maximum number per image. negatives: fraction of them that match nothing; None: fill up `phrases`, so that
     every phrase is used if all fit. Half of the negatives come from `hard_negatives` (phrase -> phrases easily confused
     with it) if possible. max_annotations: maximum number of annotations over all phrases of an image.
+    foreign: nouns that are in no image; the fraction `foreign_fraction` of the negatives are drawn from them, and all
+    for which an image has no absent phrase.
     """
 
     phrases: int = 4
     negatives: float | None = 0.4
     hard_negatives: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_annotations: int = 200
+    foreign: Sequence[str] = ()
+    foreign_fraction: float = 0.0
 
     def choose(
         self, image: AnnotatedImage, vocabulary: Sequence[str], rng: np.random.Generator
@@ -67,12 +71,23 @@ class QuerySampler:
         absent = [phrase for phrase in known if phrase not in present]
         wanted = self._count_negatives(len(positive), rng)
         hard = self._hard_negatives(positive, absent, present, vocabulary)
+        most_foreign = wanted if self.negatives is not None else max(1, len(positive))
         found: dict[str, None] = {}
+        foreign: dict[str, None] = {}
         for _ in range(wanted):
             near, other = ([phrase for phrase in pool if phrase not in found] for pool in (hard, absent))
-            if pool := near if near and (not other or rng.random() < 0.5) else other:
+            if self._is_foreign(bool(near or other), rng):
+                if len(foreign) < most_foreign:
+                    foreign[self.foreign[rng.integers(len(self.foreign))]] = None
+            elif pool := near if near and (not other or rng.random() < 0.5) else other:
                 found[pool[rng.integers(len(pool))]] = None
-        return [AnnotatedPhrase(phrase, ()) for phrase in found]
+        return [AnnotatedPhrase(phrase, ()) for phrase in (*found, *foreign)]
+
+    def _is_foreign(self, has_absent: bool, rng: np.random.Generator) -> bool:
+        """Whether the next negative is a foreign noun. If every phrase is to be used, they come after those."""
+        if not self.foreign or not self.foreign_fraction:
+            return False
+        return not has_absent or (self.negatives is not None and rng.random() < self.foreign_fraction)
 
     def _count_negatives(self, positive: int, rng: np.random.Generator) -> int:
         if self.negatives is None:

@@ -13,12 +13,19 @@ class LossTerms:
     """The result of a criterion.
 
     total: weighted sum, a scalar with gradient. losses: its parts before weighting, detached. metrics: values for the
-    log only.
+    log only. comparable: the part of the total that is the same in training and validation and for any number of
+    prompts, detached; None: the total is.
     """
 
     total: Tensor
     losses: dict[str, Tensor]
     metrics: dict[str, Tensor] = field(default_factory=dict)
+    comparable: Tensor | None = None
+
+    @property
+    def shown(self) -> float:
+        """The loss that logs show."""
+        return (self.total if self.comparable is None else self.comparable).item()
 
     @classmethod
     def weighted(

@@ -87,6 +87,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.totals: list[Tensor] = []
+        self.comparable: list[Tensor] = []
         self.losses: dict[str, Tensor] = {}
         self.metrics: defaultdict[str, list[Tensor]] = defaultdict(list)
 
@@ -98,9 +99,14 @@ class _Tally:
         for name, value in terms.metrics.items():
             self.metrics[name + suffix].append(value)
 
+    def compare(self, terms: LossTerms, weight: float) -> None:
+        """Count terms of the last layer and the first pass, which validation has too."""
+        self.comparable.append(terms.total.detach() * weight)
+
     def result(self) -> LossTerms:
         metrics = {name: torch.stack(values).mean() for name, values in self.metrics.items()}
-        return LossTerms(torch.stack(self.totals).sum(), self.losses, metrics)
+        comparable = torch.stack(self.comparable).sum() if self.comparable else None
+        return LossTerms(torch.stack(self.totals).sum(), self.losses, metrics, comparable)
 
 
 class Sam3LossWrapper:
@@ -108,7 +114,8 @@ class Sam3LossWrapper:
 
     Losses are named `loss_bbox`, `loss_ce` and so on, with the suffix `_aux_i` for earlier layers and `_o2m` for the
     one-to-many queries. They are summed over steps and stages, with `o2m_weight` applied. Metrics (F1, accuracy, mIoU)
-    are averaged and not weighted. (The official log doubles and sums them.)
+    are averaged and not weighted. (The official log doubles and sums them.) `comparable` is the loss of the last layer
+    and the first pass alone, without the factor for the number of prompts.
     """
 
     def __init__(self, config: LossConfig | None = None) -> None:
@@ -130,8 +137,8 @@ class Sam3LossWrapper:
             num_boxes = self.num_boxes(stage.targets)
             tally.metrics["num_boxes"].append(num_boxes)
             weights = self._weights(stage.targets, stage_scale)
-            for step in stage.steps:
-                self._add_step(tally, step, stage.targets, num_boxes, weights)
+            for number, step in enumerate(stage.steps):
+                self._add_step(tally, step, stage.targets, num_boxes, weights, first=number == 0)
         return tally.result()
 
     def num_boxes(self, targets: Targets) -> Tensor:
@@ -159,16 +166,27 @@ class Sam3LossWrapper:
         return _Weights(prompts, segmented, scale * (total**0.5 if self.config.scale_by_find_batch_size else 1.0))
 
     def _add_step(
-        self, tally: _Tally, outputs: Detections, targets: Targets, num_boxes: Tensor, weights: _Weights
+        self,
+        tally: _Tally,
+        outputs: Detections,
+        targets: Targets,
+        num_boxes: Tensor,
+        weights: _Weights,
+        *,
+        first: bool,
     ) -> None:
         config = self.config
         with torch.autocast(targets.device.type, enabled=False):
             for layer in self._layers(outputs, targets):
                 for terms, rank_weight in self._layer_terms(layer, targets, num_boxes, weights):
                     tally.add(terms, weights.batch * rank_weight, layer.suffix, layer.weight)
+                    if first and not layer.suffix:
+                        tally.compare(terms, rank_weight)
             if config.semantic is not None and outputs.semantic is not None:
                 terms = config.semantic(outputs.semantic, targets, rows=outputs.main.mask_rows)
                 tally.add(terms, weights.batch * weights.segmented)
+                if first:
+                    tally.compare(terms, weights.segmented)
 
     def _layer_terms(
         self, layer: _Layer, targets: Targets, num_boxes: Tensor, weights: _Weights

@@ -15,7 +15,10 @@ def choose_metric(requested: str | None, validated: Iterable[AnnotatedPhrase]) -
     Raises:
         ConfigError: the requested metric is the same for every model on these concepts.
     """
-    best, reason, constant = default_metric(validated)
+    concepts = list(validated)
+    best, reason, constant = default_metric(concepts)
+    if requested == "AP_with_absent" and all(concept.annotations for concept in concepts):
+        raise ConfigError("validation.metric: every phrase of the validation set matches something: use AP")
     if requested in constant:
         raise ConfigError(f"validation.metric: {requested} is always 0 here, {reason}: leave it out, or use {best}")
     suffix = "" if requested or not reason else f": {reason}"
@@ -26,12 +29,14 @@ def choose_metric(requested: str | None, validated: Iterable[AnnotatedPhrase]) -
 def default_metric(validated: Iterable[AnnotatedPhrase]) -> tuple[str, str, tuple[str, ...]]:
     """The default metric, the reason if it is not cgF1 (else ""), and the metrics that are always 0.
 
-    Without masks it is AP, the only metric that compares boxes. Without absent phrases it is positive_micro_F1: cgF1
-    then contains a correlation that is always 0.
+    Without masks it is AP, times the fraction of absent phrases that get no answer, if there are any. Without absent
+    phrases it is positive_micro_F1: cgF1 then contains a correlation that is always 0.
     """
     concepts = list(validated)
+    absent = any(not concept.annotations for concept in concepts)
     if not any(instance.segmentation is not None for concept in concepts for instance in concept.annotations):
-        return "AP", "the validation set has no masks", ("cgF1", "positive_micro_F1", "mean_IoU")
-    if all(concept.annotations for concept in concepts):
+        best = "AP_with_absent" if absent else "AP"
+        return best, "the validation set has no masks", ("cgF1", "positive_micro_F1", "mean_IoU")
+    if not absent:
         return "positive_micro_F1", "every phrase of the validation set matches something", ("cgF1",)
     return "cgF1", "", ()

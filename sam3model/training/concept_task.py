@@ -8,25 +8,28 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sam3model.checkpoint import save_native
+from sam3model.checkpoint import load, read_config, save_native
 from sam3model.compile import compile_model
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
 from sam3model.data.queries import Batch, split
 from sam3model.detector.model import Sam3ImageModel
-from sam3model.devices import resolve_device
+from sam3model.devices import has_native_bfloat16, resolve_device
+from sam3model.files import write_json
 from sam3model.losses import LossTerms, Sam3LossWrapper
 from sam3model.structures import Detections, GeometryPrompt
 from sam3model.text import Tokenizer
 from sam3model.training.annotator import Annotator, validation_annotator
+from sam3model.training.certificate import Certificate, figures, probes
+from sam3model.training.certificate_chart import save_chart
 from sam3model.training.lora import plain_model
 from sam3model.training.panel import save_panel
 from sam3model.training.parallel import World
 from sam3model.training.passes import MultiPassModel, detect
 from sam3model.training.settings import TrainConfig
-from sam3model.training.sources import open_sources
+from sam3model.training.sources import AnnotatedSources, open_sources, warn_crowded
 from sam3model.training.start import initial_model
 from sam3model.training.state import own_folder
-from sam3model.training.training_log import log_failure
+from sam3model.training.training_log import Metrics, log_failure
 from sam3model.training.validate import validate
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,9 @@ class ConceptTask:
         self.sources = open_sources(self.config)
         self.metric = self.sources.metric
         self.precision = getattr(torch, config.precision)
+        if self.precision is torch.bfloat16 and not has_native_bfloat16(self.world.device):
+            log.warning("this %s emulates bfloat16, which is slow: set precision=float32", self.world.device.type)
+        warn_crowded(self.sources, self.detector.decoder.queries)
         self.tokenize = CachedTokenizer(Tokenizer(self.detector.text.context_length))
         self.criterion = Sam3LossWrapper(config.loss)
         self.annotator = Annotator(config.interactive, config.seed)
@@ -108,7 +114,7 @@ class ConceptTask:
         """A copy with adapters merged, rounded to the half precision that it is stored in."""
         return plain_model(model, torch.float16)
 
-    def validate(self, artefact: Sam3ImageModel, step: int) -> dict[str, float]:
+    def validate(self, artefact: Sam3ImageModel, step: int) -> Metrics:
         """Metrics on held-out images, which the processes share; the first one also draws a panel of examples."""
         settings, world, (held_out, count) = self.config.validation, self.world, self.sources.validation()
         images = batches(
@@ -129,3 +135,28 @@ class ConceptTask:
     def save(self, artefact: Sam3ImageModel, path: Path, record: str) -> None:
         """Write the native layout in half precision."""
         save_native(artefact, path, metadata={"training": record}, dtype=torch.float16)
+
+    def certify(self, weights: Path) -> Sequence[str]:
+        """Compare finished weights with those that the run started from: `certificate.json` and `.png` beside them.
+
+        Returns a line for everything that they have lost. Nothing is compared without weights to start from, without
+        annotated images, or if the start has another input size.
+        """
+        start, sources, count = self.config.model.weights, self.sources, self.config.validation.certificate
+        if start is None or not count or not isinstance(sources, AnnotatedSources):
+            return ()
+        if read_config(start).detector.vit.image_size != self.detector.vit.image_size:
+            return ()
+        log.info("comparing %s with %s", weights, start)
+        threshold, images = self.config.validation.threshold, probes(sources.validation()[0], count)
+        before, after = (
+            figures(
+                load(name, device=self.world.device, dtype=torch.float32).detector,
+                images, sources.foreign.held_out, threshold=threshold, old_domain=True,
+            )
+            for name in (start, weights)
+        )  # fmt: skip
+        found = Certificate(start, weights.name, len(images), threshold, before, after)
+        write_json(weights.with_name("certificate.json"), found.content(), indent=1)
+        save_chart(found, weights.with_name("certificate.png"))
+        return found.lost()

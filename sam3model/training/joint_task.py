@@ -1,6 +1,6 @@
 """Training detector and tracker together: every step has images with phrases and clips with prompted objects."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from sam3model.training.concept_task import ConceptTask
 from sam3model.training.joint_settings import JointTrainConfig
 from sam3model.training.parallel import World
 from sam3model.training.passes import MultiPassModel
+from sam3model.training.training_log import Metrics
 
 I = TypeVar("I")  # noqa: E741
 C = TypeVar("C")
@@ -107,23 +108,26 @@ class JointTask:
             partial(self.clips.predict, batch=batch.clips, step=step),
         )
         images, clips = self.images.score(passes, batch.images), self.clips.score(tracked, batch.clips)
+        weights = self.config.images.weight, self.config.clips.weight
+        comparable = images.total if images.comparable is None else images.comparable
         return LossTerms(
-            self.config.images.weight * images.total + self.config.clips.weight * clips.total,
+            weights[0] * images.total + weights[1] * clips.total,
             _named("image", images.losses) | _named("clip", clips.losses),
             _named("image", images.metrics) | _named("clip", clips.metrics),
+            (weights[0] * comparable + weights[1] * clips.total).detach(),
         )
 
     def artefact(self, model: Sam3Model) -> Sam3Model:
         """A copy, rounded to the half precision that it is stored in."""
         return self.clips.artefact(model)
 
-    def validate(self, artefact: Sam3Model, step: int) -> dict[str, float]:
+    def validate(self, artefact: Sam3Model, step: int) -> Metrics:
         """Metrics on held-out images and clips, and `both`, the mean of the metrics that choose the best weights."""
         images, clips = self.images.validate(artefact.detector, step), self.clips.validate(artefact, step)
         if not images:
             return {}
-        loss = self.config.images.weight * images["loss"] + self.config.clips.weight * clips["loss"]
-        both = (images[self.images.metric] + clips[self.clips.metric]) / 2
+        loss = self.config.images.weight * (images["loss"] or 0.0) + self.config.clips.weight * clips["loss"]
+        both = ((images[self.images.metric] or 0.0) + clips[self.clips.metric]) / 2
         return {"loss": loss, "both": both} | _named("image", images) | _named("clip", clips)
 
     def save(self, artefact: Sam3Model, path: Path, record: str) -> None:
@@ -134,5 +138,5 @@ class JointTask:
 V = TypeVar("V")
 
 
-def _named(kind: str, values: dict[str, V]) -> dict[str, V]:
+def _named(kind: str, values: Mapping[str, V]) -> dict[str, V]:
     return {f"{kind}_{name}": value for name, value in values.items()}

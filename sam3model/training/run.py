@@ -23,8 +23,8 @@ from sam3model.training.schedule import factor, stage_at
 from sam3model.training.state import Progress, StateFolder, own_folder, random_state, restore_random, training_record
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.stop_signal import StopSignal
-from sam3model.training.task import Task
-from sam3model.training.training_log import TrainingLog, log_failure
+from sam3model.training.task import CertifyingTask, Task
+from sam3model.training.training_log import Metrics, TrainingLog, log_failure, metrics_text
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +33,16 @@ C = TypeVar("C", bound=RunConfig)
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """How a run ended, its progress, the metrics of its last validation, and its weights.
+    """How a run ended, its progress, the metrics of its last validation, its weights, and what they have lost.
 
     status: `finished`; `stopped` by a user; or `preempted` by a scheduler (SIGUSR1, SIGUSR2), to be continued later.
     """
 
     status: str
     progress: Progress
-    metrics: dict[str, float]
+    metrics: Metrics
     weights: Path | None
+    warnings: tuple[str, ...] = ()
 
 
 def train(config: C, make_task: Callable[[C, World], Task[Any, Any]]) -> TrainingResult:
@@ -85,9 +86,10 @@ def _train(run: "TrainingRun") -> TrainingResult:
         if run.done < 1:
             return TrainingResult("preempted" if stop.shared(run.world) > 1 else "stopped", run.progress, {}, None)
         metrics = run.validate(training_log)
-        if not math.isfinite(metrics.get("loss", 0.0)):
+        if not math.isfinite(metrics.get("loss") or 0.0):
             raise TrainingError("the validation loss of the final weights is not finite: lower the learning rate")
-        return TrainingResult("finished", run.progress, metrics, run.export("final.safetensors", metrics))
+        weights = run.export("final.safetensors", metrics)
+        return TrainingResult("finished", run.progress, metrics, weights, run.certify(training_log))
 
 
 class TrainingRun:
@@ -183,7 +185,8 @@ class TrainingRun:
         speed = (progress.samples - samples) / seconds
         training_log.progress(progress.step, self.done, progress.seconds, self.smooth, speed)
         if progress.step % self.config.log_every == 0 or outcome.bad is not None:
-            values = {"loss": outcome.loss, "grad_norm": outcome.grad_norm, "rate": self.rate}
+            values = {"loss": outcome.loss, "objective": outcome.objective, "grad_norm": outcome.grad_norm}
+            values |= {"rate": self.rate}
             values |= {"samples": progress.samples, "prompts": progress.prompts, "seconds": round(progress.seconds, 3)}
             values |= {"samples_per_s": round(speed, 3), "waiting": round(self.waited / seconds, 4), "bad": outcome.bad}
             training_log.scalars(progress.step, values | outcome.parts)
@@ -195,7 +198,7 @@ class TrainingRun:
         self.last_due[what] = self.progress.seconds
         return True
 
-    def validate(self, training_log: TrainingLog | None) -> dict[str, float]:
+    def validate(self, training_log: TrainingLog | None) -> Metrics:
         """Validate the weights that would be saved now; keep them as `best.safetensors` if they are the best so far.
 
         Returns the metrics in the first process, and nothing in the others.
@@ -207,12 +210,12 @@ class TrainingRun:
             return {}
         self._keep_if_best(model, metrics)
         training_log.scalars(self.progress.step, {f"val/{name}": value for name, value in metrics.items()})
-        log.info("validation: %s", ", ".join(f"{name} {value:.3f}" for name, value in metrics.items()))
+        log.info("validation: %s", metrics_text(metrics))
         return metrics
 
-    def _keep_if_best(self, model: Any, metrics: dict[str, float]) -> None:
+    def _keep_if_best(self, model: Any, metrics: Metrics) -> None:
         value = metrics[self.task.metric]
-        if math.isfinite(metrics["loss"]) and (self.best is None or value > self.best):
+        if value is not None and math.isfinite(metrics["loss"] or 0.0) and (self.best is None or value > self.best):
             with log_failure("the best weights were not saved"):
                 self._write(model, "best.safetensors", metrics)
                 self.best = value
@@ -240,11 +243,24 @@ class TrainingRun:
         with self.ema.applied_to(self.model) as model:
             return self.task.artefact(model)
 
-    def export(self, name: str, metrics: dict[str, float]) -> Path:
+    def export(self, name: str, metrics: Metrics) -> Path:
         """Write the artefact to the folder of the run, with config and training record in its header."""
         return self._write(self.artefact(), name, metrics)
 
-    def _write(self, model: Any, name: str, metrics: dict[str, float]) -> Path:
+    def certify(self, training_log: TrainingLog | None) -> tuple[str, ...]:
+        """Let the task compare the best weights with those that the run started from. Returns what they have lost."""
+        best = self.folder / "best.safetensors"
+        if training_log is None or not isinstance(self.task, CertifyingTask) or not best.is_file():
+            return ()
+        self.optimizer.zero_grad()
+        with log_failure("the certificate was not written"):
+            lost = tuple(self.task.certify(best))
+            for line in lost:
+                log.warning("%s", line)
+            return lost
+        return ()
+
+    def _write(self, model: Any, name: str, metrics: Metrics) -> Path:
         path = self.folder / name
         if self.world.first:
             self.task.save(model, path, training_record(self.config, self.progress, metrics))

@@ -63,8 +63,11 @@ class DataConfig:
     masks: train on masks as well as boxes, if annotated. workers, prefetch: data loader processes
     and the batches each one prepares in advance.
     negatives: fraction of an image's phrases that match nothing in it; null adds as many as `stages.phrases` leaves
-    room for. hard_negatives: for a class, the classes it is easily confused with; half of the negatives are drawn from
-    them. exemplars: fraction of the positive prompts that also get one of their boxes; half of these lose their phrase.
+    room for. absent_nouns: fraction of these that are common nouns foreign to the data set, from a shipped list; if an
+    image has no absent class, all are. Without them, a model learns to answer to every phrase. present_nouns: words for
+    what images show although it is not annotated, which are then never taken for absent. hard_negatives: for a class,
+    the classes it is easily confused with; half of the other negatives are drawn from them. exemplars: fraction of the
+    positive prompts that also get one of their boxes; half of these lose their phrase.
     max_annotations: maximum number of instances per image. transforms: augmentations in order, each
     `{name: {setting: value}}`; the resize to the model's square input always comes last.
     broken: fraction of images or annotations that may be unreadable; the data set is refused if there are more.
@@ -84,6 +87,8 @@ class DataConfig:
     workers: int = 1
     prefetch: int = 4
     negatives: float | None = 0.4
+    absent_nouns: float = 0.3
+    present_nouns: tuple[str, ...] = ()
     hard_negatives: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exemplars: float = 0.0
     max_annotations: int = 200
@@ -93,7 +98,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         require_above_zero(self, "data", "max_images", "prefetch", "max_annotations")
         require_not_negative(self, "data", "workers")
-        require_fraction(self, "data", "negatives", "exemplars", "held_out", "broken")
+        require_fraction(self, "data", "negatives", "absent_nouns", "exemplars", "held_out", "broken")
         if self.source != "playground" and self.root is None:
             raise ConfigError("data.root is missing: give the folder of the data set, as data.root=DIR")
         if self.source == "playground" and self.negatives is None:
@@ -148,7 +153,8 @@ class ConceptValidation(ValidationConfig):
     """Held-out images that the averaged weights are validated on: every `every_minutes`, and at the end.
 
     images: maximum number of images. threshold: minimum score of a detection. metric: chooses the best weights; null is
-    cgF1, or another metric if the annotations have no masks or every phrase matches something.
+    cgF1, or another metric if the annotations have no masks or every phrase matches something. certificate: number of
+    held-out images that the weights are compared on with those that the run started from, at its end; 0 for none.
     examples: number of prompts in the panel of predictions beside the ground truth. rounds: also report the metrics
     after 1, 2, … corrections of every prompt, as `cgF1@1` and so on.
     """
@@ -157,14 +163,15 @@ class ConceptValidation(ValidationConfig):
     batch: int = 8
     phrases: int = 6
     threshold: float = 0.5
-    metric: Literal["cgF1", "positive_micro_F1", "mean_IoU", "AP"] | None = None
+    metric: Literal["cgF1", "positive_micro_F1", "mean_IoU", "AP", "AP_with_absent"] | None = None
+    certificate: int = 6
     examples: int = 16
     rounds: int = 0
 
     def __post_init__(self) -> None:
         ValidationConfig.__post_init__(self)
         require_above_zero(self, "validation", "images", "batch", "phrases")
-        require_not_negative(self, "validation", "examples", "rounds")
+        require_not_negative(self, "validation", "examples", "rounds", "certificate")
         require_fraction(self, "validation", "threshold")
 
 

@@ -1,6 +1,7 @@
 """Opens the data set of a run: a source of samples for each training stage, and one for validation."""
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,6 +9,7 @@ from sam3model.data.annotated_source import AnnotatedSource
 from sam3model.data.annotations import AnnotatedDataset
 from sam3model.data.coco_dataset import read_coco
 from sam3model.data.coco_file import class_phrase
+from sam3model.data.common_nouns import foreign_nouns
 from sam3model.data.dataset import SampleSource
 from sam3model.data.dataset_layout import DatasetFiles, find_files, has_split, splits
 from sam3model.data.playground_source import PlaygroundSource
@@ -19,6 +21,8 @@ from sam3model.errors import ConfigError, DataError
 from sam3model.parse import nearest, parse
 from sam3model.training.best_metric import choose_metric
 from sam3model.training.settings import CurriculumStage, DataConfig, TrainConfig
+
+log = logging.getLogger(__name__)
 
 
 class Sources(Protocol):
@@ -48,7 +52,7 @@ def open_sources(config: TrainConfig) -> Sources:
     return PlaygroundSources(config) if config.data.source == "playground" else AnnotatedSources(config)
 
 
-_MIN_SCENE = 64
+MIN_SCENE = 64
 """Minimum side of a rendered scene, in pixels."""
 
 
@@ -59,8 +63,8 @@ class PlaygroundSources:
         self.config = config
         self.metric = config.validation.metric or "cgF1"
         for stage in config.stages:
-            if stage.size < _MIN_SCENE:
-                raise ConfigError(f"stages.size must be at least {_MIN_SCENE} pixels for scenes, not {stage.size}")
+            if stage.size < MIN_SCENE:
+                raise ConfigError(f"stages.size must be at least {MIN_SCENE} pixels for scenes, not {stage.size}")
 
     def training(self, stage: CurriculumStage) -> SampleSource:
         """Scenes of the training split; none is repeated."""
@@ -87,6 +91,7 @@ class AnnotatedSources:
         self.validation_set = readable(validation_set, config.validation.images, config.data.broken)
         vocabulary = dict.fromkeys((*self.training_set.vocabulary, *self.validation_set.vocabulary))
         self.hard_negatives = _hard_negatives(config.data, vocabulary)
+        self.foreign = foreign_nouns(vocabulary, config.data.present_nouns)
         source, count = self.validation()
         validated = (concept for index in range(count) for concept in source.phrases(index))
         self.metric = choose_metric(config.validation.metric, validated)
@@ -95,8 +100,8 @@ class AnnotatedSources:
         """Images of the training split, in random order, over and over."""
         data = self.config.data
         return AnnotatedSource(
-            self.training_set, self._sampler(stage.phrases), seed=self.config.seed, size=stage.size,
-            exemplars=data.exemplars, mask_phrases=stage.mask_phrases, mask_stride=stage.mask_stride,
+            self.training_set, self._sampler(stage.phrases, self.foreign.training), seed=self.config.seed,
+            size=stage.size, exemplars=data.exemplars, mask_phrases=stage.mask_phrases, mask_stride=stage.mask_stride,
             transforms=self.transforms, broken=data.broken,
         )  # fmt: skip
 
@@ -104,14 +109,36 @@ class AnnotatedSources:
         """Images of the validation split, without augmentation."""
         settings, data = self.config.validation, self.config.data
         source = AnnotatedSource(
-            self.validation_set, self._sampler(settings.phrases), size=self.config.stages[-1].size, shuffle=False,
-            broken=data.broken,
+            self.validation_set, self._sampler(settings.phrases, self.foreign.held_out),
+            size=self.config.stages[-1].size, shuffle=False, broken=data.broken,
         )  # fmt: skip
         return source, min(settings.images, len(self.validation_set))
 
-    def _sampler(self, phrases: int) -> QuerySampler:
+    def _sampler(self, phrases: int, foreign: Sequence[str]) -> QuerySampler:
         data = self.config.data
-        return QuerySampler(phrases, data.negatives, self.hard_negatives, data.max_annotations)
+        return QuerySampler(
+            phrases, data.negatives, self.hard_negatives, data.max_annotations, foreign, data.absent_nouns
+        )
+
+
+def crowded(data: AnnotatedDataset, queries: int) -> str | None:
+    """A warning if images have more instances of a phrase than a model has queries; it cannot find the others."""
+    counts = [max((len(one.annotations) for one in image.phrases), default=0) for image in data.images]
+    over = sum(count > queries for count in counts)
+    if not over:
+        return None
+    return (
+        f"{over} of {len(counts)} images have more instances of a phrase than the model has queries "
+        f"(up to {max(counts)}, and {queries}): it cannot find the others; cut these images into parts"
+    )
+
+
+def warn_crowded(sources: Sources, queries: int) -> None:
+    """Log `crowded` for the training and the validation images."""
+    if isinstance(sources, AnnotatedSources):
+        for data in (sources.training_set, sources.validation_set):
+            if warning := crowded(data, queries):
+                log.warning("%s: %s", data.name, warning)
 
 
 def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:

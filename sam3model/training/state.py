@@ -54,7 +54,7 @@ def own_folder(config: RunConfig) -> Path:
     return folder
 
 
-def training_record(config: RunConfig, progress: Progress, metrics: Mapping[str, float]) -> str:
+def training_record(config: RunConfig, progress: Progress, metrics: Mapping[str, float | None]) -> str:
     """How weights were trained, as JSON for their header: command, settings, progress, metrics and versions."""
     record = {
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
@@ -90,8 +90,8 @@ class StateFolder:
 
     def tidy(self, fresh: bool = False) -> None:
         """Remove half-written files of a killed run and, if the run starts fresh, the output of the run before."""
-        old = ("step_*.pt", "best.safetensors", "events.out.tfevents.*", "panels/step_*.png") if fresh else ()
-        for pattern in (".step_*.pt.*", *old):
+        old = ("step_*.pt", "best.safetensors", "events.out.tfevents.*", "panels/step_*.png", "certificate.*")
+        for pattern in (".step_*.pt.*", *(old if fresh else ())):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 

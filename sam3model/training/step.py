@@ -16,6 +16,7 @@ from sam3model.training.task import Task
 class StepReport:
     """Outcome of a step: the loss, its unweighted parts and the norm of the gradient before clipping.
 
+    loss: on the scale of the validation loss. objective: what was minimised.
     bad: what was not finite and for which samples; None if everything was finite.
     """
 
@@ -23,6 +24,7 @@ class StepReport:
     parts: dict[str, float]
     grad_norm: float
     bad: str | None = None
+    objective: float = math.nan
 
 
 def train_step(
@@ -38,23 +40,24 @@ def train_step(
     The loss is averaged over the processes of `task.world`, so all of them see the same value and stop together.
     """
     optimizer.zero_grad(set_to_none=True)
-    total, parts = 0.0, {}
+    total, loss, parts = 0.0, 0.0, {}
     for chunk in task.chunks(batch, config.accumulate):
         terms = task.loss(network, chunk, step)
         own = terms.total.item()
         value = task.world.mean(own)
         total += value / config.accumulate
+        loss += task.world.mean(terms.shown) / config.accumulate
         if not math.isfinite(value):
             culprit = "in another process" if math.isfinite(own) else f"of {task.describe(chunk)}"
-            return StepReport(total, {}, math.nan, f"loss {culprit}")
+            return StepReport(total, {}, math.nan, f"loss {culprit}", total)
         (terms.total / config.accumulate).backward()
         for name, part in terms.losses.items():
             parts[name] = parts.get(name, 0.0) + part.item() / config.accumulate
     norm = clip_gradients(network, config.clip)
     if not math.isfinite(norm):
-        return StepReport(total, parts, norm, f"gradient of {task.describe(batch)}")
+        return StepReport(loss, parts, norm, f"gradient of {task.describe(batch)}", total)
     optimizer.step()
-    return StepReport(total, parts, norm)
+    return StepReport(loss, parts, norm, objective=total)
 
 
 def clip_gradients(model: nn.Module, limit: float | None) -> float:

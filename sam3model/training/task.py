@@ -1,8 +1,8 @@
 """What the training loop needs from a task. Adding a task is a new class; the loop stays as it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import nn
 
@@ -69,10 +69,22 @@ class Task(Protocol[B, M]):
         """A copy of the model as it is saved: this is what gets validated."""
         ...
 
-    def validate(self, artefact: M, step: int) -> dict[str, float]:
-        """Metrics of an artefact, "loss" and `metric` among them; empty in all processes but the first."""
+    def validate(self, artefact: M, step: int) -> Mapping[str, float | None]:
+        """Metrics of an artefact, "loss" and `metric` among them; empty in all processes but the first.
+
+        None: the metric does not apply to the validation set. The loss is on the scale of `LossTerms.shown`.
+        """
         ...
 
     def save(self, artefact: M, path: Path, record: str) -> None:
         """Write an artefact with the training record (JSON) in its header. Raises OutputError."""
+        ...
+
+
+@runtime_checkable
+class CertifyingTask(Protocol):
+    """A task that also compares finished weights with those that the run started from."""
+
+    def certify(self, weights: Path) -> Sequence[str]:
+        """Write a certificate beside the weights. Returns a line for everything that they have lost."""
         ...

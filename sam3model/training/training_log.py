@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,19 @@ from sam3model.files import write_text
 
 log = logging.getLogger(__name__)
 
+Metrics = Mapping[str, float | None]
+"""Metrics by name; None: the metric does not apply to what was validated."""
+
 _LINE_SECONDS = 30.0
+
+
+def metrics_text(metrics: Metrics) -> str:
+    """Metrics as people read them, without those that do not apply.
+
+    >>> metrics_text({"AP": 0.5, "cgF1": None})
+    'AP 0.500'
+    """
+    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if value is not None)
 
 
 @contextlib.contextmanager

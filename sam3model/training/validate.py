@@ -21,6 +21,7 @@ from sam3model.targets import Targets
 from sam3model.training.panel import Example
 from sam3model.training.parallel import World
 from sam3model.training.passes import Correction, detect
+from sam3model.training.training_log import Metrics
 
 _RULES = ApRules()
 
@@ -33,7 +34,7 @@ Interaction = Callable[[Batch], Sequence[Correction]]
 class Validation:
     """Metrics by name, and the first examples for a panel."""
 
-    metrics: dict[str, float]
+    metrics: Metrics
     examples: tuple[Example, ...]
 
 
@@ -44,6 +45,10 @@ class BoxMatches:
     phrase: str
     iou: np.ndarray
     scores: np.ndarray
+
+    def is_answered(self, threshold: float) -> bool:
+        """Whether a box has a score above the threshold."""
+        return bool((self.scores > threshold).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,8 @@ def validate(
 ) -> Validation:
     """Mean loss, cgF1 and its factors (presence MCC, positive micro-F1), AP, and mean IoU of positive prompts' unions.
 
-    AP is COCO's over boxes, with each phrase a category. Masks are compared at the resolution of the targets.
+    `absent_right` is the fraction of prompts that match nothing and got no detection; `AP_with_absent` is its product
+    with AP. AP is COCO's over boxes, with each phrase a category. Masks are compared at the resolution of the targets.
 
     Args:
         network: a `MultiPassModel` in eval mode.
@@ -100,7 +106,7 @@ def validate(
         missing = examples - sum(len(one.examples) for one in results)
         corrections = interaction(batch) if interaction else ()
         results.append(validate_batch(network, loss, batch, threshold, precision, nms, missing, corrections))
-    return summarise_batches(world.in_turn(results), examples)
+    return summarise_batches(world.in_turn(results), examples, threshold)
 
 
 @torch.no_grad()
@@ -119,7 +125,7 @@ def validate_batch(
     masks = (masks_of(detections, batch.targets, threshold, nms) for detections in passes)
     first = list(next(masks))
     return BatchResult(
-        loss(passes[0], batch.targets).total.item(),
+        loss(passes[0], batch.targets).shown,
         tuple(match_boxes(passes[0], batch)),
         (_match_masks(first), *map(_match_masks, masks)),
         tuple(_example(batch, prompt, *pair) for prompt, pair in enumerate(first[: max(examples, 0)])),
@@ -131,32 +137,46 @@ def _match_masks(pairs: Iterable[tuple[Tensor, Tensor]]) -> MaskMatches:
     samples, overlaps = list[SampleCounts](), list[float]()
     for predicted, truth in pairs:
         samples.append(count_matches(mask_iou(truth, predicted).cpu().numpy()))
-        if len(truth):
+        if truth.any():
             overlaps.append(mask_iou(truth.any(0, keepdim=True), predicted.any(0, keepdim=True)).item())
     return MaskMatches(tuple(samples), tuple(overlaps))
 
 
-def summarise_batches(results: Sequence[BatchResult], examples: int) -> Validation:
-    """Metrics over all batches; empty without batches."""
+def summarise_batches(results: Sequence[BatchResult], examples: int, threshold: float) -> Validation:
+    """Metrics over all batches; empty without batches. Metrics that do not apply to the prompts are None."""
     if not results:
         return Validation({}, ())
     boxes = [match for batch in results for match in batch.boxes]
     precision_of_boxes = AveragePrecision(_RULES)
     for prompt, match in enumerate(boxes):
         precision_of_boxes.update(match.phrase, prompt, match.iou, match.scores)
+    ap = max(precision_of_boxes.compute().ap, 0.0) if any(match.iou.shape[1] for match in boxes) else None
+    silent = [not match.is_answered(threshold) for match in boxes if not match.iou.shape[1]]
+    absent_right = float(np.mean(silent)) if silent else None
     first, *corrected = [_joined(passes) for passes in zip(*(batch.masks for batch in results), strict=True)]
-    result = summarise(first.samples)
     metrics = {
         "loss": sum(batch.loss * len(batch.boxes) for batch in results) / max(len(boxes), 1),
-        "cgF1": result.cgf1,
-        "IL_MCC": result.il_mcc,
-        "positive_micro_F1": result.pmf1,
-        "mean_IoU": _mean(first.overlaps),
-        "AP": max(precision_of_boxes.compute().ap, 0.0),
+        **_mask_metrics(first),
+        "AP": ap,
+        "absent_right": absent_right,
+        "AP_with_absent": None if ap is None or absent_right is None else ap * absent_right,
     }
     for count, masks in enumerate(corrected, 1):
-        metrics |= {f"cgF1@{count}": summarise(masks.samples).cgf1, f"mean_IoU@{count}": _mean(masks.overlaps)}
+        after = _mask_metrics(masks)
+        metrics |= {f"{name}@{count}": after[name] for name in ("cgF1", "mean_IoU")}
     return Validation(metrics, tuple(example for batch in results for example in batch.examples)[:examples])
+
+
+def _mask_metrics(found: MaskMatches) -> dict[str, float | None]:
+    """Metrics of masks; None: no prompt has a mask, or cgF1 and its factor without prompts that match nothing."""
+    result = summarise(found.samples)
+    masked, absent = bool(found.overlaps), any(not sample.targets for sample in found.samples)
+    return {
+        "cgF1": result.cgf1 if masked and absent else None,
+        "IL_MCC": result.il_mcc if masked and absent else None,
+        "positive_micro_F1": result.pmf1 if masked else None,
+        "mean_IoU": _mean(found.overlaps) if masked else None,
+    }
 
 
 def _joined(parts: Sequence[MaskMatches]) -> MaskMatches:

@@ -16,6 +16,7 @@ from sam3agent.images import EvidenceKey
 from sam3agent.mllm.base import LazyImage, MLLMError, MLLMReply, MLLMRequest, Text, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBusyError, MLLMUnreachableError
 from sam3agent.rules import RulesBackend
+from sam3agent.states import Finding, verdict_lines
 from sam3agent.testing import ScriptedBackend, call
 from sam3model.errors import InputError
 from tests.agent.world import World
@@ -281,3 +282,14 @@ def test_connections_are_closed_with_the_event_loop() -> None:
     with pytest.raises(MLLMUnreachableError):
         ask(backend)
     assert ask(backend).status == "no_match" and backend.closed == 2
+
+
+def test_many_verdicts_are_told_in_one_line() -> None:
+    few = [Finding(1, "accept", "white"), Finding(2, "reject", "")]
+    assert verdict_lines(few) == ["mask 1: accept (white)", "mask 2: reject"]
+    many = [Finding(i, "accept" if i < 15 else "reject", "because") for i in range(1, 21)]
+    (line,) = verdict_lines(many)
+    assert line == (
+        "20 masks: accept 14 (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …), reject 6 (15, 16, 17, 18, 19, 20); "
+        "all verdicts are in the trace"
+    )

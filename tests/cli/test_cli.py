@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sam3agent.cli import main
 from tests.agent.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,16 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> Non
     ("arguments", "code", "said"),
     [
         (("ask", "missing.png", "dog"), 2, "there is no file missing.png"),
-        (("ask", ".", "dog"), 2, "folder"),
+        (("ask", "empty", "dog"), 2, "the folder empty contains no images"),
+        (("ask", "*.jpg", "dog"), 2, "no file matches *.jpg"),
+        (("ask", "dog", "p.png"), 2, "the image comes before the question"),
+        (("ask", "p.png", "p.png"), 2, "Missing argument: the question"),
+        (("ask", "file:///nowhere/p.png", "dog"), 2, "there is no file /nowhere/p.png"),
+        (("ask", "http://127.0.0.1:9/p.png", "dog"), 2, "cannot download http://127.0.0.1:9/p.png"),
+        (("ask", "p.png", "dog", "--out", ""), 2, "the folder has no name"),
+        (("ask", "p.png", "dog", "--format", "jpg"), 2, "--format jpg is not known"),
+        (("ask", "pipe.png", "dog"), 2, "is not a regular file"),
+        (("ask", "/dev/zero", "dog"), 2, "is not a regular file"),
         (("ask", "text.png", "dog"), 2, "not an image"),
         (("ask", "p.png", "  "), 2, "question is empty"),
         (("ask", "p.png"), 2, "Missing argument"),
@@ -82,7 +92,11 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> Non
         (("ask", "p.png", "dog", "--model", "m", "--base-url", "http://127.0.0.1:9/v1"), 1, "127.0.0.1:9"),
         (("ask", "p.png", "dog", "--mllm", "vllm", "--model", "m"), 1, "pip install"),
         (("segment", "p.png"), 2, "nothing to search for"),
+        (("segment", "--phrase", "ball"), 2, "Missing argument"),
+        (("segment", "p.png", "ball"), 2, "there is no file ball; to search for it, write --phrase 'ball'"),
         (("segment", "p.png", "--box", "1,2,3"), 2, "x0,y0,x1,y1"),
+        (("segment", "p.png", "--point", "9999,9999"), 2, "--point 9999,9999 is outside the image of 240x160"),
+        (("segment", "p.png", "p.png", "--box", "1,2,3,4"), 2, "boxes, points and clicks belong to one image"),
         (("replay", "p.png"), 2, "not a trace"),
         (("nonsense",), 2, "nonsense"),
     ],
@@ -90,6 +104,8 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, image: Path) -> Non
 def test_failures_are_one_line_and_a_code(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
     World().image.save(tmp_path / "p.png")
     (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     last = done.stderr.decode().strip().splitlines()[-1]
@@ -136,6 +152,52 @@ def test_doctor_reports_and_fails_when_something_is_missing(tmp_path: Path) -> N
     checks = {check["name"]: check for check in report["checks"]}
     assert done.returncode == 1 and not report["ok"]
     assert checks["device"]["ok"] and not checks["weights"]["ok"] and checks["MLLM"]["ok"] is None
+
+
+def test_a_standard_output_that_is_not_unicode_gets_escapes(tmp_path: Path, image: Path) -> None:
+    done = run("ask", image.name, "le joueur à gauche\u202e", "--json", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode in (0, 2) and json.loads(done.stdout.decode("ascii"))["query"] == "le joueur à gauche\u202e"
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_standard_output_is_one_line(tmp_path: Path, image: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.cli.fake_sam3agent", "ask", image.name, "the ball", "--json"],
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == b"sam3agent: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("name", ["no\x1b[31msuch.png", "no\u202esuch.png", "no\x9b31msuch.png"])
+def test_names_cannot_steer_the_terminal(name: str, tmp_path: Path) -> None:
+    for arguments in (("ask", name, "ball"), ("weights", "info", name), ("replay", name), ("track", name), (name,)):
+        done = run(*arguments, cwd=tmp_path, fake=False)
+        assert done.returncode in (1, 2) and done.stderr.decode().strip().isprintable(), arguments
+
+
+HELP = [[], ["ask"], ["segment"], ["track"], ["replay"], ["doctor"], ["mcp"], ["tools"], ["weights", "convert"]]
+
+
+def test_every_command_has_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in HELP:
+        for flag in ("-h", "--help"):
+            with pytest.raises(SystemExit) as left:
+                main([*command, flag])
+            shown = capsys.readouterr().out
+            assert left.value.code == 0 and "\n  Examples:\n" in shown and " sam3agent " in shown
+            assert "[default: (" not in shown and "{" not in shown and "<str>" not in shown
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("sam3agent ")
+
+
+def test_completion_lists_commands(tmp_path: Path) -> None:
+    words = {"_SAM3AGENT_COMPLETE": "complete_bash", "COMP_WORDS": "sam3agent s", "COMP_CWORD": "1"}
+    assert run(cwd=tmp_path, fake=False, **words).stdout.split() == [b"segment"]
 
 
 def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:

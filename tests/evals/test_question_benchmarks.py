@@ -15,7 +15,7 @@ TRAIN2014 = "images/mscoco/images/train2014"
 
 def reasonseg_json(text: str, shapes: list[dict], sentence: bool = False) -> str:
     return json.dumps(
-        {"text": [text, "another wording, élégant"], "is_sentence": sentence, "shapes": shapes}, ensure_ascii=False
+        {"text": [text, "another wording"], "is_sentence": sentence, "shapes": shapes}, ensure_ascii=False
     )
 
 
@@ -32,7 +32,7 @@ def test_reasonseg_draws_small_polygons_last_and_skips_ignored_pixels(tmp_path):
     hidden = {"label": "Ignore this", "points": inclusive((16, 8, 24, 24))}
     flag = {"label": "flag", "points": inclusive((0, 0, 60, 40))}
     shapes = [hidden, {"label": "target", "points": inclusive(A)}, flag]
-    (folder / "one.json").write_bytes(reasonseg_json("the red block", shapes, True).encode("cp1252"))
+    (folder / "one.json").write_bytes(reasonseg_json("the red “block”", shapes, True).encode("cp1252"))
     wide = {"label": "target", "points": inclusive((8, 8, 40, 24))}
     (folder / "two.json").write_text(reasonseg_json("the blue block", [wide]), encoding="utf-8")
     got = figures("reasonseg", tmp_path / "rs")

@@ -82,7 +82,7 @@ def _use_outside_path(root: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_delete_frame, "is missing"),
+        (_delete_frame, "there is no file"),
         (_use_outside_path, "is outside the data set"),
         (lambda root: predict(root / "out", "0ab4/2", NOTHING, np.zeros((3, 3), bool)), "3x3 pixels, not 16x12"),
         (lambda root: write_json(root / "valid_u/mask_dict.json", {"5": [None]}), "mask_dict.json: 5: 1 masks for 2"),

@@ -100,7 +100,7 @@ def _truncate(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (Path.unlink, "is missing"),
+        (Path.unlink, "there is no file"),
         (_make_rgb, "is a colour image (RGB)"),
         (_truncate, "cannot be read as a PNG"),
         (lambda path: write_png(path, np.zeros((12, 15))), "is 15x12 pixels, not 16x12"),

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client
 
+from sam3agent.config import Settings
 from sam3agent.masks import Mask
+from sam3agent.servers.mcp_server import build_server
 from sam3agent.tools.registry import all_tools
+from sam3model.errors import InputError
 from tests.drawn_match import drawing
 from tests.mcp.desk import Desk, data, images, text
 
@@ -133,3 +137,40 @@ def test_a_reply_holds_a_bounded_number_of_images(desk: Desk) -> None:
     seen = desk.call("examine_masks", ids=list(range(1, 31)))
     assert len(images(seen)) == 16
     assert "only the first 16 of 60 images" in text(seen)
+
+
+def test_a_root_that_is_no_folder_is_named_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "nope", tmp_path / "file"):
+        with pytest.raises(InputError, match="is not a folder"):
+            build_server(Settings(), roots=[tmp_path, root])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "program"])
+def test_what_is_not_an_image_file_is_refused_at_once(desk: Desk, kind: str) -> None:
+    path = desk.folder / "other.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    result = desk.calls(("segment_phrase", {"image": "other.png", "phrases": ["player"]}))[0]
+    assert result.is_error
+    said = text(result)
+    assert "not an image in a supported format" in said or "not a regular file" in said or "outside the folders" in said
+    assert not desk.call("segment_phrase", phrases=["player"]).is_error
+
+
+def test_errors_hold_no_control_characters(desk: Desk) -> None:
+    result = desk.calls(("segment_phrase", {"image": "no\x1b[31m\u202esuch.png", "phrases": ["player"]}))[0]
+    assert result.is_error and text(result).isprintable()
+
+
+def test_a_full_disk_does_not_cost_a_selection(desk: Desk) -> None:
+    (desk.folder / "out").write_text("in the way of the folder")
+    searched, selected = desk.calls(
+        ("segment_phrase", {"image": "match.png", "phrases": ["player"]}),
+        ("select_masks", {"image": "match.png", "ids": [1]}),
+    )
+    assert not searched.is_error and not selected.is_error

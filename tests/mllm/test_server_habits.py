@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sam3agent.agent.budget import Budget
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
+from sam3agent.cli.app import app, guarded
 from sam3agent.mllm import errors
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import Profile
@@ -190,3 +192,39 @@ def test_a_question_with_one_usable_reply_has_not_failed() -> None:
     with fault_server(reply(calls=[SEARCH]), default=error(500)) as server:
         answer = ask(server)
     assert answer.status == "exhausted" and not answer.failed
+
+
+def command(*words: object) -> int:
+    """The exit code of a command of sam3agent."""
+    return guarded(lambda: app(args=[str(word) for word in words], prog_name="sam3agent", standalone_mode=False))
+
+
+@pytest.fixture
+def _drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The command line with the drawn match in place of weights; the path of its image."""
+    monkeypatch.setattr("sam3agent.api.make_segmenter", lambda *_: segmenter())
+    monkeypatch.chdir(tmp_path)
+    drawing().save(tmp_path / "match.png")
+    return tmp_path / "match.png"
+
+
+@pytest.mark.parametrize("fault", [error(500), reply("I do not know."), body('{"error": "down"}'), CANNOT_SEE[0]])
+def test_the_command_ends_with_1_if_no_reply_was_usable(_drawn: Path, fault: Behaviour) -> None:
+    with fault_server(default=fault) as server:
+        assert (
+            command("ask", _drawn, "leftmost player", "--base-url", server.url, "--model", "m", "--max-seconds", 4) == 1
+        )
+
+
+def test_surrogates_of_a_server_end_in_valid_json(_drawn: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    words = '{"reason": "a \\ud800 \\u202eb \\u001b[2J"}'
+    with fault_server(default=reply(calls=[("report_no_match", words)])) as server:
+        code = command("ask", _drawn, "leftmost player", "--base-url", server.url, "--model", "m", "--json")
+    printed = capfdbinary.readouterr().out
+    assert code == 0
+    assert json.loads(printed)["reason"] == "a b [2J"
+
+
+def test_a_url_without_scheme_ends_with_2_at_once(_drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("ask", "match.png", "ball", "--base-url", "localhost:9") == 2
+    assert "did you mean http://localhost:9?" in capsys.readouterr().err

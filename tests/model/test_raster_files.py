@@ -113,7 +113,7 @@ def test_pages_are_counted() -> None:
         buffer = io.BytesIO()
         frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
         with opened_raster(buffer.getvalue()) as image:
-            assert page_count(image) == 3 and page_count(image, most=2) == 2
+            assert page_count(image) == 3
             assert image.convert("RGB").getpixel((0, 0))[0] > 200  # back at the first
 
 

@@ -36,7 +36,7 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else_at_top_level(wheel):
         names = archive.namelist()
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"sam3agent", "sam3model"}
-    assets = {"sam3-tiny.safetensors", "bpe_simple_vocab_16e6.txt.gz", "match.png", "match.json"}
+    assets = {"sam3-tiny.safetensors", "bpe_simple_vocab_16e6.txt.gz", "match.png", "match.json", "common_nouns.txt"}
     assert {f"sam3model/_assets/{name}" for name in assets} <= set(names)
     prompts = {path.name for path in (ROOT / "prompts").iterdir()}
     assert {f"sam3agent/_prompts/{name}" for name in prompts} <= set(names)

@@ -1,0 +1,194 @@
+"""The images of a command as typed: files, folders, patterns, URLs and standard input."""
+
+import glob
+import os
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from sam3model.errors import InputError
+
+STDIN = "-"
+
+MAX_DOWNLOAD = 256 * 1024 * 1024
+"""Maximum size of a downloaded image or clip in bytes."""
+
+DOWNLOAD_SECONDS = 120.0
+
+EXAMPLE = 'sam3agent ask match.png "leftmost player in white"'
+
+
+def is_url(word: str) -> bool:
+    """Whether a word is the URL of an image."""
+    return word.lower().startswith(("http://", "https://"))
+
+
+def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """The images and the question of a command line, whose question may be written without quotes.
+
+    The first word is an image and the last belongs to the question. Words between them are images as long as they are
+    written like images: existing files, URLs, patterns, names with a slash or with the ending of an image.
+
+    Raises `InputError` if the images or the question are missing.
+    """
+    if not words:
+        raise InputError(f"Missing arguments: an image and a question, e.g. {EXAMPLE}")
+    if len(words) == 1:
+        raise InputError(f"Missing argument: the question about {words[0]}, e.g. {EXAMPLE}")
+    if _is_file(words[-1]):
+        if _like_image(words[0]) or _is_folder(words[0]):
+            raise InputError(f"Missing argument: the question after {words[-1]}, e.g. {EXAMPLE}")
+        raise InputError(f"there is no image {words[0]!r}: the image comes before the question, e.g. {EXAMPLE}")
+    count = 1
+    while count < len(words) - 1 and _like_image(words[count]):
+        count += 1
+    return tuple(words[:count]), " ".join(words[count:])
+
+
+def check_images(words: Sequence[str]) -> None:
+    """Raise `InputError` for a word that is not written like an image and is not one: perhaps a phrase."""
+    for word in words:
+        if not _like_image(word) and not _is_folder(word):
+            raise InputError(f"there is no file {word}; to search for it, write --phrase {word!r}")
+
+
+def expand_sources(words: Sequence[str]) -> tuple[list[str], bool]:
+    """The images that the words stand for, each once, and whether several were asked for.
+
+    A folder stands for the images in it, sorted as people count, and a pattern for the files that match it.
+
+    Raises `InputError` if a folder or a pattern has no images.
+    """
+    found, several = list[str](), len(words) > 1
+    for word in words:
+        if word == STDIN or is_url(word):
+            found.append(word)
+        elif word.lower().startswith("file:"):
+            found.append(unquote(urlsplit(word).path))
+        elif _is_folder(word):
+            found += _images_in(Path(word))
+            several = True
+        elif _is_pattern(word):
+            found += _matches(word)
+            several = True
+        else:
+            found.append(word)
+    return list(dict.fromkeys(found)), several
+
+
+@contextmanager
+def local_source(source: str) -> Iterator[str]:
+    """A source as something that can be opened: an image or clip behind a URL is downloaded for as long as needed.
+
+    Raises `InputError` if it cannot be downloaded.
+    """
+    if not is_url(source):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="sam3agent-") as folder:
+        path = Path(folder) / (source_stem(source) + Path(urlsplit(source).path).suffix[:8])
+        _download(source, path)
+        yield str(path)
+
+
+def source_stem(source: str) -> str:
+    """The name of a source without ending, for the folder of its results."""
+    if source == STDIN:
+        return "stdin"
+    path = unquote(urlsplit(source).path) if is_url(source) else source
+    return "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in Path(path).stem)[:80] or "image"
+
+
+def _download(url: str, path: Path) -> None:
+    deadline, left = time.monotonic() + DOWNLOAD_SECONDS, MAX_DOWNLOAD
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": "sam3agent"})
+        local = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+        direct = (urllib.request.ProxyHandler({}),) if local else ()
+        opener = urllib.request.build_opener(_WebOnly, *direct)
+        with opener.open(request, timeout=30) as reply, path.open("wb") as file:
+            while part := reply.read(1 << 16):
+                left -= len(part)
+                if left < 0:
+                    raise InputError(f"{url} is too large: the limit is {MAX_DOWNLOAD / 1e6:.0f} MB")
+                if time.monotonic() > deadline:
+                    raise InputError(f"{url} was not downloaded within {DOWNLOAD_SECONDS:.0f} seconds")
+                file.write(part)
+    except urllib.error.HTTPError as error:
+        raise InputError(f"cannot download {url}: the server answers {error.code}") from error
+    except InputError:
+        raise
+    except Exception as error:  # http.client raises many kinds on malformed replies
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise InputError(f"cannot download {url}: {reason}") from error
+
+
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https only."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        """The next request."""
+        if not is_url(newurl):
+            raise InputError(f"{req.full_url} redirects to {newurl}, which is not http or https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _like_image(word: str) -> bool:
+    if word == STDIN or is_url(word) or word.lower().startswith("file:") or _is_pattern(word) or _is_file(word):
+        return True
+    ending = Path(word).suffix.lower()
+    return os.sep in word or ending in _image_suffixes() or ending in _clip_suffixes()
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_folder(word: str) -> bool:
+    try:
+        return Path(word).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_pattern(word: str) -> bool:
+    """Whether a word is a pattern of files. A question mark at its end is one of a question."""
+    if _is_file(word) or _is_folder(word):
+        return False
+    return glob.has_magic(word[:-1]) or word.endswith(("*", "]"))
+
+
+def _images_in(folder: Path) -> list[str]:
+    from sam3model.frames.frame_folder import image_files
+
+    return [str(path) for path in image_files(folder)]
+
+
+def _matches(pattern: str) -> list[str]:
+    from sam3model.frames.frame_folder import natural_key
+
+    names = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)
+    files = [str(path) for path in sorted(map(Path, names), key=natural_key) if not path.is_dir()]
+    if not files:
+        raise InputError(f"no file matches {pattern}")
+    return files
+
+
+def _image_suffixes() -> frozenset[str]:
+    from sam3model.frames.frame_folder import IMAGE_SUFFIXES
+
+    return IMAGE_SUFFIXES | {".gif"}
+
+
+def _clip_suffixes() -> tuple[str, ...]:
+    from sam3agent.media import CLIP_SUFFIXES
+
+    return CLIP_SUFFIXES
