@@ -12,6 +12,7 @@ from evals.intervals import LEVEL, Interval
 from evals.journal import read_record
 from evals.run_costs import RunCosts
 from evals.shards import read_shard
+from sam3model.data.coco_fields import is_number
 from sam3model.errors import ConfigError, DataError
 from sam3model.metrics.metric_result import plain
 
@@ -98,7 +99,7 @@ def _object(value: Any, name: str, where: str) -> dict[str, Any]:
 def _numbers(data: Mapping[str, Any], name: str, where: str, null: bool = False) -> dict[str, Any]:
     values = required(data, name, dict, where)
     for key, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float, *([type(None)] if null else []))):
+        if not (is_number(value) or (null and value is None)) and not (isinstance(value, float) and math.isnan(value)):
             raise DataError(f"{where}: {key!r} in {name!r} is not a number")
     return values
 
@@ -137,7 +138,7 @@ def _costs(data: Any, where: str) -> RunCosts:
 def _intervals(data: Any, where: str) -> dict[str, Interval]:
     found = {}
     for name, ends in _object(data, "intervals", where).items():
-        if not isinstance(ends, list) or len(ends) != 2 or not all(isinstance(end, (int, float)) for end in ends):
+        if not isinstance(ends, list) or len(ends) != 2 or not all(map(is_number, ends)):
             raise DataError(f"{where}: the interval of {name!r} is not two numbers")
         found[name] = (ends[0], ends[1])
     return found

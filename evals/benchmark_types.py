@@ -71,7 +71,10 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Figures reported by others. source: where they were published; split None: the benchmark's default split."""
+    """Figures reported by others, none if we could not read them.
+
+    source: where they were published; split None: the benchmark's default split.
+    """
 
     system: str
     figures: Figures

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evals.benchmark_registry import find
+from evals.benchmark_registry import BENCHMARKS, find
 from evals.benchmark_results import BenchmarkResult, RunOutcome, read_result
 from evals.benchmark_types import VideoBenchmark
 from evals.journal import METRICS, RUN, Predictions
@@ -15,7 +15,7 @@ from evals.samples import DatasetSplit
 from evals.shards import Shard, read_shard
 from evals.tally import Tally
 from evals.video.video_scorer import VideoScorer, video_samples
-from sam3model.errors import ConfigError, Sam3Error
+from sam3model.errors import ConfigError, DataError, Sam3Error
 from sam3model.files import write_json, write_text
 
 
@@ -53,6 +53,8 @@ def _joined(folders: Sequence[Path]) -> list[BenchmarkResult]:
     whole, shards = [], defaultdict(list)
     for folder in folders:
         result = read_result(folder / METRICS)
+        if result.benchmark not in BENCHMARKS:
+            raise DataError(f"{folder / METRICS}: benchmark {result.benchmark!r} is unknown to this version")
         if result.settings.get("shard"):
             common = {name: value for name, value in result.settings.items() if name != "shard"}
             shards[result.benchmark, result.split, result.system, str(sorted(common.items()))].append((folder, result))

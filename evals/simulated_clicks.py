@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from sam3model.ops.masks import deepest_pixel
+
 Point = tuple[float, float]
 Mask = NDArray[np.bool_]
 
@@ -12,7 +14,8 @@ def middle(mask: Mask) -> Point:
 
     The border of the image counts as border. Of several such pixels, the first one counts.
     """
-    return _deepest(mask)[1]
+    x, y, _ = deepest_pixel(mask)
+    return float(x), float(y)
 
 
 def next_click(target: Mask, predicted: Mask) -> tuple[Point, int] | None:
@@ -24,19 +27,6 @@ def next_click(target: Mask, predicted: Mask) -> tuple[Point, int] | None:
     missing, excess = target & ~predicted, predicted & ~target
     if not missing.any() and not excess.any():
         return None
-    (deep, inside), (other, outside) = _deepest(missing), _deepest(excess)
-    return (inside, 1) if deep >= other else (outside, 0)
-
-
-def _deepest(mask: Mask) -> tuple[float, Point]:
-    """The largest distance of a pixel of the mask from its border, 0 without pixels, and its x and y."""
-    from scipy.ndimage import distance_transform_edt
-
-    if not mask.any():
-        return 0.0, (0.0, 0.0)
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, left = rows[0], columns[0]
-    cut = mask[top : rows[-1] + 1, left : columns[-1] + 1]
-    depth = np.asarray(distance_transform_edt(np.pad(cut, 1)))[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return float(depth[y, x]), (float(left + x), float(top + y))
+    x, y, deep = deepest_pixel(missing)
+    other_x, other_y, other = deepest_pixel(excess)
+    return ((float(x), float(y)), 1) if deep >= other else ((float(other_x), float(other_y)), 0)

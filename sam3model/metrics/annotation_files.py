@@ -1,7 +1,7 @@
 """Read COCO-like annotation and prediction files; errors name file and field."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,28 +67,38 @@ def _check_masks(entry: Mapping[str, Any], where: str) -> None:
 
 
 def _check_numbers(prediction: Mapping[str, Any], where: str) -> None:
-    """Raise `MetricError` if a score or a box is not made of finite numbers; either may be missing."""
-    scores = [prediction["score"]] if "score" in prediction else prediction.get("scores") or ()
-    for score in scores if isinstance(scores, list | tuple) else (scores,):
+    """Raise `MetricError` if a score or a box is not made of finite numbers, or an id is no id; all may be missing."""
+    for name in ("image_id", "category_id", "video_id"):
+        if isinstance(prediction.get(name), list | dict | set):
+            raise MetricError(f"{where}: {name} is a {type(prediction[name]).__name__}")
+    for score in [prediction["score"]] if "score" in prediction else _listed(prediction.get("scores")):
         if not is_finite(score):
             raise MetricError(f"{where}: the score is {score!r}, not a finite number")
-    boxes = prediction.get("bboxes") or [prediction.get("bbox")]
-    for box in boxes if isinstance(boxes, list | tuple) else (boxes,):
+    for box in (prediction.get("bbox"), *_listed(prediction.get("bboxes"))):
         if box is None or (hasattr(box, "__len__") and not len(box)):
             continue
         if not hasattr(box, "__len__") or len(box) != 4 or not all(map(is_finite, box)):
             raise MetricError(f"{where}: the box is {box!r}, not four finite numbers x, y, width, height")
 
 
+def _listed(values: Any) -> Iterable[Any]:
+    """The items of a list or an array; a single value alone, nothing for None."""
+    if values is None:
+        return ()
+    return values if hasattr(values, "__iter__") and not isinstance(values, str) else (values,)
+
+
 def is_finite(value: Any) -> bool:
-    """Whether a value is a finite number; a boolean is none.
+    """Whether a value is a finite number, also of numpy or torch; booleans and text are none.
 
     >>> [is_finite(value) for value in (1, 0.5, True, "1", float("nan"), 10**400)]
     [True, True, False, False, False, False]
     """
+    if isinstance(value, bool | np.bool_ | str | bytes):
+        return False
     try:
-        return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an integer too large for a float
+        return math.isfinite(float(value))
+    except (OverflowError, TypeError, ValueError):  # OverflowError: an integer too large for a float
         return False
 
 

@@ -55,7 +55,10 @@ def box_iou_xywh(a: ArrayLike, b: ArrayLike, crowd: Sequence[bool] | None = None
     >>> box_iou_xywh([[0, 0, 2, 2]], [[0, 0, 2, 1], [5, 5, 1, 1]]).tolist()
     [[0.5, 0.0]]
     """
-    left, right = (np.ascontiguousarray(x, np.float64).reshape(-1, 4) for x in (a, b))
+    try:
+        left, right = (np.ascontiguousarray(x, np.float64).reshape(-1, 4) for x in (a, b))
+    except (TypeError, ValueError) as error:
+        raise MetricError(f"boxes must be four numbers each: {error}") from error
     for boxes in (left, right):
         if not np.isfinite(boxes).all():
             number = int(np.flatnonzero(~np.isfinite(boxes).all(1))[0])

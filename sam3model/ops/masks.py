@@ -69,6 +69,21 @@ def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def deepest_pixel(mask: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """The pixel x, y of a mask (H, W) that is farthest from its border, and its distance; zeros for an empty mask.
+
+    The edge of the image is a border too. Of several such pixels, the first by rows counts.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    left, top, right, bottom = mask_to_box(mask)
+    if left == right:
+        return 0, 0, 0.0
+    depth = np.asarray(distance_transform_edt(np.pad(mask[top:bottom, left:right], 1)))[1:-1, 1:-1]
+    y, x = divmod(int(depth.argmax()), right - left)
+    return left + x, top + y, float(depth[y, x])
+
+
 def mask_iou(a: "Tensor", b: "Tensor") -> "Tensor":
     """IoU of every pair of masks a (n, H, W) and b (m, H, W): (n, m) float32; 0 for two empty masks."""
     a, b = a.flatten(1).float(), b.flatten(1).float()

@@ -11,14 +11,13 @@ from functools import partial
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional as F
 
 from sam3model.data.queries import Batch
 from sam3model.detector.scoring import scores_of
 from sam3model.ops.boxes import BOX_JITTER, box_iou, cxcywh_to_xyxy, jitter_box, xyxy_to_cxcywh
-from sam3model.ops.masks import mask_iou
+from sam3model.ops.masks import deepest_pixel, mask_iou
 from sam3model.structures import Detections, GeometryPrompt
 from sam3model.targets import Targets
 from sam3model.training.passes import Correction
@@ -167,8 +166,8 @@ def fill_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
 def innermost_point(region: np.ndarray) -> np.ndarray:
     """The point (x, y), normalised, of a region (H, W) bool that is furthest from its border."""
-    depth = np.asarray(distance_transform_edt(np.pad(region, 1)))[1:-1, 1:-1]  # the edge of the image is a border too
-    return _centre(int(depth.argmax()), region.shape)
+    x, y, _ = deepest_pixel(region)
+    return _centre(y * region.shape[1] + x, region.shape)
 
 
 def random_point(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:

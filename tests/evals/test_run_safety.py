@@ -154,6 +154,9 @@ def test_a_report_of_an_old_run(tmp_path, capsys):
         ({"costs": 5}, "costs"),
         ({"intervals_95": {"accuracy": [1]}}, "accuracy"),
         ({"record": 3}, "record"),
+        ({"benchmark": "chess"}, "benchmark"),
+        ({"figures": {"accuracy": 10**400}}, "figures"),
+        ({"intervals_95": {"accuracy": [10**400, 1]}}, "accuracy"),
     ],
 )
 def test_a_field_of_another_type_in_metrics_is_named(tmp_path, change, field, capsys):

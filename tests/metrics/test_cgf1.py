@@ -90,7 +90,7 @@ def test_result_has_a_table_and_json():
         ([], [], "expected a JSON object"),
         ({"images": []}, [], "'annotations' is missing"),
         ({"images": [], "annotations": [{"id": 3}], "categories": []}, [], "annotation 3 has no 'image_id'"),
-        ("/nowhere/gt.json", [], "cannot read /nowhere/gt.json"),
+        ("/nowhere/gt.json", [], "there is no file /nowhere/gt.json"),
     ],
 )
 def test_invalid_files_are_reported(ground_truth, predictions, message):

@@ -51,6 +51,19 @@ def test_a_box_in_a_results_list_must_be_finite(box):
         evaluate_coco(TRUTH, [{**GOOD, "bbox": box}], "bbox")
 
 
+@pytest.mark.parametrize("name", ["image_id", "category_id"])
+def test_an_id_that_is_a_list_is_named(name):
+    with pytest.raises(MetricError, match=f"prediction 0: {name} is a list"):
+        evaluate_coco(TRUTH, [{**GOOD, name: [1]}])
+
+
+def test_numbers_of_numpy_and_torch_are_numbers():
+    torch = pytest.importorskip("torch")
+    plain = evaluate_coco(TRUTH, [GOOD], "bbox")
+    for score, box in ((np.float32(0.9), np.array(BOX)), (torch.tensor(0.9), torch.tensor(BOX))):
+        assert evaluate_coco(TRUTH, [{**GOOD, "score": score, "bbox": box}], "bbox") == plain
+
+
 @pytest.mark.parametrize("mask", [SQUARE, [[10, 10, 50, 10, 50, 40]], "abc", 3])
 def test_a_mask_must_be_rle(mask):
     with pytest.raises(MetricError, match="a mask must be COCO RLE, not"):
