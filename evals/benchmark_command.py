@@ -15,7 +15,7 @@ from evals.benchmark_types import (
     VideoBenchmark,
 )
 from evals.journal import FAILURES, METRICS, Journal
-from evals.plain_text import one_line, slug
+from evals.plain_text import short_line, slug
 from evals.result_tables import cost_table, details, table
 from evals.run_costs import technical_failure
 from evals.run_folders import earlier_folder, run_folder, weights_label
@@ -50,7 +50,7 @@ def evaluate(benchmark: AnyBenchmark, flags: argparse.Namespace, models: Models)
     parts = [table(benchmark, results), cost_table(results), details(benchmark, results)]
     print("\n\n".join(filter(None, parts)) + "\n")
     for folder in folders:
-        print(one_line(folder / METRICS))
+        print(short_line(folder / METRICS))
     return [line for pair in zip(results, folders, strict=True) for line in _problems(*pair)]
 
 
@@ -89,7 +89,7 @@ def _problems(result: BenchmarkResult, folder: Path) -> list[str]:
     """What failed technically; the first failures are printed."""
     outcome, found = result.outcome, []
     for key, error in list(outcome.failures.items())[:SHOWN_FAILURES]:
-        print(f"failed: {one_line(key)}: {one_line(error)}", file=sys.stderr)
+        print(f"failed: {short_line(key)}: {short_line(error)}", file=sys.stderr)
     if outcome.failures:
         more = f"{len(outcome.failures)} of {outcome.samples} samples failed and are not in the figures"
         found.append(f"{more}; see {folder / FAILURES}; run the same command again to retry them")

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from evals.benchmark_results import RunOutcome
 from evals.journal import Journal
-from evals.plain_text import one_line
+from evals.plain_text import short_line
 from evals.prediction_records import StoredPrediction, check_finite
 from evals.sample_runners import SampleRunner
 from evals.samples import (
@@ -109,12 +109,12 @@ class BenchmarkRun:
         if isinstance(error, CheckpointError | ConfigError) or unusable:
             raise error
         if not isinstance(error, Sam3Error):
-            log.warning("%r: unexpected failure: %s: %s", sample.key, type(error).__name__, one_line(error))
+            log.warning("%r: unexpected failure: %s: %s", sample.key, type(error).__name__, short_line(error))
             log.debug("traceback", exc_info=error)
         self.journal.fail(sample.key, error)
         if self._consecutive >= MAX_CONSECUTIVE_FAILURES:
             raise Sam3Error(
-                f"{self._consecutive} samples in a row failed, the last one with: {one_line(error)}"
+                f"{self._consecutive} samples in a row failed, the last one with: {short_line(error)}"
             ) from error
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evals.benchmark_command import check_flags, evaluate
 from evals.benchmark_registry import BENCHMARKS, find
 from evals.command_flags import listing, make_parser, parse_flags
-from evals.plain_text import one_line
+from evals.plain_text import short_line
 from evals.run_folders import OUT
 from evals.run_parts import Models
 from sam3model.errors import ConfigError, DataError, InputError, Sam3Error
@@ -69,7 +69,7 @@ def _guarded(action: Callable[[], int]) -> int:
 
 
 def _fail(message: object, code: int) -> int:
-    print(f"evals: {one_line(message)}", file=sys.stderr)
+    print(f"evals: {short_line(message)}", file=sys.stderr)
     return code
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from evals.dataset_files import read_json
-from evals.plain_text import one_line
+from evals.plain_text import short_line
 from evals.prediction_records import StoredPrediction, from_record, to_record
 from evals.samples import SampleKind
 from sam3model.errors import ConfigError, DataError, InputError, MetricError, OutputError
@@ -58,7 +58,7 @@ class Journal:
 
     def fail(self, key: str, error: BaseException) -> None:
         """Record a failed sample; a rerun tries it again. Raises `OutputError`."""
-        self.failures[key] = one_line(f"{type(error).__name__}: {error}")
+        self.failures[key] = short_line(f"{type(error).__name__}: {error}")
         path = self.folder / FAILURES
         try:
             file = path.open("ab", buffering=0)

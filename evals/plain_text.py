@@ -8,10 +8,10 @@ from sam3model import printable
 MAX_CHARACTERS = 1000
 
 
-def one_line(text: object) -> str:
+def short_line(text: object) -> str:
     """The text on one line of a terminal: unsafe characters as escapes, long text cut.
 
-    >>> one_line("a\\x1b[2J b\\n c")
+    >>> short_line("a\\x1b[2J b\\n c")
     'a\\\\x1b[2J b c'
     """
     shown = printable.one_line(str(text)[: 4 * MAX_CHARACTERS])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from evals.benchmark_results import BenchmarkResult
 from evals.benchmark_types import AnyBenchmark
-from evals.plain_text import one_line
+from evals.plain_text import short_line
 from evals.published import PUBLISHED
 
 STATUSES = ("answered", "no_match", "not_understood", "exhausted")
@@ -90,7 +90,7 @@ def _cell(name: str, value: float | None) -> str:
 
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
     """Rows as a Markdown table, the first one as header; text aligned left, numbers right."""
-    rows = [[one_line(cell).replace("|", "/") for cell in row] for row in rows]
+    rows = [[short_line(cell).replace("|", "/") for cell in row] for row in rows]
     text_columns = {0, len(rows[0]) - 1} if len(rows[0]) > 2 else {0}
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evals.plain_text import one_line
+from evals.plain_text import short_line
 from evals.samples import QuestionPrediction
 
 COSTS = ("mllm_calls", "segmenter_calls", "tokens", "seconds")
@@ -75,7 +75,7 @@ def short_reason(reason: str) -> str:
     '4 unusable replies in a row'
     """
     first = reason.partition(";")[0].partition(":")[0]
-    return one_line(first.replace("|", "/"))[:MAX_REASON] or "no reason recorded"
+    return short_line(first.replace("|", "/"))[:MAX_REASON] or "no reason recorded"
 
 
 def technical_failure(costs: RunCosts, failed: int, samples: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 from evals.benchmark_types import PhraseBenchmark, QuestionBenchmark
-from evals.plain_text import one_line, slug
+from evals.plain_text import short_line, slug
 from evals.samples import (
     Detection,
     PhrasePrediction,
@@ -134,8 +134,8 @@ class QuestionRunner:
             segmenter_calls=costs.segmenter_calls,
             tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
             trace=trace,
-            reason=one_line(answer.reason),
-            warnings=tuple(map(one_line, answer.warnings)),
+            reason=short_line(answer.reason),
+            warnings=tuple(map(short_line, answer.warnings)),
             failed=answer.failed,
         )
 

@@ -27,7 +27,7 @@ def clean_text(text: str) -> str:
     return _CONTROL.sub(" ", _INVISIBLE.sub("", text.replace("\r\n", "\n")))
 
 
-def one_line(text: str, limit: int | None = None) -> str:
+def clean_line(text: str, limit: int | None = None) -> str:
     """The clean text on one line, cut to at most `limit` characters."""
     return " ".join(clean_text(text).split())[:limit]
 

@@ -66,7 +66,7 @@ def composed(overrides: Sequence[str], hydra: bool = False, root: str = "config"
             values: Any = compose(root, overrides=list(overrides), return_hydra_config=hydra)
         return OmegaConf.to_container(values, resolve=not hydra)  # pyright: ignore[reportReturnType]
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from None
+        raise ConfigError(first_line(error)) from None
 
 
 def addable(word: str) -> str:
@@ -75,7 +75,7 @@ def addable(word: str) -> str:
     return word if key.startswith(("+", "~")) or _is_group(key) else f"++{word}"
 
 
-def one_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of an error message of another library."""
     return re.sub(r"\s+", " ", str(error).strip().split("\n")[0])
 

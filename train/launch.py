@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sam3model.errors import ConfigError, TrainingError
 from sam3model.parse import parse
-from train.compose import CONFIGS, TASKS, addable, composed, one_line, settings, task_of
+from train.compose import CONFIGS, TASKS, addable, composed, first_line, settings, task_of
 
 _PLUGIN = "hydra_plugins.hydra_submitit_launcher"
 
@@ -76,7 +76,7 @@ def combinations(words: Sequence[str]) -> Iterator[list[str]]:
     try:
         parsed = OverridesParser.create().parse_overrides(list(words))
     except HydraException as error:
-        raise ConfigError(one_line(error)) from None
+        raise ConfigError(first_line(error)) from None
     choices = [
         [f"{word.split('=', 1)[0]}={one}" for one in override.sweep_string_iterator()]
         if override.is_sweep_override()
@@ -128,8 +128,8 @@ def _submit(words: Sequence[str], task: str) -> None:
     try:
         run()
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(one_line(error)) from None
+        raise ConfigError(first_line(error)) from None
     except (UncompletedJobError, FailedSubmissionError) as error:
-        raise TrainingError(f"{one_line(error)} (see the job logs)") from None
+        raise TrainingError(f"{first_line(error)} (see the job logs)") from None
     finally:
         sys.argv = before

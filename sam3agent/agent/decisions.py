@@ -15,7 +15,7 @@ from sam3agent.pool import Verdict
 from sam3agent.tools.arguments import Reason
 from sam3agent.tools.reading import MAX_TEXT, ToolUseError, read_model
 from sam3agent.tools.registry import plain_schema
-from sam3model.untrusted import one_line, read_json, read_literal
+from sam3model.untrusted import clean_line, read_json, read_literal
 
 
 class Judgement(BaseModel):
@@ -54,7 +54,7 @@ def read_call(reply: MLLMReply, offered: Collection[str]) -> ToolCall:
         raise NoCallError(f"the reply contains no tool call{_mislaid(reply)}; call exactly one of {names}")
     named = [(name, call.arguments) for call in calls if (name := offered_name(call.name, offered))]
     if not named:
-        raise ToolUseError(f"there is no tool {one_line(calls[0].name, 80)!r} here; call exactly one of {names}")
+        raise ToolUseError(f"there is no tool {clean_line(calls[0].name, 80)!r} here; call exactly one of {names}")
     name, arguments = named[0]
     if name in _ENDING and len(named) > 1 and any((n, _same(a)) != (name, _same(arguments)) for n, a in named[1:]):
         raise ToolUseError(f"the reply contains {len(named)} different calls; call exactly one of {names}")

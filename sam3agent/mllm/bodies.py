@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from sam3model.untrusted import one_line
+from sam3model.untrusted import clean_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def unpacked(data: bytes, encoding: str, limit: int) -> bytes:
 
 def next_url(response: HTTPResponse, *, posted: bool) -> tuple[str | None, str]:
     """Where a redirect leads, or None if that is another server or not for such a request; and its words."""
-    location = one_line(response.headers.get("location", ""), 200)
+    location = clean_line(response.headers.get("location", ""), 200)
     try:
         target, here = urlsplit(urljoin(response.url, location)), urlsplit(response.url)
         same = (target.scheme, target.hostname, target.port) == (here.scheme, here.hostname, here.port)
@@ -51,7 +51,7 @@ def model_names(body: Any) -> list[str]:
     if not isinstance(data, list):
         raise ValueError("not a list of models")
     names = [entry.get("id", entry.get("name")) if isinstance(entry, dict) else entry for entry in data]
-    usable = [name for name in names if isinstance(name, str) and name and one_line(name, 300) == name]
+    usable = [name for name in names if isinstance(name, str) and name and clean_line(name, 300) == name]
     if names and not usable:
         raise ValueError("no names of models")
     return usable

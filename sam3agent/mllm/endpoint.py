@@ -17,7 +17,7 @@ from urllib.request import proxy_bypass_environment  # pyright: ignore[reportAtt
 
 from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3model.errors import ConfigError
-from sam3model.untrusted import one_line
+from sam3model.untrusted import clean_line
 
 LOCAL_URL = "http://127.0.0.1:8000/v1"
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -51,8 +51,8 @@ class Endpoint:
         try:
             parts = urlsplit(self.base_url)
         except ValueError:
-            return one_line(self.base_url, 200)
-        return one_line(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), 200)
+            return clean_line(self.base_url, 200)
+        return clean_line(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), 200)
 
     @property
     def host(self) -> str:
@@ -136,7 +136,7 @@ def certificates() -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         named = ", ".join(name for name in (*_CERTIFICATES, "SSLKEYLOGFILE") if os.environ.get(name))
         raise MLLMUnreachableError(
-            f"the certificates cannot be read ({one_line(str(error), 200)}); "
+            f"the certificates cannot be read ({clean_line(str(error), 200)}); "
             f"{f'correct or unset {named}' if named else 'reinstall the package certifi'}."
         ) from error
 

@@ -15,7 +15,7 @@ from sam3agent.mllm.errors import MLLMCannotSeeError, MLLMContextError, MLLMErro
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import Profile, profile_for
 from sam3agent.mllm.tool_text import json_objects, parse_tool_calls
-from sam3model.untrusted import one_line, read_literal
+from sam3model.untrusted import clean_line, read_literal
 
 LONG_WORDS = 12_000
 """Length of the long request in words, about as many tokens: what a question with many masks needs."""
@@ -187,7 +187,7 @@ class _Prober:
         except MLLMError as error:
             self.backend.profile = replace(before, tool_choice=before.tool_choice and "auto")
             return ProbeFinding(
-                "forced tool", None, f"fails, so the model is free to call ({one_line(str(error), 160)})"
+                "forced tool", None, f"fails, so the model is free to call ({clean_line(str(error), 160)})"
             )
         if reply.tool_calls and self.backend.profile.tool_choice == "required":
             return ProbeFinding("forced tool", True, "works")
@@ -231,7 +231,7 @@ def _square(colour: str) -> LazyImage:
 
 
 def _words(reply: MLLMReply) -> str:
-    return one_line(reply.text.rpartition("</think>")[2] or reply.reasoning, 200).lower()
+    return clean_line(reply.text.rpartition("</think>")[2] or reply.reasoning, 200).lower()
 
 
 def _list_form(arguments: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from sam3agent.mllm import errors
 from sam3agent.mllm.endpoint import Endpoint
 from sam3agent.mllm.profiles import cannot_see, refused_option
-from sam3model.untrusted import one_line
+from sam3model.untrusted import clean_line
 
 _CONTEXT = (
     r"context.?(length|size|window)|maximum model length|max_model_len|prompt (is )?too long"
@@ -102,11 +102,11 @@ def error_message(body: Any, otherwise: str = "") -> str:
     """The message in an error response, with the parameter and code that it names, on one line of 300 characters."""
     error = body.get("error", body) if isinstance(body, Mapping) else body
     if not isinstance(error, Mapping):
-        return one_line(str(error) if error else otherwise, 300)
+        return clean_line(str(error) if error else otherwise, 300)
     message = error.get("message") or error.get("detail") or error.get("msg") or otherwise
     parts = [part if isinstance(part, str) else str(part)[:300] for part in (message, error.get("param")) if part]
     code = error.get("code")
-    return one_line(" ".join([*parts, *([code] if isinstance(code, str) and not code.isdigit() else [])]), 300)
+    return clean_line(" ".join([*parts, *([code] if isinstance(code, str) and not code.isdigit() else [])]), 300)
 
 
 def inner_error(body: Mapping[str, Any]) -> Any:

@@ -26,7 +26,7 @@ from sam3agent.mllm.server_errors import (
     inner_status,
 )
 from sam3model.errors import ConfigError
-from sam3model.untrusted import one_line, read_json
+from sam3model.untrusted import clean_line, read_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -221,7 +221,7 @@ class Transport:
         except ValueError:
             parsed = None
         if not isinstance(parsed, dict):
-            start = one_line(response.data[:80].decode("utf-8", "replace"))
+            start = clean_line(response.data[:80].decode("utf-8", "replace"))
             raise TransientError(
                 errors.MLLMBadReplyError(
                     f"{self.endpoint.shown} did not return a chat completion but {start!r}; "
@@ -239,7 +239,7 @@ class Transport:
         try:
             message = error_message(read_json(response.data))
         except ValueError:
-            message = one_line(text, 300)
+            message = clean_line(text, 300)
         return self._error(response.status, message, response, request)
 
     def _error(self, status: int, message: str, response: HTTPResponse, request: dict[str, Any] | None) -> Exception:
@@ -257,7 +257,7 @@ class Transport:
 
         while isinstance(problem, BaseExceptionGroup):
             problem = problem.exceptions[0]
-        at, why = self.endpoint, one_line(str(problem), 200)
+        at, why = self.endpoint, clean_line(str(problem), 200)
         unreachable = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol | httpx2.ProxyError
         if isinstance(problem, unreachable) and not self._reached:
             way = " through the proxy of the environment" if proxy_for(at.base_url) else ""
@@ -281,5 +281,5 @@ class Transport:
     def _cannot_send(self, problem: BaseException) -> errors.MLLMError:
         return errors.MLLMRejectedError(
             f"The request cannot be sent to {self.endpoint.shown} "
-            f"({type(problem).__name__}: {one_line(str(problem), 200)}); check --base-url and SAM3AGENT_API_KEY."
+            f"({type(problem).__name__}: {clean_line(str(problem), 200)}); check --base-url and SAM3AGENT_API_KEY."
         )

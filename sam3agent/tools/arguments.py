@@ -5,18 +5,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from sam3agent.tools.reading import phrases, sentence, whole_number, whole_numbers
-from sam3model.untrusted import one_line
+from sam3model.untrusted import clean_line
 
 MAX_REASON = 2000
 
 
 def _one_line(value: Any) -> Any:
     """Text from a model goes into prompts, files and terminals: no line breaks, control characters or surrogates."""
-    return one_line(value) if isinstance(value, str) else value
+    return clean_line(value) if isinstance(value, str) else value
 
 
 def _remark(value: Any) -> str:
-    return one_line(sentence(value), MAX_REASON)
+    return clean_line(sentence(value), MAX_REASON)
 
 
 def without_duplicates(values: list) -> list:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from sam3model.errors import Sam3Error
-from sam3model.untrusted import clean_value, one_line, read_literal
+from sam3model.untrusted import clean_line, clean_value, read_literal
 
 MAX_NUMBERS = 4096
 """Maximum number of ids in one list."""
@@ -34,7 +34,7 @@ class ToolUseError(Sam3Error):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message, 500))
+        super().__init__(clean_line(message, 500))
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -89,7 +89,7 @@ def whole_number(value: Any) -> Any:
         return value
     numbers = whole_numbers(value)
     if len(numbers) != 1:
-        raise ValueError(f"{one_line(repr(value), 60)} is not one number")
+        raise ValueError(f"{clean_line(repr(value), 60)} is not one number")
     return numbers[0]
 
 
@@ -173,12 +173,12 @@ def _numbers(value: Any) -> list[Any]:
         ((name, inner),) = value.items()
         value = inner if _alike(str(name), "id") else value
     if isinstance(value, bool) or value is None or isinstance(value, list | Mapping):
-        raise ValueError(f"{one_line(str(value), 40)} is not a number; write a list of ids, e.g. [1, 3]")
+        raise ValueError(f"{clean_line(str(value), 40)} is not a number; write a list of ids, e.g. [1, 3]")
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return [int(value)]
     if isinstance(value, str):
         if not _NUMBERS.fullmatch(value[:500]) or len(value) > 500:
-            raise ValueError(f"{one_line(repr(value), 60)} can be read in several ways; write a list, e.g. [1, 3]")
+            raise ValueError(f"{clean_line(repr(value), 60)} can be read in several ways; write a list, e.g. [1, 3]")
         return [int(number.partition(".")[0]) for number in re.findall(_NUMBER, value)]
     return [value]
 

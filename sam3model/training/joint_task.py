@@ -134,6 +134,10 @@ class JointTask:
         """Write the native layout in half precision."""
         self.clips.save(artefact, path, record)
 
+    def certify(self, weights: Path) -> Sequence[str]:
+        """The certificate of the detector, as of a run on images alone."""
+        return self.images.certify(weights)
+
 
 V = TypeVar("V")
 

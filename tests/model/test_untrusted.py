@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sam3model.untrusted import MAX_DEPTH, clean_text, one_line, read_json, read_literal
+from sam3model.untrusted import MAX_DEPTH, clean_line, clean_text, read_json, read_literal
 
 
 def strings(value: object) -> list[str]:
@@ -19,7 +19,7 @@ def strings(value: object) -> list[str]:
 
 def test_control_characters_bidirectional_marks_and_surrogates_are_removed() -> None:
     assert clean_text("a\x1b[31m\x00b\u202ec\u2066\ud800d\r\ne\tf") == "a [31m bc d\ne\tf"
-    assert one_line("a\nb\u2028c   d", 5) == "a b c"
+    assert clean_line("a\nb\u2028c   d", 5) == "a b c"
     assert clean_text("naïve 木 👩‍🚀") == "naïve 木 👩‍🚀"
 
 
