@@ -11,7 +11,7 @@ from sam3agent.states import Story
 from sam3agent.workbench import Workbench
 from sam3model.errors import Sam3Error
 
-LOWEST_SCORE = 0.02
+LOWEST_SCORE = 0.005
 """Candidates below this score are not worth a look."""
 MAX_PHRASES = 8
 """How many of the searched phrases are searched again for candidates below the threshold."""
@@ -50,7 +50,10 @@ class Absence:
     def lines(self) -> list[str]:
         """The evidence in words, a line for each part."""
         phrases = ", ".join(f'"{one.phrase}" ({one.found or "nothing"} found)' for one in self.searched)
-        return [f"searched {phrases or 'nothing'}", f"best rejected: {self.best.line() if self.best else 'none'}"]
+        return [
+            f"searched {phrases or 'nothing'}",
+            f"best rejected: {self.best.line() if self.best else f'none with a score of {LOWEST_SCORE} or more'}",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """searched, best_rejected."""

@@ -1,4 +1,4 @@
-"""What weights know, judged from their training record: which nouns and words, and whether they have seen photographs."""
+"""What weights know, judged from their training record: which words, and whether they have seen photographs."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -6,14 +6,19 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol, runtime_checkable
 
+from sam3model.errors import Sam3Error
+
 GENERIC = ("object", "thing", "item", "anything", "something", "everything")
 """Nouns that mean every kind there is."""
 
+DRAWN_ONLY = "knows drawn scenes only"
+"""What a notice says about weights that have seen no photographs."""
 _DRAWN = "playground"
 """Training sources that are drawn scenes begin with this."""
 _GROUPS = {
     "person": ("player", "referee"), "human": ("player", "referee"), "people": ("player", "referee"),
-    "man": ("player", "referee"), "guy": ("player", "referee"), "animal": ("cat", "dog", "fish", "bird", "butterfly", "turtle"),
+    "man": ("player", "referee"), "guy": ("player", "referee"),
+    "animal": ("cat", "dog", "fish", "bird", "butterfly", "turtle"),
     "vehicle": ("car", "truck", "bus", "bicycle", "boat", "plane", "rocket"), "fruit": ("apple", "banana", "pear"),
     "food": ("apple", "banana", "pear", "cake"), "plant": ("tree", "flower", "cactus", "mushroom"),
     "shape": ("star", "heart", "triangle", "square", "ring", "cross"),
@@ -40,7 +45,7 @@ class WeightsKnowledge:
         if not self.drawn_only:
             return ""
         name = "sam3-tiny" if self.weights == "tiny" else self.weights
-        return f"{name} knows drawn scenes only; for photographs use --weights facebook/sam3"
+        return f"{name} {DRAWN_ONLY}; for photographs use --weights facebook/sam3"
 
     def unknown(self, phrase: str) -> tuple[str, ...]:
         """Words of a phrase that the weights were not trained on; always empty if their data is open."""
@@ -62,7 +67,7 @@ class WeightsKnowledge:
 
     def suggestion(self, word: str) -> str | None:
         """The known word that is most like an unknown one; None if none is."""
-        return next(iter(get_close_matches(word, sorted(self.words | _GENERAL), n=1, cutoff=0.75)), None)
+        return next(iter(get_close_matches(word, sorted(self.words), n=1, cutoff=0.75)), None)
 
 
 _GENERAL = frozenset((*GENERIC, *_GROUPS))
@@ -118,7 +123,7 @@ def drawn_knowledge(weights: str) -> WeightsKnowledge:
 
 
 def read_knowledge(weights: str) -> WeightsKnowledge:
-    """What weights on disk know, from their header alone. Raises `CheckpointError` if they are missing or unreadable."""
+    """What weights on disk know, from their header alone. Raises `CheckpointError` if they are unreadable."""
     from sam3model.checkpoint import find_weights
     from sam3model.checkpoint.tensor_files import open_tensors
 
@@ -126,6 +131,14 @@ def read_knowledge(weights: str) -> WeightsKnowledge:
     if path.is_file() and path.suffix != ".safetensors":
         return WeightsKnowledge(weights)
     return knowledge_from(weights, open_tensors(path).metadata)
+
+
+def notice_of(weights: str) -> str:
+    """What to know before trusting weights on a photograph; empty if they say nothing, or cannot be read."""
+    try:
+        return read_knowledge(weights).notice
+    except Sam3Error:
+        return ""
 
 
 def _source(metadata: Mapping[str, str]) -> Any:

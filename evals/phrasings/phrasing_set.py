@@ -60,7 +60,8 @@ def phrasings() -> tuple[Phrasing, ...]:
             found.append(Phrasing(f"{kind}/{number}", shown, text, None, kind, number))
             number += 1
     for text, answer in MATCH:
-        found.append(Phrasing(f"match/{number}", scenes()[-1], text, answer(scenes()[-1]), "match", number))
+        ids = answer(scenes()[-1])
+        found += [Phrasing(f"match/{number}", scenes()[-1], text, ids, "match", number)] if ids is not None else []
         number += 1
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""A segmenter with perfect masks and a careless reader: it knows nouns, colours, patterns and sizes, and skips the rest.
+"""A segmenter with perfect masks that reads carelessly: nouns, colours, patterns and sizes; it skips the rest.
 
 With it, only the understanding of questions is measured. Like a small model, it does not mind words that it does not
 know, so a grammar that lets "half" or "than" through gets masks for them.

@@ -6,6 +6,7 @@ from typing import Literal
 
 from evals.benchmark_types import Figures
 from evals.samples import QuestionPrediction, QuestionSample, Rle
+from sam3agent.knowledge import DRAWN_ONLY
 from sam3model.metrics.overlap import rle_iou
 
 MIN_IOU = 0.5
@@ -29,9 +30,11 @@ class PhrasingTarget:
 def outcome(target: PhrasingTarget, prediction: QuestionPrediction) -> Outcome:
     """What became of a question.
 
-    A right answer with a warning is right. A question that nothing answers is right if it is refused or warned about.
+    A right answer with a warning is right; that weights know drawn scenes only is no warning here. A question that
+    nothing answers is right if it is refused or warned about.
     """
-    refused, warned = prediction.status in ("not_understood", "exhausted"), bool(prediction.warnings)
+    refused = prediction.status in ("not_understood", "exhausted")
+    warned = any(DRAWN_ONLY not in warning for warning in prediction.warnings)
     if target.masks is None:
         return "right" if refused or warned else "silently wrong"
     if refused:
@@ -64,7 +67,7 @@ class PhrasingScorer:
         self._outcomes[sample.target.kind, outcome(sample.target, prediction)] += 1
 
     def compute(self) -> Figures:
-        """Percentages of right, not understood (with and without masks) and silently wrong; then silently wrong by kind."""
+        """Percentages of outcomes, then silently wrong by kind. Wrong with a warning counts as not understood."""
         total = self._outcomes.total()
 
         def fraction(*names: Outcome, kind: str | None = None) -> float:

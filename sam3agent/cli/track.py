@@ -13,6 +13,7 @@ from tqdm import tqdm
 from sam3agent.api import make_tracker
 from sam3agent.cli.screen import Status, configure_logging, counted, say, say_json
 from sam3agent.config import Settings, load_settings
+from sam3agent.knowledge import notice_of
 from sam3agent.media import ClipMedia, open_clip
 from sam3agent.tracker import TrackOptions
 from sam3agent.tracking.clip_overlay import write_overlay, write_strip
@@ -98,7 +99,8 @@ def run_track(clip: str, flags: TrackFlags, given: Mapping[str, Any], *, as_json
         files, notes = _write(media, folder, frames, flags, info, progress)
     elapsed = time.monotonic() - started
     report = TrackReport(clip, settings.weights, frames, len(frames) - before, progress.speed, elapsed, info, files)
-    report.say(as_json=as_json, notes=notes)
+    notice = notice_of(settings.weights) if prompts.phrases else ""
+    report.say(as_json=as_json, notes=[*notes, *filter(None, [notice])])
     if problem:
         raise TrackingStoppedError(f"{problem} (the {counted(len(frames), 'frame')} before are tracked, see {folder})")
 

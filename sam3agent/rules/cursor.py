@@ -4,6 +4,9 @@ from functools import cache
 
 from sam3agent.rules.question_text import NotRead
 
+MAX_LOOKS = 6000
+"""How often the words ahead may be compared: readings of a hopeless text multiply. A usual question needs 200."""
+
 
 class Cursor:
     """Reads tokens from left to right. Whatever is not taken is not understood."""
@@ -12,6 +15,7 @@ class Cursor:
         self.tokens = tokens
         self.at = 0
         self.notes: list[str] = []
+        self._looks = 0
 
     def peek(self, ahead: int = 0) -> str:
         """A token, by default the next one; empty after the last."""
@@ -20,6 +24,9 @@ class Cursor:
 
     def seen(self, *phrases: str) -> str:
         """The longest of the phrases that comes next; empty if none does."""
+        self._looks += 1
+        if self._looks > MAX_LOOKS:
+            raise NotRead("the question is too complicated for the built-in rules")
         fitting = (phrase for phrase in phrases if self._comes(phrase))
         return max(fitting, key=lambda phrase: len(_split(phrase)), default="")
 

@@ -8,14 +8,14 @@ from sam3agent.rules.words import COLOURS, is_plural, singular
 
 
 @dataclass
-class Draft:
+class PhraseDraft:
     """What was read of a noun phrase so far.
 
     adjectives, noun, attributes: words before the noun, it, and words after it that belong to the phrase to search.
     bare: without a noun ("the largest"); pronoun: "one", "ones", "those". everything: "all" or "every". start, axis:
     position and order. number: how many. before: sides as adjectives. far: "on the far left". options: colours of which
     each will do. kind: a relation whose anchor comes later ("nearest player to …"). restrictive: the exceptions come
-    before the order. definite: with "the"; article: with "a" or "an". colour_before: "red" in "everything red".
+    before the order. definite: with "the"; article: with "a" or "an". of_group: "the largest of the balls".
     """
 
     adjectives: list[str] = field(default_factory=list)
@@ -37,8 +37,9 @@ class Draft:
     option_word: str = "in"
     kind: str = ""
     relation: Relation | None = None
-    exceptions: list["Draft"] = field(default_factory=list)
+    exceptions: list["PhraseDraft"] = field(default_factory=list)
     restrictive: bool = False
+    of_group: bool = False
 
     @property
     def many(self) -> bool:
@@ -51,7 +52,7 @@ class Draft:
         """Whether it has nothing but adjectives."""
         return not (self.axis or self.start or self.before or self.sides or self.relation or self.number)
 
-    def lend(self, other: "Draft") -> None:
+    def lend(self, other: "PhraseDraft") -> None:
         """Take the noun of another phrase: for "the red and the blue ball", "the largest one"."""
         own = self.adjectives
         if any(word in COLOURS for word in (*own, *self.attributes)) or self.options:
@@ -89,8 +90,10 @@ class Draft:
 
     def target(self) -> Target:
         """The target of a phrase without options."""
-        what, number, sides = self.phrase(), self.number, list(self.sides)
-        axis, start = self.axis, self.start
+        what, number = self.phrase(), self.number
+        sides: list[Side] = list(self.sides)
+        axis: Axis | None = self.axis
+        start = self.start
         if self.before and (len(self.before) > 1 or (what.plural and not number and not start)):
             sides = [*self.before, *sides]
         elif self.before:
@@ -101,11 +104,10 @@ class Draft:
         number = None if ranking else number
         single = not what.plural and not number and not ranking and (self.definite or self.article) and not self.asked
         exceptions = tuple(self._left_out(one, target) for one in self.exceptions for target in one.targets())
-        return Target(
-            what, tuple(sides), self.relation, ranking, exceptions, number, single, bool(exceptions) and self.restrictive
-        )
+        first = bool(exceptions) and (self.restrictive or ranking is not None)
+        return Target(what, tuple(sides), self.relation, ranking, exceptions, number, single, first)
 
-    def _left_out(self, draft: "Draft", target: Target) -> Target:
+    def _left_out(self, draft: "PhraseDraft", target: Target) -> Target:
         """An exception: every object that it names, and for one in an order, on the sides of the base."""
         if target.ranking:
             return replace(target, sides=target.sides or tuple(self.sides), relation=target.relation or self.relation)

@@ -8,8 +8,10 @@ The question is read from left to right (`noun_reader`, `clause_reader`). A word
 objection that names it; nothing is dropped. Nouns and adjectives are open: the segmenter is prompted with them.
 """
 
+from collections.abc import Callable
+
 from sam3agent.rules.clause_reader import ClauseReader
-from sam3agent.rules.draft import Draft
+from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.lexicon import EXISTS, GENERIC, LEAD_IN, PRONOUNS, SHOWN, SIDES, UNION
 from sam3agent.rules.question_plan import QuestionPlan
 from sam3agent.rules.question_text import NotRead, read_tokens
@@ -31,29 +33,45 @@ def parse(query: str) -> QuestionPlan:
 
 
 class QuestionReader(ClauseReader):
-    """A whole question."""
+    """A whole question. anything: the noun that "one" stands for if there is no other."""
 
-    def question(self) -> list[Draft]:
+    anything = "object"
+
+    def question(self) -> list[PhraseDraft]:
         """The noun phrases of the question. Raises `NotRead` if any word is left."""
         asked = self._lead_in()
+        self.anything = "person" if asked == "who" else "object"
+        where = "where" in self.tokens[: self.at]
         before = self._leading_clause()
         drafts = self._drafts(asked)
-        while self.peek() and (self.take(",") or self._shown()):
+        while self.peek() and (self.take(",", "only", "alone") or self._shown()):
             continue
+        if where and not self.peek(1):
+            self.take("is", "are")
         if self.peek():
             raise self.refuse()
         if before:
             self._apply(before, drafts[0])
         self._resolve(drafts)
         for draft in drafts:
-            self._resolve_exceptions(draft)
+            self.resolve_exceptions(draft)
+        if (
+            len(drafts) > 1
+            and drafts[-1].sides
+            and not any(one.sides or one.axis or one.relation for one in drafts[:-1])
+        ):
+            self.notes.append(f'the place is read as that of "{drafts[-1].noun}" only')
+        if any(draft.start is not None and draft.axis is None and draft.relation for draft in drafts):
+            raise self.refuse("the question does not say from where the order is counted")
         if any(draft.start is not None and draft.axis is None and not draft.before for draft in drafts):
             self.notes.append("the order is counted from the left")
-        if any(draft.axis and draft.axis != "middle" and draft.plural and not draft.number for draft in drafts if _flat(draft)):
+        if any(draft.axis and draft.exceptions and not draft.restrictive for draft in drafts):
+            self.notes.append("the exception is applied before the order")
+        if any(_one_of_many(draft) for draft in drafts):
             self.notes.append("the question names several objects in an order, but not how many: the first is given")
         return drafts
 
-    def out_list(self) -> list[Draft]:
+    def out_list(self) -> list[PhraseDraft]:
         """The noun phrases after "except", up to the end of the list."""
         drafts = [self._out()]
         while True:
@@ -67,14 +85,18 @@ class QuestionReader(ClauseReader):
                 self.at = place
                 return drafts
 
-    def _out(self) -> Draft:
+    def _out(self) -> PhraseDraft:
         word = self.take("wearing", "dressed in", "in")
-        if word or (self.peek() in COLOURS and not self.is_content(1)):
-            draft = Draft(pronoun=True)
+        if word or (self.peek() in COLOURS and not self.is_content(1) and self.peek(1) not in PRONOUNS):
+            draft = PhraseDraft(pronoun=True)
             if not self._colours(draft, "in" if word else ""):
                 raise self.refuse()
             return draft
-        return self.noun_phrase()
+        before, self.in_exception = self.in_exception, True
+        try:
+            return self.noun_phrase()
+        finally:
+            self.in_exception = before
 
     def _lead_in(self) -> str:
         """Step over polite words. Returns "count", "exists", "which", "who" or "what" if the question begins so."""
@@ -98,35 +120,35 @@ class QuestionReader(ClauseReader):
                 asked = word.split()[0]
         if self.peek() in ("just", "only"):
             self.next()
-        return asked if asked in ("who", "what", "which") else ""
+        return asked if asked in ("who", "what") else ""
 
-    def _leading_clause(self) -> Draft | None:
+    def _leading_clause(self) -> PhraseDraft | None:
         """ "on the left side, …", "counting from the left, …", "of the red balls, …"."""
         place = self.at
-        draft = Draft(start=1)
+        draft = PhraseDraft(start=1)
         if self.seen("counting", "counted", "starting", "going", "from") and self._try(lambda: self._counted(draft)):
             self.take(",")
             draft.start = None
             return draft
-        draft = Draft(everything=True)
+        draft = PhraseDraft(everything=True)
         if self.seen("on", "in", "at") and self._place(draft) and self.take(","):
             return draft
-        self.at = place
+        self.at, self.notes = place, []
         if self.take("out of", "of", "among", "amongst", "from"):
             draft = self.noun_phrase()
             self.take(",")
             return draft
         return None
 
-    def _try(self, read: "object") -> bool:
+    def _try(self, read: Callable[[], bool]) -> bool:
         place = self.at
         try:
-            return bool(callable(read) and read())
+            return read()
         except NotRead:
             self.at = place
             return False
 
-    def _drafts(self, asked: str) -> list[Draft]:
+    def _drafts(self, asked: str) -> list[PhraseDraft]:
         """The list of noun phrases."""
         drafts = [self._first(asked)]
         while True:
@@ -139,18 +161,23 @@ class QuestionReader(ClauseReader):
             if self.seen("not", "but"):
                 raise self.refuse()
             drafts.append(self.noun_phrase())
+            if self.tokens[place] == "," and drafts[-1].bare and not drafts[-1].definite and drafts[-1].axis:
+                self.at = place + 1
+                raise self.refuse()
             if len(drafts) > MAX_PARTS:
                 raise NotRead(f"the question lists more than {MAX_PARTS} things")
 
-    def _first(self, asked: str) -> Draft:
+    def _first(self, asked: str) -> PhraseDraft:
         place = self.at
         if asked in ("who", "what") or (asked == "" and self.peek() in GENERIC and not self.is_content()):
             generic = GENERIC.get(asked or self.peek(), "object")
-            draft = Draft(noun=generic, asked=True)
+            draft = PhraseDraft(noun=generic, asked=True)
             if not asked:
                 self.next()
                 self.take("is", "are")
-            if self._predicate_ahead() or self.seen("furthest", "farthest", "closest", "nearest", "to", "left", "right"):
+            if self._predicate_ahead() or self.seen(
+                "furthest", "farthest", "closest", "nearest", "to", "left", "right"
+            ):
                 draft.plural = True
                 far = self.seen("on the far", "at the far", "to the far", "furthest", "farthest", "closest to the")
                 draft.plural = not far
@@ -166,9 +193,9 @@ class QuestionReader(ClauseReader):
         draft.asked = draft.asked or bool(asked in ("count", "exists"))
         return draft
 
-    def _asked_phrase(self, asked: str) -> Draft:
+    def _asked_phrase(self, asked: str) -> PhraseDraft:
         """The phrase after "how many" or "which", with the predicate of the question."""
-        draft = Draft(asked=True)
+        draft = PhraseDraft(asked=True)
         self.before_noun(draft)
         if self.peek() == "of":
             self.next()
@@ -182,12 +209,14 @@ class QuestionReader(ClauseReader):
         else:
             draft.everything = asked == "exists"
             self.after_noun(draft)
+            if asked == "which" and self.at == place and not draft.axis and not draft.start:
+                raise self.refuse("the verb of the question was not understood" if not self.peek() else "")
             draft.plural = draft.plural or (self.tokens[place : place + 1] == ["are"])
         if draft.kind:
             raise self.refuse()
         return draft
 
-    def _apply(self, before: Draft, draft: Draft) -> None:
+    def _apply(self, before: PhraseDraft, draft: PhraseDraft) -> None:
         """What a leading clause says about the first noun phrase."""
         if before.noun:
             if not (draft.pronoun or draft.bare):
@@ -195,13 +224,13 @@ class QuestionReader(ClauseReader):
             draft.lend(before)
             draft.sides += before.sides
             draft.relation = draft.relation or before.relation
-            draft.plural = draft.plural or draft.axis is not None
+            draft.plural, draft.of_group = draft.plural or draft.axis is not None, True
         draft.axis = draft.axis or before.axis
         draft.sides += before.sides if not before.noun else []
         if before.axis and draft.start is None and not draft.number:
             raise self.refuse("the question counts from a side, but does not say which")
 
-    def _resolve(self, drafts: list[Draft]) -> None:
+    def _resolve(self, drafts: list[PhraseDraft]) -> None:
         """Give parts of a list without a noun the one of the next part, and "one" that of the part before."""
         for number, draft in reversed(list(enumerate(drafts))):
             later = next((d for d in drafts[number + 1 :] if not d.pronoun and not d.bare), None)
@@ -212,31 +241,43 @@ class QuestionReader(ClauseReader):
                 draft.lend(later)
                 draft.plural = later.many and draft.only_words
             elif draft.pronoun or draft.bare:
-                draft.lend(earlier or Draft(noun="object"))
+                if earlier is not None and _is_all_of_it(earlier):
+                    raise self.refuse(f'"{earlier.noun}" is listed beside a part of itself')
+                draft.lend(earlier or PhraseDraft(noun=self.anything))
         if len(drafts) == 2 and _one_thing(drafts):
             first, second = drafts
             second.adjectives = [*first.adjectives[:1], "and", *second.adjectives]
             drafts.pop(0)
 
-    def _resolve_exceptions(self, draft: Draft) -> None:
-        for out in draft.exceptions:
-            if out.pronoun or out.bare:
-                out.lend(draft)
-            elif draft.noun == "object" and draft.bare:
-                draft.noun = out.noun
-            self._resolve_exceptions(out)
+
+def _is_all_of_it(draft: PhraseDraft) -> bool:
+    """Whether nothing but the noun was said."""
+    said = draft.adjectives or draft.attributes or draft.exceptions or draft.options
+    return draft.only_words and not said
 
 
-def _flat(draft: Draft) -> bool:
-    return not draft.everything and draft.relation is None
+def _one_of_many(draft: PhraseDraft) -> bool:
+    """Whether "the largest balls" does not say how many."""
+    open_number = draft.many and not draft.number and not draft.start and not draft.of_group
+    return bool(draft.axis) and open_number and not draft.asked
 
 
-def _one_thing(drafts: list[Draft]) -> bool:
+def _one_thing(drafts: list[PhraseDraft]) -> bool:
     """Whether "the black and white cat" was read as two parts."""
     first, second = drafts
-    alone = first.only_words and second.only_words and not second.many and not second.definite and not first.everything
+    alone = (
+        first.only_words
+        and second.only_words
+        and not second.many
+        and not second.definite
+        and not second.article
+        and not first.everything
+    )
     colours = [word for word in first.adjectives if word in COLOURS]
-    return alone and first.noun == second.noun and bool(colours) and second.adjectives[:1] != [] and colours[0] == first.adjectives[0]
-
-
-__all__ = ["MAX_PARTS", "PRONOUNS", "QuestionReader", "parse"]
+    return (
+        alone
+        and first.noun == second.noun
+        and bool(colours)
+        and second.adjectives[:1] != []
+        and colours[0] == first.adjectives[0]
+    )

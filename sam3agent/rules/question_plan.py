@@ -58,7 +58,7 @@ class Target:
     """The objects of a noun phrase, filtered by sides, relation, ranking and exceptions, in this order.
 
     number: how many objects the question names ("two dogs"); None if it does not say. single: whether it means one
-    object, as "the dog" does. exclude_first: whether the exceptions come before the ranking ("leftmost of those not red").
+    object, as "the dog" does. exclude_first: whether exceptions come before the ranking ("leftmost of those not red").
     """
 
     what: NounPhrase

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from sam3agent.rules.lexicon import BORROWED, FOREIGN
+from sam3agent.rules.lexicon import AXES, BORROWED, FOREIGN, SIDES
 from sam3model.errors import Sam3Error
 
 MAX_TOKENS = 60
@@ -15,6 +15,7 @@ _CONTRACTIONS = (
     (r"\b(what|who|where|that|there|which|they|you)'re\b", r"\1 are"), (r"\b(arent|isnt|dont|doesnt)\b", r"\1"),
 )  # fmt: skip
 _SPELLINGS = (
+    (r"\b(?:no\.|nr\.|#) ?(?=\d)", "number "), (r"#(?=\d)", "number "),
     (r"\bcenter\b", "centre"), (r"\b(?:gray)\b", "grey"), (r"\bnon[- ](?=\w)", "not "),
     (r"\b(left|right|top|bottom|upper|lower)[ -]most\b", r"\1most"),
     (r"\bmost (left|right|top|bottom)\b", r"\1most"), (r"\b(left|right)[ -]hand (?=\w)", r"\1 "),
@@ -24,7 +25,7 @@ _SPELLINGS = (
 )  # fmt: skip
 
 
-class NotRead(Sam3Error):
+class NotRead(Sam3Error):  # noqa: N818 (control flow, not an error)
     """A question, or a part of it, that the grammar does not read; the message says which, and what to do."""
 
 
@@ -46,7 +47,15 @@ def read_tokens(query: str) -> list[str]:
         raise NotRead("the question has no words")
     if len(tokens) > MAX_TOKENS:
         raise NotRead(f"the question has {len(tokens)} words; the built-in rules read at most {MAX_TOKENS}")
+    tokens = [part for token in tokens for part in _parts(token)]
     return ["." if re.fullmatch(r"[.;:!?]+", token) else token for token in tokens]
+
+
+def _parts(token: str) -> list[str]:
+    """The parts of "leftmost-player" and "red-and-white"; other words with hyphens are one."""
+    parts = token.split("-")
+    split = any(part in AXES or part in SIDES or part in ("centre", "and", "or") for part in parts)
+    return parts if len(parts) > 1 and split else [token]
 
 
 def _require_english(text: str) -> None:
@@ -56,7 +65,7 @@ def _require_english(text: str) -> None:
         raise NotRead("the built-in rules read English only")
     foreign = [w for w in words if w not in BORROWED and (w in FOREIGN or not w.isascii())]
     if foreign and 4 * len(foreign) >= len(words):
-        raise NotRead(f'the built-in rules read English only, and {_quoted(foreign)} is another language')
+        raise NotRead(f"the built-in rules read English only, and {_quoted(foreign)} is another language")
 
 
 def _quoted(words: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What an answer of the rules does not take into account, in sentences: an open reading, or a word that is not known."""
+"""What an answer of the rules does not take into account, in sentences: an open reading, or an unknown word."""
 
 from collections.abc import Iterable, Sequence
 
@@ -52,7 +52,9 @@ def _extra(what: NounPhrase) -> str:
     """Words after the noun that are not the colour of clothes."""
     words = what.phrase.split()
     after = words[words.index(what.noun) + 1 :] if what.noun in words else []
-    plain = not after or (after[0] in ("in", "wearing") and all(w in COLOURS or w == "and" or w in CLOTHES for w in after[1:]))
+    plain = not after or (
+        after[0] in ("in", "wearing") and all(w in COLOURS or w == "and" or w in CLOTHES for w in after[1:])
+    )
     return "" if plain else " ".join(after)
 
 
@@ -62,7 +64,9 @@ def choice_warnings(plan: QuestionPlan, choices: Sequence[Choice]) -> list[str]:
     answered = any(choice.kept for choice in choices)
     for choice in choices:
         if answered and not choice.kept:
-            found.append(f'no match for "{choice.target.what.phrase}", so that part of the question is not in the answer')
+            found.append(
+                f'no match for "{choice.target.what.phrase}", so that part of the question is not in the answer'
+            )
         elif answered:
             found += _open(choice)
     return found
@@ -80,8 +84,9 @@ def _open(choice: Choice) -> list[str]:
             found.append(f'the question names one "{phrase}" and {several} match: {given}')
     if target.ranking and choice.ranking and target.ranking.count > len(choice.chosen):
         found.append(f'the question names {target.ranking.count} of "{phrase}" and there are {len(choice.chosen)}')
-    if target.number and not target.relation and len(choice.related) != target.number:
-        found.append(f'the question names {target.number} of "{phrase}" and {len(choice.related)} match')
+    left = len(choice.related) - len({c.id for e in choice.exceptions for c in e.kept} if target.exclude_first else ())
+    if target.number and not target.relation and left != target.number:
+        found.append(f'the question names {target.number} of "{phrase}" and {max(left, 0)} match')
     if choice.ranking and not target.ranking:
         found.append(f'several "{phrase}" matches are there: one of them is given')
     for anchor in choice.anchors:
@@ -94,6 +99,8 @@ def _open(choice: Choice) -> list[str]:
 def _loose_anchor(anchor: Choice) -> list[str]:
     phrase, several = anchor.target.what.phrase, len(anchor.kept)
     found = [warning for inner in anchor.anchors for warning in _loose_anchor(inner)]
+    if anchor.target.number and len(anchor.related) != anchor.target.number:
+        found.append(f'the question refers to {anchor.target.number} of "{phrase}" and {len(anchor.related)} match')
     if not anchor.target.what.plural and several > 1:
         found.append(f'the question refers to one "{phrase}" and {several} match: the one with the best score was used')
     return found
@@ -103,8 +110,7 @@ def _loose_exception(choice: Choice, exception: Choice) -> list[str]:
     phrase = exception.target.what.phrase
     if not exception.kept:
         return [f'nothing matches "{phrase}", so nothing was left out for it']
-    before = choice.related if not choice.target.exclude_first else choice.eligible
-    if not {c.id for c in exception.kept} & {c.id for c in before}:
+    if not {c.id for c in exception.kept} & {c.id for c in choice.related}:
         return [f'leaving out "{phrase}" changed nothing']
     return []
 

@@ -102,9 +102,10 @@ class Selector:
         number = None if target.relation else target.number or None
         exceptions = tuple(map(self.choose, target.exceptions))
         excluded = {c.id for exception in exceptions for c in exception.kept}
-        if target.exclude_first:
-            related = [c for c in related if c.id not in excluded]
-        chosen = self._ranked(related, ranking) if ranking else related[:number]
+        first = (
+            [c for c in related if c.id not in excluded] if target.exclude_first and (ranking or number) else related
+        )
+        chosen = self._ranked(first, ranking) if ranking else first[:number]
         kept = [c for c in chosen if c.id not in excluded]
         return Choice(target, found, placed, eligible, related, chosen, kept, ranking, anchors, exceptions)
 

@@ -2,26 +2,26 @@
 
 from functools import cache
 
-from sam3agent.rules.lexicon import AXES, EXCEPT, GENERIC, RELATIONS, SIDES
+from sam3agent.rules.lexicon import AXES, EXCEPT, GENERIC, RELATIONS, SIDES, words
 from sam3agent.rules.words import COLOURS, NUMBERS, ORDINALS
 
-_WORDS_NOT_SLIPS = frozenset(
-    """closet fist font udder block back while write lift loft forth thirst abode tower lower slower button greet queen
-    blown fellow muddle seconds things bottle battle mottle cotton middy rite thin think item sight night tight light fight
-    knight eight might bright fright height weight sleigh neigh behave below beyond unders thunder hover clover rover mover
-    oven overs near neat nextel most mostly largo hidden whole whale orage violent violets scarred nave greed greens
-    bluer thread threw free tree trees tow won ton sox fiver seen even eighth tent then fir first thirdly pine pinks gold
-    gray grays brow brows""".split()
+_WORDS_NOT_SLIPS = words(
+    """closet fist font udder block back while write lift loft forth thirst abode tower lower slower button greet
+    queen blown fellow muddle seconds things bottle battle mottle cotton middy rite thin think item sight night
+    tight light fight knight eight might bright fright height weight sleigh neigh behave below beyond unders
+    thunder hover clover rover mover oven overs near neat nextel most mostly largo hidden whole whale orage
+    violent violets scarred nave greed greens bluer thread threw free tree trees tow won ton sox fiver seen even
+    eighth tent then fir first thirdly pine pinks gold gray grays brow brows"""
 )
 """Words that look like a slip and are none."""
 
 
 @cache
 def _known() -> tuple[str, ...]:
-    words = {*AXES, *SIDES, *ORDINALS, *COLOURS, *NUMBERS, *GENERIC, *EXCEPT}
-    words |= {word for _, phrases in RELATIONS for phrase in phrases for word in phrase.split()}
-    words |= {"the", "all", "every", "which", "half", "picture", "image", "wearing", "striped", "dotted", "how", "many"}
-    return tuple(sorted(word for word in words if " " not in word and word.isalpha()))
+    known = {*AXES, *SIDES, *ORDINALS, *COLOURS, *NUMBERS, *GENERIC, *EXCEPT}
+    known |= {word for _, phrases in RELATIONS for phrase in phrases for word in phrase.split()}
+    known |= {"the", "all", "every", "which", "half", "picture", "image", "wearing", "striped", "dotted", "how", "many"}
+    return tuple(sorted(word for word in known if " " not in word and word.isalpha()))
 
 
 @cache
@@ -33,7 +33,7 @@ def misspelt(word: str) -> str:
 
 
 def _is_slip(word: str, known: str) -> bool:
-    """Whether two letters are swapped, or, in a longer word, one letter behind the first is wrong, missing or too many."""
+    """Whether two letters are swapped, or one letter behind the first of a longer word is wrong, missing or extra."""
     if len(word) == len(known):
         wrong = [i for i, (a, b) in enumerate(zip(word, known, strict=True)) if a != b]
         swapped = len(wrong) == 2 and wrong[1] == wrong[0] + 1

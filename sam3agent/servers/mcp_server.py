@@ -61,7 +61,8 @@ class _Desk:
             opened.keep(result.pool)
             files = self._files(opened, result.event) if isinstance(result.event, Selected) else {}
             notice = knowledge_of(opened.bench.session).notice if tool.cost == "segmenter" else ""
-            reply = ToolReply(image=image, **files, **result.data, **({"warnings": [notice]} if notice else {}))
+            data = {**files, **result.data, **({"warnings": [notice]} if notice else {})}
+            reply = ToolReply(image=image, **data)
             text = f"{result.text}\nWarning: {notice}" if notice else result.text
             return call_result(reply, text, result.images)
 

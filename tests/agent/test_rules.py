@@ -1,5 +1,7 @@
 """The grammar as a table, and its answers and reasons on images whose objects are known."""
 
+import random
+
 import pytest
 
 from sam3agent.agent.budget import Budget
@@ -7,6 +9,7 @@ from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import Target
+from sam3agent.rules.spelling import misspelt
 from sam3agent.rules.words import singular
 from tests.agent.world import Block, World
 
@@ -81,7 +84,7 @@ def show(target: Target) -> str:
         ("every ball but the left one", "balls* -(ball left[1:1])"),
         ("the left one", "object left[1:1]"),
         ("the red one", "red object"),
-        ("the one on the far right", "object @right"),
+        ("the one on the far right", "object right[1:1]"),
         ("the two leftmost", "object left[1:2]"),
         ("the biggest", "object large[1:1]"),
         ("the middle player", "player middle[1:1]"),
@@ -118,12 +121,142 @@ def show(target: Target) -> str:
         ("bottom right corner", "object @bottom @right"),
         ("how many balls", "balls*"),
         ("the largest", "object large[1:1]"),
-        ("", "object"),
-        ("?!", "object"),
+        (
+            "the players who are not in white, pink or purple",
+            "players* -(player in whites*) -(player in pinks*) -(player in purples*)",
+        ),
+        ("players in neither white nor red", "players* -(player in whites*) -(player in reds*)"),
+        ("all cups but the red and blue ones", "cups* -(red cups*) -(blue cups*)"),
+        ("all balls on the left except the largest one", "balls* @left -(balls* @left large[1:1])"),
+        ("bikes, but only the white one", "white bikes*"),
+        ("all players not on the left side", "players* -(players* @left)"),
+        ("balls without dots", "balls* -(dotted balls*)"),
+        ("how many balls have stripes?", "striped balls*"),
+        ("players in white or red", "player in whites* | player in reds*"),
+        ("the first two players from the left", "players* left[1:2]"),
+        ("the last two players from the left", "players* right[1:2]"),
+        ("the second and third player from the left", "player left[2:1] | player left[3:1]"),
+        ("the third book from left to right", "book left[3:1]"),
+        ("counting from the right, the third book", "book right[3:1]"),
+        ("player number 2 from the left", "player left[2:1]"),
+        ("of the red balls, the largest", "red balls* large[1:1]"),
+        ("the biggest one of all the red balls", "red balls* large[1:1]"),
+        ("balls larger than the dotted ball", "balls* larger(dotted ball)"),
+        ("all balls not as big as the mug", "balls* smaller(mug)"),
+        ("who is on the far left?", "person left[1:1]"),
+        ("everything red", "red objects*"),
+        ("the red ball and the smallest one", "red ball | red ball small[1:1]"),
+        ("the biggest red and the smallest blue ball", "red ball large[1:1] | blue ball small[1:1]"),
+        ("a black and a white cat", "black cat | white cat"),
     ],
 )
 def test_grammar(query: str, plan: str) -> None:
     assert " | ".join(show(target) for target in parse(query).targets) == plan
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("", "no words"),
+        ("?!", "no words"),
+        ("half of the balls", "half of the balls"),
+        ("the least striped ball", "least"),
+        ("the brightest ball", "brightest"),
+        ("all but two players", "two players"),
+        ("the ball next to him", "him"),
+        ("the ball the player kicks", "the player kicks"),
+        ("the player who looks at the ball", "looks"),
+        ("is the ball red?", "is the ball red"),
+        ("the second player to the left of the ball", "from where"),
+        ("the ball left of the car and right of the tree", "right of the tree"),
+        ("players in red and white", "both colours or either"),
+        ("the car nearest to the camera", "camera"),
+        ("the leftmost and", "and"),
+        ("Find the ball. Then find the dog.", "then find"),
+        ("left of " * 12 + "the ball", "left of"),
+        ("the ball " + "left of the ball " * 5, "nests"),
+        ("the " + "9" * 5000 + " balls", "9999"),
+        ("ball " * 70, "at most"),
+        ("最左边的白衣球员", "English"),
+        ("el jugador de blanco", "English"),
+        ("der linke Spieler", "English"),
+        ("самый левый игрок", "English"),
+    ],
+)
+def test_what_is_not_understood_is_named(query: str, named: str) -> None:
+    plan = parse(query)
+    assert plan.targets == ()
+    assert named in plan.objection
+
+
+def test_any_text_gives_a_plan_or_an_objection() -> None:
+    dice = random.Random(0)
+    words = [
+        "the",
+        "a",
+        "all",
+        "not",
+        "no",
+        "except",
+        "and",
+        "or",
+        ",",
+        ".",
+        "ball",
+        "red",
+        "left",
+        "of",
+        "leftmost",
+        "3",
+    ]
+    words += ["second", "that", "is", "in", "with", "one", "who", "balls", "(", "\ud800"]
+    for _ in range(400):
+        plan = parse(" ".join(dice.choice(words) for _ in range(dice.randint(0, 70))))
+        assert bool(plan.targets) != bool(plan.objection)
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"), [("the leftmots player", "leftmost"), ("teh ball", "the"), ("the largset ball", "largest")]
+)
+def test_a_slip_is_asked_about(query: str, meant: str) -> None:
+    world = World()
+    answer = Agent(world).ask(world.image, query)
+    assert (answer.status, world.searched) == ("not_understood", [])
+    assert f'did you mean "{meant}"?' in answer.reason
+
+
+@pytest.mark.parametrize("word", ["closet", "block", "night", "tower", "lift", "bottle", "seconds"])
+def test_a_noun_is_no_slip(word: str) -> None:
+    assert misspelt(word) == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "warning"),
+    [
+        ("the dog and the ball", 'no match for "dog"'),
+        ("the player", 'names one "player" and 3 match'),
+        ("the car next to the ball", 'refers to one "ball" and 2 match'),
+        ("the four leftmost players", "names 4 of"),
+        ("two players", 'names 2 of "player" and 3 match'),
+        ("all balls except the dog", 'nothing matches "dog"'),
+        ("all balls except the car", 'leaving out "car" changed nothing'),
+        ("the second player", "counted from the left"),
+        ("the leftmost players", "not how many"),
+    ],
+)
+def test_what_a_question_leaves_open_is_said(query: str, warning: str) -> None:
+    world = World()
+    answer = Agent(world).ask(world.image, query)
+    assert answer.status == "answered", answer.reason
+    assert any(warning in text for text in answer.warnings), answer.warnings
+
+
+@pytest.mark.parametrize(
+    "query", ["leftmost player in white", "all players", "the red car", "every ball but the left one"]
+)
+def test_a_question_without_open_ends_has_no_warnings(query: str) -> None:
+    world = World()
+    assert Agent(world).ask(world.image, query).warnings == ()
 
 
 def selected(world: World, answer: Answer) -> set[int]:
@@ -161,6 +294,12 @@ def test_singular(plural: str, one: str) -> None:
         ("the player closest to the dog", []),
         ("all players in red", []),
         ("the footballer in blue", [2]),
+        ("the first two players from the left", [0, 2]),
+        ("players who are not in white", [2]),
+        ("the rightmost player not in white", [2]),
+        ("players in neither white nor blue", []),
+        ("balls larger than the ball nearest to the player in blue", [5]),
+        ("all players except the leftmost one", [1, 2]),
     ],
 )
 def test_answers(query: str, blocks: list[int]) -> None:
