@@ -132,11 +132,12 @@ class Agent:
             raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
         ledger = Ledger(self.budget, started=started)
         source, media = _open(image)
-        if tell and session is None:
-            width, height = media.size
-            tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
-        for remark in media_remarks(media) if tell else ():
-            tell(remark)
+        if tell:
+            if session is None:
+                width, height = media.size
+                tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
+            for remark in media_remarks(media):
+                tell(remark)
         session = session or await self._opened(media, ledger)
         trace = Trace(make_folder(out) if out else None)
         try:
