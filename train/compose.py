@@ -39,6 +39,14 @@ def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig | JointT
     return parse(kind, values)
 
 
+def concept_settings(arguments: Sequence[str]) -> TrainConfig:
+    """`settings` of a run on images. Raises `ConfigError` for other tasks too."""
+    found = settings(arguments)
+    if not isinstance(found, TrainConfig):
+        raise ConfigError("a run on images is needed: choose an experiment without a task, such as finetune")
+    return found
+
+
 def task_of(arguments: Sequence[str]) -> str:
     """The task of the experiment, or of `task=…`. Raises `ConfigError` if there is no such task."""
     given = {key: value for key, _, value in (word.partition("=") for word in arguments)}
