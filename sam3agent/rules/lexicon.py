@@ -138,7 +138,7 @@ CLOSED = words(
     still such than that the their them then there therefore these they this those though through till times to
     together too top toward towards twice typical under underneath unless unlike until up upon upper us usual
     usually various very via was we were what when where whereas whether which whichever while who whoever whom
-    whose why will with within without worse worst would yes yet you your random exist colour colours color colors
+    whose why will with within without worse worst would yes yet you your zero random exist colour colours color colors
     size sizes far farther penultimate outermost innermost alone nearby remaining surrounding corner corners
     nobody noone wear wears foreground background row couple kind type sort percent approximately apparently
     beneath behind"""
