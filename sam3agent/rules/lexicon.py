@@ -126,7 +126,7 @@ TAIL = ("please", "thanks", "thank you", "for me", "here", "there", "to me", "to
 
 CLOSED = words(
     """a about above across actually after again against ago all almost along already also although always am among
-    amongst an and another any anymore are around as aside at average away back be became because been before
+    amongst an and another any anymore apart are around as aside at average away back be became because been before
     being below best beside besides better between both bottom but by can cannot certain could count counted
     counting did different do does doing down during each either else enough equal equally especially even ever
     every exactly except excluding few fewer first for from further furthest farthest closest nearest get go goes

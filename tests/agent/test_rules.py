@@ -248,6 +248,8 @@ def test_a_noun_is_no_slip(word: str) -> None:
         ("all players except the player in white", 'leaves out one "player in white" and 2 match'),
         ("the second player", "counted from the left"),
         ("the leftmost players", "not how many"),
+        ("the players closest to the car", "not how many"),
+        ("all players and all balls except the largest", 'the exception is read as that of "balls" only'),
     ],
 )
 def test_what_a_question_leaves_open_is_said(query: str, warning: str) -> None:
@@ -302,6 +304,7 @@ def test_singular(plural: str, one: str) -> None:
         ("the footballer in blue", [2]),
         ("the first two players from the left", [0, 2]),
         ("players who are not in white", [2]),
+        ("players apart from the ones in white", [2]),
         ("the rightmost player not in white", [2]),
         ("players in neither white nor blue", []),
         ("balls larger than the ball nearest to the player in blue", [5]),
