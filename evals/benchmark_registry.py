@@ -54,7 +54,7 @@ PLAYGROUND = (
     ),
     QuestionBenchmark(
         name="playground-phrasings",
-        title="650 questions about Playground scenes in many wordings, with true masks unless --weights is given",
+        title="654 questions about Playground scenes in many wordings, with true masks unless --weights is given",
         splits=playground_phrasings.SPLITS,
         get="not needed: scenes are generated",
         headline=("silently wrong", "not understood", "right"),

@@ -12,6 +12,8 @@ from evals.readers.coco import image_targets, load, to_rle
 from evals.samples import DatasetSplit
 from evals.scorers.detection import NAMES
 from evals.scorers.resampled_figures import resample_ap
+from sam3model.data.box_formats import XYWH
+from sam3model.data.coco_fields import normalised
 from sam3model.data.coco_file import CocoFile, is_number
 from sam3model.data.dataset_paths import inside
 from sam3model.errors import ConfigError, DataError, MetricError
@@ -36,6 +38,7 @@ def score_coco(dataset: DatasetSplit, predictions: Path, resamples: int = RESAMP
     """
     path = annotation_file(dataset, predictions)
     file = load(path)
+    _require_xywh(file)
     sizes, truth = _truth(file)
     found, with_boxes = _predictions(predictions, sizes, set(file.categories()))
     with_masks = [all("segmentation" in row for row in rows) for rows in (truth["annotations"], found)]
@@ -91,6 +94,15 @@ def _json_files(root: Path) -> Iterator[Path]:
             yield from (path for path in folder.glob("*.json") if path.is_file())
 
 
+def _require_xywh(file: CocoFile) -> None:
+    """Raise `DataError` if the outlines prove that the boxes are in another form; other oddities are logged."""
+    warning = file.settle_boxes()
+    if file.form != XYWH:
+        raise DataError(f"{file.path}: the boxes look like {file.form}; write them as {XYWH} in pixels")
+    if warning:
+        log.warning("%s: %s", file.path, warning)
+
+
 def _truth(file: CocoFile) -> tuple[dict[Any, Size], dict[str, list[Row]]]:
     """Sizes (height, width) of the images, and the annotations as a COCO file whose masks are RLE."""
     categories = file.categories()
@@ -138,6 +150,7 @@ def _prediction(row: Any, sizes: Mapping[Any, Size], where: str) -> Row:
     for name in ("image_id", "category_id", "score"):
         if name not in row:
             raise DataError(f"{where} has no {name!r}")
+    row = normalised(row)
     image, category = row["image_id"], row["category_id"]
     if not isinstance(image, int | str) or image not in sizes:
         raise DataError(f"{where}: image_id {image!r} is not in the annotations")

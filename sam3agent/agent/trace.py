@@ -135,7 +135,7 @@ class Trace:
         with suppress(OSError):
             if file is not None:
                 file.close()
-        for path in (folder / FILE_NAME, *self._copies):
+        for path in (*([folder / FILE_NAME] if file else []), *self._copies):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         with suppress(OSError):

@@ -101,7 +101,8 @@ def source_stem(source: str) -> str:
     if source == STDIN:
         return "stdin"
     path = unquote(urlsplit(source).path) if is_url(source) else source
-    return "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in Path(path).stem)[:80] or "image"
+    stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in Path(path).stem)[:80]
+    return stem if stem.strip(".") else "image"
 
 
 def _download(url: str, path: Path) -> None:

@@ -78,7 +78,7 @@ class ServerError:
                 f"{shown} does not have the model {model!r}, or is the wrong URL ({message}); "
                 "check --model, and that --base-url ends in /v1."
             )
-        if re.search(_CONTEXT, message, re.IGNORECASE):
+        if status != 429 and re.search(_CONTEXT, message, re.IGNORECASE):  # 429 counts the tokens of a minute
             return errors.MLLMContextError(
                 f"The conversation exceeds the context length of {model!r} ({message}); serve the model with a longer "
                 "context (vLLM: --max-model-len; llama.cpp: -c; Ollama: OLLAMA_CONTEXT_LENGTH), or use a smaller image."

@@ -217,6 +217,8 @@ class ClauseReader(AttributeReader):
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise NotRead(f"the question nests more than {MAX_DEPTH} relations")
+        if kind != "between" and self.seen("all", "every", "each", "both"):
+            raise self.refuse()  # a plural anchor means any of them
         anchors = [self.noun_phrase(anchor=True)]
         if kind == "between" and self.take("and"):
             anchors.append(self.noun_phrase(anchor=True))

@@ -111,7 +111,7 @@ class PhraseDraft:
         """An exception: every object that it names, and for one in an order, on the sides of the base."""
         if target.ranking:
             return replace(target, sides=target.sides or tuple(self.sides), relation=target.relation or self.relation)
-        return replace(target, what=replace(target.what, plural=True), single=False)
+        return replace(target, what=replace(target.what, plural=True))
 
 
 def _ranking(axis: Axis, number: int | None, start: int | None) -> Ranking:

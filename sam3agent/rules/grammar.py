@@ -61,6 +61,9 @@ class QuestionReader(ClauseReader):
             and not any(one.sides or one.axis or one.relation for one in drafts[:-1])
         ):
             self.notes.append(f'the place is read as that of "{drafts[-1].noun}" only')
+        if any(one.exceptions for one in drafts[1:]) and not all(one.exceptions for one in drafts):
+            bounded = " and ".join(" ".join([*one.adjectives, one.noun]) for one in drafts if one.exceptions)
+            self.notes.append(f'the exception is read as that of "{bounded}" only')
         if any(draft.start is not None and draft.axis is None and draft.relation for draft in drafts):
             raise self.refuse("the question does not say from where the order is counted")
         if any(draft.start is not None and draft.axis is None and not draft.before for draft in drafts):
@@ -259,7 +262,8 @@ def _is_all_of_it(draft: PhraseDraft) -> bool:
 def _one_of_many(draft: PhraseDraft) -> bool:
     """Whether "the largest balls" does not say how many."""
     open_number = draft.many and not draft.number and not draft.start and not draft.of_group
-    return bool(draft.axis) and open_number and not draft.asked
+    in_order = draft.axis or (draft.relation and draft.relation.kind in ("nearest", "farthest"))
+    return bool(in_order) and open_number and not draft.asked
 
 
 def _one_thing(drafts: list[PhraseDraft]) -> bool:

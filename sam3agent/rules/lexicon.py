@@ -126,7 +126,7 @@ TAIL = ("please", "thanks", "thank you", "for me", "here", "there", "to me", "to
 
 CLOSED = words(
     """a about above across actually after again against ago all almost along already also although always am among
-    amongst an and another any anymore are around as aside at average away back be became because been before
+    amongst an and another any anymore apart are around as aside at average away back be became because been before
     being below best beside besides better between both bottom but by can cannot certain could count counted
     counting did different do does doing down during each either else enough equal equally especially even ever
     every exactly except excluding few fewer first for from further furthest farthest closest nearest get go goes
@@ -138,7 +138,7 @@ CLOSED = words(
     still such than that the their them then there therefore these they this those though through till times to
     together too top toward towards twice typical under underneath unless unlike until up upon upper us usual
     usually various very via was we were what when where whereas whether which whichever while who whoever whom
-    whose why will with within without worse worst would yes yet you your random exist colour colours color colors
+    whose why will with within without worse worst would yes yet you your zero random exist colour colours color colors
     size sizes far farther penultimate outermost innermost alone nearby remaining surrounding corner corners
     nobody noone wear wears foreground background row couple kind type sort percent approximately apparently
     beneath behind"""

@@ -145,6 +145,8 @@ class NounReader(Cursor):
 
     def _order(self, draft: PhraseDraft) -> bool:
         word = self.peek()
+        if word in ORDINALS and self.at and self.tokens[self.at - 1] in ("every", "each"):
+            raise self.refuse(f'"{self.tokens[self.at - 1]} {word}" was not understood')
         if word in ORDINALS and draft.start is None:
             draft.start = ORDINALS[self.next()]
         elif word in AXES and draft.axis is None:

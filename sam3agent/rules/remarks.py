@@ -112,6 +112,8 @@ def _loose_exception(choice: Choice, exception: Choice) -> list[str]:
         return [f'nothing matches "{phrase}", so nothing was left out for it']
     if not {c.id for c in exception.kept} & {c.id for c in choice.related}:
         return [f'leaving out "{phrase}" changed nothing']
+    if exception.target.single and len(exception.kept) > 1:
+        return [f'the question leaves out one "{phrase}" and {len(exception.kept)} match: all were left out']
     return []
 
 

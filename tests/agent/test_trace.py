@@ -188,3 +188,11 @@ def test_an_answer_whose_files_cannot_be_written_is_returned(tmp_path: Path, cap
     assert [mask.id for mask in answer.masks] == [1, 4] and answer.masks_path is None
     assert "the files of the answer are not kept" in caplog.text
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_trace_that_cannot_be_opened_is_not_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "trace.jsonl").symlink_to("trace.jsonl")
+    trace = Trace(tmp_path)
+    assert trace.path is None
+    assert (tmp_path / "trace.jsonl").is_symlink()
+    assert "no trace of this question is kept" in caplog.text

@@ -156,6 +156,7 @@ def test_two_processes_do_not_share_a_folder(place: Path) -> None:
 
 
 def test_images_of_one_name_get_folders_of_their_own() -> None:
+    assert folder_names(["https://example.org/a/.."]) == ["image"]
     names = folder_names(["a/x.png", "b/X.jpg", "b/y.png"])
     assert len({name.lower() for name in names}) == 3 and names[2] == "y"
 

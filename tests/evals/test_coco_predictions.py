@@ -125,6 +125,26 @@ def test_a_coco_file_with_scores_is_a_results_file(tmp_path):
     assert scored(tmp_path / "data.json", tmp_path / "results.json")["figures"]["box AP"] == pytest.approx(100)
 
 
+@pytest.mark.parametrize("form", [str, float])
+def test_ids_may_be_texts_or_floats_in_both_files(tmp_path, form):
+    truth = tiny()
+    truth["images"][0]["id"] = truth["annotations"][0]["image_id"] = form(5)
+    truth["annotations"][0]["category_id"] = truth["categories"][0]["id"] = form(1)
+    write_json(tmp_path / "data.json", truth)
+    write_json(tmp_path / "results.json", [{**FOUND, "image_id": form(5), "category_id": form(1)}])
+    assert scored(tmp_path / "data.json", tmp_path / "results.json")["figures"]["box AP"] == pytest.approx(100)
+
+
+def test_boxes_that_are_corners_are_refused(tmp_path, capsys):
+    truth = tiny()
+    truth["annotations"][0]["bbox"] = [8, 8, 24, 24]
+    write_json(tmp_path / "data.json", truth)
+    write_json(tmp_path / "results.json", [FOUND])
+    arguments = ["coco", "--root", str(tmp_path / "data.json"), "--predictions", str(tmp_path / "results.json")]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    assert "data.json: the boxes look like x0, y0, x1, y1; write them as" in capsys.readouterr().err
+
+
 def test_no_predictions_and_unknown_categories_score_0(tmp_path, caplog):
     write_json(tmp_path / "data.json", tiny())
     write_json(tmp_path / "results.json", [])
@@ -144,7 +164,7 @@ def test_no_predictions_and_unknown_categories_score_0(tmp_path, caplog):
         ({**FOUND, "bbox": [8, 8, -16, 16]}, "prediction 1: 'bbox' has a negative width"),
         ({**FOUND, "image_id": 6}, "prediction 1: image_id 6 is not in the annotations"),
         ({**FOUND, "image_id": [5]}, "prediction 1: image_id [5] is not in the annotations"),
-        ({**FOUND, "category_id": "1"}, "prediction 1: 'category_id' is not an integer"),
+        ({**FOUND, "category_id": "one"}, "prediction 1: 'category_id' is not an integer"),
         ({"image_id": 5, "category_id": 1, "score": 1}, "prediction 1 has neither 'bbox' nor 'segmentation'"),
         ({"image_id": 5, "category_id": 1, "bbox": [0, 0, 1, 1]}, "prediction 1 has no 'score'"),
         ({**FOUND, "segmentation": {"size": [9, 9], "counts": "zz"}}, "prediction 1: 'segmentation' has another size"),

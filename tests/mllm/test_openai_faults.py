@@ -133,6 +133,7 @@ def test_transient_failures_are_retried(fault: Any) -> None:
     [
         (error(500), errors.MLLMBusyError),
         (error(429), errors.MLLMBusyError),
+        (error(429, "too many tokens in this minute"), errors.MLLMBusyError),
         (cut(), errors.MLLMDisconnectedError),
         (hang_up(), errors.MLLMDisconnectedError),
         (body(""), errors.MLLMBadReplyError),
