@@ -11,6 +11,7 @@ matching phrase in one word, and on 60 held-out Playground scenes, to measure wh
 
 import argparse
 import logging
+import math
 import shutil
 import sys
 import tempfile
@@ -48,6 +49,12 @@ FORGETTING = 60
 TILE, LINE, GAP, SHOWN = 224, 22, 8, 6
 
 
+def _figure(validated: Validation, name: str) -> float:
+    """A metric; nan if it does not apply to the images."""
+    value = validated.metrics[name]
+    return math.nan if value is None else value
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluated:
     """Validation of weights on the domain and on Playground, with CPU seconds and trained parameters."""
@@ -59,11 +66,11 @@ class Evaluated:
 
     def row(self, shots: int, method: str) -> str:
         """A row of the table."""
-        metrics = self.shifted.metrics
-        figures = [100 * metrics["cgF1"], 100 * metrics["positive_micro_F1"], metrics["IL_MCC"], 100 * metrics["AP"]]
+        names = ("cgF1", "positive_micro_F1", "IL_MCC", "AP")
+        figures = [(1 if name == "IL_MCC" else 100) * _figure(self.shifted, name) for name in names]
         cells = [f"{value:.2f}" if index == 2 else f"{value:.1f}" for index, value in enumerate(figures)]
         trained = f"{self.trained / 1e6:.2f} M" if self.trained else "0"
-        playground = f"{100 * self.playground.metrics['cgF1']:.1f}"
+        playground = f"{100 * _figure(self.playground, 'cgF1'):.1f}"
         return table_row((str(shots), method, *cells, f"{self.seconds:.0f}", trained, playground))
 
 
@@ -164,7 +171,7 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         print(evaluated.row(shots, method), flush=True)
     if args.figure:
         before = results.get((0, "-")) or bench.evaluated(args.weights)
-        (shots, method), after = max(results.items(), key=lambda item: item[1].shifted.metrics["cgF1"])
+        (shots, method), after = max(results.items(), key=lambda item: _figure(item[1].shifted, "cgF1"))
         with replacing(args.figure) as temporary:
             draw(before, after, f"after {shots} images ({method})").save(temporary, "PNG", optimize=True)
 
