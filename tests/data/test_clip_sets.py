@@ -64,7 +64,7 @@ def test_settings_that_do_not_fit_are_refused(tmp_path):
 def test_a_missing_training_split_is_named(tmp_path):
     clip_data.davis(tmp_path, split="val")
     with pytest.raises(
-        DataError, match=r"^data.split: there is no split 'train', set another one: cannot read .*train"
+        DataError, match=r"^data.split: there is no split 'train', set another one: there is no file .*train"
     ):
         open_clip_set(ClipSetConfig(source="davis", root=str(tmp_path)), seed=0, validated=1)
 

@@ -47,10 +47,11 @@ def test_validation_splits_are_found_by_name_or_held_out(tmp_path):
     ("made", "data", "best", "constant"),
     [
         (small_coco, {}, "cgF1", None),
-        (small_coco, {"masks": False}, "AP", "cgF1"),
+        (small_coco, {"masks": False}, "AP_with_absent", "cgF1"),
         (small_coco, {"negatives": 0.0}, "positive_micro_F1", "cgF1"),
-        (boxes_only, {}, "AP", "mean_IoU"),
-        (one_class, {}, "positive_micro_F1", "cgF1"),
+        (boxes_only, {}, "AP_with_absent", "mean_IoU"),
+        (one_class, {}, "cgF1", None),
+        (one_class, {"absent_nouns": 0.0}, "positive_micro_F1", "cgF1"),
     ],
 )
 def test_the_best_weights_are_chosen_by_a_metric_that_is_not_constant(tmp_path, caplog, made, data, best, constant):
