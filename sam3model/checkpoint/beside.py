@@ -64,7 +64,7 @@ def recognise_beside(
     tracker = _TRACKERS.get(layout, "tracker.")
     unused = (prefix,) if whole.tracker is not None else (prefix, tracker)
     kept = () if layout is Layout.NATIVE else _OTHERS[layout]
-    check_plausible(replace(whole, detector=detector), len(file), file.location)
+    check_plausible(whole, len(file), file.location)
     return Recognised(layout, prefix, whole, unused, kept)
 
 

@@ -295,6 +295,7 @@ def all_values() -> dict[str, Any]:
         "num_attention_heads": 4,
         "mask_input_channels": 8,
         "attention_downsample_rate": 1,
+        "memory_attention_dropout": 0.3,
     }
     for section, config in sections.items():
         for field in fields(config):
