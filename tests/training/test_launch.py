@@ -87,7 +87,7 @@ def test_a_sweep_has_all_combinations():
         (["seed=1", "hydra.launcher.nodez=2", LOCAL], "hydra.launcher.nodez"),
         (["seed=1", "hydra/launcher=basic"], "choose slurm, submitit_slurm or submitit_local"),
         (["seed=1,2", LOCAL], "two jobs of the sweep would write to the same folder"),
-        (["seed=[1", LOCAL], "at input '[1'"),
+        (["seed=[1", LOCAL], "the value of 'seed' cannot be read"),
         (["experiment=playground_tiny,playground_tiny_clicks", LOCAL], "one task, not clips and concepts"),
     ],
 )
