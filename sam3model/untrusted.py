@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -79,6 +80,8 @@ def literal_value(node: ast.expr, reason: str = "not a literal", depth: int = 0)
     match node:
         case ast.Constant(value=value) if type(value) is int:
             return value if abs(value) < 10**MAX_DIGITS else None
+        case ast.Constant(value=value) if isinstance(value, float) and not math.isfinite(value):
+            return None
         case ast.Constant(value=value) if value is None or isinstance(value, str | bool | float):
             return value
         case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
@@ -86,8 +89,9 @@ def literal_value(node: ast.expr, reason: str = "not a literal", depth: int = 0)
         case ast.Dict(keys=keys, values=values):
             pairs = zip(keys, values, strict=True)
             return _unique((_key(key, reason), literal_value(item, reason, depth + 1)) for key, item in pairs)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value) | float(value))):
-            return -value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float()) as operand):
+            value = literal_value(operand, reason, depth + 1)
+            return None if value is None else -value
         case ast.Name(id=name) if name.lower() in _NAMES:
             return _NAMES[name.lower()]
     raise ValueError(reason)

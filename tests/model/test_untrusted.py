@@ -62,6 +62,12 @@ def test_literals_of_python_are_read(text: str, value: object) -> None:
     assert read_literal(text) == value
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 4000, "-" + "9" * 4000, "-" + "9" * 19])
+def test_numbers_beyond_the_bounds_are_nothing_in_either_notation(number):
+    assert read_literal(f"{{'a': {number}}}") == {"a": None}
+    assert read_json(f'{{"a": {number}}}') == {"a": None}
+
+
 @pytest.mark.parametrize(
     "text",
     [
