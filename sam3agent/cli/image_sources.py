@@ -40,7 +40,7 @@ def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
         raise InputError(f"Missing arguments: an image and a question, e.g. {EXAMPLE}")
     if len(words) == 1:
         raise InputError(f"Missing argument: the question about {words[0]}, e.g. {EXAMPLE}")
-    if _is_file(words[-1]):
+    if _is_file(words[-1]) and Path(words[-1]).suffix:  # a file named "ball" may lie beside the image
         if _like_image(words[0]) or _is_folder(words[0]):
             raise InputError(f"Missing argument: the question after {words[-1]}, e.g. {EXAMPLE}")
         raise InputError(f"there is no image {words[0]!r}: the image comes before the question, e.g. {EXAMPLE}")

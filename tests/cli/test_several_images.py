@@ -72,6 +72,12 @@ def test_words_of_a_question_that_are_also_folders_stay_words(place: Path) -> No
     assert split_question(("x.png", "ball", "on", "the", "left?")) == (("x.png",), "ball on the left?")
 
 
+def test_words_of_a_question_are_not_taken_for_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ball").write_text("a file that is named like a thing")
+    assert split_question(("x.png", "ball")) == (("x.png",), "ball")
+
+
 def test_folders_and_patterns_are_expanded_in_natural_order(place: Path) -> None:
     photos = ["photos/1.png", "photos/2.png", "photos/10.png"]
     assert expand_sources(["photos"]) == (photos, True)
