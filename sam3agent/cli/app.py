@@ -5,13 +5,14 @@ Exit codes: 0 finished, 1 failed (MLLM server, …), 2 invalid input, settings o
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sam3agent.cli import command_start, segment_options  # noqa: F401 (notes the time)
+from sam3agent.cli import segment_options
 from sam3agent.cli.flags import (
     ApiKey,
     AsJson,
@@ -112,7 +113,7 @@ def ask(
     from sam3agent.cli.ask import run_ask
 
     screen = Screen(as_json=as_json, verbose=verbose, formats=tuple(formats or ()))
-    _finish(run_ask(tuple(words or ()), given_settings(context), screen))
+    _finish(run_ask(tuple(words or ()), given_settings(context), screen, started=context.obj))
 
 
 @app.command(
@@ -269,9 +270,14 @@ def _finish(code: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: run a command; a failure becomes one line and an exit code."""
+    """Entry point: run a command; a failure becomes one line and an exit code.
+
+    Commands find in `context.obj` when they began, in seconds of `time.monotonic`: the time of a question counts from
+    there.
+    """
+    started = time.monotonic()
     prepare_streams()
-    code = guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False))
+    code = guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False, obj=started))
     if "sam3agent.deadlines" in sys.modules:
         from sam3agent.deadlines import leave
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from sam3agent.api import Agent
 from sam3agent.cli.batch import ImageBatch, run_batch
-from sam3agent.cli.command_start import STARTED
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, local_source, split_question
 from sam3agent.cli.mask_files import check_formats, write_formats
@@ -15,11 +14,11 @@ from sam3agent.cli.screen import Status, configure_logging, counted, output_fold
 from sam3agent.config import Settings, load_settings
 
 
-def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> int:
+def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, started: float | None = None) -> int:
     """Ask, write the files, print the answer or answers; the exit code: 1 if no reply could be used or an image could
     not be read, 2 if the question was not understood.
 
-    words: the images, then the question.
+    words: the images, then the question. started: when the command began, as for `Agent.ask`.
     """
     configure_logging(screen.verbose)
     formats = check_formats(screen.formats)
@@ -37,7 +36,7 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen) -> i
             batch = _batch(agent, question, settings, formats, status)
             return run_batch(batch, sources, settings.out, status, as_json=screen.as_json)
         with output_folder(settings.out, sources[0]) as folder, local_source(sources[0]) as path:
-            answer = agent.ask(path, question, out=folder, tell=status.tell, started=STARTED)
+            answer = agent.ask(path, question, out=folder, tell=status.tell, started=started)
             written = write_formats(answer.selection, folder, formats)
     finally:
         status.done()

@@ -1,6 +1,7 @@
 """What servers do in practice: the agent steps down from the first replies, or stops at once with the cause."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from sam3agent.agent.budget import Budget
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
-from sam3agent.cli.app import app, guarded
+from sam3agent.cli.app import app, guarded, main
 from sam3agent.mllm import errors
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import Profile
@@ -214,6 +215,16 @@ def test_the_command_ends_with_1_if_no_reply_was_usable(_drawn: Path, fault: Beh
         assert (
             command("ask", _drawn, "leftmost player", "--base-url", server.url, "--model", "m", "--max-seconds", 4) == 1
         )
+
+
+def test_the_time_of_a_command_counts_from_its_own_start(_drawn: Path) -> None:
+    with fault_server(default=reply(calls=[("report_no_match", {"reason": "none"})])) as server:
+        for pause in (1.6, 0.0):
+            words = ["ask", str(_drawn), "leftmost player", "--base-url", server.url, "--model", "m"]
+            with pytest.raises(SystemExit) as end:
+                main([*words, "--max-seconds", "1.5"])
+            assert end.value.code == 0
+            time.sleep(pause)
 
 
 def test_surrogates_of_a_server_end_in_valid_json(_drawn: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
