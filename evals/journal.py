@@ -11,7 +11,7 @@ from evals.plain_text import short_line
 from evals.prediction_records import StoredPrediction, from_record, to_record
 from evals.samples import SampleKind
 from sam3model.errors import ConfigError, DataError, InputError, MetricError, OutputError
-from sam3model.files import open_regular, write_json
+from sam3model.files import held_alone, open_regular, write_json
 
 PREDICTIONS = "predictions.jsonl"
 FAILURES = "failures.jsonl"
@@ -92,17 +92,9 @@ def _open_alone(folder: Path) -> BinaryIO:
         file = (folder / PREDICTIONS).open("ab", buffering=0)  # unbuffered: a full disk fails where it is noticed
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot write to {folder}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not held_alone(file.fileno()):
         file.close()
-        raise ConfigError(
-            f"another process is running a benchmark in {folder}: wait for it, or choose another --out"
-        ) from error
-    except (ImportError, OSError):
-        pass  # a system or a file system without locks
+        raise ConfigError(f"another process is running a benchmark in {folder}: wait for it, or choose another --out")
     return file
 
 

@@ -103,6 +103,22 @@ def read_at_most(stream: BinaryIO, limit: int, name: str) -> bytes:
     return b"".join(parts)
 
 
+def held_alone(handle: int) -> bool:
+    """Lock an open file or folder against other processes, until it is closed; False if another one holds it.
+
+    True without a lock where the system or the file system has none.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        pass
+    return True
+
+
 def _too_large(name: str, limit: int) -> InputError:
     bound = f"{limit / 1e6:.0f} MB" if limit >= 1e6 else f"{limit} bytes"
     return InputError(f"{name} is too large: the limit is {bound}")

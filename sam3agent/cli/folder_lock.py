@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sam3model.errors import ConfigError
+from sam3model.files import held_alone
 
 
 @contextmanager
@@ -15,21 +16,13 @@ def locked(folder: Path) -> Iterator[Path]:
     Raises `ConfigError` if another process is writing into it.
     """
     try:
-        import fcntl
-
         handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
+    except OSError:  # Windows opens no folders
         yield folder
         return
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"another process is writing into {folder}: wait for it, or choose another --out"
-            ) from error
-        except OSError:
-            pass  # a file system without locks
+        if not held_alone(handle):
+            raise ConfigError(f"another process is writing into {folder}: wait for it, or choose another --out")
         yield folder
     finally:
         os.close(handle)

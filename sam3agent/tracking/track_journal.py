@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import ConfigError, InputError, OutputError
+from sam3model.files import held_alone
 
 FILE_NAME = "track.jsonl"
 VERSION = 1
@@ -44,7 +45,8 @@ class TrackJournal:
         except OSError as error:
             raise InputError(f"cannot write into {folder}: {error.strerror}") from error
         try:
-            self._lock(folder)
+            if not held_alone(self._file.fileno()):
+                raise ConfigError(f"another process is tracking into {folder}: wait for it, or choose another --out")
             before = self._index()
             start = {"event": "start", "version": VERSION, **json.loads(json.dumps(dict(settings)))}
             if before and self._places:
@@ -109,21 +111,6 @@ class TrackJournal:
     def in_order_of_time(self) -> Iterator[FrameTracks]:
         """All finished frames by their number."""
         return (self.read(frame) for frame in sorted(self._places))
-
-    def _lock(self, folder: Path) -> None:
-        """Keep other processes out until the file is closed, where the system can. Raises `ConfigError`."""
-        try:
-            import fcntl
-        except ImportError:
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"another process is tracking into {folder}: wait for it, or choose another --out"
-            ) from error
-        except OSError:
-            return  # a file system without locks
 
     def _write(self, record: Mapping[str, Any]) -> None:
         line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
