@@ -9,12 +9,13 @@ import re
 import sys
 from typing import Any
 
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, except tab and newline
-    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # invisible, bidirectional
-    "\ud800-\udfff"  # surrogates
-    "\U000e0000-\U000e0fff]"  # tags, which are invisible
-)
+CONTROL = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+"""Control characters except tab and line feed, line separators and surrogates; a class of regular expressions."""
+
+INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"
+"""Characters that are not seen, some of which reverse the direction of text; a class of regular expressions."""
+
+_UNSAFE = re.compile(f"[{CONTROL}{INVISIBLE}]")
 
 
 def printable(text: object) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from sam3model.printable import CONTROL, INVISIBLE
+
 MAX_DEPTH = 64
 """Maximum nesting of JSON values; the parser itself would accept a depth at which later steps fail."""
 
@@ -16,11 +18,9 @@ MAX_DIGITS = 18
 MAX_LITERAL = 20_000
 """Maximum number of characters that are read as a literal of Python."""
 
-_INVISIBLE = re.compile(
-    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_CONTROL = re.compile(f"[{CONTROL}]")
 _NAMES = {"true": True, "false": False, "null": None, "none": None, "undefined": None}
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def clean_text(text: str) -> str:
