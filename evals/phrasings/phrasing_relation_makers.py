@@ -3,78 +3,63 @@
 from collections.abc import Callable
 
 from evals.phrasings.phrasing_makers import NTH, NTH_DIGITS, Made
-from evals.phrasings.scene_facts import SceneFacts, ids
+from evals.phrasings.scene_facts import Ids, SceneFacts, ids
 from sam3model.playground import relations
 from sam3model.playground.descriptions import say
 from sam3model.playground.dice import Dice
 from sam3model.playground.kinds import KINDS
+from sam3model.playground.scene import SceneObject
+
+Finder = Callable[[SceneFacts, list[SceneObject], SceneObject], Ids | None]
+"""Which objects of a group have a relation to an anchor; None or empty if the question has no clear answer."""
+
+
+def _related(minimum: int, find: Finder) -> Callable[[SceneFacts], Made]:
+    """The objects of a group of at least `minimum` that a finder chooses."""
+
+    def make(facts: SceneFacts) -> Made:
+        group = facts.group(minimum)
+        anchor = facts.anchor(group) if group else None
+        found = find(facts, group[1], anchor[1]) if group and anchor else None
+        if not group or not anchor or not found:
+            return None
+        return facts.words(group[0]) | {"anchor": say(anchor[0], facts.dice, plain=True)}, found
+
+    return make
 
 
 def beside(side: str) -> Callable[[SceneFacts], Made]:
     """The objects on one side of an anchor."""
-
-    def make(facts: SceneFacts) -> Made:
-        group = facts.group(2)
-        anchor = group and facts.anchor(group)
-        found = relations.beside(group[1], anchor[1], side) if group and anchor else None
-        if not group or not anchor or not found:
-            return None
-        return facts.words(group[0]) | {"anchor": say(anchor[0], facts.dice, plain=True)}, found
-
-    return make
+    return _related(2, lambda _, group, anchor: relations.beside(group, anchor, side))
 
 
-def not_beside(facts: SceneFacts) -> Made:
-    """The objects that are not to the left of an anchor."""
-    group = facts.group(2)
-    anchor = group and facts.anchor(group)
-    found = relations.beside(group[1], anchor[1], "left") if group and anchor else None
-    rest = tuple(i for i in ids(group[1]) if i not in found) if group and found else ()
-    if not group or not anchor or not rest:
-        return None
-    return facts.words(group[0]) | {"anchor": say(anchor[0], facts.dice, plain=True)}, rest
+def _rest(_: SceneFacts, group: list[SceneObject], anchor: SceneObject) -> Ids:
+    found = relations.beside(group, anchor, "left")
+    return tuple(i for i in ids(group) if i not in found) if found else ()
+
+
+not_beside = _related(2, _rest)
+"""The objects that are not to the left of an anchor."""
 
 
 def nearest(farthest: bool) -> Callable[[SceneFacts], Made]:
     """The object nearest to, or farthest from, an anchor."""
-
-    def make(facts: SceneFacts) -> Made:
-        group = facts.group(2)
-        anchor = group and facts.anchor(group)
-        found = relations.nearest(group[1], anchor[1], farthest=farthest) if group and anchor else None
-        if not group or not anchor or not found:
-            return None
-        return facts.words(group[0]) | {"anchor": say(anchor[0], facts.dice, plain=True)}, found
-
-    return make
+    return _related(2, lambda _, group, anchor: relations.nearest(group, anchor, farthest=farthest))
 
 
 def stacked(front: bool) -> Callable[[SceneFacts], Made]:
     """The object behind, or in front of, an anchor."""
 
-    def make(facts: SceneFacts) -> Made:
-        group = facts.group(1)
-        anchor = group and facts.anchor(group)
-        found = relations.behind(group[1], anchor[1], front=front) if group and anchor else None
-        if not group or not anchor or not found or len(found) > 1:
-            return None
-        return facts.words(group[0]) | {"anchor": say(anchor[0], facts.dice, plain=True)}, found
+    def only(_: SceneFacts, group: list[SceneObject], anchor: SceneObject) -> Ids | None:
+        found = relations.behind(group, anchor, front=front)
+        return found if found and len(found) == 1 else None
 
-    return make
+    return _related(1, only)
 
 
 def compared(smaller: bool) -> Callable[[SceneFacts], Made]:
     """The objects larger, or smaller, than an anchor."""
-
-    def make(facts: SceneFacts) -> Made:
-        group = facts.group(2)
-        anchor = group and facts.anchor(group)
-        found = facts.bigger_than(group[1], anchor[1], smaller=smaller) if group and anchor else None
-        if not group or not anchor or not found:
-            return None
-        return facts.words(group[0]) | {"anchor": say(anchor[0], facts.dice, plain=True)}, found
-
-    return make
+    return _related(2, lambda facts, group, anchor: facts.bigger_than(group, anchor, smaller=smaller))
 
 
 def union(facts: SceneFacts) -> Made:
