@@ -1,5 +1,7 @@
 """Reads what stands after a noun: places, order, relations, attributes, exceptions, and clauses with "that is"."""
 
+from abc import ABC, abstractmethod
+
 from sam3agent.rules.attribute_reader import AttributeReader
 from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.lexicon import AXES, EXCEPT, IMAGE, PATTERNS, PLACED, POSTURES, PRONOUNS, RELATIONS
@@ -13,8 +15,8 @@ MAX_DEPTH = 3
 _RELATION_WORDS = {words: kind for kind, phrases in RELATIONS for words in phrases}
 
 
-class ClauseReader(AttributeReader):
-    """Everything after a noun. `noun_phrase` and `out_list` are read by the grammar."""
+class ClauseReader(AttributeReader, ABC):
+    """A noun phrase with everything after its noun. How lists of exceptions are read is left to the grammar."""
 
     depth = 0
     in_exception = False
@@ -53,9 +55,9 @@ class ClauseReader(AttributeReader):
                 draft.noun = out.noun
             self.resolve_exceptions(out)
 
+    @abstractmethod
     def out_list(self) -> list[PhraseDraft]:
         """The noun phrases after "except"."""
-        raise NotImplementedError
 
     def _of_domain(self, draft: PhraseDraft) -> bool:
         """ "of the red balls" after "the largest" or "the largest one"; the phrase is then complete."""
