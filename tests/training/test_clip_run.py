@@ -1,8 +1,5 @@
 """Runs of clicks and tracker from end to end: what trains, what is kept, what is refused, and what survives a kill."""
 
-import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from sam3model.training.run import TrainingRun, train
 from sam3model.training.state import StateFolder
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.stop_signal import StopSignal
+from tests.training.killed_runs import check_run_killed_while_saving
 from tests.training.tiny_clips import SIDE, batch_of, clip_run, clip_settings, sliding_squares
 
 INTERACTIVE_NECK = "detector.vision.neck.interactive."
@@ -185,24 +183,4 @@ def test_chunks_have_the_loss_and_the_gradients_of_the_whole_batch(tmp_path):
 
 def test_a_run_killed_while_saving_resumes_from_the_state_before(tmp_path, monkeypatch):
     config = clip_settings(tmp_path, budget={"steps": 4}, checkpoint={"every_minutes": 1e-9})
-    whole, _ = losses_of(replace(config, name="whole"), 4)
-    write = torch.save
-
-    def killed(parts: dict, path: Path) -> None:
-        write(parts, path)
-        if parts["progress"]["step"] == 3:
-            os.truncate(path, 1000)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    monkeypatch.setattr(torch, "save", killed)
-    if not (child := os.fork()):
-        train(config, ClipTask)
-        os._exit(1)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-    monkeypatch.setattr(torch, "save", write)
-    folder = Path(config.out) / config.name
-    assert list(folder.glob(".step_*"))
-    assert train(config, ClipTask).status == "finished"
-    lines = [json.loads(line) for line in (folder / "scalars.jsonl").read_text().splitlines()]
-    assert [line["loss"] for line in lines if "loss" in line] == whole
-    assert not list(folder.glob(".step_*"))
+    check_run_killed_while_saving(config, ClipTask, losses_of, monkeypatch)

@@ -26,6 +26,7 @@ from sam3model.training.stop_signal import StopSignal
 from sam3model.training.training_log import TrainingLog
 from sam3model.training.validate import Validation
 from tests.training.conftest import concept_run
+from tests.training.killed_runs import check_run_killed_while_saving
 
 METRICS = {"loss": 1.0, "cgF1": 0.5, "IL_MCC": 0.5, "positive_micro_F1": 0.5, "mean_IoU": 0.5, "AP": 0.5}
 
@@ -228,27 +229,7 @@ def test_non_finite_final_weights_are_an_error(settings, monkeypatch):
 
 def test_a_run_killed_while_saving_resumes_from_the_state_before(settings, monkeypatch):
     config = settings(budget={"steps": 4}, checkpoint={"every_minutes": 1e-9})
-    whole, _ = losses_of(replace(config, name="whole"), 4)
-    write = torch.save
-
-    def killed(parts: dict, path: Path) -> None:
-        write(parts, path)
-        if parts["progress"]["step"] == 3:
-            os.truncate(path, 1000)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    monkeypatch.setattr(torch, "save", killed)
-    if not (child := os.fork()):
-        train(config, ConceptTask)
-        os._exit(1)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-    monkeypatch.setattr(torch, "save", write)
-    folder = Path(config.out) / config.name
-    assert list(folder.glob(".step_*"))
-    assert train(config, ConceptTask).status == "finished"
-    lines = [json.loads(line) for line in (folder / "scalars.jsonl").read_text().splitlines()]
-    assert [line["loss"] for line in lines if "loss" in line] == whole
-    assert not list(folder.glob(".step_*"))
+    check_run_killed_while_saving(config, ConceptTask, losses_of, monkeypatch)
 
 
 def test_a_run_that_is_stopped_often_is_still_validated(settings):
