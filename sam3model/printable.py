@@ -10,10 +10,10 @@ import sys
 from typing import Any
 
 CONTROL = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
-"""Control characters except tab and line feed, line separators and surrogates; a class of regular expressions."""
+"""Control characters except tab and line feed, line separators and surrogates, for the brackets of a pattern."""
 
 INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff"
-"""Characters that are not seen, some of which reverse the direction of text; a class of regular expressions."""
+"""Characters that are not seen, some of which reverse the direction of text, for the brackets of a pattern."""
 
 _UNSAFE = re.compile(f"[{CONTROL}{INVISIBLE}]")
 

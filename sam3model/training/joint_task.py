@@ -82,6 +82,7 @@ class JointTask:
     def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[JointBatch]:
         """Batches of `count` clips, and of images in the ratio of the stage."""
         settings = self.config.stages[stage]
+        # `first` counts the clips of whole steps, then those of the processes before this one.
         step, share = first // stride, settings.images * count // settings.batch
         start = (step * settings.images) + (first - step * stride) // count * share
         images = self.images.batches(stage, start, share, settings.images)
