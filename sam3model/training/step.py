@@ -46,7 +46,8 @@ def train_step(
         own = terms.total.item()
         value = task.world.mean(own)
         total += value / config.accumulate
-        loss += task.world.mean(terms.shown) / config.accumulate
+        shown = value if terms.comparable is None else task.world.mean(terms.shown)
+        loss += shown / config.accumulate
         if not math.isfinite(value):
             culprit = "in another process" if math.isfinite(own) else f"of {task.describe(chunk)}"
             return StepReport(total, {}, math.nan, f"loss {culprit}", total)
