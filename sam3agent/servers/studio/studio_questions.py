@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
 """Time between two looks at a growing trace."""
 
+CLOSE_SECONDS = 3.0
+"""How long the end of the studio waits for questions to end."""
+
 
 class QuestionDesk:
     """Starts, stops and shows questions. One at a time on an item."""
@@ -35,7 +38,8 @@ class QuestionDesk:
         self._engine, self._hub, self._folder = engine, hub, folder
         self._running: dict[str, tuple[AskedQuestion, Future[None]]] = {}
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="studio-questions", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="studio-questions", daemon=True)
+        self._thread.start()
         for question in engine.store.questions():
             if question.status == "running":
                 engine.store.end_question(question, "interrupted")
@@ -62,12 +66,19 @@ class QuestionDesk:
         return [self._shown(question, self._steps(question)) for question in self._engine.store.questions(item_id)]
 
     def close(self) -> None:
-        """Stop everything, and close the connections of the backend."""
-        for item_id in list(self._running):
-            self.stop(item_id)
-        with suppress(Exception):
-            asyncio.run_coroutine_threadsafe(self._engine.agent.backend.close(), self._loop).result(2)
+        """Stop every question, wait until they have ended, and close the connections of the backend."""
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_SECONDS)
+
+    async def _end(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(Exception):
+            await self._engine.agent.backend.close()
 
     async def _answer(self, opened: OpenMedia, question: AskedQuestion) -> None:
         """Run the agent, tell its steps, and put what it found on the sheet."""

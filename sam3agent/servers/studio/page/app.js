@@ -412,7 +412,7 @@ const hear = {
     state.follow = news;
     if (news.problem) toast(news.problem, "bad");
     if (news.ended) {
-      reload().catch(report);
+      reload().then(() => seek(news.frame)).catch(report);
     } else if (!state.playing && news.frame !== state.frame) {
       state.frame = news.frame;
       seek(news.frame);
