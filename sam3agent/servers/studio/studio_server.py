@@ -89,7 +89,7 @@ def serve_studio(
         raise InputError(f"--no-token is for this machine only: remove --host {address.host}, or keep the token")
     desks = open_desks(agent, paths, out)
     token = kept_token(out) if with_token else None
-    with _listening(address) as listener:
+    with listening_socket(address) as listener:
         port = listener.getsockname()[1]
         name = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host
         host = f"[{name}]" if ":" in name else name
@@ -110,7 +110,7 @@ def _warm(engine: StudioEngine) -> None:
         engine.warm(items[0].id)
 
 
-def _listening(address: StudioAddress) -> socket.socket:
+def listening_socket(address: StudioAddress) -> socket.socket:
     """A listening socket. Raises `InputError` if the port is taken, or the host has no such address."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     reason = None

@@ -14,8 +14,9 @@ const state = {
   id: null, name: "", kind: "image", size: { width: 1, height: 1 }, count: 1, rate: 1, frame: 0, version: -1, // of the item
   accepted: false, undo: null, redo: null, objects: [], questions: [], follow: null, firstImage: null,
   selected: null, hidden: new Set(), masksShown: true, playing: false, status: "", warm: false, // of this tab
-  phrases: [], label: "", mode: "find", problem: "",
+  phrases: [], recent: [], label: "", mode: "find", problem: "",
 };
+let recent = { item: null, phrases: [] }; // what was searched on the image where something was searched last
 const small = new URLSearchParams(location.search).has("small");
 document.documentElement.classList.toggle("small", small);
 
@@ -72,7 +73,7 @@ function report(error) {
 /** What to say after a change that is not plain to see. */
 function told(name, reply, body) {
   const one = reply.objects.find((other) => other.id === reply.object);
-  if (name === "click" && one && one.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
+  if (name === "click" && one && body.object === null && one.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
   else if (name === "click" && one && body.object === null && !state.phrases.length) toast(`Added as “${one.label}”. Press L to name it.`);
 }
 
@@ -85,6 +86,9 @@ function clicked(place, minus, extend) {
   const chosen = knownObject(state.selected);
   if (under && under.id !== state.selected && !extend && !(chosen && subtract)) return select(under.id);
   if (subtract && !chosen) return toast("Choose an object first: click on its mask.");
+  if (chosen?.mask?.has(place.x, place.y) !== subtract && chosen?.mask) {
+    return toast(subtract ? "This place is not part of the object." : "This place is part of the object already. Right click takes a part away.");
+  }
   if (stage.tool === "example") return toast("Drag a box around one example: everything like it is found.");
   return act("click", { object: state.selected, click: [place.x, place.y, subtract ? 0 : 1], label: state.label });
 }
@@ -98,7 +102,7 @@ async function findPhrases(phrases) {
   const fresh = reply.objects.filter((one) => !before.has(one.id) && one.kept);
   const counts = phrases.map((phrase) => `${phrase} ${fresh.filter((one) => one.label === phrase).length}`);
   const there = reply.objects.filter((one) => phrases.includes(one.label) && one.kept).length;
-  if (fresh.length) return toast(`Found: ${counts.join(", ")}`, "good");
+  if (fresh.length) return toast(`Found ${counts.join(", ")}`, "good");
   const weak = reply.objects.filter((one) => phrases.includes(one.label) && !one.kept).length;
   return toast(there ? "Nothing new: these objects are there already." : weak ? `Only weak matches: see Rejected (${weak}).` : `No ${phrases.join(", no ")} here. Click the object to show it.`);
 }
@@ -106,6 +110,8 @@ async function findPhrases(phrases) {
 function remember(phrases) {
   state.phrases = [...new Set([...state.phrases, ...phrases])].slice(-9);
   state.label = phrases[0];
+  recent = { item: state.id, phrases: recent.item === state.id ? [...new Set([...recent.phrases, ...phrases])] : phrases };
+  state.recent = recent.phrases;
   localStorage.setItem(`phrases:${state.title}`, JSON.stringify(state.phrases));
   drawPhrases(state, does);
 }
@@ -141,7 +147,7 @@ async function accept() {
   if (next) await open(next.id);
   else if (state.items.every((item) => item.accepted || item.problem)) {
     draw();
-    toast("Everything is accepted.", "good");
+    toast(`Done: ${plural(state.items.filter((item) => item.accepted).length, "item")} accepted.`, "good");
     exportDialog();
   } else toast("The others are open: choose one on the left.");
 }
@@ -189,7 +195,7 @@ function hint() {
   if (stage.tool === "paint") return `${stage.adds ? "Paint on" : "Erase from"} ${state.selected ? "the chosen object" : "the image to start an object"}. [ and ] change the brush, X the sign.`;
   if (stage.crosshair) return "Arrows move the crosshair, Space adds this place, Shift+Space takes it away, Esc leaves.";
   if (state.selected) return `Click to add a part${stage.adds ? ", right click to take one away" : " is off: clicks take parts away"}. Esc when done.`;
-  if (!state.objects.length && state.phrases.length) return `Press R to find ${state.phrases.slice(0, 4).join(", ")} here.`;
+  if (!state.objects.length && state.recent.length) return `Press R to find ${state.recent.join(", ")} here.`;
   return state.objects.length ? "Click a mask to choose it, or an object without one to add it." : "";
 }
 
@@ -207,7 +213,7 @@ function setSign(adds) {
 const does = {
   open, hover, choose: select, follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
   phrase: usePhrase,
-  again: () => findPhrases(state.phrases),
+  again: () => findPhrases(state.recent),
   keep: (id, kept) => act("edit", { objects: [id], kept }),
   remove: (id) => act("remove", { objects: [id] }).then(() => select(null)),
   rename: (id) => editLabel(id, knownObject(id)?.label ?? "", [...new Set([...state.phrases, ...state.labels])], (name) => {
@@ -307,6 +313,8 @@ function take(view) {
   if (view.frame === state.frame) place(view.masks);
   else if (state.count > 1) seek(state.frame);
   if (!knownObject(state.selected)) state.selected = null;
+  const named = state.objects.filter((one) => one.kept && one.label !== "object").map((one) => one.label);
+  state.phrases = [...new Set([...state.phrases, ...named])].slice(0, 9);
   const item = state.items.find((other) => other.id === id);
   if (item) Object.assign(item, { accepted, count: view.objects.filter((one) => one.kept).length });
   draw();
@@ -570,7 +578,7 @@ bind([
   ["Find and ask", [
     ["/", "Write what to find", () => focusWords("find")],
     ["q", "Write a question", () => focusWords("ask")],
-    ["r", "Find all phrases in this image", () => does.again()],
+    ["r", "Find the same phrases as on the last image", () => does.again()],
     ["1 2 3", "Find this phrase, or label the chosen object with it", (event) => state.phrases[event.key - 1] && usePhrase(state.phrases[event.key - 1])],
     ["4 5 6 7 8 9", "", (event) => state.phrases[event.key - 1] && usePhrase(state.phrases[event.key - 1])],
     ["Escape", "Stop; let go of the chosen object", escape],
@@ -625,6 +633,11 @@ function wire() {
   find("#export").onclick = exportDialog;
   find("#help").onclick = () => find("#help-dialog").showModal();
   find("#accept").onclick = accept;
+  // A button that was clicked lets go of the keyboard, so that Enter accepts instead of pressing it again.
+  addEventListener("click", (event) => {
+    const pressed = event.detail > 0 && document.activeElement?.closest("button, summary");
+    if (pressed && !find("dialog[open]")) find("#stage").focus({ preventScroll: true });
+  });
   drawTools();
 }
 
@@ -635,9 +648,15 @@ async function start() {
     const stored = JSON.parse(localStorage.getItem(`phrases:${state.title}`) ?? "[]");
     state.phrases = [...new Set([...stored, ...state.labels])].filter((label) => label !== "object").slice(0, 9);
     state.label = state.phrases[0] ?? "";
+    state.recent = state.phrases;
     draw();
     const named = state.items.find((item) => item.id === location.hash.slice(1));
-    await open((named ?? state.items.find((item) => !item.accepted) ?? state.items[0])?.id);
+    const order = [named, ...state.items.filter((item) => !item.accepted), state.items[0]].filter(Boolean);
+    for (const item of order.slice(0, 20)) {
+      await open(item.id);
+      if (!state.problem) break;
+      if (item !== order.at(-1)) toast(`Skipped ${item.name}: ${state.problem}`, "bad");
+    }
   } catch (error) {
     report(error);
   }
@@ -649,3 +668,6 @@ async function start() {
 }
 
 start();
+
+// For a page that embeds the studio, and for its tests.
+globalThis.studio = { state, stage, open };

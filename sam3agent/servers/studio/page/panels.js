@@ -39,7 +39,7 @@ function filmRow(item, does) {
 export function drawPhrases(state, does) {
   const chips = state.phrases.slice(0, 9).map((phrase, at) =>
     make(
-      "button.chip", {
+      `button.chip${state.recent.includes(phrase) ? ".recent" : ""}`, {
         type: "button", "aria-pressed": phrase === state.label ? "true" : "false",
         title: state.selected ? `Label the chosen object “${phrase}” (${at + 1})` : `Find “${phrase}” here (${at + 1})`,
         onclick: () => does.phrase(phrase),
@@ -47,8 +47,8 @@ export function drawPhrases(state, does) {
       make("kbd", {}, String(at + 1)), phrase,
     ),
   );
-  const again = state.phrases.length
-    ? make("button.link", { type: "button", onclick: does.again, title: "Find all of these phrases in this image" }, "Find all here ", make("kbd", {}, "R"))
+  const again = state.recent.length
+    ? make("button.link", { type: "button", onclick: does.again, title: `Find in this image: ${state.recent.join(", ")}` }, "Find again here ", make("kbd", {}, "R"))
     : null;
   find("#phrases").replaceChildren(
     make("h2", {}, "Phrases", again),
