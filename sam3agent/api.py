@@ -95,8 +95,8 @@ class Agent:
         """Answer a question about an image.
 
         Args:
-            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`. On a clip, phrases are
-                searched on the first frame; an MLLM can also call the tool `track`.
+            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`. On a clip, objects are
+                tracked, and the answer's masks are masklets; what they do over time can be asked about.
             query: the question in plain words.
             out: folder for overlay.png, masks.json, trace.jsonl and its images; None to write nothing.
             tell: receives a line of text whenever something happens.
@@ -135,8 +135,9 @@ class Agent:
         if tell:
             if session is None:
                 width, height = media.size
-                tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
-            for remark in media_remarks(media):
+                what = "image" if media.count == 1 else f"first of {media.count} frames"
+                tell(f"encoding the {what} ({width}x{height}) with {self.segmenter.name}")
+            for remark in media_remarks(media) if media.count == 1 else ():
                 tell(remark)
         session = session or await self._opened(media, ledger)
         trace = Trace(make_folder(out) if out else None)
@@ -189,7 +190,8 @@ class Agent:
 
     def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger) -> Answer:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, ledger.elapsed, ledger.steps, ledger.usage)
-        only_first = media.count > 1 and all(set(c.masklet.areas) == {0} for c in end.story.pool.candidates)
+        found = end.story.pool.candidates or end.story.discarded
+        only_first = media.count > 1 and bool(found) and all(set(c.masklet.areas) == {0} for c in found)
         remark = f"only the first of {media.count} frames was searched" if only_first else ""
         return Answer(
             query=query,
