@@ -1,11 +1,14 @@
 """RLE masks of annotation and prediction files, validated before use."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from evals.dataset_files import MAX_SIDE, field
 from sam3model.data.segmentations import encode_runs, read_runs
 from sam3model.errors import DataError
-from sam3model.metrics.overlap import Rle
+from sam3model.metrics.overlap import Rle, as_rle, coco_mask
 
 Size = tuple[int, int]
 """Height and width."""
@@ -24,6 +27,16 @@ def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
         return encode_runs(read_runs(counts, (width, height)), (width, height))
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
+
+
+def stacked(masks: Sequence[Rle | None], size: Size) -> Rle:
+    """A mask over space and time: those of all frames of a clip, one below the other. None: nothing on that frame."""
+    height, width = size
+    full = np.zeros((len(masks), height, width), bool)
+    for t, mask in enumerate(masks):
+        if mask is not None:
+            full[t] = coco_mask.decode(dict(mask)).astype(bool)
+    return as_rle(full.reshape(-1, width))
 
 
 def _size(value: Any, where: str) -> Size:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from sam3agent.media import ClipMedia
+
 TargetT = TypeVar("TargetT")
 Rle = Mapping[str, Any]
 SampleKind = Literal["image-phrase", "image-question", "video", "image-clicks", "masklets"]
@@ -38,11 +40,11 @@ class PhraseSample(Generic[TargetT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuestionSample(Generic[TargetT]):
-    """One question about one image."""
+    """One question about one image, or about a clip: its masks are those of all frames, one below the other."""
 
     kind: ClassVar[Literal["image-question"]] = "image-question"
     key: str
-    open_image: Callable[[], "Image.Image"]
+    open_image: Callable[[], "Image.Image | ClipMedia"]
     question: str
     target: TargetT
 
@@ -166,9 +168,9 @@ class PhrasePrediction:
 class QuestionPrediction:
     """Prediction for a `QuestionSample`. status: answered, no_match, not_understood or exhausted (best answer so far).
 
-    size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder. reason: why
-    the question ended. warnings: what the answer does not take into account. failed: whether no reply of the backend
-    was usable.
+    size: height and width of the image, or of all frames of a clip one below the other. trace: folder of the agent's
+    trace, relative to the run's folder. reason: why the question ended. warnings: what the answer does not take into
+    account. failed: whether no reply of the backend was usable.
     """
 
     question: str

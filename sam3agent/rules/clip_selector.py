@@ -12,7 +12,7 @@ from sam3agent.motion.camera_path import CameraPath, camera_path
 from sam3agent.motion.motion_facts import Fact, Moment, Moments
 from sam3agent.motion.object_path import ObjectPath
 from sam3agent.pool import Candidate, MaskPool
-from sam3agent.rules.question_plan import Happening, Target, When
+from sam3agent.rules.question_plan import Happening, NounPhrase, Target, When
 from sam3agent.rules.selector import Choice, Selector
 from sam3agent.workbench import Workbench
 
@@ -69,6 +69,11 @@ class ClipSelector:
         """How the view moves, from what no masklet covers."""
         return camera_path(self.bench.media, [c.masklet for c in self.bench.pool.candidates])
 
+    @cached_property
+    def finder(self) -> Selector:
+        """Finds candidates by phrases; the colours of each are measured once, on its key frame."""
+        return Selector(self.bench)
+
     @property
     def rate(self) -> float:
         """Frames per second."""
@@ -87,7 +92,7 @@ class ClipSelector:
 
     def find(self, target: Target) -> list[Candidate]:
         """Candidates of the phrase of a target."""
-        return Selector(self.bench).find(target.what)
+        return self.finder.find(target.what)
 
     def choose(self, target: Target) -> ClipChoice:
         """Resolve one target."""
@@ -131,7 +136,7 @@ class ClipSelector:
             if frame in c.masklet.masks and self.path(c).presence[frame] != "hidden"
         ]
         view = self.bench.with_pool(MaskPool(tuple(there), self.bench.pool.next_id))
-        return _AmongSome(view, mine, target).choose(target)
+        return _OnFrame(view, self.finder, target.what, mine).choose(target)
 
     def _happening(self, happening: Happening, found: Sequence[Candidate]) -> tuple[dict[int, Moments], str]:
         """The candidates that do something, with the moments, by id; and which object it refers to is missing."""
@@ -199,18 +204,19 @@ class ClipSelector:
         return {best[2]: (Moment(best[3], best[3]),)} if best else {}
 
 
-@dataclass
-class _AmongSome(Selector):
-    """A selector on one frame: the subject is one of some candidates, anchors may be any."""
+class _OnFrame(Selector):
+    """A selector on the masks of one frame. What an object is, is judged on the whole clip; where it is, here.
 
-    mine: set[int] = field(default_factory=set)
-    subject: Target | None = None
+    mine: ids among which the subject is; anchors may be any object.
+    """
 
-    def find(self, what):  # type: ignore[no-untyped-def]
-        found = super().find(what)
-        if self.subject is not None and what == self.subject.what:
-            return [c for c in found if c.id in self.mine]
-        return found
+    def __init__(self, bench: Workbench, whole: Selector, subject: NounPhrase, mine: set[int]) -> None:
+        super().__init__(bench)
+        self.whole, self.subject, self.mine = whole, subject, mine
+
+    def find(self, what: NounPhrase) -> list[Candidate]:
+        found = (self.bench.pool.get(c.id) for c in self.whole.find(what))
+        return [c for c in found if c and (what != self.subject or c.id in self.mine)]
 
 
 def _middle(path: ObjectPath, frame: int) -> tuple[float, float]:
