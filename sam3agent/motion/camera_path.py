@@ -158,7 +158,7 @@ def _aligned(
     height, width = one.shape
     rows, columns = np.mgrid[:height, :width].astype(float)
     x, y = columns - (width - 1) / 2, rows - (height - 1) / 2
-    slope_y, slope_x = np.gradient(two)
+    slope_y, slope_x = (np.asarray(np.gradient(two, axis=axis)) for axis in (0, 1))
     for _ in range(ROUNDS):
         scale = np.exp(state[0])
         at_x, at_y = _moved(height, width, state, level)

@@ -100,23 +100,18 @@ def hides(path: ObjectPath) -> Moments:
     return tuple(found)
 
 
-def _states(path: ObjectPath) -> list[tuple[bool, int, int]]:
-    """Whether it moves, in stretches; very short ones belong to their neighbours."""
-    known = np.flatnonzero(~np.isnan(path.speed))
-    if len(known) < 3:
-        return []
-    moving = path.speed[known[0] : known[-1] + 1] >= MOVING
+def _states(path: ObjectPath, first: int, last: int) -> list[tuple[bool, int, int]]:
+    """Whether it moves in a stretch of frames, in parts; very short ones belong to their neighbours."""
     shortest = max(2, round(SHORT * path.rate))
     found: list[tuple[bool, int, int]] = []
-    for state, start, end in runs(moving):
+    for state, start, end in runs(path.speed[first : last + 1] >= MOVING):
         if found and (end - start + 1 < shortest or found[-1][0] == state):
             found[-1] = (found[-1][0], found[-1][1], end)
         else:
             found.append((bool(state), start, end))
     if len(found) > 1 and found[0][2] - found[0][1] + 1 < shortest:
         found[:2] = [(found[1][0], found[0][1], found[1][2])]
-    offset = int(known[0])
-    return [(state, start + offset, end + offset) for state, start, end in found]
+    return [(state, start + first, end + first) for state, start, end in found]
 
 
 def stops(path: ObjectPath) -> Moments:
@@ -130,8 +125,13 @@ def starts(path: ObjectPath) -> Moments:
 
 
 def _changes(path: ObjectPath, *, before: bool) -> Moments:
-    pairs = pairwise(_states(path))
-    return tuple(Moment(two[1], min(two[1] + 2, two[2])) for one, two in pairs if one[0] == before != two[0])
+    return tuple(
+        Moment(two[1], min(two[1] + 2, two[2]))
+        for first, last in path.stretches
+        if last - first >= 2
+        for one, two in pairwise(_states(path, first, last))
+        if one[0] == before != two[0]
+    )
 
 
 def reach(path: ObjectPath) -> float:
@@ -147,11 +147,11 @@ def stays(path: ObjectPath) -> Moments:
 
 def turns(path: ObjectPath) -> Moments:
     """When it turns around, to the left or right."""
-    known = np.flatnonzero(~np.isnan(path.ground[:, 0]))
-    if len(known) < 3:
-        return ()
-    x = smoothed(path.ground[known], 1)[:, 0] / path.size[0]
-    return tuple(Moment(int(known[k]), int(known[k])) for k in _corners(x, STEP))
+    found = []
+    for first, last in path.stretches:
+        x = smoothed(path.ground[first : last + 1], 1)[:, 0] / path.size[0]
+        found += [Moment(first + k, first + k) for k in _corners(x, STEP)]
+    return tuple(found)
 
 
 def _corners(line: NDArray[np.float64], leg: float) -> list[int]:
@@ -185,7 +185,7 @@ def _goes(path: ObjectPath, sign: int) -> Moments:
         place[~np.isnan(place[:, 0])][:, 0]
         for place in (path.ground, np.where(path.steady[:, None], path.centres, np.nan))
     ]
-    if any(len(way) < 2 for way in ways) or turns(path):
+    if any(len(way) < 2 for way in ways) or turns(path) or returns(path):
         return ()
     steps = [float(way[-1] - way[0]) * sign / path.size[0] for way in ways]
     frames = np.flatnonzero(path.seen)
@@ -219,10 +219,9 @@ def fastness(path: ObjectPath) -> float:
 
 
 def travelled(path: ObjectPath) -> float:
-    """Widths that it moves over the ground in all."""
-    known = path.ground[~np.isnan(path.ground[:, 0])]
-    line = smoothed(known, max(1, round(0.12 * path.rate)))
-    return float(np.hypot(*np.diff(line, axis=0).T).sum()) / path.size[0] if len(line) > 1 else 0.0
+    """Widths that it moves over the ground in all, while its place is known."""
+    lines = [smoothed(path.ground[a : b + 1], max(1, round(0.12 * path.rate))) for a, b in path.stretches]
+    return sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines if len(line) > 1) / path.size[0]
 
 
 def seconds_seen(path: ObjectPath) -> float:

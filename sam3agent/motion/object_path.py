@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -124,7 +125,7 @@ class ObjectPath:
     def ground(self) -> NDArray[np.float64]:
         """Its centre (T, 2) in pixels of the first frame, without the motion of the camera; NaN where it is unknown.
 
-        Between frames of full view it is interpolated; before the first and after the last, it follows the part seen.
+        Between frames of full view it is interpolated, but not where the object is out of the picture between them.
         """
         known = self.steady if self.steady.sum() >= 2 else self.seen
         places = self.camera.on_ground(self.centres)
@@ -134,20 +135,25 @@ class ObjectPath:
             within = np.arange(frames[0], frames[-1] + 1)
             for axis in (0, 1):
                 out[within, axis] = np.interp(within, frames, places[frames, axis])
+        for one, two in pairwise(frames.tolist()):
+            if "out" in self.presence[one + 1 : two]:
+                out[one + 1 : two] = np.nan
         return out
+
+    @cached_property
+    def stretches(self) -> list[tuple[int, int]]:
+        """First and last frame of every stretch on which its place is known."""
+        edges = np.flatnonzero(np.diff(np.pad((~np.isnan(self.ground[:, 0])).astype(int), 1)))
+        return [(int(start), int(end) - 1) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
     @cached_property
     def speed(self) -> NDArray[np.float64]:
         """Widths of the image per second (T,) over the ground, smoothed over a quarter of a second; NaN if unknown."""
-        return self.speed_of(self.ground)
-
-    def speed_of(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The speed (T,) along a path (T, 2)."""
-        out, known = np.full(self.count, np.nan), np.flatnonzero(~np.isnan(places[:, 0]))
-        if len(known) < 2:
-            return out
-        path = smoothed(places[known[0] : known[-1] + 1], max(1, round(0.12 * self.rate)))
-        out[known[0] : known[-1] + 1] = np.hypot(*np.gradient(path, axis=0).T) * self.rate / self.size[0]
+        out = np.full(self.count, np.nan)
+        for start, end in self.stretches:
+            if end > start:
+                line = smoothed(self.ground[start : end + 1], max(1, round(0.12 * self.rate)))
+                out[start : end + 1] = _lengths(np.diff(line, axis=0)) * self.rate / self.size[0]
         return out
 
     def box_at(self, t: int) -> Box | None:
@@ -156,6 +162,13 @@ class ObjectPath:
             return None
         x0, y0, x1, y1 = self.boxes[t].astype(int)
         return int(x0), int(y0), int(x1), int(y1)
+
+
+def _lengths(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The length (T,) of the step around each point, from the steps (T - 1, 2) between them."""
+    lengths = np.linalg.norm(steps, axis=1)
+    middle = np.linalg.norm((steps[1:] + steps[:-1]) / 2, axis=1)
+    return np.concatenate([lengths[:1], middle, lengths[-1:]])
 
 
 def smoothed(path: NDArray[np.float64], reach: int) -> NDArray[np.float64]:

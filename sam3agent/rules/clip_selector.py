@@ -1,30 +1,21 @@
 """The masklets that a plan selects in a clip: what they do over time, then places and relations at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from sam3agent.masks import Masklet
 from sam3agent.motion import motion_facts, pair_facts
-from sam3agent.motion.camera_path import CameraPath, camera_path
-from sam3agent.motion.motion_facts import Fact, Moment, Moments
+from sam3agent.motion.clip_motion import FACTS, PAIR_FACTS, ClipMotion
+from sam3agent.motion.motion_facts import Moment, Moments
 from sam3agent.motion.object_path import ObjectPath
 from sam3agent.pool import Candidate, MaskPool
 from sam3agent.rules.question_plan import Happening, NounPhrase, Target, When
 from sam3agent.rules.selector import Choice, Selector
 from sam3agent.workbench import Workbench
 
-FACTS: dict[str, Fact] = {
-    name: getattr(motion_facts, name)
-    for name in (
-        "enters", "leaves", "returns", "remains", "hides", "stops", "starts", "stays", "turns", "goes_right",
-        "goes_left", "grows", "shrinks",
-    )
-}  # fmt: skip
-"""What a verb of `clip_lexicon.VERBS` means."""
-PAIR_FACTS = {name: getattr(pair_facts, name) for name in ("passes_behind", "passes_in_front", "overtakes", "touches")}
 MEASURES = {
     "fastest": (motion_facts.fastness, 1), "slowest": (motion_facts.fastness, -1),
     "farthest": (motion_facts.travelled, 1), "longest": (motion_facts.seconds_seen, 1),
@@ -62,33 +53,20 @@ class ClipSelector:
     """Resolves plans on a clip whose objects are tracked."""
 
     bench: Workbench
-    _paths: dict[int, ObjectPath] = field(default_factory=dict)
 
     @cached_property
-    def camera(self) -> CameraPath:
-        """How the view moves, from what no masklet covers."""
-        return camera_path(self.bench.media, [c.masklet for c in self.bench.pool.candidates])
+    def motion(self) -> ClipMotion:
+        """The paths of the candidates."""
+        return ClipMotion(self.bench.media, [c.masklet for c in self.bench.pool.candidates])
 
     @cached_property
     def finder(self) -> Selector:
         """Finds candidates by phrases; the colours of each are measured once, on its key frame."""
         return Selector(self.bench)
 
-    @property
-    def rate(self) -> float:
-        """Frames per second."""
-        media = self.bench.media
-        seconds = media.time(media.count - 1)
-        return (media.count - 1) / seconds if seconds > 0 else 25.0
-
     def path(self, candidate: Candidate) -> ObjectPath:
         """The path of a candidate."""
-        if candidate.id not in self._paths:
-            media = self.bench.media
-            self._paths[candidate.id] = ObjectPath.of(
-                candidate.id, candidate.masklet, media.count, media.size, self.rate, self.camera
-            )
-        return self._paths[candidate.id]
+        return self.motion.path(candidate.id, candidate.masklet)
 
     def find(self, target: Target) -> list[Candidate]:
         """Candidates of the phrase of a target."""
