@@ -11,8 +11,8 @@ from sam3agent.masks import Masklet
 from sam3agent.media import Media
 from sam3agent.motion import motion_facts, pair_facts
 from sam3agent.motion.camera_path import CameraPath, camera_path
-from sam3agent.motion.motion_facts import Fact, Moments
-from sam3agent.motion.object_path import ObjectPath
+from sam3agent.motion.motion_facts import Fact, FrameSpans
+from sam3agent.motion.masklet_path import MaskletPath
 
 FACTS: dict[str, Fact] = {
     name: getattr(motion_facts, name)
@@ -32,7 +32,7 @@ class ClipMotion:
 
     media: Media
     background: Sequence[Masklet]
-    _paths: dict[int, ObjectPath] = field(default_factory=dict)
+    _paths: dict[int, MaskletPath] = field(default_factory=dict)
 
     @cached_property
     def camera(self) -> CameraPath:
@@ -45,11 +45,11 @@ class ClipMotion:
         seconds = self.media.time(self.media.count - 1)
         return (self.media.count - 1) / seconds if seconds > 0 else 25.0
 
-    def path(self, number: int, masklet: Masklet) -> ObjectPath:
+    def path(self, number: int, masklet: Masklet) -> MaskletPath:
         """The path of the masklet with an id."""
         if number not in self._paths:
             media = self.media
-            self._paths[number] = ObjectPath.of(number, masklet, media.count, media.size, self.rate, self.camera)
+            self._paths[number] = MaskletPath.of(number, masklet, media.count, media.size, self.rate, self.camera)
         return self._paths[number]
 
 
@@ -62,13 +62,13 @@ class TrackFacts:
     first_frame: int
     last_frame: int
     seconds_seen: float
-    happenings: dict[str, Moments]
+    happenings: dict[str, FrameSpans]
     speed: float
     travelled: float
     nearest: tuple[int, float, int] | None
 
     @classmethod
-    def of(cls, path: ObjectPath, others: Sequence[ObjectPath]) -> "TrackFacts":
+    def of(cls, path: MaskletPath, others: Sequence[MaskletPath]) -> "TrackFacts":
         """The facts of a path beside others."""
         frames = np.flatnonzero(path.seen)
         happenings = {name: moments for name, fact in FACTS.items() if (moments := fact(path))}
@@ -117,5 +117,5 @@ class TrackFacts:
         }
 
 
-def _listed(moments: Moments) -> str:
+def _listed(moments: FrameSpans) -> str:
     return ", ".join(moment.words() for moment in moments)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3agent.motion.object_path import ObjectPath, Presence, smoothed
+from sam3agent.motion.masklet_path import MaskletPath, Presence, smoothed
 
 MOVING = 0.013
 """Widths per second above which something moves."""
@@ -22,7 +22,7 @@ GROWS = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class FrameSpan:
     """Frames `start` to `end`, inclusive."""
 
     start: int
@@ -33,8 +33,8 @@ class Moment:
         return f"frame {self.start}" if self.start == self.end else f"frames {self.start} to {self.end}"
 
 
-Moments = tuple[Moment, ...]
-Fact = Callable[[ObjectPath], Moments]
+FrameSpans = tuple[FrameSpan, ...]
+Fact = Callable[[MaskletPath], FrameSpans]
 
 
 def runs(values: list[Presence] | NDArray[np.bool_]) -> list[tuple[object, int, int]]:
@@ -48,21 +48,21 @@ def runs(values: list[Presence] | NDArray[np.bool_]) -> list[tuple[object, int, 
     return [(listed[a], a, b - 1) for a, b in pairwise(cuts)]
 
 
-def enters(path: ObjectPath) -> Moments:
+def enters(path: MaskletPath) -> FrameSpans:
     """When it comes into the picture."""
     return _crossings(path, "out", "in")
 
 
-def leaves(path: ObjectPath) -> Moments:
+def leaves(path: MaskletPath) -> FrameSpans:
     """When it goes out of the picture."""
     return _crossings(path, "in", "out")
 
 
-def _crossings(path: ObjectPath, before: Presence, after: Presence) -> Moments:
+def _crossings(path: MaskletPath, before: Presence, after: Presence) -> FrameSpans:
     """Changes between in and out of the picture, over what is in between."""
     clear = [(word, start, end) for word, start, end in runs(path.presence) if word in ("in", "out")]
     found = [
-        Moment(one[2] + 1, two[1]) if two[1] > one[2] else Moment(two[1], two[1])
+        FrameSpan(one[2] + 1, two[1]) if two[1] > one[2] else FrameSpan(two[1], two[1])
         for one, two in pairwise(clear)
         if one[0] == before and two[0] == after
     ]
@@ -70,25 +70,25 @@ def _crossings(path: ObjectPath, before: Presence, after: Presence) -> Moments:
     if after == "in" and "in" in presence and presence[0] == "part" and not found:
         first = presence.index("in")
         if path.shown[0] < 0.35 and "out" not in presence[:first]:
-            found.insert(0, Moment(0, first))
+            found.insert(0, FrameSpan(0, first))
     if after == "out" and "in" in presence and presence[-1] == "part" and not found and path.shown[-1] < 0.35:
-        found.append(Moment(len(presence) - presence[::-1].index("in"), len(presence) - 1))
+        found.append(FrameSpan(len(presence) - presence[::-1].index("in"), len(presence) - 1))
     return tuple(found)
 
 
-def returns(path: ObjectPath) -> Moments:
+def returns(path: MaskletPath) -> FrameSpans:
     """When it comes back after it left."""
     left = leaves(path)
     return tuple(moment for moment in enters(path) if any(gone.start < moment.start for gone in left))
 
 
-def remains(path: ObjectPath) -> Moments:
+def remains(path: MaskletPath) -> FrameSpans:
     """The whole clip if it never leaves the picture."""
     always = "out" not in path.presence and path.seen.any()
-    return (Moment(0, path.count - 1),) if always else ()
+    return (FrameSpan(0, path.count - 1),) if always else ()
 
 
-def hides(path: ObjectPath) -> Moments:
+def hides(path: MaskletPath) -> FrameSpans:
     """When something covers it, between times in view."""
     words = path.presence
     stretches = runs(words)
@@ -96,11 +96,11 @@ def hides(path: ObjectPath) -> Moments:
     for k, (word, start, end) in enumerate(stretches):
         around = any(w == "in" for w, _, _ in stretches[:k]) and any(w == "in" for w, _, _ in stretches[k + 1 :])
         if word == "hidden" and around:
-            found.append(Moment(start, end))
+            found.append(FrameSpan(start, end))
     return tuple(found)
 
 
-def _states(path: ObjectPath, first: int, last: int) -> list[tuple[bool, int, int]]:
+def _states(path: MaskletPath, first: int, last: int) -> list[tuple[bool, int, int]]:
     """Whether it moves in a stretch of frames, in parts; very short ones belong to their neighbours."""
     shortest = max(2, round(SHORT * path.rate))
     found: list[tuple[bool, int, int]] = []
@@ -114,19 +114,19 @@ def _states(path: ObjectPath, first: int, last: int) -> list[tuple[bool, int, in
     return [(state, start + first, end + first) for state, start, end in found]
 
 
-def stops(path: ObjectPath) -> Moments:
+def stops(path: MaskletPath) -> FrameSpans:
     """When it stands still after it moved."""
     return _changes(path, before=True)
 
 
-def starts(path: ObjectPath) -> Moments:
+def starts(path: MaskletPath) -> FrameSpans:
     """When it moves after it stood still."""
     return _changes(path, before=False)
 
 
-def _changes(path: ObjectPath, *, before: bool) -> Moments:
+def _changes(path: MaskletPath, *, before: bool) -> FrameSpans:
     return tuple(
-        Moment(two[1], min(two[1] + 2, two[2]))
+        FrameSpan(two[1], min(two[1] + 2, two[2]))
         for first, last in path.stretches
         if last - first >= 2
         for one, two in pairwise(_states(path, first, last))
@@ -134,23 +134,23 @@ def _changes(path: ObjectPath, *, before: bool) -> Moments:
     )
 
 
-def reach(path: ObjectPath) -> float:
+def reach(path: MaskletPath) -> float:
     """Widths between the farthest places where it is, without the motion of the camera."""
     places = path.ground[~np.isnan(path.ground[:, 0])]
     return float(np.ptp(places, axis=0).max()) / path.size[0] if len(places) else 0.0
 
 
-def stays(path: ObjectPath) -> Moments:
+def stays(path: MaskletPath) -> FrameSpans:
     """The whole clip if it never moves."""
-    return (Moment(0, path.count - 1),) if reach(path) < STAYS else ()
+    return (FrameSpan(0, path.count - 1),) if reach(path) < STAYS else ()
 
 
-def turns(path: ObjectPath) -> Moments:
+def turns(path: MaskletPath) -> FrameSpans:
     """When it turns around, to the left or right."""
     found = []
     for first, last in path.stretches:
         x = smoothed(path.ground[first : last + 1], 1)[:, 0] / path.size[0]
-        found += [Moment(first + k, first + k) for k in _corners(x, STEP)]
+        found += [FrameSpan(first + k, first + k) for k in _corners(x, STEP)]
     return tuple(found)
 
 
@@ -170,17 +170,17 @@ def _corners(line: NDArray[np.float64], leg: float) -> list[int]:
     return found
 
 
-def goes_right(path: ObjectPath) -> Moments:
+def goes_right(path: MaskletPath) -> FrameSpans:
     """The time in view if it moves to the right without turning around."""
     return _goes(path, 1)
 
 
-def goes_left(path: ObjectPath) -> Moments:
+def goes_left(path: MaskletPath) -> FrameSpans:
     """The time in view if it moves to the left without turning around."""
     return _goes(path, -1)
 
 
-def _goes(path: ObjectPath, sign: int) -> Moments:
+def _goes(path: MaskletPath, sign: int) -> FrameSpans:
     ways = [
         place[~np.isnan(place[:, 0])][:, 0]
         for place in (path.ground, np.where(path.steady[:, None], path.centres, np.nan))
@@ -189,41 +189,41 @@ def _goes(path: ObjectPath, sign: int) -> Moments:
         return ()
     steps = [float(way[-1] - way[0]) * sign / path.size[0] for way in ways]
     frames = np.flatnonzero(path.seen)
-    return (Moment(int(frames[0]), int(frames[-1])),) if min(steps) >= STEP else ()
+    return (FrameSpan(int(frames[0]), int(frames[-1])),) if min(steps) >= STEP else ()
 
 
-def grows(path: ObjectPath) -> Moments:
+def grows(path: MaskletPath) -> FrameSpans:
     """The time in full view if it becomes larger in the image."""
     return _resizes(path, 1)
 
 
-def shrinks(path: ObjectPath) -> Moments:
+def shrinks(path: MaskletPath) -> FrameSpans:
     """The time in full view if it becomes smaller in the image."""
     return _resizes(path, -1)
 
 
-def _resizes(path: ObjectPath, sign: int) -> Moments:
+def _resizes(path: MaskletPath, sign: int) -> FrameSpans:
     frames = np.flatnonzero(path.steady)
     if len(frames) < 3:
         return ()
     sides = np.sqrt(path.areas[frames])
     ends = max(1, len(frames) // 6)
     ratio = float(np.median(sides[-ends:]) / np.median(sides[:ends])) ** sign
-    return (Moment(int(frames[0]), int(frames[-1])),) if ratio >= GROWS else ()
+    return (FrameSpan(int(frames[0]), int(frames[-1])),) if ratio >= GROWS else ()
 
 
-def fastness(path: ObjectPath) -> float:
+def fastness(path: MaskletPath) -> float:
     """Median speed while it is in view, in widths per second."""
     known = path.speed[~np.isnan(path.speed)]
     return float(np.median(known)) if len(known) else 0.0
 
 
-def travelled(path: ObjectPath) -> float:
+def travelled(path: MaskletPath) -> float:
     """Widths that it moves over the ground in all, while its place is known."""
     lines = [smoothed(path.ground[a : b + 1], max(1, round(0.12 * path.rate))) for a, b in path.stretches]
     return sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines if len(line) > 1) / path.size[0]
 
 
-def seconds_seen(path: ObjectPath) -> float:
+def seconds_seen(path: MaskletPath) -> float:
     """Seconds in which it is seen."""
     return float(path.seen.sum()) / path.rate

@@ -9,8 +9,8 @@ import numpy as np
 from sam3agent.masks import Masklet
 from sam3agent.motion import motion_facts, pair_facts
 from sam3agent.motion.clip_motion import FACTS, PAIR_FACTS, ClipMotion
-from sam3agent.motion.motion_facts import Moment, Moments
-from sam3agent.motion.object_path import ObjectPath
+from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
+from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.pool import Candidate, MaskPool
 from sam3agent.rules.question_plan import Happening, NounPhrase, Target, When
 from sam3agent.rules.selector import Choice, Selector
@@ -32,7 +32,7 @@ class ClipChoice:
     target: Target
     found: Sequence[Candidate]
     doing: Sequence[Candidate]
-    moments: dict[int, Moments]
+    moments: dict[int, FrameSpans]
     placed: Choice | None
     kept: Sequence[Candidate]
     frame: int | None
@@ -40,12 +40,12 @@ class ClipChoice:
     missing: str = ""
 
     @property
-    def proof(self) -> Moment | None:
+    def proof(self) -> FrameSpan | None:
         """The frames from the first to the last moment of the answer; None if it rests on no moment."""
         frames = [moment for c in self.kept for moment in self.moments.get(c.id, ())]
         if frames:
-            return Moment(min(m.start for m in frames), max(m.end for m in frames))
-        return None if self.frame is None else Moment(self.frame, self.frame)
+            return FrameSpan(min(m.start for m in frames), max(m.end for m in frames))
+        return None if self.frame is None else FrameSpan(self.frame, self.frame)
 
 
 @dataclass
@@ -64,7 +64,7 @@ class ClipSelector:
         """Finds candidates by phrases; the colours of each are measured once, on its key frame."""
         return Selector(self.bench)
 
-    def path(self, candidate: Candidate) -> ObjectPath:
+    def path(self, candidate: Candidate) -> MaskletPath:
         """The path of a candidate."""
         return self.motion.path(candidate.id, candidate.masklet)
 
@@ -75,7 +75,7 @@ class ClipSelector:
     def choose(self, target: Target) -> ClipChoice:
         """Resolve one target."""
         found = self.find(target)
-        doing, moments, missing = list(found), dict[int, Moments](), ""
+        doing, moments, missing = list(found), dict[int, FrameSpans](), ""
         for happening in target.happenings:
             fits, missing_now = self._happening(happening, found)
             missing = missing or missing_now
@@ -116,7 +116,7 @@ class ClipSelector:
         view = self.bench.with_pool(MaskPool(tuple(there), self.bench.pool.next_id))
         return _OnFrame(view, self.finder, target.what, mine).choose(target)
 
-    def _happening(self, happening: Happening, found: Sequence[Candidate]) -> tuple[dict[int, Moments], str]:
+    def _happening(self, happening: Happening, found: Sequence[Candidate]) -> tuple[dict[int, FrameSpans], str]:
         """The candidates that do something, with the moments, by id; and which object it refers to is missing."""
         if happening.name in MEASURES:
             return self._extreme(happening, found), ""
@@ -136,18 +136,18 @@ class ClipSelector:
                 return {}, f"{target.what.phrase} that {target.happenings[-1].words}"
             doing = {i: _compared(found_, word, events) for i, found_ in doing.items()}
         if happening.negated:
-            whole = (Moment(0, self.bench.media.count - 1),)
+            whole = (FrameSpan(0, self.bench.media.count - 1),)
             doing = {i: () if moments else whole for i, moments in doing.items()}
         if happening.order:
             doing = _in_order(doing, happening.order, happening.count)
         return {i: moments for i, moments in doing.items() if moments}, ""
 
-    def _moments(self, happening: Happening, candidate: Candidate, anchors: Sequence[Candidate]) -> Moments:
+    def _moments(self, happening: Happening, candidate: Candidate, anchors: Sequence[Candidate]) -> FrameSpans:
         path = self.path(candidate)
         if happening.name == "present":
             frame = self.frame_of(happening.when or When("end"))
             seen = path.presence[frame] == "in" or (path.presence[frame] == "part" and path.shown[frame] > 0.4)
-            return (Moment(frame, frame),) if seen else ()
+            return (FrameSpan(frame, frame),) if seen else ()
         if anchors:
             others = [self.path(anchor) for anchor in anchors if anchor.id != candidate.id]
             return tuple(moment for other in others for moment in PAIR_FACTS[happening.name](path, other))
@@ -156,21 +156,21 @@ class ClipSelector:
             moments = tuple(m for m in moments if _on_side(path, m, happening.side, first=happening.name != "leaves"))
         return moments
 
-    def _extreme(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, Moments]:
+    def _extreme(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:
         measure, sign = MEASURES[happening.name]
         order = sorted(found, key=lambda c: -sign * measure(self.path(c)))
         start = len(order) - 1 if happening.order < 0 else happening.order - 1
         chosen = order[start : start + happening.count]
         return {c.id: (_span(self.path(c)),) for c in chosen}
 
-    def _outermost(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, Moments]:
+    def _outermost(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:
         frame = self.frame_of(happening.when or When("start"))
         axis, sign = {"left": (0, 1), "right": (0, -1), "top": (1, 1), "bottom": (1, -1)}[happening.side or "left"]
         there = [c for c in found if self.path(c).presence[frame] in ("in", "part")]
         best = min(there, key=lambda c: sign * _middle(self.path(c), frame)[axis], default=None)
-        return {best.id: (Moment(frame, frame),)} if best else {}
+        return {best.id: (FrameSpan(frame, frame),)} if best else {}
 
-    def _nearest(self, found: Sequence[Candidate], anchors: Sequence[Candidate]) -> dict[int, Moments]:
+    def _nearest(self, found: Sequence[Candidate], anchors: Sequence[Candidate]) -> dict[int, FrameSpans]:
         """The candidate that comes closest to any anchor, at any time."""
         best: tuple[float, float, int, int] | None = None
         for c in found:
@@ -179,7 +179,7 @@ class ClipSelector:
                     between, apart, t = pair_facts.nearest_gap(self.path(c), self.path(anchor))
                     if np.isfinite(between) and (best is None or (between, apart) < best[:2]):
                         best = between, apart, c.id, t
-        return {best[2]: (Moment(best[3], best[3]),)} if best else {}
+        return {best[2]: (FrameSpan(best[3], best[3]),)} if best else {}
 
 
 class _OnFrame(Selector):
@@ -197,17 +197,17 @@ class _OnFrame(Selector):
         return [c for c in found if c and (what != self.subject or c.id in self.mine)]
 
 
-def _middle(path: ObjectPath, frame: int) -> tuple[float, float]:
+def _middle(path: MaskletPath, frame: int) -> tuple[float, float]:
     x0, y0, x1, y1 = path.boxes[frame]
     return (x0 + x1) / 2, (y0 + y1) / 2
 
 
-def _span(path: ObjectPath) -> Moment:
+def _span(path: MaskletPath) -> FrameSpan:
     frames = np.flatnonzero(path.seen)
-    return Moment(int(frames[0]), int(frames[-1]))
+    return FrameSpan(int(frames[0]), int(frames[-1]))
 
 
-def _on_side(path: ObjectPath, moment: Moment, side: str, *, first: bool) -> bool:
+def _on_side(path: MaskletPath, moment: FrameSpan, side: str, *, first: bool) -> bool:
     """Whether something enters or leaves at a side: the half of the image where it is first, or last, seen then."""
     frames = [t for t in range(max(0, moment.start - 1), min(path.count, moment.end + 2)) if path.seen[t]]
     if not frames:
@@ -217,7 +217,7 @@ def _on_side(path: ObjectPath, moment: Moment, side: str, *, first: bool) -> boo
     return {"left": x < width / 2, "right": x > width / 2, "top": y < height / 2, "bottom": y > height / 2}[side]
 
 
-def _compared(moments: Moments, word: str, events: Sequence[Moment]) -> Moments:
+def _compared(moments: FrameSpans, word: str, events: Sequence[FrameSpan]) -> FrameSpans:
     """The moments before the first event, or after it."""
     event = min(events, key=lambda moment: moment.start)
     if word == "before":
@@ -225,7 +225,7 @@ def _compared(moments: Moments, word: str, events: Sequence[Moment]) -> Moments:
     return tuple(m for m in moments if m.start > event.start)
 
 
-def _in_order(doing: dict[int, Moments], order: int, count: int) -> dict[int, Moments]:
+def _in_order(doing: dict[int, FrameSpans], order: int, count: int) -> dict[int, FrameSpans]:
     """Those at a place in the order of time; the last ones by what they do last."""
     if order < 0:
         ranked = sorted((i for i, m in doing.items() if m), key=lambda i: -doing[i][-1].start)

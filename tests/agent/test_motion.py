@@ -9,7 +9,7 @@ from PIL import Image
 from sam3agent.masks import Mask, Masklet
 from sam3agent.motion.camera_path import CameraPath, camera_path
 from sam3agent.motion.clip_motion import FACTS, ClipMotion, TrackFacts
-from sam3agent.motion.object_path import ObjectPath
+from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.motion.pair_facts import overtakes, passes_behind, passes_in_front, touches
 
 WIDTH, HEIGHT, RATE = 160, 96, 10.0
@@ -24,9 +24,9 @@ def block(x: float, y: float, side: int = 20, hidden_from: float = WIDTH) -> Mas
     return Mask.from_full(full)
 
 
-def path(place: Place, frames: int = 30, number: int = 1, camera: CameraPath | None = None) -> ObjectPath:
+def path(place: Place, frames: int = 30, number: int = 1, camera: CameraPath | None = None) -> MaskletPath:
     masks = {t: mask for t in range(frames) if (mask := block(*place(t)))}
-    return ObjectPath.of(number, Masklet(masks), frames, (WIDTH, HEIGHT), RATE, camera or CameraPath.fixed(frames))
+    return MaskletPath.of(number, Masklet(masks), frames, (WIDTH, HEIGHT), RATE, camera or CameraPath.fixed(frames))
 
 
 def told(place: Place) -> set[str]:
@@ -61,14 +61,14 @@ def test_moments_are_where_things_happen() -> None:
 
 def test_what_is_covered_is_hidden_and_has_not_left() -> None:
     masks = {t: mask for t in range(30) if not 12 <= t <= 18 and (mask := block(30 + 2 * t, 40))}
-    hidden = ObjectPath.of(1, Masklet(masks), 30, (WIDTH, HEIGHT), RATE, CameraPath.fixed(30))
+    hidden = MaskletPath.of(1, Masklet(masks), 30, (WIDTH, HEIGHT), RATE, CameraPath.fixed(30))
     assert [(m.start, m.end) for m in FACTS["hides"](hidden)] == [(12, 18)]
     assert not FACTS["leaves"](hidden) and FACTS["remains"](hidden)
 
 
 def test_growing_and_shrinking() -> None:
     masks = {t: mask for t in range(20) if (mask := block(60 - t / 2, 40 - t / 2, side=20 + t))}
-    grown = ObjectPath.of(1, Masklet(masks), 20, (WIDTH, HEIGHT), RATE, CameraPath.fixed(20))
+    grown = MaskletPath.of(1, Masklet(masks), 20, (WIDTH, HEIGHT), RATE, CameraPath.fixed(20))
     assert FACTS["grows"](grown) and not FACTS["shrinks"](grown)
 
 

@@ -23,7 +23,7 @@ NEAR_TIME = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class ObjectPath:
+class MaskletPath:
     """One object over the T frames of a clip.
 
     boxes (T, 4): tight boxes xyxy, NaN where it is not seen. centres (T, 2): centres of the masks, NaN there, too.
@@ -41,7 +41,7 @@ class ObjectPath:
     @classmethod
     def of(
         cls, number: int, masklet: Masklet, count: int, size: tuple[int, int], rate: float, camera: CameraPath
-    ) -> "ObjectPath":
+    ) -> "MaskletPath":
         """The path of a masklet in a clip of `count` frames."""
         boxes, centres, areas = np.full((count, 4), np.nan), np.full((count, 2), np.nan), np.zeros(count)
         for t, mask in masklet:
