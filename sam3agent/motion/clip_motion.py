@@ -11,8 +11,8 @@ from sam3agent.masks import Masklet
 from sam3agent.media import Media
 from sam3agent.motion import motion_facts, pair_facts
 from sam3agent.motion.camera_path import CameraPath, camera_path
-from sam3agent.motion.motion_facts import Fact, FrameSpans
 from sam3agent.motion.masklet_path import MaskletPath
+from sam3agent.motion.motion_facts import Fact, FrameSpans
 
 FACTS: dict[str, Fact] = {
     name: getattr(motion_facts, name)

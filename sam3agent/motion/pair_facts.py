@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3agent.motion.motion_facts import FrameSpan, FrameSpans, runs
 from sam3agent.motion.masklet_path import MaskletPath
+from sam3agent.motion.motion_facts import FrameSpan, FrameSpans, runs
 
 AHEAD = 0.03
 """Widths between two objects of which one is ahead."""

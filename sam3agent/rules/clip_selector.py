@@ -9,8 +9,8 @@ import numpy as np
 from sam3agent.masks import Masklet
 from sam3agent.motion import motion_facts, pair_facts
 from sam3agent.motion.clip_motion import FACTS, PAIR_FACTS, ClipMotion
-from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
 from sam3agent.motion.masklet_path import MaskletPath
+from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
 from sam3agent.pool import Candidate, MaskPool
 from sam3agent.rules.question_plan import Happening, NounPhrase, Target, When
 from sam3agent.rules.selector import Choice, Selector
