@@ -6,6 +6,7 @@ from evals.dataset_files import MAX_SIDE, field
 from sam3model.data.segmentations import encode_runs, read_runs
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle
+from sam3model.ops.rle_reading import MAX_MASK_PIXELS
 
 Size = tuple[int, int]
 """Height and width."""
@@ -28,6 +29,7 @@ def read_rle(value: Any, where: str, size: Size | None = None) -> Rle:
 
 def _size(value: Any, where: str) -> Size:
     sides = field(value, "size", (list, tuple), where)
-    if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
+    usable = len(sides) == 2 and all(type(side) is int and 0 < side <= MAX_SIDE for side in sides)
+    if not usable or sides[0] * sides[1] > MAX_MASK_PIXELS:
         raise DataError(f"{where}: the field 'size' is not a valid height and width: {sides}")
     return sides[0], sides[1]
