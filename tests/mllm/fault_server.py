@@ -144,7 +144,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         models = [{"id": name, "object": "model"} for name in self.owner.models]
-        body(json.dumps({"object": "list", "data": models}))(self)
+        try:
+            (self.owner.listed or body(json.dumps({"object": "list", "data": models})))(self)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
         """Keep the log out of the test output."""
@@ -154,12 +157,14 @@ class Handler(BaseHTTPRequestHandler):
 class FaultServer:
     """Plays `script` in order, then `default` forever, and records all requests.
 
+    models: names in the model list. listed: what a GET plays instead of them.
     requests: parsed bodies. raw: their bytes. headers: by lower-case name. max_open: maximum number of open requests.
     """
 
     script: list[Behaviour]
     default: Behaviour
     models: tuple[str, ...] = ("test-model",)
+    listed: Behaviour | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
