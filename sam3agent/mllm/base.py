@@ -149,6 +149,10 @@ class MLLM(Protocol):
         """
         return ""
 
+    def unreadable(self, query: str) -> str:
+        """Why this backend cannot read a question, whatever the image shows; empty if it can, or cannot tell before."""
+        return ""
+
     async def close(self) -> None:
         """Close all connections, before the event loop ends. The next request opens new ones."""
         return

@@ -27,6 +27,10 @@ class RulesBackend(MLLM):
     needs_messages = False
     free = True
 
+    def unreadable(self, query: str) -> str:
+        """Why the grammar does not read a question; empty if it does."""
+        return objection(_plan(query))
+
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The decision of the grammar. Raises `MLLMError` if the request lacks the agent's state."""
         if request.state is None or request.bench is None:
