@@ -58,7 +58,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[dict]:
         (("a.png", "leftmost", "player", "in", "white"), 1),
         (("a.png", "b.jpg", "leftmost player in white"), 2),
         (("photos/", "https://example.org/x", "*.gif", "leftmost player in white"), 3),
-        (("photos", "more/photos", "leftmost", "player", "in", "white"), 2),
+        (("photos", "./more/photos", "leftmost", "player", "in", "white"), 2),
         (("-", "leftmost", "player in", "white"), 1),
     ],
 )
@@ -70,6 +70,18 @@ def test_words_of_a_question_that_are_also_folders_stay_words(place: Path) -> No
     (place / "ball").mkdir()
     World().image.save(place / "x.png")
     assert split_question(("x.png", "ball", "on", "the", "left?")) == (("x.png",), "ball on the left?")
+
+
+@pytest.mark.parametrize("word", ["red/white", "and/or", "1/2", "/", "w/", "ball/"])
+def test_a_slash_in_a_question_is_no_path(word: str) -> None:
+    assert split_question(("a.png", word, "player")) == (("a.png",), f"{word} player")
+
+
+@pytest.mark.parametrize(
+    "word", ["photos/", "photos/1.png", "photos/missing", "/data/photos", "../photos", "no/such.png"]
+)
+def test_a_path_before_the_question_is_an_image(word: str, place: Path) -> None:
+    assert split_question(("a.png", word, "player")) == (("a.png", word), "player")
 
 
 def test_words_of_a_question_are_not_taken_for_files(tmp_path, monkeypatch):
