@@ -131,9 +131,11 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     owner: "FaultServer"
+    asked: dict[str, Any]
 
     def do_POST(self) -> None:
         payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked = json.loads(payload)
         behaviour = self.owner.next(payload, {name.lower(): value for name, value in self.headers.items()})
         try:
             behaviour(self)
@@ -158,7 +160,8 @@ class FaultServer:
     """Plays `script` in order, then `default` forever, and records all requests.
 
     models: names in the model list. listed: what a GET plays instead of them.
-    requests: parsed bodies. raw: their bytes. headers: by lower-case name. max_open: maximum number of open requests.
+    requests: parsed bodies, of which the last `kept` stay. raw: their bytes. headers: by lower-case name. max_open:
+    maximum number of open requests.
     """
 
     script: list[Behaviour]
@@ -168,6 +171,7 @@ class FaultServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    kept: int = 1_000_000
     max_open: int = 0
     url: str = ""
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -179,6 +183,8 @@ class FaultServer:
             self.raw.append(payload)
             self.requests.append(json.loads(payload))
             self.headers.append(headers)
+            for record in (self.raw, self.requests, self.headers):
+                del record[: -self.kept]
             self._open += 1
             self.max_open = max(self.max_open, self._open)
             return self.script.pop(0) if self.script else self.default
