@@ -212,13 +212,19 @@ def test_a_gif_is_an_image_where_clips_cannot_be_read(
     assert "needs PyAV, which is not installed" in capsys.readouterr().err
 
 
+accounts: list[str | None] = []
+"""The `Authorization` of every request to the server."""
+
+
 @pytest.fixture
 def web(place: Path) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response({"/gone": 404, "/file": 302, "/loop": 302}.get(self.path, 200))
-            if self.path in ("/file", "/loop"):
-                self.send_header("Location", "file:///etc/passwd" if self.path == "/file" else "/loop")
+            accounts.append(self.headers.get("Authorization"))
+            self.send_response({"/gone": 404, "/file": 302, "/loop": 302, "/away": 302}.get(self.path, 200))
+            if self.path in ("/file", "/loop", "/away"):
+                away = f"http://localhost:{self.server.server_port}/image.png"
+                self.send_header("Location", {"/file": "file:///etc/passwd", "/away": away}.get(self.path, "/loop"))
             self.end_headers()
             if self.path == "/image.png":
                 self.wfile.write((place / "photos" / "1.png").read_bytes())
@@ -239,6 +245,24 @@ def test_images_behind_urls(web: str, capsys: pytest.CaptureFixture[str]) -> Non
         assert ask(f"{web}/{path}", "leftmost player") == 2
         assert said in capsys.readouterr().err
     assert ask(f"{web}/image.png", f"{web}/gone", "leftmost player") == 1
+
+
+def test_a_password_of_a_url_is_neither_shown_nor_kept(
+    web: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = web.replace("://", "://me:hunter2@")
+    accounts.clear()
+    assert ask(f"{secret}/image.png", "leftmost player") == 0
+    assert accounts == ["Basic bWU6aHVudGVyMg=="]
+    accounts.clear()
+    assert ask(f"{secret}/away", "leftmost player") == 0
+    assert accounts == ["Basic bWU6aHVudGVyMg==", None]
+    assert ask(f"{secret}/gone", "leftmost player") == 2
+    assert ask(f"{secret}/image.png", f"{secret}/gone", "leftmost player", as_json=False) == 1
+    assert ask(f"{secret}/image.png", f"{secret}/gone", "leftmost player") == 1
+    shown = capsys.readouterr()
+    assert "hunter2" not in shown.out + shown.err
+    assert all(b"hunter2" not in path.read_bytes() for path in place.rglob("*") if path.is_file())
 
 
 def test_masks_as_images_and_cutouts(tmp_path: Path) -> None:
