@@ -1,9 +1,19 @@
-"""What in the environment may stand between this machine and a server, for messages about downloads that fail."""
+"""How the way to a server is talked about: URLs without passwords, and variables that may stand in the way."""
 
 import os
+import re
 from collections.abc import Mapping
 
 _NAMES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+
+
+def without_account(url: str) -> str:
+    """A URL as it is printed and recorded: without user name and password, also if it is not a valid one.
+
+    >>> [without_account(url) for url in ("https://me:secret@host/v1", "me:secret@host/v1", "https://host/a@b")]
+    ['https://host/v1', 'host/v1', 'https://host/a@b']
+    """
+    return re.sub(r"^(\s*[\w+.-]*://|)[^/?#]*@", r"\1", url)
 
 
 def variables_in_the_way(*more: str, environment: Mapping[str, str] | None = None) -> str:

@@ -3,7 +3,6 @@
 import base64
 import glob
 import os
-import re
 import tempfile
 import time
 import urllib.error
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sam3model.connection import variables_in_the_way
+from sam3model.connection import variables_in_the_way, without_account
 from sam3model.errors import InputError
 
 STDIN = "-"
@@ -33,7 +32,7 @@ def is_url(word: str) -> bool:
 
 def shown_url(word: str) -> str:
     """A source as it is printed and recorded: a URL without user name and password."""
-    return re.sub(r"(?i)^(https?://)[^/?#]*@", r"\1", word)
+    return without_account(word) if is_url(word) else word
 
 
 def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
