@@ -9,6 +9,7 @@ from evals.dataset_files import MAX_SIDE, field
 from sam3model.data.segmentations import encode_runs, read_runs
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import Rle, as_rle, coco_mask
+from sam3model.ops.rle_reading import MAX_MASK_PIXELS
 
 Size = tuple[int, int]
 """Height and width."""
@@ -41,6 +42,7 @@ def stacked(masks: Sequence[Rle | None], size: Size) -> Rle:
 
 def _size(value: Any, where: str) -> Size:
     sides = field(value, "size", (list, tuple), where)
-    if len(sides) != 2 or not all(type(side) is int and 0 < side <= MAX_SIDE for side in sides):
+    usable = len(sides) == 2 and all(type(side) is int and 0 < side <= MAX_SIDE for side in sides)
+    if not usable or sides[0] * sides[1] > MAX_MASK_PIXELS:
         raise DataError(f"{where}: the field 'size' is not a valid height and width: {sides}")
     return sides[0], sides[1]

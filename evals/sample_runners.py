@@ -191,6 +191,12 @@ class _ErrorRecorder(MLLM):
         self.error = None
         return reply
 
+    def tools_ignored(self) -> str:
+        return self._backend.tools_ignored()
+
+    def unreadable(self, query: str) -> str:
+        return self._backend.unreadable(query)
+
     async def close(self) -> None:
         await self._backend.close()
 

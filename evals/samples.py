@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import Field
 
 from sam3model.errors import DataError
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 TargetT = TypeVar("TargetT")
 Rle = Mapping[str, Any]
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+"""A number of calls or tokens; the limits hold where it is read from a file."""
 SampleKind = Literal["image-phrase", "image-question", "video", "image-clicks", "masklets"]
 
 
@@ -177,9 +181,9 @@ class QuestionPrediction:
     status: str
     size: tuple[int, int]
     detections: tuple[Detection, ...]
-    mllm_calls: int = 0
-    segmenter_calls: int = 0
-    tokens: int = 0
+    mllm_calls: Count = 0
+    segmenter_calls: Count = 0
+    tokens: Count = 0
     trace: str | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()

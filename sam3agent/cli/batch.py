@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from sam3agent.answer import make_folder
 from sam3agent.cli.folder_lock import locked
-from sam3agent.cli.image_sources import STDIN, is_url, local_source, source_stem
+from sam3agent.cli.image_sources import STDIN, is_url, local_source, shown_url, source_stem
 from sam3agent.cli.screen import Status, counted, say, say_json, warn
 from sam3model.errors import ConfigError, InputError, OutputError
 from sam3model.files import read_regular
@@ -79,10 +79,10 @@ def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status
             stamp = source_stamp(source)
             record = journal.result(source, stamp)
             if record is None:
-                status.tell(f"{number} of {len(sources)}: {source}")
+                status.tell(f"{number} of {len(sources)}: {shown_url(source)}")
                 record = journal.add(source, stamp, _result(batch.work, source, folder / name))
             status.done()
-            _show(batch, source, record, as_json=as_json)
+            _show(batch, shown_url(source), record, as_json=as_json)
         records = [record for source in sources if (record := journal.latest(source))]
         known = journal.reused
     statuses = [record["status"] for record in records]
@@ -153,11 +153,11 @@ class BatchJournal:
 
     def latest(self, source: str) -> dict[str, Any] | None:
         """The latest record of a source."""
-        return self._records.get(source)
+        return self._records.get(shown_url(source))
 
     def result(self, source: str, stamp: list[int] | None) -> dict[str, Any] | None:
         """The record of a source that is done and has not changed since."""
-        record = self._records.get(source)
+        record = self._records.get(shown_url(source))
         if record is None or record["status"] == "failed" or record.get("stamp") != stamp:
             return None
         self.reused += 1
@@ -165,9 +165,9 @@ class BatchJournal:
 
     def add(self, source: str, stamp: list[int] | None, result: Mapping[str, Any]) -> dict[str, Any]:
         """Append a result. Raises `OutputError` if it cannot be written."""
-        record = {"event": "image", "source": source, "stamp": stamp, **result}
+        record = {"event": "image", "source": shown_url(source), "stamp": stamp, **result}
         self._append(record)
-        self._records[source] = record
+        self._records[shown_url(source)] = record
         return record
 
     def _append(self, record: Mapping[str, Any]) -> None:

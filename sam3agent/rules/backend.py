@@ -30,13 +30,20 @@ class RulesBackend(MLLM):
     needs_messages = False
     free = True
 
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        """Why the grammar does not read a question; empty if it does."""
+        why = objection((_clip_plan if clip else _plan)(query))
+        if why and not clip and not objection(_clip_plan(query)):
+            return "the question is about what happens over time, and this is an image: ask about a clip"
+        return why
+
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The decision of the grammar. Raises `MLLMError` if the request lacks the agent's state."""
         if request.state is None or request.bench is None:
             raise MLLMError("the rules backend needs the agent's state; call it through sam3agent.Agent")
         story, on_clip = request.state.story, request.bench.media.count > 1 and request.bench.tracker is not None
         plan = (_clip_plan if on_clip else _plan)(story.query)
-        if why := objection(plan):
+        if why := self.unreadable(story.query, clip=on_clip):
             return MLLMReply(not_understood=why, calls=0)
         if request.candidate is not None:
             return _judge(request.bench, plan, request.candidate)

@@ -31,7 +31,7 @@ def open_readings(choices: Sequence[ClipChoice]) -> list[str]:
             found.append(f'the question names {target.number} of "{phrase}" and {count} match')
         for exception in choice.exceptions:
             if not exception.kept:
-                found.append(f'nothing matches "{exception.target.what.phrase}" there, so nothing was left out for it')
+                found.append(f"{_why_none(exception)}; nothing was left out for it")
     return found
 
 

@@ -13,6 +13,7 @@ from sam3model.playground import clip as playground_clip
 from sam3model.playground import clip_questions
 from tests.agent.moving_blocks import clip, tracker
 from tests.agent.test_track_tool import bench
+from tests.drawn_match import drawing
 
 
 def answer(question: str, out: Path | None = None) -> Answer:
@@ -68,6 +69,11 @@ def test_what_does_not_happen_is_no_match(question: str, reason: str) -> None:
 def test_what_is_not_understood_is_said_and_nothing_is_claimed(question: str) -> None:
     assert parse_clip_question(question).objection
     assert answer(question).status == "not_understood"
+
+
+def test_a_question_about_time_is_refused_for_an_image() -> None:
+    found = Agent(ScriptedSegmenter({})).ask(drawing(), "the player who leaves first")
+    assert found.status == "not_understood" and "ask about a clip" in found.reason
 
 
 def test_every_question_of_the_playground_is_read() -> None:
