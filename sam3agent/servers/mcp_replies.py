@@ -87,7 +87,11 @@ class Reply:
         return Reply(self.data, self.text, tuple(_rendered(image) for image in self.images))
 
     def written(self, profile: ReplyProfile, results: ResultFolder) -> "CallToolResult":
-        """Words, images and structured data as one result, not larger than the profile allows."""
+        """Words, images and structured data as one result, not larger than the profile allows.
+
+        The structured data is always there, because the SDK checks it; `ResultServer` leaves it out where it would hide
+        the rest.
+        """
         from mcp.types import CallToolResult, ImageContent, TextContent
 
         words = printable("\n".join([self.text, *_boxes(self.data, self.text), *_files(self.data)]))[
@@ -106,9 +110,7 @@ class Reply:
         for image in shown if profile.images else ():
             encoded = base64.b64encode(image.data).decode("ascii")
             content.append(ImageContent(type="image", data=encoded, mime_type=image.media_type))
-        return CallToolResult(
-            content=content, structured_content=data.model_dump(mode="json") if profile.structured else None
-        )
+        return CallToolResult(content=content, structured_content=data.model_dump(mode="json"))
 
 
 def ask_reply(image: str, answer: Answer) -> Reply:

@@ -1,13 +1,14 @@
-"""The SDK's server with result files as resources, and tool lists that fit the profile of each client."""
+"""The SDK's server with result files as resources, and lists and results of tools that fit each client."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.types import ListToolsResult, Resource, ResourceTemplate
+from mcp.types import Resource, ResourceTemplate
+from pydantic import BaseModel
 
 from sam3agent.deadlines import within
 from sam3agent.servers.callers import client_traits
@@ -36,7 +37,7 @@ class ResultServer(MCPServer):
             version=version,
             log_level="WARNING",
             extensions=extensions,
-            middleware=[self._fit_tool_list],
+            middleware=[self._fit_profile],
         )
         self._results = results
         self._host_profile = host_profile
@@ -56,21 +57,17 @@ class ResultServer(MCPServer):
         content: ReadResourceContents = await within(None, read_result, self._results, str(uri))
         return [content]
 
-    async def _fit_tool_list(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Leave output schemas out for clients that get no structured content: they would miss it."""
+    async def _fit_profile(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Leave structured content out for clients that would show it in place of the rest, and what announces it."""
         result = await call_next(ctx)
-        if ctx.method != "tools/list":
+        if ctx.method not in ("tools/list", "tools/call"):
             return result
         if choose_profile(client_traits(ctx.session), self._host_profile).structured:
             return result
-        if isinstance(result, ListToolsResult):
-            tools = [tool.model_copy(update={"output_schema": None}) for tool in result.tools]
-            return result.model_copy(update={"tools": tools})
-        if isinstance(result, dict):
-            _drop_schemas(result.get("tools", ()))
-        return result
-
-
-def _drop_schemas(tools: Iterable[dict[str, Any]]) -> None:
-    for tool in tools:
-        tool.pop("outputSchema", None)
+        if isinstance(result, BaseModel):
+            result = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        value = dict(result or {})
+        value.pop("structuredContent", None)
+        for tool in value.get("tools", ()):
+            tool.pop("outputSchema", None)
+        return value
