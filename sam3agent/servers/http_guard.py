@@ -102,6 +102,7 @@ class HttpGuard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if refusal := self._refusal(scope, headers):
+            await _drain(receive)
             await _refuse(send, *refusal)
             return
         gone = scope[GONE] = asyncio.Event()
@@ -148,6 +149,16 @@ def _with_cookie(send: "Send") -> "Send":
         await send(message)
 
     return marked
+
+
+async def _drain(receive: "Receive") -> None:
+    """Read the body of a refused request and forget it: a client that still sends would not see the reply."""
+    left = 4 * MAX_BODY
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 async def _refuse(send: "Send", status: int, sentence: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from sam3agent.deadlines import within
-from sam3agent.servers.mcp_replies import Reply
+from sam3agent.servers.mcp_replies import Reply, ToolReply
 from sam3agent.tools.registry import ToolUseError
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -31,14 +31,16 @@ class JobStoppedError(Exception):
 class Job:
     """One call of a tool that may take long.
 
-    client: whose it is. title: what it does, for people. handed_over: whether the client has its id, so that it goes on
-    without anybody waiting. reports: number, done, total and words of each of the latest reports.
+    client: whose it is. title: what it does, for people. pending: the reply as long as it works. handed_over: whether
+    the client has its id, so that it goes on without anybody waiting. reports: number, done, total and words of each of
+    the latest reports.
     """
 
-    def __init__(self, client: str, title: str) -> None:
+    def __init__(self, client: str, title: str, pending: ToolReply) -> None:
         self.id = secrets.token_hex(5)
         self.client = client
         self.title = title
+        self.pending = pending.model_copy(update={"job": self.id})
         self.started: float | None = None
         self.ended: float | None = None
         self.reports: deque[tuple[int, float, float | None, str]] = deque(maxlen=MAX_REPORTS)
@@ -131,10 +133,10 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
-    def start(self, client: str, title: str, work: Callable[[Job], Awaitable[Reply]]) -> Job:
+    def start(self, client: str, title: str, pending: ToolReply, work: Callable[[Job], Awaitable[Reply]]) -> Job:
         """Start some work as a job."""
         self._forget_old()
-        job = Job(client, title)
+        job = Job(client, title, pending)
         self._jobs[job.id] = job
         job.run(work)
         return job

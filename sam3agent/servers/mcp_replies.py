@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,6 +41,7 @@ class ToolReply(BaseModel):
     masks_file: str | None = Field(default=None, description="The selected masks: COCO JSON with RLE segmentations.")
     overlay_file: str | None = Field(default=None, description="The image with the selected masks highlighted.")
     resources: list[str] = Field(default_factory=list, description="sam3:// names of the files, for resources/read.")
+    job: str | None = Field(default=None, description="Set if the work goes on: job_result returns its result.")
 
 
 class MaskHandle(BaseModel):
@@ -56,18 +57,19 @@ class MaskHandle(BaseModel):
 class AskReply(ToolReply):
     """Structured result of `ask`. For the status "exhausted", the masks are the best answer so far.
 
-    warnings: what the answer does not take into account. searched, best_rejected: the evidence for "no_match".
+    status: "working" if the question goes on as a job. warnings: what the answer does not take into account. searched,
+    best_rejected: the evidence for "no_match".
     """
 
     question: str
-    status: Status
-    reason: str
-    masks: list[MaskHandle]
-    mllm_calls: int
-    segmenter_calls: int
-    elapsed_s: float
-    weights: str
-    backend: str
+    status: Status | Literal["working"] = "working"
+    reason: str = ""
+    masks: list[MaskHandle] = Field(default_factory=list)
+    mllm_calls: int = 0
+    segmenter_calls: int = 0
+    elapsed_s: float = 0.0
+    weights: str = ""
+    backend: str = ""
     trace: str | None = None
     warnings: list[str] = Field(default_factory=list)
     searched: list[dict[str, Any]] = Field(default_factory=list)

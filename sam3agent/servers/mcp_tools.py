@@ -69,7 +69,8 @@ class McpTools:
             """
             caller = caller_of(ctx, self.host_profile)
             work = partial(self.desk.ask, caller.key, image, question)
-            job = self.desk.jobs.start(caller.key, f"ask: {question[:80]}", work)
+            pending = AskReply(image=image[:1000], question=question[:1000])
+            job = self.desk.jobs.start(caller.key, f"ask: {question[:80]}", pending, work)
             return await self._awaited(job, caller, ctx, wait_seconds)
 
         return ask
@@ -88,7 +89,7 @@ class McpTools:
             given = {name: value for name, value in arguments.items() if value is not None}
             use = partial(self.desk.use, tool, caller.key, image, given)
             if tool.needs_clip:
-                job = self.desk.jobs.start(caller.key, tool.name, use)
+                job = self.desk.jobs.start(caller.key, tool.name, ToolReply(image=image[:1000]), use)
                 return await self._awaited(job, caller, ctx, wait)
             with tool_errors():
                 return await self._written(await use(), caller)
@@ -158,7 +159,7 @@ class McpTools:
             _let_go(job)
         elif not job.finished:
             job.handed_over = True
-            return _words(f'{_job_line(job)}\nCall job_result with job "{job.id}" for the result.')
+            return _working(job)
         with tool_errors():
             result = await self._written(job.result(), caller)
         if not job.handed_over:
@@ -194,6 +195,14 @@ async def _watch(job: Job, ctx: "Context[Any, Any]", seconds: float, gone: async
         if finished or left <= 0 or (gone is not None and gone.is_set()):
             return
         await job.wait(min(left, 0.5))
+
+
+def _working(job: Job) -> "CallToolResult":
+    """The note in place of a result that is not there yet."""
+    words = f'{_job_line(job)}\nCall job_result with job "{job.id}" for the result.'
+    note = _words(words)
+    note.structured_content = job.pending.model_copy(update={"words": words}).model_dump(mode="json")
+    return note
 
 
 def _with_time(job: Job, done: float, total: float | None, words: str) -> str:

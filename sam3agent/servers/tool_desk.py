@@ -91,9 +91,9 @@ class ToolDesk:
 
     async def ask(self, client: str, image: str, question: str, job: Job) -> Reply:
         """One question on an image; its masks join those that the client has of the image."""
-        opened = await self.images.get(image)
-        async with self._asking:
+        async with self._asking:  # in the order in which they came
             job.begin()
+            opened = await self.images.get(image)
             media = stoppable(opened.media, job.check)
             room, folder_of = self._room(), f"{Path(opened.path).stem}-{_slug(question)}"
             with nullcontext() if room else fresh_folder(self.results.folder, folder_of) as folder:
