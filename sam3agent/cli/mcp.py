@@ -26,8 +26,8 @@ class McpFlags:
     verbose: bool = False
 
 
-def run_mcp(settings: Mapping[str, Any], flags: McpFlags) -> int:
-    """Serve until the client is gone or the process is told to stop; the exit code.
+def run_mcp(settings: Mapping[str, Any], flags: McpFlags) -> None:
+    """Serve until the client is gone or the process is told to stop, and leave the process.
 
     Raises `InputError` if a flag cannot be used.
     """
@@ -46,7 +46,7 @@ def run_mcp(settings: Mapping[str, Any], flags: McpFlags) -> int:
     if not limit > 0:
         raise InputError("--out-limit must be a number of gigabytes above 0")
     service = McpService(flags.roots, access, port, flags.host_profile, limit)
-    return serve(load_settings(settings), service, _announce)
+    serve(load_settings(settings), service, _announce)
 
 
 def _announce(line: str) -> None:

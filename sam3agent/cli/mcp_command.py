@@ -88,5 +88,4 @@ def mcp(
 
     hosts, origins = tuple(allow_host or ()), tuple(allow_origin or ())
     flags = McpFlags(tuple(root or ()), http, token, hosts, origins, host_profile, out_limit, verbose)
-    if code := run_mcp(given_settings(context), flags):
-        raise typer.Exit(code)
+    run_mcp(given_settings(context), flags)

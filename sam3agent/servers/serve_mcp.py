@@ -31,8 +31,8 @@ class McpService:
     out_gigabytes: float = OUT_GIGABYTES
 
 
-def serve(settings: Settings, service: McpService, announce: Callable[[str], None]) -> int:
-    """Serve until the client is gone or the process is told to stop; the exit code.
+def serve(settings: Settings, service: McpService, announce: Callable[[str], None]) -> None:
+    """Serve until the client is gone or the process is told to stop, and leave the process.
 
     announce: receives a line that says what is served and where.
 
@@ -52,14 +52,15 @@ def serve(settings: Settings, service: McpService, announce: Callable[[str], Non
     about += str((settings.out or OUT).expanduser().resolve())
     if service.http is None:
         announce(f"MCP server on standard input and output, for a client to start ({about})")
-        return run_until_stopped(server.run_stdio_async)
+        run_until_stopped(server.run_stdio_async)
+        return
     from sam3agent.servers.mcp_http import PATH, bound_socket, serve_http
 
     listening = bound_socket(service.http.host, service.port)
     host = f"[{service.http.host}]" if ":" in service.http.host else service.http.host
     secured = "with a token" if service.http.token else "without a token: every program of this machine may use it"
     announce(f"MCP server at http://{host}:{listening.getsockname()[1]}{PATH}, {secured} ({about})")
-    return run_until_stopped(partial(serve_http, server, service.http, listening))
+    run_until_stopped(partial(serve_http, server, service.http, listening))
 
 
 def check_weights(name: str) -> None:

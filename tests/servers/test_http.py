@@ -62,9 +62,8 @@ def wait_for(port: int, server: subprocess.Popen) -> None:
 def test_every_flag_reaches_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[tuple[Any, McpService]] = []
 
-    def serve(settings: Any, service: McpService, _announce: Any) -> int:
+    def serve(settings: Any, service: McpService, _announce: Any) -> None:
         served.append((settings, service))
-        return 0
 
     monkeypatch.setattr(serve_mcp, "serve", serve)
     flags = "--weights w --mllm openai --model m --base-url u --api-key k --out o --threshold 0.4 --device cpu"
