@@ -23,7 +23,9 @@ from tests.drawn_match import drawing, segmenter
 class Desk:
     """Calls tools as a client would; `lines` collects the progress reports."""
 
-    def __init__(self, folder: Path, script: Iterable[ScriptLine] = (), backend: MLLM | None = None) -> None:
+    def __init__(
+        self, folder: Path, script: Iterable[ScriptLine] = (), backend: MLLM | None = None, **options: Any
+    ) -> None:
         self.folder = folder
         self.segmenter = segmenter()
         self.tracker = tracker(delay=2)
@@ -31,7 +33,7 @@ class Desk:
         drawing().save(folder / "match.png")
         backend = backend or ScriptedBackend(script, {None: '{"verdict": "accept"}'})
         agent = Agent(self.segmenter, backend, tracker=self.tracker)
-        self.server = build_server(Settings(out=folder / "out"), roots=[folder], agent=agent)
+        self.server = build_server(Settings(out=folder / "out"), roots=[folder], agent=agent, **options)
 
     def calls(self, *calls: tuple[str, dict[str, Any]], mode: str = "auto") -> list[CallToolResult]:
         async def report(_done: float, _total: float | None, message: str | None) -> None:

@@ -12,10 +12,11 @@ from mcp import Client
 from sam3agent.config import Settings
 from sam3agent.masks import Mask
 from sam3agent.servers.mcp_server import build_server
+from sam3agent.servers.open_images import CAPACITY
 from sam3agent.tools.registry import all_tools
 from sam3model.errors import InputError
 from tests.drawn_match import drawing
-from tests.mcp.desk import Desk, data, images, text
+from tests.servers.desk import Desk, data, images, text
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def test_one_definition_is_enough(desk: Desk) -> None:
             key: {k: v for k, v in p.items() if k != "title"} for key, p in shown.input_schema["properties"].items()
         }
         assert properties.pop("image")["description"]
+        assert (properties.pop("wait_seconds", None) is not None) == defined.needs_clip
         assert properties == defined.schema.parameters["properties"]
         assert set(shown.input_schema["required"]) == {"image", *defined.schema.parameters.get("required", ())}
         assert shown.output_schema["properties"]["image"]
@@ -78,14 +80,14 @@ def test_a_changed_image_is_a_new_one(desk: Desk) -> None:
     assert desk.segmenter.opened == 2
 
 
-def test_the_image_used_longest_ago_is_closed_first(desk: Desk) -> None:
-    for i in range(5):
+def test_masks_outlive_the_encoding_of_their_image(desk: Desk) -> None:
+    for i in range(CAPACITY + 1):
         drawing().save(desk.folder / f"{i}.png")
         desk.call("segment_phrase", image=f"{i}.png", phrases=["player"])
-    desk.call("segment_phrase", image="4.png", phrases=["player"])
-    assert desk.segmenter.opened == 5
-    desk.call("segment_phrase", image="0.png", phrases=["player"])
-    assert desk.segmenter.opened == 6
+    desk.call("segment_phrase", image=f"{CAPACITY}.png", phrases=["player"])
+    assert desk.segmenter.opened == CAPACITY + 1
+    assert not desk.call("examine_masks", image="0.png", ids=[1]).is_error
+    assert desk.segmenter.opened == CAPACITY + 2
 
 
 @pytest.mark.parametrize(
@@ -130,13 +132,13 @@ def test_ways_to_name_a_image(desk: Desk, image: str) -> None:
     assert not result.is_error
 
 
-def test_a_reply_holds_a_bounded_number_of_images(desk: Desk) -> None:
+def test_many_masks_are_shown_on_one_sheet(desk: Desk) -> None:
     boxes = [(x, y, x + 5, y + 5) for x in range(0, 90, 8) for y in range(0, 60, 8)]
     desk.segmenter.objects = {"thing": boxes}
     desk.call("segment_phrase", phrases=["thing"])
     seen = desk.call("examine_masks", ids=list(range(1, 31)))
-    assert len(images(seen)) == 16
-    assert "only the first 16 of 60 images" in text(seen)
+    assert len(images(seen)) == 1
+    assert "only the first 16 of 60 images are shown; ask for fewer" in text(seen)
 
 
 def test_a_root_that_is_no_folder_is_named_at_the_start(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sam3agent.servers import mcp_server
+from sam3agent.servers import mcp_tools
 from tests.agent.moving_blocks import FRAMES, write_clip
-from tests.mcp.desk import Desk, data, images, text
+from tests.servers.desk import Desk, data, images, text
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_clip_is_tracked_and_the_masklets_are_selected(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp_server, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(mcp_tools, "REPORT_SECONDS", 0.0)
     clip = {"image": "blocks.mp4"}
     tracked, seen, measured, chosen = desk.calls(
         ("track", {**clip, "phrases": ["player in white"]}),

@@ -13,7 +13,9 @@ import pytest
 from mcp import Client
 
 from sam3agent.cli.app import app, guarded
-from sam3agent.servers import mcp_server
+from sam3agent.servers import serve_mcp
+from sam3agent.servers.http_guard import HttpAccess
+from sam3agent.servers.serve_mcp import McpService
 from tests.drawn_match import drawing
 
 CHECKOUT = Path(__file__).parents[2]
@@ -58,20 +60,27 @@ def wait_for(port: int, server: subprocess.Popen) -> None:
 
 
 def test_every_flag_reaches_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: list[tuple[Any, dict]] = []
-    monkeypatch.setattr(mcp_server, "serve", lambda settings, **more: served.append((settings, more)))
+    served: list[tuple[Any, McpService]] = []
+
+    def serve(settings: Any, service: McpService, _announce: Any) -> None:
+        served.append((settings, service))
+
+    monkeypatch.setattr(serve_mcp, "serve", serve)
     flags = "--weights w --mllm openai --model m --base-url u --api-key k --out o --threshold 0.4 --device cpu"
     limits = "--timeout 9 --max-calls 7 --max-segmenter-calls 5 --max-seconds 3"
-    arguments = ["mcp", *flags.split(), *limits.split(), "--dtype", "float32", "--root", "r", "--http", "[::1]:80"]
-    assert guarded(lambda: app(args=arguments, standalone_mode=False)) == 0
-    ((settings, more),) = served
+    web = "--http [::]:80 --token secret --allow-host a.org,b.org --allow-origin https://a.org"
+    host = "--host-profile words --out-limit 2.5"
+    arguments = ["mcp", *flags.split(), *limits.split(), *web.split(), *host.split(), "--dtype", "float32"]
+    assert guarded(lambda: app(args=[*arguments, "--root", "r"], standalone_mode=False)) == 0
+    ((settings, service),) = served
     assert settings.model_dump(exclude_defaults=True, exclude={"api_key"}) == {
         "weights": "w", "mllm": "openai", "model": "m", "base_url": "u", "out": Path("o"), "threshold": 0.4,
         "device": "cpu", "dtype": "float32", "timeout": 9.0, "max_calls": 7, "max_segmenter_calls": 5,
         "max_seconds": 3.0,
     }  # fmt: skip
     assert settings.api_key.get_secret_value() == "k"
-    assert more == {"roots": (Path("r"),), "transport": "streamable-http", "host": "::1", "port": 80}
+    access = HttpAccess("::", ("a.org", "b.org"), ("https://a.org",), "secret")
+    assert service == McpService((Path("r"),), access, 80, "words", 2.5)
 
 
 @pytest.mark.parametrize("address", ["8000", "localhost", "localhost:http", ":80", "localhost:99999"])

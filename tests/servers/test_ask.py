@@ -16,7 +16,7 @@ from sam3agent.rules import RulesBackend
 from sam3agent.testing import ScriptedBackend, call
 from sam3model.files import replacing
 from tests.drawn_match import drawing
-from tests.mcp.desk import Desk, data, images, text
+from tests.servers.desk import Desk, data, images, text
 
 WHITE = [call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1], reason="furthest left")]
 
