@@ -37,6 +37,7 @@ from sam3agent.cli.flags import (
     package_version,
 )
 from sam3agent.cli.grouped_help import GroupedCommand, examples
+from sam3agent.cli.label_command import label
 from sam3agent.cli.mcp_command import mcp
 from sam3agent.cli.track_command import track
 from sam3agent.cli.weights_command import weights_app
@@ -170,6 +171,18 @@ app.command(
         "sam3agent track clip.mp4 --click 0:320,180 --from 0 --to 250 --out one-player",
     ),
 )(track)
+
+
+app.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "sam3agent label photos/ --phrase dog --phrase cat --out pets --split train=0.9,val=0.1 --review",
+        "sam3agent label clip.mp4 --every 30 --phrase player --out players --format yolo-seg",
+        'sam3agent label "shards/{0000..0099}.tar" --phrase car --out cars --workers 4',
+        "sam3agent label images.csv --phrase car --out cars --workers ray",
+        'sam3agent label photos/ --query "the leftmost dog" --out dogs --base-url http://localhost:8000/v1',
+    ),
+)(label)
 
 
 @app.command(

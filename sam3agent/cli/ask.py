@@ -7,10 +7,11 @@ from typing import Any
 from sam3agent.api import Agent
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
-from sam3agent.cli.image_sources import expand_sources, local_source, split_question
+from sam3agent.cli.image_sources import expand_sources, split_question
 from sam3agent.cli.mask_files import check_formats, write_formats
 from sam3agent.cli.screen import Status, configure_logging, counted, output_folder, say_answer, say_json
 from sam3agent.config import Settings, load_settings
+from sam3agent.downloads import local_source
 from sam3model.connection import without_account
 
 

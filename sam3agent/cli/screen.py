@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sam3agent.answer import Answer, SelectedMask, SelectionFiles, fresh_folder, make_folder
-from sam3agent.cli.folder_lock import locked
-from sam3agent.cli.image_sources import source_stem
+from sam3agent.downloads import source_stem
+from sam3agent.folder_lock import locked
 from sam3model.errors import OutputError
 from sam3model.printable import PrintableFormatter, one_line, printable, printable_json
 

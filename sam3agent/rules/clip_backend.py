@@ -19,9 +19,12 @@ MAX_PHRASES = 8
 
 def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
     """Track, track other words, answer, or report no match."""
+    wanted = _unused(plan.phrases(), story)
     if story.complaint:
-        return MLLMReply(not_understood=f"a question about a clip needs a tracker: {story.complaint}", calls=0)
-    if wanted := _unused(plan.phrases(), story):
+        if any(target.happenings for target in plan.targets) or not wanted:
+            return MLLMReply(not_understood=f"what happens in a clip needs a tracker: {story.complaint}", calls=0)
+        return _call("segment_phrase", phrases=wanted)  # the first frame, and the answer says so
+    if wanted:
         return _track(wanted)
     finder = Selector(bench)
     missing = [what for what in plan.phrases() if not finder.find(what)]
