@@ -33,6 +33,7 @@ from sam3agent.cli.flags import (
     Timeout,
     Verbose,
     Weights,
+    folder_path,
     given_settings,
     package_version,
 )
