@@ -38,6 +38,8 @@ from sam3agent.cli.flags import (
     package_version,
 )
 from sam3agent.cli.grouped_help import GroupedCommand, examples
+from sam3agent.cli.label_command import label
+from sam3agent.cli.mcp_command import mcp
 from sam3agent.cli.track_command import track
 from sam3agent.cli.weights_command import weights_app
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
@@ -172,6 +174,18 @@ app.command(
 )(track)
 
 
+app.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "sam3agent label photos/ --phrase dog --phrase cat --out pets --split train=0.9,val=0.1 --review",
+        "sam3agent label clip.mp4 --every 30 --phrase player --out players --format yolo-seg",
+        'sam3agent label "shards/{0000..0099}.tar" --phrase car --out cars --workers 4',
+        "sam3agent label images.csv --phrase car --out cars --workers ray",
+        'sam3agent label photos/ --query "the leftmost dog" --out dogs --base-url http://localhost:8000/v1',
+    ),
+)(label)
+
+
 @app.command(
     cls=GroupedCommand,
     epilog=examples("sam3agent replay sam3agent-out/match-1", "sam3agent replay sam3agent-out/match-1 --rerun --json"),
@@ -217,39 +231,10 @@ def doctor(
     raise typer.Exit(run_doctor(given_settings(context), as_json=as_json, probe=probe))
 
 
-@app.command(
+app.command(
     cls=GroupedCommand,
     epilog=examples("sam3agent mcp --root ~/photos", "sam3agent mcp --http 127.0.0.1:8001 --weights facebook/sam3"),
-)
-def mcp(
-    context: typer.Context,
-    weights: Weights = None,
-    mllm: Backend = None,
-    model: Model = None,
-    base_url: BaseUrl = None,
-    api_key: ApiKey = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Output folder.", show_default="sam3agent-out", metavar="DIR", parser=folder_path),
-    ] = None,
-    threshold: Threshold = None,
-    max_calls: MaxCalls = None,
-    max_segmenter_calls: MaxSegmenterCalls = None,
-    max_seconds: MaxSeconds = None,
-    timeout: Timeout = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    root: Annotated[list[Path] | None, typer.Option(help="Folder that images may be read from; repeatable.")] = None,
-    http: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve over HTTP at this address, path /mcp."),
-    ] = None,
-    verbose: Verbose = False,
-) -> None:
-    """Serve the tools over MCP: standard input and output, or HTTP."""
-    from sam3agent.cli.mcp import run_mcp
-
-    run_mcp(given_settings(context), tuple(root or ()), http, verbose=verbose)
+)(mcp)
 
 
 @app.command(
