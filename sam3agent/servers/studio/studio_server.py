@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam3agent.api import Agent
+from sam3agent.servers.http_guard import LOOPBACK, is_loopback
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_events import EventHub
 from sam3agent.servers.studio.studio_following import FollowDesk
@@ -28,8 +29,6 @@ PORT = 8400
 """The first port that is tried if none is named."""
 
 TRIED_PORTS = 20
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def serve_studio(
         from sam3agent.servers.studio.studio_guard import kept_token
     except ImportError as error:
         raise InputError(f"the studio needs {error.name}: pip install 'sam3agent[studio]'") from error
-    if not with_token and address.host not in LOOPBACK:
+    if not with_token and not is_loopback(address.host):
         raise InputError(f"--no-token is for this machine only: remove --host {address.host}, or keep the token")
     desks = open_desks(agent, paths, out)
     token = kept_token(out) if with_token else None

@@ -1,21 +1,17 @@
 // The page: its state, what can be done, and news from the server. Panels draw the state; the stage shows the image.
 
-import { Refused, download, get, imageAddress, listen, post } from "./api.js";
+import { Refused, get, imageAddress, listen, post } from "./api.js";
 import { Frames, drawClip, masksBetween } from "./clip.js";
 import { find, icon, make, plural, toast } from "./dom.js";
-import { bind } from "./keys.js";
+import { exportDialog } from "./export_dialog.js";
 import { maskOf } from "./masks.js";
 import { drawFilm, drawObjects, drawPhrases, editLabel } from "./panels.js";
 import { candidates, drawQuestions } from "./questions.js";
+import { bindKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
+import { knownObject, nextOpen, state } from "./state.js";
+import { drawTools, hint } from "./toolbar.js";
 
-const state = {
-  title: "", items: [], labels: [], weights: "", // of the studio
-  id: null, name: "", kind: "image", size: { width: 1, height: 1 }, count: 1, rate: 1, frame: 0, version: -1, // of the item
-  accepted: false, undo: null, redo: null, objects: [], questions: [], follow: null, firstImage: null,
-  selected: null, hidden: new Set(), masksShown: true, playing: false, status: "", warm: false, // of this tab
-  phrases: [], recent: [], label: "", mode: "find", problem: "",
-};
 let recent = { item: null, phrases: [] }; // what was searched on the image where something was searched last
 const small = new URLSearchParams(location.search).has("small");
 document.documentElement.classList.toggle("small", small);
@@ -62,7 +58,7 @@ function act(name, body = {}, { quiet = false } = {}) {
 
 function showBusy() {
   document.body.classList.toggle("busy", waiting > 0);
-  find("#hint").textContent = hint();
+  find("#hint").textContent = hint(stage);
 }
 
 function report(error) {
@@ -76,8 +72,6 @@ function told(name, reply, body) {
   if (name === "click" && one && body.object === null && one.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
   else if (name === "click" && one && body.object === null && !state.phrases.length) toast(`Added as “${one.label}”. Press L to name it.`);
 }
-
-const knownObject = (id) => state.objects.find((one) => one.id === id);
 
 function clicked(place, minus, extend) {
   if (stage.crosshair) stage.crosshair = place;
@@ -148,14 +142,8 @@ async function accept() {
   else if (state.items.every((item) => item.accepted || item.problem)) {
     draw();
     toast(`Done: ${plural(state.items.filter((item) => item.accepted).length, "item")} accepted.`, "good");
-    exportDialog();
+    does.exported();
   } else toast("The others are open: choose one on the left.");
-}
-
-function nextOpen() {
-  const at = state.items.findIndex((item) => item.id === state.id);
-  const order = [...state.items.slice(at + 1), ...state.items.slice(0, at)];
-  return order.find((item) => !item.accepted && !item.problem);
 }
 
 function neighbour(by) {
@@ -184,19 +172,8 @@ function hover(id) {
   stage.hovered = id;
   stage.canvas.classList.toggle("over", id !== null);
   const one = knownObject(id);
-  find("#hint").textContent = one ? `${one.label} ${one.id}. ${one.why}` : hint();
+  find("#hint").textContent = one ? `${one.label} ${one.id}. ${one.why}` : hint(stage);
   stage.redraw();
-}
-
-function hint() {
-  if (state.problem || !state.id) return "";
-  if (document.body.classList.contains("busy")) return state.warm ? "Working …" : "Loading the model, a few seconds …";
-  if (stage.tool === "example") return "Drag a box around one example: everything like it is found.";
-  if (stage.tool === "paint") return `${stage.adds ? "Paint on" : "Erase from"} ${state.selected ? "the chosen object" : "the image to start an object"}. [ and ] change the brush, X the sign.`;
-  if (stage.crosshair) return "Arrows move the crosshair, Space adds this place, Shift+Space takes it away, Esc leaves.";
-  if (state.selected) return `Click to add a part${stage.adds ? ", right click to take one away" : " is off: clicks take parts away"}. Esc when done.`;
-  if (!state.objects.length && state.recent.length) return `Press R to find ${state.recent.join(", ")} here.`;
-  return state.objects.length ? "Click a mask to choose it, or an object without one to add it." : "";
 }
 
 function setTool(tool) {
@@ -210,8 +187,12 @@ function setSign(adds) {
   draw();
 }
 
+const undo = () => (state.undo ? act("undo") : toast("There is nothing to undo."));
+const redo = () => (state.redo ? act("redo") : toast("There is nothing to do again."));
+
 const does = {
-  open, hover, choose: select, follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
+  open, hover, draw, clicked, cycle, stop, accept, neighbour, undo, redo, choose: select, tool: setTool, sign: setSign,
+  words: focusWords, exported: () => exportDialog(report), follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
   phrase: usePhrase,
   again: () => findPhrases(state.recent),
   keep: (id, kept) => act("edit", { objects: [id], kept }),
@@ -237,8 +218,6 @@ const does = {
   },
 };
 
-const undo = () => (state.undo ? act("undo") : toast("There is nothing to undo."));
-const redo = () => (state.redo ? act("redo") : toast("There is nothing to do again."));
 
 // Clips
 
@@ -417,11 +396,12 @@ const hear = {
   },
   follow: (news) => {
     if (news.item !== state.id) return;
+    const watched = state.frame === (state.follow?.ended === false ? state.follow.frame : state.frame);
     state.follow = news;
     if (news.problem) toast(news.problem, "bad");
     if (news.ended) {
-      reload().then(() => seek(news.frame)).catch(report);
-    } else if (!state.playing && news.frame !== state.frame) {
+      reload().then(() => watched && seek(news.frame)).catch(report);
+    } else if (!state.playing && watched && news.frame !== state.frame) {
       state.frame = news.frame;
       seek(news.frame);
     } else drawClip(state, does);
@@ -460,7 +440,7 @@ function draw() {
   drawObjects(state, does);
   drawQuestions(state, does);
   drawClip(state, does);
-  drawTools();
+  drawTools(stage, does);
   const blank = find("#blank");
   blank.hidden = !state.problem && state.items.length > 0;
   blank.replaceChildren(...(state.problem ? [make("strong", {}, "This file cannot be opened"), make("p", {}, state.problem)]
@@ -468,97 +448,9 @@ function draw() {
   const last = !nextOpen();
   find("#accept").firstChild.textContent = state.problem ? (last ? "Skip " : "Skip to next ") : state.accepted ? (last ? "Accepted " : "Accepted, next ") : last ? "Accept " : "Accept and next ";
   find("#accept").classList.toggle("done", state.accepted);
-  find("#hint").textContent = hint();
+  find("#hint").textContent = hint(stage);
   find("#words").placeholder = state.mode === "find" ? "what to find, e.g. red ball, player" : "a question, e.g. leftmost player in white";
   find("#go").textContent = state.mode === "find" ? "Find all" : "Ask";
-}
-
-const TOOLS = [
-  ["show", "Show: click an object, or drag a box around it (V)"], ["example", "Example: drag a box, find everything like it (E)"],
-  ["paint", "Paint or erase (P)"], ["hand", "Move the image (H)"],
-];
-
-function drawTools() {
-  const button = (name, title, pressed, onclick, extra = "") =>
-    make(`button.tool${extra}`, { type: "button", title, "aria-label": title, "aria-pressed": String(pressed), onclick }, icon(name));
-  find("#tools").replaceChildren(
-    ...TOOLS.map(([name, title]) => button(name, title, stage.tool === name, () => setTool(name))),
-    make("hr"),
-    button("plus", "Clicks and paint add (X)", stage.adds, () => setSign(true), ".plus"),
-    button("minus", "Clicks and paint take away (X)", !stage.adds, () => setSign(false), ".minus"),
-    make("hr"),
-    button("fit", "Fit the image (F)", false, () => stage.fit()),
-  );
-  stage.canvas.dataset.tool = stage.tool;
-  stage.canvas.classList.toggle("minus", !stage.adds);
-}
-
-// Export
-
-const FORMATS = [
-  ["coco", "COCO", "one JSON file with run-length masks"], ["yolo", "YOLO", "polygons per image, with the images"],
-  ["png", "PNG", "a black and white file per mask"], ["label-studio", "Label Studio", "brush masks to import as tasks"],
-];
-
-function exportDialog() {
-  const dialog = find("#export-dialog");
-  const accepted = state.items.filter((item) => item.accepted).length;
-  const any = state.items.filter((item) => item.accepted || item.count).length;
-  const choice = (name, value, title, note, checked) =>
-    make("label.choice", {}, make("input", { type: "radio", name, value, checked }), make("span", {}, make("strong", {}, title), note));
-  const form = make(
-    "form", { method: "dialog" },
-    make("h2", { id: "export-title" }, "Export"),
-    make("div.choices", {}, ...FORMATS.map(([value, title, note], at) => choice("format", value, title, note, at === 0))),
-    make("div.choices.short", {}, choice("which", "accepted", `Accepted (${accepted})`, "", accepted > 0), choice("which", "all", `All with objects (${any})`, "", accepted === 0)),
-    make("div.row", {}, make("button.main", { value: "ok", disabled: !any }, "Save file"), make("button.quiet", { value: "" }, "Cancel")),
-  );
-  dialog.replaceChildren(form);
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue !== "ok") return;
-    const values = new FormData(form);
-    download(values.get("format"), values.get("which")).then((name) => toast(`Saved ${name}`, "good")).catch(report);
-  };
-  dialog.showModal();
-  form.querySelector(":checked").focus();
-}
-
-// Keys
-
-function moveCross(dx, dy, event) {
-  if (!stage.crosshair) {
-    if (state.count > 1 && dx) return seek(state.frame + dx * (event.shiftKey ? 10 : 1));
-    if (state.count < 2 && !dx) return cycle(dy);
-    return undefined;
-  }
-  const step = (event.shiftKey ? 40 : 8) / stage.view.scale;
-  stage.crosshair = stage.clamp({ x: stage.crosshair.x + dx * step, y: stage.crosshair.y + dy * step });
-  const under = stage.objectAt(stage.crosshair);
-  hover(under?.id ?? null);
-  return undefined;
-}
-
-function crosshair() {
-  stage.crosshair = stage.crosshair ? null : stage.clamp(stage.toImage(stage.middle()));
-  if (stage.crosshair) find("#stage").focus({ preventScroll: true });
-  draw();
-}
-
-function escape() {
-  find("#words").blur();
-  if (state.follow && !state.follow.ended) return stop();
-  if (state.questions.at(-1)?.status === "running") return stop();
-  if (stage.crosshair) stage.crosshair = null;
-  else if (stage.ghosts.length) stage.ghosts = [];
-  else if (state.selected) state.selected = null;
-  else if (stage.tool !== "show") stage.tool = "show";
-  return draw();
-}
-
-function space(minus) {
-  if (stage.crosshair) return clicked(stage.crosshair, minus, true);
-  return state.count > 1 ? play() : undefined;
 }
 
 function focusWords(mode) {
@@ -568,69 +460,16 @@ function focusWords(mode) {
   find("#words").focus();
 }
 
-const chosenOr = (run) => () => (knownObject(state.selected) ? run(knownObject(state.selected)) : toast("Choose an object first: click on its mask, or press Tab in the list."));
-const brush = (factor) => {
-  stage.radius = Math.min(400, Math.max(1, stage.radius * factor));
-  stage.redraw();
-};
-
-bind([
-  ["Find and ask", [
-    ["/", "Write what to find", () => focusWords("find")],
-    ["q", "Write a question", () => focusWords("ask")],
-    ["r", "Find the same phrases as on the last image", () => does.again()],
-    ["1 2 3", "Find this phrase, or label the chosen object with it", (event) => state.phrases[event.key - 1] && usePhrase(state.phrases[event.key - 1])],
-    ["4 5 6 7 8 9", "", (event) => state.phrases[event.key - 1] && usePhrase(state.phrases[event.key - 1])],
-    ["Escape", "Stop; let go of the chosen object", escape],
-  ]],
-  ["Go on", [
-    ["Enter", "Accept and go to the next", accept],
-    ["j PageDown", "Next image", () => neighbour(1)],
-    ["k PageUp", "Previous image", () => neighbour(-1)],
-    ["z Mod+z", "Undo", undo],
-    ["Shift+z Mod+y Mod+Shift+z", "Redo", redo],
-    ["s", "Export", exportDialog],
-    ["?", "This help", () => find("#help-dialog").showModal()],
-  ]],
-  ["Correct", [
-    ["ArrowDown ArrowUp", "Choose the next or previous object", (event) => moveCross(0, event.key === "ArrowDown" ? 1 : -1, event)],
-    ["Shift+ArrowDown Shift+ArrowUp", "", (event) => moveCross(0, event.key === "ArrowDown" ? 1 : -1, event)],
-    ["c", "Crosshair: arrows move it", crosshair],
-    ["Space", "Add the place under the crosshair; play a clip", () => space(false)],
-    ["Shift+Space", "Take the place under the crosshair away", () => space(true)],
-    ["x", "Keep or reject the chosen object", () => (knownObject(state.selected) && stage.tool !== "paint" ? does.keep(state.selected, !knownObject(state.selected).kept) : setSign(!stage.adds))],
-    ["l", "Rename it", chosenOr((one) => does.rename(one.id))],
-    ["Delete Backspace", "Delete it", chosenOr((one) => does.remove(one.id))],
-  ]],
-  ["Look and tools", [
-    ["v", "Show objects: click or drag a box", () => setTool("show")],
-    ["e", "Example: find everything like a box", () => setTool("example")],
-    ["p", "Paint", () => setTool("paint")],
-    ["h", "Move the image", () => setTool("hand")],
-    ["- =", "Clicks take away, or add", (event) => setSign(event.key === "=")],
-    ["[ ]", "Smaller or larger brush", (event) => brush(event.key === "]" ? 1.25 : 0.8)],
-    ["m", "Show or hide masks", () => does.toggleAll()],
-    ["f", "Fit the image", () => stage.fit()],
-    ["i o", "Zoom in or out", (event) => stage.zoom(event.key === "i" ? 1.4 : 1 / 1.4)],
-  ]],
-  ["Clips", [
-    ["ArrowLeft ArrowRight", "Previous or next frame", (event) => moveCross(event.key === "ArrowRight" ? 1 : -1, 0, event)],
-    ["Shift+ArrowLeft Shift+ArrowRight", "Ten frames", (event) => moveCross(event.key === "ArrowRight" ? 1 : -1, 0, event)],
-    ["Home End", "First or last frame", (event) => state.count > 1 && seek(event.key === "Home" ? 0 : state.count - 1)],
-    ["t", "Follow the objects from here on", () => follow(false)],
-    ["Shift+t", "Follow them back to the start", () => follow(true)],
-  ]],
-]);
-
 // Start
 
 function wire() {
+  bindKeys(stage, does);
   find("#prompt").onsubmit = submit;
   document.querySelectorAll("[name=mode]").forEach((radio) => { radio.onchange = () => focusWords(radio.value); });
   document.querySelectorAll("[data-icon]").forEach((button) => button.prepend(icon(button.dataset.icon)));
   find("#undo").onclick = undo;
   find("#redo").onclick = redo;
-  find("#export").onclick = exportDialog;
+  find("#export").onclick = does.exported;
   find("#help").onclick = () => find("#help-dialog").showModal();
   find("#accept").onclick = accept;
   // A button that was clicked lets go of the keyboard, so that Enter accepts instead of pressing it again.
@@ -638,7 +477,7 @@ function wire() {
     const pressed = event.detail > 0 && document.activeElement?.closest("button, summary");
     if (pressed && !find("dialog[open]")) find("#stage").focus({ preventScroll: true });
   });
-  drawTools();
+  drawTools(stage, does);
 }
 
 async function start() {
