@@ -21,6 +21,7 @@ from evals.samples import (
     Sample,
 )
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.policy import Policy, policy_of
 from sam3agent.agent.trace import FILE_NAME as TRACE
 from sam3agent.api import Agent, make_backend
 from sam3agent.media import ImageMedia, Media
@@ -64,7 +65,8 @@ def make_runner(
             budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
             backend = backend or make_backend(settings)
             shared = SharedEncodings(segmenter)
-            return QuestionRunner(shared, backend, budget, folder, keep_images, settings.threshold)
+            policy = policy_of(settings.effort, settings.without)
+            return QuestionRunner(shared, backend, budget, folder, keep_images, settings.threshold, policy)
         case _:
             assert_never(benchmark)
 
@@ -102,7 +104,9 @@ class QuestionRunner:
         folder: Path,
         keep_images: bool = False,
         threshold: float | None = None,
+        policy: Policy | None = None,
     ) -> None:
+        self.policy = policy
         self.system = f"{segmenter.name} + {backend.name}"
         self.segmenter = segmenter
         self.backend = backend
@@ -116,7 +120,7 @@ class QuestionRunner:
         image = await asyncio.to_thread(sample.open_image)
         backend = _ErrorRecorder(self.backend)
         trace = f"traces/{slug(sample.key)}"
-        agent = Agent(self.segmenter, backend, self.budget, threshold=self.threshold)
+        agent = Agent(self.segmenter, backend, self.budget, threshold=self.threshold, policy=self.policy)
         try:
             answer = await agent.aask(image, sample.question, out=self.folder / trace)
         finally:
