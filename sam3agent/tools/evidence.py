@@ -6,9 +6,14 @@ from typing import Any
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.pool import Candidate, missing_masks
 from sam3agent.render import Mark, best_marks, fit, locate, overlay, zoom
-from sam3agent.render.zoom import WHOLE_SIDE
+from sam3agent.render.crowds import enlarged, neighbours
+from sam3agent.render.marks import FAINT
+from sam3agent.render.zoom import MARGIN, WHOLE_SIDE, WIDE_MARGIN
 from sam3agent.tools.registry import ToolUseError
 from sam3agent.workbench import Workbench
+
+MOST_TOGETHER = 20
+"""Masks whose numbers can be read in one image."""
 
 
 def raw_frame(bench: Workbench, frame: int = 0) -> LazyImage:
@@ -17,18 +22,38 @@ def raw_frame(bench: Workbench, frame: int = 0) -> LazyImage:
 
 
 def numbered(bench: Workbench, candidates: Sequence[Candidate]) -> LazyImage:
-    """The frame with the most of these candidates, with their masks numbered."""
+    """The frame with the most of these candidates, with their masks outlined and numbered."""
     frame, marks = best_marks([(candidate.id, candidate.masklet) for candidate in candidates])
     key = EvidenceKey(frame, tuple(mark.id for mark in marks), "numbered")
-    return LazyImage(key, lambda: overlay(*fit(bench.media.frame(frame), marks, WHOLE_SIDE)))
+    return LazyImage(key, lambda: overlay(*fit(bench.media.frame(frame), marks, WHOLE_SIDE), fill=FAINT))
 
 
-def close_up(bench: Workbench, candidate: Candidate) -> tuple[LazyImage, LazyImage]:
-    """One candidate on its key frame: located in the whole image, and zoomed."""
+def numbered_views(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[LazyImage, ...]:
+    """All candidates, numbered: in one image, or a crowd in several enlarged parts of the frame.
+
+    A crowd is shown on the frame with the most of its masks.
+    """
+    if len(candidates) <= MOST_TOGETHER:
+        return (numbered(bench, candidates),) if candidates else ()
+    frame, marks = best_marks([(candidate.id, candidate.masklet) for candidate in candidates])
+    return tuple(
+        LazyImage(
+            EvidenceKey(frame, tuple(mark.id for mark in part), "part"),
+            lambda part=part: enlarged(bench.media.frame(frame), part, WHOLE_SIDE),
+        )
+        for part in neighbours(marks, MOST_TOGETHER)
+    )
+
+
+def close_up(bench: Workbench, candidate: Candidate, *, again: bool = False) -> tuple[LazyImage, LazyImage]:
+    """One candidate on its key frame: located in the whole image, and zoomed. `again`: zoomed with more around it."""
     frame, mark = candidate.frame, Mark(candidate.id, candidate.mask)
+    kind, margin = ("wide", WIDE_MARGIN) if again else ("zoomed", MARGIN)
     return (
         LazyImage(EvidenceKey(frame, (mark.id,), "located"), lambda: locate(bench.media.frame(frame), mark)),
-        LazyImage(EvidenceKey(frame, (mark.id,), "zoomed"), lambda: zoom(bench.media.frame(frame), mark)),
+        LazyImage(
+            EvidenceKey(frame, (mark.id,), kind), lambda: zoom(bench.media.frame(frame), mark, margin_ratio=margin)
+        ),
     )
 
 
