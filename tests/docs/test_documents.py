@@ -45,7 +45,7 @@ SKIPPED = (
     Skip("*", r"^python -m sam3model\.playground", "draws for a minute; tests/data runs the same at small size"),
     Skip("*", r"--weights runs/", "needs the weights of a training run"),
     Skip("README.md", r"^sam3agent ask photo\.jpg", "needs the released weights to find anything in a photograph"),
-    Skip("video.md", r"^sam3agent track clips/valid", "needs the clips that the line before draws"),
+    Skip("video.md", r"^sam3agent (track|ask) clips/", "needs the clips that the line before draws"),
     Skip("exit-codes.md", r"^(if |echo |fi$)", "lines of a shell script, which this test does not interpret"),
 )
 
