@@ -70,8 +70,8 @@ def make_runner(
             budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
             backend = backend or make_backend(settings)
             shared, tracker = SharedEncodings(segmenter), tracker or tracker_of(segmenter)
-            policy = policy_of(settings.effort, settings.without)
-            return QuestionRunner(shared, backend, budget, folder, keep_images, settings.threshold, tracker, policy)
+            policy, threshold = policy_of(settings.effort, settings.without), settings.threshold
+            return QuestionRunner(shared, backend, budget, folder, keep_images, threshold, tracker, policy)
         case _:
             assert_never(benchmark)
 
@@ -128,14 +128,8 @@ class QuestionRunner:
         image = await asyncio.to_thread(sample.open_image)
         backend = _ErrorRecorder(self.backend)
         trace = f"traces/{slug(sample.key)}"
-        agent = Agent(
-            self.segmenter,
-            backend,
-            self.budget,
-            threshold=self.threshold,
-            tracker=self.tracker,
-            policy=self.policy,
-        )
+        how = {"threshold": self.threshold, "tracker": self.tracker, "policy": self.policy}
+        agent = Agent(self.segmenter, backend, self.budget, **how)
         try:
             answer = await agent.aask(image, sample.question, out=self.folder / trace, save=self.keep_images)
         finally:

@@ -155,8 +155,8 @@ class Agent:
                 answer = self._answer(query, media, Exhausted(Story(query), (), reason), ledger)
             else:
                 bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
-                ledgers = ledger, self.limits, trace
-                asked = AgentLoop(query, bench, self.backend, *ledgers, policy=self.policy, tell=tell)
+                spent = ledger, self.limits, trace, tell
+                asked = AgentLoop(query, bench, self.backend, *spent, policy=self.policy)
                 answer = await self._concluded(await asked.run(), bench, query, ledger)
             _record_end(trace, answer)
         finally:

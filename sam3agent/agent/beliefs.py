@@ -7,7 +7,7 @@ again at every look at the same object.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,16 +26,24 @@ _PASSED_OVER = 1.0
 """The same if the exact phrase was searched too and did not find it."""
 _AGREEMENT = 0.5
 """The same, for more, if several phrases found it."""
-_CLEAR, _HARDLY = 0.3, 0.06
+_CLEAR, _HARDLY = 0.3, 0.04
 """Fractions of pixels from which a colour is there, and below which it is not."""
-_COLOUR_FOR, _COLOUR_AGAINST = 1.0, -2.2
+_COLOUR_FOR, _NEXT_HUE, _COLOUR_AGAINST = 1.0, -2.2, -3.5
+"""Log odds if a colour is clearly there; if only one is that people may call so; and if neither is."""
 
+_ANYTHING = {"object", "thing", "item", "something", "anything"}
 _SMALL = {"a", "an", "the", "in", "of", "with", "on", "wearing", "and", "all", "every", "that", "is", "are"}
-_COLOURS = {
+_SHADES = {
     "black": (), "white": ("grey",), "grey": ("white", "black"), "gray": ("grey", "white", "black"), "red": (),
     "orange": (), "yellow": (), "green": (), "blue": (), "purple": (), "pink": ("red",), "brown": (),
 }  # fmt: skip
 """Colour words, with the measured colours that light and shade turn them into."""
+_NEXT_HUES = {
+    "black": ("grey", "brown", "blue"), "grey": ("blue", "brown"), "gray": ("blue", "brown"), "green": ("yellow",),
+    "red": ("orange", "pink", "brown"), "orange": ("red", "yellow", "brown"), "yellow": ("orange", "green", "brown"),
+    "blue": ("purple",), "purple": ("pink", "blue"), "pink": ("purple", "orange"), "brown": ("orange", "red", "yellow"),
+}  # fmt: skip
+"""Measured colours that people may mean by a colour word, too: they speak less against it than others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ def words_of(phrase: str) -> Words:
     """The words of a phrase, singular."""
     listed = [word for word in re.findall(r"[^\W_]+", phrase.lower()) if word not in _SMALL]
     names = listed[-1:] if not re.search(r"\b(in|wearing|with)\b", phrase.lower()) else []
-    colours = tuple(word for word in dict.fromkeys(listed) if word in _COLOURS and word not in names)
+    colours = tuple(word for word in dict.fromkeys(listed) if word in _SHADES and word not in names)
     return Words(frozenset(word.removesuffix("s") for word in listed), colours)
 
 
@@ -82,8 +90,9 @@ def _found(candidate: Candidate, what: str, story: Story) -> float:
 
 
 def _as_specific(phrase: str, sought: frozenset[str]) -> bool:
-    """Whether a phrase says as much as is sought. It may use other words for the same thing."""
-    return len(words_of(phrase).content) >= len(sought)
+    """Whether a phrase says as much as is sought. It may use other words for the same thing, but not for anything."""
+    content = words_of(phrase).content
+    return len(content) >= len(sought) and (bool(content & sought) or not content & _ANYTHING)
 
 
 def _seen(candidate: Candidate, what: str, sights: Sequence[Sight]) -> float:
@@ -104,12 +113,19 @@ def _likelihood(looks: Sequence[tuple[float, bool]]) -> float:
 
 
 def _coloured(candidate: Candidate, names: Sequence[str]) -> float:
-    """Log odds from the measured colours: of the named colour that is there least."""
+    """Log odds from the measured colours: those of the named colour that fits least."""
     if not names or candidate.colours is None:
         return 0.0
-    ratio = min(sum(candidate.colours.get(c, 0.0) for c in (name, *_COLOURS[name])) for name in names)
+    return min(_one_colour(candidate.colours, name) for name in names)
+
+
+def _one_colour(measured: Mapping[str, float], name: str) -> float:
+    """Log odds from one named colour."""
+    ratio = sum(measured.get(colour, 0.0) for colour in (name, *_SHADES[name]))
+    near = sum(measured.get(colour, 0.0) for colour in _NEXT_HUES.get(name, ()))
+    against = _NEXT_HUE if near >= _CLEAR else _COLOUR_AGAINST
     part = (min(max(ratio, _HARDLY), _CLEAR) - _HARDLY) / (_CLEAR - _HARDLY)
-    return _COLOUR_AGAINST + part * (_COLOUR_FOR - _COLOUR_AGAINST)
+    return against + part * (_COLOUR_FOR - against)
 
 
 def _logit(probability: float) -> float:

@@ -27,9 +27,9 @@ class Policy:
     hints: bool = True
     weigh: bool = True
     check: bool = True
-    looks: int = 8
+    looks: int = 10
     at_once: int = 4
-    doubt: float = 0.1
+    doubt: float = 0.05
     sure: float = 0.6
     reopen: int = 1
 
@@ -38,9 +38,9 @@ EVERY_CANDIDATE = Policy(every=True)
 """The policy of backends without an MLLM, whose looks are free, and of traces that name none."""
 
 EFFORTS: dict[Effort, Policy] = {
-    "low": Policy(looks=2, at_once=2, doubt=0.25, check=False, reopen=0),
+    "low": Policy(looks=3, at_once=3, doubt=0.15, check=False, reopen=0),
     "medium": Policy(),
-    "high": Policy(looks=24, at_once=8, doubt=0.04, sure=0.85, reopen=2),
+    "high": Policy(looks=24, at_once=8, doubt=0.03, sure=0.85, reopen=2),
 }
 PARTS = ("second_look", "facts", "colours", "hints", "weigh", "check")
 """Parts that `without` switches off."""
