@@ -194,7 +194,7 @@ def _settings(flags: argparse.Namespace) -> "Settings":
     from sam3agent.config import load_settings
 
     names = (
-        *("weights", "device", "dtype", "mllm", "model", "base_url", "max_calls"),
+        *("weights", "device", "dtype", "mllm", "model", "base_url", "max_calls", "effort", "without"),
         *("threshold", "max_seconds"),
     )
     return load_settings({name: getattr(flags, name, None) for name in names})
