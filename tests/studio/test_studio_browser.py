@@ -98,8 +98,11 @@ class Page:
             [x + 0.5, y + 0.5],
         )
 
-    def click(self, x: float, y: float, button: str = "left") -> None:
+    def click(self, x: float, y: float, button: str = "left", *, extend: bool = False) -> None:
+        if extend:
+            self.tab.keyboard.down("Shift")
         self.tab.mouse.click(**self.at(x, y), button=button)
+        self.tab.keyboard.up("Shift")
 
     def drag(self, x0: float, y0: float, x1: float, y1: float) -> None:
         self.tab.mouse.move(**self.at(x0, y0))
@@ -142,12 +145,21 @@ def test_find_and_correct_by_click(page: Page) -> None:
     page.until(lambda: page.labels() == [("player", True), ("player", True), ("ball", False)])
     page.click(8, 30)
     page.until(lambda: page.state("selected") == 1)
-    page.click(52, 8)  # the ball's mask is rejected, so this is no choice but a correction
+    page.click(52, 8, extend=True)
     page.until(lambda: page.objects()[0]["area"] == 12 * 24 + 64)
     page.click(52, 8, button="right")
     page.until(lambda: page.objects()[0]["area"] == 12 * 24)
     page.keys("z")
     page.until(lambda: page.objects()[0]["area"] == 12 * 24 + 64)
+
+
+def test_a_click_far_from_the_chosen_object_shows_another_one(page: Page) -> None:
+    page.click(8, 30)
+    page.until(lambda: len(page.labels()) == 1)
+    page.click(75, 40)
+    page.until(lambda: len(page.labels()) == 2)
+    assert [one["area"] for one in page.objects()] == [12 * 24, 12 * 26]
+    page.toast("Added as “object”")
 
 
 def test_a_question_shows_its_steps_and_its_answer(page: Page) -> None:
@@ -201,10 +213,10 @@ def test_a_clip_is_followed_corrected_and_played(page: Page) -> None:
     page.until(lambda: page.tab.evaluate("() => studio.state.objects[0].spans") == [[0, FRAMES - 1]])
     page.until(lambda: page.state("frame") == 0)
     page.keys("ArrowRight", "ArrowRight", "ArrowRight")
-    page.until(lambda: page.state("frame") == 3 and page.objects()[0]["area"] > 0)
+    page.until(lambda: page.state("seen") == 3 and page.objects()[0]["area"] > 0)
     page.click(20, 30)
     page.until(lambda: page.state("selected") == 1)
-    page.click(52, 8)
+    page.click(52, 8, extend=True)
     page.until(lambda: page.objects()[0]["area"] == 12 * 24 + 64)
     assert page.tab.evaluate("() => studio.state.objects[0].shown") == [0, 3]
     page.keys("ArrowRight")

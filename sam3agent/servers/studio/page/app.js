@@ -18,13 +18,14 @@ document.documentElement.classList.toggle("small", small);
 
 const stage = new Stage(find("#stage"), {
   click: (place, minus, extend) => clicked(place, minus, extend),
-  box: (box) => (stage.tool === "example" ? act("like", { boxes: [box], label: state.label }) : select(null, () => act("click", { box, label: state.label }))),
+  box: (box) => (stage.tool === "example" ? act("like", { boxes: [box], label: knownObject(state.selected)?.label ?? state.label }) : select(null, () => act("click", { box, label: state.label }))),
   stroke: (points, radius, adds) => act("paint", { object: state.selected, stroke: points, radius, add: adds, label: state.label }),
   hover: (id) => hover(id),
 });
 let frames = null;
 let line = Promise.resolve();
 let waiting = 0;
+let sought = Promise.resolve();
 
 // Doing things: one after the other, so that quick clicks build on each other
 
@@ -37,11 +38,11 @@ function act(name, body = {}, { quiet = false } = {}) {
   line = line.then(async () => {
     try {
       const reply = await post(name, { item: id, frame, ...body });
-      performance.measure(`studio:${name}`, { start: started });
       if (reply.objects && id === state.id) {
         stage.ghosts = [];
         if (reply.object) state.selected = reply.object;
         take(reply);
+        requestAnimationFrame(() => performance.measure(`studio:${name}`, { start: started })); // when it is drawn
         if (!quiet) told(name, reply, body);
       }
       return reply;
@@ -69,22 +70,32 @@ function report(error) {
 /** What to say after a change that is not plain to see. */
 function told(name, reply, body) {
   const one = reply.objects.find((other) => other.id === reply.object);
-  if (name === "click" && one && body.object === null && one.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
-  else if (name === "click" && one && body.object === null && !state.phrases.length) toast(`Added as “${one.label}”. Press L to name it.`);
+  if (one && body.object !== undefined && body.object !== null) return;
+  if (name === "click" && one?.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
+  else if (one) toast(`Added as “${one.label}”. ${state.phrases.length > 1 ? "A number chooses another label, " : ""}L names it.`);
+  else if (name === "edit" && body.label) toast(`Labelled as “${body.label}”. Z undoes it.`);
 }
 
-function clicked(place, minus, extend) {
+async function clicked(place, minus, extend) {
+  await sought; // the masks of the frame in view
   if (stage.crosshair) stage.crosshair = place;
+  if (stage.tool === "example") return toast("Drag a box around one example: everything like it is found.");
   const under = stage.masksShown ? stage.objectAt(place) : null;
   const subtract = minus || !stage.adds;
   const chosen = knownObject(state.selected);
-  if (under && under.id !== state.selected && !extend && !(chosen && subtract)) return select(under.id);
   if (subtract && !chosen) return toast("Choose an object first: click on its mask.");
-  if (chosen?.mask?.has(place.x, place.y) !== subtract && chosen?.mask) {
+  if (under && under.id !== state.selected && !extend && !subtract) return select(under.id);
+  if (chosen?.mask && chosen.mask.has(place.x, place.y) !== subtract) {
     return toast(subtract ? "This place is not part of the object." : "This place is part of the object already. Right click takes a part away.");
   }
-  if (stage.tool === "example") return toast("Drag a box around one example: everything like it is found.");
-  return act("click", { object: state.selected, click: [place.x, place.y, subtract ? 0 : 1], label: state.label });
+  const corrects = chosen && (subtract || extend || !chosen.mask || near(place, chosen.mask));
+  return act("click", { object: corrects ? chosen.id : null, click: [place.x, place.y, subtract ? 0 : 1], label: state.label });
+}
+
+/** Whether a click belongs to a mask: one farther away shows another object. */
+function near({ x, y }, mask) {
+  const margin = Math.max(20 / stage.view.scale, 0.25 * Math.max(mask.w, mask.h));
+  return x > mask.x - margin && y > mask.y - margin && x < mask.x + mask.w + margin && y < mask.y + mask.h + margin;
 }
 
 async function findPhrases(phrases) {
@@ -221,7 +232,12 @@ const does = {
 
 // Clips
 
-async function seek(frame) {
+function seek(frame) {
+  sought = showFrame(frame);
+  return sought;
+}
+
+async function showFrame(frame) {
   const to = Math.min(Math.max(frame, 0), state.count - 1);
   const { id } = state;
   state.frame = to;
@@ -230,6 +246,7 @@ async function seek(frame) {
     const [image, masks] = await Promise.all([frames.image(to), masksBetween(id, to, to)]);
     if (state.id !== id || state.frame !== to) return;
     place(masks.frames[to]);
+    state.seen = to;
     stage.show(image, state.size, true);
     frames.ahead(to, state.count);
     draw();

@@ -37,11 +37,12 @@ function filmRow(item, does) {
 
 /** The phrases used so far, as buttons with their number keys. */
 export function drawPhrases(state, does) {
+  const chosen = state.objects.find((one) => one.id === state.selected);
   const chips = state.phrases.slice(0, 9).map((phrase, at) =>
     make(
       `button.chip${state.recent.includes(phrase) ? ".recent" : ""}`, {
-        type: "button", "aria-pressed": phrase === state.label ? "true" : "false",
-        title: state.selected ? `Label the chosen object “${phrase}” (${at + 1})` : `Find “${phrase}” here (${at + 1})`,
+        type: "button", "aria-pressed": phrase === (chosen?.label ?? state.label) ? "true" : "false",
+        title: chosen ? `Label the chosen object “${phrase}” (${at + 1})` : `Find “${phrase}” here (${at + 1})`,
         onclick: () => does.phrase(phrase),
       },
       make("kbd", {}, String(at + 1)), phrase,
@@ -51,7 +52,7 @@ export function drawPhrases(state, does) {
     ? make("button.link", { type: "button", onclick: does.again, title: `Find in this image: ${state.recent.join(", ")}` }, "Find again here ", make("kbd", {}, "R"))
     : null;
   find("#phrases").replaceChildren(
-    make("h2", {}, "Phrases", again),
+    make("h2", {}, chosen ? `Label of ${chosen.label} ${chosen.id}` : "Phrases", chosen ? null : again),
     state.phrases.length ? make("div.chips", {}, ...chips) : make("p.empty", {}, "What you find appears here, for the next images too."),
   );
 }

@@ -39,7 +39,7 @@ export function bindKeys(stage, does) {
     return state.count > 1 ? does.play() : undefined;
   }
 
-  const chosenOr = (run) => () => (knownObject(state.selected) ? run(knownObject(state.selected)) : toast("Choose an object first: click on its mask, or press Tab in the list."));
+  const chosenOr = (run) => () => (knownObject(state.selected) ? run(knownObject(state.selected)) : toast("Choose an object first: click on its mask, or press the down arrow."));
   const brush = (factor) => {
     stage.radius = Math.min(400, Math.max(1, stage.radius * factor));
     stage.redraw();

@@ -2,7 +2,7 @@
 
 export const state = {
   title: "", items: [], labels: [], weights: "", // of the studio
-  id: null, name: "", kind: "image", size: { width: 1, height: 1 }, count: 1, rate: 1, frame: 0, version: -1, // of the item
+  id: null, name: "", kind: "image", size: { width: 1, height: 1 }, count: 1, rate: 1, frame: 0, seen: 0, version: -1, // of the item
   accepted: false, undo: null, redo: null, objects: [], questions: [], follow: null, firstImage: null,
   selected: null, hidden: new Set(), masksShown: true, playing: false, status: "", warm: false, // of this tab
   phrases: [], recent: [], label: "", mode: "find", problem: "",
