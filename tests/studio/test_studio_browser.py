@@ -151,6 +151,8 @@ def test_find_and_correct_by_click(page: Page) -> None:
     page.until(lambda: page.objects()[0]["area"] == 12 * 24)
     page.keys("z")
     page.until(lambda: page.objects()[0]["area"] == 12 * 24 + 64)
+    page.click(8, 30)
+    page.until(lambda: page.state("selected") is None)
 
 
 def test_a_click_far_from_the_chosen_object_shows_another_one(page: Page) -> None:

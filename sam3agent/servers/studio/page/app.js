@@ -86,7 +86,8 @@ async function clicked(place, minus, extend) {
   if (subtract && !chosen) return toast("Choose an object first: click on its mask.");
   if (under && under.id !== state.selected && !extend && !subtract) return select(under.id);
   if (chosen?.mask && chosen.mask.has(place.x, place.y) !== subtract) {
-    return toast(subtract ? "This place is not part of the object." : "This place is part of the object already. Right click takes a part away.");
+    if (!subtract && !extend) return select(null);
+    return toast(subtract ? "This place is not part of the object." : "This place is part of the object already.");
   }
   const corrects = chosen && (subtract || extend || !chosen.mask || near(place, chosen.mask));
   return act("click", { object: corrects ? chosen.id : null, click: [place.x, place.y, subtract ? 0 : 1], label: state.label });

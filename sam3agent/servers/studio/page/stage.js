@@ -4,6 +4,7 @@
 import { Pointers } from "./pointers.js";
 
 const MOST_ZOOM = 40;
+const TOOLS_WIDTH = 70;
 const SETTLE = 110; // milliseconds without movement after which masks are drawn sharply again
 
 export class Stage {
@@ -46,8 +47,10 @@ export class Stage {
   fit() {
     const { width, height } = this.box();
     const margin = Math.min(28, width / 20);
-    const scale = Math.min((width - 2 * margin) / this.size.width, (height - 2 * margin) / this.size.height);
-    this.view = { scale, x: (width - this.size.width * scale) / 2, y: (height - this.size.height * scale) / 2 };
+    const left = width > 520 ? TOOLS_WIDTH : margin; // the tools lie over the left edge
+    const scale = Math.min((width - left - margin) / this.size.width, (height - 2 * margin) / this.size.height);
+    const x = Math.max(left, (width - this.size.width * scale) / 2);
+    this.view = { scale, x, y: (height - this.size.height * scale) / 2 };
     this.fitted = true;
     this.redraw();
   }
