@@ -15,6 +15,7 @@ from sam3agent.servers.studio.studio_following import FollowDesk
 from sam3agent.servers.studio.studio_library import StudioLibrary
 from sam3agent.servers.studio.studio_media import in_background
 from sam3agent.servers.studio.studio_questions import QuestionDesk
+from sam3agent.servers.studio.studio_sheet import Sheet
 from sam3agent.servers.studio.studio_store import StudioStore
 from sam3model.errors import InputError, Sam3Error
 
@@ -50,9 +51,12 @@ def open_desks(agent: Agent, paths: Sequence[Path], out: Path) -> "StudioDesks":
     library = StudioLibrary(paths)
     hub = EventHub()
     store = StudioStore(out / "studio.sqlite")
-    engine = StudioEngine(
-        library, store, agent, lambda sheet: hub.publish("sheet", item=sheet.item, version=sheet.version)
-    )
+
+    def changed(sheet: Sheet) -> None:
+        news = {"version": sheet.version, "accepted": sheet.accepted, "count": len(sheet.kept)}
+        hub.publish("sheet", item=sheet.item, **news)
+
+    engine = StudioEngine(library, store, agent, changed)
     return StudioDesks(engine, QuestionDesk(engine, hub, out), FollowDesk(engine, hub), hub, out / "exports")
 
 

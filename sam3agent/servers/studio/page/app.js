@@ -149,7 +149,6 @@ async function accept() {
   const next = nextOpen();
   const reply = state.problem ? true : state.accepted ? true : await act("accept", { accepted: true });
   if (!reply) return;
-  await refreshItems();
   if (next) await open(next.id);
   else if (state.items.every((item) => item.accepted || item.problem)) {
     draw();
@@ -394,13 +393,15 @@ async function reload() {
   }
 }
 
-let refreshing = null;
 const hear = {
   hello: () => Promise.all([refreshItems(), reload()]).catch(report),
-  sheet: ({ item, version }) => {
+  sheet: ({ item, version, accepted, count }) => {
     if (item === state.id && version !== state.version && !waiting) reload().catch(report);
-    clearTimeout(refreshing);
-    refreshing = setTimeout(() => refreshItems().catch(report), 300);
+    const known = state.items.find((other) => other.id === item);
+    if (!known) return;
+    Object.assign(known, { accepted, count });
+    drawTop();
+    drawFilm(state, does);
   },
   question: ({ item, question }) => {
     if (item !== state.id) return;

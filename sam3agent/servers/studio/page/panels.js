@@ -10,6 +10,9 @@ export function drawFilm(state, does) {
   const wanted = state.items.map((item) => {
     const row = rows.get(item.id) ?? filmRow(item, does);
     const current = item.id === state.id;
+    const shown = `${current} ${item.accepted} ${item.count}`;
+    if (row.shown === shown) return row;
+    row.shown = shown;
     row.classList.toggle("current", current);
     row.classList.toggle("accepted", item.accepted);
     row.firstChild.setAttribute("aria-current", current ? "true" : "false");
