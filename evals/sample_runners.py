@@ -194,8 +194,8 @@ class _ErrorRecorder(MLLM):
     def tools_ignored(self) -> str:
         return self._backend.tools_ignored()
 
-    def unreadable(self, query: str) -> str:
-        return self._backend.unreadable(query)
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        return self._backend.unreadable(query, clip=clip)
 
     async def close(self) -> None:
         await self._backend.close()
