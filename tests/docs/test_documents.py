@@ -46,6 +46,7 @@ SKIPPED = (
     Skip("*", r"--weights runs/", "needs the weights of a training run"),
     Skip("README.md", r"^sam3agent ask photo\.jpg", "needs the released weights to find anything in a photograph"),
     Skip("video.md", r"^sam3agent (track|ask) clips/", "needs the clips that the line before draws"),
+    Skip("security.md", r"sam3@COMMIT|^pytest|tests\.fuzz", "needs the released weights, or many minutes"),
     Skip("exit-codes.md", r"^(if |echo |fi$)", "lines of a shell script, which this test does not interpret"),
 )
 
