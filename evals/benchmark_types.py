@@ -37,6 +37,7 @@ from evals.samples import (
 
 if TYPE_CHECKING:
     from sam3agent.segmenter import Segmenter
+    from sam3agent.tracker import ObjectTracker
 
 Figures = Mapping[str, float]
 SampleT_co = TypeVar("SampleT_co", bound=Sample, covariant=True)
@@ -127,13 +128,14 @@ class PhraseBenchmark(Benchmark):
 class QuestionBenchmark(Benchmark):
     """Questions about images, answered by the agent with any MLLM backend.
 
-    segmenter: finds the masks unless weights are named; None for the default weights.
+    segmenter, tracker: find the masks, also in clips, unless weights are named; None for the default weights.
     """
 
     kind: ClassVar[Literal["image-question"]] = "image-question"
     read: Callable[[DatasetSplit], Samples[QuestionSample[Any]]]
     scorer: Callable[[], Scorer]
     segmenter: "Callable[[], Segmenter] | None" = None
+    tracker: "Callable[[], ObjectTracker] | None" = None
 
 
 class PredictionWriter(Protocol):

@@ -101,7 +101,10 @@ def _segmenter_parts(benchmark: PhraseBenchmark | QuestionBenchmark, request: Ru
     segmenter = models.segmenter or (own or partial(make_segmenter, request.settings))()
     keep_images = getattr(request.flags, "keep_images", False)
     threshold = request.flags.threshold if isinstance(benchmark, PhraseBenchmark) else None
-    runner = make_runner(benchmark, segmenter, request.settings, request.folder, models.backend, keep_images, threshold)
+    tracker = benchmark.tracker() if own and isinstance(benchmark, QuestionBenchmark) and benchmark.tracker else None
+    runner = make_runner(
+        benchmark, segmenter, request.settings, request.folder, models.backend, keep_images, threshold, tracker
+    )
     return RunParts(benchmark.read(request.dataset), runner, benchmark.scorer, segmenter.name)
 
 

@@ -63,12 +63,14 @@ class ObjectClicks:
     """What describes one object, in pixels: clicks, a box around it, or both.
 
     points: xy; label 1 is on the object, 0 beside it. box: xyxy. candidates: ask for three masks instead of the best.
+    earlier: a mask of the object that the clicks correct.
     """
 
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
     candidates: bool = False
+    earlier: Mask | None = None
 
 
 class SegmenterSession(Protocol):
@@ -190,6 +192,7 @@ class _LocalSession:
                 points=clicks.points or None,
                 point_labels=clicks.labels or None,
                 box=clicks.box,
+                mask=_logits(clicks.earlier, self._predictor),
                 multimask=True if clicks.candidates else None,
             )
         found = found if clicks.candidates else found.best
@@ -215,6 +218,15 @@ def _merged(results: Sequence[FoundInstances]) -> FoundInstances:
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     """IoU of two masks (H, W)."""
     return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def _logits(mask: Mask | None, predictor: Any) -> np.ndarray | None:
+    """A mask as low-resolution logits (1, side, side), as a predictor with interactive heads reads it."""
+    if mask is None or predictor.interactive is None:
+        return None
+    from sam3model.video.session_prompts import previous_mask
+
+    return previous_mask(mask.to_rle(), predictor.interactive.prompt_encoder.mask_side)[0].numpy()
 
 
 def _knowledge(predictor: Any, weights: str) -> WeightsKnowledge:

@@ -33,10 +33,12 @@ from sam3agent.cli.flags import (
     Timeout,
     Verbose,
     Weights,
+    folder_path,
     given_settings,
     package_version,
 )
 from sam3agent.cli.grouped_help import GroupedCommand, examples
+from sam3agent.cli.label_command import label
 from sam3agent.cli.mcp_command import mcp
 from sam3agent.cli.track_command import track
 from sam3agent.cli.weights_command import weights_app
@@ -172,6 +174,18 @@ app.command(
 )(track)
 
 
+app.command(
+    cls=GroupedCommand,
+    epilog=examples(
+        "sam3agent label photos/ --phrase dog --phrase cat --out pets --split train=0.9,val=0.1 --review",
+        "sam3agent label clip.mp4 --every 30 --phrase player --out players --format yolo-seg",
+        'sam3agent label "shards/{0000..0099}.tar" --phrase car --out cars --workers 4',
+        "sam3agent label images.csv --phrase car --out cars --workers ray",
+        'sam3agent label photos/ --query "the leftmost dog" --out dogs --base-url http://localhost:8000/v1',
+    ),
+)(label)
+
+
 @app.command(
     cls=GroupedCommand,
     epilog=examples("sam3agent replay sam3agent-out/match-1", "sam3agent replay sam3agent-out/match-1 --rerun --json"),
@@ -221,6 +235,56 @@ app.command(
     cls=GroupedCommand,
     epilog=examples("sam3agent mcp --root ~/photos", "sam3agent mcp --http 127.0.0.1:8001 --weights facebook/sam3"),
 )(mcp)
+
+
+@app.command(
+    cls=GroupedCommand,
+    epilog=examples("sam3agent studio photos/", "sam3agent studio clip.mp4 --weights facebook/sam3"),
+)
+def studio(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Images, clips and folders of them.", show_default="the working directory", metavar="PATH..."
+        ),
+    ] = None,
+    weights: Weights = None,
+    mllm: Backend = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    api_key: ApiKey = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for masks and exports.", show_default="sam3agent-out/studio", metavar="DIR", parser=folder_path
+        ),
+    ] = None,
+    threshold: Threshold = None,
+    max_calls: MaxCalls = None,
+    max_segmenter_calls: MaxSegmenterCalls = None,
+    max_seconds: MaxSeconds = None,
+    timeout: Timeout = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="HOST")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on.", show_default="the first free one from 8400", min=1, max=65535),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name that the page is opened by; repeatable.", metavar="NAME")
+    ] = None,
+    token: Annotated[bool, typer.Option("--token/--no-token", help="Whether the address needs its token.")] = True,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open the page.")] = True,
+    verbose: Verbose = False,
+) -> None:
+    """Open a local page to find, ask, watch, correct and export masks."""
+    from sam3agent.cli.studio import run_studio
+    from sam3agent.servers.studio.studio_server import StudioAddress
+
+    address = StudioAddress(host, port, tuple(allow_host or ()))
+    run_studio(tuple(paths or ()), given_settings(context), address, token=token, browser=browser, verbose=verbose)
 
 
 @app.command(cls=GroupedCommand, epilog=examples("sam3agent tools > tools.md"))

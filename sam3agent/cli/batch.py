@@ -4,22 +4,22 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sam3agent.answer import make_folder
-from sam3agent.cli.folder_lock import locked
-from sam3agent.cli.image_sources import STDIN, is_url, local_source, source_stem
+from sam3agent.batch_journal import BatchJournal, source_stamp
+from sam3agent.cli.image_sources import STDIN
 from sam3agent.cli.screen import Status, counted, say, say_json, warn
-from sam3model.errors import ConfigError, InputError, OutputError
-from sam3model.files import read_regular
+from sam3agent.downloads import local_source, shown_url, source_stem
+from sam3agent.folder_lock import locked
+from sam3model.errors import ConfigError, InputError
 from sam3model.printable import one_line
 
 JOURNAL = "journal.jsonl"
 VERSION = 1
-MAX_JOURNAL_BYTES = 1 << 30
 
 Work = Callable[[str, Path], dict[str, Any]]
 """Works on one image, given its path and the folder for its files; returns its JSON values, with a `status`."""
@@ -79,10 +79,10 @@ def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status
             stamp = source_stamp(source)
             record = journal.result(source, stamp)
             if record is None:
-                status.tell(f"{number} of {len(sources)}: {source}")
+                status.tell(f"{number} of {len(sources)}: {shown_url(source)}")
                 record = journal.add(source, stamp, _result(batch.work, source, folder / name))
             status.done()
-            _show(batch, source, record, as_json=as_json)
+            _show(batch, shown_url(source), record, as_json=as_json)
         records = [record for source in sources if (record := journal.latest(source))]
         known = journal.reused
     statuses = [record["status"] for record in records]
@@ -101,101 +101,6 @@ def folder_names(sources: Sequence[str]) -> list[str]:
     lower = [stem.lower() for stem in stems]
     pairs = zip(sources, stems, lower, strict=True)
     return [f"{stem}-{_hash(source)}" if lower.count(low) > 1 else stem for source, stem, low in pairs]
-
-
-def source_stamp(source: str) -> list[int] | None:
-    """Size and time of a file, to notice that it has changed; None for a URL or a missing file."""
-    if is_url(source):
-        return None
-    try:
-        found = Path(source).stat()
-    except (OSError, ValueError):
-        return None
-    return [found.st_size, found.st_mtime_ns]
-
-
-@dataclass
-class BatchJournal:
-    """The results of a batch so far, one JSON object per line, appended as they come; mutable."""
-
-    path: Path
-    file: BinaryIO
-    reused: int = 0
-    _records: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @classmethod
-    def open(cls, path: Path, start: Mapping[str, Any]) -> "BatchJournal":
-        """The journal of a run, new or continued. Raises `ConfigError` if the file is of another run or damaged."""
-        data = read_regular(path, MAX_JOURNAL_BYTES) if path.exists() else b""
-        complete = data[: data.rfind(b"\n") + 1]  # an incomplete last line is what a killed process leaves
-        records = list(_parsed(complete, path))
-        if records and {**records[0], "event": "start"} != start:
-            raise ConfigError(
-                f"{path.parent} holds another run ({_difference(records[0], start)}): choose another --out"
-            )
-        try:
-            file = path.open("r+b" if data else "w+b")
-            file.truncate(len(complete))
-            file.seek(len(complete))
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        journal = cls(path, file)
-        if not records:
-            journal._append(start)
-        journal._records = {record["source"]: record for record in records[1:]}
-        return journal
-
-    def __enter__(self) -> "BatchJournal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def latest(self, source: str) -> dict[str, Any] | None:
-        """The latest record of a source."""
-        return self._records.get(source)
-
-    def result(self, source: str, stamp: list[int] | None) -> dict[str, Any] | None:
-        """The record of a source that is done and has not changed since."""
-        record = self._records.get(source)
-        if record is None or record["status"] == "failed" or record.get("stamp") != stamp:
-            return None
-        self.reused += 1
-        return record
-
-    def add(self, source: str, stamp: list[int] | None, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Append a result. Raises `OutputError` if it cannot be written."""
-        record = {"event": "image", "source": source, "stamp": stamp, **result}
-        self._append(record)
-        self._records[source] = record
-        return record
-
-    def _append(self, record: Mapping[str, Any]) -> None:
-        try:
-            self.file.write(json.dumps(record).encode() + b"\n")
-            self.file.flush()
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
-
-
-def _parsed(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(data.splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            if record["event"] != ("start" if number == 1 else "image"):
-                raise ValueError("unexpected record")
-            if number > 1 and not (isinstance(record["source"], str) and isinstance(record["status"], str)):
-                raise TypeError("not a result")
-            if not all(isinstance(text, str) for text in record.get("warnings", [])):
-                raise TypeError("not a list of warnings")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ConfigError(f"{path}: line {number} is damaged: choose another --out, or delete it") from error
-        yield record
-
-
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return one_line("; ".join(f"{name} {str(before.get(name))[:60]}, now {str(now.get(name))[:60]}" for name in names))
 
 
 def _result(work: Work, source: str, folder: Path) -> dict[str, Any]:

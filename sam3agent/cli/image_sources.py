@@ -2,37 +2,21 @@
 
 import glob
 import os
-import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sam3agent.downloads import STDIN, is_url
 from sam3model.errors import InputError
 
-STDIN = "-"
-
-MAX_DOWNLOAD = 256 * 1024 * 1024
-"""Maximum size of a downloaded image or clip in bytes."""
-
-DOWNLOAD_SECONDS = 120.0
-
 EXAMPLE = 'sam3agent ask match.png "leftmost player in white"'
-
-
-def is_url(word: str) -> bool:
-    """Whether a word is the URL of an image."""
-    return word.lower().startswith(("http://", "https://"))
 
 
 def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """The images and the question of a command line, whose question may be written without quotes.
 
     The first word is an image and the last belongs to the question. Words between them are images as long as they are
-    written like images: existing files, URLs, patterns, names with a slash or with the ending of an image.
+    written like images: existing files, URLs, patterns, paths, and names with the ending of an image.
 
     Raises `InputError` if the images or the question are missing.
     """
@@ -81,69 +65,22 @@ def expand_sources(words: Sequence[str]) -> tuple[list[str], bool]:
     return list(dict.fromkeys(found)), several
 
 
-@contextmanager
-def local_source(source: str) -> Iterator[str]:
-    """A source as something that can be opened: an image or clip behind a URL is downloaded for as long as needed.
-
-    Raises `InputError` if it cannot be downloaded.
-    """
-    if not is_url(source):
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix="sam3agent-") as folder:
-        path = Path(folder) / (source_stem(source) + Path(urlsplit(source).path).suffix[:8])
-        _download(source, path)
-        yield str(path)
-
-
-def source_stem(source: str) -> str:
-    """The name of a source without ending, for the folder of its results."""
-    if source == STDIN:
-        return "stdin"
-    path = unquote(urlsplit(source).path) if is_url(source) else source
-    stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in Path(path).stem)[:80]
-    return stem if stem.strip(".") else "image"
-
-
-def _download(url: str, path: Path) -> None:
-    deadline, left = time.monotonic() + DOWNLOAD_SECONDS, MAX_DOWNLOAD
-    try:
-        request = urllib.request.Request(url, headers={"User-Agent": "sam3agent"})
-        local = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-        direct = (urllib.request.ProxyHandler({}),) if local else ()
-        opener = urllib.request.build_opener(_WebOnly, *direct)
-        with opener.open(request, timeout=30) as reply, path.open("wb") as file:
-            while part := reply.read(1 << 16):
-                left -= len(part)
-                if left < 0:
-                    raise InputError(f"{url} is too large: the limit is {MAX_DOWNLOAD / 1e6:.0f} MB")
-                if time.monotonic() > deadline:
-                    raise InputError(f"{url} was not downloaded within {DOWNLOAD_SECONDS:.0f} seconds")
-                file.write(part)
-    except urllib.error.HTTPError as error:
-        raise InputError(f"cannot download {url}: the server answers {error.code}") from error
-    except InputError:
-        raise
-    except Exception as error:  # http.client raises many kinds on malformed replies
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise InputError(f"cannot download {url}: {reason}") from error
-
-
-class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https only."""
-
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        """The next request."""
-        if not is_url(newurl):
-            raise InputError(f"{req.full_url} redirects to {newurl}, which is not http or https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def _like_image(word: str) -> bool:
     if word == STDIN or is_url(word) or word.lower().startswith("file:") or _is_pattern(word) or _is_file(word):
         return True
     ending = Path(word).suffix.lower()
-    return os.sep in word or ending in _image_suffixes() or ending in _clip_suffixes()
+    return _like_path(word) or ending in _image_suffixes() or ending in _clip_suffixes()
+
+
+def _like_path(word: str) -> bool:
+    """Whether a word with a slash is written as a path: from the root or here, or into a folder that exists.
+
+    In "red/white player", "and/or" and "1/2" the slash is one of the question.
+    """
+    if ("/" not in word and os.sep not in word) or not word.strip("/.~"):
+        return False
+    parent = str(Path(word).parent)
+    return word.startswith(("/", "./", "../", "~/")) or _is_folder(word) or (parent != "." and _is_folder(parent))
 
 
 def _is_file(word: str) -> bool:

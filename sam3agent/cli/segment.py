@@ -12,7 +12,7 @@ from sam3agent.answer import SelectedMask, Selection
 from sam3agent.api import make_segmenter
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
-from sam3agent.cli.image_sources import check_images, expand_sources, local_source
+from sam3agent.cli.image_sources import check_images, expand_sources
 from sam3agent.cli.mask_files import check_formats, write_formats
 from sam3agent.cli.screen import (
     Status,
@@ -27,6 +27,7 @@ from sam3agent.cli.screen import (
     warn,
 )
 from sam3agent.config import Settings, load_settings
+from sam3agent.downloads import local_source
 from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.media import Media, media_remarks, open_media
 from sam3agent.pool import MaskPool, masklets

@@ -149,6 +149,13 @@ class MLLM(Protocol):
         """
         return ""
 
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        """Why this backend cannot read a question, whatever the image shows; empty if it can, or cannot tell before.
+
+        clip: whether the question is about a clip.
+        """
+        return ""
+
     async def close(self) -> None:
         """Close all connections, before the event loop ends. The next request opens new ones."""
         return

@@ -46,7 +46,7 @@ SKIPPED = (
     Skip("*", r"^python -m sam3model\.playground", "draws for a minute; tests/data runs the same at small size"),
     Skip("*", r"--weights runs/", "needs the weights of a training run"),
     Skip("README.md", r"^sam3agent ask photo\.jpg", "needs the released weights to find anything in a photograph"),
-    Skip("video.md", r"^sam3agent track clips/valid", "needs the clips that the line before draws"),
+    Skip("video.md", r"^sam3agent (track|ask) clips/", "needs the clips that the line before draws"),
     Skip("exit-codes.md", r"^(if |echo |fi$)", "lines of a shell script, which this test does not interpret"),
 )
 
@@ -198,7 +198,7 @@ def test_experiments_and_benchmarks_exist() -> None:
             for name in re.findall(r"\bexperiment=(\w+)", command.text):
                 assert name in experiments, f"{place}: experiment={name}"
             for name in re.findall(r"python -m evals ([a-z]\S*)", command.text):
-                assert name in {*BENCHMARKS, "list", "report"}, f"{place}: {name}"
+                assert name in {*BENCHMARKS, "list", "report", "simulated"}, f"{place}: {name}"
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -2,24 +2,30 @@
 
 import asyncio
 import json
-import random
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sam3agent.agent.budget import Budget
 from sam3agent.agent.decisions import read_call, read_judgement
+from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLMReply
 from sam3agent.mllm.errors import MLLMError
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.tools.registry import ToolUseError, all_tools
 from sam3model.untrusted import clean_text
-from tests.mllm.fault_server import body, completion, fault_server
+from tests.drawn_match import drawing, segmenter
+from tests.fuzz.commands import harmless, sam3agent
+from tests.fuzz.fuzzing import fuzzed
+from tests.fuzz.mutations import VALUES, damaged_bytes, damaged_json
+from tests.mllm.fault_server import body, completion, error, fault_server, reply
 from tests.mllm.test_openai_faults import QUICK, SCHEMA, question
 
 REGISTRY = all_tools()
+BUDGET = Budget(mllm_calls=8, segmenter_calls=4, seconds=8)
 SEEDS = [
     completion("hello"),
     completion('<tool_call>{"name": "select_masks", "arguments": {"ids": [1, 2], "reason": "it"}}</tool_call>'),
@@ -30,46 +36,17 @@ SEEDS = [
     completion(calls=[("segment_phrase", "{'phrases': ['a', 'b'],}"), ("report_no_match", {})]),
     {"error": {"message": "no", "code": 502, "param": ["x"]}},
 ]
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("9" * 5000)
-VALUES = st.recursive(LEAVES, lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(max_size=8), x, max_size=4))
-PIECES = [
-    b"\x00",
-    b"\xff\xfe",
-    b'"',
-    b"{",
-    b"[" * 300,
-    b"}",
-    b"\\ud800",
-    b"\\u202e",
-    b"1e999",
-    b"9" * 5000,
-    b"null",
-    b"'",
-    b"<",
-]
 HEADERS = st.dictionaries(
     st.sampled_from(["Retry-After", "Content-Encoding", "Location"]),
     st.sampled_from(["nan", "-1", "inf", "gzip", "deflate", "br", "/v1", "http://x:99999", "http://[", "0"]),
     max_size=2,
 )
-
-
-def mutated(seed: int, value: Any) -> bytes:
-    """A reply with some of its values replaced and some of its bytes damaged."""
-    rng = random.Random(seed)
-    made = json.loads(json.dumps(rng.choice(SEEDS)))
-    node = made
-    while isinstance(node, dict | list) and node and rng.random() < 0.8:
-        key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
-        if rng.random() < 0.3 or not isinstance(node[key], dict | list):
-            node[key] = value
-            break
-        node = node[key]
-    data = bytearray(json.dumps(made).encode())
-    for _ in range(rng.choice([0, 0, 1, 3])):
-        at = rng.randrange(len(data) + 1)
-        data[at : at + rng.randrange(4)] = rng.choice(PIECES)
-    return bytes(data)
+STATUSES = st.sampled_from([200, 200, 200, 200, 204, 301, 307, 400, 401, 404, 422, 429, 500, 599])
+BODIES = (
+    st.sampled_from(SEEDS).flatmap(damaged_json).map(lambda value: json.dumps(value).encode())
+    | st.sampled_from(SEEDS).flatmap(lambda value: damaged_bytes(json.dumps(value).encode()))
+    | st.binary(max_size=300)
+)
 
 
 def strings(reply: MLLMReply) -> list[str]:
@@ -103,25 +80,41 @@ def _arguments(reply: MLLMReply) -> None:
     REGISTRY[call.name].read(call.arguments)
 
 
-STATUSES = st.sampled_from([200, 200, 200, 200, 204, 301, 307, 400, 401, 404, 422, 429, 500, 599])
-given_replies = given(st.integers(0, 10**9), VALUES, STATUSES, HEADERS)
-calm = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-
-
-@settings(max_examples=40, **calm)
-@given_replies
-def test_mutated_replies(seed: int, value: Any, status: int, headers: dict[str, str]) -> None:
-    check(mutated(seed, value), status, headers)
-
-
-@settings(max_examples=15, **calm)
-@given(st.binary(max_size=300), STATUSES, HEADERS)
-def test_any_bytes(data: bytes, status: int, headers: dict[str, str]) -> None:
+@fuzzed(BODIES, STATUSES, HEADERS, quick=60)
+def test_bytes_become_a_clean_reply_or_one_of_our_errors(
+    _: Path, data: bytes, status: int, headers: dict[str, str]
+) -> None:
     check(data, status, headers)
 
 
-@pytest.mark.slow
-@settings(max_examples=15_000, **calm)
-@given_replies
-def test_many_mutated_replies(seed: int, value: Any, status: int, headers: dict[str, str]) -> None:
-    check(mutated(seed, value), status, headers)
+@fuzzed(st.lists(st.tuples(BODIES, STATUSES, HEADERS), max_size=6), quick=25)
+def test_a_question_keeps_what_it_has(folder: Path, faults: list[tuple[bytes, int, dict[str, str]]]) -> None:
+    """One good search, then replies of any kind: the question ends in time, with what was found."""
+    search = reply(calls=[("segment_phrase", {"phrases": ["player in white"]})])
+    script = [search, *(body(data, status, **headers) for data, status, headers in faults)]
+    with fault_server(*script, default=error(500)) as server:
+        backend = OpenAIBackend(replace(QUICK, base_url=server.url, retries=0), "m")
+        started = time.monotonic()
+        answer = Agent(segmenter(), backend, BUDGET).ask(drawing(), "leftmost player in white", out=folder)
+    assert time.monotonic() - started < BUDGET.seconds + 2
+    assert answer.costs.mllm_calls <= BUDGET.mllm_calls
+    assert answer.masks or answer.status != "answered"
+    assert all(map(harmless, answer.reason + "".join(answer.warnings)))
+    sam3agent("replay", str(folder), "--out", str(folder / "again"), codes=(0,))
+
+
+@fuzzed(
+    st.just({"data": [{"id": "a", "object": "model"}, {"id": "b"}]}).flatmap(damaged_json) | VALUES,
+    st.sampled_from([200, 200, 200, 404, 500]),
+    quick=25,
+)
+def test_any_model_list(_: Path, listed: Any, status: int) -> None:
+    with fault_server() as server:
+        server.listed = body(json.dumps(listed), status)
+        backend = OpenAIBackend(replace(QUICK, base_url=server.url))
+        try:
+            names = asyncio.run(backend.models())
+        except MLLMError as problem:
+            assert all(map(harmless, str(problem))) and len(str(problem)) < 1500
+            return
+    assert all(isinstance(name, str) and all(map(harmless, name)) for name in names)
