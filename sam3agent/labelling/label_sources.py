@@ -108,10 +108,11 @@ class LabelSources:
     def _entry(self, entry: ListEntry, path: str, prefix: str, depth: int) -> Iterator[LabelItem]:
         word = entry.text if is_url(entry.text) else str(Path(path).parent / Path(entry.text).expanduser())
         name = prefix + Path(entry.text.split("?")[0]).name
+        source = f"{path}#{entry.row} {entry.text}"
         if is_url(word):
-            yield LabelItem(f"{path}#{entry.row}", clean_name(name), name, WebImage(word))
+            yield LabelItem(source, clean_name(name), name, WebImage(word))
         elif Path(word).suffix.lower() in IMAGE_SUFFIXES:  # missing images are failures of their own
-            yield LabelItem(word, clean_name(name), name, ImageFile(word))
+            yield LabelItem(source, clean_name(name), name, ImageFile(word))
         else:
             yield from self._items(word, name, depth + 1)
 

@@ -85,7 +85,10 @@ def test_lists_of_paths_and_urls(place: Path) -> None:
     assert ItemReader().read(plain[0]).media.size == (96, 64)
     Path("lists/table.csv").write_text('id,Image_Path,split\n1,"../photos/1.png",a\n2,../photos/missing.png,b\n')
     table = items("lists/table.csv")
-    assert [item.source for item in table] == ["lists/../photos/1.png", "lists/../photos/missing.png"]
+    assert [item.source for item in table] == [
+        "lists/table.csv#0 ../photos/1.png",
+        "lists/table.csv#1 ../photos/missing.png",
+    ]
     with pytest.raises(InputError, match="there is no file"):  # an image that fails, not a run
         ItemReader().read(table[1])
     Path("lists/one.csv").write_text("../photos/1.png\n../photos/2.png\n")
