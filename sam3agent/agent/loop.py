@@ -210,7 +210,7 @@ class AgentLoop:
         complaint = ""
         async with self._gate:
             for tries in range(1 + self.limits.complaints):
-                if complaint and not self.backend.free and self.ledger.calls_left <= 1:
+                if not self.backend.free and self.ledger.calls_left <= self._reserve:
                     break
                 reply = await self._decide(state, mask_id, complaint, tries)
                 try:
@@ -221,7 +221,7 @@ class AgentLoop:
                 else:
                     self.ledger.usable += 1
                     return Finding(mask_id, judgement.verdict, judgement.reason, sought_in(state.story, mask_id))
-        return Finding(mask_id, "unsure", f"no usable judgement: {complaint}")
+        return Finding(mask_id, "unsure", f"no usable judgement: {complaint or 'no calls are left for it'}")
 
     async def _decide(
         self, state: ActiveState, candidate: int | None = None, complaint: str = "", number: int = 0
