@@ -22,14 +22,21 @@ def offered_tools(bench: Workbench, policy: Policy) -> tuple[ToolSchema, ...]:
             schema = tool.schema
             if tool.name == "select_masks":
                 schema = _selecting(schema, policy)
+            elif tool.name == "segment_phrase" and (policy.every or not policy.facts):
+                schema = _without(schema, {"plan"})
             schemas.append(schema)
     return tuple(schemas)
 
 
 def _selecting(schema: ToolSchema, policy: Policy) -> ToolSchema:
-    left_out = set() if policy.facts else set(RULES)
+    left_out: set[str] = set() if policy.facts else set(RULES)
     left_out |= set() if policy.hints else {"missing"}
     left_out |= {"seen", "what", "missing", *RULES} if policy.every else set()
+    schema = _without(schema, left_out)
+    required = [name for name in ("seen", "what", "ids") if name in schema.parameters["properties"]]
+    return replace(schema, parameters={**schema.parameters, "required": required})
+
+
+def _without(schema: ToolSchema, left_out: set[str]) -> ToolSchema:
     shapes = {name: shape for name, shape in schema.parameters["properties"].items() if name not in left_out}
-    required = [name for name in ("seen", "what", "ids") if name in shapes]
-    return replace(schema, parameters={**schema.parameters, "properties": shapes, "required": required})
+    return replace(schema, parameters={**schema.parameters, "properties": shapes})

@@ -111,12 +111,34 @@ def test_nothing_found_is_searched_once_more_before_there_is_no_match() -> None:
 
 def test_what_is_missing_is_searched_without_a_call() -> None:
     world = World()
-    lines = [SEARCH, call("select_masks", what="player", ids=[1, 2, 3], missing=["ball"])]
+    lines = [SEARCH, call("select_masks", what="player", ids=[1, 2, 3], missing=["white player"])]
     answer = ask(ScriptedBackend(lines, {None: YES}), "all players", world=world)
-    assert world.searched == ["player", "ball"] and answer.costs.mllm_calls == 2
+    assert world.searched == ["player", "white player"] and answer.costs.mllm_calls == 2
     world = World()
     ask(ScriptedBackend(lines, {None: YES}), "all players", policy_of(without="hints"), world=world)
     assert world.searched == ["player"]
+
+
+def test_masks_of_other_things_that_were_missing_give_the_choice_back() -> None:
+    both = call("select_masks", what="player", ids=[1, 2, 3], others=[{"what": "ball", "ids": [4, 5]}])
+    lines = [SEARCH, call("select_masks", what="player", ids=[1, 2, 3], missing=["ball"]), both]
+    answer = ask(ScriptedBackend(lines, {None: YES}), "all players and the balls")
+    assert [mask.id for mask in answer.masks] == [1, 2, 3, 4, 5]
+
+
+def test_two_readings_of_the_rules_that_differ_are_asked_about() -> None:
+    def lines(rule: str) -> list:
+        search = call("segment_phrase", phrases=["player"], plan=[rule])
+        return [
+            search,
+            call("select_masks", ids=[1, 2, 3], **LEFTMOST),
+            call("select_masks", ids=[1, 2, 3], **LEFTMOST),
+        ]
+
+    backend = ScriptedBackend(lines("rightmost"))
+    assert ask(backend).costs.mllm_calls == 3
+    assert "first read as: rightmost 1; and now as: leftmost 1" in words(backend.requests[-1])
+    assert ask(ScriptedBackend(lines("leftmost"))).costs.mllm_calls == 2
 
 
 def test_measured_colours_outweigh_a_wrong_glance() -> None:
@@ -143,9 +165,9 @@ def test_rejected_masks_give_the_choice_back() -> None:
 def test_an_unsure_answer_is_checked_and_the_check_may_reopen_the_search() -> None:
     world = World()
     policy = Policy(sure=0.99, doubt=0.9)
-    lines = [SEARCH, call("select_masks", what="player", ids=[1, 2, 3]), '{"wrong": [], "missing": ["ball"]}']
+    lines = [SEARCH, call("select_masks", what="player", ids=[1, 2, 3]), '{"wrong": [], "missing": ["white player"]}']
     answer = ask(ScriptedBackend(lines), "all players", policy, world=world)
-    assert world.searched == ["player", "ball"] and answer.costs.mllm_calls == 3
+    assert world.searched == ["player", "white player"] and answer.costs.mllm_calls == 3
     assert ask(ScriptedBackend(lines), "all players", Policy(check=False, doubt=0.9)).costs.mllm_calls == 2
 
 
