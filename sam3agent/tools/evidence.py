@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sam3agent.images import EvidenceKey, LazyImage
+from sam3agent.masks import best_frame
 from sam3agent.pool import Candidate, missing_masks
 from sam3agent.render import Mark, best_marks, fit, locate, overlay, zoom
 from sam3agent.render.crowds import enlarged, neighbours
+from sam3agent.render.film import film
 from sam3agent.render.marks import FAINT
 from sam3agent.render.zoom import MARGIN, WHOLE_SIDE, WIDE_MARGIN
 from sam3agent.tools.registry import ToolUseError
@@ -22,10 +24,19 @@ def raw_frame(bench: Workbench, frame: int = 0) -> LazyImage:
 
 
 def numbered(bench: Workbench, candidates: Sequence[Candidate]) -> LazyImage:
-    """The frame with the most of these candidates, with their masks outlined and numbered."""
+    """The frame with the most of these candidates, with their masks outlined and numbered; of tracked ones, several."""
+    if any(len(candidate.masklet.areas) > 1 for candidate in candidates):
+        return _film(bench, candidates)
     frame, marks = best_marks([(candidate.id, candidate.masklet) for candidate in candidates])
     key = EvidenceKey(frame, tuple(mark.id for mark in marks), "numbered")
     return LazyImage(key, lambda: overlay(*fit(bench.media.frame(frame), marks, WHOLE_SIDE), fill=FAINT))
+
+
+def _film(bench: Workbench, candidates: Sequence[Candidate]) -> LazyImage:
+    """Frames of a clip with the masks of tracked candidates, side by side."""
+    masklets = [(candidate.id, candidate.masklet) for candidate in candidates]
+    key = EvidenceKey(best_frame([m for _, m in masklets]), tuple(number for number, _ in masklets), "film")
+    return LazyImage(key, lambda: film(bench.media, masklets))
 
 
 def numbered_views(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[LazyImage, ...]:
@@ -48,9 +59,11 @@ def numbered_views(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[L
 def close_up(bench: Workbench, candidate: Candidate, *, again: bool = False) -> tuple[LazyImage, LazyImage]:
     """One candidate on its key frame: located in the whole image, and zoomed. `again`: zoomed with more around it."""
     frame, mark = candidate.frame, Mark(candidate.id, candidate.mask)
+    tracked = len(candidate.masklet.areas) > 1
+    whole = LazyImage(EvidenceKey(frame, (mark.id,), "located"), lambda: locate(bench.media.frame(frame), mark))
     kind, margin = ("wide", WIDE_MARGIN) if again else ("zoomed", MARGIN)
     return (
-        LazyImage(EvidenceKey(frame, (mark.id,), "located"), lambda: locate(bench.media.frame(frame), mark)),
+        _film(bench, (candidate,)) if tracked else whole,
         LazyImage(
             EvidenceKey(frame, (mark.id,), kind), lambda: zoom(bench.media.frame(frame), mark, margin_ratio=margin)
         ),

@@ -49,6 +49,6 @@ def test_the_benchmark_runs_and_scores_over_space_and_time(
     monkeypatch.setattr(playground_clip_questions, "FRAMES", 10)
     out = tmp_path / "run"
     assert main(["playground-video-questions", "--limit", "2", "--out", str(out)]) == 0
-    figures = json.loads((out / "metrics.json").read_text())["metrics"]
+    figures = json.loads((out / "metrics.json").read_text())["figures"]
     assert figures["gIoU"] == pytest.approx(100) and figures["questions"] >= 1
     assert "true masks + rules" in capsys.readouterr().out
