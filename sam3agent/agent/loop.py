@@ -52,6 +52,9 @@ CONCURRENT_EXAMINATIONS = 8
 RESERVE = 8
 """Calls kept for the answer while candidates are examined, of a large budget; replies may be unusable."""
 
+COLOUR_SAMPLES = 1500
+"""Pixels of a mask from which its colours are estimated."""
+
 OTHER_TEMPERATURE = 0.7
 """Temperature of a second look at the same candidate, which must differ from the first to be worth its call."""
 
@@ -275,4 +278,4 @@ class AgentLoop:
 def _with_colours(pool: MaskPool, bench: Workbench) -> MaskPool:
     """The pool with the colours of all candidates that have none yet."""
     new = [c for c in pool.candidates if c.colours is None]
-    return pool.coloured({c.id: mask_colours(bench.pixels(c.frame), c.mask) for c in new})
+    return pool.coloured({c.id: mask_colours(bench.pixels(c.frame), c.mask, COLOUR_SAMPLES) for c in new})

@@ -1,6 +1,7 @@
 """The tools as a model sees them under a policy: the same for every request of a question, so that its prefix is."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from sam3agent.agent.policy import Policy
 from sam3agent.mllm.base import ToolSchema
@@ -16,15 +17,19 @@ def offered_tools(bench: Workbench, policy: Policy) -> tuple[ToolSchema, ...]:
 
     A model must write down what each mask shows before it chooses: `seen` is required of it, but not of other callers.
     """
+    return _offered(tuple(tool.name for tool in all_tools().values() if tool.fits(bench)), policy)
+
+
+@lru_cache(maxsize=32)
+def _offered(names: tuple[str, ...], policy: Policy) -> tuple[ToolSchema, ...]:
     schemas = []
-    for tool in all_tools().values():
-        if tool.fits(bench):
-            schema = tool.schema
-            if tool.name == "select_masks":
-                schema = _selecting(schema, policy)
-            elif tool.name == "segment_phrase" and (policy.every or not policy.facts):
-                schema = _without(schema, {"plan"})
-            schemas.append(schema)
+    for tool in (all_tools()[name] for name in names):
+        schema = tool.schema
+        if tool.name == "select_masks":
+            schema = _selecting(schema, policy)
+        elif tool.name == "segment_phrase" and (policy.every or not policy.facts):
+            schema = _without(schema, {"plan"})
+        schemas.append(schema)
     return tuple(schemas)
 
 
