@@ -46,6 +46,8 @@ SKIPPED = (
     Skip("*", r"--weights runs/", "needs the weights of a training run"),
     Skip("README.md", r"^sam3agent ask photo\.jpg", "needs the released weights to find anything in a photograph"),
     Skip("video.md", r"^sam3agent track clips/valid", "needs the clips that the line before draws"),
+    Skip("scale.md", r"^(ray start|RAY_ADDRESS)", "needs a cluster; tests/labelling runs actors on one machine"),
+    Skip("scale.md", r"--workers 2$", "starts processes that load weights; tests/labelling does so without weights"),
     Skip("exit-codes.md", r"^(if |echo |fi$)", "lines of a shell script, which this test does not interpret"),
 )
 
