@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from sam3agent.api import make_segmenter
 from sam3agent.config import Settings
 from sam3agent.labelling.label_data_set import Workers, label_data_set
 from sam3agent.labelling.label_job import LabelJob
@@ -98,9 +99,9 @@ def main() -> None:
         photos = Path(folder) / "photos"
         for number in range(given.images):
             save_image(scene("bench", number), photos / f"{number}.png")
-        for name, more in (("sam3-tiny", {}), ("without a model", {"segmenter": fixed_masks})):
+        for name, segmenter in (("sam3-tiny", make_segmenter), ("without a model", fixed_masks)):
             out, clock = Path(folder) / name, Clock()
-            job = LabelJob(out, (str(photos),), phrases=PHRASES, settings=Settings(), **more)
+            job = LabelJob(out, (str(photos),), phrases=PHRASES, segmenter=segmenter)
             summary = label_data_set(job, workers=Workers(given.workers), watch=clock)
             wall, used = clock.per_image()
             journal = (out / "journal" / "000000.jsonl").stat().st_size / given.images
