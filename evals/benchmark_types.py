@@ -37,6 +37,7 @@ from evals.samples import (
 
 if TYPE_CHECKING:
     from sam3agent.segmenter import Segmenter
+    from sam3agent.tracker import ObjectTracker
 
 Figures = Mapping[str, float]
 SampleT_co = TypeVar("SampleT_co", bound=Sample, covariant=True)
@@ -127,13 +128,14 @@ class PhraseBenchmark(Benchmark):
 class QuestionBenchmark(Benchmark):
     """Questions about images, answered by the agent with any MLLM backend.
 
-    segmenter: finds the masks unless weights are named; None for the default weights.
+    segmenter, tracker: find the masks, also in clips, unless weights are named; None for the default weights.
     """
 
     kind: ClassVar[Literal["image-question"]] = "image-question"
     read: Callable[[DatasetSplit], Samples[QuestionSample[Any]]]
     scorer: Callable[[], Scorer]
     segmenter: "Callable[[], Segmenter] | None" = None
+    tracker: "Callable[[], ObjectTracker] | None" = None
 
 
 class PredictionWriter(Protocol):
@@ -165,13 +167,15 @@ class VideoBenchmark(Benchmark):
     """Videos, predicted by the video predictor or with another tool.
 
     score: figures from the ground truth and a folder or file of predictions. layout: the layout of these predictions
-    in one line. run: None if only predictions made elsewhere can be scored.
+    in one line. run: None if only predictions made elsewhere can be scored. questions: whether the one phrase of each
+    sample is a question for the agent.
     """
 
     kind: ClassVar[Literal["video"]] = "video"
     score: Callable[[DatasetSplit, Path], Figures]
     layout: str
     run: VideoReading | None = None
+    questions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +197,11 @@ class MaskletBenchmark(Benchmark):
 
 
 AnyBenchmark = PhraseBenchmark | QuestionBenchmark | VideoBenchmark | ClickBenchmark | MaskletBenchmark
+
+
+def asks_agent(benchmark: AnyBenchmark) -> TypeGuard[QuestionBenchmark | VideoBenchmark]:
+    """Whether the agent predicts the samples, with any MLLM backend."""
+    return isinstance(benchmark, QuestionBenchmark) or (isinstance(benchmark, VideoBenchmark) and benchmark.questions)
 
 
 def scores_predictions(benchmark: AnyBenchmark) -> TypeGuard[PhraseBenchmark | VideoBenchmark]:

@@ -1,4 +1,4 @@
-"""The command line: `list`, `report`, and benchmarks by their names."""
+"""The command line: `list`, `report`, `simulated`, and benchmarks by their names."""
 
 import argparse
 import logging
@@ -83,6 +83,10 @@ def _dispatch(arguments: Sequence[str], models: Models) -> int:
         return 0
     if name == "report":
         return _report(rest)
+    if name == "simulated":
+        from evals.simulated.simulated_command import simulated
+
+        return simulated(rest)
     count = next((i for i, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
     return _evaluate(arguments[:count], arguments[count:], models)
 

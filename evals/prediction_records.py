@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, assert_never
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, assert_never
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from evals.samples import (
     ClickPrediction,
@@ -17,8 +19,18 @@ from evals.samples import (
     VideoPrediction,
 )
 from sam3model.errors import MetricError
+from sam3model.ops.masks import check_rle
+from sam3model.ops.rle_reading import MAX_MASK_PIXELS
 
-QUESTION_FIELDS = frozenset(one.name for one in fields(QuestionPrediction))
+_READERS: Mapping[SampleKind, TypeAdapter[Any]] = {
+    "image-phrase": TypeAdapter(PhrasePrediction),
+    "image-question": TypeAdapter(QuestionPrediction),
+    "video": TypeAdapter(VideoPrediction),
+    "image-clicks": TypeAdapter(ClickPrediction),
+    "masklets": TypeAdapter(MaskletPrediction),
+}
+_SECONDS = TypeAdapter(Annotated[float, Field(ge=0, le=1e12)])
+_SCORES = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +51,49 @@ def to_record(key: str, stored: StoredPrediction) -> dict[str, Any]:
 def from_record(record: Mapping[str, Any], kind: SampleKind) -> tuple[str, StoredPrediction]:
     """The inverse of `to_record`, for a sample of this kind. Old records lack seconds and scores.
 
-    Raises `KeyError`, `TypeError`, `ValueError` or `IndexError` if fields are missing or have the wrong type.
+    Every mask is checked, so that it is safe to pass to pycocotools. Raises `KeyError`, `TypeError`, `ValueError` or
+    `Sam3Error` if something is missing, has the wrong type or is damaged.
     """
-    prediction = _prediction(record, kind)
+    try:
+        prediction = _READERS[kind].validate_python(record)
+        seconds = _SECONDS.validate_python(record.get("seconds", 0))
+        scores = _SCORES.validate_python(record.get("scores", {}))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    prediction = _checked(prediction)
     check_finite(prediction)
-    return record["key"], StoredPrediction(prediction, float(record.get("seconds", 0)), dict(record.get("scores", {})))
+    return record["key"], StoredPrediction(prediction, seconds, scores)
 
 
-def _prediction(record: Mapping[str, Any], kind: SampleKind) -> Prediction:
-    match kind:
-        case "image-phrase":
-            groups = tuple(_detections(group) for group in record["detections"])
-            return PhrasePrediction(tuple(record["phrases"]), groups)
-        case "image-question":
-            values = {name: value for name, value in record.items() if name in QUESTION_FIELDS}
-            values |= {"size": tuple(record["size"]), "detections": _detections(record["detections"])}
-            values["warnings"] = tuple(record.get("warnings", ()))
-            return QuestionPrediction(**values)
-        case "video":
-            frames, size = tuple(record["frames"]), (record["size"][0], record["size"][1])
-            return VideoPrediction(tuple(record["phrases"]), frames, size, _tracks(record["tracks"]))
-        case "image-clicks":
-            return ClickPrediction(tuple(record["prompts"]), tuple(tuple(row) for row in record["masks"]))
-        case "masklets":
-            protocols = {name: _tracks(rows) for name, rows in record["protocols"].items()}
-            return MaskletPrediction(tuple(record["phrases"]), protocols)
+def _checked(prediction: Prediction) -> Prediction:
+    """The prediction with masks that are safe to pass to pycocotools. Raises `InputError` if one is damaged."""
+    match prediction:
+        case PhrasePrediction():
+            return replace(prediction, detections=tuple(map(_checked_detections, prediction.detections)))
+        case QuestionPrediction():
+            if not 0 < prediction.size[0] * prediction.size[1] <= MAX_MASK_PIXELS:
+                raise ValueError("size: not the height and width of an image")
+            return replace(prediction, detections=_checked_detections(prediction.detections))
+        case VideoPrediction():
+            if not 0 < prediction.size[0] * prediction.size[1] <= MAX_MASK_PIXELS:
+                raise ValueError("size: not the height and width of a video")
+            return replace(prediction, tracks=_checked_tracks(prediction.tracks))
+        case ClickPrediction():
+            return replace(prediction, masks=tuple(tuple(map(check_rle, row)) for row in prediction.masks))
+        case MaskletPrediction():
+            protocols = {name: _checked_tracks(tracks) for name, tracks in prediction.protocols.items()}
+            return replace(prediction, protocols=protocols)
         case _:
-            assert_never(kind)
+            assert_never(prediction)
+
+
+def _checked_detections(detections: tuple[Detection, ...]) -> tuple[Detection, ...]:
+    return tuple(replace(one, mask=check_rle(one.mask)) for one in detections)
+
+
+def _checked_tracks(tracks: tuple[PredictedTrack, ...]) -> tuple[PredictedTrack, ...]:
+    return tuple(replace(one, masks=tuple(mask and check_rle(mask) for mask in one.masks)) for one in tracks)
 
 
 def check_finite(prediction: Prediction) -> None:
@@ -99,11 +127,3 @@ def _check_tracks(tracks: tuple[PredictedTrack, ...]) -> None:
     for track in tracks:
         if not math.isfinite(track.score):
             raise MetricError(f"track of {track.prompt!r}: the score is {track.score}, not a finite number")
-
-
-def _detections(rows: Any) -> tuple[Detection, ...]:
-    return tuple(Detection(row["score"], tuple(row["box"]), row["mask"]) for row in rows)
-
-
-def _tracks(rows: Any) -> tuple[PredictedTrack, ...]:
-    return tuple(PredictedTrack(row["prompt"], row["score"], tuple(row["masks"])) for row in rows)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 from evals.benchmark_types import PhraseBenchmark, QuestionBenchmark
 from evals.plain_text import short_line, slug
+from evals.rle_masks import stacked
 from evals.samples import (
     Detection,
     PhrasePrediction,
@@ -18,14 +19,18 @@ from evals.samples import (
     Prediction,
     QuestionPrediction,
     QuestionSample,
+    Rle,
     Sample,
 )
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.policy import Policy, policy_of
 from sam3agent.agent.trace import FILE_NAME as TRACE
+from sam3agent.answer import SelectedMask
 from sam3agent.api import Agent, make_backend
 from sam3agent.media import ImageMedia, Media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
-from sam3agent.segmenter import FoundInstances, Segmenter, SegmenterSession
+from sam3agent.segmenter import FoundInstances, LocalSegmenter, Segmenter, SegmenterSession
+from sam3agent.tracker import LocalTracker, ObjectTracker
 
 if TYPE_CHECKING:
     from sam3agent.config import Settings
@@ -51,11 +56,12 @@ def make_runner(
     backend: MLLM | None = None,
     keep_images: bool = False,
     threshold: float | None = None,
+    tracker: ObjectTracker | None = None,
 ) -> SampleRunner[Any]:
     """The runner for a benchmark's kind of samples.
 
     backend: default from the settings; folder: where traces go. threshold: minimum score of phrases instead of the
-    benchmark's; for questions, that of the settings counts.
+    benchmark's; for questions, that of the settings counts. tracker: default that of the segmenter's weights.
     """
     match benchmark:
         case PhraseBenchmark():
@@ -63,8 +69,9 @@ def make_runner(
         case QuestionBenchmark():
             budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
             backend = backend or make_backend(settings)
-            shared = SharedEncodings(segmenter)
-            return QuestionRunner(shared, backend, budget, folder, keep_images, settings.threshold)
+            shared, tracker = SharedEncodings(segmenter), tracker or tracker_of(segmenter)
+            policy, threshold = policy_of(settings.effort, settings.without), settings.threshold
+            return QuestionRunner(shared, backend, budget, folder, keep_images, threshold, tracker, policy)
         case _:
             assert_never(benchmark)
 
@@ -91,7 +98,8 @@ class QuestionRunner:
     """Asks the agent, and keeps a trace of every question.
 
     keep_images: also keep the images that the agent looked at and an overlay of the answer, which `sam3agent replay`
-    needs; about 1 MB per question. threshold: minimum score of a mask, None for the agent's default.
+    needs; about 1 MB per question. threshold: minimum score of a mask, None for the agent's default. tracker: for
+    questions about clips.
     """
 
     def __init__(
@@ -102,8 +110,12 @@ class QuestionRunner:
         folder: Path,
         keep_images: bool = False,
         threshold: float | None = None,
+        tracker: ObjectTracker | None = None,
+        policy: Policy | None = None,
     ) -> None:
+        self.policy = policy
         self.system = f"{segmenter.name} + {backend.name}"
+        self.tracker = tracker
         self.segmenter = segmenter
         self.backend = backend
         self.budget = budget
@@ -116,9 +128,10 @@ class QuestionRunner:
         image = await asyncio.to_thread(sample.open_image)
         backend = _ErrorRecorder(self.backend)
         trace = f"traces/{slug(sample.key)}"
-        agent = Agent(self.segmenter, backend, self.budget, threshold=self.threshold)
+        how = {"threshold": self.threshold, "tracker": self.tracker, "policy": self.policy}
+        agent = Agent(self.segmenter, backend, self.budget, **how)
         try:
-            answer = await agent.aask(image, sample.question, out=self.folder / trace)
+            answer = await agent.aask(image, sample.question, out=self.folder / trace, save=self.keep_images)
         finally:
             if not self.keep_images:
                 _keep_trace_only(self.folder / trace)
@@ -128,8 +141,10 @@ class QuestionRunner:
         return QuestionPrediction(
             question=sample.question,
             status=answer.status,
-            size=(image.height, image.width),
-            detections=tuple(Detection(mask.score, _xywh(mask.box), mask.rle) for mask in answer.masks),
+            size=_size(answer.selection.media),
+            detections=tuple(
+                Detection(mask.score, _xywh(mask.box), _rle(mask, answer.selection.media)) for mask in answer.masks
+            ),
             mllm_calls=costs.mllm_calls,
             segmenter_calls=costs.segmenter_calls,
             tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
@@ -181,8 +196,33 @@ class _ErrorRecorder(MLLM):
         self.error = None
         return reply
 
+    def tools_ignored(self) -> str:
+        return self._backend.tools_ignored()
+
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        return self._backend.unreadable(query, clip=clip)
+
     async def close(self) -> None:
         await self._backend.close()
+
+
+def tracker_of(segmenter: Segmenter) -> ObjectTracker | None:
+    """The tracker of the weights of a segmenter, loaded once for both; None for the agent's default."""
+    return LocalTracker(model=segmenter.model) if isinstance(segmenter, LocalSegmenter) else None
+
+
+def _size(media: Media) -> tuple[int, int]:
+    """Height and width of an image, or of all frames of a clip one below the other."""
+    width, height = media.size
+    return height * media.count, width
+
+
+def _rle(mask: SelectedMask, media: Media) -> Rle:
+    if media.count == 1:
+        return mask.rle
+    width, height = media.size
+    own = [mask.masklet.masks[t].to_rle() if t in mask.masklet.masks else None for t in range(media.count)]
+    return stacked(own, (height, width))
 
 
 def _keep_trace_only(folder: Path) -> None:

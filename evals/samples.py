@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import Field
 
 from sam3model.errors import DataError
 
@@ -12,8 +14,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from sam3agent.media import ClipMedia
+
 TargetT = TypeVar("TargetT")
 Rle = Mapping[str, Any]
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+"""A number of calls or tokens; the limits hold where it is read from a file."""
 SampleKind = Literal["image-phrase", "image-question", "video", "image-clicks", "masklets"]
 
 
@@ -38,11 +44,11 @@ class PhraseSample(Generic[TargetT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuestionSample(Generic[TargetT]):
-    """One question about one image."""
+    """One question about one image, or about a clip: its masks are those of all frames, one below the other."""
 
     kind: ClassVar[Literal["image-question"]] = "image-question"
     key: str
-    open_image: Callable[[], "Image.Image"]
+    open_image: Callable[[], "Image.Image | ClipMedia"]
     question: str
     target: TargetT
 
@@ -166,18 +172,18 @@ class PhrasePrediction:
 class QuestionPrediction:
     """Prediction for a `QuestionSample`. status: answered, no_match, not_understood or exhausted (best answer so far).
 
-    size: height and width of the image. trace: folder of the agent's trace, relative to the run's folder. reason: why
-    the question ended. warnings: what the answer does not take into account. failed: whether no reply of the backend
-    was usable.
+    size: height and width of the image, or of all frames of a clip one below the other. trace: folder of the agent's
+    trace, relative to the run's folder. reason: why the question ended. warnings: what the answer does not take into
+    account. failed: whether no reply of the backend was usable.
     """
 
     question: str
     status: str
     size: tuple[int, int]
     detections: tuple[Detection, ...]
-    mllm_calls: int = 0
-    segmenter_calls: int = 0
-    tokens: int = 0
+    mllm_calls: Count = 0
+    segmenter_calls: Count = 0
+    tokens: Count = 0
     trace: str | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import numpy as np
 
 from sam3agent.absence import Absence
 from sam3agent.masks import Box, Mask, Masklet, best_frame
-from sam3agent.media import Media
+from sam3agent.media import ClipMedia, Media
 from sam3agent.mllm.base import Usage
 from sam3agent.pool import Candidate, MaskPool
 from sam3agent.states import Status
@@ -67,22 +67,32 @@ class SelectedMask:
         return self.stored.to_rle()
 
     def to_json(self) -> dict[str, Any]:
-        """id, box, score, area, rle."""
+        """id, box, score, area, rle; of a masklet, those on its key frame, and the frames on which it is."""
+        frames = self.masklet.areas
+        over_time = {
+            "frame": self.masklet.key_frame,
+            "first_frame": min(frames),
+            "last_frame": max(frames),
+            "frames_visible": len(frames),
+        }
         return {
             "id": self.id,
             "box": list(self.box),
             "score": round(self.score, 4),
             "area": self.area,
             "rle": self.rle,
+            **(over_time if len(frames) > 1 else {}),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionFiles:
-    """Where a selection was saved."""
+    """Where a selection was saved. clip, strip: masklets drawn on all frames of a clip, and on a few in one image."""
 
     overlay: Path
     masks: Path
+    clip: Path | None = None
+    strip: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +134,8 @@ class Selection:
         width, height = self.media.size
         image = {"file_name": file_name, "width": width, "height": height}
         numbers = {frame: number for number, frame in enumerate(frames, start=1)}
-        images = [{"id": number, **image} for number in numbers.values()]
+        on_clip = self.media.count > 1
+        images = [{"id": number, **image, **_of_frame(self.media, t, on_clip)} for t, number in numbers.items()]
         masks = ((mask, frame, stored) for mask in self.masks for frame, stored in mask.masklet)
         annotations = [
             {
@@ -142,7 +153,8 @@ class Selection:
         return {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": category}]}
 
     def save(self, folder: Path, file_name: str, category: str, empty: str = "no match") -> "Selection":
-        """Write overlay.png and masks.json into a folder, atomically; the selection with its files.
+        """Write overlay.png and masks.json into a folder, atomically; for masklets of a clip, also overlay.mp4 and
+        strip.png. Returns the selection with its files.
 
         category: what the masks show. empty: what the overlay says before the category if there are no masks.
 
@@ -154,7 +166,17 @@ class Selection:
         with replacing(files.overlay) as temporary:
             shown.save(temporary, "PNG", compress_level=1)
         write_json(files.masks, self.to_coco(file_name, category))
-        return replace(self, files=files)
+        return replace(self, files=self._with_clip(files, folder))
+
+    def _with_clip(self, files: SelectionFiles, folder: Path) -> SelectionFiles:
+        """The files, and those that show the masklets of a clip over time."""
+        from sam3agent.tracking.answer_clip import write_answer_clip
+
+        if not isinstance(self.media, ClipMedia) or not any(len(mask.masklet.areas) > 1 for mask in self.masks):
+            return files
+        masklets = [(mask.id, mask.phrase, mask.masklet) for mask in self.masks]
+        clip, strip = write_answer_clip(folder, self.media, masklets)
+        return replace(files, clip=clip, strip=strip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +196,8 @@ class Answer:
 
     warnings: what the answer does not take into account, and what to know about the weights; a sentence each. absence:
     what a "no match" rests on; None for any other status. failed: whether the question ended without a single usable
-    reply of the backend, so that the answer says nothing about the image.
+    reply of the backend, so that the answer says nothing about the image. confidence: that the answer is right, 0..1,
+    as the looks at its masks have it; None where nobody weighed them.
     """
 
     query: str
@@ -188,6 +211,7 @@ class Answer:
     warnings: tuple[str, ...] = ()
     absence: Absence | None = None
     failed: bool = False
+    confidence: float | None = None
 
     @property
     def masks(self) -> tuple[SelectedMask, ...]:
@@ -230,8 +254,15 @@ class Answer:
             "image": {"width": width, "height": height},
             "mllm_calls": self.costs.mllm_calls,
             "segmenter_calls": self.costs.segmenter_calls,
+            "tokens": {"prompt": self.costs.usage.prompt_tokens, "completion": self.costs.usage.completion_tokens},
+            "confidence": self.confidence,
             "elapsed_s": round(self.costs.elapsed_s, 3),
             "overlay": str(self.overlay_path) if self.overlay_path else None,
+            **(
+                {"clip": str(files.clip), "strip": str(files.strip)}
+                if (files := self.selection.files) and files.clip
+                else {}
+            ),
             "trace": str(self.trace_path) if self.trace_path else None,
             "weights": self.weights,
             "backend": self.backend,
@@ -240,6 +271,11 @@ class Answer:
     def save(self, folder: Path, file_name: str = "image") -> "Answer":
         """Write overlay.png and masks.json into a folder; see `Selection.save`."""
         return replace(self, selection=self.selection.save(folder, file_name, self.query, self._empty))
+
+
+def _of_frame(media: Media, frame: int, on_clip: bool) -> dict[str, Any]:
+    """What a COCO image says of its frame, if it is one of several."""
+    return {"frame": frame, "time": round(media.time(frame), 6)} if on_clip else {}
 
 
 def make_folder(folder: Path) -> Path:

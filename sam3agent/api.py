@@ -5,14 +5,16 @@ import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sam3agent.absence import absence_of
 from sam3agent.agent.budget import Budget, Ledger
 from sam3agent.agent.loop import AgentLoop
-from sam3agent.agent.trace import VERSION, Trace
+from sam3agent.agent.policy import Policy, policy_of
+from sam3agent.agent.recorded import usual_policy
+from sam3agent.agent.trace import VERSION, Trace, reply_record
 from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
 from sam3agent.config import Settings, load_settings
@@ -21,9 +23,9 @@ from sam3agent.images import read_source, source_name
 from sam3agent.knowledge import knowledge_of
 from sam3agent.local_model import LocalModel
 from sam3agent.media import ClipMedia, Media, is_clip, media_remarks, open_media
-from sam3agent.mllm.base import MLLM
+from sam3agent.mllm.base import MLLM, MLLMReply
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
-from sam3agent.states import Exhausted, FinalState, NoMatch, Story
+from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, NotUnderstood, Story
 from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError, OutputError
@@ -52,6 +54,7 @@ class Agent:
         budget: maximum cost of one question.
         limits: maximum numbers of unusable replies in a row, and of rounds.
         threshold: minimum mask score; None for the segmenter's default.
+        policy: where looks go; by default that of a recorded question, else the usual one of the kind of backend.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Agent:
         limits: Limits | None = None,
         threshold: float | None = None,
         tracker: ObjectTracker | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.segmenter = segmenter or LocalSegmenter(model=LocalModel(for_clips=True))
         shared = self.segmenter.model if isinstance(self.segmenter, LocalSegmenter) else None
@@ -70,6 +74,7 @@ class Agent:
         self.budget = budget or Budget()
         self.limits = limits or Limits()
         self.threshold = threshold
+        self.policy = usual_policy(self.backend, policy)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Agent":
@@ -81,6 +86,7 @@ class Agent:
             budget=Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds),
             threshold=settings.threshold,
             tracker=make_tracker(settings, model),
+            policy=policy_of(settings.effort, settings.without),
         )
 
     def ask(
@@ -95,8 +101,8 @@ class Agent:
         """Answer a question about an image.
 
         Args:
-            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`. On a clip, phrases are
-                searched on the first frame; an MLLM can also call the tool `track`.
+            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`. On a clip, objects are
+                tracked, and the answer's masks are masklets; what they do over time can be asked about.
             query: the question in plain words.
             out: folder for overlay.png, masks.json, trace.jsonl and its images; None to write nothing.
             tell: receives a line of text whenever something happens.
@@ -132,22 +138,25 @@ class Agent:
             raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
         ledger = Ledger(self.budget, started=started)
         source, media = _open(image)
-        if tell:
-            if session is None:
-                width, height = media.size
-                tell(f"encoding the image ({width}x{height}) with {self.segmenter.name}")
-            for remark in media_remarks(media):
-                tell(remark)
-        session = session or await self._opened(media, ledger)
+        tell = tell or log.info
+        for remark in media_remarks(media) if media.count == 1 else ():
+            tell(remark)
+        unreadable = self.backend.unreadable(query, clip=media.count > 1)
+        if not unreadable:
+            session = session or await self._opened(media, ledger, tell)
         trace = Trace(make_folder(out) if out else None)
         try:
             self._record_start(trace, query, source, media)
-            if session is None:
+            if unreadable:
+                _record_refusal(trace, unreadable)
+                answer = self._answer(query, media, NotUnderstood(Story(query), unreadable), ledger)
+            elif session is None:
                 reason = f"{ledger.overtime()} by loading the weights and encoding the image; raise --max-seconds"
                 answer = self._answer(query, media, Exhausted(Story(query), (), reason), ledger)
             else:
                 bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
-                asked = AgentLoop(query, bench, self.backend, ledger, self.limits, trace, *([tell] if tell else []))
+                spent = ledger, self.limits, trace, tell
+                asked = AgentLoop(query, bench, self.backend, *spent, policy=self.policy)
                 answer = await self._concluded(await asked.run(), bench, query, ledger)
             _record_end(trace, answer)
         finally:
@@ -155,8 +164,11 @@ class Agent:
         answer = replace(answer, trace_path=trace.path)
         return saved(answer, out, _file_name(image)) if out and save else answer
 
-    async def _opened(self, media: Media, ledger: Ledger) -> SegmenterSession | None:
+    async def _opened(self, media: Media, ledger: Ledger, tell: Tell) -> SegmenterSession | None:
         """A session on a medium; None if the time of the question is over before it is open."""
+        width, height = media.size
+        what = "image" if media.count == 1 else f"first of {media.count} frames"
+        tell(f"encoding the {what} ({width}x{height}) with {self.segmenter.name}")
         try:
             return await within(ledger.seconds_left, self.segmenter.open, media)
         except TimeoutError:
@@ -189,7 +201,8 @@ class Agent:
 
     def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger) -> Answer:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, ledger.elapsed, ledger.steps, ledger.usage)
-        only_first = media.count > 1 and all(set(c.masklet.areas) == {0} for c in end.story.pool.candidates)
+        found = end.story.pool.candidates or end.story.discarded
+        only_first = media.count > 1 and bool(found) and all(set(c.masklet.areas) == {0} for c in found)
         remark = f"only the first of {media.count} frames was searched" if only_first else ""
         return Answer(
             query=query,
@@ -199,6 +212,7 @@ class Agent:
             costs=costs,
             weights=self.segmenter.name,
             backend=self.backend.name,
+            confidence=end.confidence if isinstance(end, Answered | NoMatch) else None,
             failed=isinstance(end, Exhausted) and not self.backend.free and not ledger.usable,
         )
 
@@ -224,6 +238,7 @@ class Agent:
             backend=self.backend.name,
             threshold=self.threshold,
             budget=[self.budget.mllm_calls, self.budget.segmenter_calls, self.budget.seconds],
+            policy=asdict(self.policy),
         )
 
 
@@ -286,6 +301,11 @@ def saved(answer: Answer, folder: Path, file_name: str) -> Answer:
         remark = f"the files of the answer are not kept: {error}"
         log.warning(remark)
         return replace(answer, warnings=(*answer.warnings, remark))
+
+
+def _record_refusal(trace: Trace, why: str) -> None:
+    """The reply of a backend that cannot read the question, so that the question can be run again."""
+    trace.record("reply", state="Generate", candidate=None, **reply_record(MLLMReply(calls=0, not_understood=why)))
 
 
 def _record_end(trace: Trace, answer: Answer) -> None:

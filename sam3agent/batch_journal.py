@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sam3agent.downloads import is_url
+from sam3agent.downloads import is_url, shown_url
 from sam3model.errors import ConfigError, OutputError
 from sam3model.files import read_regular
 from sam3model.printable import one_line
@@ -64,11 +64,11 @@ class BatchJournal:
 
     def latest(self, source: str) -> dict[str, Any] | None:
         """The latest record of a source."""
-        return self._records.get(source)
+        return self._records.get(shown_url(source))
 
     def result(self, source: str, stamp: list[int] | None) -> dict[str, Any] | None:
         """The record of a source that is done and has not changed since."""
-        record = self._records.get(source)
+        record = self._records.get(shown_url(source))
         if record is None or record["status"] == "failed" or record.get("stamp") != stamp:
             return None
         self.reused += 1
@@ -76,9 +76,9 @@ class BatchJournal:
 
     def add(self, source: str, stamp: list[int] | None, result: Mapping[str, Any]) -> dict[str, Any]:
         """Append a result. Raises `OutputError` if it cannot be written."""
-        record = {"event": "image", "source": source, "stamp": stamp, **result}
+        record = {"event": "image", "source": shown_url(source), "stamp": stamp, **result}
         self._append(record)
-        self._records[source] = record
+        self._records[shown_url(source)] = record
         return record
 
     def _append(self, record: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Images and clips behind URLs, downloaded for as long as they are needed."""
 
+import base64
 import tempfile
 import time
 import urllib.error
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sam3model.connection import variables_in_the_way, without_account
 from sam3model.errors import InputError
 
 STDIN = "-"
@@ -22,6 +24,11 @@ DOWNLOAD_SECONDS = 120.0
 def is_url(word: str) -> bool:
     """Whether a word is the URL of an image."""
     return word.lower().startswith(("http://", "https://"))
+
+
+def shown_url(word: str) -> str:
+    """A source as it is printed and recorded: a URL without user name and password."""
+    return without_account(word) if is_url(word) else word
 
 
 @contextmanager
@@ -51,25 +58,43 @@ def source_stem(source: str) -> str:
 def _download(url: str, path: Path) -> None:
     deadline, left = time.monotonic() + DOWNLOAD_SECONDS, MAX_DOWNLOAD
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "sam3agent"})
-        local = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-        direct = (urllib.request.ProxyHandler({}),) if local else ()
+        request = _request(url)
+        direct = (urllib.request.ProxyHandler({}),) if _is_local(url) else ()
         opener = urllib.request.build_opener(_WebOnly, *direct)
         with opener.open(request, timeout=30) as reply, path.open("wb") as file:
             while part := reply.read(1 << 16):
                 left -= len(part)
                 if left < 0:
-                    raise InputError(f"{url} is too large: the limit is {MAX_DOWNLOAD / 1e6:.0f} MB")
+                    raise InputError(f"{shown_url(url)} is too large: the limit is {MAX_DOWNLOAD / 1e6:.0f} MB")
                 if time.monotonic() > deadline:
-                    raise InputError(f"{url} was not downloaded within {DOWNLOAD_SECONDS:.0f} seconds")
+                    raise InputError(f"{shown_url(url)} was not downloaded within {DOWNLOAD_SECONDS:.0f} seconds")
                 file.write(part)
     except urllib.error.HTTPError as error:
-        raise InputError(f"cannot download {url}: the server answers {error.code}") from error
+        raise InputError(f"cannot download {shown_url(url)}: the server answers {error.code}") from error
     except InputError:
         raise
     except Exception as error:  # http.client raises many kinds on malformed replies
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise InputError(f"cannot download {url}: {reason}") from error
+        raise InputError(f"cannot download {shown_url(url)}: {reason}{_hint(url)}") from error
+
+
+def _request(url: str) -> urllib.request.Request:
+    """A request for a URL. Its user name and password are for this host only: redirects do not get them."""
+    parts = urlsplit(url)
+    account, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=host).geturl(), headers={"User-Agent": "sam3agent"})
+    if account:
+        code = base64.b64encode(unquote(account).encode()).decode("ascii")
+        request.add_unredirected_header("Authorization", f"Basic {code}")
+    return request
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _hint(url: str) -> str:
+    return "" if _is_local(url) else variables_in_the_way()
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
@@ -78,5 +103,5 @@ class _WebOnly(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         """The next request."""
         if not is_url(newurl):
-            raise InputError(f"{req.full_url} redirects to {newurl}, which is not http or https")
+            raise InputError(f"{shown_url(req.full_url)} redirects to {shown_url(newurl)}, which is not http or https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

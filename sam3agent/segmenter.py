@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sam3agent.deadlines import still_wanted
 from sam3agent.knowledge import WeightsKnowledge, knowledge_from
 from sam3agent.local_model import LocalModel
 from sam3agent.masks import Mask
@@ -63,12 +64,14 @@ class ObjectClicks:
     """What describes one object, in pixels: clicks, a box around it, or both.
 
     points: xy; label 1 is on the object, 0 beside it. box: xyxy. candidates: ask for three masks instead of the best.
+    earlier: a mask of the object that the clicks correct.
     """
 
     points: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box: tuple[float, float, float, float] | None = None
     candidates: bool = False
+    earlier: Mask | None = None
 
 
 class SegmenterSession(Protocol):
@@ -128,6 +131,7 @@ class LocalSegmenter:
     def open(self, media: Media) -> SegmenterSession:
         """Encode the first frame. Raises `CheckpointError` if the weights cannot be loaded."""
         with self._lock:
+            still_wanted()
             return _LocalSession(self.model.image_predictor(), media, self._lock, self.name)
 
 
@@ -147,6 +151,7 @@ class _LocalSession:
     ) -> Sequence[FoundInstances]:
         meant = [self.knowledge.meant(phrase) or (phrase,) for phrase in phrases]
         with self._lock:
+            still_wanted()
             encoded = self._encode(frame)
             found = [
                 [
@@ -190,6 +195,7 @@ class _LocalSession:
                 points=clicks.points or None,
                 point_labels=clicks.labels or None,
                 box=clicks.box,
+                mask=_logits(clicks.earlier, self._predictor),
                 multimask=True if clicks.candidates else None,
             )
         found = found if clicks.candidates else found.best
@@ -215,6 +221,15 @@ def _merged(results: Sequence[FoundInstances]) -> FoundInstances:
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     """IoU of two masks (H, W)."""
     return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def _logits(mask: Mask | None, predictor: Any) -> np.ndarray | None:
+    """A mask as low-resolution logits (1, side, side), as a predictor with interactive heads reads it."""
+    if mask is None or predictor.interactive is None:
+        return None
+    from sam3model.video.session_prompts import previous_mask
+
+    return previous_mask(mask.to_rle(), predictor.interactive.prompt_encoder.mask_side)[0].numpy()
 
 
 def _knowledge(predictor: Any, weights: str) -> WeightsKnowledge:

@@ -15,6 +15,7 @@ from sam3agent.knowledge import drawn_knowledge
 from sam3agent.media import Media
 from sam3agent.segmenter import FoundInstances, Prompt
 from sam3model.errors import InputError
+from sam3model.playground.clip import ClipObject
 from sam3model.playground.kinds import KINDS
 from sam3model.playground.palette import COLOURS
 from sam3model.playground.scene import Scene, SceneObject
@@ -68,13 +69,18 @@ class TrueMaskSession:
         return self._found(prompt.phrase or "")
 
     def _found(self, phrase: str) -> FoundInstances:
-        words = re.findall(r"\w+", phrase.lower())
-        chosen = [one for one in self._scene.objects if _fits(one, words)]
+        chosen = [self._scene.objects[i] for i in fitting(self._scene.objects, phrase)]
         height, width = self._scene.image.shape[:2]
         return FoundInstances.of([one.mask for one in chosen], (width, height), np.full(len(chosen), SCORE))
 
 
-def _fits(one: SceneObject, words: Sequence[str]) -> bool:
+def fitting(objects: Sequence[SceneObject | ClipObject], phrase: str) -> list[int]:
+    """Places of the objects that have the first noun of a phrase and all its attributes."""
+    words = re.findall(r"\w+", phrase.lower())
+    return [i for i, one in enumerate(objects) if _fits(one, words)]
+
+
+def _fits(one: SceneObject | ClipObject, words: Sequence[str]) -> bool:
     noun = next((word for word in words if word in _NOUNS or word in ANYTHING or word in PEOPLE), None)
     if noun is None:
         return False

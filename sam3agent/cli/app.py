@@ -20,6 +20,7 @@ from sam3agent.cli.flags import (
     BaseUrl,
     Device,
     Dtype,
+    EffortFlag,
     Formats,
     Images,
     ImagesAndQuestion,
@@ -33,12 +34,14 @@ from sam3agent.cli.flags import (
     Timeout,
     Verbose,
     Weights,
+    WithoutFlag,
     folder_path,
     given_settings,
     package_version,
 )
 from sam3agent.cli.grouped_help import GroupedCommand, examples
 from sam3agent.cli.label_command import label
+from sam3agent.cli.mcp_command import mcp
 from sam3agent.cli.track_command import track
 from sam3agent.cli.weights_command import weights_app
 from sam3model.errors import CheckpointError, ConfigError, InputError, Sam3Error
@@ -99,6 +102,8 @@ def ask(
     threshold: Threshold = None,
     max_calls: MaxCalls = None,
     max_segmenter_calls: MaxSegmenterCalls = None,
+    effort: EffortFlag = None,
+    without: WithoutFlag = None,
     max_seconds: MaxSeconds = None,
     timeout: Timeout = None,
     device: Device = None,
@@ -230,12 +235,24 @@ def doctor(
     raise typer.Exit(run_doctor(given_settings(context), as_json=as_json, probe=probe))
 
 
-@app.command(
+app.command(
     cls=GroupedCommand,
     epilog=examples("sam3agent mcp --root ~/photos", "sam3agent mcp --http 127.0.0.1:8001 --weights facebook/sam3"),
+)(mcp)
+
+
+@app.command(
+    cls=GroupedCommand,
+    epilog=examples("sam3agent studio photos/", "sam3agent studio clip.mp4 --weights facebook/sam3"),
 )
-def mcp(
+def studio(
     context: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Images, clips and folders of them.", show_default="the working directory", metavar="PATH..."
+        ),
+    ] = None,
     weights: Weights = None,
     mllm: Backend = None,
     model: Model = None,
@@ -243,26 +260,37 @@ def mcp(
     api_key: ApiKey = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Output folder.", show_default="sam3agent-out", metavar="DIR", parser=folder_path),
+        typer.Option(
+            help="Folder for masks and exports.", show_default="sam3agent-out/studio", metavar="DIR", parser=folder_path
+        ),
     ] = None,
     threshold: Threshold = None,
     max_calls: MaxCalls = None,
     max_segmenter_calls: MaxSegmenterCalls = None,
+    effort: EffortFlag = None,
+    without: WithoutFlag = None,
     max_seconds: MaxSeconds = None,
     timeout: Timeout = None,
     device: Device = None,
     dtype: Dtype = None,
-    root: Annotated[list[Path] | None, typer.Option(help="Folder that images may be read from; repeatable.")] = None,
-    http: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve over HTTP at this address, path /mcp."),
+    host: Annotated[str, typer.Option(help="Address to listen on.", metavar="HOST")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on.", show_default="the first free one from 8400", min=1, max=65535),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name that the page is opened by; repeatable.", metavar="NAME")
+    ] = None,
+    token: Annotated[bool, typer.Option("--token/--no-token", help="Whether the address needs its token.")] = True,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Whether to open the page.")] = True,
     verbose: Verbose = False,
 ) -> None:
-    """Serve the tools over MCP: standard input and output, or HTTP."""
-    from sam3agent.cli.mcp import run_mcp
+    """Open a local page to find, ask, watch, correct and export masks."""
+    from sam3agent.cli.studio import run_studio
+    from sam3agent.servers.studio.studio_server import StudioAddress
 
-    run_mcp(given_settings(context), tuple(root or ()), http, verbose=verbose)
+    address = StudioAddress(host, port, tuple(allow_host or ()))
+    run_studio(tuple(paths or ()), given_settings(context), address, token=token, browser=browser, verbose=verbose)
 
 
 @app.command(cls=GroupedCommand, epilog=examples("sam3agent tools > tools.md"))

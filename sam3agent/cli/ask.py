@@ -1,6 +1,5 @@
 """`sam3agent ask`: a question about one image, or the same question about several."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from sam3agent.cli.mask_files import check_formats, write_formats
 from sam3agent.cli.screen import Status, configure_logging, counted, output_folder, say_answer, say_json
 from sam3agent.config import Settings, load_settings
 from sam3agent.downloads import local_source
+from sam3model.connection import without_account
 
 
 def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, started: float | None = None) -> int:
@@ -55,7 +55,7 @@ def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, 
         return {**answer.to_json(), **outcome, **write_formats(answer.selection, folder, formats)}
 
     chosen = {name: getattr(settings, name) for name in ("weights", "backend", "model", "threshold")}
-    server = re.sub(r"//[^/@]*@", "//", settings.base_url or "") or None  # without name and password
+    server = without_account(settings.base_url) if settings.base_url else None
     return ImageBatch("ask", question, {**chosen, "base_url": server, "formats": list(formats)}, work, _label)
 
 

@@ -13,7 +13,7 @@ from sam3agent.answer import make_folder
 from sam3agent.batch_journal import BatchJournal, source_stamp
 from sam3agent.cli.image_sources import STDIN
 from sam3agent.cli.screen import Status, counted, say, say_json, warn
-from sam3agent.downloads import local_source, source_stem
+from sam3agent.downloads import local_source, shown_url, source_stem
 from sam3agent.folder_lock import locked
 from sam3model.errors import ConfigError, InputError
 from sam3model.printable import one_line
@@ -79,10 +79,10 @@ def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status
             stamp = source_stamp(source)
             record = journal.result(source, stamp)
             if record is None:
-                status.tell(f"{number} of {len(sources)}: {source}")
+                status.tell(f"{number} of {len(sources)}: {shown_url(source)}")
                 record = journal.add(source, stamp, _result(batch.work, source, folder / name))
             status.done()
-            _show(batch, source, record, as_json=as_json)
+            _show(batch, shown_url(source), record, as_json=as_json)
         records = [record for source in sources if (record := journal.latest(source))]
         known = journal.reused
     statuses = [record["status"] for record in records]

@@ -16,7 +16,7 @@ def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """The images and the question of a command line, whose question may be written without quotes.
 
     The first word is an image and the last belongs to the question. Words between them are images as long as they are
-    written like images: existing files, URLs, patterns, names with a slash or with the ending of an image.
+    written like images: existing files, URLs, patterns, paths, and names with the ending of an image.
 
     Raises `InputError` if the images or the question are missing.
     """
@@ -69,7 +69,18 @@ def _like_image(word: str) -> bool:
     if word == STDIN or is_url(word) or word.lower().startswith("file:") or _is_pattern(word) or _is_file(word):
         return True
     ending = Path(word).suffix.lower()
-    return os.sep in word or ending in _image_suffixes() or ending in _clip_suffixes()
+    return _like_path(word) or ending in _image_suffixes() or ending in _clip_suffixes()
+
+
+def _like_path(word: str) -> bool:
+    """Whether a word with a slash is written as a path: from the root or here, or into a folder that exists.
+
+    In "red/white player", "and/or" and "1/2" the slash is one of the question.
+    """
+    if ("/" not in word and os.sep not in word) or not word.strip("/.~"):
+        return False
+    parent = str(Path(word).parent)
+    return word.startswith(("/", "./", "../", "~/")) or _is_folder(word) or (parent != "." and _is_folder(parent))
 
 
 def _is_file(word: str) -> bool:

@@ -123,6 +123,9 @@ def say_files(files: SelectionFiles | None) -> None:
     if files:
         say(f"overlay {files.overlay}")
         say(f"masks   {files.masks}")
+        if files.clip:
+            say(f"clip    {files.clip}")
+            say(f"strip   {files.strip}")
 
 
 def say_masks(masks: Sequence[SelectedMask]) -> None:
@@ -135,8 +138,9 @@ def say_masks(masks: Sequence[SelectedMask]) -> None:
 
 def say_mask(mask: SelectedMask) -> None:
     """Print one mask in a line."""
-    box = ",".join(str(side) for side in mask.box)
-    say(f'  mask {mask.id}  score {mask.score:.2f}  box {box}  {mask.area} px  "{one_line(mask.phrase)}"')
+    box, frames = ",".join(str(side) for side in mask.box), mask.masklet.areas
+    where = f"  frames {min(frames)}-{max(frames)}, box of frame {mask.masklet.key_frame}" if len(frames) > 1 else ""
+    say(f'  mask {mask.id}  score {mask.score:.2f}{where}  box {box}  {mask.area} px  "{one_line(mask.phrase)}"')
 
 
 def counted(number: int, noun: str, ending: str = "s") -> str:

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import proxy_bypass_environment  # pyright: ignore[reportAttributeAccessIssue]
 
 from sam3agent.mllm.errors import MLLMUnreachableError
+from sam3model.connection import without_account
 from sam3model.errors import ConfigError
 from sam3model.untrusted import clean_line
 
@@ -48,11 +49,7 @@ class Endpoint:
     @property
     def shown(self) -> str:
         """The URL for messages, without user name and password."""
-        try:
-            parts = urlsplit(self.base_url)
-        except ValueError:
-            return clean_line(self.base_url, 200)
-        return clean_line(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), 200)
+        return clean_line(without_account(self.base_url), 200)
 
     @property
     def host(self) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest, ToolCall
+from sam3agent.rules.clip_backend import next_on_clip
+from sam3agent.rules.clip_reader import parse_clip_question
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import QuestionPlan
 from sam3agent.rules.reasons import explain
@@ -18,6 +20,7 @@ from sam3agent.workbench import Workbench
 MAX_PHRASES = 8
 
 _plan = lru_cache(maxsize=64)(parse)
+_clip_plan = lru_cache(maxsize=64)(parse_clip_question)
 
 
 class RulesBackend(MLLM):
@@ -27,16 +30,24 @@ class RulesBackend(MLLM):
     needs_messages = False
     free = True
 
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        """Why the grammar does not read a question; empty if it does."""
+        why = objection((_clip_plan if clip else _plan)(query))
+        if why and not clip and not objection(_clip_plan(query)):
+            return "the question is about what happens over time, and this is an image: ask about a clip"
+        return why
+
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The decision of the grammar. Raises `MLLMError` if the request lacks the agent's state."""
         if request.state is None or request.bench is None:
             raise MLLMError("the rules backend needs the agent's state; call it through sam3agent.Agent")
-        story, plan = request.state.story, _plan(request.state.story.query)
-        if why := objection(plan):
+        story, on_clip = request.state.story, request.bench.media.count > 1 and request.bench.tracker is not None
+        plan = (_clip_plan if on_clip else _plan)(story.query)
+        if why := self.unreadable(story.query, clip=on_clip):
             return MLLMReply(not_understood=why, calls=0)
         if request.candidate is not None:
             return _judge(request.bench, plan, request.candidate)
-        return _next(story, plan, request.bench)
+        return (next_on_clip if on_clip else _next)(story, plan, request.bench)
 
 
 def _next(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass, field, replace
 
-from sam3agent.rules.question_plan import Axis, NounPhrase, Ranking, Relation, Side, Target
+from sam3agent.rules.question_plan import Axis, Happening, NounPhrase, Ranking, Relation, Side, Target, When
 from sam3agent.rules.words import COLOURS, is_plural, singular
 
 
@@ -16,6 +16,7 @@ class PhraseDraft:
     position and order. number: how many. before: sides as adjectives. far: "on the far left". options: colours of which
     each will do. kind: a relation whose anchor comes later ("nearest player to …"). restrictive: the exceptions come
     before the order. definite: with "the"; article: with "a" or "an". of_group: "the largest of the balls".
+    happenings, when: in questions about clips.
     """
 
     adjectives: list[str] = field(default_factory=list)
@@ -40,6 +41,8 @@ class PhraseDraft:
     exceptions: list["PhraseDraft"] = field(default_factory=list)
     restrictive: bool = False
     of_group: bool = False
+    happenings: list[Happening] = field(default_factory=list)
+    when: When | None = None
 
     @property
     def many(self) -> bool:
@@ -50,7 +53,8 @@ class PhraseDraft:
     @property
     def only_words(self) -> bool:
         """Whether it has nothing but adjectives."""
-        return not (self.axis or self.start or self.before or self.sides or self.relation or self.number)
+        placed = self.axis or self.start or self.before or self.sides or self.relation
+        return not (placed or self.number or self.happenings or self.when)
 
     def lend(self, other: "PhraseDraft") -> None:
         """Take the noun of another phrase: for "the red and the blue ball", "the largest one"."""
@@ -105,7 +109,8 @@ class PhraseDraft:
         single = not what.plural and not number and not ranking and (self.definite or self.article) and not self.asked
         exceptions = tuple(self._left_out(one, target) for one in self.exceptions for target in one.targets())
         first = bool(exceptions) and (self.restrictive or ranking is not None)
-        return Target(what, tuple(sides), self.relation, ranking, exceptions, number, single, first)
+        told = tuple(self.happenings)
+        return Target(what, tuple(sides), self.relation, ranking, exceptions, number, single, first, told, self.when)
 
     def _left_out(self, draft: "PhraseDraft", target: Target) -> Target:
         """An exception: every object that it names, and for one in an order, on the sides of the base."""

@@ -54,11 +54,41 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """A time in a clip: its start, its end, or the frame or second `value`."""
+
+    kind: Literal["start", "end", "frame", "second"]
+    value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What objects of a clip do, as a question says it.
+
+    name: a key of the tables in `clip_lexicon`, or "present" or "outermost". words: as the question says it. negated:
+    what they do not do. order, count: of those that do it, the first (1), second (2) or last (-1), and how many from
+    there; 0 for all. side: where it enters or leaves, or is outermost. anchors: the objects that it is done to. when:
+    for "present" and "outermost". compared: before or after what other objects do.
+    """
+
+    name: str
+    words: str
+    negated: bool = False
+    order: int = 0
+    count: int = 1
+    side: Side | None = None
+    anchors: tuple["Target", ...] = ()
+    when: When | None = None
+    compared: tuple[Literal["before", "after"], "Target"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """The objects of a noun phrase, filtered by sides, relation, ranking and exceptions, in this order.
+    """The objects of a noun phrase, filtered by happenings, sides, relation, ranking and exceptions, in this order.
 
     number: how many objects the question names ("two dogs"); None if it does not say. single: whether it means one
     object, as "the dog" does. exclude_first: whether exceptions come before the ranking ("leftmost of those not red").
+    happenings and when, the time of its places and relations, are of questions about clips only.
     """
 
     what: NounPhrase
@@ -69,10 +99,14 @@ class Target:
     number: int | None = None
     single: bool = False
     exclude_first: bool = False
+    happenings: tuple[Happening, ...] = ()
+    when: When | None = None
 
     def phrases(self) -> list[NounPhrase]:
         """All noun phrases of the target, its own first."""
         others = [*(self.relation.anchors if self.relation else ()), *self.exceptions]
+        others += [anchor for one in self.happenings for anchor in one.anchors]
+        others += [one.compared[1] for one in self.happenings if one.compared]
         return [self.what, *(phrase for other in others for phrase in other.phrases())]
 
 

@@ -8,6 +8,7 @@ from sam3agent.rules.question_plan import NounPhrase, QuestionPlan
 from sam3agent.rules.selector import Choice
 from sam3agent.rules.spelling import misspelt
 from sam3agent.rules.words import COLOURS
+from sam3agent.tools.arguments import MAX_PHRASE
 
 NAME_AN_MLLM = "ask in other words, or name an MLLM with --base-url and --model"
 
@@ -17,6 +18,8 @@ def objection(plan: QuestionPlan) -> str:
     if plan.objection:
         return f"{plan.objection}; {NAME_AN_MLLM}"
     for what in plan.phrases():
+        if len(what.phrase) > MAX_PHRASE:
+            return f'"{what.phrase[:30]}…" is too long to search for: ask in fewer words'
         for word in what.phrase.split():
             if meant := misspelt(word):
                 return f'"{word}" is not a word that the built-in rules know: did you mean "{meant}"?'

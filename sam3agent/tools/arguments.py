@@ -8,6 +8,8 @@ from sam3agent.tools.reading import phrases, sentence, whole_number, whole_numbe
 from sam3model.untrusted import clean_line
 
 MAX_REASON = 2000
+MAX_PHRASE = 120
+"""Maximum length of a phrase in characters."""
 
 
 def _one_line(value: Any) -> Any:
@@ -24,7 +26,7 @@ def without_duplicates(values: list) -> list:
     return list(dict.fromkeys(values))
 
 
-Phrase = Annotated[str, StringConstraints(min_length=1, max_length=120), BeforeValidator(_one_line)]
+Phrase = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PHRASE), BeforeValidator(_one_line)]
 Phrases = Annotated[list[Phrase], AfterValidator(without_duplicates), BeforeValidator(phrases)]
 Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), BeforeValidator(_remark)]
 MaskId = Annotated[int, Field(ge=1)]

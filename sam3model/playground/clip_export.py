@@ -7,6 +7,7 @@ split can be written, and exports of the same layout may share a folder if their
     veval      JPEGImages/VIDEO/00000.jpg, annotation/saco_veval_SUBSET.json: noun phrases, also some without a match
     davis      JPEGImages/480p/VIDEO/00000.jpg, Annotations/480p/VIDEO/00000.png, ImageSets/2017/SUBSET.txt
     sav        sav_SUBSET/JPEGImages_24fps/VIDEO/00000.jpg, Annotations_6fps/VIDEO/OBJECT/00000.png, sav_SUBSET.txt
+    files      SUBSET/VIDEO.mp4, SUBSET.json: questions about each clip and the ids of the objects that answer them
     sav-train  sav_SUBSET/VIDEO.mp4, VIDEO_manual.json: masklets on every fourth frame
 
 Labels and object folders are numbered by object; objects that are never visible have no annotation. In `sav` and
@@ -39,6 +40,7 @@ LAYOUTS = {
     "davis": ClipLayout("val", writers.write_davis),
     "sav": ClipLayout("val", writers.write_sav),
     "sav-train": ClipLayout("train", writers.write_sav_train),
+    "files": ClipLayout("clips", writers.write_files),
 }
 
 

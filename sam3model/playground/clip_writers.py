@@ -16,6 +16,7 @@ from sam3model.frames import ClipWriter
 from sam3model.ops.masks import decode_rle, encode_rle, mask_to_box
 from sam3model.playground.clip import Clip, ClipFrame
 from sam3model.playground.clip_phrases import clip_phrases
+from sam3model.playground.clip_questions import clip_questions
 from sam3model.playground.dice import VERSION
 from sam3model.playground.kinds import KINDS
 
@@ -42,6 +43,20 @@ def write_ytvis(folder: Path, subset: str, clips: NamedClips) -> Path:
     categories = [{"id": number, "name": name, "supercategory": "object"} for name, number in CATEGORIES.items()]
     content = {"info": _info(), "videos": videos, "categories": categories, "annotations": annotations}
     write_json(folder / f"{subset}.json", content)
+    return folder / f"{subset}.json"
+
+
+def write_files(folder: Path, subset: str, clips: NamedClips) -> Path:
+    """A file per clip, to watch and to ask about, and a JSON file with questions and their answers."""
+    questions = dict[str, Any]()
+    for name, shown in clips:
+        path = folder / subset / f"{name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with ClipWriter(path, shown.size, shown.rate) as writer:
+            for t in range(shown.count):
+                writer.write(shown.frame(t).image)
+        questions[name] = [{"question": one.text, "objects": list(one.ids)} for one in clip_questions(shown)]
+    write_json(folder / f"{subset}.json", questions)
     return folder / f"{subset}.json"
 
 

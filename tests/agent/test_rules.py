@@ -1,10 +1,13 @@
 """The grammar as a table, and its answers and reasons on images whose objects are known."""
 
 import random
+from pathlib import Path
 
 import pytest
 
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.recorded import ReplayBackend
+from sam3agent.agent.trace import read_trace
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.rules.grammar import parse
@@ -425,3 +428,19 @@ def test_the_mllm_budget_does_not_limit_a_free_backend() -> None:
     world = World([Block("ball", "yellow", (8 * i, 10, 8 * i + 6, 16)) for i in range(25)])
     answer = Agent(world, budget=Budget(mllm_calls=1)).ask(world.image, "all balls")
     assert len(answer.masks) == 25
+
+
+def test_an_unreadable_question_is_refused_before_the_image_is_encoded(tmp_path: Path) -> None:
+    world = World()
+    answer = Agent(world).ask(world.image, "der Spieler links", out=tmp_path)
+    assert (answer.status, world.opened) == ("not_understood", 0)
+    assert "read English only" in answer.reason
+    again = Agent(world, ReplayBackend(read_trace(tmp_path))).ask(world.image, "der Spieler links")
+    assert (again.status, again.reason) == (answer.status, answer.reason)
+
+
+def test_a_phrase_that_no_search_takes_is_not_understood() -> None:
+    world = World()
+    answer = Agent(world).ask(world.image, f"the {'x' * 90} {'y' * 90}")
+    assert (answer.status, world.opened) == ("not_understood", 0)
+    assert answer.reason.endswith("is too long to search for: ask in fewer words")

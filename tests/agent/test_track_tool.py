@@ -118,7 +118,7 @@ def test_an_mllm_may_track_and_a_question_on_an_image_does_not_mention_it(tmp_pa
     backend = ScriptedBackend(lines, {None: '{"verdict": "accept"}'})
     agent = Agent(SEGMENTER, backend, tracker=tracker())
     answer = agent.ask(tmp_path / "blocks.mp4", "who walks?", out=tmp_path / "out")
-    assert answer.status == "answered" and answer.reason == ""
+    assert answer.status == "answered" and answer.reason == "mask 1: player in white"
     assert len(answer.masks[0].masklet.masks) == 10
     question = [part.text for part in backend.requests[0].messages[1].parts if hasattr(part, "text")]
     assert "a clip of 12 frames" in question[0] and "Call track" in question[0]
@@ -134,12 +134,19 @@ def test_an_mllm_may_track_and_a_question_on_an_image_does_not_mention_it(tmp_pa
     assert "track" not in [schema.name for schema in drawn.requests[0].tools]
 
 
-def test_the_rules_say_that_only_the_first_frame_was_searched(tmp_path: Path) -> None:
-    write_clip(tmp_path / "blocks.mp4")
-    lines: list[str] = []
-    answer = Agent(SEGMENTER, tracker=tracker()).ask(tmp_path / "blocks.mp4", "player in white", tell=lines.append)
-    assert answer.status == "answered" and "only the first of 12 frames was searched" in answer.reason
-    assert any("a clip of 12 frames" in line for line in lines)
+def test_an_answer_of_the_first_frame_says_so(tmp_path: Path) -> None:
+    path, lines = write_clip(tmp_path / "blocks.mp4"), list[str]()
+    search, answer = call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1])
+    backend = ScriptedBackend([search, answer], {"verdict": "accept"})
+    found = Agent(SEGMENTER, backend, tracker=tracker()).ask(path, "player in white", tell=lines.append)
+    assert found.status == "answered" and "only the first of 12 frames was searched" in found.reason
+    assert any("first of 12 frames" in line for line in lines)
+
+
+def test_the_rules_track_what_a_question_about_a_clip_names(tmp_path: Path) -> None:
+    answer = Agent(SEGMENTER, tracker=tracker()).ask(write_clip(tmp_path / "blocks.mp4"), "player in white")
+    assert answer.status == "answered" and "only the first" not in answer.reason
+    assert [len(mask.masklet.masks) for mask in answer.masks] == [10, 9]
 
 
 def test_clips_are_media(tmp_path: Path) -> None:

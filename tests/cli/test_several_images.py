@@ -58,7 +58,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[dict]:
         (("a.png", "leftmost", "player", "in", "white"), 1),
         (("a.png", "b.jpg", "leftmost player in white"), 2),
         (("photos/", "https://example.org/x", "*.gif", "leftmost player in white"), 3),
-        (("photos", "more/photos", "leftmost", "player", "in", "white"), 2),
+        (("photos", "./more/photos", "leftmost", "player", "in", "white"), 2),
         (("-", "leftmost", "player in", "white"), 1),
     ],
 )
@@ -70,6 +70,18 @@ def test_words_of_a_question_that_are_also_folders_stay_words(place: Path) -> No
     (place / "ball").mkdir()
     World().image.save(place / "x.png")
     assert split_question(("x.png", "ball", "on", "the", "left?")) == (("x.png",), "ball on the left?")
+
+
+@pytest.mark.parametrize("word", ["red/white", "and/or", "1/2", "/", "w/", "ball/"])
+def test_a_slash_in_a_question_is_no_path(word: str) -> None:
+    assert split_question(("a.png", word, "player")) == (("a.png",), f"{word} player")
+
+
+@pytest.mark.parametrize(
+    "word", ["photos/", "photos/1.png", "photos/missing", "/data/photos", "../photos", "no/such.png"]
+)
+def test_a_path_before_the_question_is_an_image(word: str, place: Path) -> None:
+    assert split_question(("a.png", word, "player")) == (("a.png", word), "player")
 
 
 def test_words_of_a_question_are_not_taken_for_files(tmp_path, monkeypatch):
@@ -185,7 +197,7 @@ def test_pages_that_are_left_out_are_named(place: Path, capsys: pytest.CaptureFi
         shown = capsys.readouterr().out
         assert "warning: " in shown and said in shown
         assert ask(name, "the ball", as_json=False) == 0
-        assert said in capsys.readouterr().err
+        assert ("tracking 'ball'" if name == "x.gif" else said) in capsys.readouterr().err  # a GIF is a clip
 
 
 def test_a_gif_is_an_image_where_clips_cannot_be_read(
@@ -200,13 +212,19 @@ def test_a_gif_is_an_image_where_clips_cannot_be_read(
     assert "needs PyAV, which is not installed" in capsys.readouterr().err
 
 
+accounts: list[str | None] = []
+"""The `Authorization` of every request to the server."""
+
+
 @pytest.fixture
 def web(place: Path) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response({"/gone": 404, "/file": 302, "/loop": 302}.get(self.path, 200))
-            if self.path in ("/file", "/loop"):
-                self.send_header("Location", "file:///etc/passwd" if self.path == "/file" else "/loop")
+            accounts.append(self.headers.get("Authorization"))
+            self.send_response({"/gone": 404, "/file": 302, "/loop": 302, "/away": 302}.get(self.path, 200))
+            if self.path in ("/file", "/loop", "/away"):
+                away = f"http://localhost:{self.server.server_port}/image.png"
+                self.send_header("Location", {"/file": "file:///etc/passwd", "/away": away}.get(self.path, "/loop"))
             self.end_headers()
             if self.path == "/image.png":
                 self.wfile.write((place / "photos" / "1.png").read_bytes())
@@ -227,6 +245,24 @@ def test_images_behind_urls(web: str, capsys: pytest.CaptureFixture[str]) -> Non
         assert ask(f"{web}/{path}", "leftmost player") == 2
         assert said in capsys.readouterr().err
     assert ask(f"{web}/image.png", f"{web}/gone", "leftmost player") == 1
+
+
+def test_a_password_of_a_url_is_neither_shown_nor_kept(
+    web: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = web.replace("://", "://me:hunter2@")
+    accounts.clear()
+    assert ask(f"{secret}/image.png", "leftmost player") == 0
+    assert accounts == ["Basic bWU6aHVudGVyMg=="]
+    accounts.clear()
+    assert ask(f"{secret}/away", "leftmost player") == 0
+    assert accounts == ["Basic bWU6aHVudGVyMg==", None]
+    assert ask(f"{secret}/gone", "leftmost player") == 2
+    assert ask(f"{secret}/image.png", f"{secret}/gone", "leftmost player", as_json=False) == 1
+    assert ask(f"{secret}/image.png", f"{secret}/gone", "leftmost player") == 1
+    shown = capsys.readouterr()
+    assert "hunter2" not in shown.out + shown.err
+    assert all(b"hunter2" not in path.read_bytes() for path in place.rglob("*") if path.is_file())
 
 
 def test_masks_as_images_and_cutouts(tmp_path: Path) -> None:

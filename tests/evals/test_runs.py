@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from evals.samples import (
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.rules import RulesBackend
+from sam3model.errors import InputError
 from tests.evals.block_images import Blocks, draw, rle_of, run
 
 BOXES = [(8 * i, 8, 8 * i + 8, 24) for i in range(1, 6)]
@@ -263,6 +265,28 @@ def test_predictions_are_read_back_by_kind():
         assert from_record(record, kind) == ("key", stored)
         old = {name: value for name, value in record.items() if name not in ("seconds", "scores")}
         assert from_record(old, kind) == ("key", StoredPrediction(prediction))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("tokens", [], "tokens: Input should be a valid integer"),
+        ("tokens", 10**30, "tokens: Input should be less than"),
+        ("status", None, "status: Input should be a valid string"),
+        ("size", [10**9, 10**9], "size: not the height and width"),
+        (
+            "detections",
+            [{"score": 0.5, "box": [0, 0, 2, 2], "mask": {"size": [10**9, 768], "counts": "0"}}],
+            "impossible",
+        ),
+        ("seconds", "long", "Input should be a valid number"),
+    ],
+)
+def test_a_damaged_prediction_is_refused_before_it_is_scored(field, value, reason):
+    stored = StoredPrediction(QuestionPrediction("which?", "answered", (48, 64), ()))
+    record = json.loads(json.dumps({**to_record("key", stored), field: value}))
+    with pytest.raises((ValueError, InputError), match=re.escape(reason)):
+        from_record(record, "image-question")
 
 
 def test_samples_have_the_kind_of_their_benchmark(count_root, caption_root):

@@ -131,9 +131,11 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     owner: "FaultServer"
+    asked: dict[str, Any]
 
     def do_POST(self) -> None:
         payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked = json.loads(payload)
         behaviour = self.owner.next(payload, {name.lower(): value for name, value in self.headers.items()})
         try:
             behaviour(self)
@@ -144,7 +146,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         models = [{"id": name, "object": "model"} for name in self.owner.models]
-        body(json.dumps({"object": "list", "data": models}))(self)
+        try:
+            (self.owner.listed or body(json.dumps({"object": "list", "data": models})))(self)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
         """Keep the log out of the test output."""
@@ -154,15 +159,19 @@ class Handler(BaseHTTPRequestHandler):
 class FaultServer:
     """Plays `script` in order, then `default` forever, and records all requests.
 
-    requests: parsed bodies. raw: their bytes. headers: by lower-case name. max_open: maximum number of open requests.
+    models: names in the model list. listed: what a GET plays instead of them.
+    requests: parsed bodies, of which the last `kept` stay. raw: their bytes. headers: by lower-case name. max_open:
+    maximum number of open requests.
     """
 
     script: list[Behaviour]
     default: Behaviour
     models: tuple[str, ...] = ("test-model",)
+    listed: Behaviour | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    kept: int = 1_000_000
     max_open: int = 0
     url: str = ""
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -174,6 +183,8 @@ class FaultServer:
             self.raw.append(payload)
             self.requests.append(json.loads(payload))
             self.headers.append(headers)
+            for record in (self.raw, self.requests, self.headers):
+                del record[: -self.kept]
             self._open += 1
             self.max_open = max(self.max_open, self._open)
             return self.script.pop(0) if self.script else self.default

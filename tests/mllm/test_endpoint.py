@@ -55,6 +55,13 @@ def test_a_password_in_the_url_is_never_shown() -> None:
     assert "secret" not in str(caught.value) and "127.0.0.1:1" in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["http://me:secret@[x/v1", "me:secret@x/v1", "http://me:secret@x:99999/v1"])
+def test_a_password_in_an_invalid_url_is_not_shown_either(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked_url(url)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "host", ["localhost", "127.0.0.1", "127.8.9.1", "::1", "a.localhost", "0.0.0.0", "::ffff:127.0.0.1"]
 )

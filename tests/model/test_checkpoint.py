@@ -2,10 +2,13 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -409,14 +412,18 @@ class Hub(BaseHTTPRequestHandler):
     """A minimal hub for downloads; its response depends on the owner of the repository."""
 
     folder: Path
+    asked: ClassVar[list[str]] = []
 
     def do_HEAD(self):
         self.do_GET()
 
     def do_GET(self):
-        _, owner, _, _, _, name = self.path.split("/", 5)
+        _, owner, _, _, revision, name = self.path.split("/", 5)
+        Hub.asked.append(revision)
         if owner == "gated":
             return self.answer(403, {"X-Error-Code": "GatedRepo"})
+        if revision == "gone":
+            return self.answer(404, {"X-Error-Code": "RevisionNotFound"})
         if owner == "absent":
             return self.answer(401, {"X-Error-Code": "RepoNotFound"})
         file = self.folder / name
@@ -470,6 +477,32 @@ def test_without_download_a_missing_repository_is_an_error(hub):
     assert checkpoint.find_weights("facebook/sam3", download=False) == fetched
 
 
+def test_a_revision_of_a_repository_can_be_pinned(hub):
+    (Hub.folder / "sam3.pt").write_bytes(b"weights")
+    Hub.asked.clear()
+    pinned = checkpoint.find_weights(f"facebook/sam3@{'c' * 40}")
+    assert set(Hub.asked) == {"c" * 40}
+    assert checkpoint.find_weights(f"facebook/sam3@{'c' * 40}", download=False) == pinned
+    with pytest.raises(CheckpointError, match=r"facebook/sam3@v1\.0 is not in the local cache"):
+        checkpoint.find_weights("facebook/sam3@v1.0", download=False)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("HTTPS_PROXY", "ftp://x"), ("ALL_PROXY", "socks9://127.0.0.1:1"), ("SSL_CERT_FILE", "/nowhere/certificates")],
+)
+def test_a_variable_in_the_way_is_named(tmp_path, variable, value):
+    code = "import sys; from sam3model.checkpoint import find_weights\ntry: find_weights('facebook/sam3')\n"
+    code += "except Exception as error: print(type(error).__name__, error)"
+    plain = {k: v for k, v in os.environ.items() if not k.lower().endswith(("_proxy", "_offline"))}
+    environment = {**plain, variable: value, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "https://127.0.0.1:9"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("CheckpointError "), done.stdout + done.stderr
+    assert variable in done.stdout
+    assert done.stdout.count("\n") == 1
+
+
 def test_hub_download_falls_back_to_transformers(hub):
     (Hub.folder / "config.json").write_text("{}")
     (Hub.folder / "model.safetensors").write_bytes(b"w")
@@ -485,6 +518,9 @@ def test_hub_download_falls_back_to_transformers(hub):
         ("absent/sam3", False, "absent/sam3 does not exist or is private"),
         ("absent/sam3.1", False, "absent/sam3.1 does not exist or is private"),
         ("facebook/sam3", True, "not in the local cache"),
+        ("facebook/sam3@gone", False, "facebook/sam3 has no revision 'gone': give a branch, a tag or a commit"),
+        ("facebook/sam3@", False, "no weights at facebook/sam3@"),
+        ("facebook/sam3@../x", False, "no weights at facebook/sam3@"),
     ],
 )
 def test_hub_errors_say_what_to_do(hub, monkeypatch, name, offline, says):

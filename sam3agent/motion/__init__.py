@@ -1,0 +1,1 @@
+"""What objects of a clip do over time, computed from their masklets."""

@@ -1,0 +1,192 @@
+"""How the camera pans and zooms: the motion of the background between neighbouring frames, added up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from sam3agent.masks import Masklet
+from sam3agent.media import Media
+
+SIDE = 160
+"""Longer side of the frames that are compared, in pixels."""
+LEVELS = (4, 2, 1)
+"""How much coarser the frames are in each pass."""
+ROUNDS = 8
+"""Steps per pass."""
+BETTER = 0.85
+"""A motion must bring the difference of two frames below this fraction of what it is without motion."""
+MIN_BACKGROUND = 0.15
+"""Fraction of a frame that must be free of masklets; with less of it, the camera is taken as fixed."""
+STILL = 0.02
+"""Motion in pixels of the small frames below which the camera did not move: noise must not add up."""
+
+
+@dataclass(frozen=True, eq=False)
+class CameraPath:
+    """Where the ground of the first frame is in every frame: `scale[t] * point + shift[t]`.
+
+    scale: (T,). shift: (T, 2) in pixels.
+    """
+
+    scale: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    @classmethod
+    def fixed(cls, count: int) -> "CameraPath":
+        """A camera that does not move in `count` frames."""
+        return cls(np.ones(count), np.zeros((count, 2)))
+
+    @property
+    def moves(self) -> bool:
+        """Whether it pans or zooms at all."""
+        return bool(np.ptp(self.scale) > 0.01 or np.ptp(self.shift, axis=0).max() > 2)
+
+    def on_ground(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (T, 2) of the frames in pixels of the first frame, as if the camera had not moved."""
+        return (points - self.shift) / self.scale[:, None]
+
+
+def camera_path(media: Media, masklets: Sequence[Masklet]) -> CameraPath:
+    """The path of the camera, from what no masklet covers. It turns neither around its axis nor in depth.
+
+    Raises `InputError` if a frame cannot be read.
+    """
+    scale, shift = np.ones(media.count), np.zeros((media.count, 2))
+    before, guess = _background(media, masklets, 0), np.zeros(3)
+    for t in range(1, media.count):
+        after = _background(media, masklets, t)
+        step_scale, step_shift, guess = _step(before, after, guess)
+        scale[t] = step_scale * scale[t - 1]
+        shift[t] = step_scale * shift[t - 1] + step_shift
+        before = after
+    return CameraPath(scale, shift)
+
+
+@dataclass(frozen=True, eq=False)
+class _Background:
+    """A small grey frame (H, W), where it is background (H, W), and the clip's pixels per pixel of it."""
+
+    grey: NDArray[np.float64]
+    free: NDArray[np.float64]
+    ratio: float
+
+
+def _background(media: Media, masklets: Sequence[Masklet], t: int) -> _Background:
+    image = media.frame(t)
+    ratio = max(1.0, max(image.size) / SIDE)
+    width, height = (max(8, round(side / ratio)) for side in image.size)
+    grey = np.asarray(image.convert("L").resize((width, height)), np.float64)
+    covered = np.zeros((image.height, image.width), np.uint8)
+    for masklet in masklets:
+        if t in masklet.masks:
+            mask = masklet.masks[t]
+            x0, y0, x1, y1 = mask.box
+            covered[y0:y1, x0:x1][mask.crop] = 255
+    small = Image.fromarray(covered).resize((width, height), Image.Resampling.BOX).filter(ImageFilter.MaxFilter(5))
+    return _Background(grey, (np.asarray(small) == 0).astype(float), ratio)
+
+
+def _step(
+    one: _Background, two: _Background, guess: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Scale and shift, in pixels of the clip, from the background of one frame to that of the next.
+
+    guess: log scale about the centre and shift in small pixels of the step before; that of this step is returned.
+    """
+    none, free = (1.0, np.zeros(2), np.zeros(3)), one.free * two.free
+    if free.mean() < MIN_BACKGROUND:
+        return none
+    height, width = one.grey.shape
+    starts = [np.zeros(3), guess] if guess.any() else [np.zeros(3)]
+    still = _misfit(one, two, free, np.zeros(3))
+    found = min((_registered(one, two, free, start) for start in starts), key=lambda s: _misfit(one, two, free, s))
+    reach = np.hypot(found[0] * max(width, height) / 2, np.hypot(found[1], found[2]))
+    if reach < STILL or _misfit(one, two, free, found) > BETTER * still:
+        return none
+    scale, centre = float(np.exp(found[0])), np.array([width, height]) / 2
+    return scale, (found[1:] + centre - scale * centre) * one.ratio, found
+
+
+def _registered(
+    one: _Background, two: _Background, free: NDArray[np.float64], start: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    state = start
+    for level in LEVELS:
+        if min(one.grey.shape) // level >= 16:
+            planes = (_smaller(plane, level) for plane in (one.grey, two.grey, free))
+            state = _aligned(*planes, state=state, level=level)
+    return state
+
+
+def _misfit(one: _Background, two: _Background, free: NDArray[np.float64], state: NDArray[np.float64]) -> float:
+    """Mean difference of the backgrounds after a motion, without that of the light; large ones are cut off."""
+    height, width = one.grey.shape
+    at_x, at_y = _moved(height, width, state, 1)
+    seen = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1) & (free > 0)
+    if seen.sum() < 50:
+        return np.inf
+    error = (_sampled(two.grey, at_x, at_y) - one.grey)[seen]
+    return float(np.minimum(np.abs(error - np.median(error)), 20).mean())
+
+
+def _moved(height: int, width: int, state: NDArray[np.float64], level: int) -> tuple[Any, Any]:
+    """Where the pixels of a frame are in the next one."""
+    rows, columns = np.mgrid[:height, :width].astype(float)
+    middle_x, middle_y, scale = (width - 1) / 2, (height - 1) / 2, np.exp(state[0])
+    at_x = scale * (columns - middle_x) + state[1] / level + middle_x
+    return at_x, scale * (rows - middle_y) + state[2] / level + middle_y
+
+
+def _smaller(plane: NDArray[np.float64], level: int) -> NDArray[np.float64]:
+    height, width = (side // level * level for side in plane.shape)
+    return plane[:height, :width].reshape(height // level, level, width // level, level).mean((1, 3))
+
+
+def _aligned(
+    one: NDArray[np.float64],
+    two: NDArray[np.float64],
+    free: NDArray[np.float64],
+    *,
+    state: NDArray[np.float64],
+    level: int,
+) -> NDArray[np.float64]:
+    """Gauss-Newton steps on the difference of the frames; pixels that fit badly, such as other objects, count less."""
+    height, width = one.shape
+    rows, columns = np.mgrid[:height, :width].astype(float)
+    x, y = columns - (width - 1) / 2, rows - (height - 1) / 2
+    slope_y, slope_x = (np.asarray(np.gradient(two, axis=axis)) for axis in (0, 1))
+    for _ in range(ROUNDS):
+        scale = np.exp(state[0])
+        at_x, at_y = _moved(height, width, state, level)
+        seen = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1)
+        error = _sampled(two, at_x, at_y) - one
+        used = seen & (free > 0.5)
+        if used.sum() < 50:
+            break
+        error -= np.median(error[used])  # the light may change
+        spread = 1.5 * np.median(np.abs(error[used])) + 1.0
+        weight = used / (1 + (error / spread) ** 2) ** 2
+        gx, gy = _sampled(slope_x, at_x, at_y), _sampled(slope_y, at_x, at_y)
+        columns_ = np.stack([(gx * x + gy * y) * scale, gx / level, gy / level])[:, used]
+        weighted = columns_ * weight[used]
+        system = weighted @ columns_.T + np.diag([1e-3 * height * width, 1e-6, 1e-6])
+        change = np.linalg.solve(system, -(weighted @ error[used]))
+        state = state + change
+        if np.abs(change * [width, 1, 1]).max() < 0.005:
+            break
+    return state
+
+
+def _sampled(plane: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bilinear values at places; those beyond the border are of the border."""
+    height, width = plane.shape
+    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+    x0, y0 = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
+    fx, fy = x - x0, y - y0
+    top = plane[y0, x0] * (1 - fx) + plane[y0, x0 + 1] * fx
+    bottom = plane[y0 + 1, x0] * (1 - fx) + plane[y0 + 1, x0 + 1] * fx
+    return top * (1 - fy) + bottom * fy

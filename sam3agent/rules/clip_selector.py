@@ -1,0 +1,234 @@
+"""The masklets that a plan selects in a clip: what they do over time, then places and relations at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from sam3agent.masks import Masklet
+from sam3agent.motion import motion_facts, pair_facts
+from sam3agent.motion.clip_motion import FACTS, PAIR_FACTS, ClipMotion
+from sam3agent.motion.masklet_path import MaskletPath
+from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
+from sam3agent.pool import Candidate, MaskPool
+from sam3agent.rules.question_plan import Happening, NounPhrase, Target, When
+from sam3agent.rules.selector import Choice, Selector
+from sam3agent.workbench import Workbench
+
+MEASURES = {
+    "fastest": (motion_facts.fastness, 1), "slowest": (motion_facts.fastness, -1),
+    "farthest": (motion_facts.travelled, 1), "longest": (motion_facts.seconds_seen, 1),
+    "shortest": (motion_facts.seconds_seen, -1),
+}  # fmt: skip
+"""Measure of an object, and whether more of it (1) or less (-1) comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipChoice:
+    """How a target of a clip was resolved. found: candidates of its phrase. doing: those that do what it says, with the
+    moments that show it, by id. kept: the answer. frame: where places were read; None if there are none."""
+
+    target: Target
+    found: Sequence[Candidate]
+    doing: Sequence[Candidate]
+    moments: dict[int, FrameSpans]
+    placed: Choice | None
+    kept: Sequence[Candidate]
+    frame: int | None
+    exceptions: tuple["ClipChoice", ...] = ()
+    missing: str = ""
+
+    @property
+    def proof(self) -> FrameSpan | None:
+        """The frames from the first to the last moment of the answer; None if it rests on no moment."""
+        frames = [moment for c in self.kept for moment in self.moments.get(c.id, ())]
+        if frames:
+            return FrameSpan(min(m.start for m in frames), max(m.end for m in frames))
+        return None if self.frame is None else FrameSpan(self.frame, self.frame)
+
+
+@dataclass
+class ClipSelector:
+    """Resolves plans on a clip whose objects are tracked."""
+
+    bench: Workbench
+
+    @cached_property
+    def motion(self) -> ClipMotion:
+        """The paths of the candidates."""
+        return ClipMotion(self.bench.media, [c.masklet for c in self.bench.pool.candidates])
+
+    @cached_property
+    def finder(self) -> Selector:
+        """Finds candidates by phrases; the colours of each are measured once, on its key frame."""
+        return Selector(self.bench)
+
+    def path(self, candidate: Candidate) -> MaskletPath:
+        """The path of a candidate."""
+        return self.motion.path(candidate.id, candidate.masklet)
+
+    def find(self, target: Target) -> list[Candidate]:
+        """Candidates of the phrase of a target."""
+        return self.finder.find(target.what)
+
+    def choose(self, target: Target) -> ClipChoice:
+        """Resolve one target."""
+        found = self.find(target)
+        doing, moments, missing = list(found), dict[int, FrameSpans](), ""
+        for happening in target.happenings:
+            fits, missing_now = self._happening(happening, found)
+            missing = missing or missing_now
+            doing = [c for c in doing if c.id in fits]
+            for mask_id, when in fits.items():
+                moments[mask_id] = (*moments.get(mask_id, ()), *when)
+        exceptions = tuple(map(self.choose, target.exceptions))
+        excluded = {c.id for exception in exceptions for c in exception.kept}
+        placed, frame = None, None
+        kept = doing
+        if target.sides or target.relation or target.ranking:
+            frame = self.frame_of(target.when or When("start"))
+            plain = replace(target, happenings=(), exceptions=(), when=None)
+            if target.exclude_first:
+                kept = [c for c in kept if c.id not in excluded]
+            placed = self._at(frame, kept, plain)
+            chosen = {c.id for c in placed.kept}
+            kept = [c for c in kept if c.id in chosen]
+        kept = [c for c in kept if c.id not in excluded]
+        return ClipChoice(target, found, doing, moments, placed, kept, frame, exceptions, missing)
+
+    def frame_of(self, when: When) -> int:
+        """The number of the frame that a time means."""
+        media = self.bench.media
+        last = media.count - 1
+        if when.kind == "second":
+            return min(range(media.count), key=lambda t: abs(media.time(t) - when.value))
+        return {"start": 0, "end": last, "frame": min(last, int(when.value))}[when.kind]
+
+    def _at(self, frame: int, candidates: Sequence[Candidate], target: Target) -> Choice:
+        """A target resolved on one frame, among some candidates; its anchors are any masks on that frame."""
+        mine = {c.id for c in candidates}
+        there = [
+            replace(c, masklet=Masklet.of(c.masklet.masks[frame], frame))
+            for c in self.bench.pool.candidates
+            if frame in c.masklet.masks and self.path(c).presence[frame] != "hidden"
+        ]
+        view = self.bench.with_pool(MaskPool(tuple(there), self.bench.pool.next_id))
+        return _OnFrame(view, self.finder, target.what, mine).choose(target)
+
+    def _happening(self, happening: Happening, found: Sequence[Candidate]) -> tuple[dict[int, FrameSpans], str]:
+        """The candidates that do something, with the moments, by id; and which object it refers to is missing."""
+        if happening.name in MEASURES:
+            return self._extreme(happening, found), ""
+        if happening.name == "outermost" and happening.when and happening.side:
+            return self._outermost(happening, found), ""
+        anchors = [c for target in happening.anchors for c in self.choose(target).kept]
+        if happening.anchors and not anchors:
+            return {}, happening.anchors[0].what.phrase
+        if happening.name == "approaches":
+            return self._nearest(found, anchors), ""
+        doing = {c.id: self._moments(happening, c, anchors) for c in found}
+        if happening.compared:
+            word, target = happening.compared
+            other = self.choose(target)
+            events = [moment for c in other.kept for moment in other.moments.get(c.id, ())]
+            if not events:
+                return {}, f"{target.what.phrase} that {target.happenings[-1].words}"
+            doing = {i: _compared(found_, word, events) for i, found_ in doing.items()}
+        if happening.negated:
+            whole = (FrameSpan(0, self.bench.media.count - 1),)
+            doing = {i: () if moments else whole for i, moments in doing.items()}
+        if happening.order:
+            doing = _in_order(doing, happening.order, happening.count)
+        return {i: moments for i, moments in doing.items() if moments}, ""
+
+    def _moments(self, happening: Happening, candidate: Candidate, anchors: Sequence[Candidate]) -> FrameSpans:
+        path = self.path(candidate)
+        if happening.name == "present":
+            frame = self.frame_of(happening.when or When("end"))
+            seen = path.presence[frame] == "in" or (path.presence[frame] == "part" and path.shown[frame] > 0.4)
+            return (FrameSpan(frame, frame),) if seen else ()
+        if anchors:
+            others = [self.path(anchor) for anchor in anchors if anchor.id != candidate.id]
+            return tuple(moment for other in others for moment in PAIR_FACTS[happening.name](path, other))
+        moments = FACTS[happening.name](path)
+        if happening.side:
+            moments = tuple(m for m in moments if _on_side(path, m, happening.side, first=happening.name != "leaves"))
+        return moments
+
+    def _extreme(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:
+        measure, sign = MEASURES[happening.name]
+        order = sorted(found, key=lambda c: -sign * measure(self.path(c)))
+        start = len(order) - 1 if happening.order < 0 else happening.order - 1
+        chosen = order[start : start + happening.count]
+        return {c.id: (_span(self.path(c)),) for c in chosen}
+
+    def _outermost(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:
+        frame = self.frame_of(happening.when or When("start"))
+        axis, sign = {"left": (0, 1), "right": (0, -1), "top": (1, 1), "bottom": (1, -1)}[happening.side or "left"]
+        there = [c for c in found if self.path(c).presence[frame] in ("in", "part")]
+        best = min(there, key=lambda c: sign * _middle(self.path(c), frame)[axis], default=None)
+        return {best.id: (FrameSpan(frame, frame),)} if best else {}
+
+    def _nearest(self, found: Sequence[Candidate], anchors: Sequence[Candidate]) -> dict[int, FrameSpans]:
+        """The candidate that comes closest to any anchor, at any time."""
+        best: tuple[float, float, int, int] | None = None
+        for c in found:
+            for anchor in anchors:
+                if anchor.id != c.id:
+                    between, apart, t = pair_facts.nearest_gap(self.path(c), self.path(anchor))
+                    if np.isfinite(between) and (best is None or (between, apart) < best[:2]):
+                        best = between, apart, c.id, t
+        return {best[2]: (FrameSpan(best[3], best[3]),)} if best else {}
+
+
+class _OnFrame(Selector):
+    """A selector on the masks of one frame. What an object is, is judged on the whole clip; where it is, here.
+
+    mine: ids among which the subject is; anchors may be any object.
+    """
+
+    def __init__(self, bench: Workbench, whole: Selector, subject: NounPhrase, mine: set[int]) -> None:
+        super().__init__(bench)
+        self.whole, self.subject, self.mine = whole, subject, mine
+
+    def find(self, what: NounPhrase) -> list[Candidate]:
+        found = (self.bench.pool.get(c.id) for c in self.whole.find(what))
+        return [c for c in found if c and (what != self.subject or c.id in self.mine)]
+
+
+def _middle(path: MaskletPath, frame: int) -> tuple[float, float]:
+    x0, y0, x1, y1 = path.boxes[frame]
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+def _span(path: MaskletPath) -> FrameSpan:
+    frames = np.flatnonzero(path.seen)
+    return FrameSpan(int(frames[0]), int(frames[-1]))
+
+
+def _on_side(path: MaskletPath, moment: FrameSpan, side: str, *, first: bool) -> bool:
+    """Whether something enters or leaves at a side: the half of the image where it is first, or last, seen then."""
+    frames = [t for t in range(max(0, moment.start - 1), min(path.count, moment.end + 2)) if path.seen[t]]
+    if not frames:
+        return False
+    x, y = _middle(path, frames[0] if first else frames[-1])
+    width, height = path.size
+    return {"left": x < width / 2, "right": x > width / 2, "top": y < height / 2, "bottom": y > height / 2}[side]
+
+
+def _compared(moments: FrameSpans, word: str, events: Sequence[FrameSpan]) -> FrameSpans:
+    """The moments before the first event, or after it."""
+    event = min(events, key=lambda moment: moment.start)
+    if word == "before":
+        return tuple(m for m in moments if m.start < event.start)
+    return tuple(m for m in moments if m.start > event.start)
+
+
+def _in_order(doing: dict[int, FrameSpans], order: int, count: int) -> dict[int, FrameSpans]:
+    """Those at a place in the order of time; the last ones by what they do last."""
+    if order < 0:
+        ranked = sorted((i for i, m in doing.items() if m), key=lambda i: -doing[i][-1].start)
+        return {i: doing[i] for i in ranked[:count]}
+    ranked = sorted((i for i, m in doing.items() if m), key=lambda i: doing[i][0].start)
+    return {i: doing[i] for i in ranked[order - 1 : order - 1 + count]}

@@ -1,0 +1,73 @@
+"""The SDK's server with result files as resources, and lists and results of tools that fit each client."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.types import Resource, ResourceTemplate
+from pydantic import BaseModel
+
+from sam3agent.deadlines import within
+from sam3agent.servers.callers import client_traits
+from sam3agent.servers.mcp_resources import read_result, resource_list, resource_template
+from sam3agent.servers.reply_profiles import choose_profile
+from sam3agent.servers.result_files import ResultFolder
+from sam3agent.servers.written_paths import RESULTS
+
+
+class ResultServer(MCPServer):
+    """An MCP server whose resources are the files of a result folder. extensions: of the protocol, e.g. MCP Apps."""
+
+    def __init__(
+        self,
+        results: ResultFolder,
+        host_profile: str | None,
+        *,
+        instructions: str,
+        version: str,
+        extensions: Sequence[Extension] = (),
+    ) -> None:
+        super().__init__(
+            "sam3agent",
+            title="sam3agent",
+            instructions=instructions,
+            version=version,
+            log_level="WARNING",
+            extensions=extensions,
+            middleware=[self._fit_profile],
+        )
+        self._results = results
+        self._host_profile = host_profile
+
+    async def list_resources(self) -> list[Resource]:
+        """The result files, and what extensions registered."""
+        return [*await super().list_resources(), *await within(None, resource_list, self._results)]
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """How results are read."""
+        return [*await super().list_resource_templates(), resource_template()]
+
+    async def read_resource(self, uri: Any, context: Any = None) -> Any:
+        """A result file or a part of one, or what extensions registered."""
+        if not str(uri).startswith(RESULTS):
+            return await super().read_resource(uri, context)
+        content: ReadResourceContents = await within(None, read_result, self._results, str(uri))
+        return [content]
+
+    async def _fit_profile(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Leave structured content out for clients that would show it in place of the rest, and what announces it."""
+        result = await call_next(ctx)
+        if ctx.method not in ("tools/list", "tools/call"):
+            return result
+        if choose_profile(client_traits(ctx.session), self._host_profile).structured:
+            return result
+        if isinstance(result, BaseModel):
+            result = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        value = dict(result or {})
+        value.pop("structuredContent", None)
+        for tool in value.get("tools", ()):
+            tool.pop("outputSchema", None)
+        return value

@@ -1,0 +1,90 @@
+"""Clips: masks per frame, following, stopping, and a correction that later runs keep."""
+
+import threading
+from pathlib import Path
+
+from sam3agent.api import Agent
+from sam3agent.testing import ScriptedClipSession, ScriptedTracker
+from tests.studio.studio_desk import FRAMES, PATHS, PathSegmenter, StudioClient, studio, until
+
+
+def boxes(desk: StudioClient, object_id: int) -> dict[int, tuple[int, ...]]:
+    """The box of an object on every frame."""
+    engine = desk.desks.engine
+    opened = engine.open(desk.items["walk.mp4"])
+    one = engine.store.sheet(desk.items["walk.mp4"]).get(object_id)
+    assert one is not None
+    masks = {frame: engine.mask(one, frame, opened) for frame in range(FRAMES)}
+    return {frame: mask.box for frame, mask in masks.items() if mask is not None}
+
+
+def test_objects_are_followed_through_the_clip(desk: StudioClient) -> None:
+    view = desk.post("find", "walk.mp4", phrases=["player"])
+    assert view["kind"] == "clip" and view["count"] == FRAMES and view["objects"][0]["spans"] == [[0, 0]]
+    desk.post("follow", "walk.mp4")
+    desk.followed()
+    assert boxes(desk, 1) == {t: PATHS["player"][0](t) for t in range(FRAMES)}
+    seen = desk.look("walk.mp4", 7)
+    assert seen["objects"][0]["spans"] == [[0, FRAMES - 1]] and len(seen["masks"]) == 2
+    assert seen["objects"][0]["shown"] == [0]
+    between = desk.get(f"items/{desk.items['walk.mp4']}/masks?frame=3&last=5")["frames"]
+    assert list(between) == ["3", "4", "5"] and between["4"] != between["5"]
+    desk.post("undo", "walk.mp4")
+    assert list(boxes(desk, 1)) == [0]
+
+
+def test_backwards_from_the_middle(desk: StudioClient) -> None:
+    desk.post("find", "walk.mp4", phrases=["player"], frame=6)
+    desk.post("follow", "walk.mp4", frame=6, backward=True)
+    desk.followed()
+    assert sorted(boxes(desk, 1)) == list(range(7))
+
+
+def test_a_correction_on_a_frame_stays_when_objects_are_followed_again(desk: StudioClient) -> None:
+    desk.post("find", "walk.mp4", phrases=["player"])
+    desk.post("follow", "walk.mp4")
+    desk.followed()
+    desk.post("paint", "walk.mp4", object=1, stroke=[[80, 4]], radius=3, frame=5)
+    corrected = boxes(desk, 1)[5]
+    assert corrected != PATHS["player"][0](5) and boxes(desk, 1)[4] == PATHS["player"][0](4)
+    desk.post("follow", "walk.mp4")
+    desk.followed()
+    assert boxes(desk, 1)[5] == corrected
+    assert desk.look("walk.mp4")["objects"][0]["shown"] == [0, 5]
+
+
+class GatedTracker(ScriptedTracker):
+    """Waits before every frame after the fourth until it is let go."""
+
+    def open(self, source, options=None):
+        self.gate = threading.Event()
+        session = super().open(source)
+        propagate = session.propagate
+
+        def slow(**given):
+            for result in propagate(**given):
+                if result.frame > 4:
+                    self.gate.wait(20)
+                yield result
+
+        session.propagate = slow  # type: ignore[method-assign]
+        assert isinstance(session, ScriptedClipSession)
+        return session
+
+
+def test_a_stopped_run_keeps_what_it_has_and_changes_wait_for_it(folder: Path, tmp_path: Path) -> None:
+    tracker = GatedTracker(PATHS)
+    with studio(folder, tmp_path / "out", Agent(PathSegmenter(), tracker=tracker)) as desk:
+        desk.post("find", "walk.mp4", phrases=["player"])
+        desk.post("follow", "walk.mp4")
+        until(lambda: len(boxes(desk, 1)) == 5)
+        assert "stop that first" in desk.refusal("undo", "walk.mp4")
+        assert "stop that first" in desk.refusal("follow", "walk.mp4")
+        desk.post("stop", "walk.mp4")
+        tracker.gate.set()
+        desk.followed()
+        assert list(boxes(desk, 1)) == list(range(5))
+
+
+def test_following_needs_an_object_on_the_frame(desk: StudioClient) -> None:
+    assert "no kept object has a mask on this frame" in desk.refusal("follow", "walk.mp4")
