@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sam3agent.api import make_segmenter
 from sam3agent.config import Settings
 from sam3agent.segmenter import Segmenter
+from sam3model.connection import without_account
 from sam3model.errors import InputError
 
 VERSION = 1
@@ -68,8 +69,10 @@ class LabelJob:
     @property
     def start(self) -> dict[str, Any]:
         """The first record of every journal; a run is only continued with the same."""
-        agent = ("backend", "model", "base_url", "threshold", "max_calls", "max_segmenter_calls")
+        agent = ("backend", "model", "threshold", "effort", "without", "max_calls", "max_segmenter_calls")
         asked = {name: getattr(self.settings, name) for name in agent} if self.queries else {}
+        if self.queries and self.settings.base_url:
+            asked["base_url"] = without_account(self.settings.base_url)
         return {
             "event": "start",
             "version": VERSION,

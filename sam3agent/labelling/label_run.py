@@ -15,8 +15,8 @@ from sam3model.errors import Sam3Error
 ATTEMPTS = 3
 """How often an image is tried: once with others in hand, then alone. After that, it is what its workers die of."""
 
-LOSSES = 8
-"""Number of workers that may be lost in a row, without one result in between, before the run is given up."""
+LOSSES = 3
+"""Times the images that a worker has in hand: so many may be lost without one result in between."""
 
 Watch = Callable[[str, Mapping[str, Any]], None]
 """Called for each image: "done" with its record, "known" with how many of each status were done before, "lost" with

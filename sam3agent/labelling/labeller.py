@@ -6,9 +6,8 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sam3agent.agent.budget import Budget
 from sam3agent.answer import Answer
-from sam3agent.api import Agent, make_backend, make_tracker
+from sam3agent.api import Agent, make_segmenter
 from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.labelling.image_placing import place_image
 from sam3agent.labelling.label_items import ItemReader, LabelItem
@@ -17,7 +16,7 @@ from sam3agent.masks import Masklet
 from sam3agent.media import Media, media_remarks
 from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest
 from sam3agent.pool import MaskPool, masklets
-from sam3agent.segmenter import LocalSegmenter, SegmenterSession
+from sam3agent.segmenter import SegmenterSession
 from sam3model.errors import CheckpointError, ConfigError, InputError, OutputError, Sam3Error
 
 T = TypeVar("T")
@@ -145,16 +144,13 @@ class LimitedBackend(MLLM):
 
 
 def _agent(job: LabelJob, calls: int) -> Agent:
-    """Segmenter and backend of a job; nothing is loaded or connected before the first image."""
-    settings = job.settings
-    segmenter, backend = job.segmenter(settings), make_backend(settings)
-    return Agent(
-        segmenter=segmenter,
-        backend=backend if backend.free else LimitedBackend(backend, calls),
-        budget=Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds),
-        threshold=settings.threshold,
-        tracker=make_tracker(settings, segmenter.model if isinstance(segmenter, LocalSegmenter) else None),
-    )
+    """The agent of the settings; nothing is loaded or connected before the first image."""
+    agent = Agent.from_settings(job.settings)
+    if job.segmenter is not make_segmenter:
+        agent.segmenter = job.segmenter(job.settings)
+    if not agent.backend.free:
+        agent.backend = LimitedBackend(agent.backend, calls)
+    return agent
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -47,6 +47,8 @@ SKIPPED = (
     Skip("*", r"^python -m sam3model\.playground", "draws for a minute; tests/data runs the same at small size"),
     Skip("*", r"--weights runs/", "needs the weights of a training run"),
     Skip("README.md", r"^sam3agent ask photo\.jpg", "needs the released weights to find anything in a photograph"),
+    Skip("scale.md", r"^(ray start|RAY_ADDRESS)", "needs a cluster; tests/labelling runs actors on one machine"),
+    Skip("scale.md", r"--workers 2$", "starts processes that load weights; tests/labelling does so without weights"),
     Skip("video.md", r"^sam3agent (track|ask) clips/", "needs the clips that the line before draws"),
     Skip("security.md", r"sam3@COMMIT|^pytest|tests\.fuzz", "needs the released weights, or many minutes"),
     Skip("exit-codes.md", r"^(if |echo |fi$)", "lines of a shell script, which this test does not interpret"),
