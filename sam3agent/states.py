@@ -79,9 +79,9 @@ class Story:
     rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
     rejected: findings on discarded candidates; discarded: these candidates. complaint: why the last reply was unusable,
     sent back with the next request; complaints: number of unusable replies in a row.
-    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights: every look at a candidate. looks: rounds
-    of close looks. hints: searches for what a selection said to be missing. reopened: how often the choice was given
-    back. checked: whether the last check was made.
+    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights:
+    every look at a candidate. looks: rounds of close looks. hints: searches for what a selection said to be
+    missing. reopened: how often the choice was given back. checked: whether the last check was made.
     """
 
     query: str

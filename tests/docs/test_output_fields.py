@@ -57,7 +57,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for module in (api, segment):
         monkeypatch.setattr(module, "make_segmenter", lambda *_: World())
-    monkeypatch.setattr(track, "make_tracker", lambda *_: tracker())
+    for module in (api, track):
+        monkeypatch.setattr(module, "make_tracker", lambda *_: tracker())
     World().image.save(tmp_path / "match.png")
     write_clip(tmp_path / "clip.mp4")
     return tmp_path
@@ -76,10 +77,11 @@ def test_ask(desk: Path, capsys: Any) -> None:
     formats = ("--format", "png", "--format", "cutout")
     answered = printed(capsys, "ask", "match.png", "leftmost player in white", "--out", "a", *formats)
     nothing = printed(capsys, "ask", "match.png", "the red player", "--out", "b")
-    check_fields("ask --json", answered, nothing)
-    check_fields("masks.json", json.loads((desk / "a" / "masks.json").read_text()))
+    on_clip = printed(capsys, "ask", "clip.mp4", "the player in white that moves to the right", "--out", "c")
+    check_fields("ask --json", answered, nothing, on_clip)
+    check_fields("masks.json", *(json.loads((desk / name / "masks.json").read_text()) for name in ("a", "c")))
     assert (answered["status"], nothing["status"]) == ("answered", "no_match")
-    check_files("ask", "a")
+    check_files("ask", "a", "c")
     assert table_keys(OUTPUT, "The status of an answer") == set(get_args(Status))
 
 
