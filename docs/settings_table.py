@@ -62,6 +62,8 @@ def _allowed(field: FieldInfo) -> str:
     parts = [part for part in get_args(field.annotation) or (field.annotation,) if part is not type(None)]
     if any(get_args(part) for part in parts):
         return ", ".join(f"`{word}`" for part in parts for word in get_args(part))
+    if all(isinstance(part, str) for part in parts):
+        return ", ".join(f"`{word}`" for word in parts)
     names: dict[Any, str] = {str: "text", float: "number", int: "whole number", Path: "path", SecretStr: "text"}
     limits = [
         f"{sign} {getattr(rule, key):.12g}" for rule in field.metadata for key, sign in _SIGNS if hasattr(rule, key)

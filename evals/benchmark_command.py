@@ -13,6 +13,7 @@ from evals.benchmark_types import (
     PhraseBenchmark,
     QuestionBenchmark,
     VideoBenchmark,
+    asks_agent,
 )
 from evals.journal import FAILURES, METRICS, Journal
 from evals.plain_text import short_line, slug
@@ -177,7 +178,7 @@ def _folder(request: RunRequest, models: Models) -> Path:
     weights = settings.weights if models.segmenter is None else models.segmenter.name
     if isinstance(benchmark, QuestionBenchmark) and benchmark.segmenter and flags.weights is None:
         weights = ""  # the benchmark brings its own segmenter
-    backend = _backend(settings, models) if isinstance(benchmark, QuestionBenchmark) else ""
+    backend = _backend(settings, models) if asks_agent(benchmark) else ""
     labels = (weights_label(weights), weights_label(backend.partition(":")[2] or backend))
     split = request.dataset.split
     folder = run_folder(benchmark.name, split, labels if backend else labels[:1], flags.shard)
@@ -194,7 +195,7 @@ def _settings(flags: argparse.Namespace) -> "Settings":
     from sam3agent.config import load_settings
 
     names = (
-        *("weights", "device", "dtype", "mllm", "model", "base_url", "max_calls"),
+        *("weights", "device", "dtype", "mllm", "model", "base_url", "max_calls", "effort", "without"),
         *("threshold", "max_seconds"),
     )
     return load_settings({name: getattr(flags, name, None) for name in names})

@@ -72,7 +72,7 @@ PLAYGROUND = (
         read=playground_clip_questions.read,
         scorer=PlaygroundScorer,
         segmenter=playground_clip_questions.true_clips,
-        tracker=playground_clip_questions.true_clips,
+        tracker=playground_clip_questions.true_tracker,
     ),
     ClickBenchmark(
         name="playground-clicks",

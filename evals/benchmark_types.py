@@ -167,13 +167,15 @@ class VideoBenchmark(Benchmark):
     """Videos, predicted by the video predictor or with another tool.
 
     score: figures from the ground truth and a folder or file of predictions. layout: the layout of these predictions
-    in one line. run: None if only predictions made elsewhere can be scored.
+    in one line. run: None if only predictions made elsewhere can be scored. questions: whether the one phrase of each
+    sample is a question for the agent.
     """
 
     kind: ClassVar[Literal["video"]] = "video"
     score: Callable[[DatasetSplit, Path], Figures]
     layout: str
     run: VideoReading | None = None
+    questions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +197,11 @@ class MaskletBenchmark(Benchmark):
 
 
 AnyBenchmark = PhraseBenchmark | QuestionBenchmark | VideoBenchmark | ClickBenchmark | MaskletBenchmark
+
+
+def asks_agent(benchmark: AnyBenchmark) -> TypeGuard[QuestionBenchmark | VideoBenchmark]:
+    """Whether the agent predicts the samples, with any MLLM backend."""
+    return isinstance(benchmark, QuestionBenchmark) or (isinstance(benchmark, VideoBenchmark) and benchmark.questions)
 
 
 def scores_predictions(benchmark: AnyBenchmark) -> TypeGuard[PhraseBenchmark | VideoBenchmark]:

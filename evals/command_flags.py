@@ -11,6 +11,7 @@ from evals.benchmark_types import (
     PhraseBenchmark,
     QuestionBenchmark,
     VideoBenchmark,
+    asks_agent,
     scores_predictions,
 )
 from evals.intervals import LEVEL, RESAMPLES
@@ -58,10 +59,12 @@ def make_parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
     parser.add_argument("--weights", help="tiny (included), facebook/sam3, or a path")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--dtype", help="auto, float32 or bfloat16")
-    if benchmark is None or isinstance(benchmark, QuestionBenchmark):
+    if benchmark is None or asks_agent(benchmark):
         parser.add_argument("--mllm", help="rules (no MLLM) or openai (any compatible server)")
         parser.add_argument("--model", help="name of the MLLM on the server")
         parser.add_argument("--base-url", help="URL of the server, e.g. http://localhost:8000/v1")
+        parser.add_argument("--effort", help="low, medium or high: how many close looks a question gets")
+        parser.add_argument("--without", help="parts of the agent's policy to switch off, with commas between them")
         parser.add_argument("--max-calls", type=int, help="maximum number of MLLM calls per question")
         parser.add_argument("--max-seconds", type=float, help="maximum time per question in seconds")
         parser.add_argument("--keep-images", action="store_true", help="keep images and overlays with the traces")

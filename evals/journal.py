@@ -11,7 +11,7 @@ from evals.plain_text import short_line
 from evals.prediction_records import StoredPrediction, from_record, to_record
 from evals.samples import SampleKind
 from sam3model.errors import ConfigError, DataError, InputError, MetricError, OutputError
-from sam3model.files import held_alone, open_regular, write_json
+from sam3model.files import held_alone, not_a_pipe, open_regular, write_json
 
 PREDICTIONS = "predictions.jsonl"
 FAILURES = "failures.jsonl"
@@ -89,7 +89,9 @@ def _open_alone(folder: Path) -> BinaryIO:
     """The file of predictions, locked against other processes where the system can. Raises `ConfigError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / PREDICTIONS).open("ab", buffering=0)  # unbuffered: a full disk fails where it is noticed
+        file = not_a_pipe(folder / PREDICTIONS).open(
+            "ab", buffering=0
+        )  # unbuffered: a full disk fails where it is noticed
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot write to {folder}: {getattr(error, 'strerror', None) or error}") from error
     if not held_alone(file.fileno()):

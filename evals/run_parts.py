@@ -16,6 +16,7 @@ from evals.benchmark_types import (
     Samples,
     Scorer,
     VideoBenchmark,
+    asks_agent,
 )
 from evals.samples import DatasetSplit
 from sam3model.errors import Sam3Error
@@ -87,10 +88,29 @@ def _video_parts(benchmark: VideoBenchmark, request: RunRequest, models: Models)
     from evals.video.video_runner import VideoRunner, load_predictor
     from evals.video.video_scorer import PREDICTIONS, VideoScorer, video_samples
 
+    if benchmark.questions:
+        return _expression_parts(benchmark, request, models)
     videos, weights = video_samples(benchmark, request.dataset), request.settings.weights
     runner = VideoRunner(models.predictor or load_predictor(request.settings), weights)
     scorer = partial(VideoScorer, benchmark, request.dataset, request.folder / PREDICTIONS)
     return RunParts(videos, runner, scorer, weights)
+
+
+def _expression_parts(benchmark: VideoBenchmark, request: RunRequest, models: Models) -> RunParts:
+    from evals.video.expression_runs import ExpressionRunner
+    from evals.video.video_scorer import PREDICTIONS, VideoScorer, video_samples
+    from sam3agent.api import Agent
+
+    agent = Agent.from_settings(request.settings)
+    if models.segmenter is not None:
+        agent.segmenter = models.segmenter
+    if models.predictor is not None:
+        agent.tracker = models.predictor
+    if models.backend is not None:
+        agent.backend = models.backend
+    runner = ExpressionRunner(agent, f"{agent.segmenter.name} + {agent.backend.name}")
+    scorer = partial(VideoScorer, benchmark, request.dataset, request.folder / PREDICTIONS)
+    return RunParts(video_samples(benchmark, request.dataset), runner, scorer, agent.segmenter.name)
 
 
 def _segmenter_parts(benchmark: PhraseBenchmark | QuestionBenchmark, request: RunRequest, models: Models) -> RunParts:
@@ -136,10 +156,12 @@ def run_identity(request: RunRequest, weights: str) -> dict[str, Any]:
     }
     if isinstance(benchmark, PhraseBenchmark):
         identity["threshold"] = flags.threshold
-    if isinstance(benchmark, QuestionBenchmark):
+    if asks_agent(benchmark):
         own = request.settings
         identity |= {"threshold": own.threshold, "max_seconds": own.max_seconds}
         identity["max_segmenter_calls"] = own.max_segmenter_calls
+        if own.backend != "rules":
+            identity |= {"effort": own.effort, "without": own.without}
     if isinstance(benchmark, MaskletBenchmark):
         identity |= {"method": request.method, "protocols": list(flags.protocol)}
     return identity

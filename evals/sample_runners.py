@@ -23,6 +23,7 @@ from evals.samples import (
     Sample,
 )
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.policy import Policy, policy_of
 from sam3agent.agent.trace import FILE_NAME as TRACE
 from sam3agent.answer import SelectedMask
 from sam3agent.api import Agent, make_backend
@@ -69,7 +70,8 @@ def make_runner(
             budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
             backend = backend or make_backend(settings)
             shared, tracker = SharedEncodings(segmenter), tracker or tracker_of(segmenter)
-            return QuestionRunner(shared, backend, budget, folder, keep_images, settings.threshold, tracker)
+            policy, threshold = policy_of(settings.effort, settings.without), settings.threshold
+            return QuestionRunner(shared, backend, budget, folder, keep_images, threshold, tracker, policy)
         case _:
             assert_never(benchmark)
 
@@ -109,7 +111,9 @@ class QuestionRunner:
         keep_images: bool = False,
         threshold: float | None = None,
         tracker: ObjectTracker | None = None,
+        policy: Policy | None = None,
     ) -> None:
+        self.policy = policy
         self.system = f"{segmenter.name} + {backend.name}"
         self.tracker = tracker
         self.segmenter = segmenter
@@ -124,7 +128,8 @@ class QuestionRunner:
         image = await asyncio.to_thread(sample.open_image)
         backend = _ErrorRecorder(self.backend)
         trace = f"traces/{slug(sample.key)}"
-        agent = Agent(self.segmenter, backend, self.budget, threshold=self.threshold, tracker=self.tracker)
+        how = {"threshold": self.threshold, "tracker": self.tracker, "policy": self.policy}
+        agent = Agent(self.segmenter, backend, self.budget, **how)
         try:
             answer = await agent.aask(image, sample.question, out=self.folder / trace, save=self.keep_images)
         finally:
@@ -194,8 +199,8 @@ class _ErrorRecorder(MLLM):
     def tools_ignored(self) -> str:
         return self._backend.tools_ignored()
 
-    def unreadable(self, query: str) -> str:
-        return self._backend.unreadable(query)
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        return self._backend.unreadable(query, clip=clip)
 
     async def close(self) -> None:
         await self._backend.close()

@@ -196,7 +196,8 @@ class Answer:
 
     warnings: what the answer does not take into account, and what to know about the weights; a sentence each. absence:
     what a "no match" rests on; None for any other status. failed: whether the question ended without a single usable
-    reply of the backend, so that the answer says nothing about the image.
+    reply of the backend, so that the answer says nothing about the image. confidence: that the answer is right, 0..1,
+    as the looks at its masks have it; None where nobody weighed them.
     """
 
     query: str
@@ -210,6 +211,7 @@ class Answer:
     warnings: tuple[str, ...] = ()
     absence: Absence | None = None
     failed: bool = False
+    confidence: float | None = None
 
     @property
     def masks(self) -> tuple[SelectedMask, ...]:
@@ -252,6 +254,8 @@ class Answer:
             "image": {"width": width, "height": height},
             "mllm_calls": self.costs.mllm_calls,
             "segmenter_calls": self.costs.segmenter_calls,
+            "tokens": {"prompt": self.costs.usage.prompt_tokens, "completion": self.costs.usage.completion_tokens},
+            "confidence": self.confidence,
             "elapsed_s": round(self.costs.elapsed_s, 3),
             "overlay": str(self.overlay_path) if self.overlay_path else None,
             **(

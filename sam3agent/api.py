@@ -5,13 +5,15 @@ import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sam3agent.absence import absence_of
 from sam3agent.agent.budget import Budget, Ledger
 from sam3agent.agent.loop import AgentLoop
+from sam3agent.agent.policy import Policy, policy_of
+from sam3agent.agent.recorded import usual_policy
 from sam3agent.agent.trace import VERSION, Trace, reply_record
 from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer, Costs, Selection, make_folder
@@ -23,7 +25,7 @@ from sam3agent.local_model import LocalModel
 from sam3agent.media import ClipMedia, Media, is_clip, media_remarks, open_media
 from sam3agent.mllm.base import MLLM, MLLMReply
 from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
-from sam3agent.states import Exhausted, FinalState, NoMatch, NotUnderstood, Story
+from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, NotUnderstood, Story
 from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError, OutputError
@@ -52,6 +54,7 @@ class Agent:
         budget: maximum cost of one question.
         limits: maximum numbers of unusable replies in a row, and of rounds.
         threshold: minimum mask score; None for the segmenter's default.
+        policy: where looks go; by default that of a recorded question, else the usual one of the kind of backend.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Agent:
         limits: Limits | None = None,
         threshold: float | None = None,
         tracker: ObjectTracker | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.segmenter = segmenter or LocalSegmenter(model=LocalModel(for_clips=True))
         shared = self.segmenter.model if isinstance(self.segmenter, LocalSegmenter) else None
@@ -70,6 +74,7 @@ class Agent:
         self.budget = budget or Budget()
         self.limits = limits or Limits()
         self.threshold = threshold
+        self.policy = usual_policy(self.backend, policy)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Agent":
@@ -81,6 +86,7 @@ class Agent:
             budget=Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds),
             threshold=settings.threshold,
             tracker=make_tracker(settings, model),
+            policy=policy_of(settings.effort, settings.without),
         )
 
     def ask(
@@ -149,7 +155,8 @@ class Agent:
                 answer = self._answer(query, media, Exhausted(Story(query), (), reason), ledger)
             else:
                 bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
-                asked = AgentLoop(query, bench, self.backend, ledger, self.limits, trace, tell)
+                spent = ledger, self.limits, trace, tell
+                asked = AgentLoop(query, bench, self.backend, *spent, policy=self.policy)
                 answer = await self._concluded(await asked.run(), bench, query, ledger)
             _record_end(trace, answer)
         finally:
@@ -205,6 +212,7 @@ class Agent:
             costs=costs,
             weights=self.segmenter.name,
             backend=self.backend.name,
+            confidence=end.confidence if isinstance(end, Answered | NoMatch) else None,
             failed=isinstance(end, Exhausted) and not self.backend.free and not ledger.usable,
         )
 
@@ -230,6 +238,7 @@ class Agent:
             backend=self.backend.name,
             threshold=self.threshold,
             budget=[self.budget.mllm_calls, self.budget.segmenter_calls, self.budget.seconds],
+            policy=asdict(self.policy),
         )
 
 

@@ -23,6 +23,7 @@ from sam3model.files import read_regular
 from sam3model.parse import nearest
 
 Backend = Literal["rules", "openai", "vllm"]
+Effort = Literal["low", "medium", "high"]
 
 PREFIX = "SAM3AGENT_"
 FILE_VARIABLE = "SAM3AGENT_CONFIG"
@@ -50,6 +51,12 @@ class Settings(BaseModel):
     max_calls: int = Field(default=60, ge=1, description="Maximum number of MLLM calls per question.")
     max_segmenter_calls: int = Field(default=20, ge=1, description="Maximum number of phrases searched per question.")
     max_seconds: float = Field(default=300.0, gt=0, le=1e7, description="Maximum time per question in seconds.")
+    effort: Effort = Field(
+        default="medium", description='"low", "medium" or "high": how many close looks a question gets.'
+    )
+    without: str = Field(
+        default="", description="Parts of the policy of looks to switch off, to measure what they are worth."
+    )
     out: Path | None = Field(default=None, description="Output folder.")
 
     @field_validator("out", mode="before")

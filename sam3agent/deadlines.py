@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
+from weakref import WeakSet
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_given_up: set[threading.Thread] = set()
+_given_up: WeakSet[threading.Thread] = WeakSet()
 
 
 async def within(seconds: float | None, run: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -49,6 +50,12 @@ async def within(seconds: float | None, run: Callable[P, T], *args: P.args, **kw
         if thread.is_alive():
             _given_up.add(thread)
         raise
+
+
+def still_wanted() -> None:
+    """Raises `TimeoutError` on a thread that was given up: call it before work that would then be for nobody."""
+    if threading.current_thread() in _given_up:
+        raise TimeoutError("nobody waits for this any more")
 
 
 def leave(code: int) -> None:

@@ -1,6 +1,6 @@
 """The candidate pool: an immutable value. Ids are given once, survive later searches and are never reused."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +19,8 @@ SAME_OBJECT_IOU = 0.8
 class Candidate:
     """A masklet under its id.
 
-    phrases: (phrase, score) of every phrase that found it, the latest last. verdict: None until examined.
+    phrases: (phrase, score) of every phrase that found it, the latest last. verdict: None until examined;
+    judged_as: the phrase that the verdict is about. colours: name -> fraction of its pixels; None until measured.
     """
 
     id: int
@@ -27,6 +28,8 @@ class Candidate:
     phrases: tuple[tuple[str, float], ...]
     verdict: Verdict | None = None
     reason: str = ""
+    judged_as: str = ""
+    colours: Mapping[str, float] | None = None
 
     @property
     def mask(self) -> Mask:
@@ -98,10 +101,16 @@ class MaskPool:
         extended = (replace(c, masklet=masklet) if c.id == mask_id else c for c in self.candidates)
         return replace(self, candidates=tuple(extended))
 
-    def judge(self, mask_id: int, verdict: Verdict, reason: str) -> "MaskPool":
-        """The pool with one verdict recorded."""
-        judged = (replace(c, verdict=verdict, reason=reason) if c.id == mask_id else c for c in self.candidates)
+    def judge(self, mask_id: int, verdict: Verdict, reason: str, phrase: str = "") -> "MaskPool":
+        """The pool with one verdict recorded, and the phrase that it is about."""
+        given = {"verdict": verdict, "reason": reason, "judged_as": phrase}
+        judged = (replace(c, **given) if c.id == mask_id else c for c in self.candidates)
         return replace(self, candidates=tuple(judged))
+
+    def coloured(self, colours: Mapping[int, Mapping[str, float]]) -> "MaskPool":
+        """The pool with the colours of some candidates, by id."""
+        known = (replace(c, colours=colours[c.id]) if c.id in colours else c for c in self.candidates)
+        return replace(self, candidates=tuple(known))
 
     def discard(self, ids: Iterable[int]) -> "MaskPool":
         """The pool without some candidates; their ids are not reused."""

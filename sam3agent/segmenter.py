@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sam3agent.deadlines import still_wanted
 from sam3agent.knowledge import WeightsKnowledge, knowledge_from
 from sam3agent.local_model import LocalModel
 from sam3agent.masks import Mask
@@ -130,6 +131,7 @@ class LocalSegmenter:
     def open(self, media: Media) -> SegmenterSession:
         """Encode the first frame. Raises `CheckpointError` if the weights cannot be loaded."""
         with self._lock:
+            still_wanted()
             return _LocalSession(self.model.image_predictor(), media, self._lock, self.name)
 
 
@@ -149,6 +151,7 @@ class _LocalSession:
     ) -> Sequence[FoundInstances]:
         meant = [self.knowledge.meant(phrase) or (phrase,) for phrase in phrases]
         with self._lock:
+            still_wanted()
             encoded = self._encode(frame)
             found = [
                 [

@@ -1,6 +1,6 @@
 """The states of one question, and the events that advance it. All are frozen; `agent.transitions` moves between them.
 
-    Generate -> Verify -> Refine -> (Generate | Verify | Answered | NoMatch | NotUnderstood | Exhausted)
+    Generate -> Refine -> (Widen | Verify | Recheck | Refine | Answered | NoMatch | NotUnderstood | Exhausted)
 
 Every state carries the same `Story`: the question, what was tried, and the candidates.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from sam3agent.constraints import MaskGroup, Rule
 from sam3agent.images import LazyImage
 from sam3agent.pool import Candidate, MaskPool, Verdict, listed_masks
 
@@ -29,11 +30,25 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one candidate after a close look."""
+    """The verdict on one candidate after a close look, and the phrase that it is about."""
 
     id: int
     verdict: Verdict
     reason: str
+    phrase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look at one candidate: whether it shows `what`; None if that could not be told.
+
+    close: whether it was shown by itself, and not among others in a numbered image.
+    """
+
+    id: int
+    what: str
+    fits: bool | None
+    close: bool
 
 
 MAX_VERDICT_LINES = 8
@@ -64,6 +79,9 @@ class Story:
     rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
     rejected: findings on discarded candidates; discarded: these candidates. complaint: why the last reply was unusable,
     sent back with the next request; complaints: number of unusable replies in a row.
+    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights: every look at a candidate. looks: rounds
+    of close looks. hints: searches for what a selection said to be missing. reopened: how often the choice was given
+    back. checked: whether the last check was made.
     """
 
     query: str
@@ -77,6 +95,14 @@ class Story:
     discarded: tuple[Candidate, ...] = ()
     complaint: str = ""
     complaints: int = 0
+    groups: tuple[MaskGroup, ...] = ()
+    why: str = ""
+    plan: tuple[Rule, ...] = ()
+    sights: tuple[Sight, ...] = ()
+    looks: int = 0
+    hints: int = 0
+    reopened: int = 0
+    checked: bool = False
 
     @property
     def latest_searches(self) -> tuple[Search, ...]:
@@ -112,23 +138,41 @@ class Refine:
 
 
 @dataclass(frozen=True, slots=True)
+class Widen:
+    """Something wanted has no mask yet: these phrases are searched without asking again."""
+
+    story: Story
+    phrases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """The selection is shown once more against the question, before it becomes the answer."""
+
+    story: Story
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """Ended with masks that answer the question."""
+    """Ended with masks that answer the question. confidence: that the answer is right, 0..1; None if nobody can say."""
 
     status: ClassVar[Status] = "answered"
     story: Story
     ids: tuple[int, ...]
     reason: str
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NoMatch:
-    """Ended because nothing matches the question."""
+    """Ended because nothing matches the question. confidence: see `Answered`."""
 
     status: ClassVar[Status] = "no_match"
     ids: ClassVar[tuple[int, ...]] = ()
     story: Story
     reason: str
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +195,22 @@ class Exhausted:
     reason: str
 
 
-ActiveState = Generate | Verify | Refine
+ActiveState = Generate | Verify | Refine | Widen | Recheck
 FinalState = Answered | NoMatch | NotUnderstood | Exhausted
 State = ActiveState | FinalState
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """Phrases were searched: the searches, and the pool with what they found."""
+    """Phrases were searched: the searches, and the pool with what they found.
+
+    plan: the rules by which the answer is to be chosen, as the question was read; empty if there are none or none were
+    stated.
+    """
 
     searches: tuple[Search, ...]
     pool: MaskPool
+    plan: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +218,14 @@ class Examined:
     """Candidates of a Verify state were examined. Those without a finding are unchanged."""
 
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """The last check: masks that do not belong to the selection, and phrases of what is missing from it."""
+
+    wrong: tuple[int, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,17 +254,23 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """These candidates were chosen as the answer."""
+    """These candidates were chosen as the answer.
+
+    groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask.
+    """
 
     ids: tuple[int, ...]
     reason: str
+    groups: tuple[MaskGroup, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NothingMatches:
-    """It was reported that nothing matches the question."""
+    """It was reported that nothing matches the question. what: what was sought, if that was said."""
 
     reason: str
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +297,7 @@ class OutOfBudget:
 Event = (
     Searched
     | Examined
+    | Rechecked
     | LookAgain
     | Observed
     | Followed

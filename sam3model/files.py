@@ -1,6 +1,7 @@
 """Atomic writing: readers see the old file or the complete new one. Bounded reading, of regular files only."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -101,6 +102,17 @@ def read_at_most(stream: BinaryIO, limit: int, name: str) -> bytes:
     if not left:
         raise _too_large(name, limit)
     return b"".join(parts)
+
+
+def not_a_pipe(path: Path) -> Path:
+    """The path of a file that is to be written in place: opening a pipe would wait for a reader for ever.
+
+    Raises `OSError` if a pipe is there.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe, not a file", str(path))
+    return path
 
 
 def held_alone(handle: int) -> bool:

@@ -64,7 +64,7 @@ class RenderedClip:
 
 
 class TrueClips:
-    """A `Segmenter` and an `ObjectTracker` for clips that were added, recognised by their first frame."""
+    """A `Segmenter` for clips that were added, recognised by their first frame."""
 
     name = "true masks"
 
@@ -77,12 +77,28 @@ class TrueClips:
         while len(self._clips) > 16:
             self._clips.pop(next(iter(self._clips)))
 
-    def open(self, media: "Media | FrameSource", options: TrackOptions = ANY_OBJECTS) -> "TrueClipSession":
+    def open(self, media: Media) -> "TrueClipSession":
         """A session on a clip. Raises `InputError` for any other."""
-        clip = self._clips.get(_digest(np.asarray(media.frame(0))))
+        return self.session(np.asarray(media.frame(0)))
+
+    def session(self, first: "NDArray[Any]") -> "TrueClipSession":
+        """A session on the clip with this first frame. Raises `InputError` if it is unknown."""
+        clip = self._clips.get(_digest(first))
         if clip is None:
             raise InputError("true masks are known of Playground clips of this benchmark only")
         return TrueClipSession(clip)
+
+
+@dataclass(frozen=True)
+class TrueTracker:
+    """An `ObjectTracker` for the same clips."""
+
+    clips: TrueClips
+    name: str = TrueClips.name
+
+    def open(self, source: "FrameSource", options: TrackOptions = ANY_OBJECTS) -> "TrueClipSession":
+        """A session on a clip. Raises `InputError` for any other."""
+        return self.clips.session(source.frame(0))
 
 
 class TrueClipSession:
@@ -118,7 +134,7 @@ class TrueClipSession:
         """Every frame with the objects that were asked for; forwards only."""
         return (self._result(t) for t in range(start or 0, len(self._clip.frames)))
 
-    def add_exemplars(self, *_: Any, **__: Any) -> "FrameResult":
+    def add_exemplars(self, *_: Any, **__: Any) -> Any:
         """Not offered."""
         raise InputError("true masks follow phrases only")
 

@@ -8,7 +8,7 @@ from evals.samples import DatasetSplit, QuestionSample, Rle
 from evals.scorers.referring import MaskTarget, union
 
 if TYPE_CHECKING:
-    from evals.clip_questions.true_clips import RenderedClip, TrueClips
+    from evals.clip_questions.true_clips import RenderedClip, TrueClips, TrueTracker
     from sam3agent.media import ClipMedia
 
 PER_CLIP = 6
@@ -44,10 +44,17 @@ def read(dataset: DatasetSplit) -> ClipQuestions:
 
 @lru_cache(maxsize=1)
 def true_clips() -> "TrueClips":
-    """A segmenter and tracker that knows the masks of the clips of the benchmark."""
+    """A segmenter that knows the masks of the clips of the benchmark."""
     from evals.clip_questions.true_clips import TrueClips
 
     return TrueClips()
+
+
+def true_tracker() -> "TrueTracker":
+    """A tracker that knows them."""
+    from evals.clip_questions.true_clips import TrueTracker
+
+    return TrueTracker(true_clips())
 
 
 @lru_cache(maxsize=4)

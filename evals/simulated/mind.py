@@ -4,9 +4,8 @@ Everything is drawn by `luck(seed, question, what is looked at, …)`, so two po
 is misjudged in the same kind of look, the same first phrase comes to mind, the same count goes wrong.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from evals.simulated.luck import luck
 from evals.simulated.mask_cover import Cover
@@ -44,12 +43,11 @@ class Wish:
 
 @dataclass
 class Mind:
-    """One question as one MLLM sees it. `looks` counts close looks at each object, so that each is a new draw."""
+    """One question as one MLLM sees it."""
 
     case: SceneQuestion
     skill: Skill
     seed: int = 0
-    looks: Counter[tuple] = field(default_factory=Counter)
 
     def dice(self, *key: object) -> float:
         """A uniform number for this question."""
@@ -63,13 +61,34 @@ class Mind:
 
     # Close looks
 
-    def close_verdict(self, cover: Cover, phrase: str) -> Verdict:
-        """The verdict on one candidate by itself: does it show one whole `phrase` that may matter to the question?"""
-        thing = (cover.id, cover.whole)
-        look = self.looks[thing]
-        self.looks[thing] += 1
-        wrong = self.misjudges(self.skill.verdict, cover, "close", look)
+    def close_verdict(self, cover: Cover, phrase: str, view: str = "close") -> Verdict:
+        """The verdict on one candidate by itself: does it show one whole `phrase` that may matter to the question?
+
+        A second look is a new draw only if it differs (`view`); the same look twice says the same twice. Phrases that
+        say where something is, or how many, are judged as the whole question is: what the thing is, seen rightly or
+        not, and then what is asked of it.
+        """
+        wrong = self.misjudges(self.skill.verdict, cover, view)
+        _, extra = understand(phrase)
+        if extra and not ANYTHING & set(extra) and cover.id >= 0:
+            return "accept" if self._answers_as_seen(cover, wrong, view) else "reject"
         return "accept" if self._names(phrase, cover) != wrong else "reject"
+
+    def _answers_as_seen(self, cover: Cover, wrong: bool, view: str) -> bool:
+        """Whether a candidate answers the whole question, as one sees it who may misjudge it and slip in reasoning."""
+        shown, plan = self.case.scene.objects[cover.id], self.case.plan
+        thing = Thing(shown.id, shown.box, shown.area)
+        whole = {n: objects_of(self.case.scene, target) for n, target in enumerate(plan.targets)}
+        for n, target in enumerate(plan.targets):
+            fits = (cover.whole and describe(target).matches(shown)) != wrong
+            others = {**{k: [] for k in whole}, n: [t for t in whole[n] if t.id != shown.id] + [thing]}
+            placed = shown.id in {t.id for t in self.answer(others, Slips())}
+            plain = not (target.sides or target.relation or target.ranking or target.exceptions)
+            always = self.dice("always?", "reason", shown.id) < self.skill.shared
+            slips = (self.dice("reason") if always else self.dice("reason", shown.id, view)) >= self.skill.reason
+            if fits and (plain or placed != slips):
+                return True
+        return False
 
     def _object(self, cover: Cover) -> SceneObject | None:
         return self.case.scene.objects[cover.id] if cover.id >= 0 else None
@@ -91,32 +110,32 @@ class Mind:
 
     # Phrases
 
-    def phrases(self, used: int, tried: Sequence[str]) -> list[str]:
-        """Phrases for the next search, after `used` searches."""
+    def phrases(self, used: int, tried: Sequence[str], *, twice: bool = False) -> list[str]:
+        """Phrases for the next search, after `used` searches. twice: it was asked for a more general one, too."""
         right = sum(self.dice("phrase", k) < self.skill.phrase for k in range(used))
         if self.dice("phrase", used) >= self.skill.phrase:
             dice = self.dice("wrong", used), self.dice("wrong noun", used)
             wrong = wrong_phrase(self.case, *dice, first=used == 0)
             if wrong not in tried:
                 return [wrong]
-        return next_phrases(self.case, right, tried) or [f"thing number {used + 1}"]
+        return next_phrases(self.case, right, tried, twice=twice) or [f"thing number {used + 1}"]
 
     # Choosing
 
     def choose(self, shown: Sequence[ShownMask], used: int, discarded: frozenset[int] = frozenset()) -> Wish:
         """What to do with the masks on display, after so many searches. discarded: ids of objects once rejected."""
         targets = dict(enumerate(self.case.plan.targets))
-        believed = {n: self._believed(target, shown, used) for n, target in targets.items()}
-        missing = {n: self._missing(target, believed[n], shown, discarded) for n, target in targets.items()}
+        believed = {n: self.believed(target, shown, used) for n, target in targets.items()}
+        missing = {n: self.missing(target, believed[n], shown, discarded) for n, target in targets.items()}
         steps = 1 if self.dice("reason") >= self.skill.reason else 0
         slips = Slips(self.dice("absent anchor") < self.skill.sees_absence, steps)
-        whole = self._answer({n: believed[n] + missing[n] for n in targets}, slips)
+        whole = self.answer({n: believed[n] + missing[n] for n in targets}, slips)
         whole = self._slipped(whole, steps, believed)
         if whole and used < self.skill.attempts and any(thing.number is None for thing in whole):
             return Wish(search=True)
         numbers = _numbers(whole)
         if not numbers and whole:
-            numbers = _numbers(self._answer(believed, slips))
+            numbers = _numbers(self.answer(believed, slips))
         return Wish(numbers) if numbers else self.give_up(used)
 
     def give_up(self, used: int) -> Wish:
@@ -125,10 +144,12 @@ class Mind:
         sees_none = self.dice("absent", used) < (1 - seen if self.case.truth else seen)
         return Wish(search=used < self.skill.attempts and not sees_none)
 
-    def _answer(self, believed: Mapping[int, Sequence[Thing]], slips: Slips) -> list[Thing]:
+    def answer(self, believed: Mapping[int, Sequence[Thing]], slips: Slips) -> list[Thing]:
+        """What the question makes of the things believed to fit each target."""
         return plan_answer(self.case.scene, self.case.plan, believed, slips)
 
-    def _believed(self, target: Target, shown: Sequence[ShownMask], used: int) -> list[Thing]:
+    def believed(self, target: Target, shown: Sequence[ShownMask], used: int) -> list[Thing]:
+        """The masks on display that are taken for a target."""
         what = describe(target)
         taken = [m for m in shown if self._takes_for(what, m, len(shown), used)]
         return [Thing(m.cover.id, m.cover.box, m.cover.area, m.number) for m in taken]
@@ -142,7 +163,7 @@ class Mind:
         found_for = self._means(m.phrase) if m.phrase else ()
         if found_for and all(named.kind != what.kind for named in found_for):
             return true
-        glance = true != self.misjudges(self.skill.at_glance(count), m.cover, "glance", used)
+        glance = true != self.glances_wrong(m.cover, count, used)
         believes = self.dice("trust", m.cover.id, m.cover.whole) < self.skill.trust
         if m.verdict == "reject":
             return glance and not believes
@@ -150,7 +171,16 @@ class Mind:
             return believes
         return glance
 
-    def _missing(
+    def glances_wrong(self, cover: Cover, count: int, *look: object) -> bool:
+        """Whether a mask among `count` in a numbered image is misjudged."""
+        return self.misjudges(self.skill.at_glance(count), cover, "glance", *look)
+
+    def notices(self, thing: int, *look: object) -> float:
+        """The draw that decides whether a thing without a mask is noticed; part of what is overlooked always is."""
+        always = not look or self.dice("overlooked?", thing) < self.skill.shared
+        return self.dice("notice", thing) if always else self.dice("notice", thing, *look)
+
+    def missing(
         self, target: Target, believed: Sequence[Thing], shown: Sequence[ShownMask], discarded: frozenset[int]
     ) -> list[Thing]:
         """True things without a mask of their own, as far as they are noticed."""
@@ -160,7 +190,7 @@ class Mind:
             thing
             for thing in objects_of(self.case.scene, target)
             if thing.id not in have
-            and self.dice("notice", thing.id) < self.skill.notice * (doubt if thing.id in discarded else 1)
+            and self.notices(thing.id) < self.skill.notice * (doubt if thing.id in discarded else 1)
         ]
 
     def _slipped(self, whole: list[Thing], steps: int, believed: Believed) -> list[Thing]:

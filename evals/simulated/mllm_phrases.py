@@ -10,15 +10,18 @@ from sam3agent.rules.words import synonyms
 from sam3model.playground.kinds import KINDS
 
 
-def next_phrases(case: SceneQuestion, right: int, tried: Sequence[str]) -> list[str]:
+def next_phrases(case: SceneQuestion, right: int, tried: Sequence[str], *, twice: bool = False) -> list[str]:
     """Right phrases that were not tried yet: one per target, more general with every search (`right` of them so far).
 
-    The first search is also for what the question compares with.
+    The first search is also for what the question compares with. twice: a more general phrase is searched at once.
     """
     ladders = [_ladder(target) for target in case.plan.targets]
     anchors = [a for t in case.plan.targets for a in (t.relation.anchors if t.relation else ())]
     for step in range(right, right + 6):
         options = [ladder[min(step, len(ladder) - 1)] for ladder in ladders]
+        if twice:
+            wider = [ladder[min(step + 1, len(ladder) - 1)] for ladder in ladders]
+            options += [phrase for phrase in wider if phrase != "object"]
         if step == 0:
             options += [_ladder(anchor)[0] for anchor in anchors]
         if fresh := [phrase for phrase in dict.fromkeys(options) if phrase not in tried]:

@@ -14,6 +14,8 @@ class Skill:
     notice: a wanted object without a mask is noticed. trust: where a written verdict and the own glance differ, the
     verdict is believed. absent: whether nothing is there is seen rightly (None: as verdict).
     bad: a reply is unusable. attempts: searches after which it no longer asks for another.
+    misread: part of the slips of reasoning that are in reading the question; a rule that is stated is wrong in this
+    part of them, and the rest, which are in counting and comparing by eye, do not happen where a rule is computed.
     """
 
     verdict: float = 0.8
@@ -27,6 +29,7 @@ class Skill:
     absent: float | None = None
     bad: float = 0.0
     attempts: int = 3
+    misread: float = 0.5
 
     def at_glance(self, shown: int) -> float:
         """The chance that one of `shown` masks in a numbered image is judged rightly."""

@@ -14,6 +14,7 @@ from evals.simulated.scene_questions import SceneQuestion
 from evals.simulated.simulated_backend import SimulatedBackend
 from evals.simulated.simulated_results import SimulatedResult
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.policy import Policy
 from sam3agent.api import Agent
 
 
@@ -25,6 +26,7 @@ class Simulation:
     noise: MaskNoise = field(default_factory=MaskNoise)
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
+    policy: Policy = field(default_factory=Policy)
 
 
 def simulate(cases: Sequence[SceneQuestion], simulation: Simulation) -> list[SimulatedResult]:
@@ -39,6 +41,6 @@ async def _all(cases: Sequence[SceneQuestion], simulation: Simulation) -> list[S
 async def _one(case: SceneQuestion, simulation: Simulation) -> SimulatedResult:
     segmenter = NoisySegmenter(case.scene, simulation.noise, simulation.seed)
     backend = SimulatedBackend(Mouth(Mind(case, simulation.skill, simulation.seed)))
-    agent = Agent(segmenter, backend, simulation.budget)
+    agent = Agent(segmenter, backend, simulation.budget, policy=simulation.policy)
     answer = await agent.aask(Image.fromarray(case.scene.image), case.text)
     return SimulatedResult.of(case, answer, backend.depth)

@@ -9,6 +9,7 @@ from pathlib import Path
 from evals.benchmark_types import VideoBenchmark, VideoReading
 from evals.samples import DatasetSplit
 from evals.video.burst import score_burst
+from evals.video.expression_runs import read_mevis, read_revos, writer
 from evals.video.expressions import score_mevis, score_revos
 from evals.video.prediction_writers import BurstWriter, LabelMapWriter, ObjectFolderWriter, TrackWriter
 from evals.video.track_reader import read_burst, read_lvvis, read_veval, read_ytvis
@@ -133,20 +134,29 @@ BENCHMARKS: tuple[VideoBenchmark, ...] = (
         name="mevis",
         title="MeViS: expressions about motion",
         splits=("valid_u", "train", "valid"),
-        files=("SPLIT/meta_expressions.json", "SPLIT/mask_dict.json"),
+        files=("SPLIT/meta_expressions.json", "SPLIT/mask_dict.json", "SPLIT/JPEGImages/ (to run the agent)"),
         get="henghuiding.github.io/MeViS; the ground truth of valid is only on the challenge server",
         headline=JF,
         score=score_mevis,
+        run=VideoReading(read_mevis, writer, score_mevis),
+        questions=True,
         layout=EXPRESSIONS,
     ),
     VideoBenchmark(
         name="revos",
         title="ReVOS: referring and reasoning expressions",
         splits=("valid", "train"),
-        files=("meta_expressions_SPLIT_.json", "mask_dict.json", "mask_dict_foreground.json (optional, for R)"),
+        files=(
+            "meta_expressions_SPLIT_.json",
+            "mask_dict.json",
+            "mask_dict_foreground.json (optional, for R)",
+            "JPEGImages/ (to run the agent)",
+        ),
         get="github.com/cilinyan/ReVOS-api; mask_dict_foreground.json comes with github.com/cilinyan/VISA",
         headline=("J&F", "referring J&F", "reasoning J&F", "R"),
         score=score_revos,
+        run=VideoReading(read_revos, writer, score_revos),
+        questions=True,
         layout=EXPRESSIONS,
     ),
 )

@@ -9,7 +9,7 @@ without a folder of predictions counts 0 in every figure; `missing` is the numbe
 is an error.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,29 +36,46 @@ class Expression(NamedTuple):
     frames: tuple[str, ...]
     annotations: tuple[str, ...]
     group: str
+    text: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its folder in a set of predictions, which is unique."""
+        return f"{self.video}/{self.name}"
 
 
-def score_mevis(dataset: DatasetSplit, predictions: Path) -> Figures:
-    """J&F of MeViS. Raises `DataError`."""
+def mevis_expressions(dataset: DatasetSplit) -> list[Expression]:
+    """All expressions of a split. Raises `DataError`."""
+    return list(_expressions(inside(dataset.root, dataset.split, "meta_expressions.json")))
+
+
+def revos_expressions(dataset: DatasetSplit) -> list[Expression]:
+    """All expressions of a split, also those without a target, whose group is "". Raises `DataError`."""
+    return list(_expressions(inside(dataset.root, f"meta_expressions_{dataset.split}_.json"), REVOS_TYPES))
+
+
+def score_mevis(dataset: DatasetSplit, predictions: Path, keys: Collection[str] | None = None) -> Figures:
+    """J&F of MeViS, over all expressions or those with some keys. Raises `DataError`."""
     meta, masks = (inside(dataset.root, dataset.split, name) for name in ("meta_expressions.json", "mask_dict.json"))
     if meta.exists() and not masks.exists():
         raise DataError(f"{masks} is missing; the ground truth of this split is only on the challenge server")
-    figures = _score(list(_expressions(meta)), _Masks(masks), None, predictions)
+    figures = _score(_chosen(mevis_expressions(dataset), keys), _Masks(masks), None, predictions)
     return {name: value for name, value in figures.items() if name not in ("A", "R")}
 
 
-def score_revos(dataset: DatasetSplit, predictions: Path) -> Figures:
+def score_revos(dataset: DatasetSplit, predictions: Path, keys: Collection[str] | None = None) -> Figures:
     """J&F of ReVOS: overall, referring and reasoning; R (robustness) if the foreground file exists.
 
-    Raises `DataError`.
+    keys: of the expressions to score, None for all. Raises `DataError`.
     """
-    meta, masks, seen = (
-        inside(dataset.root, name)
-        for name in (f"meta_expressions_{dataset.split}_.json", "mask_dict.json", "mask_dict_foreground.json")
-    )
+    masks, seen = (inside(dataset.root, name) for name in ("mask_dict.json", "mask_dict_foreground.json"))
     foreground = _Masks(seen, "masks_rle") if seen.exists() else None
-    expressions = [e for e in _expressions(meta, REVOS_TYPES) if e.group]
+    expressions = [e for e in _chosen(revos_expressions(dataset), keys) if e.group]
     return _score(expressions, _Masks(masks), foreground, predictions)
+
+
+def _chosen(expressions: list[Expression], keys: Collection[str] | None) -> list[Expression]:
+    return [one for one in expressions if keys is None or one.key in keys]
 
 
 def _score(
@@ -68,7 +85,7 @@ def _score(
         raise DataError(f"{predictions} is not a folder")
     metric, missing = ReferringVideo(), 0
     for expression in progress(expressions, "expressions"):
-        key = f"{expression.video}/{expression.name}"
+        key = expression.key
         target = _target(expression, masks)
         prediction = _prediction(expression, predictions)
         seen = foreground.track(expression.video, len(target)) if foreground else None
@@ -93,7 +110,8 @@ def _expressions(path: Path, groups: Mapping[int, str] | None = None) -> Iterato
             place = f"{where}, expression {name}"
             annotations = tuple(str(key) for key in field(expression, "anno_id", list, place))
             group = groups.get(field(expression, "type_id", int, place), "") if groups else "all"
-            yield Expression(video, name, frames, annotations, group)
+            text = expression.get("exp", "")
+            yield Expression(video, name, frames, annotations, group, text if isinstance(text, str) else "")
 
 
 class _Masks:

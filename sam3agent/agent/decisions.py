@@ -5,14 +5,14 @@ Replies are read leniently, but only where one reading is left; otherwise the mo
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from sam3agent.mllm.base import JSONSchema, MLLMReply, ToolCall
 from sam3agent.mllm.tool_text import json_objects, parse_tool_calls
 from sam3agent.pool import Verdict
-from sam3agent.tools.arguments import Reason
+from sam3agent.tools.arguments import MaskIds, Phrases, Reason
 from sam3agent.tools.reading import MAX_TEXT, ToolUseError, read_model
 from sam3agent.tools.registry import plain_schema
 from sam3model.untrusted import clean_line, read_json, read_literal
@@ -24,9 +24,22 @@ class Judgement(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     reason: Reason = Field(default="", description="What you see, in one sentence.")
-    verdict: Verdict = Field(description="Whether the mask shows what the phrase names and may matter to the question.")
+    verdict: Verdict = Field(description="Whether the outline encloses one whole object of the kind that is sought.")
 
 
+class Completeness(BaseModel):
+    """The reply to the last check of a selection."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Reason = Field(default="", description="What you see, in one sentence.")
+    wrong: MaskIds = Field(default_factory=list, description="Ids of masks that do not belong to the answer.")
+    missing: Annotated[Phrases, BeforeValidator(lambda value: value or [])] = Field(
+        default_factory=list, description="Short noun phrases of what belongs to the answer and has no mask."
+    )
+
+
+COMPLETENESS_SCHEMA = JSONSchema("completeness", plain_schema(Completeness))
 JUDGEMENT_SCHEMA = JSONSchema("judgement", plain_schema(Judgement))
 _VERDICTS: dict[Verdict, str] = {
     "accept": r"accept(ed|able|s)?|yes|true|correct|pass(es|ed)?|match(es)?|valid",
@@ -88,6 +101,17 @@ def read_judgement(reply: MLLMReply) -> Judgement:
     if found:
         raise ToolUseError('the judgement: the verdict must be "accept", "reject" or "unsure"')
     raise ToolUseError(f"the judgement: the reply contains no JSON object with a verdict{_mislaid(reply)}")
+
+
+def read_completeness(reply: MLLMReply) -> Completeness:
+    """The result of a check in a reply. Raises `ToolUseError` with the reason if there is none."""
+    _refuse_unusable(reply)
+    words = reply.text if reply.text.strip() else reply.reasoning
+    words = words or next((call.arguments for call in reply.tool_calls), "")
+    found = [item for text in json_objects(words) if {"wrong", "missing"} & set(item := read_json(text))]
+    if not found:
+        raise ToolUseError('the check: the reply contains no JSON object with "wrong" and "missing"')
+    return read_model(Completeness, found[-1], "the check")[0]
 
 
 def verdict_word(value: Any) -> Verdict | None:

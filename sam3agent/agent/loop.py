@@ -4,14 +4,25 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sam3agent.agent.budget import Ledger
-from sam3agent.agent.decisions import JUDGEMENT_SCHEMA, NoCallError, read_call, read_judgement
-from sam3agent.agent.messages import Conversation
+from sam3agent.agent.decisions import (
+    COMPLETENESS_SCHEMA,
+    JUDGEMENT_SCHEMA,
+    NoCallError,
+    read_call,
+    read_completeness,
+    read_judgement,
+)
+from sam3agent.agent.messages import Conversation, sought_in
+from sam3agent.agent.offers import offered_tools
+from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.trace import Trace
 from sam3agent.agent.transitions import Limits, advance
 from sam3agent.deadlines import within
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
+from sam3agent.pool import MaskPool
 from sam3agent.states import (
     ActiveState,
     Complaint,
@@ -21,18 +32,31 @@ from sam3agent.states import (
     Finding,
     Generate,
     OutOfBudget,
+    Recheck,
+    Rechecked,
     Searched,
     Story,
     Unreadable,
     Verify,
+    Widen,
     verdict_lines,
 )
-from sam3agent.tools.registry import ToolUseError, all_tools
+from sam3agent.tools.mask_facts import mask_colours
+from sam3agent.tools.registry import Tool, ToolResult, ToolUseError, all_tools
 from sam3agent.workbench import Workbench
 
 log = logging.getLogger(__name__)
 
 CONCURRENT_EXAMINATIONS = 8
+
+RESERVE = 8
+"""Calls kept for the answer while candidates are examined, of a large budget; replies may be unusable."""
+
+COLOUR_SAMPLES = 1500
+"""Pixels of a mask from which its colours are estimated."""
+
+OTHER_TEMPERATURE = 0.7
+"""Temperature of a second look at the same candidate, which must differ from the first to be worth its call."""
 
 
 class _BudgetSpent(Exception):  # noqa: N818 (control flow, not an error)
@@ -50,11 +74,12 @@ class AgentLoop:
     limits: Limits = field(default_factory=Limits)
     trace: Trace = field(default_factory=Trace)
     tell: Callable[[str], None] = log.info
+    policy: Policy = EVERY_CANDIDATE
 
     def __post_init__(self) -> None:
         self._conversation = Conversation(self.query, self.bench)
         self._tools = all_tools()
-        self._schemas = tuple(tool.schema for tool in self._tools.values() if tool.fits(self.bench))
+        self._schemas = offered_tools(self.bench, self.policy)
         self._replied = False
         self._gate = asyncio.Semaphore(CONCURRENT_EXAMINATIONS)
 
@@ -67,7 +92,7 @@ class AgentLoop:
         state = Generate(Story(self.query))
         while isinstance(state, ActiveState):
             event = await self._step(state)
-            state = advance(state, event, self.limits)
+            state = advance(state, event, self.limits, self.policy)
             self.ledger.steps += 1
             self.trace.record("state", state=type(state).__name__, masks=list(state.story.pool.ids))
         return state
@@ -77,7 +102,15 @@ class AgentLoop:
         if reason := self.ledger.overdrawn():
             return OutOfBudget(reason)
         try:
-            return await (self._examine(state) if isinstance(state, Verify) else self._act(state))
+            match state:
+                case Verify():
+                    return await self._examine(state)
+                case Widen():
+                    return await self._widen(state)
+                case Recheck():
+                    return await self._check(state)
+                case _:
+                    return await self._act(state)
         except ToolUseError as error:
             if isinstance(error, NoCallError) and (note := self.backend.tools_ignored()):
                 self._warn((note,))
@@ -98,10 +131,15 @@ class AgentLoop:
             return Unreadable(reply.not_understood)
         call = read_call(reply, tuple(self._tools))
         tool = self._tools[call.name]
-        bench = self._bench(state)
         given, dropped = tool.read(call.arguments)
         if dropped:
             self.trace.record("dropped_arguments", name=call.name, arguments=list(dropped))
+        result = await self._run(tool, state, given)
+        return result.event
+
+    async def _run(self, tool: Tool, state: ActiveState, given: Any) -> ToolResult:
+        """A tool called with validated arguments, within the budgets, and recorded."""
+        bench = self._bench(state)
         arguments = tool.prepared(bench, given)
         if tool.cost == "segmenter" and not self.ledger.searches_left:
             raise _BudgetSpent(f"the budget of {self.ledger.budget.segmenter_calls} segmenter calls is used up")
@@ -116,13 +154,41 @@ class AgentLoop:
         self.ledger.segmenter_calls += result.segmenter_calls
         if isinstance(result.event, Searched):
             self.tell("; ".join(result.text.splitlines()))
-        self.trace.record_tool(call.name, arguments.model_dump(), result)
-        return result.event
+        self.trace.record_tool(tool.name, arguments.model_dump(), result)
+        if isinstance(result.event, Searched) and not self.policy.every and self.policy.colours:
+            pool = _with_colours(result.event.pool, bench)
+            result = replace(result, event=replace(result.event, pool=pool), pool=pool)
+        return result
+
+    async def _widen(self, state: Widen) -> Event:
+        """Search for what was said to be missing; nothing new if that is not possible."""
+        tool = self._tools["segment_phrase"]
+        try:
+            return (await self._run(tool, state, tool.parse({"phrases": list(state.phrases)}))).event
+        except (ToolUseError, _BudgetSpent):
+            return Searched((), state.story.pool)
+
+    async def _check(self, state: Recheck) -> Event:
+        """Show the selection once more against the question; nothing new if no reply is usable."""
+        complaint = ""
+        for tries in range(1 + self.limits.complaints):
+            if self.ledger.calls_left <= 1:
+                break
+            reply = await self._decide(state, None, complaint, tries)
+            try:
+                found = read_completeness(reply)
+            except ToolUseError as error:
+                complaint = str(error)
+                self.trace.record("complaint", text=complaint)
+            else:
+                self.ledger.usable += 1
+                return Rechecked(tuple(found.wrong), tuple(found.missing))
+        return Rechecked()
 
     async def _examine(self, state: Verify) -> Event:
-        """Examine all pending candidates concurrently; one call is kept in reserve for the answer."""
+        """Examine all pending candidates concurrently; some calls are kept in reserve for the answer."""
         pending = sorted(state.pending, key=lambda i: -c.score if (c := state.story.pool.get(i)) else 0)
-        chosen = pending if self.backend.free else pending[: max(0, self.ledger.calls_left - 1)]
+        chosen = pending if self.backend.free else pending[: max(0, self.ledger.calls_left - self._reserve)]
         self.tell(f"examining {len(chosen)} mask{'s' if len(chosen) != 1 else ''}")
         results = await asyncio.gather(*(self._judge(state, mask_id) for mask_id in chosen), return_exceptions=True)
         findings = tuple(result for result in results if isinstance(result, Finding))
@@ -138,12 +204,16 @@ class AgentLoop:
             self.tell(line)
         return Examined(findings)
 
+    @property
+    def _reserve(self) -> int:
+        return min(RESERVE, max(1, self.ledger.budget.mllm_calls // 7))
+
     async def _judge(self, state: Verify, mask_id: int) -> Finding:
         """The finding on one candidate. After several unusable replies it is "unsure"."""
         complaint = ""
         async with self._gate:
             for tries in range(1 + self.limits.complaints):
-                if complaint and not self.backend.free and self.ledger.calls_left <= 1:
+                if not self.backend.free and self.ledger.calls_left <= self._reserve:
                     break
                 reply = await self._decide(state, mask_id, complaint, tries)
                 try:
@@ -153,8 +223,8 @@ class AgentLoop:
                     self.trace.record("complaint", candidate=mask_id, text=complaint)
                 else:
                     self.ledger.usable += 1
-                    return Finding(mask_id, judgement.verdict, judgement.reason)
-        return Finding(mask_id, "unsure", f"no usable judgement: {complaint}")
+                    return Finding(mask_id, judgement.verdict, judgement.reason, sought_in(state.story, mask_id))
+        return Finding(mask_id, "unsure", f"no usable judgement: {complaint or 'no calls are left for it'}")
 
     async def _decide(
         self, state: ActiveState, candidate: int | None = None, complaint: str = "", number: int = 0
@@ -163,13 +233,15 @@ class AgentLoop:
         cost = 0 if self.backend.free else 1
         if cost and not self.ledger.calls_left:
             raise _BudgetSpent(self.ledger.overdrawn())
-        verifying = isinstance(state, Verify)
+        schema = {Verify: JUDGEMENT_SCHEMA, Recheck: COMPLETENESS_SCHEMA}.get(type(state))
+        again = candidate is not None and any(s.close and s.id == candidate for s in state.story.sights)
         request = MLLMRequest(
             messages=self._conversation.compose(state, candidate, complaint, number)
             if self.backend.needs_messages
             else (),
-            tools=() if verifying else self._schemas,
-            json_schema=JUDGEMENT_SCHEMA if verifying else None,
+            tools=self._schemas,
+            json_schema=schema,
+            temperature=OTHER_TEMPERATURE if again else None,
             timeout_s=self.ledger.seconds_left,
             state=state,
             bench=self._bench(state),
@@ -201,3 +273,9 @@ class AgentLoop:
         return replace(
             self.bench, pool=story.pool, used_phrases=story.used_phrases, searches_left=self.ledger.searches_left
         )
+
+
+def _with_colours(pool: MaskPool, bench: Workbench) -> MaskPool:
+    """The pool with the colours of all candidates that have none yet."""
+    new = [c for c in pool.candidates if c.colours is None]
+    return pool.coloured({c.id: mask_colours(bench.pixels(c.frame), c.mask, COLOUR_SAMPLES) for c in new})

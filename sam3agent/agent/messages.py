@@ -8,12 +8,15 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from sam3agent.agent.beliefs import belongs
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.mllm.base import Message, Part, Text
-from sam3agent.pool import Candidate
+from sam3agent.pool import Candidate, listed_masks
 from sam3agent.prompts import render
-from sam3agent.states import ActiveState, Generate, Story, Verify
-from sam3agent.tools.evidence import close_up, numbered, raw_frame
+from sam3agent.render import fitted_size
+from sam3agent.render.zoom import WHOLE_SIDE
+from sam3agent.states import ActiveState, Generate, Recheck, Story, Verify
+from sam3agent.tools.evidence import close_up, numbered_views, raw_frame
 from sam3agent.tools.registry import all_tools
 from sam3agent.workbench import Workbench
 
@@ -31,7 +34,7 @@ class Conversation:
     def prefix(self) -> tuple[Message, ...]:
         """System prompt, raw image and question; always the same bytes."""
         if not self._prefix:
-            width, height = self.bench.size
+            width, height = fitted_size(self.bench.size, WHOLE_SIDE)
             frames = self.bench.media.count
             tracked = self.bench.tracker is not None
             question = Text(
@@ -57,7 +60,9 @@ class Conversation:
         correction = (correction,) if complaint else ()
         if isinstance(state, Verify):
             known = story.pool.get(candidate or 0)
-            parts = self._examination(known) if known else ()
+            parts = self._examination(known, story) if known else ()
+        elif isinstance(state, Recheck):
+            parts = self._selection(story, state.ids)
         elif isinstance(state, Generate) and not story.searches:
             parts = (Text(render("begin")),)
         else:
@@ -72,13 +77,29 @@ class Conversation:
         call = {"name": name, "arguments": tools[name].example(ids)}
         return f"<tool_call>{json.dumps(call)}</tool_call>"
 
-    def _examination(self, candidate: Candidate) -> tuple[Part, ...]:
-        phrase = candidate.phrases[-1][0]
-        located, zoomed = (self._once(image) for image in close_up(self.bench, candidate))
-        return located, zoomed, Text(render("examine", id=candidate.id, phrase=phrase))
+    def _examination(self, candidate: Candidate, story: Story) -> tuple[Part, ...]:
+        """A close look; a second one at the same mask has another crop and other words, or it would tell the same."""
+        again = any(sight.close and sight.id == candidate.id for sight in story.sights)
+        located, zoomed = (self._once(image) for image in close_up(self.bench, candidate, again=again))
+        what, question = sought_in(story, candidate.id), bool(story.groups)
+        return located, zoomed, Text(render("examine", id=candidate.id, what=what, again=again, question=question))
+
+    def _selection(self, story: Story, ids: tuple[int, ...]) -> tuple[Part, ...]:
+        """The last check: the selection by itself, numbered."""
+        chosen = tuple(c for c in story.pool.candidates if c.id in ids)
+        rules = [rule.name.replace("_", " ") for group in story.groups for rule in group.rules]
+        text = render(
+            "check",
+            chosen=listed_masks(ids),
+            rules=", ".join(rules),
+            members=listed_masks(sorted({i for group in story.groups for i in group.ids})),
+            what=" or ".join(dict.fromkeys(group.what for group in story.groups)),
+        )
+        return *(self._once(image) for image in numbered_views(self.bench, chosen)), Text(text)
 
     def _results(self, story: Story) -> tuple[Part, ...]:
         candidates = story.pool.candidates
+        views = numbered_views(self.bench, candidates)
         text = render(
             "results",
             searches=story.latest_searches,
@@ -88,18 +109,37 @@ class Conversation:
                     "id": c.id,
                     "phrase": c.phrases[-1][0],
                     "score": c.score,
-                    "box": list(c.mask.box),
+                    "box": self._shown_box(c),
                     "verdict": c.verdict,
                     "reason": c.reason,
+                    "judged": c.judged_as if c.judged_as != c.phrases[-1][0] else "",
                 }
                 for c in candidates
             ],
-            rejected=story.rejected,
+            rejected=[
+                {"id": f.id, "phrase": f.phrase or c.phrases[-1][0], "box": self._shown_box(c), "reason": f.reason}
+                for f, c in zip(story.rejected, story.discarded, strict=True)
+            ],
             facts=story.facts,
+            views=len(views),
         )
-        overview = (self._once(numbered(self.bench, candidates)),) if candidates else ()
-        return Text(text), *overview, *story.shown, Text(render("next", masks=bool(candidates)))
+        return Text(text), *map(self._once, views), *story.shown, Text(render("next", masks=bool(candidates)))
+
+    def _shown_box(self, candidate: Candidate) -> list[int]:
+        """The box in the pixels of the image that is shown, which is smaller than a large one."""
+        shown, whole = fitted_size(self.bench.size, WHOLE_SIDE), self.bench.size
+        return [round(side * shown[n % 2] / whole[n % 2]) for n, side in enumerate(candidate.mask.box)]
 
     def _once(self, image: LazyImage) -> LazyImage:
         """The image with this key as it was rendered before, so that its bytes never change."""
         return self._images.setdefault(image.key, image)
+
+
+def sought_in(story: Story, mask_id: int) -> str:
+    """What a look at a mask is about: what its group seeks; without a selection, the phrase that found it last."""
+    group = next((g for g in story.groups if mask_id in g.ids), None)
+    if group is None:
+        found = story.pool.get(mask_id)
+        group = next((g for g in story.groups if found and belongs(found, g)), None)
+        return group.what if group else found.phrases[-1][0] if found else ""
+    return group.what

@@ -2,9 +2,11 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.trace import read_reply
 from sam3agent.masks import Masklet
 from sam3agent.media import Media, is_clip, open_media
@@ -68,10 +70,12 @@ class ReplayBackend(MLLM):
     name = "replay"
 
     def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
+        self.policy = EVERY_CANDIDATE
         self._replies: dict[int | None, deque[MLLMReply]] = defaultdict(deque)
         for record in records:
             if record["event"] == "start":
                 self.name = f"replay of {record['backend']}"
+                self.policy = recorded_policy(record)
             if record["event"] == "reply":
                 self._replies[record["candidate"]].append(read_reply(dict(record)))
         self.free = all(reply.calls == 0 for replies in self._replies.values() for reply in replies)
@@ -82,6 +86,23 @@ class ReplayBackend(MLLM):
         if not replies:
             raise MLLMError("the trace has no further reply: the question now takes another path than when recorded")
         return replies.popleft()
+
+
+def recorded_policy(start: Mapping[str, Any]) -> Policy:
+    """The policy of a start record; traces of older versions name none, and looked at every candidate.
+
+    Parts that this version does not know are left out.
+    """
+    written = start.get("policy") or {}
+    known = {field.name: written[field.name] for field in fields(Policy) if field.name in written}
+    return Policy(**known) if known else EVERY_CANDIDATE
+
+
+def usual_policy(backend: MLLM, wanted: Policy | None = None) -> Policy:
+    """The policy for a backend: that of its trace; every candidate where looks are free; else what is wanted."""
+    if isinstance(backend, ReplayBackend):
+        return backend.policy
+    return EVERY_CANDIDATE if backend.free else wanted or Policy()
 
 
 def recorded_size(records: Records) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from sam3agent.mllm.base import MLLMReply, MLLMRequest, Text, ToolCall, Usage
 from sam3agent.states import Followed, Searched
 from sam3agent.tools.registry import ToolResult
 from sam3model.errors import InputError
-from sam3model.files import read_regular
+from sam3model.files import not_a_pipe, read_regular
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ class Trace:
         self._file: TextIO | None = None
         if folder:
             with self._lasting():
-                self._file = (folder / FILE_NAME).open("w", encoding="utf-8", errors="backslashreplace")
+                path = not_a_pipe(folder / FILE_NAME)
+                self._file = path.open("w", encoding="utf-8", errors="backslashreplace")
 
     @property
     def path(self) -> Path | None:
@@ -72,7 +73,7 @@ class Trace:
         with self._lasting():
             self._copies.append(self.folder / name)
             (self.folder / name).parent.mkdir(exist_ok=True)
-            write(self.folder / name)
+            write(not_a_pipe(self.folder / name))
 
     def record_exchange(self, state: str, request: MLLMRequest, reply: MLLMReply) -> None:
         """Append what was sent to a backend in a state, without the constant first messages, and its reply."""

@@ -1,9 +1,11 @@
 """What the records of a trace must contain to be replayed: a trace is a file from outside, and may be damaged."""
 
+from dataclasses import fields
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from sam3agent.agent.policy import Policy
 from sam3agent.mllm.base import Finish
 from sam3agent.pool import Verdict
 from sam3agent.states import Status
@@ -25,6 +27,14 @@ class _Record(BaseModel):
     t: Seconds
 
 
+_Policy = create_model(  # pyright: ignore[reportCallIssue]
+    "_Policy",
+    __config__=ConfigDict(strict=True, allow_inf_nan=False),
+    **{field.name: (field.type, field.default) for field in fields(Policy)},  # pyright: ignore[reportArgumentType]
+)
+"""The fields of a policy, each of its type."""
+
+
 class _Start(_Record):
     query: str
     image: str
@@ -35,6 +45,7 @@ class _Start(_Record):
     backend: str
     threshold: Score | None
     budget: tuple[Count, Count, Seconds] = Field(strict=False)
+    policy: _Policy | None = None  # pyright: ignore[reportInvalidTypeForm]
 
 
 class _Call(BaseModel):
@@ -108,6 +119,8 @@ class _End(_Record):
     segmenter_calls: Count
     elapsed_s: Seconds
     steps: Count = 0
+    warnings: list[str] = []
+    confidence: Score | None = None
 
 
 RECORDS: dict[str, type[_Record]] = {

@@ -1,8 +1,11 @@
-"""How states advance: `advance(state, event, limits) -> state`. A pure function without model, clock or image."""
+"""How states advance: `advance(state, event, limits, policy)`. A pure function without model, clock or image."""
 
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
+from sam3agent.agent.standing import standing
+from sam3agent.agent.weighing import after_check, after_looks, after_no_match, after_search, after_selection
 from sam3agent.pool import missing_masks
 from sam3agent.states import (
     ActiveState,
@@ -19,6 +22,8 @@ from sam3agent.states import (
     NotUnderstood,
     Observed,
     OutOfBudget,
+    Recheck,
+    Rechecked,
     Refine,
     Searched,
     Selected,
@@ -26,6 +31,7 @@ from sam3agent.states import (
     Story,
     Unreadable,
     Verify,
+    Widen,
 )
 
 
@@ -37,10 +43,12 @@ class Limits:
     rounds: int = 12
 
 
-def advance(state: ActiveState, event: Event, limits: Limits = Limits()) -> State:
+def advance(state: ActiveState, event: Event, limits: Limits = Limits(), policy: Policy = EVERY_CANDIDATE) -> State:
     """The state after an event. An event that does not fit the state becomes a complaint with the reason."""
     if objection := _objection(state, event):
         return _complain(state, objection, limits)
+    if not policy.every and (weighed := _weighed(state, event, policy)):
+        return _bounded(weighed, limits)
     story = state.story
     match event:
         case OutOfBudget():
@@ -54,19 +62,48 @@ def advance(state: ActiveState, event: Event, limits: Limits = Limits()) -> Stat
         case Searched():
             return _after_search(story, event, limits)
         case Examined():
-            return Refine(_with_findings(story, event))
+            return Refine(_with_findings(story, event, discard=policy.every))
+        case Rechecked():
+            return Refine(story)
         case Selected():
-            return Answered(story, event.ids, event.reason)
+            return Answered(story, event.ids, event.reason) if event.ids else NoMatch(story, event.reason)
+        case _:
+            return _bounded(_informed(state, event), limits)
+
+
+def _informed(state: ActiveState, event: LookAgain | Observed | Followed) -> ActiveState:
+    """The state after a tool call that only tells or shows something."""
+    story = _next_round(state.story)
+    match event:
         case LookAgain():
-            return _bounded(Verify(_next_round(story), event.ids), limits)
+            return Verify(replace(story, groups=()), event.ids)
         case Observed():
-            story = replace(_next_round(story), facts=event.facts, shown=event.images)
-            return _bounded(replace(state, story=story), limits)
+            return replace(state, story=replace(story, facts=_result(event.facts), shown=event.images))
         case Followed():
-            story = replace(_next_round(story), pool=event.pool, facts=event.facts)
-            return _bounded(replace(state, story=story), limits)
+            return replace(state, story=replace(story, pool=event.pool, facts=_result(event.facts)))
         case _:
             assert_never(event)
+
+
+def _result(facts: str) -> str:
+    return f"Result of the last tool call:\n{facts}"
+
+
+def _weighed(state: ActiveState, event: Event, policy: Policy) -> State | None:
+    """The state after an event that the policy weighs; None for any other event."""
+    match event:
+        case Searched():
+            return after_search(state, _next_round(state.story), event, policy)
+        case Selected():
+            return after_selection(_next_round(state.story), event, policy)
+        case NothingMatches():
+            return after_no_match(state, _next_round(state.story), event, policy)
+        case Examined() if state.story.groups:
+            return after_looks(state.story, event, policy)
+        case Rechecked():
+            return after_check(state.story, event, policy)
+        case _:
+            return None
 
 
 def _objection(state: ActiveState, event: Event) -> str:
@@ -76,8 +113,14 @@ def _objection(state: ActiveState, event: Event) -> str:
             return ""
         case Examined():
             return "" if isinstance(state, Verify) else "no masks are being examined; call a tool"
+        case Rechecked():
+            return "" if isinstance(state, Recheck) else "no selection is being checked; call a tool"
         case _ if isinstance(state, Verify):
             return "masks are being examined; reply with the judgement of the mask shown"
+        case _ if isinstance(state, Recheck):
+            return "the selection is being checked; reply with its verdict"
+        case _ if isinstance(state, Widen) and not isinstance(event, Searched):
+            return "phrases are being searched"
         case Selected() | LookAgain() | Observed() | Followed() if isinstance(state, Generate):
             return "there are no masks yet; search with segment_phrase, or call report_no_match"
         case Selected() | LookAgain():
@@ -90,7 +133,12 @@ def _objection(state: ActiveState, event: Event) -> str:
 
 
 def best_ids(story: Story) -> tuple[int, ...]:
-    """The best answer so far: what was accepted, else what the latest search found and nobody rejected."""
+    """The best answer so far: of a selection, else what was accepted, else what the latest search found.
+
+    Of a search, what was rejected is left out.
+    """
+    if story.groups and (ids := standing(story, Policy()).ids):
+        return ids
     accepted = tuple(c.id for c in story.pool.candidates if c.verdict == "accept")
     if accepted:
         return accepted
@@ -114,12 +162,12 @@ def _after_search(story: Story, event: Searched, limits: Limits) -> State:
     return _bounded(Refine(story) if len(event.pool) else Generate(story), limits)
 
 
-def _with_findings(story: Story, event: Examined) -> Story:
-    """Verdicts recorded, rejected candidates discarded."""
+def _with_findings(story: Story, event: Examined, *, discard: bool) -> Story:
+    """Verdicts recorded, and rejected candidates discarded if that is the policy."""
     pool = story.pool
     for finding in event.findings:
-        pool = pool.judge(finding.id, finding.verdict, finding.reason)
-    rejected = tuple(finding for finding in event.findings if finding.verdict == "reject")
+        pool = pool.judge(finding.id, finding.verdict, finding.reason, finding.phrase)
+    rejected = tuple(finding for finding in event.findings if discard and finding.verdict == "reject")
     gone = tuple(c for finding in rejected if (c := pool.get(finding.id)))
     pool = pool.discard(finding.id for finding in rejected)
     story = replace(story, rejected=story.rejected + rejected, discarded=story.discarded + gone)
@@ -133,8 +181,8 @@ def _complain(state: ActiveState, text: str, limits: Limits) -> State:
     return replace(state, story=story)
 
 
-def _bounded(state: ActiveState, limits: Limits) -> State:
+def _bounded(state: State, limits: Limits) -> State:
     story = state.story
-    if story.rounds > limits.rounds:
+    if isinstance(state, ActiveState) and story.rounds > limits.rounds:
         return Exhausted(story, best_ids(story), f"no answer after {limits.rounds} rounds")
     return state

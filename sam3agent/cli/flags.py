@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -58,6 +58,13 @@ Formats = Annotated[
 ]
 MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
 MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
+EffortFlag = Annotated[
+    Literal["low", "medium", "high"] | None,
+    typer.Option(help="How many close looks a question gets.", show_default="medium", metavar="LEVEL"),
+]
+WithoutFlag = Annotated[
+    str | None, typer.Option(help="Parts of the policy to switch off, with commas between them.", metavar="PARTS")
+]
 MaxSeconds = Annotated[
     float | None,
     typer.Option(help="Maximum time of a question in seconds, with loading and encoding.", show_default="300"),

@@ -68,6 +68,7 @@ def _recorded_answer(records: Sequence[Mapping[str, Any]], media: Media, folder:
         weights=start["weights"],
         backend=start["backend"],
         warnings=tuple(map(str, end.get("warnings", ()))),
+        confidence=end.get("confidence"),
     )
     return answer.save(folder, Path(start.get("clip") or start["image"]).name)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sam3agent.answer import make_folder
-from sam3agent.cli.folder_lock import locked
 from sam3agent.cli.screen import configure_logging
 from sam3agent.config import load_settings
+from sam3agent.folder_lock import locked
 from sam3agent.servers.studio.studio_server import StudioAddress, serve_studio
 
 OUT = Path("sam3agent-out/studio")

@@ -5,7 +5,7 @@ The agent awaits `backend.decide(request)`, which returns one raw `MLLMReply`. T
 
 - converts `request.messages` (`Text` and `LazyImage` parts) to its wire format without editing, reordering or
   re-encoding them: the first messages must have the same bytes in every call of a question, for prefix caches;
-- offers `request.tools` or requires `request.json_schema`; exactly one of the two is set;
+- requires `request.json_schema` if it is set, else offers `request.tools`;
 - retries transient failures (429, 5xx, a broken connection) with backoff, within `request.timeout_s`;
 - returns truncated, refused or empty replies unchanged, with `finish` set accordingly;
 - raises only `MLLMError`. If its class attribute `fatal` is true, a retry cannot help (unreachable server, invalid
@@ -67,7 +67,9 @@ class JSONSchema:
 class MLLMRequest:
     """One decision to make.
 
-    messages: the conversation. tools: empty if and only if `json_schema` is set. timeout_s: maximum time of the call
+    messages: the conversation. tools: what can be called. json_schema: if set, the reply is such a JSON object and no
+    call; the tools are still sent, so that a server reads the same beginning. temperature: of this reply; None for
+    what the server's profile says. timeout_s: maximum time of the call
     in seconds, including retries. state, bench: the agent's state, and its medium and candidates, for backends that
     do not read messages (`rules`). candidate: id of the mask to examine; None unless masks are being verified.
     """
@@ -75,6 +77,7 @@ class MLLMRequest:
     messages: tuple[Message, ...]
     tools: tuple[ToolSchema, ...] = ()
     json_schema: JSONSchema | None = None
+    temperature: float | None = None
     timeout_s: float = 120.0
     state: ActiveState | None = None
     bench: Workbench | None = None

@@ -148,7 +148,8 @@ def _sent(request: MLLMRequest, profile: Profile, options: Collection[str]) -> s
 def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[str, Any]:
     """All fields except model and messages: tools or a schema, and the options that the profile allows."""
     fields: dict[str, Any] = {}
-    if request.tools and profile.tools:
+    structured = request.json_schema if profile.json_schema else None
+    if request.tools and _sends_tools(request, profile):
         fields["tools"] = [
             {
                 "type": "function",
@@ -157,17 +158,22 @@ def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[st
             for tool in request.tools
         ]
         if profile.tool_choice is not None:
-            fields["tool_choice"] = profile.tool_choice
-        if profile.parallel_tool_calls is not None:
+            fields["tool_choice"] = "none" if request.json_schema else profile.tool_choice
+        if profile.parallel_tool_calls is not None and not request.json_schema:
             fields["parallel_tool_calls"] = profile.parallel_tool_calls
-    elif request.json_schema and profile.json_schema:
-        wanted = {"name": request.json_schema.name, "schema": dict(request.json_schema.schema)}
+    if structured:
+        wanted = {"name": structured.name, "schema": dict(structured.schema)}
         fields["response_format"] = {"type": "json_schema", "json_schema": wanted}
     if profile.temperature is not None:
-        fields["temperature"] = profile.temperature
+        fields["temperature"] = profile.temperature if request.temperature is None else request.temperature
     if profile.limit is not None:
         fields[profile.limit] = max_tokens
     return fields
+
+
+def _sends_tools(request: MLLMRequest, profile: Profile) -> bool:
+    """Whether the field `tools` is sent: with a JSON reply only to a server that can be told not to call any."""
+    return profile.tools and (request.json_schema is None or profile.tool_choice is not None)
 
 
 def _reply(body: Mapping[str, Any]) -> MLLMReply:

@@ -23,7 +23,7 @@ def to_messages(request: MLLMRequest, profile: Profile) -> list[dict[str, Any]]:
         sent = _without_system(sent)
     messages = [_message(message) for message in sent]
     text = ""
-    if request.tools and not profile.tools:
+    if request.tools and not profile.tools and not request.json_schema:
         text = render("tools_as_text", tools=request.tools)
     elif request.json_schema and not profile.json_schema:
         text = render("schema_as_text", schema=request.json_schema.schema)

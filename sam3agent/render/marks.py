@@ -15,6 +15,10 @@ MAX_PHRASE = 24
 """Maximum number of characters of a phrase on a label."""
 
 
+FAINT = 0.08
+"""Opacity of the tint where a model judges colours: from about 0.1 on, tints change the names of many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A mask to draw with its id. text: replaces the id on the label."""

@@ -4,11 +4,12 @@ import numpy as np
 from PIL import Image
 
 from sam3agent.masks import Mask
-from sam3agent.render.marks import Mark, draw_mask, overlay
+from sam3agent.render.marks import FAINT, Mark, draw_mask, overlay
 
 WHOLE_SIDE = 1024
 ZOOM_SIDE = 640
-_MARGIN_RATIO = 0.35
+MARGIN, WIDE_MARGIN = 0.35, 1.2
+"""What is shown around a mask, in sides of its box: for a look at it, and for a second, different one."""
 _MIN_MARGIN = 24
 
 
@@ -18,7 +19,7 @@ def fit(image: Image.Image, marks: tuple[Mark, ...], side: int) -> tuple[Image.I
     if size == image.size:
         return image, marks
     small = image.resize(size, Image.Resampling.BOX if side / max(image.size) < 0.5 else Image.Resampling.BICUBIC)
-    return small, tuple(Mark(mark.id, _resized(mark.mask, size), mark.text) for mark in marks)
+    return small, tuple(Mark(mark.id, resized(mark.mask, size), mark.text) for mark in marks)
 
 
 def fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:
@@ -30,14 +31,14 @@ def fitted_size(size: tuple[int, int], side: int) -> tuple[int, int]:
 def locate(image: Image.Image, mark: Mark, side: int = WHOLE_SIDE) -> Image.Image:
     """The whole image with one mask, at most `side` pixels on the longest side."""
     small, (mark,) = fit(image, (mark,), side)
-    return overlay(small, [mark])
+    return overlay(small, [mark], fill=FAINT)
 
 
-def zoom(image: Image.Image, mark: Mark, side: int = ZOOM_SIDE) -> Image.Image:
+def zoom(image: Image.Image, mark: Mark, side: int = ZOOM_SIDE, *, margin_ratio: float = MARGIN) -> Image.Image:
     """A crop around one mask, `side` pixels on the longest side. The mask is outlined but not tinted."""
     mask = mark.mask
     x0, y0, x1, y1 = mask.box
-    margin = max(_MIN_MARGIN, round(max(x1 - x0, y1 - y0) * _MARGIN_RATIO))
+    margin = max(_MIN_MARGIN, round(max(x1 - x0, y1 - y0) * margin_ratio))
     x0, y0, x1, y1 = (
         max(0, x0 - margin),
         max(0, y0 - margin),
@@ -48,11 +49,11 @@ def zoom(image: Image.Image, mark: Mark, side: int = ZOOM_SIDE) -> Image.Image:
     size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
     canvas = image.resize(size, Image.Resampling.BICUBIC, box=(x0, y0, x1, y1))
     inner = Mask(mask.crop, mask.x - x0, mask.y - y0, x1 - x0, y1 - y0)
-    draw_mask(canvas, Mark(mark.id, _resized(inner, size)), fill=0)
+    draw_mask(canvas, Mark(mark.id, resized(inner, size)), fill=0)
     return canvas
 
 
-def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+def resized(mask: Mask, size: tuple[int, int]) -> Mask:
     """The mask scaled to an image of (width, height)."""
     fx, fy = size[0] / mask.width, size[1] / mask.height
     x0, y0, x1, y1 = mask.box

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sam3agent.constraints import box_centre, distance, gap
 from sam3agent.masks import Box, Mask
 from sam3agent.pool import Candidate
 from sam3agent.tools.colour_names import colour_ratios
 from sam3agent.workbench import Workbench
+
+__all__ = ["MaskFacts", "box_centre", "distance", "gap", "mask_colours", "measure"]
 
 _MAX_SAMPLES = 6000
 
@@ -68,30 +71,12 @@ def measure(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[MaskFact
     )
 
 
-def mask_colours(pixels: np.ndarray, mask: Mask) -> dict[str, float]:
-    """Colour name -> fraction of the mask, largest first, estimated from at most a few thousand pixels."""
+def mask_colours(pixels: np.ndarray, mask: Mask, samples: int = _MAX_SAMPLES) -> dict[str, float]:
+    """Colour name -> fraction of the mask, largest first, estimated from about `samples` pixels at most."""
     x0, y0, x1, y1 = mask.box
-    step = max(1, math.isqrt(max(1, mask.crop.size // _MAX_SAMPLES)))
+    step = max(1, math.isqrt(max(1, mask.crop.size // samples)))
     region = pixels[y0:y1:step, x0:x1:step][mask.crop[::step, ::step]]
     return colour_ratios(region if len(region) else pixels[y0:y1, x0:x1][mask.crop])
-
-
-def box_centre(mask: Mask) -> tuple[float, float]:
-    """Centre (x, y) of the box in pixels, by which "leftmost" is decided."""
-    x0, y0, x1, y1 = mask.box
-    return (x0 + x1) / 2, (y0 + y1) / 2
-
-
-def distance(a: Mask, b: Mask) -> float:
-    """Distance between the centres of two boxes, in pixels."""
-    return math.dist(box_centre(a), box_centre(b))
-
-
-def gap(a: Mask, b: Mask) -> float:
-    """Distance between the nearest sides of two boxes, in pixels; 0 if they overlap."""
-    ax0, ay0, ax1, ay1 = a.box
-    bx0, by0, bx1, by1 = b.box
-    return math.hypot(max(0, bx0 - ax1, ax0 - bx1), max(0, by0 - ay1, ay0 - by1))
 
 
 def _ranks(values: Sequence[float]) -> list[int]:

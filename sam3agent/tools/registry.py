@@ -164,9 +164,22 @@ def plain_schema(model: type[BaseModel]) -> dict[str, Any]:
             return node
         return {key: strip(value, names=key == "properties") for key, value in node.items() if names or key != "title"}
 
-    schema = strip(model.model_json_schema())
+    schema = model.model_json_schema()
+    schema = strip(_inlined(schema, schema.pop("$defs", {})))
     schema.pop("description", None)
     return schema
+
+
+def _inlined(node: Any, shared: Mapping[str, Any]) -> Any:
+    """A schema with shared parts written out where they are used: small models and servers read that more surely."""
+    if isinstance(node, list):
+        return [_inlined(item, shared) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if name := node.get("$ref"):
+        part = {key: value for key, value in shared[str(name).rpartition("/")[2]].items() if key != "description"}
+        return _inlined(part, shared)
+    return {key: _inlined(value, shared) for key, value in node.items()}
 
 
 def tool_reference() -> str:

@@ -11,10 +11,13 @@ from sam3agent.workbench import Workbench
 class ReportNoMatch(Arguments):
     """Arguments of report_no_match."""
 
+    what: str = Field(default="", max_length=200, description="What was sought, as a short noun phrase.")
     reason: Reason = Field(default="", description="What was searched for and is not in the image, in one sentence.")
 
 
 @tool(rank=50, served=False, ends=True)
 def report_no_match(bench: Workbench, args: ReportNoMatch) -> ToolResult:
     """Answer that nothing in the image matches the question, and end."""
-    return ToolResult("no match", {"masks": [], "reason": args.reason}, NothingMatches(args.reason), bench.pool)
+    return ToolResult(
+        "no match", {"masks": [], "reason": args.reason}, NothingMatches(args.reason, args.what), bench.pool
+    )

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from sam3agent.tracking.tracked_frames import FrameTracks
 from sam3model.errors import ConfigError, InputError, OutputError
-from sam3model.files import held_alone
+from sam3model.files import held_alone, not_a_pipe
 
 FILE_NAME = "track.jsonl"
 VERSION = 1
@@ -41,7 +41,7 @@ class TrackJournal:
         self._end = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b")
+            self._file = not_a_pipe(self.path).open("a+b")
         except OSError as error:
             raise InputError(f"cannot write into {folder}: {error.strerror}") from error
         try:

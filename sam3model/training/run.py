@@ -20,7 +20,15 @@ from sam3model.training.parallel import World, joined, sharded, sharded_optimize
 from sam3model.training.resume import best_so_far, require_same_run, with_moments
 from sam3model.training.run_settings import RunConfig
 from sam3model.training.schedule import factor, stage_at
-from sam3model.training.state import Progress, StateFolder, own_folder, random_state, restore_random, training_record
+from sam3model.training.state import (
+    Progress,
+    StateFolder,
+    alone_in,
+    own_folder,
+    random_state,
+    restore_random,
+    training_record,
+)
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.stop_signal import StopSignal
 from sam3model.training.task import CertifyingTask, Task
@@ -56,11 +64,12 @@ def train(config: C, make_task: Callable[[C, World], Task[Any, Any]]) -> Trainin
         TrainingError: `max_bad_steps` non-finite steps in a row (the state is saved first), the final weights are not
             finite, or the folder holds the state of another model.
         InputError: the device is not available.
-        ConfigError: the folder cannot be made, or holds a run with another seed, model or data set.
+        ConfigError: the folder cannot be made, another run writes into it, or it holds a run with another seed, model
+            or data set.
         Whatever `make_task` and the task raise.
     """
     torch.set_num_threads(config.threads)
-    with joined(config.device, config.parallel) as world:
+    with joined(config.device, config.parallel) as world, alone_in(own_folder(config), world.first):
         return _train(TrainingRun(make_task(config, world)))
 
 

@@ -148,6 +148,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require_folder_name(self.name, "name")
+        if not self.out.strip():
+            raise ConfigError("out: the folder has no name; write out=. for the working directory")
         require_above_zero(self, "", "threads", "max_bad_steps", "log_every")
         if not self.stages:
             raise ConfigError("stages: at least one is needed")

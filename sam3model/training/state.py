@@ -2,11 +2,13 @@
 
 import json
 import logging
+import os
 import pickle
 import shlex
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sam3model.errors import ConfigError, OutputError
-from sam3model.files import replacing
+from sam3model.files import held_alone, replacing
 from sam3model.training.run_settings import RunConfig
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,28 @@ def own_folder(config: RunConfig) -> Path:
     except OSError as error:
         raise ConfigError(f"out: cannot make the folder {folder}: {error.strerror}") from None
     return folder
+
+
+@contextmanager
+def alone_in(folder: Path, first: bool) -> Iterator[None]:
+    """Keep other runs out of the folder of a run, where the system can.
+
+    first: whether this is the first process of the run, the one that writes; for others nothing is done.
+
+    Raises `ConfigError` if another run is writing into it.
+    """
+    handle = None
+    with suppress(OSError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY) if first else None
+    if handle is None:
+        yield
+        return
+    try:
+        if not held_alone(handle):
+            raise ConfigError(f"another run is writing into {folder}: wait for it, or choose another name or out")
+        yield
+    finally:
+        os.close(handle)
 
 
 def training_record(config: RunConfig, progress: Progress, metrics: Mapping[str, float | None]) -> str:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sam3agent import Agent
 from sam3agent.answer import Answer
+from sam3agent.masks import Mask, Masklet
+from sam3agent.render.film import telling_frames
 from sam3agent.rules.clip_reader import parse_clip_question
 from sam3agent.testing import ScriptedSegmenter
 from sam3agent.tools.registry import ToolUseError, all_tools
@@ -14,6 +17,8 @@ from sam3model.playground import clip_questions
 from tests.agent.moving_blocks import clip, tracker
 from tests.agent.test_track_tool import bench
 from tests.drawn_match import drawing
+
+MASK = Mask(np.ones((2, 2), bool), 0, 0, 8, 8)
 
 
 def answer(question: str, out: Path | None = None) -> Answer:
@@ -110,3 +115,16 @@ def test_a_model_can_measure_tracks() -> None:
     result = all_tools()["measure_tracks"].call(work.with_pool(tracked.pool), {})
     assert "mask 1: frames 0 to 11" in result.text and "goes right" in result.text
     assert "stays" in result.data["masks"][1]["events"]
+    assert "fastest to slowest: 1, 2" in result.data["orders"]
+
+
+def test_a_model_sees_tracked_masks_on_several_frames() -> None:
+    work = bench()
+    tracked = all_tools()["track"].call(work, {"phrases": ["player in white"]})
+    (image,) = tracked.images
+    assert image.key.kind == "film" and image.key.mask_ids == (1, 2)
+    assert telling_frames([c.masklet for c in tracked.pool.candidates]) == [0, 2, 4, 7, 9, 11]
+    closer = all_tools()["examine_masks"].call(work.with_pool(tracked.pool), {"ids": [1]})
+    assert [one.key.kind for one in closer.images] == ["film", "zoomed"]
+    one, two = Masklet.of(MASK, 0), Masklet.of(MASK, 8)
+    assert telling_frames([one, two]) == [0, 8] and telling_frames([]) == [0]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.api import Agent
 from sam3agent.cli.app import guarded
 from sam3agent.cli.replay import run_replay
@@ -25,11 +26,12 @@ VALUES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[EVERY_CANDIDATE, Policy()], ids=["every", "weighed"])
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    policy: Policy = request.param
     folder = tmp_path_factory.mktemp("recorded")
     judge = {2: '{"verdict": "reject"}', None: ACCEPT[None]}
-    Agent(World(), ScriptedBackend(SCRIPT, judge)).ask(World().image, "a player and a car", out=folder)
+    Agent(World(), ScriptedBackend(SCRIPT, judge), policy=policy).ask(World().image, "a player and a car", out=folder)
     return folder
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ import pytest
 from sam3agent.agent.budget import Budget
 from sam3agent.api import Agent
 from sam3agent.deadlines import within
-from sam3agent.media import Media
+from sam3agent.media import Media, open_media
 from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest
-from sam3agent.segmenter import FoundInstances
+from sam3agent.segmenter import FoundInstances, LocalSegmenter
 from sam3agent.testing import ScriptedBackend, call
+from sam3model.errors import CheckpointError
 from tests.drawn_match import drawing, segmenter
 
 SLOW = 6.0
@@ -99,3 +101,31 @@ def test_a_process_does_not_wait_for_what_was_given_up() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (3, "given up\n")
+
+
+class Loads:
+    """A model that counts how often it was asked for."""
+
+    weights = "counted"
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def image_predictor(self) -> Any:
+        self.count += 1
+        raise CheckpointError("there are no weights")
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    model = Loads()
+    local = LocalSegmenter(model=model)  # pyright: ignore[reportArgumentType]
+    media = open_media(drawing())
+    with local._lock, pytest.raises(TimeoutError):
+        asyncio.run(within(0.05, local.open, media))
+    for thread in threading.enumerate():
+        if thread.name == "sam3agent-work":
+            thread.join(5)
+    assert model.count == 0
+    with pytest.raises(CheckpointError):
+        asyncio.run(within(5, local.open, media))
+    assert model.count == 1

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sam3agent.agent.budget import Budget
+from sam3agent.agent.policy import EFFORTS, EVERY_CANDIDATE, Policy
 from sam3agent.agent.trace import read_trace
 from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer
@@ -25,9 +26,16 @@ ACCEPT = {None: '{"verdict": "accept", "reason": "yes"}'}
 SEARCH = call("segment_phrase", phrases=["player"])
 
 
-def ask(backend, world: World | None = None, budget: Budget | None = None, out: Path | None = None) -> Answer:
+def ask(
+    backend,
+    world: World | None = None,
+    budget: Budget | None = None,
+    out: Path | None = None,
+    policy: Policy = EVERY_CANDIDATE,
+) -> Answer:
+    """A question under the policy that looks at every candidate; test_policy.py has the others."""
     world = world or World()
-    return Agent(world, backend, budget).ask(world.image, "leftmost player", out=out)
+    return Agent(world, backend, budget, policy=policy).ask(world.image, "leftmost player", out=out)
 
 
 def test_search_examine_select() -> None:
@@ -67,7 +75,7 @@ def test_each_candidate_is_shown_whole_and_zoomed() -> None:
         EvidenceKey(0, (2,), "located"),
         EvidenceKey(0, (2,), "zoomed"),
     ]
-    assert examined[0].json_schema is not None and not examined[0].tools
+    assert examined[0].json_schema is not None and examined[0].tools == backend.requests[0].tools
 
 
 def test_rejected_masks_are_gone_and_answers_combine_phrases() -> None:
@@ -233,6 +241,10 @@ def test_tokens_are_counted() -> None:
     assert ask(ScriptedBackend(lines)).costs.usage == Usage(21, 5, 11)
 
 
+POLICIES = [EVERY_CANDIDATE, *EFFORTS.values()]
+RULES = st.sampled_from(
+    ["leftmost", "nearest to 2", "not 1", {"rule": "behind", "of": [1]}, {"rule": "largest", "drop": True}]
+)
 texts = st.one_of(
     st.text(max_size=20),
     st.sampled_from(['{"verdict": "reject"}', '{"verdict": "accept"}', "<tool_call>", "{}"]),
@@ -242,16 +254,24 @@ texts = st.one_of(
         lambda p: call("segment_phrase", phrases=p), st.lists(st.sampled_from(["player", "car", "dog"]), max_size=3)
     ),
     st.just(call("measure_masks")),
+    st.builds(
+        lambda ids, keep, missing: call("select_masks", what="player", ids=ids, keep=keep, missing=missing),
+        st.lists(st.integers(1, 4), min_size=1, max_size=3),
+        st.lists(RULES, max_size=2),
+        st.lists(st.sampled_from(["car", "dog", "ball"]), max_size=2),
+    ),
+    st.just('{"wrong": [1], "missing": ["ball"]}'),
     st.builds(MLLMReply, text=st.text(max_size=5), finish=st.sampled_from(["length", "refusal"])),
     st.builds(MLLMError, st.text(max_size=5)),
 )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(texts, max_size=40), st.integers(1, 12), st.integers(1, 4))
-def test_any_script_ends_within_its_budget(lines: list, calls: int, searches: int) -> None:
+@given(st.lists(texts, max_size=40), st.integers(1, 12), st.integers(1, 4), st.sampled_from(POLICIES))
+def test_any_script_ends_within_its_budget(lines: list, calls: int, searches: int, policy: Policy) -> None:
     world = World()
-    agent = Agent(world, ScriptedBackend(lines), Budget(calls, searches, 60), Limits(complaints=2, rounds=5))
+    limits = Limits(complaints=2, rounds=5)
+    agent = Agent(world, ScriptedBackend(lines), Budget(calls, searches, 60), limits, policy=policy)
     answer = agent.ask(world.image, "anything")
     assert answer.status in ("answered", "no_match", "exhausted")
     assert answer.costs.mllm_calls <= calls and answer.costs.segmenter_calls <= searches

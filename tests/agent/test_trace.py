@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from sam3agent.agent.policy import EVERY_CANDIDATE
 from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_image
 from sam3agent.agent.trace import Trace, read_trace
 from sam3agent.api import Agent
@@ -33,7 +34,7 @@ class Seeing(ScriptedBackend):
 def folder(tmp_path: Path) -> Path:
     world = World()
     judge = {2: '{"verdict": "reject"}', None: ACCEPT[None]}
-    Agent(world, Seeing(SCRIPT, judge)).ask(world.image, "a player and a car", out=tmp_path)
+    Agent(world, Seeing(SCRIPT, judge), policy=EVERY_CANDIDATE).ask(world.image, "a player and a car", out=tmp_path)
     return tmp_path
 
 

@@ -118,7 +118,7 @@ def test_an_mllm_may_track_and_a_question_on_an_image_does_not_mention_it(tmp_pa
     backend = ScriptedBackend(lines, {None: '{"verdict": "accept"}'})
     agent = Agent(SEGMENTER, backend, tracker=tracker())
     answer = agent.ask(tmp_path / "blocks.mp4", "who walks?", out=tmp_path / "out")
-    assert answer.status == "answered" and answer.reason == ""
+    assert answer.status == "answered" and answer.reason == "mask 1: player in white"
     assert len(answer.masks[0].masklet.masks) == 10
     question = [part.text for part in backend.requests[0].messages[1].parts if hasattr(part, "text")]
     assert "a clip of 12 frames" in question[0] and "Call track" in question[0]

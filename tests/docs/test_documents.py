@@ -40,6 +40,7 @@ SKIPPED = (
     Skip("*", r"^(git clone|python3 -m venv|pip install|\.ci/run)", "sets up the machine"),
     Skip("*", r"^(hf auth|claude mcp|npx )", "needs an account or another program"),
     Skip("mcp.md", r"^sam3agent mcp", "serves until it is stopped; tests/servers starts it"),
+    Skip("*", r"^sam3agent studio", "serves until it is stopped; tests/studio opens it"),
     Skip("*", r"^(python -m train|torchrun)", "trains; tests/training runs the same at small size"),
     Skip("*", r"^(python -m evals|MLLM=)", "needs a data set or many minutes; tests/evals runs the same at small size"),
     Skip("*", r"^python -m benchmarks", "measures for many minutes"),
@@ -47,6 +48,7 @@ SKIPPED = (
     Skip("*", r"--weights runs/", "needs the weights of a training run"),
     Skip("README.md", r"^sam3agent ask photo\.jpg", "needs the released weights to find anything in a photograph"),
     Skip("video.md", r"^sam3agent (track|ask) clips/", "needs the clips that the line before draws"),
+    Skip("security.md", r"sam3@COMMIT|^pytest|tests\.fuzz", "needs the released weights, or many minutes"),
     Skip("exit-codes.md", r"^(if |echo |fi$)", "lines of a shell script, which this test does not interpret"),
 )
 

@@ -141,7 +141,11 @@ def trace_fields() -> dict[str, set[str]]:
 
 def test_trace(tmp_path: Path) -> None:
     world = World()
-    script = ["no call", call("segment_phrase", phrases=["player"], depth=3), call("select_masks", ids=[1])]
+    script = [
+        "no call",
+        call("segment_phrase", phrases=["player"], depth=3),
+        call("select_masks", what="player", ids=[3], keep=["leftmost"]),
+    ]
     Agent(world, ScriptedBackend(script, ACCEPT)).ask(world.image, "leftmost player", out=tmp_path / "a")
     Agent(world).ask(world.image, "the dog", out=tmp_path / "b")
     fields, events = trace_fields(), set[str]()

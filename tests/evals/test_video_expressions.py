@@ -1,10 +1,18 @@
 """MeViS and ReVOS: expressions about videos."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from evals.command import main
+from evals.samples import DatasetSplit
+from evals.video.expression_runs import read_mevis
+from sam3agent.testing import ScriptedSegmenter, ScriptedTracker
+from sam3model.errors import DataError
 
 from .video_datasets import SIZE, error_of, figures, rle, square, write_json, write_png
 
@@ -95,3 +103,41 @@ def test_invalid_files_are_reported(tmp_path, capsys, damage, message):
     root, predictions = mevis(tmp_path / "set")
     damage(root)
     assert message in error_of(capsys, "mevis", root, predictions)
+
+
+def test_the_agent_answers_expressions_end_to_end(tmp_path, capsys):
+    """MeViS with frames: a block that moves right, one that stays, and a question that is not understood."""
+    moving, still = [block(20 + 8 * t, 10) for t in range(5)], [block(20, 40)] * 5
+    frames = [f"{t:05d}" for t in range(5)]
+    video = expressions(
+        e0={"anno_id": [5], "exp": "the block that moves to the right"},
+        e1={"anno_id": [6], "exp": "the block that stays still"},
+        e2={"anno_id": [5], "exp": "the block that ponders"},
+    )
+    write_json(tmp_path / "valid_u/meta_expressions.json", {"videos": {"v": {"frames": frames, "expressions": video}}})
+    write_json(tmp_path / "valid_u/mask_dict.json", {"5": [rle(m) for m in moving], "6": [rle(m) for m in still]})
+    for name, one, two in zip(frames, moving, still, strict=True):
+        image = np.where((one | two)[..., None], np.uint8([200, 40, 40]), np.uint8([60, 120, 60]))
+        path = tmp_path / f"valid_u/JPEGImages/v/{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path, quality=95)
+    tracker = ScriptedTracker({"block": [lambda t: box_of(moving[t]), lambda t: box_of(still[t])]})
+    out = ["--root", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main(["mevis", *out], segmenter=ScriptedSegmenter({}), predictor=tracker) == 0
+    found = json.loads((tmp_path / "run/metrics.json").read_text())["figures"]
+    assert found["J&F"] == pytest.approx(200 / 3) and found["expressions"] == 3
+    assert (tmp_path / "run/predictions/v/0/00004.png").is_file()
+    with pytest.raises(DataError, match="is missing; the frames of the videos are needed"):
+        (tmp_path / "valid_u/JPEGImages/v/00003.jpg").unlink()
+        read_mevis(DatasetSplit(tmp_path, "valid_u"))[0].load()
+
+
+def block(x: int, y: int) -> np.ndarray:
+    mask = np.zeros((64, 96), bool)
+    mask[y : y + 12, x : x + 12] = True
+    return mask
+
+
+def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.nonzero(mask)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1

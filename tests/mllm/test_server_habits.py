@@ -101,7 +101,8 @@ def test_no_complaint_repeats_byte_for_byte() -> None:
         answer = ask(server)
     assert answer.status == "exhausted" and answer.failed
     assert len(server.raw) == 4 == len({texts(request) for request in server.requests})
-    with fault_server(reply(calls=[SEARCH]), default=reply("hm")) as server:
+    doubtful = ("select_masks", {"what": "player in white", "ids": [2], "keep": ["leftmost"]})
+    with fault_server(reply(calls=[SEARCH]), reply(calls=[doubtful]), default=reply("hm")) as server:
         ask(server)
     judged = [texts(request) for request in server.requests if "Look at mask 1" in texts(request)]
     assert len(judged) == 4 == len(set(judged))

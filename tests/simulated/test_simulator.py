@@ -40,8 +40,9 @@ def test_shared_misjudgements_come_again() -> None:
     assert mask is not None
     cover = cover_of(case.scene, mask)
     always, never = (Mind(case, Skill(verdict=0.5, shared=shared), seed=1) for shared in (1.0, 0.0))
-    assert len({always.close_verdict(cover, case.scene.objects[0].kind) for _ in range(12)}) == 1
-    assert len({never.close_verdict(cover, case.scene.objects[0].kind) for _ in range(12)}) == 2
+    assert len({always.close_verdict(cover, case.scene.objects[0].kind, str(view)) for view in range(12)}) == 1
+    assert len({never.close_verdict(cover, case.scene.objects[0].kind, str(view)) for view in range(12)}) == 2
+    assert len({never.close_verdict(cover, case.scene.objects[0].kind) for _ in range(12)}) == 1, "the same look"
 
 
 def test_the_segmenter_errs_as_often_as_it_should() -> None:

@@ -19,8 +19,8 @@ from sam3model.errors import ConfigError, InputError, OutputError, TrainingError
 from sam3model.text import Tokenizer
 from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import TrainingRun, train
-from sam3model.training.run_settings import BudgetConfig
-from sam3model.training.state import Progress, StateFolder, random_state, restore_random
+from sam3model.training.run_settings import BudgetConfig, RunConfig
+from sam3model.training.state import Progress, StateFolder, alone_in, own_folder, random_state, restore_random
 from sam3model.training.step import train_step
 from sam3model.training.stop_signal import StopSignal
 from sam3model.training.training_log import TrainingLog
@@ -279,6 +279,17 @@ def test_repeated_signals_of_a_scheduler_end_the_run_as_preempted(settings, monk
     config = settings(budget={"steps": 3})
     assert train(config, ConceptTask).status == "preempted"
     assert StateFolder(concept_run(config).folder, 1).load()[0].step == 1
+
+
+def test_a_second_run_in_a_folder_is_refused(settings):
+    config = settings(budget={"steps": 1})
+    with alone_in(own_folder(config), first=True), pytest.raises(ConfigError, match="another run is writing into"):
+        train(config, ConceptTask)
+
+
+def test_a_folder_without_a_name_is_refused():
+    with pytest.raises(ConfigError, match="out: the folder has no name"):
+        RunConfig(out=" ")
 
 
 def test_without_averages_the_artefact_is_the_model_as_it_is(settings):

@@ -1,0 +1,113 @@
+"""MeViS and ReVOS with the agent: each expression is a question about a clip, answered with masklets."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from evals.samples import DatasetSplit, PredictedTrack, Rle, VideoFiles, VideoPrediction, VideoSample
+from evals.video.expressions import Expression, mevis_expressions, revos_expressions
+from sam3agent.answer import SelectedMask
+from sam3agent.api import Agent
+from sam3agent.media import ClipMedia
+from sam3model.data.dataset_paths import inside
+from sam3model.errors import DataError
+from sam3model.files import replacing
+from sam3model.metrics.referring_video import union_track
+from sam3model.ops.masks import decode_rle
+from sam3model.raster_files import opened_raster
+
+ANSWER = "answer"
+"""Prompt of the one track of an expression."""
+
+
+def read_mevis(dataset: DatasetSplit) -> list[VideoSample[Expression]]:
+    """The expressions of a split of MeViS. Raises `DataError`."""
+    return _samples(mevis_expressions(dataset), inside(dataset.root, dataset.split, "JPEGImages"))
+
+
+def read_revos(dataset: DatasetSplit) -> list[VideoSample[Expression]]:
+    """The expressions of a split of ReVOS, also those without a target. Raises `DataError`."""
+    return _samples(revos_expressions(dataset), inside(dataset.root, "JPEGImages"))
+
+
+def _samples(expressions: list[Expression], frames: Path) -> list[VideoSample[Expression]]:
+    unnamed = next((one for one in expressions if not one.text.strip()), None)
+    if unnamed:
+        raise DataError(f"expression {unnamed.key} has no text in its field 'exp'")
+    return [VideoSample(one.key, partial(_files, one, frames), (one.text,), one) for one in expressions]
+
+
+def _files(expression: Expression, frames: Path) -> VideoFiles:
+    """Raises `DataError` if a frame is missing."""
+    files = tuple(inside(frames, expression.video, f"{name}.jpg") for name in expression.frames)
+    missing = next((file for file in files if not file.is_file()), None)
+    if missing:
+        raise DataError(f"{missing} is missing; the frames of the videos are needed to run the model")
+    with opened_raster(files[0]) as image:
+        width, height = image.size
+    return VideoFiles(files, tuple(range(len(files))), (height, width))
+
+
+class ExpressionRunner:
+    """Asks the agent about one clip at a time."""
+
+    def __init__(self, agent: Agent, system: str) -> None:
+        self.agent = agent
+        self.system = system
+
+    async def __call__(self, sample: VideoSample[Expression]) -> VideoPrediction:
+        """One track: the union of the masklets that answer the expression; no mask at all for "no match".
+
+        Raises `DataError` or `InputError` if the clip is unusable.
+        """
+        from sam3model.frames import open_frames
+
+        clip, (question,) = sample.load(), sample.phrases
+        frames = open_frames(clip.files)
+        try:
+            answer = await self.agent.aask(ClipMedia(frames, sample.key), question, save=False)
+        finally:
+            frames.close()
+        masks = [_masks(mask, len(clip.kept)) for mask in answer.masks]
+        union = [_as_text(mask) for mask in union_track(masks)] if masks else [None] * len(clip.kept)
+        names = tuple(file.stem for file in clip.files)
+        return VideoPrediction(sample.phrases, names, clip.size, (PredictedTrack(ANSWER, 1.0, tuple(union)),))
+
+
+def _as_text(mask: Rle | None) -> Rle | None:
+    """A mask whose counts are text, as JSON needs them."""
+    counts = mask["counts"] if mask else ""
+    return {**mask, "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts} if mask else None
+
+
+def _masks(mask: SelectedMask, frames: int) -> list[Rle | None]:
+    found = mask.masklet.masks
+    return [found[t].to_rle() if t in found else None for t in range(frames)]
+
+
+class ExpressionWriter:
+    """VIDEO/EXPRESSION/FRAME.png: 255 inside the mask of the answer, a file for every frame."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, sample: VideoSample[Expression], prediction: VideoPrediction) -> None:
+        """Write the answer to an expression."""
+        (track,) = prediction.tracks
+        for name, mask in zip(prediction.frames, track.masks, strict=True):
+            shown = decode_rle(dict(mask)) if mask else np.zeros(prediction.size, bool)
+            path = inside(self.folder, sample.key, f"{name}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                Image.fromarray(255 * shown.astype(np.uint8)).save(temporary, "PNG")
+
+    def close(self) -> Path:
+        """The folder."""
+        return self.folder
+
+
+def writer(_: DatasetSplit, folder: Path) -> ExpressionWriter:
+    """The writer of a run."""
+    return ExpressionWriter(folder)

@@ -1,0 +1,58 @@
+"""How many looks a question gets, and where they go. Every part can be switched off, to measure what it is worth."""
+
+from dataclasses import dataclass, replace
+
+from sam3agent.config import Effort
+from sam3model.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The parts of the policy, and its limits.
+
+    every: look at every candidate before one is selected, and discard what is rejected; all other parts are then off.
+    second_look: nothing is rejected, and no "no match" accepted, on one look alone. facts: order, place, size and
+    nearness are stated as rules and computed. colours: colours are measured on the pixels. hints: what a selection says
+    to be missing is searched at once. weigh: looks go where the answer would change, else to what was selected.
+    check: an unsure answer is shown once more against the question.
+
+    looks: close looks per question; at_once: per round. doubt: a look is worth its call if it is so likely to change
+    the answer. sure: an answer of this confidence needs no check. reopen: how often the choice is given back.
+    """
+
+    every: bool = False
+    second_look: bool = True
+    facts: bool = True
+    colours: bool = True
+    hints: bool = True
+    weigh: bool = True
+    check: bool = True
+    looks: int = 10
+    at_once: int = 4
+    doubt: float = 0.05
+    sure: float = 0.6
+    reopen: int = 1
+
+
+EVERY_CANDIDATE = Policy(every=True)
+"""The policy of backends without an MLLM, whose looks are free, and of traces that name none."""
+
+EFFORTS: dict[Effort, Policy] = {
+    "low": Policy(looks=3, at_once=3, doubt=0.15, check=False, reopen=0),
+    "medium": Policy(),
+    "high": Policy(looks=24, at_once=8, doubt=0.03, sure=0.85, reopen=2),
+}
+PARTS = ("second_look", "facts", "colours", "hints", "weigh", "check")
+"""Parts that `without` switches off."""
+
+
+def policy_of(effort: Effort = "medium", without: str = "") -> Policy:
+    """The policy of an effort, without some parts, named with commas between them. Raises `ConfigError` for others."""
+    names = [name.strip().replace("-", "_") for name in without.split(",") if name.strip()]
+    if "selecting" in names:
+        return EVERY_CANDIDATE
+    for name in names:
+        if name not in PARTS:
+            raise ConfigError(f"there is no part {name!r} of the policy; the parts are {', '.join(PARTS)}, selecting")
+    policy = EFFORTS[effort]
+    return replace(policy, **dict.fromkeys(names, False))

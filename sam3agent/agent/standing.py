@@ -1,0 +1,113 @@
+"""Where a question stands: the answer that follows from the beliefs, and which looks could still change it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sam3agent.agent.beliefs import belief, belongs, words_of
+from sam3agent.agent.policy import Policy
+from sam3agent.constraints import kept_by
+from sam3agent.masks import Mask
+from sam3agent.pool import Candidate
+from sam3agent.states import Story
+
+LIKELY = 0.5
+"""A candidate is taken for what is sought from this probability on."""
+BEST_GUESS = 0.35
+"""If no candidate is likely, the best one is still the answer from this probability on."""
+_INSIDE = 0.85
+"""Fraction of a mask inside another from which it is a part of it."""
+READING = 0.92
+"""How often a question is taken to be read rightly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """ids: the answer as it is now. worth: (id, how likely a look would change the answer, by its part), best first.
+
+    confidence: that the answer is right, 0..1.
+    """
+
+    ids: tuple[int, ...]
+    worth: tuple[tuple[int, float], ...]
+    confidence: float
+
+
+def standing(story: Story, policy: Policy) -> Standing:
+    """Where a story with groups stands."""
+    by_eye = chosen_by_eye(story)
+    beliefs = [
+        {
+            c.id: belief(c, group, story, colours=policy.colours)
+            for c in story.pool.candidates
+            if (c.id in group.ids if by_eye and group.ids and not group.rules else belongs(c, group))
+        }
+        for group in story.groups
+    ]
+    members = [{i for i, p in known.items() if p >= LIKELY} for known in beliefs]
+    if not any(members):
+        members = [_best_guess(known) for known in beliefs]
+    now = _answer(story, members)
+    worth = dict[int, float]()
+    for number, known in enumerate(beliefs):
+        for mask_id, probability in known.items():
+            other = [m ^ {mask_id} if n == number else m for n, m in enumerate(members)]
+            doubt = min(probability, 1 - probability)
+            change = _difference(story, now, _answer(story, other))
+            worth[mask_id] = max(worth.get(mask_id, 0.0), doubt * change)
+    confidence = READING
+    for value in worth.values():
+        confidence *= 1 - value
+    return Standing(now, tuple(sorted(worth.items(), key=lambda pair: -pair[1])), confidence)
+
+
+def chosen_by_eye(story: Story) -> bool:
+    """Whether a selection without rules cannot be all that fits its words, because the question says more than they do.
+
+    Masks that were not chosen are then not added: the words do not tell why they were left out.
+    """
+    said = frozenset[str]().union(*(words_of(group.what).content for group in story.groups))
+    return bool(words_of(story.query).content - said)
+
+
+def _best_guess(known: dict[int, float]) -> set[int]:
+    best = max(known, key=known.__getitem__, default=None)
+    return {best} if best is not None and known[best] >= BEST_GUESS else set()
+
+
+def _answer(story: Story, members: Sequence[Collection[int]]) -> tuple[int, ...]:
+    """The masks that the rules of all groups keep of their members."""
+    ids = set[int]()
+    for group, chosen in zip(story.groups, members, strict=True):
+        candidates = without_nested([c for c in story.pool.candidates if c.id in chosen])
+        ids |= {c.id for c in kept_by(group.rules, candidates, story.pool)}
+    return tuple(sorted(ids))
+
+
+def without_nested(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each object once: without parts of a larger mask, and without masks that are several of the others together."""
+    inside = {
+        outer.id: [c.id for c in candidates if c.id != outer.id and _lies_in(c.mask, outer.mask)]
+        for outer in candidates
+    }
+    groups = {mask_id for mask_id, parts in inside.items() if len(parts) > 1 and _apart(candidates, parts)}
+    parts = {part for mask_id, found in inside.items() if mask_id not in groups for part in found}
+    return [c for c in candidates if c.id not in parts | groups]
+
+
+def _lies_in(inner: Mask, outer: Mask) -> bool:
+    """Whether a smaller mask is, but for its edge, inside a larger one."""
+    return inner.area < outer.area and inner.intersection(outer) >= _INSIDE * inner.area
+
+
+def _apart(candidates: Sequence[Candidate], ids: Collection[int]) -> bool:
+    """Whether masks hardly overlap each other."""
+    masks = [c.mask for c in candidates if c.id in ids]
+    pairs = ((a, b) for i, a in enumerate(masks) for b in masks[i + 1 :])
+    return all(a.intersection(b) < (1 - _INSIDE) * min(a.area, b.area) for a, b in pairs)
+
+
+def _difference(story: Story, one: Collection[int], other: Collection[int]) -> float:
+    """How much two answers differ: 1 minus the IoU of their pixels, 0..1."""
+    areas = {c.id: c.mask.area for c in story.pool.candidates}
+    either = sum(areas[i] for i in {*one, *other})
+    return 1 - sum(areas[i] for i in {*one} & {*other}) / either if either else 0.0
