@@ -34,15 +34,22 @@ ASSETS = Path(__file__).parents[1] / "assets"
 IMAGES = 6
 PROBE = "probe.png"
 
+LATE_SECONDS = 30.0
+"""How long calls may still take when the time is over."""
+
 
 @dataclass
 class LoadReport:
-    """What was seen. took: seconds by tool. odd: replies that are no sentence. rss: memory in bytes, over time."""
+    """What was seen. took: seconds by tool. odd: replies that are no sentence. rss: memory in bytes, over time.
+
+    cores: how many cores the server had on average. On a busy machine it has few, and every figure is that much larger.
+    """
 
     took: dict[str, list[float]] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     odd: list[str] = field(default_factory=list)
     rss: list[int] = field(default_factory=list)
+    cores: float = 0.0
 
     def add(self, name: str, seconds: float, result: CallToolResult) -> None:
         """Note one reply."""
@@ -56,7 +63,11 @@ class LoadReport:
         """The figures, a line each."""
         tools = [f"{name:16} {len(took):6} calls, {_figures(took)}" for name, took in sorted(self.took.items())]
         memory = f"memory {self.rss[0] >> 20} MiB after the first calls, {max(self.rss) >> 20} MiB at most, "
-        return [*tools, f"replies: {dict(self.outcomes)}", memory + f"{self.rss[-1] >> 20} MiB at the end"]
+        return [
+            *tools,
+            f"replies: {dict(self.outcomes)}",
+            memory + f"{self.rss[-1] >> 20} MiB at the end, {self.cores:.2f} cores",
+        ]
 
 
 def _figures(took: list[float]) -> str:
@@ -116,6 +127,11 @@ async def watch(pid: int, until: float, report: LoadReport) -> None:
         await asyncio.sleep(1)
 
 
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _rss(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -126,9 +142,13 @@ async def load(address: str, pid: int, clients: int, seconds: float) -> LoadRepo
     async with Client(address) as first:  # loads the weights
         for number in range(IMAGES):
             await first.call_tool("segment_phrase", {"image": f"{number}.png", "phrases": ["player"]})
-    until = time.monotonic() + seconds
+    began, used = time.monotonic(), _cpu_seconds(pid)
+    until = began + seconds
     work: list[Awaitable[None]] = [use(address, number, until, report) for number in range(clients)]
-    await asyncio.gather(*work, probe(address, until, report), watch(pid, until, report))
+    with anyio.move_on_after(seconds + LATE_SECONDS) as late:
+        await asyncio.gather(*work, probe(address, until, report), watch(pid, until, report))
+    report.outcomes["clients cut off"] = int(late.cancelled_caught)
+    report.cores = (_cpu_seconds(pid) - used) / (time.monotonic() - began)
     report.rss.append(_rss(pid))
     return report
 

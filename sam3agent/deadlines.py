@@ -46,6 +46,7 @@ async def within(seconds: float | None, run: Callable[P, T], *args: P.args, **kw
     try:
         return await asyncio.wait_for(done, None if seconds is None else max(seconds, 0.01))
     except (TimeoutError, asyncio.CancelledError):
+        _given_up.difference_update([old for old in _given_up if not old.is_alive()])  # a server gives up many
         if thread.is_alive():
             _given_up.add(thread)
         raise

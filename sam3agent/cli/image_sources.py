@@ -4,9 +4,9 @@ import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from sam3agent.downloads import STDIN, is_url
+from sam3agent.servers.written_paths import read_path
 from sam3model.errors import InputError
 
 EXAMPLE = 'sam3agent ask match.png "leftmost player in white"'
@@ -53,7 +53,7 @@ def expand_sources(words: Sequence[str]) -> tuple[list[str], bool]:
         if word == STDIN or is_url(word):
             found.append(word)
         elif word.lower().startswith("file:"):
-            found.append(unquote(urlsplit(word).path))
+            found.append(str(read_path(word)))
         elif _is_folder(word):
             found += _images_in(Path(word))
             several = True

@@ -15,7 +15,7 @@ from sam3agent.deadlines import within
 from sam3agent.servers.callers import Caller, caller_of
 from sam3agent.servers.jobs import Job, JobStoppedError, time_left
 from sam3agent.servers.mcp_replies import AskReply, Reply, ToolReply
-from sam3agent.servers.tool_desk import ToolDesk
+from sam3agent.servers.tool_desk import ToolDesk, takes_long
 from sam3agent.tools.registry import Tool
 from sam3model.errors import Sam3Error
 from sam3model.printable import printable
@@ -88,7 +88,7 @@ class McpTools:
             wait = arguments.pop("wait_seconds", None)
             given = {name: value for name, value in arguments.items() if value is not None}
             use = partial(self.desk.use, tool, caller.key, image, given)
-            if tool.needs_clip:
+            if takes_long(tool):
                 job = self.desk.jobs.start(caller.key, tool.name, ToolReply(image=image[:1000]), use)
                 return await self._awaited(job, caller, ctx, wait)
             with tool_errors():
@@ -234,7 +234,7 @@ def _signature(tool: Tool[Any]) -> inspect.Signature:
         optional = shape["default"] if "default" in shape else Field(default_factory=lambda: None)
         default = inspect.Parameter.empty if name in schema.get("required", ()) else optional
         parameters.append(keyword(name, annotation=Annotated[Any, WithJsonSchema(dict(shape))], default=default))
-    if tool.needs_clip:
+    if takes_long(tool):
         parameters.append(keyword("wait_seconds", annotation=WaitSeconds, default=None))
     return inspect.Signature(parameters, return_annotation=Annotated[CallToolResult, ToolReply])
 

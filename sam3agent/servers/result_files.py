@@ -94,9 +94,13 @@ class ResultFolder:
 
     def path(self, name: str) -> Path:
         """The path of a result by its name below the folder. Raises `InputError` if it would be elsewhere."""
-        path = (self.folder / name).resolve()
+        missing = InputError(f"there is no result {clean_line(name, 120)}")
+        try:
+            path = (self.folder / name).resolve()
+        except (OSError, RuntimeError, ValueError):  # too long, a loop of links, a null byte
+            raise missing from None
         if not path.is_relative_to(self.folder) or path == self.folder:
-            raise InputError(f"there is no result {clean_line(name, 120)}")
+            raise missing
         return path
 
     def listed(self) -> list[ResultFile]:

@@ -7,15 +7,19 @@ from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension
 from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.stdio import stdio_server
 from mcp.types import Resource, ResourceTemplate
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sam3agent.deadlines import within
 from sam3agent.servers.callers import client_traits
 from sam3agent.servers.mcp_resources import read_result, resource_list, resource_template
 from sam3agent.servers.reply_profiles import choose_profile
 from sam3agent.servers.result_files import ResultFolder
+from sam3agent.servers.stdio_lines import standard_input
 from sam3agent.servers.written_paths import RESULTS
+from sam3model.untrusted import clean_line
 
 
 class ResultServer(MCPServer):
@@ -42,6 +46,12 @@ class ResultServer(MCPServer):
         self._results = results
         self._host_profile = host_profile
 
+    async def run_stdio_async(self) -> None:
+        """Serve over standard input and output until the client is gone."""
+        server = self._lowlevel_server
+        async with stdio_server(standard_input()) as (reader, writer):
+            await server.run(reader, writer, server.create_initialization_options())
+
     async def list_resources(self) -> list[Resource]:
         """The result files, and what extensions registered."""
         return [*await super().list_resources(), *await within(None, resource_list, self._results)]
@@ -56,6 +66,17 @@ class ResultServer(MCPServer):
             return await super().read_resource(uri, context)
         content: ReadResourceContents = await within(None, read_result, self._results, str(uri))
         return [content]
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """Call a tool. Arguments that do not fit the schema are answered with one sentence."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error, UnexpectedToolError) or not isinstance(error.__cause__, ValidationError):
+                raise
+            first = error.__cause__.errors()[0]
+            place = ".".join(str(step) for step in first["loc"])
+            raise ToolError(clean_line(f"arguments of {name}: {place}: {first['msg']}", 500)) from error
 
     async def _fit_profile(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Leave structured content out for clients that would show it in place of the rest, and what announces it."""

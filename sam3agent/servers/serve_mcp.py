@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sam3agent.config import Settings
 from sam3agent.servers.http_guard import HttpAccess
-from sam3agent.servers.server_life import run_until_stopped
+from sam3agent.servers.server_life import run_until_stopped, share_memory
 from sam3model.errors import InputError
 
 OUT_GIGABYTES = 10.0
@@ -40,6 +40,7 @@ def serve(settings: Settings, service: McpService, announce: Callable[[str], Non
     """
     from sam3agent.servers.mcp_server import OUT, build_server
 
+    share_memory()
     check_weights(settings.weights)
     server = build_server(
         settings,

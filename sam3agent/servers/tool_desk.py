@@ -81,18 +81,22 @@ class ToolDesk:
         """One call of a registry tool on an image or clip. Raises `Sam3Error` for mistakes of the caller."""
         opened = await self.images.get(image)
         board = self.boards.get(client, opened.key)
+        name = self.short_name(image)
+
+        def reply(result: ToolResult) -> Reply:
+            return self._reply(opened, name, tool, result)
+
         if tool.cost != "segmenter":  # it leaves the masks as they are, so it need not wait for those who change them
+            bench = self._bench(opened, board.pool, None)
             async with self.looking.slot(opened.key):
-                result = await within(None, tool.call, self._bench(opened, board.pool, job), arguments)
-        else:
-            lane = self._tracking if tool.needs_clip else self._searching
-            async with board.turn, lane.slot(opened.key):
-                if job:
-                    job.begin()
-                result = await within(None, tool.call, self._bench(opened, board.pool, job), arguments)
-                board.pool = result.pool
-        async with self.looking.slot(opened.key):
-            return await within(None, self._reply, opened, self.short_name(image), tool, result)
+                return await within(None, lambda: reply(tool.call(bench, arguments)))
+        lane = self._tracking if takes_long(tool) else self._searching
+        async with board.turn, lane.slot(opened.key):
+            if job:
+                job.begin()
+            result = await within(None, tool.call, self._bench(opened, board.pool, job), arguments)
+            board.pool = result.pool
+        return reply(result)
 
     async def ask(self, client: str, image: str, question: str, job: Job) -> Reply:
         """One question on an image; its masks join those that the client has of the image."""
@@ -166,6 +170,11 @@ class ToolDesk:
         except OutputError as error:
             return f"the files of the answer are not kept: {error}"
         return ""
+
+
+def takes_long(tool: Tool[Any]) -> bool:
+    """Whether a call of a tool may take minutes: it follows objects through a clip."""
+    return tool.needs_clip and tool.cost == "segmenter"
 
 
 def _frame_report(job: Job) -> Report:

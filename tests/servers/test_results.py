@@ -88,6 +88,7 @@ def test_a_large_result_is_read_in_parts(tmp_path: Path) -> None:
         "sam3://results//etc/passwd",
         "sam3://results/link.png",
         "sam3://results/",
+        "sam3://results/%00",
         "sam3://results/a.json?offset=x",
     ],
 )

@@ -31,7 +31,8 @@ def test_a_clip_is_tracked_and_the_masklets_are_selected(desk: Desk, monkeypatch
     assert [mask["id"] for mask in data(measured)["masks"]] == [1, 2]
     saved = json.loads(Path(data(chosen)["masks_file"]).read_text())
     assert len(saved["annotations"]) == 19
-    assert desk.lines == [f"track: {done} of {FRAMES} frames" for done in range(1, FRAMES + 1)]
+    counted = [line.partition(",")[0] for line in desk.lines]  # a slow machine adds the time left
+    assert counted == [f"track: {done} of {FRAMES} frames" for done in range(1, FRAMES + 1)]
 
 
 def test_progress_is_reported_a_few_times_a_second(desk: Desk) -> None:
