@@ -28,10 +28,10 @@ class Policy:
     hints: bool = True
     weigh: bool = True
     check: bool = True
-    looks: int = 10
+    looks: int = 8
     at_once: int = 4
     per_mask: int = 3
-    doubt: float = 0.05
+    doubt: float = 0.08
     sure: float = 0.6
     reopen: int = 1
 
