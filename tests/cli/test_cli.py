@@ -179,7 +179,18 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
         assert done.returncode in (1, 2) and done.stderr.decode().strip().isprintable(), arguments
 
 
-HELP = [[], ["ask"], ["segment"], ["track"], ["replay"], ["doctor"], ["mcp"], ["tools"], ["weights", "convert"]]
+HELP = [
+    [],
+    ["ask"],
+    ["segment"],
+    ["track"],
+    ["replay"],
+    ["doctor"],
+    ["mcp"],
+    ["studio"],
+    ["tools"],
+    ["weights", "convert"],
+]
 
 
 def test_every_command_has_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
