@@ -55,8 +55,8 @@ def main() -> None:
         answer = asyncio.run(agent.aask(image, "leftmost player"))
         times.append(time.process_time() - started)
         calls = answer.costs.mllm_calls
-    median = 1000 * statistics.median(times[1:])
-    print(f"{median:.0f} ms of processor time per question ({flags.masks} masks, {calls} calls, {SIZE})")
+    spent = 1000 * statistics.median(times[1:])
+    print(f"{spent:.0f} ms of processor time per question ({flags.masks} masks, {calls} calls, {SIZE})")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sam3agent.constraints import MaskGroup
-from sam3agent.pool import Candidate
+from sam3agent.pool import Candidate, MaskPool
 from sam3agent.states import Sight, Story
 
 GLANCE, CLOSE = 0.75, 0.8
@@ -34,6 +34,10 @@ _COLOUR_FOR, _NEXT_HUE, _COLOUR_AGAINST = 1.0, -2.2, -3.5
 """Log odds if a colour is clearly there; if only one is that people may call so; and if neither is."""
 
 _ANYTHING = {"object", "thing", "item", "something", "anything"}
+_PLURALS = {
+    "people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goose",
+    "feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "sheep": "sheep", "glasses": "glasses",
+}  # fmt: skip
 _SMALL = {"a", "an", "the", "in", "of", "with", "on", "wearing", "and", "all", "every", "that", "is", "are"}
 _SHADES = {
     "black": (), "white": ("grey",), "grey": ("white", "black"), "gray": ("grey", "white", "black"), "red": (),
@@ -62,14 +66,35 @@ def words_of(phrase: str) -> Words:
     listed = [word for word in re.findall(r"[^\W_]+", phrase.lower()) if word not in _SMALL]
     names = listed[-1:] if not re.search(r"\b(in|wearing|with)\b", phrase.lower()) else []
     colours = tuple(word for word in dict.fromkeys(listed) if word in _SHADES and word not in names)
-    return Words(frozenset(word.removesuffix("s") for word in listed), colours)
+    return Words(frozenset(map(_singular, listed)), colours)
 
 
-def belongs(candidate: Candidate, group: MaskGroup) -> bool:
+def _singular(word: str) -> str:
+    """A noun in the singular, as far as its ending tells."""
+    if word in _PLURALS:
+        return _PLURALS[word]
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "ches", "shes", "zes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+
+
+def belongs(candidate: Candidate, group: MaskGroup, pool: MaskPool) -> bool:
     """Whether a candidate can be one of a group: it was named, or a phrase about the same thing found it."""
     sought = words_of(group.what)
-    nouns = sought.content - {colour.removesuffix("s") for colour in sought.colours}
-    return candidate.id in group.ids or any(nouns & words_of(phrase).content for phrase, _ in candidate.phrases)
+    nouns = sought.content - {_singular(colour) for colour in sought.colours}
+    return candidate.id in group.ids or any(
+        nouns & words_of(phrase).content or _finds_the_same(phrase, group, pool) for phrase, _ in candidate.phrases
+    )
+
+
+def _finds_the_same(phrase: str, group: MaskGroup, pool: MaskPool) -> bool:
+    """Whether most of what a phrase found was named for a group: other words for the same thing."""
+    if words_of(phrase).content & _ANYTHING:
+        return False
+    found = [candidate.id in group.ids for candidate in pool.found_by(phrase)]
+    return 2 * sum(found) > len(found)
 
 
 def found_by_anything(candidate: Candidate) -> bool:

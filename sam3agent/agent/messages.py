@@ -140,6 +140,6 @@ def sought_in(story: Story, mask_id: int) -> str:
     group = next((g for g in story.groups if mask_id in g.ids), None)
     if group is None:
         found = story.pool.get(mask_id)
-        group = next((g for g in story.groups if found and belongs(found, g)), None)
+        group = next((g for g in story.groups if found and belongs(found, g, story.pool)), None)
         return group.what if group else found.phrases[-1][0] if found else ""
     return group.what

@@ -16,8 +16,9 @@ class Policy:
     to be missing is searched at once. weigh: looks go where the answer would change, else to what was selected.
     check: an unsure answer is shown once more against the question.
 
-    looks: close looks per question; at_once: per round. doubt: a look is worth its call if it is so likely to change
-    the answer. sure: an answer of this confidence needs no check. reopen: how often the choice is given back.
+    looks: close looks per question; at_once: per round; per_mask: at one mask. doubt: a look is worth its call if it is
+    so likely to change the answer. sure: an answer of this confidence needs no check. reopen: how often the choice is
+    given back.
     """
 
     every: bool = False
@@ -27,9 +28,10 @@ class Policy:
     hints: bool = True
     weigh: bool = True
     check: bool = True
-    looks: int = 10
+    looks: int = 8
     at_once: int = 4
-    doubt: float = 0.05
+    per_mask: int = 3
+    doubt: float = 0.08
     sure: float = 0.6
     reopen: int = 1
 

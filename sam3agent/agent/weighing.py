@@ -147,7 +147,7 @@ def _looks(story: Story, now: Standing, policy: Policy) -> tuple[int, ...]:
         if sight.close:
             spent[sight.id] = spent.get(sight.id, 0) + 1
     left = policy.looks - sum(spent.values())
-    most = 3 if policy.second_look else 1
+    most = policy.per_mask if policy.second_look else 1
     if not policy.weigh:
         wanted = [mask_id for mask_id in now.ids if not spent.get(mask_id)]
     else:
@@ -159,7 +159,11 @@ def _of_other_things(story: Story, event: Searched) -> tuple[int, ...]:
     """What was found for phrases about something that no group of the selection is about."""
     found = dict.fromkeys(mask_id for search in event.searches for mask_id in search.found)
     candidates = (c for mask_id in found if (c := story.pool.get(mask_id)))
-    return tuple(c.id for c in candidates if not found_by_anything(c) and not any(belongs(c, g) for g in story.groups))
+    return tuple(
+        c.id
+        for c in candidates
+        if not found_by_anything(c) and not any(belongs(c, g, story.pool) for g in story.groups)
+    )
 
 
 def _other_reading(story: Story) -> str:

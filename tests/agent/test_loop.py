@@ -208,7 +208,7 @@ def test_only_what_is_searched_is_reported_and_recorded(tmp_path: Path) -> None:
         "searching for 'car'",
     ]
     calls = [record["arguments"] for record in read_trace(tmp_path) if record["event"] == "tool"]
-    assert calls[1] == {"phrases": ["car"]}
+    assert calls[1]["phrases"] == ["car"]
 
 
 def test_masks_cannot_be_measured_before_there_are_any() -> None:

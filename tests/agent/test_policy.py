@@ -158,7 +158,7 @@ def test_a_selection_by_eye_is_not_added_to() -> None:
 def test_rejected_masks_give_the_choice_back() -> None:
     lines = [SEARCH, call("select_masks", what="referee", ids=[3]), call("report_no_match", what="referee")]
     backend = ScriptedBackend(lines, {None: NO})
-    answer = ask(backend, "the referee")
+    answer = ask(backend, "the referee", Policy(doubt=0.05))
     assert answer.status == "no_match" and "no mask shows 'referee'" in words(backend.requests[-1])
 
 
