@@ -1,13 +1,13 @@
 """How honest answers are: right, not understood, wrong with a warning, or silently wrong."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 from evals.benchmark_types import Figures
+from evals.intervals import Draws
 from evals.samples import QuestionPrediction, QuestionSample, Rle
 from sam3agent.knowledge import DRAWN_ONLY
-from sam3model.metrics.overlap import rle_iou
+from sam3model.metrics.overlap import FloatArray, rle_iou
 
 MIN_IOU = 0.5
 """Minimum overlap at which a mask counts as the object."""
@@ -60,26 +60,36 @@ class PhrasingScorer:
     """Percentages of outcomes, over all questions and by kind."""
 
     def __init__(self) -> None:
-        self._outcomes: Counter[tuple[str, Outcome]] = Counter()
+        self._outcomes: dict[str, tuple[str, Outcome]] = {}
 
     def update(self, sample: QuestionSample[PhrasingTarget], prediction: QuestionPrediction) -> None:
         """Add one answer."""
-        self._outcomes[sample.target.kind, outcome(sample.target, prediction)] += 1
+        self._outcomes[sample.key] = sample.target.kind, outcome(sample.target, prediction)
+
+    def resample(self, draws: Draws) -> dict[str, FloatArray]:
+        """The percentages of outcomes over all questions."""
+        keys = list(self._outcomes)
+        return {
+            name: 100 * draws.mean(keys, [found in outcomes for _, found in self._outcomes.values()])
+            for name, outcomes in _FIGURES.items()
+        }
 
     def compute(self) -> Figures:
         """Percentages of outcomes, then silently wrong by kind. Wrong with a warning counts as not understood."""
-        total = self._outcomes.total()
+        kinds = sorted({kind for kind, _ in self._outcomes.values()})
+        figures = {name: self._percentage(outcomes) for name, outcomes in _FIGURES.items()}
+        figures["questions"] = len(self._outcomes)
+        by_kind = {f"silently wrong {kind}": self._percentage(("silently wrong",), kind) for kind in kinds}
+        return figures | by_kind
 
-        def fraction(*names: Outcome, kind: str | None = None) -> float:
-            own = [(key, n) for key, n in self._outcomes.items() if kind in (None, key[0])]
-            return 100 * sum(n for key, n in own if key[1] in names) / max(1, sum(n for _, n in own))
+    def _percentage(self, outcomes: tuple[Outcome, ...], kind: str | None = None) -> float:
+        own = [found for own_kind, found in self._outcomes.values() if kind in (None, own_kind)]
+        return 100 * sum(found in outcomes for found in own) / max(1, len(own))
 
-        figures = {
-            "silently wrong": fraction("silently wrong"),
-            "not understood": fraction("not understood", "warned"),
-            "right": fraction("right"),
-            "wrong with a warning": fraction("warned"),
-            "questions": total,
-        }
-        kinds = sorted({kind for kind, _ in self._outcomes})
-        return figures | {f"silently wrong {kind}": fraction("silently wrong", kind=kind) for kind in kinds}
+
+_FIGURES: dict[str, tuple[Outcome, ...]] = {
+    "silently wrong": ("silently wrong",),
+    "not understood": ("not understood", "warned"),
+    "right": ("right",),
+    "wrong with a warning": ("warned",),
+}

@@ -7,7 +7,6 @@ import typer
 
 from sam3agent.cli.flags import (
     ApiKey,
-    AsJson,
     Backend,
     BaseUrl,
     Device,
@@ -103,6 +102,9 @@ Actors = Annotated[
         help="Number of workers with Ray.", min=1, show_default="one per GPU of the cluster, or per core without GPUs"
     ),
 ]
+SummaryAsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object about the run on stdout, and nothing else.")
+]
 Concurrency = Annotated[int, _worker(help="Maximum number of MLLM calls at once, over all workers.", min=1)]
 
 
@@ -127,7 +129,7 @@ def label(
     model: Model = None,
     base_url: BaseUrl = None,
     api_key: ApiKey = None,
-    as_json: AsJson = False,
+    as_json: SummaryAsJson = False,
     max_calls: MaxCalls = None,
     max_segmenter_calls: MaxSegmenterCalls = None,
     max_seconds: MaxSeconds = None,

@@ -131,7 +131,8 @@ def write_data_set(
     sheets = ()
     if files.review:
         sheets = tuple(write_review(labelled_images(shards.records(count), files.splits), job.out, job.classes))
-    return LabelSummary(dict(images), dict(masks), dict(by_split), sheets, _write_failures(job.out, shards, count))
+    ended = {status: images.get(status, 0) for status in ("labelled", "no_match", "failed")}
+    return LabelSummary(ended, dict(masks), dict(by_split), sheets, _write_failures(job.out, shards, count))
 
 
 def check_label_formats(names: Sequence[str]) -> tuple[str, ...]:

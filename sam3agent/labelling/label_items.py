@@ -34,7 +34,7 @@ class WebImage:
 
 
 @dataclass(frozen=True, slots=True)
-class ClipFrame:
+class FrameOfClip:
     """A frame of a clip, numbered from 0."""
 
     path: str
@@ -60,7 +60,7 @@ class TableCell:
     column: str
 
 
-Place = ImageFile | WebImage | ClipFrame | TarMember | TableCell
+Place = ImageFile | WebImage | FrameOfClip | TarMember | TableCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class ItemReader:
     def read(self, item: LabelItem) -> OpenedItem:
         """The image of an item. Raises `InputError` if it cannot be read."""
         match item.place:
-            case ClipFrame(path, frame):
+            case FrameOfClip(path, frame):
                 return OpenedItem(open_frame(self._clip(path), frame), None)
             case ImageFile(path):
                 data = read_source(path)

@@ -71,9 +71,9 @@ class LabelRun:
     def _fill(self, shard: OpenShard) -> None:
         """Hand out what is left of a shard."""
         self._open[shard.number] = shard
-        known = Counter(r["status"] for item in shard.items if (r := shard.journal.latest(item.source)))
-        known["failed"] = 0  # they are done again
-        if known.total():
+        ready = (item for place, item in enumerate(shard.items) if place not in shard.left)
+        known = Counter(record["status"] for item in ready if (record := shard.journal.latest(item.source)))
+        if known:
             self.watch("known", known)
         for place in sorted(shard.left):
             self._submit_again()

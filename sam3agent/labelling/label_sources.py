@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sam3agent.downloads import STDIN, is_url
-from sam3agent.labelling.label_items import ClipFrame, ImageFile, LabelItem, WebImage, clean_name
-from sam3agent.labelling.shard_lists import LIST_SUFFIXES, Entry, entries_of_list, table_items, tar_items
+from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name
+from sam3agent.labelling.shard_lists import LIST_SUFFIXES, ListEntry, entries_of_list, table_items, tar_items
 from sam3agent.media import is_clip, open_clip
 from sam3model.data.dataset_layout import image_path, image_path_at_last
 from sam3model.errors import DataError, InputError
@@ -105,13 +105,14 @@ class LabelSources:
         for entry in entries_of_list(path):
             yield from self._entry(entry, path, f"{prefix}/{entry.row:09d}-", depth)
 
-    def _entry(self, entry: Entry, path: str, prefix: str, depth: int) -> Iterator[LabelItem]:
+    def _entry(self, entry: ListEntry, path: str, prefix: str, depth: int) -> Iterator[LabelItem]:
         word = entry.text if is_url(entry.text) else str(Path(path).parent / Path(entry.text).expanduser())
         name = prefix + Path(entry.text.split("?")[0]).name
+        source = f"{path}#{entry.row} {entry.text}"
         if is_url(word):
-            yield LabelItem(f"{path}#{entry.row}", clean_name(name), name, WebImage(word))
+            yield LabelItem(source, clean_name(name), name, WebImage(word))
         elif Path(word).suffix.lower() in IMAGE_SUFFIXES:  # missing images are failures of their own
-            yield LabelItem(word, clean_name(name), name, ImageFile(word))
+            yield LabelItem(source, clean_name(name), name, ImageFile(word))
         else:
             yield from self._items(word, name, depth + 1)
 
@@ -141,7 +142,7 @@ def _frames(path: str, prefix: str, every: int) -> Iterator[LabelItem]:
     count = clip.count
     clip.frames.close()
     for frame in range(0, count, every):
-        yield LabelItem(f"{path}#{frame}", f"{prefix}/{frame:06d}.jpg", prefix, ClipFrame(path, frame))
+        yield LabelItem(f"{path}#{frame}", f"{prefix}/{frame:06d}.jpg", prefix, FrameOfClip(path, frame))
 
 
 def _prefix(word: str) -> str:

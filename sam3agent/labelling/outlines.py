@@ -13,6 +13,9 @@ TOLERANCE = 0.5
 SMALL = 24
 """Outlines with at most so many edges keep their corners: cutting them off would lose a part of the mask."""
 
+STRAIGHT = 3
+"""Number of pixels from which a side is straight."""
+
 Ring = NDArray[np.float64]
 """Points (n, 2) xy in pixels, in order; the last is joined to the first."""
 
@@ -75,11 +78,27 @@ def _right_turn(heading: tuple[int, int], choices: Sequence[tuple[int, int]]) ->
 
 
 def _smooth(ring: NDArray[np.int64]) -> Ring:
-    """Through the middles of the pixel borders, so that slanted edges are straight; small rings stay as they are."""
+    """Through the middles of the pixel borders, so that slanted sides are straight, and corners of straight sides.
+
+    Small rings stay as they are.
+    """
     points = ring.astype(np.float64)
     if len(points) <= SMALL:
         return points
-    return (points + np.roll(points, -1, axis=0)) / 2
+    middles = (points + np.roll(points, -1, axis=0)) / 2
+    both = np.stack([points, middles], axis=1)
+    kept = np.stack([_square_corners(ring), np.ones(len(ring), bool)], axis=1)
+    return both[kept]
+
+
+def _square_corners(ring: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which points (n,) of a ring are between two straight sides, not between the steps of a slanted one."""
+    steps = np.roll(ring, -1, axis=0) - ring
+    turns = np.flatnonzero((steps != np.roll(steps, 1, axis=0)).any(axis=1))
+    lengths = np.diff(turns, append=turns[0] + len(ring))
+    corners = np.zeros(len(ring), bool)
+    corners[turns[np.minimum(lengths, np.roll(lengths, 1)) >= STRAIGHT]] = True
+    return corners
 
 
 def _simplified(ring: Ring) -> Ring:

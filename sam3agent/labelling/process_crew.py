@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Sequence
@@ -114,8 +115,8 @@ def serve(job: LabelJob, number: int, workers: int, calls: int, line: Connection
 
 def _own_device(job: LabelJob, number: int) -> dict[str, str]:
     """One CUDA device per worker, in turn, if there are several."""
-    if job.settings.device not in ("auto", "cuda"):
-        return {}
+    if job.settings.device not in ("auto", "cuda") or not shutil.which("nvidia-smi"):
+        return {}  # without importing torch
     import torch
 
     count = torch.cuda.device_count()

@@ -83,7 +83,7 @@ def _connected(address: str | None) -> Any:
     try:
         if not ray.is_initialized():
             ray.init(address, log_to_driver=False, configure_logging=False, include_dashboard=False)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises bare exceptions if a node does not start
         where = address or os.environ.get("RAY_ADDRESS") or "on this machine"
         raise ConfigError(f"no Ray cluster {where}: {next(iter(str(error).splitlines()), '')}") from error
     return ray

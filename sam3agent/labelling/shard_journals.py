@@ -73,8 +73,8 @@ class ShardJournals:
             self._seal(number).unlink()
         journal = BatchJournal.open(self.path(number), self._start(number))
         stamps = [item.stamp() for item in items]
-        known = (journal.result(item.source, stamp) for item, stamp in zip(items, stamps, strict=True))
-        left = {place for place, record in enumerate(known) if record is None}
+        known = [journal.result(item.source, stamp) for item, stamp in zip(items, stamps, strict=True)]
+        left = {place for place, item in enumerate(items) if (known[place] or {}).get("name") != item.name}
         return OpenShard(number, items, stamps, journal, left)
 
     def finish(self, shard: OpenShard) -> Counts:

@@ -33,14 +33,14 @@ ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListEntry:
     """A line of a list. row: its number, from 0. text: a path or a URL."""
 
     row: int
     text: str
 
 
-def entries_of_list(path: str) -> Iterator[Entry]:
+def entries_of_list(path: str) -> Iterator[ListEntry]:
     """The lines of a text file, or one column of a CSV or TSV file.
 
     A column is found by its name (`COLUMNS`); a table of one column needs none. Empty lines are left out.
@@ -54,7 +54,7 @@ def entries_of_list(path: str) -> Iterator[Entry]:
                 texts = (line.strip() for line in file)
             else:
                 texts = _column(csv.reader(file, delimiter="\t" if path.lower().endswith(".tsv") else ","), path)
-            yield from (Entry(row, text) for row, text in enumerate(texts) if text)
+            yield from (ListEntry(row, text) for row, text in enumerate(texts) if text)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise InputError(f"cannot read {path}: {first_line(error)}") from error
 
@@ -131,4 +131,4 @@ def _texts(file: Any, group: int, column: str) -> Iterator[str]:
 def _named_image(path: str, prefix: str, row: int, text: str) -> LabelItem:
     name = f"{prefix}/{row:09d}-{Path(text.split('?', maxsplit=1)[0]).name}"
     place = WebImage(text) if is_url(text) else ImageFile(str(Path(path).parent / Path(text).expanduser()))
-    return LabelItem(f"{path}#{row}", clean_name(name), name, place)
+    return LabelItem(f"{path}#{row} {text}", clean_name(name), name, place)

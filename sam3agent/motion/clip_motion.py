@@ -117,5 +117,40 @@ class TrackFacts:
         }
 
 
+MOST_IN_PAIRS = 12
+"""Of more objects, what they do to each other is not looked for: the pairs are too many."""
+
+
+def pair_lines(paths: Sequence[MaskletPath]) -> list[str]:
+    """What objects do to each other, a line each: "mask 1 passes behind mask 2 (frames 3 to 9)"."""
+    if len(paths) > MOST_IN_PAIRS:
+        return []
+    return [
+        f"mask {one.id} {name.replace('_', ' ')} mask {two.id} ({_listed(moments)})"
+        for one in paths
+        for two in paths
+        if one.id != two.id
+        for name, fact in PAIR_FACTS.items()
+        if (moments := fact(one, two))
+    ]
+
+
+def order_lines(facts: Sequence[TrackFacts]) -> list[str]:
+    """The objects in order of time of each event that several have, and of speed, way and time in view."""
+    lines = []
+    for name in ("enters", "leaves", "returns", "stops", "starts", "turns"):
+        doing = sorted((f.happenings[name][0].start, f.id) for f in facts if name in f.happenings)
+        if len(doing) > 1:
+            lines.append(f"{name}, first to last: {', '.join(f'{i} (frame {t})' for t, i in doing)}")
+    if len(facts) > 1:
+        for words, value in (
+            ("fastest to slowest", lambda f: f.speed),
+            ("longest to shortest way", lambda f: f.travelled),
+            ("longest to shortest in view", lambda f: f.seconds_seen),
+        ):
+            lines.append(f"{words}: {', '.join(str(f.id) for f in sorted(facts, key=value, reverse=True))}")
+    return lines
+
+
 def _listed(moments: FrameSpans) -> str:
     return ", ".join(moment.words() for moment in moments)

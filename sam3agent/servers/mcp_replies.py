@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -96,9 +97,8 @@ class Reply:
         """
         from mcp.types import CallToolResult, ImageContent, TextContent
 
-        words = printable("\n".join([self.text, *_boxes(self.data, self.text), *_files(self.data)]))[
-            : profile.max_bytes // 8
-        ]
+        said = printable("\n".join([_with_boxes(self.data, self.text), *_files(self.data)]))
+        words = said[: profile.max_bytes // 8]
         data = self.data.model_copy(update={"words": words, "resources": _addresses(self.data, results)})
         taken = _json_size(words) + (_json_size(data.model_dump(mode="json")) if profile.structured else 0)
         shown, remark = shown_images(self.images, profile, profile.max_bytes - taken - ENVELOPE)
@@ -153,17 +153,26 @@ def _sentence(answer: Answer) -> str:
     return "\n".join([sentence, *evidence, *(f"Warning: {warning}" for warning in answer.warnings)])
 
 
-def _boxes(data: ToolReply, text: str) -> list[str]:
-    """A line for each mask of a reply, with its box and score, unless the text has the boxes already."""
-    masks = list(_masks(data.model_dump(mode="json")))
-    lines = [
-        f"mask {mask['id']}{phrase}: box {mask['box']}" + (f", score {mask['score']:.2f}" if "score" in mask else "")
-        for mask, phrase in masks
-        if str(mask["box"]) not in text
-    ]
-    if len(lines) > MAX_LINES:
-        return [*lines[:MAX_LINES], f"… and {len(lines) - MAX_LINES} more masks; their boxes are in the file"]
-    return lines
+def _with_boxes(data: ToolReply, text: str) -> str:
+    """The text with the box and score of each mask, unless it has the boxes already.
+
+    They join the line that begins with the mask, if there is one; the others are listed at the end.
+    """
+    lines = text.splitlines()
+    starts = {match[1]: row for row, line in enumerate(lines) if (match := re.match(r"mask (\d+): ", line))}
+    listed = list[str]()
+    for mask, found_by in _masks(data.model_dump(mode="json")):
+        place = f"box {mask['box']}" + (f", score {mask['score']:.2f}" if "score" in mask else "")
+        row = starts.get(str(mask["id"]))
+        if str(mask["box"]) in text:
+            continue
+        if row is None:
+            listed.append(f"mask {mask['id']}{found_by}: {place}")
+        else:
+            lines[row] += f"; {place}"
+    if len(listed) > MAX_LINES:
+        listed[MAX_LINES:] = [f"… and {len(listed) - MAX_LINES} more masks"]
+    return "\n".join([*lines, *listed])
 
 
 def _masks(data: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:

@@ -1,5 +1,6 @@
 """The MCP server: the agent and its tools for any client of the Model Context Protocol."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -70,12 +71,13 @@ def build_server(
         extensions=extensions,
     )
     add = partial(server.add_tool, annotations=ToolAnnotations(destructive_hint=False, open_world_hint=False))
-    add(tools.ask(), meta=tool_meta.get("ask"))
+    ask, *job_tools = tools.ask(), tools.job_status(), tools.job_result(), tools.cancel_job()
+    add(ask, description=inspect.getdoc(ask), meta=tool_meta.get("ask"))
     for tool in all_tools().values():
         if tool.served:
             add(tools.served(tool), description=tool.description, meta=tool_meta.get(tool.name))
-    for job_tool in (tools.job_status(), tools.job_result(), tools.cancel_job()):
-        add(job_tool)
+    for job_tool in job_tools:
+        add(job_tool, description=inspect.getdoc(job_tool))
     add_prompts(server)
     return server
 

@@ -168,7 +168,8 @@ class McpTools:
 
     async def _written(self, reply: Reply, caller: Caller) -> "CallToolResult":
         """A reply as the caller's host shows it; images are rendered on another thread."""
-        return await within(None, reply.written, caller.profile, self.desk.results)
+        async with self.desk.looking.slot(reply.data.image):
+            return await within(None, reply.written, caller.profile, self.desk.results)
 
 
 def _let_go(job: Job) -> None:

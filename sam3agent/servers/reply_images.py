@@ -35,19 +35,30 @@ def shown_images(images: Sequence[LazyImage], profile: ReplyProfile, budget: int
     """
     if not images:
         return [], ""
-    labelled, remark = [(image.opened(), str(image.key)) for image in images[: profile.max_images]], ""
+    sources: list[tuple[LazyImage | Image.Image, str]] = [(image, str(image.key)) for image in images]
+    remark = ""
     if len(images) > profile.max_images:
-        labelled, remark = _sheet(images)
+        sheet, label, remark = _sheet(images)
+        sources = [(sheet, label)]
     shown = list[ShownImage]()
-    for position, (image, label) in enumerate(labelled):
-        share = budget // (len(labelled) - position)
-        data = encode_within(image, share, profile.max_side)
+    for position, (image, label) in enumerate(sources):
+        data = _encoded(image, budget // (len(sources) - position), profile.max_side)
         if data is None:
             remark = _joined(remark, "there is no room for more images; ask for fewer masks to see more")
             break
         budget -= base64_size(len(data))
         shown.append(ShownImage(data, label))
     return shown, remark
+
+
+def _encoded(image: LazyImage | Image.Image, budget: int, max_side: int) -> bytes | None:
+    """An image within a budget, in the bytes that it has already if they are small enough."""
+    if isinstance(image, Image.Image):
+        return encode_within(image, budget, max_side)
+    with Image.open(io.BytesIO(image.data)) as head:
+        fits = max(head.size) <= max_side
+    fits = fits and base64_size(len(image.data)) <= budget
+    return image.data if fits else encode_within(image.opened(), budget, max_side)
 
 
 def base64_size(size: int) -> int:
@@ -69,15 +80,15 @@ def encode_within(image: Image.Image, budget: int, max_side: int) -> bytes | Non
     return None
 
 
-def _sheet(images: Sequence[LazyImage]) -> tuple[list[tuple[Image.Image, str]], str]:
-    """One contact sheet in place of many images. Of masks that are shown whole and zoomed, both stand side by side."""
+def _sheet(images: Sequence[LazyImage]) -> tuple[Image.Image, str, str]:
+    """One contact sheet in place of many images, its label, and a remark on what is left out or small."""
     tiles = images[:MAX_TILES]
     captions = [_caption(image) for image in tiles]
     label = "sheet-" + "-".join(dict.fromkeys(str(i) for image in tiles for i in image.key.mask_ids))
     remark = f"the images are small on one sheet; ask for {_few(images)} to see more detail"
     if len(images) > len(tiles):
         remark = f"only the first {len(tiles)} of {len(images)} images are shown; ask for fewer masks to see the rest"
-    return [(contact_sheet([tile.opened() for tile in tiles], captions), label[:60])], remark
+    return contact_sheet([tile.opened() for tile in tiles], captions), label[:60], remark
 
 
 def _few(images: Sequence[LazyImage]) -> str:

@@ -18,6 +18,7 @@ from sam3agent.deadlines import within
 from sam3agent.knowledge import knowledge_of
 from sam3agent.pool import MaskPool
 from sam3agent.servers.confined_files import ConfinedFile, Roots
+from sam3agent.servers.fair_lane import FairLane
 from sam3agent.servers.jobs import Job, Jobs
 from sam3agent.servers.mcp_replies import Reply, ToolReply, ask_reply
 from sam3agent.servers.open_images import MaskBoard, MaskBoards, OpenImage, OpenImages
@@ -31,10 +32,13 @@ from sam3model.errors import InputError, OutputError, Sam3Error
 
 log = logging.getLogger(__name__)
 
-TOOLS_AT_ONCE = 8
-"""Number of tool calls that run at once, of those that search and of those that only look, each."""
+LOOKING_AT_ONCE = 2
+"""Number of tools that only look, and of replies, that are worked on at once. More would only slow each other down."""
 
-CLIPS_AT_ONCE = 2
+SEARCHES_AT_ONCE = 1
+"""Number of searches at once: one uses all cores."""
+
+CLIPS_AT_ONCE = 1
 """Number of clips that are tracked at once."""
 
 QUESTIONS_AT_ONCE = 8
@@ -57,9 +61,9 @@ class ToolDesk:
     def __post_init__(self) -> None:
         self.images = OpenImages(self.agent.segmenter, self.open_file)
         self.boards = MaskBoards()
-        self._looking = asyncio.Semaphore(TOOLS_AT_ONCE)
-        self._searching = asyncio.Semaphore(TOOLS_AT_ONCE)
-        self._tracking = asyncio.Semaphore(CLIPS_AT_ONCE)
+        self.looking = FairLane(LOOKING_AT_ONCE)
+        self._searching = FairLane(SEARCHES_AT_ONCE)
+        self._tracking = FairLane(CLIPS_AT_ONCE)
         self._asking = asyncio.Semaphore(1 if self.agent.backend.free else QUESTIONS_AT_ONCE)
 
     def open_file(self, written: str) -> ConfinedFile:
@@ -77,17 +81,18 @@ class ToolDesk:
         """One call of a registry tool on an image or clip. Raises `Sam3Error` for mistakes of the caller."""
         opened = await self.images.get(image)
         board = self.boards.get(client, opened.key)
-        gate = self._tracking if tool.needs_clip else self._searching if tool.cost == "segmenter" else self._looking
         if tool.cost != "segmenter":  # it leaves the masks as they are, so it need not wait for those who change them
-            async with gate:
+            async with self.looking.slot(opened.key):
                 result = await within(None, tool.call, self._bench(opened, board.pool, job), arguments)
         else:
-            async with board.turn, gate:
+            lane = self._tracking if tool.needs_clip else self._searching
+            async with board.turn, lane.slot(opened.key):
                 if job:
                     job.begin()
                 result = await within(None, tool.call, self._bench(opened, board.pool, job), arguments)
                 board.pool = result.pool
-        return await within(None, self._reply, opened, self.short_name(image), tool, result)
+        async with self.looking.slot(opened.key):
+            return await within(None, self._reply, opened, self.short_name(image), tool, result)
 
     async def ask(self, client: str, image: str, question: str, job: Job) -> Reply:
         """One question on an image; its masks join those that the client has of the image."""

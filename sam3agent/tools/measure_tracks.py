@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sam3agent.motion.clip_motion import ClipMotion, TrackFacts
+from sam3agent.motion.clip_motion import ClipMotion, TrackFacts, order_lines, pair_lines
 from sam3agent.states import Observed
 from sam3agent.tools.arguments import MaskIds
 from sam3agent.tools.evidence import known_candidates
@@ -23,7 +23,7 @@ class MeasureTracks(Arguments):
 @tool(rank=32, needs_clip=True, progress=lambda _: "measuring what objects do")
 def measure_tracks(bench: Workbench, args: MeasureTracks) -> ToolResult:
     """Measure what tracked masks do over time, without the motion of the camera: when each enters, leaves, stops,
-    starts, turns or hides, where it goes, how fast and far, and which mask it comes closest to. Call track first.
+    starts, turns or hides, where it goes, how fast and far, who is first, and what they do to each other. Track first.
     """
     candidates = known_candidates(bench, args.ids or bench.pool.ids)
     tracked = [c for c in candidates if len(c.masklet.areas) > 1]
@@ -33,5 +33,8 @@ def measure_tracks(bench: Workbench, args: MeasureTracks) -> ToolResult:
     paths = [motion.path(c.id, c.masklet) for c in tracked]
     facts = [TrackFacts.of(path, paths) for path in paths]
     last = bench.media.count - 1
-    text = "\n".join([f"the clip has frames 0 to {last} ({bench.media.time(last):.1f} s)", *(f.line() for f in facts)])
-    return ToolResult(text, {"masks": [fact.to_json() for fact in facts]}, Observed(text), bench.pool)
+    head = f"the clip has frames 0 to {last} ({bench.media.time(last):.1f} s)"
+    orders, pairs = order_lines(facts), pair_lines(paths)
+    text = "\n".join([head, *(fact.line() for fact in facts), *orders, *pairs])
+    data = {"masks": [fact.to_json() for fact in facts], "orders": orders, "pairs": pairs}
+    return ToolResult(text, data, Observed(text), bench.pool)

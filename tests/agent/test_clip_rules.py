@@ -115,6 +115,7 @@ def test_a_model_can_measure_tracks() -> None:
     result = all_tools()["measure_tracks"].call(work.with_pool(tracked.pool), {})
     assert "mask 1: frames 0 to 11" in result.text and "goes right" in result.text
     assert "stays" in result.data["masks"][1]["events"]
+    assert "fastest to slowest: 1, 2" in result.data["orders"]
 
 
 def test_a_model_sees_tracked_masks_on_several_frames() -> None:

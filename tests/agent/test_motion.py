@@ -8,7 +8,7 @@ from PIL import Image
 
 from sam3agent.masks import Mask, Masklet
 from sam3agent.motion.camera_path import CameraPath, camera_path
-from sam3agent.motion.clip_motion import FACTS, ClipMotion, TrackFacts
+from sam3agent.motion.clip_motion import FACTS, ClipMotion, TrackFacts, order_lines, pair_lines
 from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.motion.pair_facts import overtakes, passes_behind, passes_in_front, touches
 
@@ -141,5 +141,9 @@ def test_facts_are_told_in_words_and_numbers() -> None:
     motion = ClipMotion(View([(0.0, 0.0, 1.0)] * 20), list(masklets.values()))
     paths = [motion.path(number, masklet) for number, masklet in masklets.items()]
     first, second = (TrackFacts.of(one, paths) for one in paths)
+    assert order_lines([first, second])[-1] == "longest to shortest in view: 2, 1"
+    assert pair_lines(paths) == []
+    walkers = [path(lambda t: (70, 40), number=2), path(lambda t: (10 + 4 * t, 36))]
+    assert pair_lines(walkers) == ["mask 1 passes behind mask 2 (frames 12 to 18)"]
     assert first.line().startswith("mask 1: frames 4 to 19, seen for 1.6 s; enters (frames ")
     assert second.to_json()["events"]["stays"] == [[0, 19]] and second.nearest and second.nearest[0] == 1

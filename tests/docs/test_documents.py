@@ -38,7 +38,8 @@ SKIPPED = (
     Skip("*", r"--base-url (?!http://localhost:9/)|--mllm (openai|vllm)|\$MLLM", "needs an MLLM server"),
     Skip("*", r"^(vllm serve|ollama|llama-server|export OPENAI_API_KEY)", "starts a server, or sets a key for it"),
     Skip("*", r"^(git clone|python3 -m venv|pip install|\.ci/run)", "sets up the machine"),
-    Skip("*", r"^(hf auth|claude mcp)", "needs an account or another program"),
+    Skip("*", r"^(hf auth|claude mcp|npx )", "needs an account or another program"),
+    Skip("mcp.md", r"^sam3agent mcp", "serves until it is stopped; tests/servers starts it"),
     Skip("*", r"^(python -m train|torchrun)", "trains; tests/training runs the same at small size"),
     Skip("*", r"^(python -m evals|MLLM=)", "needs a data set or many minutes; tests/evals runs the same at small size"),
     Skip("*", r"^python -m benchmarks", "measures for many minutes"),
@@ -55,6 +56,7 @@ SKIPPED_PYTHON = (
     Skip("backends.md", "VLLMBackend", "needs vLLM"),
     Skip("benchmarks.md", "pyarrow", "needs the parquet file of CountBenchQA"),
     Skip("mcp.md", "server.run", "serves until it is stopped"),
+    Skip("mcp.md", "agents import|pydantic_ai|langchain_mcp", "needs another program's package"),
 )
 
 

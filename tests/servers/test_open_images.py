@@ -14,6 +14,7 @@ from sam3agent.media import Media
 from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.segmenter import SegmenterSession
 from sam3agent.servers.confined_files import Roots
+from sam3agent.servers.fair_lane import FairLane
 from sam3agent.servers.open_images import CAPACITY, OpenImages
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, call
 from sam3model.errors import InputError
@@ -179,3 +180,25 @@ def test_twenty_calls_at_once_over_many_images_and_a_clip(tmp_path: Path) -> Non
     for number, result in enumerate(asyncio.run(talk())):
         (search,) = data(result)["searches"]
         assert [mask["id"] for mask in search["masks"]] == [1, 2], (number, text(result))
+
+
+def test_images_take_turns_in_a_lane() -> None:
+    order = list[str]()
+
+    async def work(lane: FairLane, key: str, name: str) -> None:
+        async with lane.slot(key):
+            order.append(name)
+            await asyncio.sleep(0)
+
+    async def crowd() -> None:
+        lane = FairLane(1)
+        busy = [asyncio.create_task(work(lane, "busy", f"busy {number}")) for number in range(6)]
+        await asyncio.sleep(0)
+        idle = asyncio.create_task(work(lane, "idle", "idle"))
+        busy[2].cancel()
+        await asyncio.gather(*busy, idle, return_exceptions=True)
+        await asyncio.wait_for(work(lane, "late", "late"), 1)
+
+    asyncio.run(crowd())
+    assert order[:3] in (["busy 0", "busy 1", "idle"], ["busy 0", "idle", "busy 1"])
+    assert order[3:] == ["busy 3", "busy 4", "busy 5", "late"]

@@ -3,13 +3,17 @@
 import asyncio
 import base64
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, MCPError
 from mcp.types import BlobResourceContents, ReadResourceResult, TextResourceContents
+from typer.testing import CliRunner
 
+from sam3agent.cli.app import app
+from sam3agent.config import Settings
 from sam3agent.servers import result_files
 from sam3agent.servers.result_files import MAX_PART, ResultFolder
 from sam3agent.testing import call
@@ -126,3 +130,18 @@ def test_prompts_are_ready_made_requests(tmp_path: Path) -> None:
     names, asked = asyncio.run(talk())
     assert names == ["find", "count", "label_folder", "compare_two_images"]
     assert "Count the players in match.png" in asked and "examine_masks" in asked
+
+
+def test_the_manifest_of_the_registry_fits_the_package() -> None:
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    manifest = json.loads((root / "server.json").read_text())
+    (package,) = manifest["packages"]
+    assert package["identifier"] == project["name"]
+    assert manifest["version"] == package["version"] == project["version"]
+    assert len(manifest["description"]) <= 100  # the limit of the registry
+    variables = {variable["name"].removeprefix("SAM3AGENT_").lower() for variable in package["environmentVariables"]}
+    assert variables <= set(Settings.model_fields)
+    named = [argument["name"] for argument in package["packageArguments"] if argument["type"] == "named"]
+    shown = CliRunner().invoke(app, ["mcp", "--help"]).output
+    assert all(name in shown for name in named)

@@ -1,0 +1,204 @@
+"""What can be labelled: images, folders, patterns, clips, COCO files, lists and archives, as streams."""
+
+import io
+import json
+import tarfile
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sam3agent.labelling.label_items import ItemReader, LabelItem, clean_name
+from sam3agent.labelling.label_sources import LabelSources
+from sam3model.errors import InputError
+from tests.labelling.coloured_blocks import draw, draw_folder
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    draw_folder(tmp_path / "photos", 11)
+    return tmp_path
+
+
+def items(*words: str, every: int = 1, out: Path | None = None) -> list[LabelItem]:
+    sources = LabelSources(words, every, out)
+    sources.check()
+    found = list(sources)
+    assert found == list(sources), "the order differs from run to run"
+    assert len({item.source for item in found}) == len({item.name for item in found}) == len(found)
+    return found
+
+
+def names(*words: str) -> list[str]:
+    return [item.name for item in items(*words)]
+
+
+def encoded(seed: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 10, 3), seed, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def first_pixel(item: LabelItem) -> int:
+    return np.asarray(ItemReader().read(item).media.frame(0))[0, 0, 0].item()
+
+
+def test_folders_are_read_with_the_folders_inside_them(place: Path) -> None:
+    draw(place / "photos" / "more" / "x.png", 1)
+    draw(place / "photos" / ".hidden" / "x.png", 1)
+    draw(place / "photos" / "out" / "images" / "x.png", 1)
+    (place / "photos" / "notes.txt").write_text("no image")
+    found = [item.name for item in items("photos", out=place / "photos" / "out")]
+    assert found == [*(f"photos/{n}.png" for n in range(11)), "photos/more/x.png"]
+    assert names("photos/") == names(str(place / "photos"))
+
+
+def test_names_stay_distinct(place: Path) -> None:
+    for folder in ("a/photos", "b/photos"):
+        draw(place / folder / "1.png", 1)
+        Image.new("RGB", (8, 8)).save(place / folder / "1.jpg")
+    draw(place / "more" / "1.png", 1)
+    found = names("a/photos", "b/photos", "photos/1.png", "more/1.png")
+    stems = [name.rsplit(".", 1)[0] for name in found]
+    assert len(set(stems)) == 6, "files beside images have their stems"
+
+
+def test_patterns(place: Path) -> None:
+    assert names("photos/*.png") == [f"{n}.png" for n in range(11)]
+    assert names("photos/{8..10}.png") == ["8.png", "9.png", "10.png"]
+    with pytest.raises(InputError, match="no file matches"):
+        items("photos/*.bmp")
+
+
+def test_lists_of_paths_and_urls(place: Path) -> None:
+    (place / "lists").mkdir()
+    Path("lists/plain.txt").write_text("../photos/1.png\n\n../photos/2.png\nhttps://example.org/a/b.jpg?size=1\n")
+    plain = items("lists/plain.txt")
+    assert [item.name for item in plain] == [
+        "plain/000000000-1.png",
+        "plain/000000002-2.png",
+        "plain/000000003-b.jpg",
+    ]
+    assert ItemReader().read(plain[0]).media.size == (96, 64)
+    Path("lists/table.csv").write_text('id,Image_Path,split\n1,"../photos/1.png",a\n2,../photos/missing.png,b\n')
+    table = items("lists/table.csv")
+    assert [item.source for item in table] == [
+        "lists/table.csv#0 ../photos/1.png",
+        "lists/table.csv#1 ../photos/missing.png",
+    ]
+    with pytest.raises(InputError, match="there is no file"):  # an image that fails, not a run
+        ItemReader().read(table[1])
+    Path("lists/one.csv").write_text("../photos/1.png\n../photos/2.png\n")
+    assert len(items("lists/one.csv")) == 2
+    Path("lists/other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"has no column image, path, file_name or url; its columns are a, b"):
+        items("lists/other.csv")
+
+
+def test_lists_of_archives(place: Path) -> None:
+    write_tar(place / "shard-000.tar", 2)
+    Path("shards.txt").write_text("shard-000.tar\n")
+    assert [item.name for item in items("shards.txt")] == [f"shards/000000000-shard-000/{n}.png" for n in range(2)]
+    Path("loop.txt").write_text("loop.txt\n")
+    with pytest.raises(InputError, match="deep"):
+        items("loop.txt")
+
+
+def write_tar(path: Path, count: int, start: int = 0) -> None:
+    with tarfile.open(path, "w") as archive:
+        for number in range(start, start + count):
+            for name, data in ((f"{number}.png", encoded(number)), (f"{number}.json", b"{}")):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+
+
+def test_webdataset_shards(place: Path) -> None:
+    write_tar(place / "shard-000.tar", 3)
+    write_tar(place / "shard-001.tar", 2, start=7)
+    found = items("shard-{000..001}.tar")
+    first = [f"shard-000.tar#{number}.png" for number in range(3)]
+    assert [item.source for item in found] == [*first, "shard-001.tar#7.png", "shard-001.tar#8.png"]
+    assert [first_pixel(item) for item in found] == [0, 1, 2, 7, 8]
+    with tarfile.open(place / "packed.tar.gz", "w:gz") as archive:
+        archive.add(place / "photos" / "1.png", "1.png")
+    with pytest.raises(InputError, match=r"it is compressed.*unpack it"):
+        items("packed.tar.gz")
+    (place / "broken.tar").write_bytes(b"no archive" * 100)
+    with pytest.raises(InputError, match=r"cannot read broken\.tar"):
+        items("broken.tar")
+
+
+def test_parquet_files(place: Path) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install -e '.[parquet]'")
+    from pyarrow import parquet
+
+    cells = [{"bytes": encoded(number), "path": f"{number}.png"} for number in range(5)]
+    parquet.write_table(arrow.table({"image": cells, "label": list(range(5))}), "cells.parquet", row_group_size=2)
+    found = items("cells.parquet")
+    assert [item.source for item in found] == [f"cells.parquet#{number}" for number in range(5)]
+    assert [first_pixel(item) for item in found] == [0, 1, 2, 3, 4]
+    parquet.write_table(arrow.table({"url": ["photos/1.png", "https://example.org/x.jpg"]}), "paths.parquet")
+    assert [item.name for item in items("paths.parquet")] == ["paths/000000000-1.png", "paths/000000001-x.jpg"]
+    parquet.write_table(arrow.table({"a": [1], "b": [2]}), "numbers.parquet")
+    with pytest.raises(InputError, match="has no column"):
+        items("numbers.parquet")
+
+
+def test_coco_files(place: Path) -> None:
+    rows = [
+        {"id": 1, "file_name": "1.png"},
+        {"id": 2, "file_name": "old/folder/2.png"},
+        {"id": 3, "file_name": "x.png"},
+    ]
+    (place / "set" / "annotations").mkdir(parents=True)
+    draw_folder(place / "set" / "images", 3)
+    file = place / "set" / "annotations" / "instances_train.json"
+    file.write_text(json.dumps({"images": rows, "annotations": [], "categories": []}))
+    found = items(str(file))
+    assert [Path(item.source).exists() for item in found] == [True, True, False]
+    assert [Path(item.source).name for item in found] == ["1.png", "2.png", "x.png"]
+    (place / "settings.json").write_text("{}")
+    with pytest.raises(InputError, match="COCO"):
+        items("settings.json")
+
+
+def test_every_nth_frame_of_a_clip(place: Path) -> None:
+    from sam3model.frames import ClipWriter
+
+    with ClipWriter(place / "clip.mp4", (64, 48), 10.0) as writer:
+        for number in range(10):
+            writer.write(np.full((48, 64, 3), 20 * number, np.uint8))
+    found = items("clip.mp4", every=4)
+    assert [item.name for item in found] == ["clip/000000.jpg", "clip/000004.jpg", "clip/000008.jpg"]
+    assert {item.group for item in found} == {"clip"}, "frames of a clip belong to one split"
+    assert np.allclose([first_pixel(item) for item in found], [0, 80, 160], atol=6)
+
+
+def test_what_is_missing_is_named(place: Path) -> None:
+    (place / "empty").mkdir()
+    for word, message in (("nowhere.png", "there is no file"), ("empty", "has no images"), ("-", "one image")):
+        with pytest.raises(InputError, match=message):
+            items(word)
+
+
+def test_a_list_is_a_stream(place: Path) -> None:
+    """The first images of an endless list are there at once."""
+    Path("long.txt").write_text("photos/1.png\n" * 300_000)
+    assert len(list(islice(iter(LabelSources(("long.txt",))), 3))) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "clean"),
+    [
+        ("a/../../b.png", "a/b.png"),
+        ("C:\\x\\y.jpg", "C_/x/y.jpg"),
+        ("/etc/passwd", "etc/passwd.jpg"),
+        ("..", "image.jpg"),
+    ],
+)
+def test_names_from_outside_are_safe(name: str, clean: str) -> None:
+    assert clean_name(name) == clean
