@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from sam3agent.constraints import MaskGroup
+from sam3agent.constraints import MaskGroup, Rule
 from sam3agent.images import LazyImage
 from sam3agent.pool import Candidate, MaskPool, Verdict, listed_masks
 
@@ -79,7 +79,7 @@ class Story:
     rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
     rejected: findings on discarded candidates; discarded: these candidates. complaint: why the last reply was unusable,
     sent back with the next request; complaints: number of unusable replies in a row.
-    groups, why: what the latest selection chose from, and its reason. sights: every look at a candidate. looks: rounds
+    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights: every look at a candidate. looks: rounds
     of close looks. hints: searches for what a selection said to be missing. reopened: how often the choice was given
     back. checked: whether the last check was made.
     """
@@ -97,6 +97,7 @@ class Story:
     complaints: int = 0
     groups: tuple[MaskGroup, ...] = ()
     why: str = ""
+    plan: tuple[Rule, ...] = ()
     sights: tuple[Sight, ...] = ()
     looks: int = 0
     hints: int = 0
@@ -201,10 +202,15 @@ State = ActiveState | FinalState
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """Phrases were searched: the searches, and the pool with what they found."""
+    """Phrases were searched: the searches, and the pool with what they found.
+
+    plan: the rules by which the answer is to be chosen, as the question was read; empty if there are none or none were
+    stated.
+    """
 
     searches: tuple[Search, ...]
     pool: MaskPool
+    plan: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from evals.simulated.bad_replies import BAD_CALLS, BAD_LOOKS, bad_call, bad_look
 from evals.simulated.mask_cover import Cover, cover_of
 from evals.simulated.mind import Mind, ShownMask
 from evals.simulated.plan_answer import describe, objects_of
-from evals.simulated.stated_rules import described, state
+from evals.simulated.stated_rules import described, planned, state
 from sam3agent.images import LazyImage
 from sam3agent.masks import Mask
 from sam3agent.mllm.base import Message, MLLMReply, MLLMRequest, Text, ToolCall
@@ -100,22 +100,26 @@ class Mouth:
     def _decided(self, shown: list[ShownMask], tried: tuple[str, ...], request: MLLMRequest, text: str) -> ToolCall:
         mind, used = self.mind, self._searches(tried)
         twice = "twice" in _text(request.messages[0])
-        searching = _call("segment_phrase", phrases=mind.phrases(used, tried, twice=twice))
+        plan = planned(mind) if _offers(request, "plan", "segment_phrase") and not tried else []
+        more = {"plan": plan} if plan else {}
+        searching = _call("segment_phrase", phrases=mind.phrases(used, tried, twice=twice), **more)
         if not tried or "search once more" in text:
             return searching
         if not shown:
             return searching if mind.give_up(used).search else self._none()
         if _offers(request, "keep"):
-            return self._stated(shown, used, request) or (searching if mind.give_up(used).search else self._none())
+            return self._stated(shown, used, request, "was first read as" in text) or (
+                searching if mind.give_up(used).search else self._none()
+            )
         wish = mind.choose(shown, used)
         if wish.search:
             return searching
         words = {"what": mind.case.text} if _offers(request, "what") else {}
         return _call("select_masks", ids=list(wish.numbers), **words) if wish.numbers else self._none()
 
-    def _stated(self, shown: list[ShownMask], used: int, request: MLLMRequest) -> ToolCall | None:
+    def _stated(self, shown: list[ShownMask], used: int, request: MLLMRequest, again: bool) -> ToolCall | None:
         """Masks with rules; a search if what is wanted has no mask at all; None if nothing is seen that fits."""
-        stated = state(self.mind, shown, used)
+        stated = state(self.mind, shown, used, again)
         phrases = self.mind.phrases(used, self._tried(request))
         if stated.groups:
             first, *others = (group.arguments() for group in stated.groups)
@@ -155,9 +159,9 @@ class Mouth:
         return known[1]
 
 
-def _offers(request: MLLMRequest, argument: str) -> bool:
-    """Whether select_masks is offered with an argument."""
-    return any(argument in tool.parameters["properties"] for tool in request.tools if tool.name == "select_masks")
+def _offers(request: MLLMRequest, argument: str, name: str = "select_masks") -> bool:
+    """Whether a tool is offered with an argument."""
+    return any(argument in tool.parameters["properties"] for tool in request.tools if tool.name == name)
 
 
 def _call(name: str, **arguments: object) -> ToolCall:

@@ -13,7 +13,7 @@ from typing import Any
 
 from evals.simulated.mind import Mind, ShownMask
 from evals.simulated.plan_answer import NEAREST, Slips, Thing, anchors_of_target, describe, objects_of, plan_answer
-from sam3agent.rules.question_plan import Ranking, Target
+from sam3agent.rules.question_plan import Ranking, Relation, Target
 
 _ORDERS = {
     "left": "leftmost",
@@ -47,10 +47,35 @@ class Statement:
     missing: bool
 
 
-def state(mind: Mind, shown: Sequence[ShownMask], used: int) -> Statement:
-    """What is stated of the masks on display, after so many searches."""
+def misreads(mind: Mind, *reading: object) -> bool:
+    """Whether a reading of the question is wrong. As with looks, part of the mistakes come again in every reading."""
+    always = mind.dice("always?", "reading") < mind.skill.shared
+    drawn = mind.dice("reason") if always else mind.dice("reason", *reading)
+    return drawn >= 1 - (1 - mind.skill.reason) * mind.skill.misread
+
+
+def planned(mind: Mind) -> list[dict[str, Any]]:
+    """The rules that are stated with the first search, before any mask is seen: the same ones, read another time.
+
+    None for a question that names several things.
+    """
+    if len(mind.case.plan.targets) != 1:
+        return []
+    target, steps = mind.case.plan.targets[0], 1 if misreads(mind, "plan") else 0
+    keep: list[dict[str, Any]] = [] if steps else [{"rule": f"{side}_half"} for side in target.sides]
+    if target.relation and (target.relation.kind in NEAREST or not steps):
+        keep.append(_relation(target.relation, steps))
+    if target.ranking:
+        keep.append(_order(target.ranking, steps))
+    for exception in [] if steps and not target.ranking else target.exceptions:
+        keep.append({**_order(exception.ranking, steps), "drop": True} if exception.ranking else {"rule": "not"})
+    return keep
+
+
+def state(mind: Mind, shown: Sequence[ShownMask], used: int, again: bool = False) -> Statement:
+    """What is stated of the masks on display, after so many searches. again: the question is read once more."""
     case, skill = mind.case, mind.skill
-    slipped = mind.dice("reason") >= 1 - (1 - skill.reason) * skill.misread
+    slipped = misreads(mind, "select", again)
     slips = Slips(mind.dice("absent anchor") < skill.sees_absence, 1 if slipped else 0)
     believed = {n: mind.believed(target, shown, used) for n, target in enumerate(case.plan.targets)}
     missing = {n: mind.missing(t, believed[n], shown, frozenset()) for n, t in enumerate(case.plan.targets)}
@@ -78,10 +103,8 @@ def _group(
         anchors = _numbers(anchors_of_target(mind.case.scene, relation)[:1], shown)
         if not anchors:
             return _by_eye(mind, target, believed)
-        ordering = relation.kind in NEAREST
-        if ordering or not slips.steps:
-            more = {"count": relation.count, "position": 1 + slips.steps} if ordering else {}
-            keep.append({"rule": _RELATIONS.get(relation.kind, relation.kind), "of": anchors, **more})
+        if relation.kind in NEAREST or not slips.steps:
+            keep.append({**_relation(relation, slips.steps), "of": anchors})
     if target.ranking:
         keep.append(_order(target.ranking, slips.steps))
     for exception in [] if slips.steps and not target.ranking else target.exceptions:
@@ -90,6 +113,11 @@ def _group(
         elif out := _numbers(objects_of(mind.case.scene, exception), shown):
             keep.append({"rule": "not", "of": out})
     return StatedGroup(target.what.phrase, ids, tuple(keep))
+
+
+def _relation(relation: Relation, steps: int) -> dict[str, Any]:
+    more = {"count": relation.count, "position": 1 + steps} if relation.kind in NEAREST else {}
+    return {"rule": _RELATIONS.get(relation.kind, relation.kind), **more}
 
 
 def _order(ranking: Ranking, steps: int) -> dict[str, Any]:

@@ -24,6 +24,8 @@ _UNSPECIFIC = 1.2
 """Natural logarithm of the odds by which a mask counts less if only a more general phrase than asked for found it."""
 _PASSED_OVER = 1.0
 """The same if the exact phrase was searched too and did not find it."""
+_FOUND_BY_ANYTHING = 1.5
+"""The same if only a phrase such as "object" found it, which finds everything."""
 _AGREEMENT = 0.5
 """The same, for more, if several phrases found it."""
 _CLEAR, _HARDLY = 0.3, 0.04
@@ -70,6 +72,11 @@ def belongs(candidate: Candidate, group: MaskGroup) -> bool:
     return candidate.id in group.ids or any(nouns & words_of(phrase).content for phrase, _ in candidate.phrases)
 
 
+def found_by_anything(candidate: Candidate) -> bool:
+    """Whether only phrases such as "object" found a candidate."""
+    return all(words_of(phrase).content & _ANYTHING for phrase, _ in candidate.phrases)
+
+
 def belief(candidate: Candidate, group: MaskGroup, story: Story, *, colours: bool = True) -> float:
     """The probability that a candidate shows what a group is about, 0..1."""
     odds = _found(candidate, group.what, story) + _seen(candidate, group.what, story.sights)
@@ -86,6 +93,8 @@ def _found(candidate: Candidate, what: str, story: Story) -> float:
     odds = _logit(max(by_exact, default=candidate.score))
     if not by_exact:
         odds -= _UNSPECIFIC + (_PASSED_OVER if exact else 0)
+        if found_by_anything(candidate):
+            odds -= _FOUND_BY_ANYTHING
     return odds + _AGREEMENT * (len(candidate.phrases) > 1 and bool(by_exact))
 
 

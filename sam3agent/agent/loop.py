@@ -52,6 +52,9 @@ CONCURRENT_EXAMINATIONS = 8
 RESERVE = 8
 """Calls kept for the answer while candidates are examined, of a large budget; replies may be unusable."""
 
+COLOUR_SAMPLES = 1500
+"""Pixels of a mask from which its colours are estimated."""
+
 OTHER_TEMPERATURE = 0.7
 """Temperature of a second look at the same candidate, which must differ from the first to be worth its call."""
 
@@ -210,7 +213,7 @@ class AgentLoop:
         complaint = ""
         async with self._gate:
             for tries in range(1 + self.limits.complaints):
-                if complaint and not self.backend.free and self.ledger.calls_left <= 1:
+                if not self.backend.free and self.ledger.calls_left <= self._reserve:
                     break
                 reply = await self._decide(state, mask_id, complaint, tries)
                 try:
@@ -221,7 +224,7 @@ class AgentLoop:
                 else:
                     self.ledger.usable += 1
                     return Finding(mask_id, judgement.verdict, judgement.reason, sought_in(state.story, mask_id))
-        return Finding(mask_id, "unsure", f"no usable judgement: {complaint}")
+        return Finding(mask_id, "unsure", f"no usable judgement: {complaint or 'no calls are left for it'}")
 
     async def _decide(
         self, state: ActiveState, candidate: int | None = None, complaint: str = "", number: int = 0
@@ -276,4 +279,4 @@ class AgentLoop:
 def _with_colours(pool: MaskPool, bench: Workbench) -> MaskPool:
     """The pool with the colours of all candidates that have none yet."""
     new = [c for c in pool.candidates if c.colours is None]
-    return pool.coloured({c.id: mask_colours(bench.pixels(c.frame), c.mask) for c in new})
+    return pool.coloured({c.id: mask_colours(bench.pixels(c.frame), c.mask, COLOUR_SAMPLES) for c in new})

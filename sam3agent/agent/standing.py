@@ -39,7 +39,7 @@ def standing(story: Story, policy: Policy) -> Standing:
         {
             c.id: belief(c, group, story, colours=policy.colours)
             for c in story.pool.candidates
-            if (c.id in group.ids if by_eye and not group.rules else belongs(c, group))
+            if (c.id in group.ids if by_eye and group.ids and not group.rules else belongs(c, group))
         }
         for group in story.groups
     ]

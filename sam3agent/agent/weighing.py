@@ -8,10 +8,10 @@ Examined, Rechecked, Searched in Widen -> the same again, with more evidence, un
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sam3agent.agent.beliefs import words_of
+from sam3agent.agent.beliefs import belongs, found_by_anything, words_of
 from sam3agent.agent.policy import Policy
 from sam3agent.agent.standing import LIKELY, Standing, standing
-from sam3agent.constraints import MaskGroup, kept_by
+from sam3agent.constraints import MaskGroup, Rule, kept_by
 from sam3agent.pool import listed_masks
 from sam3agent.states import (
     ActiveState,
@@ -43,7 +43,10 @@ def after_search(state: ActiveState, story: Story, event: Searched, policy: Poli
     story = replace(
         story, pool=event.pool, searches=story.searches + event.searches, latest=len(event.searches) or story.latest
     )
+    story = replace(story, plan=event.plan or story.plan)
     if isinstance(state, Widen):
+        if other := _of_other_things(story, event):
+            return Refine(replace(story, facts=f"Masks were found for what was missing: {listed_masks(other)}."))
         return weighed(story, policy)
     return Refine(story) if len(event.pool) else Generate(story)
 
@@ -53,6 +56,8 @@ def after_selection(story: Story, event: Selected, policy: Policy) -> State:
     groups = event.groups or (MaskGroup("", event.ids),)
     groups = tuple(_described(story, group) for group in groups)
     story = replace(story, groups=groups, why=event.reason, sights=story.sights + _glances(story, groups))
+    if policy.facts and (other := _other_reading(story)):
+        return Refine(replace(story, plan=(), facts=other))
     if phrases := _hints(story, event.missing, policy):
         return Widen(replace(story, hints=story.hints + 1), phrases)
     return weighed(story, policy)
@@ -148,6 +153,31 @@ def _looks(story: Story, now: Standing, policy: Policy) -> tuple[int, ...]:
     else:
         wanted = [i for i, worth in now.worth if worth >= policy.doubt and spent.get(i, 0) < most]
     return tuple(sorted(wanted[: min(left, policy.at_once)])) if left > 0 and story.looks < policy.looks else ()
+
+
+def _of_other_things(story: Story, event: Searched) -> tuple[int, ...]:
+    """What was found for phrases about something that no group of the selection is about."""
+    found = dict.fromkeys(mask_id for search in event.searches for mask_id in search.found)
+    candidates = (c for mask_id in found if (c := story.pool.get(mask_id)))
+    return tuple(c.id for c in candidates if not found_by_anything(c) and not any(belongs(c, g) for g in story.groups))
+
+
+def _other_reading(story: Story) -> str:
+    """What to ask if the rules are not those that were stated with the search; empty if they are, or none were."""
+    rules = [rule for group in story.groups for rule in group.rules]
+    if not story.plan or len(story.groups) > 1 or sorted(map(_reading, rules)) == sorted(map(_reading, story.plan)):
+        return ""
+    read = [", ".join(map(_reading, stated)) or "no rule" for stated in (story.plan, rules)]
+    return (
+        f"The question was first read as: {read[0]}; and now as: {read[1]}. Read it again word by word, and "
+        "select with the right rules."
+    )
+
+
+def _reading(rule: Rule) -> str:
+    """A rule in words, without the masks that it compares with."""
+    place = f" from position {rule.position}" if rule.position != 1 else ""
+    return f"{'all but ' if rule.drop else ''}{rule.name.replace('_', ' ')} {rule.count}{place}"
 
 
 def _described(story: Story, group: MaskGroup) -> MaskGroup:

@@ -71,10 +71,10 @@ def measure(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[MaskFact
     )
 
 
-def mask_colours(pixels: np.ndarray, mask: Mask) -> dict[str, float]:
-    """Colour name -> fraction of the mask, largest first, estimated from at most a few thousand pixels."""
+def mask_colours(pixels: np.ndarray, mask: Mask, samples: int = _MAX_SAMPLES) -> dict[str, float]:
+    """Colour name -> fraction of the mask, largest first, estimated from about `samples` pixels at most."""
     x0, y0, x1, y1 = mask.box
-    step = max(1, math.isqrt(max(1, mask.crop.size // _MAX_SAMPLES)))
+    step = max(1, math.isqrt(max(1, mask.crop.size // samples)))
     region = pixels[y0:y1:step, x0:x1:step][mask.crop[::step, ::step]]
     return colour_ratios(region if len(region) else pixels[y0:y1, x0:x1][mask.crop])
 

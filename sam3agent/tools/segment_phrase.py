@@ -9,6 +9,7 @@ from sam3agent.pool import masklets
 from sam3agent.states import Search, Searched
 from sam3agent.tools.arguments import Phrases
 from sam3agent.tools.evidence import numbered, summary
+from sam3agent.tools.keep_rules import KeepRules
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
 from sam3agent.workbench import Workbench
 from sam3model.errors import InputError
@@ -19,6 +20,10 @@ class SegmentPhrase(Arguments):
 
     phrases: Annotated[Phrases, Field(min_length=1, max_length=8)] = Field(
         description='Short noun phrases, each searched by itself, e.g. ["player in white", "referee"].'
+    )
+    plan: KeepRules = Field(
+        default_factory=list,
+        description="Rules that choose the answer from what is found, as `keep` of select_masks, without ids.",
     )
 
 
@@ -59,7 +64,7 @@ def segment_phrase(bench: Workbench, args: SegmentPhrase) -> ToolResult:
     return ToolResult(
         "\n".join(search.line() for search in searches),
         {"searches": data},
-        Searched(tuple(searches), pool),
+        Searched(tuple(searches), pool, tuple(rule.rule_of() for rule in args.plan)),
         pool,
         (numbered(bench, shown),) if shown else (),
         segmenter_calls=len(args.phrases),

@@ -40,6 +40,7 @@ SKIPPED = (
     Skip("*", r"^(git clone|python3 -m venv|pip install|\.ci/run)", "sets up the machine"),
     Skip("*", r"^(hf auth|claude mcp|npx )", "needs an account or another program"),
     Skip("mcp.md", r"^sam3agent mcp", "serves until it is stopped; tests/servers starts it"),
+    Skip("*", r"^sam3agent studio", "serves until it is stopped; tests/studio opens it"),
     Skip("*", r"^(python -m train|torchrun)", "trains; tests/training runs the same at small size"),
     Skip("*", r"^(python -m evals|MLLM=)", "needs a data set or many minutes; tests/evals runs the same at small size"),
     Skip("*", r"^python -m benchmarks", "measures for many minutes"),

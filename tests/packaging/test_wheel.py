@@ -40,6 +40,8 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else_at_top_level(wheel):
     assert {f"sam3model/_assets/{name}" for name in assets} <= set(names)
     prompts = {path.name for path in (ROOT / "prompts").iterdir()}
     assert {f"sam3agent/_prompts/{name}" for name in prompts} <= set(names)
+    page = ROOT / "sam3agent" / "servers" / "studio" / "page"
+    assert {path.relative_to(ROOT).as_posix() for path in page.iterdir()} <= set(names)
     assert {"sam3agent/py.typed", "sam3model/py.typed"} <= set(names)
 
 

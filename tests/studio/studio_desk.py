@@ -56,7 +56,8 @@ class PathSession:
         return self._of("player", threshold or 0.5, frame)
 
     def segment_object(self, clicks: ObjectClicks, frame: int = 0) -> FoundInstances:
-        x, y = clicks.points[0] if clicks.points else (clicks.box[0] + 1, clicks.box[1] + 1) if clicks.box else (0, 0)
+        left, top, right, bottom = clicks.box or (0, 0, 0, 0)
+        x, y = clicks.points[0] if clicks.points else ((left + right) / 2, (top + bottom) / 2)
         boxes = [path(frame) for paths in PATHS.values() for path in paths]
         there = next((b for b in boxes if b and b[0] <= x < b[2] and b[1] <= y < b[3]), None)
         mask = np.zeros((self.size[1], self.size[0]), bool) if there is None else self._filled(there)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sam3agent.agent.policy import EVERY_CANDIDATE
 from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest
 from sam3agent.testing import ScriptedBackend, ScriptedTracker, call
@@ -29,7 +30,11 @@ def test_the_verdict_is_the_reason_of_a_rejected_mask(folder: Path, tmp_path: Pa
         [call("segment_phrase", phrases=["player"]), call("select_masks", ids=[1], reason="stands on the left")],
         judge={1: '{"verdict": "accept", "reason": "yes"}', 2: '{"verdict": "reject", "reason": "wears black"}'},
     )
-    with studio(folder, tmp_path / "out", Agent(PathSegmenter(), backend, tracker=ScriptedTracker(PATHS))) as desk:
+    with studio(
+        folder,
+        tmp_path / "out",
+        Agent(PathSegmenter(), backend, tracker=ScriptedTracker(PATHS), policy=EVERY_CANDIDATE),
+    ) as desk:
         desk.post("ask", question="the keeper")
         assert desk.answered()["status"] == "answered"
         first, second = desk.look()["objects"]

@@ -35,6 +35,8 @@ LOWEST_SCORE = 0.25
 NEW_LABEL = "object"
 """Label of an object that a user shows before naming anything."""
 
+CORRECTED = "You corrected its mask"
+
 Changed = Callable[[Sheet], None]
 
 
@@ -158,10 +160,10 @@ class StudioEngine:
             if click is None:
                 raise InputError("a box starts a new object: press Escape first, then drag it")
             clicks = (*known.clicks.get(str(frame), ()), click)
-            mask, score = corrected(session, earlier, clicks, frame)
-            changed = replace(known, clicks={**known.clicks, str(frame): clicks}, kept=True)
+            mask = corrected(session, earlier, clicks, frame)
+            changed = replace(known, clicks={**known.clicks, str(frame): clicks}, kept=True, why=_by_hand(known.why))
             what = f"{'add to' if click[2] else 'take from'} {known.label} {known.id}"
-            return self.reshape(opened, sheet, replace(changed, score=score), mask, frame, what)
+            return self.reshape(opened, sheet, changed, mask, frame, what)
 
     def _show(
         self, opened: OpenMedia, sheet: Sheet, known: SheetObject | None, click: Click | None, box: Box | None,
@@ -288,6 +290,11 @@ def _known(sheet: Sheet, object_id: int) -> SheetObject:
     if known is None:
         raise InputError("this object is not there any more: it was deleted or undone in another tab")
     return known
+
+
+def _by_hand(why: str) -> str:
+    """The reason of an object with a note that a user corrected its mask."""
+    return why if why.endswith(CORRECTED) or why.startswith("You ") else f"{why}. {CORRECTED}"
 
 
 def _count(object_ids: Sequence[int]) -> str:

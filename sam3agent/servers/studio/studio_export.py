@@ -12,10 +12,10 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from sam3agent.labelling.outlines import polygon_of
 from sam3agent.masks import Mask
 from sam3agent.media import open_media
 from sam3agent.servers.studio.brush_masks import brush_rle
-from sam3agent.servers.studio.mask_outlines import outline
 from sam3agent.servers.studio.studio_library import StudioItem, StudioLibrary
 from sam3agent.servers.studio.studio_sheet import SheetObject
 from sam3agent.servers.studio.studio_store import StudioStore
@@ -116,7 +116,7 @@ def _write_yolo(archive: zipfile.ZipFile, frames: list[LabelledFrame], labels: l
     for frame in frames:
         lines = []
         for one, mask in frame.masks():
-            places = (outline(mask) / np.array(frame.size)).ravel()
+            places = (polygon_of(mask) / np.array(frame.size)).ravel()
             lines.append(f"{labels.index(one.label)} " + " ".join(f"{place:.6f}" for place in places))
         archive.writestr(
             f"labels/{Path(frame.name).with_suffix('.txt').as_posix()}", "".join(f"{line}\n" for line in lines)

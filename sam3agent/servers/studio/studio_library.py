@@ -31,6 +31,7 @@ class StudioLibrary:
     def __init__(self, opened: Sequence[Path]) -> None:
         """Raises `InputError` if one does not exist, or is neither a file nor a folder."""
         self._opened = tuple(dict.fromkeys(_real(path) for path in opened))
+        self._known: dict[str, StudioItem] = {}
 
     @property
     def title(self) -> str:
@@ -40,14 +41,22 @@ class StudioLibrary:
 
     def items(self) -> list[StudioItem]:
         """Every item in the order of the command line; in a folder, sorted as people count."""
-        found = (item for path in self._opened for item in (_in_folder(path) if path.is_dir() else [_item(path)]))
-        return list({item.id: item for item in found}.values())
+        found = (
+            item
+            for path in self._opened
+            for item in (_in_folder(path) if path.is_dir() else [_item(path, path.name, _kind(path))])
+        )
+        self._known = {item.id: item for item in found}
+        return list(self._known.values())
 
     def item(self, item_id: str) -> StudioItem:
         """The item with an id. Raises `InputError` if there is none, or it is gone."""
-        for item in self.items():
-            if item.id == item_id:
-                return item
+        item = self._known.get(item_id)
+        if item is None or not item.path.is_file():
+            self.items()
+            item = self._known.get(item_id)
+        if item is not None and item.path.resolve() == item.path:  # it was not replaced by a link to somewhere else
+            return item
         raise InputError("this file is not there any more: it was moved, renamed or deleted")
 
 
@@ -63,11 +72,9 @@ def _real(path: Path) -> Path:
     return real
 
 
-def _item(path: Path, name: str = "") -> StudioItem:
-    kind: ItemKind = "clip" if is_clip(path) else "image"
-    return StudioItem(
-        hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:12], name or path.name, path, kind
-    )
+def _item(path: Path, name: str, kind: ItemKind) -> StudioItem:
+    digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
+    return StudioItem(digest[:12], name, path, kind)
 
 
 def _in_folder(folder: Path) -> list[StudioItem]:
@@ -80,4 +87,15 @@ def _in_folder(folder: Path) -> list[StudioItem]:
     except OSError as error:
         raise InputError(f"cannot read the folder {folder}: {error.strerror}") from error
     paths = ((path.name, path.resolve()) for path in sorted(names, key=natural_key))
-    return [_item(real, name) for name, real in paths if real.is_relative_to(folder) and real.is_file()]
+    inside = ((name, real) for name, real in paths if real.is_relative_to(folder) and real.is_file())
+    return [_item(real, name, _kind(real)) for name, real in inside]
+
+
+def _kind(path: Path) -> ItemKind:
+    """By the ending of the name; a file is only read where that does not tell."""
+    from sam3model.frames.frame_folder import IMAGE_SUFFIXES
+
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return "image"
+    return "clip" if suffix in CLIP_SUFFIXES or is_clip(path) else "image"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam3agent.api import Agent
+from sam3agent.servers.http_guard import LOOPBACK, is_loopback
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_events import EventHub
 from sam3agent.servers.studio.studio_following import FollowDesk
@@ -28,8 +29,6 @@ PORT = 8400
 """The first port that is tried if none is named."""
 
 TRIED_PORTS = 20
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +84,11 @@ def serve_studio(
         from sam3agent.servers.studio.studio_guard import kept_token
     except ImportError as error:
         raise InputError(f"the studio needs {error.name}: pip install 'sam3agent[studio]'") from error
-    if not with_token and address.host not in LOOPBACK:
+    if not with_token and not is_loopback(address.host):
         raise InputError(f"--no-token is for this machine only: remove --host {address.host}, or keep the token")
     desks = open_desks(agent, paths, out)
     token = kept_token(out) if with_token else None
-    with _listening(address) as listener:
+    with listening_socket(address) as listener:
         port = listener.getsockname()[1]
         name = "127.0.0.1" if address.host in ("0.0.0.0", "::") else address.host
         host = f"[{name}]" if ":" in name else name
@@ -110,7 +109,7 @@ def _warm(engine: StudioEngine) -> None:
         engine.warm(items[0].id)
 
 
-def _listening(address: StudioAddress) -> socket.socket:
+def listening_socket(address: StudioAddress) -> socket.socket:
     """A listening socket. Raises `InputError` if the port is taken, or the host has no such address."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     reason = None

@@ -1,33 +1,31 @@
 // The page: its state, what can be done, and news from the server. Panels draw the state; the stage shows the image.
 
-import { Refused, download, get, imageAddress, listen, post } from "./api.js";
+import { Refused, get, imageAddress, listen, post } from "./api.js";
 import { Frames, drawClip, masksBetween } from "./clip.js";
 import { find, icon, make, plural, toast } from "./dom.js";
-import { bind } from "./keys.js";
+import { exportDialog } from "./export_dialog.js";
 import { maskOf } from "./masks.js";
 import { drawFilm, drawObjects, drawPhrases, editLabel } from "./panels.js";
 import { candidates, drawQuestions } from "./questions.js";
+import { bindKeys } from "./shortcuts.js";
 import { Stage } from "./stage.js";
+import { knownObject, nextOpen, state } from "./state.js";
+import { drawTools, hint } from "./toolbar.js";
 
-const state = {
-  title: "", items: [], labels: [], weights: "", // of the studio
-  id: null, name: "", kind: "image", size: { width: 1, height: 1 }, count: 1, rate: 1, frame: 0, version: -1, // of the item
-  accepted: false, undo: null, redo: null, objects: [], questions: [], follow: null, firstImage: null,
-  selected: null, hidden: new Set(), masksShown: true, playing: false, status: "", warm: false, // of this tab
-  phrases: [], label: "", mode: "find", problem: "",
-};
+let recent = { item: null, phrases: [] }; // what was searched on the image where something was searched last
 const small = new URLSearchParams(location.search).has("small");
 document.documentElement.classList.toggle("small", small);
 
 const stage = new Stage(find("#stage"), {
   click: (place, minus, extend) => clicked(place, minus, extend),
-  box: (box) => (stage.tool === "example" ? act("like", { boxes: [box], label: state.label }) : select(null, () => act("click", { box, label: state.label }))),
+  box: (box) => (stage.tool === "example" ? act("like", { boxes: [box], label: knownObject(state.selected)?.label ?? state.label }) : select(null, () => act("click", { box, label: state.label }))),
   stroke: (points, radius, adds) => act("paint", { object: state.selected, stroke: points, radius, add: adds, label: state.label }),
   hover: (id) => hover(id),
 });
 let frames = null;
 let line = Promise.resolve();
 let waiting = 0;
+let sought = Promise.resolve();
 
 // Doing things: one after the other, so that quick clicks build on each other
 
@@ -40,11 +38,11 @@ function act(name, body = {}, { quiet = false } = {}) {
   line = line.then(async () => {
     try {
       const reply = await post(name, { item: id, frame, ...body });
-      performance.measure(`studio:${name}`, { start: started });
       if (reply.objects && id === state.id) {
         stage.ghosts = [];
         if (reply.object) state.selected = reply.object;
         take(reply);
+        requestAnimationFrame(() => performance.measure(`studio:${name}`, { start: started })); // when it is drawn
         if (!quiet) told(name, reply, body);
       }
       return reply;
@@ -61,7 +59,7 @@ function act(name, body = {}, { quiet = false } = {}) {
 
 function showBusy() {
   document.body.classList.toggle("busy", waiting > 0);
-  find("#hint").textContent = hint();
+  find("#hint").textContent = hint(stage);
 }
 
 function report(error) {
@@ -72,21 +70,32 @@ function report(error) {
 /** What to say after a change that is not plain to see. */
 function told(name, reply, body) {
   const one = reply.objects.find((other) => other.id === reply.object);
-  if (name === "click" && one && one.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
-  else if (name === "click" && one && body.object === null && !state.phrases.length) toast(`Added as “${one.label}”. Press L to name it.`);
+  if (one && body.object !== undefined && body.object !== null) return;
+  if (name === "click" && one?.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
+  else if (one) toast(`Added as “${one.label}”. ${state.phrases.length > 1 ? "A number chooses another label, " : ""}L names it.`);
+  else if (name === "edit" && body.label) toast(`Labelled as “${body.label}”. Z undoes it.`);
 }
 
-const knownObject = (id) => state.objects.find((one) => one.id === id);
-
-function clicked(place, minus, extend) {
+async function clicked(place, minus, extend) {
+  await sought; // the masks of the frame in view
   if (stage.crosshair) stage.crosshair = place;
+  if (stage.tool === "example") return toast("Drag a box around one example: everything like it is found.");
   const under = stage.masksShown ? stage.objectAt(place) : null;
   const subtract = minus || !stage.adds;
   const chosen = knownObject(state.selected);
-  if (under && under.id !== state.selected && !extend && !(chosen && subtract)) return select(under.id);
   if (subtract && !chosen) return toast("Choose an object first: click on its mask.");
-  if (stage.tool === "example") return toast("Drag a box around one example: everything like it is found.");
-  return act("click", { object: state.selected, click: [place.x, place.y, subtract ? 0 : 1], label: state.label });
+  if (under && under.id !== state.selected && !extend && !subtract) return select(under.id);
+  if (chosen?.mask && chosen.mask.has(place.x, place.y) !== subtract) {
+    return toast(subtract ? "This place is not part of the object." : "This place is part of the object already. Right click takes a part away.");
+  }
+  const corrects = chosen && (subtract || extend || !chosen.mask || near(place, chosen.mask));
+  return act("click", { object: corrects ? chosen.id : null, click: [place.x, place.y, subtract ? 0 : 1], label: state.label });
+}
+
+/** Whether a click belongs to a mask: one farther away shows another object. */
+function near({ x, y }, mask) {
+  const margin = Math.max(20 / stage.view.scale, 0.25 * Math.max(mask.w, mask.h));
+  return x > mask.x - margin && y > mask.y - margin && x < mask.x + mask.w + margin && y < mask.y + mask.h + margin;
 }
 
 async function findPhrases(phrases) {
@@ -98,7 +107,7 @@ async function findPhrases(phrases) {
   const fresh = reply.objects.filter((one) => !before.has(one.id) && one.kept);
   const counts = phrases.map((phrase) => `${phrase} ${fresh.filter((one) => one.label === phrase).length}`);
   const there = reply.objects.filter((one) => phrases.includes(one.label) && one.kept).length;
-  if (fresh.length) return toast(`Found: ${counts.join(", ")}`, "good");
+  if (fresh.length) return toast(`Found ${counts.join(", ")}`, "good");
   const weak = reply.objects.filter((one) => phrases.includes(one.label) && !one.kept).length;
   return toast(there ? "Nothing new: these objects are there already." : weak ? `Only weak matches: see Rejected (${weak}).` : `No ${phrases.join(", no ")} here. Click the object to show it.`);
 }
@@ -106,6 +115,8 @@ async function findPhrases(phrases) {
 function remember(phrases) {
   state.phrases = [...new Set([...state.phrases, ...phrases])].slice(-9);
   state.label = phrases[0];
+  recent = { item: state.id, phrases: recent.item === state.id ? [...new Set([...recent.phrases, ...phrases])] : phrases };
+  state.recent = recent.phrases;
   localStorage.setItem(`phrases:${state.title}`, JSON.stringify(state.phrases));
   drawPhrases(state, does);
 }
@@ -141,15 +152,9 @@ async function accept() {
   if (next) await open(next.id);
   else if (state.items.every((item) => item.accepted || item.problem)) {
     draw();
-    toast("Everything is accepted.", "good");
-    exportDialog();
+    toast(`Done: ${plural(state.items.filter((item) => item.accepted).length, "item")} accepted.`, "good");
+    does.exported();
   } else toast("The others are open: choose one on the left.");
-}
-
-function nextOpen() {
-  const at = state.items.findIndex((item) => item.id === state.id);
-  const order = [...state.items.slice(at + 1), ...state.items.slice(0, at)];
-  return order.find((item) => !item.accepted && !item.problem);
 }
 
 function neighbour(by) {
@@ -178,19 +183,8 @@ function hover(id) {
   stage.hovered = id;
   stage.canvas.classList.toggle("over", id !== null);
   const one = knownObject(id);
-  find("#hint").textContent = one ? `${one.label} ${one.id}. ${one.why}` : hint();
+  find("#hint").textContent = one ? `${one.label} ${one.id}. ${one.why}` : hint(stage);
   stage.redraw();
-}
-
-function hint() {
-  if (state.problem || !state.id) return "";
-  if (document.body.classList.contains("busy")) return state.warm ? "Working …" : "Loading the model, a few seconds …";
-  if (stage.tool === "example") return "Drag a box around one example: everything like it is found.";
-  if (stage.tool === "paint") return `${stage.adds ? "Paint on" : "Erase from"} ${state.selected ? "the chosen object" : "the image to start an object"}. [ and ] change the brush, X the sign.`;
-  if (stage.crosshair) return "Arrows move the crosshair, Space adds this place, Shift+Space takes it away, Esc leaves.";
-  if (state.selected) return `Click to add a part${stage.adds ? ", right click to take one away" : " is off: clicks take parts away"}. Esc when done.`;
-  if (!state.objects.length && state.phrases.length) return `Press R to find ${state.phrases.slice(0, 4).join(", ")} here.`;
-  return state.objects.length ? "Click a mask to choose it, or an object without one to add it." : "";
 }
 
 function setTool(tool) {
@@ -204,10 +198,14 @@ function setSign(adds) {
   draw();
 }
 
+const undo = () => (state.undo ? act("undo") : toast("There is nothing to undo."));
+const redo = () => (state.redo ? act("redo") : toast("There is nothing to do again."));
+
 const does = {
-  open, hover, choose: select, follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
+  open, hover, draw, clicked, cycle, stop, accept, neighbour, undo, redo, choose: select, tool: setTool, sign: setSign,
+  words: focusWords, exported: () => exportDialog(report), follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
   phrase: usePhrase,
-  again: () => findPhrases(state.phrases),
+  again: () => findPhrases(state.recent),
   keep: (id, kept) => act("edit", { objects: [id], kept }),
   remove: (id) => act("remove", { objects: [id] }).then(() => select(null)),
   rename: (id) => editLabel(id, knownObject(id)?.label ?? "", [...new Set([...state.phrases, ...state.labels])], (name) => {
@@ -231,12 +229,15 @@ const does = {
   },
 };
 
-const undo = () => (state.undo ? act("undo") : toast("There is nothing to undo."));
-const redo = () => (state.redo ? act("redo") : toast("There is nothing to do again."));
 
 // Clips
 
-async function seek(frame) {
+function seek(frame) {
+  sought = showFrame(frame);
+  return sought;
+}
+
+async function showFrame(frame) {
   const to = Math.min(Math.max(frame, 0), state.count - 1);
   const { id } = state;
   state.frame = to;
@@ -245,6 +246,7 @@ async function seek(frame) {
     const [image, masks] = await Promise.all([frames.image(to), masksBetween(id, to, to)]);
     if (state.id !== id || state.frame !== to) return;
     place(masks.frames[to]);
+    state.seen = to;
     stage.show(image, state.size, true);
     frames.ahead(to, state.count);
     draw();
@@ -307,6 +309,8 @@ function take(view) {
   if (view.frame === state.frame) place(view.masks);
   else if (state.count > 1) seek(state.frame);
   if (!knownObject(state.selected)) state.selected = null;
+  const named = state.objects.filter((one) => one.kept && one.label !== "object").map((one) => one.label);
+  state.phrases = [...new Set([...state.phrases, ...named])].slice(0, 9);
   const item = state.items.find((other) => other.id === id);
   if (item) Object.assign(item, { accepted, count: view.objects.filter((one) => one.kept).length });
   draw();
@@ -409,11 +413,12 @@ const hear = {
   },
   follow: (news) => {
     if (news.item !== state.id) return;
+    const watched = state.frame === (state.follow?.ended === false ? state.follow.frame : state.frame);
     state.follow = news;
     if (news.problem) toast(news.problem, "bad");
     if (news.ended) {
-      reload().then(() => seek(news.frame)).catch(report);
-    } else if (!state.playing && news.frame !== state.frame) {
+      reload().then(() => watched && seek(news.frame)).catch(report);
+    } else if (!state.playing && watched && news.frame !== state.frame) {
       state.frame = news.frame;
       seek(news.frame);
     } else drawClip(state, does);
@@ -452,7 +457,7 @@ function draw() {
   drawObjects(state, does);
   drawQuestions(state, does);
   drawClip(state, does);
-  drawTools();
+  drawTools(stage, does);
   const blank = find("#blank");
   blank.hidden = !state.problem && state.items.length > 0;
   blank.replaceChildren(...(state.problem ? [make("strong", {}, "This file cannot be opened"), make("p", {}, state.problem)]
@@ -460,97 +465,9 @@ function draw() {
   const last = !nextOpen();
   find("#accept").firstChild.textContent = state.problem ? (last ? "Skip " : "Skip to next ") : state.accepted ? (last ? "Accepted " : "Accepted, next ") : last ? "Accept " : "Accept and next ";
   find("#accept").classList.toggle("done", state.accepted);
-  find("#hint").textContent = hint();
+  find("#hint").textContent = hint(stage);
   find("#words").placeholder = state.mode === "find" ? "what to find, e.g. red ball, player" : "a question, e.g. leftmost player in white";
   find("#go").textContent = state.mode === "find" ? "Find all" : "Ask";
-}
-
-const TOOLS = [
-  ["show", "Show: click an object, or drag a box around it (V)"], ["example", "Example: drag a box, find everything like it (E)"],
-  ["paint", "Paint or erase (P)"], ["hand", "Move the image (H)"],
-];
-
-function drawTools() {
-  const button = (name, title, pressed, onclick, extra = "") =>
-    make(`button.tool${extra}`, { type: "button", title, "aria-label": title, "aria-pressed": String(pressed), onclick }, icon(name));
-  find("#tools").replaceChildren(
-    ...TOOLS.map(([name, title]) => button(name, title, stage.tool === name, () => setTool(name))),
-    make("hr"),
-    button("plus", "Clicks and paint add (X)", stage.adds, () => setSign(true), ".plus"),
-    button("minus", "Clicks and paint take away (X)", !stage.adds, () => setSign(false), ".minus"),
-    make("hr"),
-    button("fit", "Fit the image (F)", false, () => stage.fit()),
-  );
-  stage.canvas.dataset.tool = stage.tool;
-  stage.canvas.classList.toggle("minus", !stage.adds);
-}
-
-// Export
-
-const FORMATS = [
-  ["coco", "COCO", "one JSON file with run-length masks"], ["yolo", "YOLO", "polygons per image, with the images"],
-  ["png", "PNG", "a black and white file per mask"], ["label-studio", "Label Studio", "brush masks to import as tasks"],
-];
-
-function exportDialog() {
-  const dialog = find("#export-dialog");
-  const accepted = state.items.filter((item) => item.accepted).length;
-  const any = state.items.filter((item) => item.accepted || item.count).length;
-  const choice = (name, value, title, note, checked) =>
-    make("label.choice", {}, make("input", { type: "radio", name, value, checked }), make("span", {}, make("strong", {}, title), note));
-  const form = make(
-    "form", { method: "dialog" },
-    make("h2", { id: "export-title" }, "Export"),
-    make("div.choices", {}, ...FORMATS.map(([value, title, note], at) => choice("format", value, title, note, at === 0))),
-    make("div.choices.short", {}, choice("which", "accepted", `Accepted (${accepted})`, "", accepted > 0), choice("which", "all", `All with objects (${any})`, "", accepted === 0)),
-    make("div.row", {}, make("button.main", { value: "ok", disabled: !any }, "Save file"), make("button.quiet", { value: "" }, "Cancel")),
-  );
-  dialog.replaceChildren(form);
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue !== "ok") return;
-    const values = new FormData(form);
-    download(values.get("format"), values.get("which")).then((name) => toast(`Saved ${name}`, "good")).catch(report);
-  };
-  dialog.showModal();
-  form.querySelector(":checked").focus();
-}
-
-// Keys
-
-function moveCross(dx, dy, event) {
-  if (!stage.crosshair) {
-    if (state.count > 1 && dx) return seek(state.frame + dx * (event.shiftKey ? 10 : 1));
-    if (state.count < 2 && !dx) return cycle(dy);
-    return undefined;
-  }
-  const step = (event.shiftKey ? 40 : 8) / stage.view.scale;
-  stage.crosshair = stage.clamp({ x: stage.crosshair.x + dx * step, y: stage.crosshair.y + dy * step });
-  const under = stage.objectAt(stage.crosshair);
-  hover(under?.id ?? null);
-  return undefined;
-}
-
-function crosshair() {
-  stage.crosshair = stage.crosshair ? null : stage.clamp(stage.toImage(stage.middle()));
-  if (stage.crosshair) find("#stage").focus({ preventScroll: true });
-  draw();
-}
-
-function escape() {
-  find("#words").blur();
-  if (state.follow && !state.follow.ended) return stop();
-  if (state.questions.at(-1)?.status === "running") return stop();
-  if (stage.crosshair) stage.crosshair = null;
-  else if (stage.ghosts.length) stage.ghosts = [];
-  else if (state.selected) state.selected = null;
-  else if (stage.tool !== "show") stage.tool = "show";
-  return draw();
-}
-
-function space(minus) {
-  if (stage.crosshair) return clicked(stage.crosshair, minus, true);
-  return state.count > 1 ? play() : undefined;
 }
 
 function focusWords(mode) {
@@ -560,72 +477,24 @@ function focusWords(mode) {
   find("#words").focus();
 }
 
-const chosenOr = (run) => () => (knownObject(state.selected) ? run(knownObject(state.selected)) : toast("Choose an object first: click on its mask, or press Tab in the list."));
-const brush = (factor) => {
-  stage.radius = Math.min(400, Math.max(1, stage.radius * factor));
-  stage.redraw();
-};
-
-bind([
-  ["Find and ask", [
-    ["/", "Write what to find", () => focusWords("find")],
-    ["q", "Write a question", () => focusWords("ask")],
-    ["r", "Find all phrases in this image", () => does.again()],
-    ["1 2 3", "Find this phrase, or label the chosen object with it", (event) => state.phrases[event.key - 1] && usePhrase(state.phrases[event.key - 1])],
-    ["4 5 6 7 8 9", "", (event) => state.phrases[event.key - 1] && usePhrase(state.phrases[event.key - 1])],
-    ["Escape", "Stop; let go of the chosen object", escape],
-  ]],
-  ["Go on", [
-    ["Enter", "Accept and go to the next", accept],
-    ["j PageDown", "Next image", () => neighbour(1)],
-    ["k PageUp", "Previous image", () => neighbour(-1)],
-    ["z Mod+z", "Undo", undo],
-    ["Shift+z Mod+y Mod+Shift+z", "Redo", redo],
-    ["s", "Export", exportDialog],
-    ["?", "This help", () => find("#help-dialog").showModal()],
-  ]],
-  ["Correct", [
-    ["ArrowDown ArrowUp", "Choose the next or previous object", (event) => moveCross(0, event.key === "ArrowDown" ? 1 : -1, event)],
-    ["Shift+ArrowDown Shift+ArrowUp", "", (event) => moveCross(0, event.key === "ArrowDown" ? 1 : -1, event)],
-    ["c", "Crosshair: arrows move it", crosshair],
-    ["Space", "Add the place under the crosshair; play a clip", () => space(false)],
-    ["Shift+Space", "Take the place under the crosshair away", () => space(true)],
-    ["x", "Keep or reject the chosen object", () => (knownObject(state.selected) && stage.tool !== "paint" ? does.keep(state.selected, !knownObject(state.selected).kept) : setSign(!stage.adds))],
-    ["l", "Rename it", chosenOr((one) => does.rename(one.id))],
-    ["Delete Backspace", "Delete it", chosenOr((one) => does.remove(one.id))],
-  ]],
-  ["Look and tools", [
-    ["v", "Show objects: click or drag a box", () => setTool("show")],
-    ["e", "Example: find everything like a box", () => setTool("example")],
-    ["p", "Paint", () => setTool("paint")],
-    ["h", "Move the image", () => setTool("hand")],
-    ["- =", "Clicks take away, or add", (event) => setSign(event.key === "=")],
-    ["[ ]", "Smaller or larger brush", (event) => brush(event.key === "]" ? 1.25 : 0.8)],
-    ["m", "Show or hide masks", () => does.toggleAll()],
-    ["f", "Fit the image", () => stage.fit()],
-    ["i o", "Zoom in or out", (event) => stage.zoom(event.key === "i" ? 1.4 : 1 / 1.4)],
-  ]],
-  ["Clips", [
-    ["ArrowLeft ArrowRight", "Previous or next frame", (event) => moveCross(event.key === "ArrowRight" ? 1 : -1, 0, event)],
-    ["Shift+ArrowLeft Shift+ArrowRight", "Ten frames", (event) => moveCross(event.key === "ArrowRight" ? 1 : -1, 0, event)],
-    ["Home End", "First or last frame", (event) => state.count > 1 && seek(event.key === "Home" ? 0 : state.count - 1)],
-    ["t", "Follow the objects from here on", () => follow(false)],
-    ["Shift+t", "Follow them back to the start", () => follow(true)],
-  ]],
-]);
-
 // Start
 
 function wire() {
+  bindKeys(stage, does);
   find("#prompt").onsubmit = submit;
   document.querySelectorAll("[name=mode]").forEach((radio) => { radio.onchange = () => focusWords(radio.value); });
   document.querySelectorAll("[data-icon]").forEach((button) => button.prepend(icon(button.dataset.icon)));
   find("#undo").onclick = undo;
   find("#redo").onclick = redo;
-  find("#export").onclick = exportDialog;
+  find("#export").onclick = does.exported;
   find("#help").onclick = () => find("#help-dialog").showModal();
   find("#accept").onclick = accept;
-  drawTools();
+  // A button that was clicked lets go of the keyboard, so that Enter accepts instead of pressing it again.
+  addEventListener("click", (event) => {
+    const pressed = event.detail > 0 && document.activeElement?.closest("button, summary");
+    if (pressed && !find("dialog[open]")) find("#stage").focus({ preventScroll: true });
+  });
+  drawTools(stage, does);
 }
 
 async function start() {
@@ -635,9 +504,15 @@ async function start() {
     const stored = JSON.parse(localStorage.getItem(`phrases:${state.title}`) ?? "[]");
     state.phrases = [...new Set([...stored, ...state.labels])].filter((label) => label !== "object").slice(0, 9);
     state.label = state.phrases[0] ?? "";
+    state.recent = state.phrases;
     draw();
     const named = state.items.find((item) => item.id === location.hash.slice(1));
-    await open((named ?? state.items.find((item) => !item.accepted) ?? state.items[0])?.id);
+    const order = [named, ...state.items.filter((item) => !item.accepted), state.items[0]].filter(Boolean);
+    for (const item of order.slice(0, 20)) {
+      await open(item.id);
+      if (!state.problem) break;
+      if (item !== order.at(-1)) toast(`Skipped ${item.name}: ${state.problem}`, "bad");
+    }
   } catch (error) {
     report(error);
   }
@@ -649,3 +524,6 @@ async function start() {
 }
 
 start();
+
+// For a page that embeds the studio, and for its tests.
+globalThis.studio = { state, stage, open };

@@ -37,21 +37,22 @@ function filmRow(item, does) {
 
 /** The phrases used so far, as buttons with their number keys. */
 export function drawPhrases(state, does) {
+  const chosen = state.objects.find((one) => one.id === state.selected);
   const chips = state.phrases.slice(0, 9).map((phrase, at) =>
     make(
-      "button.chip", {
-        type: "button", "aria-pressed": phrase === state.label ? "true" : "false",
-        title: state.selected ? `Label the chosen object “${phrase}” (${at + 1})` : `Find “${phrase}” here (${at + 1})`,
+      `button.chip${state.recent.includes(phrase) ? ".recent" : ""}`, {
+        type: "button", "aria-pressed": phrase === (chosen?.label ?? state.label) ? "true" : "false",
+        title: chosen ? `Label the chosen object “${phrase}” (${at + 1})` : `Find “${phrase}” here (${at + 1})`,
         onclick: () => does.phrase(phrase),
       },
       make("kbd", {}, String(at + 1)), phrase,
     ),
   );
-  const again = state.phrases.length
-    ? make("button.link", { type: "button", onclick: does.again, title: "Find all of these phrases in this image" }, "Find all here ", make("kbd", {}, "R"))
+  const again = state.recent.length
+    ? make("button.link", { type: "button", onclick: does.again, title: `Find in this image: ${state.recent.join(", ")}` }, "Find again here ", make("kbd", {}, "R"))
     : null;
   find("#phrases").replaceChildren(
-    make("h2", {}, "Phrases", again),
+    make("h2", {}, chosen ? `Label of ${chosen.label} ${chosen.id}` : "Phrases", chosen ? null : again),
     state.phrases.length ? make("div.chips", {}, ...chips) : make("p.empty", {}, "What you find appears here, for the next images too."),
   );
 }

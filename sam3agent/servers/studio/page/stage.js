@@ -1,8 +1,10 @@
 // The image with its masks on a canvas: looking (zoom, move) and showing (click, box, brush, crosshair).
 // It knows nothing of the server; `on` has what happens: click, box, stroke, hover.
 
-const SLOP = 5;
+import { Pointers } from "./pointers.js";
+
 const MOST_ZOOM = 40;
+const SETTLE = 110; // milliseconds without movement after which masks are drawn sharply again
 
 export class Stage {
   constructor(canvas, on) {
@@ -21,18 +23,20 @@ export class Stage {
     this.crosshair = null;
     this.view = { scale: 1, x: 0, y: 0 };
     this.fitted = true;
-    this.pointers = new Map();
     this.drag = null;
     this.hovered = null;
-    this.panKey = false;
+    this.movedAt = 0;
+    this.layer = null; // the masks as last drawn: canvas, view and what was on it
+    this.levels = []; // the image at full, half, quarter … size
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
-    this.listen();
+    new Pointers(this);
   }
 
   // Content
 
   show(image, size, keepView) {
     const same = keepView && size.width === this.size.width && size.height === this.size.height;
+    if (image !== this.image) this.levels = image ? [image] : [];
     this.image = image;
     this.size = size;
     if (!same) this.fit();
@@ -54,6 +58,7 @@ export class Stage {
     const scale = Math.min(MOST_ZOOM, Math.max(least, this.view.scale * factor));
     const image = this.toImage(at);
     this.view = { scale, x: at.x - image.x * scale, y: at.y - image.y * scale };
+    this.movedAt = performance.now();
     this.fitted = false;
     this.redraw();
   }
@@ -61,6 +66,7 @@ export class Stage {
   move(dx, dy) {
     this.view.x += dx;
     this.view.y += dy;
+    this.movedAt = performance.now();
     this.fitted = false;
     this.redraw();
   }
@@ -120,36 +126,85 @@ export class Stage {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!this.image) return;
-    context.setTransform(view.scale * dense, 0, 0, view.scale * dense, view.x * dense, view.y * dense);
+    this.place(context, dense);
     context.imageSmoothingEnabled = view.scale < 4;
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.image, 0, 0, this.size.width, this.size.height);
-    if (this.masksShown) this.drawMasks(1 / view.scale);
+    context.drawImage(this.level(view.scale * dense), 0, 0, this.size.width, this.size.height);
+    if (this.masksShown) {
+      this.drawLayer(dense);
+      const strong = this.objects.filter((one) => one.id === this.hovered && one.visible && !one.selected && one.mask?.w > 0);
+      for (const one of strong) this.drawMask(context, one, 1 / view.scale, true);
+      context.setLineDash([5 / view.scale, 4 / view.scale]);
+      for (const one of this.ghosts) this.line(context, one.mask.outline, one.colour, 1.8, 1 / view.scale, true);
+      context.setLineDash([]);
+    }
     this.drawPrompts(1 / view.scale);
   }
 
-  drawMasks(pixel) {
-    const { context } = this;
-    const shown = this.objects.filter((one) => one.visible && one.mask?.w > 0);
-    const active = this.objects.some((one) => one.selected);
-    for (const one of shown.sort((a, b) => b.mask.area - a.mask.area)) {
-      const { mask, colour, selected } = one;
-      const strong = selected || one.id === this.hovered;
-      context.imageSmoothingEnabled = false;
-      context.globalAlpha = one.kept ? (selected ? 0.34 : active ? 0.2 : 0.36) : strong ? 0.16 : 0;
-      if (context.globalAlpha) context.drawImage(mask.bitmap(colour), mask.x, mask.y, mask.w, mask.h);
-      context.globalAlpha = active && !strong ? 0.75 : 1;
-      context.setLineDash(one.kept ? [] : [4 * pixel, 4 * pixel]);
-      this.line(mask.outline, colour, strong ? 2.6 : 1.4, pixel, strong);
+  place(context, dense) {
+    const { scale, x, y } = this.view;
+    context.setTransform(scale * dense, 0, 0, scale * dense, x * dense, y * dense);
+  }
+
+  /** The smallest copy of the image that is at least as large as it is shown: scaling a large one down is slow. */
+  level(scale) {
+    const wanted = this.size.width * scale;
+    while (this.levels.at(-1).width >= 2 * wanted && this.levels.at(-1).width > 256) {
+      const larger = this.levels.at(-1);
+      const half = new OffscreenCanvas(Math.ceil(larger.width / 2), Math.ceil(larger.height / 2));
+      const context = half.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(larger, 0, 0, half.width, half.height);
+      this.levels.push(half);
     }
-    context.setLineDash([5 * pixel, 4 * pixel]);
-    for (const one of this.ghosts) this.line(one.mask.outline, one.colour, 1.8, pixel, true);
+    return this.levels.findLast((one) => one.width >= wanted) ?? this.image;
+  }
+
+  /** All masks, from a layer that is drawn anew if what is on it has changed, or some time after the last movement. */
+  drawLayer(dense) {
+    const { context, canvas, view } = this;
+    const shown = this.objects.filter((one) => one.visible && one.mask?.w > 0);
+    const content = shown.map(({ mask, colour, kept, selected }) => [mask, colour, kept, selected]).flat();
+    const known = this.layer;
+    const same = known?.content.length === content.length && content.every((part, at) => part === known.content[at]);
+    const fits = known?.canvas.width === canvas.width && known.canvas.height === canvas.height;
+    const { scale, x, y } = known?.view ?? {};
+    const still = scale === view.scale && x === view.x && y === view.y;
+    const moving = performance.now() - this.movedAt < SETTLE;
+    if (!same || !fits || (!still && !moving)) {
+      this.layer = { canvas: fits ? known.canvas : new OffscreenCanvas(canvas.width, canvas.height), view: { ...view }, content };
+      this.paintLayer(shown, dense);
+    } else if (!still) {
+      clearTimeout(this.settling);
+      this.settling = setTimeout(() => this.redraw(), SETTLE + 10);
+    }
+    const from = this.layer.view, ratio = view.scale / from.scale;
+    context.setTransform(ratio, 0, 0, ratio, (view.x - from.x * ratio) * dense, (view.y - from.y * ratio) * dense);
+    context.drawImage(this.layer.canvas, 0, 0);
+    this.place(context, dense);
+  }
+
+  paintLayer(shown, dense) {
+    const context = this.layer.canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.layer.canvas.width, this.layer.canvas.height);
+    this.place(context, dense);
+    for (const one of shown.sort((a, b) => b.mask.area - a.mask.area)) this.drawMask(context, one, 1 / this.view.scale, one.selected);
+  }
+
+  drawMask(context, { mask, colour, kept, selected }, pixel, strong) {
+    const active = this.objects.some((one) => one.selected);
+    context.imageSmoothingEnabled = false;
+    context.globalAlpha = kept ? (selected ? 0.34 : active ? 0.2 : 0.36) : strong ? 0.16 : 0;
+    if (context.globalAlpha) context.drawImage(mask.bitmap(colour), mask.x, mask.y, mask.w, mask.h);
+    context.globalAlpha = active && !strong ? 0.75 : 1;
+    context.setLineDash(kept ? [] : [4 * pixel, 4 * pixel]);
+    this.line(context, mask.outline, colour, strong ? 2.6 : 1.4, pixel, strong);
     context.setLineDash([]);
     context.globalAlpha = 1;
   }
 
-  line(path, colour, width, pixel, halo) {
-    const { context } = this;
+  line(context, path, colour, width, pixel, halo) {
     context.lineCap = "square";
     if (halo) {
       context.lineWidth = (width + 2) * pixel;
@@ -236,112 +291,6 @@ export class Stage {
       }
       context.stroke();
     }
-  }
-
-  // Pointers: one draws or clicks, two move and zoom
-
-  listen() {
-    const { canvas } = this;
-    canvas.addEventListener("pointerdown", (event) => this.down(event));
-    canvas.addEventListener("pointermove", (event) => this.moved(event));
-    canvas.addEventListener("pointerup", (event) => this.up(event));
-    canvas.addEventListener("pointercancel", (event) => this.cancel(event));
-    canvas.addEventListener("pointerleave", () => {
-      this.pointer = null;
-      this.hover(null);
-    });
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", (event) => event.preventDefault());
-    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-  }
-
-  wheel(event) {
-    event.preventDefault();
-    const unit = event.deltaMode ? 16 : 1;
-    if (event.shiftKey) this.move(-event.deltaY * unit, 0);
-    else this.zoom(Math.exp(-event.deltaY * unit * (event.ctrlKey ? 0.01 : 0.0018)), { x: event.offsetX, y: event.offsetY });
-  }
-
-  down(event) {
-    if (!this.image) return;
-    this.canvas.setPointerCapture(event.pointerId);
-    const at = { x: event.offsetX, y: event.offsetY };
-    this.pointers.set(event.pointerId, at);
-    if (this.pointers.size > 1) {
-      this.drag = { kind: "pinch" };
-      return;
-    }
-    const image = this.toImage(at);
-    const pans = event.button === 1 || this.tool === "hand" || this.panKey;
-    const minus = event.button === 2 || event.altKey;
-    if (pans) this.drag = { kind: "pan", last: at };
-    else if (this.tool === "paint" && this.inside(image)) {
-      this.drag = { kind: "stroke", points: [[image.x, image.y]], radius: this.radius, adds: this.adds && !minus };
-    } else {
-      this.drag = { kind: "press", at, from: this.clamp(image), started: performance.now(), minus, inside: this.inside(image) };
-    }
-    this.redraw();
-  }
-
-  moved(event) {
-    const at = { x: event.offsetX, y: event.offsetY };
-    const image = this.toImage(at);
-    const { drag } = this;
-    if (this.pointers.has(event.pointerId) && drag?.kind === "pinch") this.pinch(event.pointerId, at);
-    if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, at);
-    if (!drag) {
-      this.pointer = image;
-      this.hover(this.masksShown ? this.objectAt(image)?.id ?? null : null);
-      if (this.tool === "paint") this.redraw();
-      return;
-    }
-    if (drag.kind === "pan") {
-      this.move(at.x - drag.last.x, at.y - drag.last.y);
-      drag.last = at;
-    } else if (drag.kind === "stroke") {
-      const { x, y } = this.clamp(image);
-      drag.points.push([x, y]);
-      this.redraw();
-    } else if (drag.kind === "press" && Math.hypot(at.x - drag.at.x, at.y - drag.at.y) > SLOP) {
-      drag.kind = "box";
-    }
-    if (drag.kind === "box") {
-      drag.to = this.clamp(image);
-      this.redraw();
-    }
-  }
-
-  pinch(id, at) {
-    const before = this.pointers.get(id);
-    const other = [...this.pointers].find(([key]) => key !== id)?.[1];
-    if (!other) return;
-    const gap = (point) => Math.hypot(point.x - other.x, point.y - other.y);
-    this.move((at.x - before.x) / 2, (at.y - before.y) / 2);
-    this.zoom(gap(at) / Math.max(1, gap(before)), { x: (at.x + other.x) / 2, y: (at.y + other.y) / 2 });
-  }
-
-  up(event) {
-    const { drag } = this;
-    this.pointers.delete(event.pointerId);
-    if (drag?.kind === "pinch" && this.pointers.size) return;
-    this.drag = null;
-    if (drag?.kind === "press" && drag.inside) {
-      const long = event.pointerType === "touch" && performance.now() - drag.started > 500;
-      this.on.click(drag.from, drag.minus || long, event.shiftKey);
-    } else if (drag?.kind === "box" && drag.to) {
-      const { from, to } = drag;
-      const box = [Math.min(from.x, to.x), Math.min(from.y, to.y), Math.max(from.x, to.x), Math.max(from.y, to.y)];
-      if (box[2] - box[0] >= 1 && box[3] - box[1] >= 1) this.on.box(box);
-    } else if (drag?.kind === "stroke") {
-      this.on.stroke(drag.points, drag.radius, drag.adds);
-    }
-    this.redraw();
-  }
-
-  cancel(event) {
-    this.pointers.delete(event.pointerId);
-    this.drag = null;
-    this.redraw();
   }
 
   hover(id) {
