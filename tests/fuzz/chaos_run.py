@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 GRACE = 2.0
 """Seconds that a question may take beyond its budget."""
 
+_BATCH = 100
 SETTLED = 200
 """Questions after which the process should not grow any more."""
 
@@ -70,9 +71,9 @@ def chaos_process() -> Iterator[str]:
 
 async def ask_all(agent: Agent, image: Any, questions: int, concurrency: int, folder: Path) -> ChaosReport:
     """Ask, `concurrency` at a time, and look at each answer and its trace."""
-    report, numbers = ChaosReport(), iter(range(questions))
+    report = ChaosReport()
 
-    async def work() -> None:
+    async def work(numbers: Iterator[int]) -> None:
         for number in numbers:
             out = folder / str(number)
             started = time.monotonic()
@@ -90,11 +91,12 @@ async def ask_all(agent: Agent, image: Any, questions: int, concurrency: int, fo
             if taken > agent.budget.seconds + GRACE:
                 report.late.append(taken)
             shutil.rmtree(out, ignore_errors=True)
-            if report.done % (SETTLED // 2) == 0 or report.done == questions:
-                report.memory[report.done] = resident()
-                print(f"{report.done:5} questions, {report.memory[report.done]:.0f} MB", flush=True)
 
-    await asyncio.gather(*(work() for _ in range(concurrency)))
+    for first in range(0, questions, _BATCH):
+        numbers = iter(range(first, min(first + _BATCH, questions)))
+        await asyncio.gather(*(work(numbers) for _ in range(concurrency)))
+        report.memory[report.done] = resident()  # with no question under way, whose image would count
+        print(f"{report.done:5} questions, {report.memory[report.done]:.0f} MB", flush=True)
     await agent.backend.close()
     return report
 
