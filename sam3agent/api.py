@@ -24,7 +24,7 @@ from sam3agent.knowledge import knowledge_of
 from sam3agent.local_model import LocalModel
 from sam3agent.media import ClipMedia, Media, is_clip, media_remarks, open_media
 from sam3agent.mllm.base import MLLM, MLLMReply
-from sam3agent.segmenter import LocalSegmenter, Segmenter, SegmenterSession
+from sam3agent.segmenter import ClosableSession, LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, NotUnderstood, Story
 from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Workbench
@@ -142,8 +142,9 @@ class Agent:
         for remark in media_remarks(media) if media.count == 1 else ():
             tell(remark)
         unreadable = self.backend.unreadable(query, clip=media.count > 1)
-        if not unreadable:
-            session = session or await self._opened(media, ledger, tell)
+        own = None
+        if not unreadable and session is None:
+            session = own = await self._opened(media, ledger, tell)
         trace = Trace(make_folder(out) if out else None)
         try:
             self._record_start(trace, query, source, media)
@@ -161,6 +162,8 @@ class Agent:
             _record_end(trace, answer)
         finally:
             trace.close()
+            if isinstance(own, ClosableSession):
+                own.close()
         answer = replace(answer, trace_path=trace.path)
         return saved(answer, out, _file_name(image)) if out and save else answer
 

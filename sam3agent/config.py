@@ -37,7 +37,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    weights: str = Field(default="tiny", description='"tiny" (included), a Hugging Face repository, or a path.')
+    weights: str = Field(
+        default="tiny",
+        description='"tiny" (included), a Hugging Face repository (pinned with @REVISION), or a path.',
+    )
     device: str = Field(default="auto", description='"auto", "cpu", "cuda" or "mps".')
     dtype: str = Field(default="auto", description='"auto", "float32" or "bfloat16".')
     threshold: float | None = Field(default=None, gt=0, lt=1, description="Minimum mask score; None for 0.5.")

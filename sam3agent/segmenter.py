@@ -101,6 +101,15 @@ class ObjectSession(Protocol):
 
 
 @runtime_checkable
+class ClosableSession(Protocol):
+    """A session that holds much memory until it is closed."""
+
+    def close(self) -> None:
+        """Let go of the encoded frames; a frame that is prompted again is encoded again."""
+        ...
+
+
+@runtime_checkable
 class Segmenter(Protocol):
     """Opens media. `name` is reported in answers and traces."""
 
@@ -180,12 +189,16 @@ class _LocalSession:
 
     def _encode(self, frame: int) -> Any:
         """The encoded frame; the caller holds the lock."""
-        if frame not in self._encoded:
-            self._encoded[frame] = self._predictor.encode(self._media.frame(frame))
-        self._encoded.move_to_end(frame)
-        while len(self._encoded) > ENCODED_FRAMES:
-            self._encoded.popitem(last=False)
-        return self._encoded[frame]
+        kept = self._encoded
+        if frame not in kept:
+            kept[frame] = self._predictor.encode(self._media.frame(frame))
+        kept.move_to_end(frame)
+        while len(kept) > ENCODED_FRAMES:
+            kept.popitem(last=False)
+        return kept[frame]
+
+    def close(self) -> None:
+        self._encoded = OrderedDict()  # without the lock, which a thread that was given up may hold for long
 
     def segment_object(self, clicks: ObjectClicks, frame: int = 0) -> FoundInstances:
         with self._lock:

@@ -249,7 +249,8 @@ class AgentLoop:
         )
         self.ledger.mllm_calls += cost
         try:
-            reply = await asyncio.wait_for(self.backend.decide(request), max(self.ledger.seconds_left, 0.01))
+            async with asyncio.timeout(max(self.ledger.seconds_left, 0.01)):
+                reply = await self.backend.decide(request)
         except TimeoutError:
             raise _BudgetSpent(self.ledger.overtime()) from None
         self._replied = True

@@ -12,6 +12,12 @@ class MLLMError(Sam3Error):
     fatal = False
 
 
+def without_origin(error: MLLMError) -> MLLMError:
+    """The error without what it came from: those frames hold images and features, in circles that are freed late."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
+
+
 class MLLMUnreachableError(MLLMError):
     """The server cannot be reached, or the in-process model cannot be loaded."""
 

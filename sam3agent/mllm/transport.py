@@ -62,6 +62,12 @@ class Transport:
 
         Raises only `MLLMError`, or `CancelledError` if cancelled.
         """
+        try:
+            return await self._post(request, timeout_s)
+        except errors.MLLMError as error:
+            raise errors.without_origin(error) from None
+
+    async def _post(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         deadline, attempt = time.monotonic() + timeout_s, 0
         while True:
             try:

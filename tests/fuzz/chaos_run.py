@@ -1,6 +1,6 @@
 """Questions against a server that does everything wrong: how they end, whether in time, and how the memory grows.
 
-python -m tests.fuzz.chaos_run [--questions 1000] [--seconds 6] [--concurrency 4]
+python -m tests.fuzz.chaos_run [--questions 1000] [--seconds 6] [--concurrency 4] [--stand-in]
 """
 
 import argparse
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sam3agent.agent.budget import Budget
 from sam3agent.api import Agent
@@ -25,11 +26,13 @@ from sam3agent.mllm.errors import MLLMError
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.transport import Endpoint
 from sam3model.resources import asset
+from tests.drawn_match import drawing, segmenter
 
 ROOT = Path(__file__).parents[2]
 GRACE = 2.0
 """Seconds that a question may take beyond its budget."""
 
+_BATCH = 100
 SETTLED = 200
 """Questions after which the process should not grow any more."""
 
@@ -66,11 +69,11 @@ def chaos_process() -> Iterator[str]:
         process.stdin.close()
 
 
-async def ask_all(agent: Agent, questions: int, concurrency: int, folder: Path) -> ChaosReport:
+async def ask_all(agent: Agent, image: Any, questions: int, concurrency: int, folder: Path) -> ChaosReport:
     """Ask, `concurrency` at a time, and look at each answer and its trace."""
-    report, image, numbers = ChaosReport(), read_source(asset("match.png")), iter(range(questions))
+    report = ChaosReport()
 
-    async def work() -> None:
+    async def work(numbers: Iterator[int]) -> None:
         for number in numbers:
             out = folder / str(number)
             started = time.monotonic()
@@ -88,11 +91,12 @@ async def ask_all(agent: Agent, questions: int, concurrency: int, folder: Path) 
             if taken > agent.budget.seconds + GRACE:
                 report.late.append(taken)
             shutil.rmtree(out, ignore_errors=True)
-            if report.done % (SETTLED // 2) == 0 or report.done == questions:
-                report.memory[report.done] = resident()
-                print(f"{report.done:5} questions, {report.memory[report.done]:.0f} MB", flush=True)
 
-    await asyncio.gather(*(work() for _ in range(concurrency)))
+    for first in range(0, questions, _BATCH):
+        numbers = iter(range(first, min(first + _BATCH, questions)))
+        await asyncio.gather(*(work(numbers) for _ in range(concurrency)))
+        report.memory[report.done] = resident()  # with no question under way, whose image would count
+        print(f"{report.done:5} questions, {report.memory[report.done]:.0f} MB", flush=True)
     await agent.backend.close()
     return report
 
@@ -110,13 +114,18 @@ def resident() -> float:
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
 
 
-def run(questions: int, seconds: float, concurrency: int) -> ChaosReport:
-    """Questions with a budget of `seconds` each."""
+def run(questions: int, seconds: float, concurrency: int, *, stand_in: bool = False) -> ChaosReport:
+    """Questions with a budget of `seconds` each.
+
+    stand_in: about a drawn image with a segmenter that knows it, so that agent and server take all the time.
+    """
     with chaos_process() as url, tempfile.TemporaryDirectory() as folder:
         endpoint = Endpoint(url, connect_s=2, read_s=3, reply_s=3, retries=1, backoff_s=0.05, longest_pause_s=0.2)
-        agent = Agent(backend=OpenAIBackend(endpoint, "chaos"), budget=Budget(20, 8, seconds))
-        agent.open(open_media(asset("match.png")))  # loads the weights, which is not part of a question
-        return asyncio.run(ask_all(agent, questions, concurrency, Path(folder)))
+        own = segmenter() if stand_in else None
+        image = drawing() if stand_in else read_source(asset("match.png"))
+        agent = Agent(own, OpenAIBackend(endpoint, "chaos"), Budget(20, 8, seconds))
+        agent.open(open_media(image))  # loads the weights, which is not part of a question
+        return asyncio.run(ask_all(agent, image, questions, concurrency, Path(folder)))
 
 
 def main() -> None:
@@ -125,9 +134,10 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--concurrency", type=int, default=4)
+    parser.add_argument("--stand-in", action="store_true", help="a drawn image and no weights")
     flags = parser.parse_args()
     started = time.monotonic()
-    report = run(flags.questions, flags.seconds, flags.concurrency)
+    report = run(flags.questions, flags.seconds, flags.concurrency, stand_in=flags.stand_in)
     for name, count in report.outcomes.most_common():
         print(f"{count:5} {name}")
     for reason, count in report.reasons.most_common(12):

@@ -58,7 +58,7 @@ def in_a_line(error: Exception) -> None:
     assert "\n" not in str(error) and 0 < len(str(error)) < 1500
 
 
-@fuzzed(damaged(coco_file), st.sampled_from([0.0, 0.1, 1.0]), st.booleans(), quick=80)
+@fuzzed(damaged(coco_file), st.sampled_from([0.0, 0.1, 1.0]), st.booleans(), quick=40)
 def test_coco(folder: Path, content: bytes, broken: float, masks: bool) -> None:
     for number in (1, 2, 3):
         annotated_sets.write_image(folder / f"train/{number}.png", number)
@@ -78,7 +78,7 @@ def test_coco(folder: Path, content: bytes, broken: float, masks: bool) -> None:
 
 @fuzzed(
     st.sampled_from(sorted(CLIPS)).flatmap(lambda kind: st.tuples(st.just(kind), damaged(lambda: original(kind)[1]))),
-    quick=60,
+    quick=30,
 )
 def test_clips(folder: Path, case: tuple[str, bytes]) -> None:
     kind, content = case
@@ -129,7 +129,7 @@ PAIRS = {
 }  # fmt: skip
 
 
-@fuzzed(damaged(lambda: json.dumps(PAIRS).encode()), quick=60)
+@fuzzed(damaged(lambda: json.dumps(PAIRS).encode()), quick=30)
 def test_pairs_of_images_and_phrases(folder: Path, content: bytes) -> None:
     for number in (1, 2, 3):
         annotated_sets.write_image(folder / f"{number}.png", number)

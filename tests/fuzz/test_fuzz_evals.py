@@ -101,7 +101,7 @@ def _json(value: Any) -> bytes:
     st.sampled_from(sorted(SETS)).flatmap(
         lambda kind: st.tuples(st.just(kind), damaged((original(kind) / SETS[kind][2]).read_bytes()))
     ),
-    quick=40,
+    quick=20,
 )
 def test_data_sets(folder: Path, case: tuple[str, bytes]) -> None:
     kind, content = case
@@ -118,7 +118,7 @@ RUN_FILES = ["metrics.json", "run.json", "predictions.jsonl", "failures.jsonl"]
     st.sampled_from(RUN_FILES).flatmap(
         lambda name: st.tuples(st.just(name), st.deferred(lambda: damaged(_run_file(name))))
     ),
-    quick=40,
+    quick=20,
 )
 def test_folders_of_runs(folder: Path, case: tuple[str, bytes]) -> None:
     """`report` on a damaged run, and the same run again, which goes on with it."""
@@ -148,7 +148,7 @@ SCORED: dict[str, tuple[str, Any, Any]] = {
             st.just(name), damaged(_json(SCORED[name][1])) | st.none(), damaged(_json(SCORED[name][2])) | st.none()
         )
     ),
-    quick=50,
+    quick=30,
 )
 def test_predictions_made_elsewhere(folder: Path, case: tuple[str, bytes | None, bytes | None]) -> None:
     name, truth, found = case

@@ -51,7 +51,7 @@ def seeds() -> st.SearchStrategy[bytes]:
 FILES = st.deferred(lambda: seeds().flatmap(damaged_bytes)) | st.binary(max_size=64)
 
 
-@fuzzed(FILES, quick=250)
+@fuzzed(FILES, quick=120)
 def test_bytes_are_an_image_or_refused(folder: Path, data: bytes) -> None:
     path = folder / "image.jpg"
     path.write_bytes(data)
@@ -77,7 +77,7 @@ def test_every_seed_is_an_image() -> None:
             assert sorted(open_image(data).size) == [9, 13], name
 
 
-@fuzzed(FILES, quick=5)
+@fuzzed(FILES, quick=3)
 def test_the_command_refuses_in_one_line(folder: Path, data: bytes) -> None:
     (folder / "image.png").write_bytes(data)
     out = str(folder / "out")

@@ -25,7 +25,7 @@ REPEATED = st.builds(lambda word, times: f"{word} " * times, st.sampled_from(WOR
 QUESTIONS = GRAMMATICAL | st.text(max_size=60) | REPEATED | st.text(WORDS[0] + "aeiou 0123456789", max_size=200)
 
 
-@fuzzed(QUESTIONS, quick=300)
+@fuzzed(QUESTIONS, quick=150)
 def test_any_text_gives_a_plan(_: Path, question: str) -> None:
     started = time.process_time()
     plan = parse(question[:MAX_QUESTION])
@@ -34,7 +34,7 @@ def test_any_text_gives_a_plan(_: Path, question: str) -> None:
     assert not (plan.targets and plan.objection)
 
 
-@fuzzed(QUESTIONS, quick=60)
+@fuzzed(QUESTIONS, quick=30)
 def test_any_question_is_answered_or_refused(folder: Path, question: str) -> None:
     world = World()
     try:
@@ -49,7 +49,7 @@ def test_any_question_is_answered_or_refused(folder: Path, question: str) -> Non
     assert (folder / "masks.json").is_file()
 
 
-@fuzzed(st.lists(st.sampled_from(WORDS) | st.text(max_size=12), max_size=6), quick=25)
+@fuzzed(st.lists(st.sampled_from(WORDS) | st.text(max_size=12), max_size=6), quick=15)
 def test_any_words_on_the_command_line(folder: Path, words: list[str]) -> None:
     """The image is missing, so that only the words count."""
     sam3agent("ask", "--out", str(folder / "out"), "--", str(folder / "no.png"), *words, codes=(1, 2))

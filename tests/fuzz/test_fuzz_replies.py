@@ -80,14 +80,14 @@ def _arguments(reply: MLLMReply) -> None:
     REGISTRY[call.name].read(call.arguments)
 
 
-@fuzzed(BODIES, STATUSES, HEADERS, quick=60)
+@fuzzed(BODIES, STATUSES, HEADERS, quick=25)
 def test_bytes_become_a_clean_reply_or_one_of_our_errors(
     _: Path, data: bytes, status: int, headers: dict[str, str]
 ) -> None:
     check(data, status, headers)
 
 
-@fuzzed(st.lists(st.tuples(BODIES, STATUSES, HEADERS), max_size=6), quick=25)
+@fuzzed(st.lists(st.tuples(BODIES, STATUSES, HEADERS), max_size=6), quick=10)
 def test_a_question_keeps_what_it_has(folder: Path, faults: list[tuple[bytes, int, dict[str, str]]]) -> None:
     """One good search, then replies of any kind: the question ends in time, with what was found."""
     search = reply(calls=[("segment_phrase", {"phrases": ["player in white"]})])
@@ -106,7 +106,7 @@ def test_a_question_keeps_what_it_has(folder: Path, faults: list[tuple[bytes, in
 @fuzzed(
     st.just({"data": [{"id": "a", "object": "model"}, {"id": "b"}]}).flatmap(damaged_json) | VALUES,
     st.sampled_from([200, 200, 200, 404, 500]),
-    quick=25,
+    quick=10,
 )
 def test_any_model_list(_: Path, listed: Any, status: int) -> None:
     with fault_server() as server:

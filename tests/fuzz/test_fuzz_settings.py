@@ -42,19 +42,19 @@ def loaded(flags: dict[str, Any], environment: dict[str, str]) -> None:
     assert settings.timeout > 0 and settings.max_calls > 0 and settings.max_seconds > 0
 
 
-@fuzzed(FILES, quick=150)
+@fuzzed(FILES, quick=80)
 def test_any_file(folder: Path, content: bytes) -> None:
     (folder / "config.toml").write_bytes(content)
     loaded({}, {FILE_VARIABLE: str(folder / "config.toml")})
 
 
-@fuzzed(st.dictionaries(st.sampled_from(KEYS), TEXTS, max_size=4), st.booleans(), quick=100)
+@fuzzed(st.dictionaries(st.sampled_from(KEYS), TEXTS, max_size=4), st.booleans(), quick=60)
 def test_any_variables_and_flags(folder: Path, values: dict[str, str], as_flags: bool) -> None:
     variables = {PREFIX + key.upper(): value for key, value in values.items()}
     loaded(values if as_flags else {}, {"XDG_CONFIG_HOME": str(folder), **({} if as_flags else variables)})
 
 
-@fuzzed(FILES, st.dictionaries(st.sampled_from(KEYS), TEXTS.filter(str.isprintable), max_size=2), quick=20)
+@fuzzed(FILES, st.dictionaries(st.sampled_from(KEYS), TEXTS.filter(str.isprintable), max_size=2), quick=6)
 def test_a_command_says_what_is_wrong(folder: Path, content: bytes, values: dict[str, str]) -> None:
     """The weights do not exist, so that nothing is loaded."""
     (folder / "config.toml").write_bytes(content)

@@ -43,17 +43,17 @@ def replayed(folder: Path, trace: bytes, image: bytes) -> None:
         shutil.rmtree(folder / "out", ignore_errors=True)
 
 
-@fuzzed(st.deferred(lambda: damaged_json(records())), quick=60)
+@fuzzed(st.deferred(lambda: damaged_json(records())), quick=25)
 def test_records_with_other_values(folder: Path, changed: list[Any]) -> None:
     lines = "".join(json.dumps(line) + "\n" for line in changed)
     replayed(folder, lines.encode("utf-8", "surrogatepass"), recorded()[1])
 
 
-@fuzzed(st.deferred(lambda: damaged_bytes(recorded()[0])), quick=40)
+@fuzzed(st.deferred(lambda: damaged_bytes(recorded()[0])), quick=20)
 def test_a_file_with_other_bytes(folder: Path, trace: bytes) -> None:
     replayed(folder, trace, recorded()[1])
 
 
-@fuzzed(st.deferred(lambda: damaged_bytes(recorded()[1])), quick=15)
+@fuzzed(st.deferred(lambda: damaged_bytes(recorded()[1])), quick=6)
 def test_an_image_with_other_bytes(folder: Path, image: bytes) -> None:
     replayed(folder, recorded()[0], image)

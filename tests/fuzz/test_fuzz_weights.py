@@ -78,19 +78,19 @@ def refused_or_loaded(path: Path) -> None:
             assert "\n" not in str(error) and len(str(error)) < 1500
 
 
-@fuzzed(CONFIGS | METADATA | TENSORS | HEADERS, quick=16)
+@fuzzed(CONFIGS | METADATA | TENSORS | HEADERS, quick=8)
 def test_another_header(folder: Path, head: Any) -> None:
     (folder / "w.safetensors").write_bytes(file_of(head))
     refused_or_loaded(folder / "w.safetensors")
 
 
-@fuzzed(st.binary(max_size=300) | st.integers(0, 2**64 - 1).map(lambda size: struct.pack("<Q", size) + b"{}"), quick=30)
+@fuzzed(st.binary(max_size=300) | st.integers(0, 2**64 - 1).map(lambda size: struct.pack("<Q", size) + b"{}"), quick=20)
 def test_a_file_with_other_bytes(folder: Path, data: bytes) -> None:
     (folder / "w.safetensors").write_bytes(data)
     refused_or_loaded(folder / "w.safetensors")
 
 
-@fuzzed(st.deferred(lambda: damaged_bytes(pickled())) | st.binary(max_size=100), quick=40)
+@fuzzed(st.deferred(lambda: damaged_bytes(pickled())) | st.binary(max_size=100), quick=20)
 def test_a_pickle_with_other_bytes(folder: Path, data: bytes) -> None:
     (folder / "w.pt").write_bytes(data)
     refused_or_loaded(folder / "w.pt")
@@ -99,7 +99,7 @@ def test_a_pickle_with_other_bytes(folder: Path, data: bytes) -> None:
 @fuzzed(
     st.deferred(lambda: damaged_json(json.loads((TRANSFORMERS / "config.json").read_text()))).map(json.dumps)
     | st.deferred(lambda: damaged_bytes((TRANSFORMERS / "config.json").read_bytes())),
-    quick=12,
+    quick=8,
 )
 def test_a_transformers_folder_with_another_configuration(folder: Path, content: str | bytes) -> None:
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
@@ -112,7 +112,7 @@ def test_a_transformers_folder_with_another_configuration(folder: Path, content:
             assert "\n" not in str(error) and len(str(error)) < 1500
 
 
-@fuzzed(CONFIGS | HEADERS, quick=4)
+@fuzzed(CONFIGS | HEADERS, quick=2)
 def test_the_commands_refuse_in_one_line(folder: Path, head: Any) -> None:
     path = folder / "w.safetensors"
     path.write_bytes(file_of(head))

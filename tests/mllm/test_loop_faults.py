@@ -1,8 +1,11 @@
 """The whole agent with a failing server: every question ends with the right status, and nothing is raised."""
 
+import asyncio
+import gc
 import json
 import time
-from dataclasses import replace
+import weakref
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from sam3agent.agent.budget import Budget
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
+from sam3agent.media import Media, open_media
 from sam3agent.mllm import errors
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.transport import Endpoint
@@ -189,3 +193,57 @@ def test_system_prompt_and_image_are_a_stable_prefix() -> None:
     first = [json.dumps(request["messages"][:2]) for request in server.requests]
     assert len(first) == 4 and len(set(first)) == 1
     assert completion()["model"] == server.requests[0]["model"]
+
+
+@dataclass
+class RememberedSegmenter:
+    """The scripted segmenter, whose sessions are known as long as they are in memory, and can be closed."""
+
+    name: str = "remembered"
+    sessions: list[weakref.ref[Any]] = field(default_factory=list)
+    closed: int = 0
+
+    def open(self, media: Media) -> Any:
+        session = segmenter().open(media)
+        session.close = self.close  # pyright: ignore[reportAttributeAccessIssue]
+        self.sessions.append(weakref.ref(session))
+        return session
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize(
+    "fault", [error(401), error(429, Retry_After="99999"), cut(), silent(), endless(status=500), reply("")]
+)
+def test_a_failed_question_leaves_no_session_in_memory(fault: Behaviour) -> None:
+    """Not even until the next garbage collection: encoded images are large."""
+    known = RememberedSegmenter()
+    gc.collect()
+    gc.disable()
+    try:
+        with fault_server(SEARCH, default=fault) as server:
+            client = OpenAIBackend(replace(QUICK, base_url=server.url, reply_s=0.5), "test-model")
+            assert Agent(known, client, BUDGET).ask(drawing(), "leftmost player in white").status == "exhausted"
+        alive = [session() for session in known.sessions if session() is not None]
+    finally:
+        gc.enable()
+    assert not alive
+    assert known.closed == 1
+
+
+def test_a_question_that_fails_at_once_closes_its_session() -> None:
+    known = RememberedSegmenter()
+    with fault_server(default=error(401)) as server, pytest.raises(errors.MLLMKeyRefusedError):
+        client = OpenAIBackend(replace(QUICK, base_url=server.url), "test-model")
+        Agent(known, client, BUDGET).ask(drawing(), "leftmost player in white")
+    assert known.closed == 1
+
+
+def test_a_session_of_the_caller_stays_open() -> None:
+    known = RememberedSegmenter()
+    session = known.open(open_media(drawing()))
+    with fault_server(SEARCH, ACCEPT, ACCEPT, SELECT) as server:
+        client = OpenAIBackend(replace(QUICK, base_url=server.url), "test-model")
+        answer = asyncio.run(Agent(known, client, BUDGET).aask(drawing(), "leftmost player in white", session=session))
+    assert answer.status == "answered" and known.closed == 0
