@@ -56,7 +56,7 @@ def quantise(model: Sam3ImageModel) -> Sam3ImageModel:
     It can then no longer be trained or saved. A processor without int8 instructions is mentioned in the log.
     """
     if not has_int8_product():
-        _LOGGER.warning("this processor has no int8 instructions (VNNI, AMX): int8 saves memory here, but no time")
+        _LOGGER.warning("this processor has no int8 instructions (VNNI, AMX): int8 saves memory here, no time")
     for name in PARTS:
         _quantise_within(model.get_submodule(name))
     return model
