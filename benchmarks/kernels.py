@@ -8,6 +8,7 @@ differ by more than the number of threads explains, the machine was busy, and pr
 """
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from sam3model.ops.blocked_attention import attend_in_blocks, prefers_blocks
 from sam3model.ops.int8_product import has_int8_product
 
 INSTRUCTIONS = ("avx2", "avx512", "vnni", "avx512_bf16", "amx_tile", "arm_bf16")
-TOKENS = 1024
-WIDTH, HIDDEN, HEAD = 1024, 4736, 64
-"""Of the released trunk."""
+PRODUCT = (1024, 1024, 4736)
+"""Tokens, inputs and outputs of a layer of the released trunk."""
+
+HEAD = 64
+"""Channels of a head."""
 
 Work = Callable[[], object]
 
@@ -50,11 +53,12 @@ def measure(ways: Mapping[str, Work], repeats: int) -> dict[str, Seconds]:
     return {name: Seconds(min(p for p, _ in took), min(w for _, w in took)) for name, took in runs.items()}
 
 
-def product_ways() -> tuple[dict[str, Work], str]:
-    """Linear layers of the trunk's MLP by precision; which int8 product the model chooses."""
-    x, exact = torch.randn(TOKENS, WIDTH), Linear(WIDTH, HIDDEN)
-    low, x_low, small = Linear(WIDTH, HIDDEN).bfloat16(), x.bfloat16(), Int8Linear(exact.weight, exact.bias)
-    tokens, weights = (torch.randint(-127, 128, size, dtype=torch.int8) for size in ((TOKENS, WIDTH), (HIDDEN, WIDTH)))
+def product_ways(size: tuple[int, int, int]) -> tuple[dict[str, Work], str]:
+    """Linear layers by precision, for sizes (tokens, inputs, outputs); which int8 product the model chooses."""
+    count, width, outputs = size
+    x, exact = torch.randn(count, width), Linear(width, outputs)
+    low, x_low, small = Linear(width, outputs).bfloat16(), x.bfloat16(), Int8Linear(exact.weight, exact.bias)
+    tokens, weights = (torch.randint(-127, 128, (n, width), dtype=torch.int8) for n in (count, outputs))
     ways: dict[str, Work] = {
         "float32 layer": lambda: exact(x),
         "bfloat16 layer": lambda: low(x_low),
@@ -78,11 +82,11 @@ def attention_ways(tokens: int, heads: int, dtype: torch.dtype) -> tuple[dict[st
 def rows(
     title: str, taken: Mapping[str, Seconds], operations: float, chosen: str, rivals: tuple[str, ...]
 ) -> list[str]:
-    """Lines of the table. rivals: the ways among which the model chooses."""
+    """Lines of one size. rivals: the ways among which the model chooses."""
     best = min(rivals, key=lambda name: taken[name].processor)
     lines = []
     for name, seconds in taken.items():
-        mark = {chosen: "chosen"}.get(name, "")
+        mark = "chosen" if name == chosen else ""
         if name == best != chosen:
             mark = "faster than the chosen one"
         speeds = f"{operations / seconds.processor / 1e9:9.1f} {operations / seconds.wall / 1e9:9.1f}"
@@ -92,14 +96,16 @@ def rows(
     return lines
 
 
-def table(repeats: int, heads: int, tokens: tuple[int, ...] = (5184, 576)) -> list[str]:
-    """All lines of the table."""
+def table(
+    repeats: int, heads: int, product: tuple[int, int, int] = PRODUCT, tokens: tuple[int, ...] = (5184, 576)
+) -> list[str]:
+    """All lines of the table. product: sizes of the linear layers. tokens: of the attentions."""
     lines = [f"{'':<28} {'way':<26} {'GFLOP/s':>9} {'(wall)':>9} {'ms':>9} {'(wall)':>9}"]
     with torch.inference_mode():
-        ways, chosen = product_ways()
+        ways, chosen = product_ways(product)
         taken = measure(ways, repeats)
         rivals = ("int8 product in hardware", "int8 product in float32")
-        lines += rows(f"{TOKENS} x {WIDTH} x {HIDDEN}", taken, 2.0 * TOKENS * WIDTH * HIDDEN, chosen, rivals)
+        lines += rows(" x ".join(map(str, product)), taken, 2.0 * math.prod(product), chosen, rivals)
         for count in tokens:
             for dtype in (torch.float32, torch.bfloat16):
                 ways, chosen = attention_ways(count, heads, dtype)

@@ -126,10 +126,10 @@ class Profile:
 
 
 @torch.inference_mode()
-def profile(dtype: str, image_size: int, depth: int) -> list[str]:
-    """Lines for one precision."""
-    model = build(dtype, image_size, depth)
-    pixels = torch.randn(1, 3, image_size, image_size).to(model.decoder.query_embed.weight.dtype)
+def profile(model: Sam3ImageModel, dtype: str) -> list[str]:
+    """Lines for a model in this precision."""
+    side = model.config.vit.image_size
+    pixels = torch.randn(1, 3, side, side).to(model.decoder.query_embed.weight.dtype)
     ids = F.pad(torch.randint(1, 49000, (1, 6)), (0, model.config.text.context_length - 6))
     index, seen = torch.zeros(1, dtype=torch.long), Profile()
     wall, processor = time.perf_counter(), time.process_time()
@@ -155,7 +155,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for dtype in arguments.dtypes:
-        print("\n".join(profile(dtype, arguments.image_size, arguments.depth)), flush=True)
+        model = build(dtype, arguments.image_size, arguments.depth)
+        print("\n".join(profile(model, dtype)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Attention on a CPU as plain matrix products over blocks of queries, for processors where torch's kernel is slow.
 
-Measured on an AMD Zen 5 (AVX-512 with BF16, no AMX), one thread, 16 heads of 64 and 5,184 tokens in bfloat16: torch's
-kernel 86 to 91 GFLOP/s, blocks of 192 queries 206. On processors that only emulate bfloat16 the products are many times
-slower than torch's kernel, which computes in float32 there. `python -m benchmarks.kernels` measures any machine.
+The rule rests on one measurement, before this code was written, on an AMD Zen 5 (AVX-512 with BF16, no AMX), one thread,
+16 heads of 64 and 5,184 tokens in bfloat16: torch's kernel 86 to 91 GFLOP/s, plain products over blocks of 192 queries
+206. Processors that only emulate bfloat16 are the other way round (AMD Zen 3: 52 and 2). `python -m benchmarks.kernels`
+measures any machine, and says where the rule is wrong.
 """
 
 import torch
