@@ -63,7 +63,7 @@ def product_ways(size: tuple[int, int, int]) -> tuple[dict[str, Work], str]:
         "float32 layer": lambda: exact(x),
         "bfloat16 layer": lambda: low(x_low),
         "int8 layer": lambda: small(x_low),
-        "int8 product in hardware": lambda: torch._int_mm(tokens, weights.T),
+        "int8 product in hardware": lambda: torch.ops.aten._int_mm(tokens, weights.T),
         "int8 product in float32": lambda: torch.mm(tokens.float(), weights.float().T),
     }
     return ways, f"int8 product in {'hardware' if has_int8_product() else 'float32'}"

@@ -39,7 +39,7 @@ def int8_product(tokens: Int8Rows, weights: Int8Rows) -> Tensor:
     sums above 2^24.
     """
     if has_int8_product():
-        product = torch._int_mm(tokens.values, weights.values.T).float()
+        product = torch.ops.aten._int_mm(tokens.values, weights.values.T).float()
     else:
         product = torch.mm(tokens.values.float(), weights.values.float().T)
     return product.mul_(tokens.scale[:, None]).mul_(weights.scale)
