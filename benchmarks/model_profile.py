@@ -26,8 +26,9 @@ from sam3model.layers.int8_layers import Int8Linear
 from sam3model.layers.linear import Linear
 from sam3model.quantise import quantise
 
-PARTS = ("vision.trunk", "vision.neck", "text", "geometry", "fusion", "decoder", "scoring", "segmentation")
+PARTS = ("vision.trunk", "vision.neck", "text", "geometry", "fusion", "decoder")
 LINEAR, ATTENTION, REST = "trunk: linear layers", "trunk: attention", "trunk: the rest"
+OTHER = "scores, masks, other"
 PRODUCT = (1024, 1024, 4736)
 
 
@@ -106,15 +107,15 @@ class Profile:
 
         return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
-    def table(self, most: float) -> list[str]:
-        """Lines by part: seconds, share of all, share of the peak."""
+    def table(self, most: float, total: float) -> list[str]:
+        """Lines by part: seconds, share of all, share of the peak. most: operations per second. total: all seconds."""
         seconds = dict(self.seconds)
         seconds[ATTENTION] = seconds.pop("attention blocks") - seconds.pop("projections")
         trunk = seconds.pop("vision.trunk")
         seconds[REST] = trunk - seconds[ATTENTION] - seconds[LINEAR]
-        total = sum(seconds.values())
+        seconds[OTHER] = total - sum(seconds.values())
         lines = []
-        for part in (LINEAR, ATTENTION, REST, *PARTS[1:]):
+        for part in (LINEAR, ATTENTION, REST, *PARTS[1:], OTHER):
             took, share = seconds.get(part, 0.0), ""
             if part in self.operations and took > 0:
                 share = f"{self.operations[part] / took / most:7.0%}"
@@ -141,7 +142,7 @@ def profile(model: Sam3ImageModel, dtype: str) -> list[str]:
     processor, wall = time.process_time() - processor, time.perf_counter() - wall
     most = peak(dtype)
     head = f"{dtype}: processor {processor:.1f} s, wall {wall:.1f} s; peak {most / 1e9:.0f} GFLOP/s"
-    return [f"\n{head}", f"{'part':<22} {'processor':>10} {'share':>6} {'of peak':>8}", *seen.table(most)]
+    return [f"\n{head}", f"{'part':<22} {'processor':>10} {'share':>6} {'of peak':>8}", *seen.table(most, processor)]
 
 
 def main() -> None:
