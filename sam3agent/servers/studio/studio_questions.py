@@ -141,10 +141,7 @@ def step_of(record: dict[str, Any]) -> dict[str, Any] | None:
     """A record of a trace as the page shows it; None if it is of no interest to a user."""
     kind = record.get("event")
     if kind == "tool":
-        masks = [
-            {"id": mask["id"], "score": max(score for _, score in mask["phrases"]), "frames": mask["frames"]}
-            for mask in record["masks"]
-        ]
+        masks = [_first_mask(mask) for mask in record["masks"]]
         searches = record["data"].get("searches", [])
         found = [{"phrase": one["phrase"], "ids": [mask["id"] for mask in one["masks"]]} for one in searches]
         return {"kind": "tool", "name": record["name"], "searches": found, "masks": masks}
@@ -160,6 +157,13 @@ def step_of(record: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def _first_mask(mask: dict[str, Any]) -> dict[str, Any]:
+    """A mask of a search as the page shows it: as it is on the first frame it is on."""
+    frame = min(mask["frames"], key=int)
+    score = max(score for _, score in mask["phrases"])
+    return {"id": mask["id"], "score": score, "frame": int(frame), "rle": mask["frames"][frame]}
+
+
 def found_masks(records: list[dict[str, Any]], answer: Answer) -> list[FoundMask]:
     """Everything the agent looked at: the answer is kept, the rest is rejected with the verdict on it."""
     verdicts = {r["id"]: (r["verdict"], r["reason"]) for r in records if r.get("event") == "finding"}
@@ -167,8 +171,9 @@ def found_masks(records: list[dict[str, Any]], answer: Answer) -> list[FoundMask
     chosen = {mask.id: mask for mask in answer.masks}
     found = list[FoundMask]()
     for mask_id, record in candidates.items():
-        masklet = chosen[mask_id].masklet if mask_id in chosen else Masklet.from_json(record["frames"])
-        if masklet is None or 0 not in masklet.masks:
+        read = {int(frame): rle for frame, rle in record["frames"].items()}
+        masklet = chosen[mask_id].masklet if mask_id in chosen else Masklet.from_rles(read)
+        if masklet is None:
             continue
         phrase, score = max(record["phrases"], key=lambda pair: pair[1])
         verdict, reason = verdicts.get(mask_id, ("", ""))
@@ -178,5 +183,6 @@ def found_masks(records: list[dict[str, Any]], answer: Answer) -> list[FoundMask
             why = f"Looked at for “{answer.query}” and rejected: {reason}"
         else:
             why = f"It matches “{phrase}”, but is not part of the answer to “{answer.query}”"
-        found.append(FoundMask(masklet.masks[0], phrase, "question", score, mask_id in chosen, why))
+        first = min(masklet.areas)
+        found.append(FoundMask(masklet, phrase, "question", score, mask_id in chosen, why, first))
     return found
