@@ -1,6 +1,7 @@
 """Clips: masks per frame, following, stopping, and a correction that later runs keep."""
 
 import threading
+import time
 from pathlib import Path
 
 from sam3agent.api import Agent
@@ -124,6 +125,31 @@ def test_a_stopped_run_keeps_what_it_has_and_changes_wait_for_it(folder: Path, t
         tracker.gate.set()
         desk.followed()
         assert list(boxes(desk, 1)) == list(range(5))
+
+
+class EndlessTracker(ScriptedTracker):
+    """Reads one frame again and again, until it is not given any more."""
+
+    def open(self, source, options=None):
+        self.reads, self.ended = 0, threading.Event()
+        try:
+            while self.reads < 10_000:
+                source.frame(0)
+                self.reads += 1
+                time.sleep(0.005)
+        finally:
+            self.ended.set()
+        return super().open(source)
+
+
+def test_a_question_that_is_stopped_stops_following(folder: Path, tmp_path: Path) -> None:
+    tracker = EndlessTracker(PATHS)
+    with studio(folder, tmp_path / "out", Agent(PathSegmenter(), tracker=tracker)) as desk:
+        desk.post("ask", "walk.mp4", question="the player that moves")
+        until(lambda: getattr(tracker, "reads", 0) > 2)
+        desk.post("stop", "walk.mp4")
+        assert desk.answered("walk.mp4")["status"] == "stopped"
+        assert tracker.ended.wait(5), "the tracker goes on for nobody"
 
 
 def test_following_needs_an_object_on_the_frame(desk: StudioClient) -> None:
