@@ -16,10 +16,12 @@ _PART = 1 << 20
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A temporary file beside `path` that replaces it when the block succeeds, and is deleted when it fails.
 
     Missing folders are created. The permissions are those of a new file, however the block writes it.
+
+    private: whether only its owner may read it, from the start.
 
     Raises:
         OutputError: the file cannot be written.
@@ -27,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name[:32]}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
+        temporary.touch(0o600 if private else 0o666, exist_ok=False)
         mode = temporary.stat().st_mode
         yield temporary
         temporary.chmod(mode)
@@ -41,9 +43,9 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically; raises `OutputError`."""
-    with replacing(path) as temporary:
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write UTF-8 text atomically, readable by its owner only if `private`; raises `OutputError`."""
+    with replacing(path, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -16,6 +16,7 @@ from sam3agent.cli import segment_options
 from sam3agent.cli.flags import (
     ApiKey,
     AsJson,
+    AsOneJson,
     Backend,
     BaseUrl,
     Device,
@@ -200,7 +201,7 @@ def replay(
         bool, typer.Option("--rerun", help="Run the state machine again on the recorded replies.")
     ] = False,
     out: Out = None,
-    as_json: AsJson = False,
+    as_json: AsOneJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Show a recorded question step by step, and draw its answer."""
@@ -221,7 +222,7 @@ def doctor(
     api_key: ApiKey = None,
     device: Device = None,
     dtype: Dtype = None,
-    as_json: AsJson = False,
+    as_json: AsOneJson = False,
     probe: Annotated[
         bool,
         typer.Option(

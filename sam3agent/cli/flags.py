@@ -48,6 +48,7 @@ Out = Annotated[
     typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", metavar="DIR", parser=folder_path),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per image on stdout, and nothing else.")]
+AsOneJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Formats = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,10 +61,13 @@ MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls
 MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
 EffortFlag = Annotated[
     Literal["low", "medium", "high"] | None,
-    typer.Option(help="How many close looks a question gets.", show_default="medium", metavar="LEVEL"),
+    typer.Option(
+        help="How many close looks a question gets: low, medium or high.", show_default="medium", metavar="LEVEL"
+    ),
 ]
 WithoutFlag = Annotated[
-    str | None, typer.Option(help="Parts of the policy to switch off, with commas between them.", metavar="PARTS")
+    str | None,
+    typer.Option(help="Parts of the policy of looks to switch off, to measure what they are worth.", metavar="PARTS"),
 ]
 MaxSeconds = Annotated[
     float | None,

@@ -27,7 +27,14 @@ ServerOut = Annotated[
     Path | None,
     typer.Option(help="Output folder.", show_default="sam3agent-out", metavar="DIR", parser=folder_path),
 ]
-Root = Annotated[list[Path] | None, typer.Option(help="Folder that images may be read from; repeatable.")]
+Root = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder that images may be read from; repeatable.",
+        show_default="the working directory",
+    ),
+]
 Http = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Serve over HTTP at this address, path /mcp.")]
 Token = Annotated[
     str | None,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sam3agent.cli.flags import AsJson, Device, Dtype, Verbose, Weights, folder_path, given_settings
+from sam3agent.cli.flags import AsOneJson, Device, Dtype, Verbose, Weights, folder_path, given_settings
 from sam3agent.cli.segment_options import ALL_INSTANCES, ONE_OBJECT
 
 POINT, BOX = "FRAME:X,Y[:OBJECT]", "FRAME:X0,Y0,X1,Y1"
@@ -86,7 +86,7 @@ def track(
     restart: Restart = False,
     weights: Weights = None,
     out: TrackOut = None,
-    as_json: AsJson = False,
+    as_json: AsOneJson = False,
     threshold: DetectionThreshold = None,
     device: Device = None,
     dtype: Dtype = None,

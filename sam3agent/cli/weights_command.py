@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sam3agent.cli.flags import AsJson
+from sam3agent.cli.flags import AsOneJson
 from sam3agent.cli.grouped_help import GroupedCommand, examples
 
 weights_app = typer.Typer(
@@ -19,7 +19,7 @@ weights_app = typer.Typer(
 @weights_app.command("info", cls=GroupedCommand, epilog=examples("sam3agent weights info tiny"))
 def weights_info(
     name: Annotated[str, typer.Argument(help="tiny, facebook/sam3, or a path.", metavar="WEIGHTS")],
-    as_json: AsJson = False,
+    as_json: AsOneJson = False,
 ) -> None:
     """Show what a weights file contains."""
     from sam3agent.cli.weights import run_info

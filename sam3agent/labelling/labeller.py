@@ -138,6 +138,10 @@ class LimitedBackend(MLLM):
         """As the backend says."""
         return self._backend.tools_ignored()
 
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        """As the backend says."""
+        return self._backend.unreadable(query, clip=clip)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._backend.close()

@@ -64,10 +64,23 @@ class HttpAccess:
 
     def allows_token(self, header: str) -> bool:
         """Whether an Authorization header has the token."""
-        if self.token is None:
-            return True
-        kind, _, given = header.partition(" ")
-        return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token.encode())
+        return self.token is None or is_bearer(header, self.token)
+
+
+def is_same_token(given: str, token: str) -> bool:
+    """Whether two tokens are equal, in a time that does not tell how much of them is."""
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def is_bearer(header: str, token: str) -> bool:
+    """Whether an Authorization header has a token."""
+    kind, _, given = header.partition(" ")
+    return kind.lower() == "bearer" and is_same_token(given.strip(), token)
+
+
+def is_too_large(length: str, most: int) -> bool:
+    """Whether a Content-Length header is above `most` bytes, or no number."""
+    return not length.isascii() or not length.isdigit() or len(length) > 12 or int(length) > most
 
 
 def is_loopback(host: str) -> bool:
@@ -124,8 +137,7 @@ class HttpGuard:
             return 403, f"the origin {_quoted(origin)} is not allowed: start the server with --allow-origin to allow it"
         if not self._access.allows_token(headers.get("authorization", "")) and scope["method"] != "OPTIONS":
             return 401, "the token is missing or wrong: send the header `Authorization: Bearer TOKEN`"
-        length = headers.get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or len(length) > 12 or int(length) > MAX_BODY:
+        if is_too_large(headers.get("content-length", "0"), MAX_BODY):
             return 413, f"the request is larger than {MAX_BODY // 2**20} MiB: give the path of an image instead"
         return None
 

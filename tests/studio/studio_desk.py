@@ -44,8 +44,9 @@ SCORES = {"player": (0.9, 0.8), "ball": (0.35,)}
 class PathSession:
     """Finds the boxes of the paths: all of a phrase, or the one under a click."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, size: tuple[int, int], paths: dict[str, list[ObjectPath]]) -> None:
         self.size = size
+        self.paths = paths
 
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
@@ -58,13 +59,13 @@ class PathSession:
     def segment_object(self, clicks: ObjectClicks, frame: int = 0) -> FoundInstances:
         left, top, right, bottom = clicks.box or (0, 0, 0, 0)
         x, y = clicks.points[0] if clicks.points else ((left + right) / 2, (top + bottom) / 2)
-        boxes = [path(frame) for paths in PATHS.values() for path in paths]
+        boxes = [path(frame) for paths in self.paths.values() for path in paths]
         there = next((b for b in boxes if b and b[0] <= x < b[2] and b[1] <= y < b[3]), None)
         mask = np.zeros((self.size[1], self.size[0]), bool) if there is None else self._filled(there)
         return FoundInstances.of([mask], self.size, [0.97])
 
     def _of(self, phrase: str, threshold: float, frame: int) -> FoundInstances:
-        paths, scores = PATHS.get(phrase, []), SCORES.get(phrase, ())
+        paths, scores = self.paths.get(phrase, []), SCORES.get(phrase, ())
         found = [
             (self._filled(box), s)
             for path, s in zip(paths, scores, strict=True)
@@ -83,12 +84,13 @@ class PathSegmenter:
 
     name = "paths"
 
-    def __init__(self) -> None:
+    def __init__(self, paths: dict[str, list[ObjectPath]] = PATHS) -> None:
         self.encoded = 0
+        self.paths = paths
 
     def open(self, media: Media) -> PathSession:
         self.encoded += 1
-        return PathSession(media.size)
+        return PathSession(media.size, self.paths)
 
 
 def drawn(t: int = 0) -> Image.Image:

@@ -227,6 +227,19 @@ def test_a_clip_is_followed_corrected_and_played(page: Page) -> None:
     page.until(lambda: page.state("playing") is False and page.state("frame") == FRAMES - 1)
 
 
+def test_a_question_about_a_clip_shows_its_objects_on_every_frame(page: Page) -> None:
+    page.open("walk.mp4")
+    page.keys("q")
+    page.tab.locator("#words").fill("the player that moves")
+    page.keys("Enter")
+    page.until(lambda: page.tab.locator(".lane .span").count() == 1)
+    assert page.tab.evaluate("() => studio.state.objects.map((one) => one.spans)") == [[[0, FRAMES - 1]]] * 2
+    page.until(lambda: page.tab.locator("figure.crop canvas").count() == 2)
+    page.keys("Escape", "ArrowRight")
+    page.until(lambda: page.state("seen") == 1)
+    assert page.tab.evaluate("() => studio.stage.ghosts.length") == 0
+
+
 def test_with_the_keyboard_only(page: Page) -> None:
     """Find, choose, correct with the crosshair, name, go on, and come back, without a pointer."""
     page.find("player")

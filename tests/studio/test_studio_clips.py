@@ -1,11 +1,21 @@
 """Clips: masks per frame, following, stopping, and a correction that later runs keep."""
 
 import threading
+import time
 from pathlib import Path
 
 from sam3agent.api import Agent
-from sam3agent.testing import ScriptedClipSession, ScriptedTracker
-from tests.studio.studio_desk import FRAMES, PATHS, PathSegmenter, StudioClient, studio, until
+from sam3agent.testing import ObjectPath, ScriptedClipSession, ScriptedTracker
+from tests.studio.studio_desk import (
+    FRAMES,
+    PATHS,
+    PathSegmenter,
+    StudioClient,
+    left_player,
+    studio,
+    until,
+    write_files,
+)
 
 
 def boxes(desk: StudioClient, object_id: int) -> dict[int, tuple[int, ...]]:
@@ -53,6 +63,37 @@ def test_a_correction_on_a_frame_stays_when_objects_are_followed_again(desk: Stu
     assert desk.look("walk.mp4")["objects"][0]["shown"] == [0, 5]
 
 
+def test_a_question_about_a_clip_leaves_its_objects_on_every_frame(desk: StudioClient) -> None:
+    """What the agent followed is on the sheet, and what was found before the question gets the other frames."""
+    desk.post("find", "walk.mp4", phrases=["player"])
+    desk.post("ask", "walk.mp4", question="the player that moves")
+    question = desk.answered("walk.mp4")
+    assert question["status"] == "answered"
+    assert all(set(mask) == {"id", "score", "frame", "rle"} for s in question["steps"] for mask in s.get("masks", ()))
+    seen = desk.look("walk.mp4", 7)
+    assert [one["spans"] for one in seen["objects"]] == [[[0, FRAMES - 1]]] * 2 and len(seen["masks"]) == 2
+    assert boxes(desk, 1) == {t: PATHS["player"][0](t) for t in range(FRAMES)}
+    assert [one["shown"] for one in seen["objects"]] == [[0], [0]]
+    desk.post("undo", "walk.mp4")
+    assert list(boxes(desk, 1)) == [0]
+
+
+def comes_from_the_right(t: int) -> tuple[int, int, int, int] | None:
+    return (90 - 4 * (t - 5), 30, min(96, 102 - 4 * (t - 5)), 56) if t >= 5 else None
+
+
+def test_a_question_keeps_the_object_that_comes_later(tmp_path: Path) -> None:
+    """An object that is not on the first frame is on the sheet, from the frame where it comes."""
+    late: dict[str, list[ObjectPath]] = {"player": [left_player, comes_from_the_right]}
+    folder = write_files(tmp_path / "files")
+    agent = Agent(PathSegmenter(late), tracker=ScriptedTracker(late))
+    with studio(folder, tmp_path / "out", agent) as desk:
+        desk.post("ask", "walk.mp4", question="the player that comes into the picture")
+        assert desk.answered("walk.mp4")["status"] == "answered"
+        objects = desk.look("walk.mp4")["objects"]
+        assert {one["kept"]: one["spans"] for one in objects} == {True: [[5, FRAMES - 1]], False: [[0, FRAMES - 1]]}
+
+
 class GatedTracker(ScriptedTracker):
     """Waits before every frame after the fourth until it is let go."""
 
@@ -84,6 +125,31 @@ def test_a_stopped_run_keeps_what_it_has_and_changes_wait_for_it(folder: Path, t
         tracker.gate.set()
         desk.followed()
         assert list(boxes(desk, 1)) == list(range(5))
+
+
+class EndlessTracker(ScriptedTracker):
+    """Reads one frame again and again, until it is not given any more."""
+
+    def open(self, source, options=None):
+        self.reads, self.ended = 0, threading.Event()
+        try:
+            while self.reads < 10_000:
+                source.frame(0)
+                self.reads += 1
+                time.sleep(0.005)
+        finally:
+            self.ended.set()
+        return super().open(source)
+
+
+def test_a_question_that_is_stopped_stops_following(folder: Path, tmp_path: Path) -> None:
+    tracker = EndlessTracker(PATHS)
+    with studio(folder, tmp_path / "out", Agent(PathSegmenter(), tracker=tracker)) as desk:
+        desk.post("ask", "walk.mp4", question="the player that moves")
+        until(lambda: getattr(tracker, "reads", 0) > 2)
+        desk.post("stop", "walk.mp4")
+        assert desk.answered("walk.mp4")["status"] == "stopped"
+        assert tracker.ended.wait(5), "the tracker goes on for nobody"
 
 
 def test_following_needs_an_object_on_the_frame(desk: StudioClient) -> None:

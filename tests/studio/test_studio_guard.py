@@ -20,12 +20,8 @@ def test_without_the_token_nothing_is_served(desk: StudioClient) -> None:
         assert stranger.get(path).status_code == 403, path
     assert stranger.post("/api/find", json={"item": item, "phrases": ["player"]}).status_code == 403
     assert stranger.get("/?token=wrong").status_code == 403
-    assert (
-        stranger.get(
-            "/api/items", headers={"Authorization": "Bearer é"}.copy() | {"Authorization": "Bearer x"}
-        ).status_code
-        == 403
-    )
+    for wrong in (b"Bearer x", b"Bearer \xe9", b"Basic " + TOKEN.encode(), TOKEN.encode()):
+        assert stranger.get("/api/items", headers={b"authorization": wrong}).status_code == 403, wrong
 
 
 def test_the_token_moves_from_the_address_into_a_cookie(desk: StudioClient) -> None:
@@ -62,6 +58,7 @@ def test_changes_must_be_json(desk: StudioClient) -> None:
     body = f'{{"item": "{desk.items["one.png"]}", "accepted": true}}'
     assert desk.client.post("/api/accept", content=body, headers={"content-type": "text/plain"}).status_code == 415
     assert desk.client.post("/api/accept", content=b"x" * 5_000_000).status_code == 413
+    assert desk.client.post("/api/accept", content=iter([b"{}"])).status_code == 411
 
 
 def test_only_what_was_opened_can_be_reached(desk: StudioClient, tmp_path: Path, folder: Path) -> None:
@@ -75,8 +72,17 @@ def test_only_what_was_opened_can_be_reached(desk: StudioClient, tmp_path: Path,
     assert desk.client.get("/page/%2e%2e/studio_app.py").status_code == 404
 
 
-def test_the_token_is_kept_and_private(tmp_path: Path) -> None:
+def test_the_token_is_kept_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = set[int]()
+    chmod = Path.chmod
+
+    def seen(path: Path, mode: int, **given: bool) -> None:
+        modes.add(path.stat().st_mode & 0o077)
+        chmod(path, mode, **given)
+
+    monkeypatch.setattr(Path, "chmod", seen)
     token = kept_token(tmp_path)
+    assert modes == {0}, "it could be read by others for a moment"
     assert len(token) > 32 and kept_token(tmp_path) == token
     assert (tmp_path / "token").stat().st_mode & 0o077 == 0
 

@@ -71,6 +71,7 @@ def test_undo_and_redo_go_through_every_kind_of_change(desk: StudioClient) -> No
     views += [desk.post("edit", objects=[1], label="keeper"), desk.post("edit", objects=[2], kept=False)]
     views += [desk.post("remove", objects=[1]), desk.post("accept", accepted=True)]
     shown = [(view["objects"], view["masks"], view["accepted"]) for view in views]
+    view = views[-1]
     for before in reversed(shown[:-1]):
         view = desk.post("undo")
         assert (view["objects"], view["masks"], view["accepted"]) == before

@@ -17,7 +17,7 @@ def test_a_question_shows_what_was_searched_judged_and_answered(desk: StudioClie
     assert kinds[0] == "tool" and kinds.count("finding") == 2 and kinds[-1] == "end"
     search = question["steps"][0]
     assert search["searches"] == [{"phrase": "player", "ids": [1, 2]}]
-    assert search["masks"][0]["frames"]["0"]["counts"]
+    assert search["masks"][0]["frame"] == 0 and search["masks"][0]["rle"]["counts"]
     view = desk.look()
     assert counts(view) == [("player", True), ("player", False)]
     assert "leftmost" in view["objects"][0]["why"]

@@ -10,20 +10,13 @@ from typing import Any
 
 from sam3agent.api import Agent
 from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
-from sam3agent.masks import Mask
+from sam3agent.masks import Mask, Masklet
 from sam3agent.segmenter import DEFAULT_THRESHOLD, FoundInstances, ObjectSession, Prompt
 from sam3agent.servers.studio.studio_clicks import Box, corrected, new_object
+from sam3agent.servers.studio.studio_found import FoundPlacer
 from sam3agent.servers.studio.studio_library import StudioItem, StudioLibrary
 from sam3agent.servers.studio.studio_media import MediaShelf, OpenMedia
-from sam3agent.servers.studio.studio_sheet import (
-    SAME_OBJECT_IOU,
-    Click,
-    FoundMask,
-    ObjectSource,
-    Sheet,
-    SheetObject,
-    iou,
-)
+from sam3agent.servers.studio.studio_sheet import Click, FoundMask, ObjectSource, Sheet, SheetObject
 from sam3agent.servers.studio.studio_store import StudioStore
 from sam3model.errors import InputError, Sam3Error
 
@@ -126,7 +119,7 @@ class StudioEngine:
         found = [
             one
             for phrase, instances in zip(phrases, results, strict=True)
-            for one in self._judged(instances, phrase, "phrase", f"“{phrase}” matches with")
+            for one in self._judged(instances, phrase, "phrase", f"“{phrase}” matches with", frame)
         ]
         return self.add_found(opened, found, frame, f"find {', '.join(phrases)}")
 
@@ -136,8 +129,9 @@ class StudioEngine:
         instances = opened.session.segment_prompt(
             Prompt(boxes=tuple(boxes), box_labels=(1,) * len(boxes)), min(LOWEST_SCORE, self.threshold), frame
         )
-        found = self._judged(instances, label or NEW_LABEL, "example", "It looks like the example, with")
-        return self.add_found(opened, found, frame, f"find more like the example ({label or NEW_LABEL})")
+        named, words = label or NEW_LABEL, "It looks like the example, with"
+        found = self._judged(instances, named, "example", words, frame)
+        return self.add_found(opened, found, frame, f"find more like the example ({named})")
 
     def click(
         self, item_id: str, object_id: int | None, click: Click | None, box: Box | None, label: str, frame: int = 0
@@ -227,27 +221,12 @@ class StudioEngine:
         return self.look(item_id, frame)
 
     def add_found(self, opened: OpenMedia, found: Iterable[FoundMask], frame: int, what: str) -> dict[str, Any]:
-        """Add found masks to the sheet; objects found again stay as they are, or are kept if they now match."""
+        """Add what was found to the sheet and show a frame of it; see `FoundPlacer.placed`."""
         item_id = opened.item.id
         with opened.turn:
             self.check_free(item_id)
-            sheet = self.store.sheet(item_id)
-            there = [(one, mask) for one in sheet.objects if (mask := self.mask(one, frame, opened)) is not None]
-            before = sheet
-            for new in sorted(found, key=lambda one: not one.kept):
-                same = [(o, m) for o, m in there if o.label == new.label and iou(m, new.mask) >= SAME_OBJECT_IOU]
-                if same:
-                    old = sheet.get(same[0][0].id)
-                    if old and new.kept and not old.kept and not old.why.startswith("You "):
-                        sheet = sheet.with_object(replace(old, kept=True, why=new.why, score=new.score))
-                    continue
-                shape = self.store.new_shape()
-                self.store.put_mask(shape, frame, new.mask.to_rle(), shown=True)
-                added = SheetObject(
-                    self.store.next_id(item_id), new.label, new.source, shape, new.score, new.kept, new.why, frame
-                )
-                sheet = sheet.with_object(added)
-                there.append((added, new.mask))
+            before = self.store.sheet(item_id)
+            sheet = FoundPlacer(self.store, opened.media.size).placed(before, found)
             return self.commit(sheet, what, frame) if sheet != before else self.look(item_id, frame)
 
     def reshape(
@@ -274,14 +253,17 @@ class StudioEngine:
         if item_id in self.busy:
             raise InputError("objects are being followed through this clip: stop that first")
 
-    def _judged(self, found: FoundInstances, label: str, source: ObjectSource, words: str) -> list[FoundMask]:
-        """Found instances as masks, each with the reason why it is kept or not."""
+    def _judged(
+        self, found: FoundInstances, label: str, source: ObjectSource, words: str, frame: int
+    ) -> list[FoundMask]:
+        """Found instances of a frame, each with the reason why it is kept or not."""
         judged = list[FoundMask]()
         for full, score in zip(found.masks, map(float, found.scores), strict=True):
             kept = score >= self.threshold
             limit = "" if kept else f", below the threshold of {self.threshold:.2f}"
             if (mask := Mask.from_full(full)) is not None:
-                judged.append(FoundMask(mask, label, source, score, kept, f"{words} score {score:.2f}{limit}"))
+                why = f"{words} score {score:.2f}{limit}"
+                judged.append(FoundMask(Masklet.of(mask, frame), label, source, score, kept, why, frame))
         return judged
 
 

@@ -1,6 +1,5 @@
 """Who may talk to the studio: only pages that it served itself, under its own name, with its token."""
 
-import hmac
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sam3agent.servers.http_guard import is_bearer, is_same_token, is_too_large
 from sam3model.files import write_text
 
 MAX_BODY = 4 << 20
@@ -43,8 +43,8 @@ def kept_token(folder: Path) -> str:
         token = ""
     if len(token) < 32:
         token = secrets.token_urlsafe(32)
-        write_text(path, token + "\n")
-    path.chmod(0o600)
+        write_text(path, token + "\n", private=True)
+    path.chmod(0o600)  # also one that was copied
     return token
 
 
@@ -89,7 +89,9 @@ class StudioGuard:
         navigates = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
         if headers.get("sec-fetch-site") == "cross-site" and not navigates:
             return PlainTextResponse("Requests from other pages are refused.", 403)
-        if int(headers.get("content-length") or 0) > MAX_BODY or "transfer-encoding" in headers:
+        if "transfer-encoding" in headers:
+            return PlainTextResponse("Send the length of the request: streams are not read.", 411)
+        if is_too_large(headers.get("content-length", "0"), MAX_BODY):
             return PlainTextResponse("The request is too large.", 413)
         return None if self._token is None else self._without_token(scope, headers, self._token)
 
@@ -97,20 +99,16 @@ class StudioGuard:
         """A redirect that moves the token from the address into a cookie; a refusal without the token."""
         query = QueryParams(scope["query_string"])
         if scope["path"] == "/" and scope["method"] == "GET" and "token" in query:
-            if not _same(query["token"], token):
+            if not is_same_token(query["token"], token):
                 return HTMLResponse(_NO_TOKEN, 403)
             rest = "&".join(name for name in query if name == "small")
             moved = RedirectResponse(f"/?{rest}" if rest else "/", 303)
             moved.set_cookie(self._cookie, token, httponly=True, samesite="strict", path="/")
             return moved
-        bearer = headers.get("authorization", "").removeprefix("Bearer ")
-        if _same(bearer, token) or _same(_cookies(headers).get(self._cookie, ""), token):
+        cookie = _cookies(headers).get(self._cookie, "")
+        if is_bearer(headers.get("authorization", ""), token) or is_same_token(cookie, token):
             return None
         return HTMLResponse(_NO_TOKEN, 403) if scope["path"] == "/" else PlainTextResponse("The token is missing.", 403)
-
-
-def _same(given: str, token: str) -> bool:
-    return hmac.compare_digest(given.encode(), token.encode())
 
 
 def _cookies(headers: Headers) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 from sam3agent.agent.trace import FILE_NAME
 from sam3agent.answer import Answer
 from sam3agent.masks import Masklet
+from sam3agent.servers.stoppable_clip import stoppable
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_events import EventHub
 from sam3agent.servers.studio.studio_media import OpenMedia
@@ -31,12 +32,16 @@ CLOSE_SECONDS = 3.0
 """How long the end of the studio waits for questions to end."""
 
 
+class QuestionStoppedError(Exception):
+    """Ends the work of a question that was stopped, when it reads a frame."""
+
+
 class QuestionDesk:
     """Starts, stops and shows questions. One at a time on an item."""
 
     def __init__(self, engine: StudioEngine, hub: EventHub, folder: Path) -> None:
         self._engine, self._hub, self._folder = engine, hub, folder
-        self._running: dict[str, tuple[AskedQuestion, Future[None]]] = {}
+        self._running: dict[str, tuple[threading.Event, Future[None]]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="studio-questions", daemon=True)
         self._thread.start()
@@ -53,13 +58,17 @@ class QuestionDesk:
         if item_id in self._running:
             raise InputError("a question about this item is still running: stop it first")
         question = self._engine.store.add_question(item_id, text)
-        self._running[item_id] = question, asyncio.run_coroutine_threadsafe(self._answer(opened, question), self._loop)
+        stopped = threading.Event()
+        work = self._answer(opened, question, stopped)
+        self._running[item_id] = stopped, asyncio.run_coroutine_threadsafe(work, self._loop)
         return self._shown(question, [])
 
     def stop(self, item_id: str) -> None:
-        """Stop the question about an item, if one is running."""
+        """Stop the question about an item, if one is running; what follows objects ends at the next frame."""
         if item_id in self._running:
-            self._running[item_id][1].cancel()
+            stopped, work = self._running[item_id]
+            stopped.set()
+            work.cancel()
 
     def shown(self, item_id: str) -> list[dict[str, Any]]:
         """The questions about an item with their steps so far, oldest first."""
@@ -73,6 +82,8 @@ class QuestionDesk:
         self._thread.join(CLOSE_SECONDS)
 
     async def _end(self) -> None:
+        for stopped, _ in self._running.values():
+            stopped.set()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -80,20 +91,27 @@ class QuestionDesk:
         with suppress(Exception):
             await self._engine.agent.backend.close()
 
-    async def _answer(self, opened: OpenMedia, question: AskedQuestion) -> None:
+    async def _answer(self, opened: OpenMedia, question: AskedQuestion, stopped: threading.Event) -> None:
         """Run the agent, tell its steps, and put what it found on the sheet."""
+
+        def check() -> None:
+            if stopped.is_set():
+                raise QuestionStoppedError
+
         status = "stopped"
         telling = asyncio.create_task(self._tell(question))
         try:
             self._hub.publish("status", item=question.item, text="encoding the image")
             session = await asyncio.to_thread(lambda: opened.session)
             answer = await self._engine.agent.aask(
-                opened.media, question.text, out=self._path(question), save=False, session=session,
+                stoppable(opened.media, check), question.text, out=self._path(question), save=False, session=session,
                 tell=lambda line: self._hub.publish("status", item=question.item, text=line),
             )  # fmt: skip
             found = found_masks(self._records(question), answer)
             await asyncio.to_thread(self._engine.add_found, opened, found, 0, f"ask “{question.text}”")
             status = answer.status
+        except QuestionStoppedError:
+            pass
         except Sam3Error as error:
             status = f"failed: {error}"
         except Exception as error:
@@ -141,10 +159,7 @@ def step_of(record: dict[str, Any]) -> dict[str, Any] | None:
     """A record of a trace as the page shows it; None if it is of no interest to a user."""
     kind = record.get("event")
     if kind == "tool":
-        masks = [
-            {"id": mask["id"], "score": max(score for _, score in mask["phrases"]), "frames": mask["frames"]}
-            for mask in record["masks"]
-        ]
+        masks = [_first_mask(mask) for mask in record["masks"]]
         searches = record["data"].get("searches", [])
         found = [{"phrase": one["phrase"], "ids": [mask["id"] for mask in one["masks"]]} for one in searches]
         return {"kind": "tool", "name": record["name"], "searches": found, "masks": masks}
@@ -160,6 +175,13 @@ def step_of(record: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def _first_mask(mask: dict[str, Any]) -> dict[str, Any]:
+    """A mask of a search as the page shows it: as it is on the first frame it is on."""
+    frame = min(mask["frames"], key=int)
+    score = max(score for _, score in mask["phrases"])
+    return {"id": mask["id"], "score": score, "frame": int(frame), "rle": mask["frames"][frame]}
+
+
 def found_masks(records: list[dict[str, Any]], answer: Answer) -> list[FoundMask]:
     """Everything the agent looked at: the answer is kept, the rest is rejected with the verdict on it."""
     verdicts = {r["id"]: (r["verdict"], r["reason"]) for r in records if r.get("event") == "finding"}
@@ -167,8 +189,9 @@ def found_masks(records: list[dict[str, Any]], answer: Answer) -> list[FoundMask
     chosen = {mask.id: mask for mask in answer.masks}
     found = list[FoundMask]()
     for mask_id, record in candidates.items():
-        masklet = chosen[mask_id].masklet if mask_id in chosen else Masklet.from_json(record["frames"])
-        if masklet is None or 0 not in masklet.masks:
+        read = {int(frame): rle for frame, rle in record["frames"].items()}
+        masklet = chosen[mask_id].masklet if mask_id in chosen else Masklet.from_rles(read)
+        if masklet is None:
             continue
         phrase, score = max(record["phrases"], key=lambda pair: pair[1])
         verdict, reason = verdicts.get(mask_id, ("", ""))
@@ -178,5 +201,6 @@ def found_masks(records: list[dict[str, Any]], answer: Answer) -> list[FoundMask
             why = f"Looked at for “{answer.query}” and rejected: {reason}"
         else:
             why = f"It matches “{phrase}”, but is not part of the answer to “{answer.query}”"
-        found.append(FoundMask(masklet.masks[0], phrase, "question", score, mask_id in chosen, why))
+        first = min(masklet.areas)
+        found.append(FoundMask(masklet, phrase, "question", score, mask_id in chosen, why, first))
     return found

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from sam3agent.masks import Mask
+from sam3agent.masks import Mask, Masklet
 from sam3agent.render.palette import colour_of
 
 ObjectSource = Literal["phrase", "question", "click", "box", "example", "paint"]
@@ -80,14 +80,15 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FoundMask:
-    """A mask that a phrase, a question or an example found on a frame."""
+    """What a phrase, a question or an example found. masklet: its masks. frame: the one of them it was found on."""
 
-    mask: Mask
+    masklet: Masklet
     label: str
     source: ObjectSource
     score: float
     kept: bool
     why: str
+    frame: int = 0
 
 
 def iou(one: Mask, other: Mask) -> float:

@@ -173,6 +173,12 @@ class StudioStore:
                 (shape, frame, rle["counts"], shown),
             )
 
+    def put_masks(self, shape: int, rles: Mapping[str, Mapping[str, Any]], *, shown: int | None = None) -> None:
+        """Store the masks of a shape by frame number, all or none. shown: the frame that a phrase showed it on."""
+        with self._transaction():
+            for frame, rle in rles.items():
+                self.put_mask(shape, int(frame), rle, shown=int(frame) == shown)
+
     def masks(self, shapes: Iterable[int], frame: int) -> dict[int, str]:
         """RLE counts by shape, of the shapes that have a mask on a frame."""
         wanted = list(shapes)

@@ -224,9 +224,10 @@ const does = {
     draw();
   },
   ghost: (one) => {
-    stage.ghosts = one ? [one] : [];
+    stage.ghosts = one?.frame === state.frame ? [one] : [];
     stage.redraw();
   },
+  imageOf: (frame) => frames.image(frame),
 };
 
 
@@ -241,6 +242,7 @@ async function showFrame(frame) {
   const to = Math.min(Math.max(frame, 0), state.count - 1);
   const { id } = state;
   state.frame = to;
+  stage.ghosts = stage.ghosts.filter((one) => one.frame === to);
   drawClip(state, does);
   try {
     const [image, masks] = await Promise.all([frames.image(to), masksBetween(id, to, to)]);
@@ -258,6 +260,7 @@ async function showFrame(frame) {
 async function play() {
   if (state.count < 2) return;
   state.playing = !state.playing;
+  stage.ghosts = [];
   if (state.frame >= state.count - 1) state.frame = 0;
   const { id } = state;
   let known = {};
@@ -321,7 +324,7 @@ function put(question) {
   if (at < 0) state.questions.push(question);
   else if (question.steps.length >= state.questions[at].steps.length || question.status !== "running") state.questions[at] = question;
   const seen = [...candidates(question, state.size.height).values()];
-  stage.ghosts = seen.filter((one) => (question.status === "running" ? one.verdict !== "reject" : one.chosen));
+  stage.ghosts = seen.filter((one) => one.frame === state.frame && (question.status === "running" ? one.verdict !== "reject" : one.chosen));
   drawQuestions(state, does);
   stage.redraw();
 }

@@ -16,8 +16,8 @@ export function candidates(question, height) {
   for (const step of question.steps) {
     if (step.kind === "tool") {
       for (const mask of step.masks) {
-        const rle = mask.frames["0"];
-        if (rle) seen.set(mask.id, { ...seen.get(mask.id), id: mask.id, score: mask.score, colour: COLOURS[(mask.id - 1) % COLOURS.length], mask: maskOf(`q${question.id}:${mask.id}`, rle.counts, height) });
+        const { id, score, frame, rle } = mask;
+        seen.set(id, { ...seen.get(id), id, score, frame, colour: COLOURS[(id - 1) % COLOURS.length], mask: maskOf(`q${question.id}:${id}:${frame}`, rle.counts, height) });
       }
     } else if (step.kind === "finding" && seen.has(step.id)) {
       Object.assign(seen.get(step.id), { verdict: step.verdict, reason: step.reason });
@@ -91,7 +91,10 @@ function crop(one, state, does) {
     `figure.crop.${one.verdict ?? "pending"}${one.chosen ? ".chosen" : ""}`,
     { tabIndex: 0, title: words, "aria-label": words, onpointerenter: () => does.ghost(one), onpointerleave: () => does.ghost(null), onfocus: () => does.ghost(one), onblur: () => does.ghost(null) },
   );
-  const image = state.firstImage;
-  figure.append(image ? closeUp(image, state.size, one.mask, one.colour, 56) : make("span"), name ? make("span.badge", {}, icon(name)) : "");
+  const place = make("span");
+  figure.append(place, name ? make("span.badge", {}, icon(name)) : "");
+  const shown = (image) => place.replaceWith(closeUp(image, state.size, one.mask, one.colour, 56));
+  if (one.frame > 0) does.imageOf(one.frame).then(shown).catch(() => {});
+  else if (state.firstImage) shown(state.firstImage);
   return figure;
 }
