@@ -13,7 +13,7 @@ from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
 from sam3agent.pool import Candidate, MaskPool
 from sam3agent.rules.question_plan import Happening, NounPhrase, Target, When
-from sam3agent.rules.selector import Choice, Selector
+from sam3agent.rules.selector import Choice, Selector, left_out
 from sam3agent.workbench import Workbench
 
 MEASURES = {
@@ -83,7 +83,7 @@ class ClipSelector:
             for mask_id, when in fits.items():
                 moments[mask_id] = (*moments.get(mask_id, ()), *when)
         exceptions = tuple(map(self.choose, target.exceptions))
-        excluded = {c.id for exception in exceptions for c in exception.kept}
+        excluded = {one for e in exceptions for one in left_out(found, target.what, e.kept, e.target.what)}
         placed, frame = None, None
         kept = doing
         if target.sides or target.relation or target.ranking:

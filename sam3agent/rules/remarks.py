@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sam3agent.knowledge import WeightsKnowledge
 from sam3agent.rules.lexicon import CLOTHES
 from sam3agent.rules.question_plan import NounPhrase, QuestionPlan
-from sam3agent.rules.selector import Choice
+from sam3agent.rules.selector import Choice, left_out
 from sam3agent.rules.spelling import misspelt
 from sam3agent.rules.words import COLOURS
 from sam3agent.tools.arguments import MAX_PHRASE
@@ -87,7 +87,9 @@ def _open(choice: Choice) -> list[str]:
             found.append(f'the question names one "{phrase}" and {several} match: {given}')
     if target.ranking and choice.ranking and target.ranking.count > len(choice.chosen):
         found.append(f'the question names {target.ranking.count} of "{phrase}" and there are {len(choice.chosen)}')
-    left = len(choice.related) - len({c.id for e in choice.exceptions for c in e.kept} if target.exclude_first else ())
+    left = len(choice.related)
+    if target.exclude_first:
+        left -= len({one for exception in choice.exceptions for one in _left_out(choice, exception)})
     if target.number and not target.relation and left != target.number:
         found.append(f'the question names {target.number} of "{phrase}" and {max(left, 0)} match')
     if choice.ranking and not target.ranking:
@@ -113,11 +115,15 @@ def _loose_exception(choice: Choice, exception: Choice) -> list[str]:
     phrase = exception.target.what.phrase
     if not exception.kept:
         return [f'nothing matches "{phrase}", so nothing was left out for it']
-    if not {c.id for c in exception.kept} & {c.id for c in choice.related}:
+    if not _left_out(choice, exception):
         return [f'leaving out "{phrase}" changed nothing']
     if exception.target.single and len(exception.kept) > 1:
         return [f'the question leaves out one "{phrase}" and {len(exception.kept)} match: all were left out']
     return []
+
+
+def _left_out(choice: Choice, exception: Choice) -> set[int]:
+    return left_out(choice.related, choice.target.what, exception.kept, exception.target.what)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -17,6 +17,9 @@ MIN_COLOUR_RATIO = 0.12
 CLEAR_COLOUR_RATIO = 0.3
 """Minimum fraction if the segmenter was prompted without the colour."""
 
+ROUGH_IOU = 0.3
+"""Two masks of one noun that overlap at least this much are one object, with one of them drawn roughly."""
+
 _IN_SHADE = {"white": ("grey",), "black": ("grey",), "grey": ("white", "black"), "pink": ("red",)}
 """Colours that count as another, because light and shade turn one into the other."""
 
@@ -101,7 +104,7 @@ class Selector:
             ranking = Ranking(target.sides[0])
         number = None if target.relation else target.number or None
         exceptions = tuple(map(self.choose, target.exceptions))
-        excluded = {c.id for exception in exceptions for c in exception.kept}
+        excluded = {one for e in exceptions for one in left_out(related, target.what, e.kept, e.target.what)}
         first = (
             [c for c in related if c.id not in excluded] if target.exclude_first and (ranking or number) else related
         )
@@ -155,6 +158,24 @@ class Selector:
 def anchors_of(choice: Choice) -> Sequence[Candidate]:
     """The candidates that a relation refers to: all of a plural, else the best one."""
     return choice.kept if choice.target.what.plural else choice.kept[:1]
+
+
+def left_out(
+    candidates: Sequence[Candidate], what: NounPhrase, named: Sequence[Candidate], exception: NounPhrase
+) -> set[int]:
+    """Ids of the candidates that an exception leaves out: those that it found, and of the same noun, their likes.
+
+    The masks of "striped player" may differ so much from those of "player" that they are candidates of their own.
+    """
+    ids = {c.id for c in candidates}
+    excluded = {c.id for c in named if c.id in ids}
+    if not candidates or what.noun != exception.noun:
+        return excluded
+    for rough in (c for c in named if c.id not in ids):
+        likest = max(candidates, key=lambda c: c.masklet.iou(rough.masklet))
+        if likest.masklet.iou(rough.masklet) >= ROUGH_IOU:
+            excluded.add(likest.id)
+    return excluded
 
 
 def _relation_limit(target: Target) -> int | None:

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sam3agent.agent.budget import Budget
@@ -14,7 +15,8 @@ from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import Target
 from sam3agent.rules.spelling import misspelt
 from sam3agent.rules.words import singular
-from tests.agent.world import Block, World
+from sam3agent.segmenter import FoundInstances
+from tests.agent.world import RGB, Block, World
 
 
 def show(target: Target) -> str:
@@ -409,6 +411,32 @@ def test_behind_means_partly_hidden() -> None:
     assert Agent(world).ask(world.image, "the car behind the ball").masks[0].box[:2] == (40, 40)
     assert Agent(world).ask(world.image, "the ball in front of the red car").status == "answered"
     assert Agent(world).ask(world.image, "the ball behind the red car").status == "no_match"
+
+
+class RoughWorld(World):
+    """A world where a phrase that ends in a colour finds the upper two thirds of each block only."""
+
+    def _found(self, phrase: str) -> FoundInstances:
+        found = super()._found(phrase)
+        if phrase.rsplit(maxsplit=1)[-1] in RGB:
+            masks = [mask.copy() for mask in found.masks]
+            for mask in masks:
+                mask[np.flatnonzero(mask.any(axis=1))[-20:]] = False
+            return FoundInstances.of(masks, self.image.size, found.scores)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("query", "blocks"),
+    [
+        ("every player except the one in blue", [0, 1]),
+        ("the leftmost player not in white", [2]),
+        ("every player except the players in white", [2]),
+    ],
+)
+def test_an_exception_leaves_out_an_object_whose_mask_it_draws_roughly(query: str, blocks: list[int]) -> None:
+    world = RoughWorld()
+    assert selected(world, Agent(world).ask(world.image, query)) == set(blocks)
 
 
 def test_a_mask_of_the_wrong_colour_is_rejected_with_the_measured_ratio() -> None:
