@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,7 +28,7 @@ from sam3agent.mllm.base import MLLM, MLLMReply
 from sam3agent.segmenter import ClosableSession, LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, NotUnderstood, Story
 from sam3agent.tracker import LocalTracker, ObjectTracker
-from sam3agent.workbench import Workbench
+from sam3agent.workbench import Report, Workbench
 from sam3model.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     Source = str | Path | bytes | Image.Image | Media
 
 log = logging.getLogger(__name__)
+
+REPORT_SECONDS = 2.0
+"""Time between two reports of how many frames are done."""
 
 MAX_QUESTION = 4000
 """Maximum length of a question in characters."""
@@ -155,7 +159,8 @@ class Agent:
                 reason = f"{ledger.overtime()} by loading the weights and encoding the image; raise --max-seconds"
                 answer = self._answer(query, media, Exhausted(Story(query), (), reason), ledger)
             else:
-                bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker)
+                report = _frame_report(tell)
+                bench = Workbench(media, session, threshold=self.threshold, tracker=self.tracker, report=report)
                 spent = ledger, self.limits, trace, tell
                 asked = AgentLoop(query, bench, self.backend, *spent, policy=self.policy)
                 answer = await self._concluded(await asked.run(), bench, query, ledger)
@@ -304,6 +309,19 @@ def saved(answer: Answer, folder: Path, file_name: str) -> Answer:
         remark = f"the files of the answer are not kept: {error}"
         log.warning(remark)
         return replace(answer, warnings=(*answer.warnings, remark))
+
+
+def _frame_report(tell: Tell) -> Report:
+    """Tells how many frames are done, every few seconds; a clip may take minutes."""
+    told = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal told
+        if done < total and time.monotonic() - told >= REPORT_SECONDS:
+            told = time.monotonic()
+            tell(f"{done} of {total} frames")
+
+    return report
 
 
 def _record_refusal(trace: Trace, why: str) -> None:

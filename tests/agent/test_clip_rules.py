@@ -102,6 +102,13 @@ def test_an_answer_about_a_clip_has_masklets_and_files_that_show_them(tmp_path: 
     assert [image["frame"] for image in images] == [0, 1, 2, 3, 4, 7, 8, 9, 10, 11] and images[1]["time"] == 0.1
 
 
+def test_how_many_frames_are_done_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam3agent.api.REPORT_SECONDS", 0.0)
+    lines: list[str] = []
+    Agent(ScriptedSegmenter({}), tracker=tracker()).ask(clip(), "the fastest player in white", tell=lines.append)
+    assert [line for line in lines if line.endswith("frames")][-1] == "11 of 12 frames"
+
+
 def test_places_without_a_time_are_those_of_the_start_and_that_is_said() -> None:
     found = answer("the leftmost player in white")
     assert any("start of the clip" in warning for warning in found.warnings)
