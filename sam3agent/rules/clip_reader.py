@@ -12,7 +12,7 @@ from dataclasses import replace
 from sam3agent.rules.clip_lexicon import ADJECTIVES, END, GONE, NO_MEASURE, PICTURE, PRESENT, START, STATES
 from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.event_reader import EventReader
-from sam3agent.rules.lexicon import AXES, GENERIC, SIDES
+from sam3agent.rules.lexicon import AXES, GENERIC, PRONOUNS, SIDES
 from sam3agent.rules.noun_reader import ING_NOUNS
 from sam3agent.rules.question_plan import Happening, QuestionPlan, Target, When
 from sam3agent.rules.question_text import NotRead, read_tokens
@@ -59,7 +59,7 @@ class ClipReader(EventReader):
             if draft.number:  # "the fastest two cars"
                 draft.happenings[-1] = replace(draft.happenings[-1], count=draft.number)
                 draft.number = None
-        if self.peek() in STATES:
+        if self.peek() in STATES and (self.is_content(1) or self.peek(1) in PRONOUNS):
             word = self.next()
             draft.happenings.append(Happening("stays", word, negated=not STATES[word]))
         if self.peek() in NO_MEASURE:
@@ -69,6 +69,11 @@ class ClipReader(EventReader):
         """Also none, after "the fastest"."""
         if draft.happenings and not self.is_content() and self.peek() not in ("one", "ones"):
             draft.bare = True
+            return
+        if self._participle_ahead():  # "those leaving"
+            if self.tokens[self.at - 1] != "those":
+                raise self.refuse()
+            draft.pronoun = draft.plural = True
             return
         super().noun(draft)
         if draft.bare and (self.peek() in STATES or self.peek() in ADJECTIVES):
@@ -93,6 +98,12 @@ class ClipReader(EventReader):
                 self.after_noun(draft)
                 return draft
         self.at = place
+        if asked in ("who", "what") and self._participle_ahead():
+            draft = PhraseDraft(noun=GENERIC.get(asked, "object"), asked=True)
+            self._participle(draft)
+            self._clause = draft
+            self.after_noun(draft)
+            return draft
         if asked == "which" and (self._does_ahead() or word in ("happens", "happen", "occurs")):
             raise self.refuse()
         return super()._first(asked)
@@ -211,6 +222,8 @@ class ClipReader(EventReader):
             return True
         if draft.start is not None and draft.axis is None and self.seen("to") and self._to(draft):
             return True
+        if anchor and self._participle_ahead():
+            raise self.refuse()
         if not anchor and self._leaving(draft):
             self._clause = draft
             return True

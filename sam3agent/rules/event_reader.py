@@ -81,11 +81,23 @@ class EventReader(QuestionReader):
         return self._does(draft, _pair_words(), _verb_words(), negated, order, place)
 
     def _participle(self, draft: PhraseDraft) -> bool:
-        """ "leaving the picture", "not moving"."""
+        """ "leaving the picture", "not moving"; after "the first dog", an order of time."""
         place = self.at
         negated = bool(self.take("not"))
         pairs, verbs = _pair_gerunds(), _verb_gerunds()
-        return self._does(draft, pairs, verbs, negated, (0, 1), place)
+        counted = draft.start is not None and draft.axis is None
+        order = (draft.start or 0, draft.number or 1) if counted else (0, 1)
+        found = self._does(draft, pairs, verbs, negated, order, place)
+        if found and counted:
+            draft.start = draft.number = None
+        return found
+
+    def _participle_ahead(self) -> bool:
+        """Whether "leaving" or another verb of motion in -ing comes next."""
+        place = self.at
+        found = bool(self._longest(_verb_gerunds()))
+        self.at = place
+        return found
 
     def _does(
         self,

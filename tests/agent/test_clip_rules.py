@@ -102,6 +102,9 @@ def happenings(question: str) -> list[tuple[str, int, int]]:
         ("the player leaving the picture", "the player that leaves the picture"),
         ("the player running to the left", "the player that runs to the left"),
         ("the player that is not moving", "the player that never moves"),
+        ("the first player leaving the picture", "the first player to leave the picture"),
+        ("who is leaving", "who leaves"),
+        ("what is moving to the right", "everything that moves to the right"),
         ("the moving player", "the player that moves"),
         ("the player that stops, turns around and leaves", "the player that stops and turns around and leaves"),
         ("the player that is leftmost at the start and rightmost at the end",
@@ -126,6 +129,12 @@ def test_many_wordings_mean_the_same(question: str, same: str) -> None:
 def test_nothing_is_dropped_from_a_group(question: str) -> None:
     (target,) = parse_clip_question(question).targets
     assert target.ranking and [one.name for one in target.happenings] == ["leaves"]
+
+
+def test_those_that_do_something_can_be_left_out() -> None:
+    (target,) = parse_clip_question("the players except those moving to the left").targets
+    (out,) = target.exceptions
+    assert (out.what.noun, out.happenings[0].name, out.sides) == ("player", "goes_left", ())
 
 
 def test_an_order_in_a_comparison_is_one_of_time() -> None:
