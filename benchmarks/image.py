@@ -11,6 +11,7 @@ ground      one phrase: text, boxes, scores, and full-size masks of ten instance
 image+5     a new image and five phrases. Ours runs them in one batch; transformers, which has no such call, gets the
             encoded image five times, its fastest way.
 default     each library with its defaults: ours in bfloat16 if the processor supports it, transformers in float32.
+int8        ours in int8, transformers in float32. Weights are made in bfloat16 first, and so is their peak memory.
 """
 
 import argparse
@@ -29,8 +30,8 @@ import numpy as np
 IMAGE = (720, 1280)
 SURVIVORS = 10
 PHRASES = ("player in white", "red ball", "goalkeeper", "referee", "corner flag")
-TARGETS = {"equal dtype": 1.3, "default": 5.0}
-PEAK_TARGETS = {"float32": 6.0, "bfloat16": 3.5}
+TARGETS = {"equal dtype": 1.3, "default": 5.0, "int8": 6.0}
+PEAK_TARGETS = {"float32": 6.0, "bfloat16": 3.5, "int8": 2.0}
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,16 @@ def ours(task: Task) -> Contender:
     from sam3model.config import sam3
     from sam3model.detector.model import Sam3ImageModel
     from sam3model.image import EncodedImage, Sam3ImagePredictor
+    from sam3model.quantise import quantise
 
     config = sam3().detector
     vit = replace(config.vit, image_size=task.image_size, depth=task.depth, global_blocks=_global_blocks(task.depth))
     with torch.device("meta"):
         model = Sam3ImageModel(replace(config, vit=vit))
-    model = model.to(getattr(torch, task.dtype)).to_empty(device="cpu")
+    model = model.to(torch.bfloat16 if task.dtype == "int8" else getattr(torch, task.dtype)).to_empty(device="cpu")
     _randomise(model)
+    if task.dtype == "int8":
+        quantise(model)
 
     class Ours:
         def __init__(self, model: Sam3ImageModel) -> None:
@@ -213,7 +217,11 @@ def report(results: dict[tuple[str, str], Figures], default: str) -> None:
         print(f"{library:<13}{dtype:<11}{times}{f.peak:>7.2f} GB")
     print(f"\n{'transformers : ours':<24}{'encode':>10}{'ground':>10}{'image+5':>11}   target")
     rows = [(f"equal dtype, {dtype}", dtype, dtype, "equal dtype") for dtype in ("float32", "bfloat16")]
-    for name, mine, other, target in [*rows, (f"default, {default}", default, "float32", "default")]:
+    for name, mine, other, target in [
+        *rows,
+        (f"default, {default}", default, "float32", "default"),
+        ("int8", "int8", "float32", "int8"),
+    ]:
         if ("ours", mine) not in results or ("transformers", other) not in results:
             continue
         a, b = results["ours", mine], results["transformers", other]
@@ -233,7 +241,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a busy machine")
     parser.add_argument("--libraries", nargs="+", choices=["ours", "transformers"], default=["ours", "transformers"])
-    parser.add_argument("--dtypes", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
+    parser.add_argument(
+        "--dtypes", nargs="+", choices=["float32", "bfloat16", "int8"], default=["float32", "bfloat16", "int8"]
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--task", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -248,7 +258,7 @@ def main() -> None:
     default = str(resolve_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
     results = {}
     for dtype in arguments.dtypes:
-        for library in arguments.libraries:
+        for library in (name for name in arguments.libraries if dtype != "int8" or name == "ours"):
             task = Task(
                 library, dtype, arguments.image_size, arguments.depth, threads, arguments.repeats, arguments.clock
             )

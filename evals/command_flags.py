@@ -58,7 +58,7 @@ def make_parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help=drawn)
     parser.add_argument("--weights", help="tiny (included), facebook/sam3, or a path")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
-    parser.add_argument("--dtype", help="auto, float32 or bfloat16")
+    parser.add_argument("--dtype", help="auto, float32, bfloat16, or int8 (processors: least memory)")
     if benchmark is None or asks_agent(benchmark):
         parser.add_argument("--mllm", help="rules (no MLLM) or openai (any compatible server)")
         parser.add_argument("--model", help="name of the MLLM on the server")

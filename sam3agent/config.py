@@ -42,7 +42,9 @@ class Settings(BaseModel):
         description='"tiny" (included), a Hugging Face repository (pinned with @REVISION), or a path.',
     )
     device: str = Field(default="auto", description='"auto", "cpu", "cuda" or "mps".')
-    dtype: str = Field(default="auto", description='"auto", "float32" or "bfloat16".')
+    dtype: str = Field(
+        default="auto", description='"auto", "float32", "bfloat16", or "int8" (processors: least memory).'
+    )
     threshold: float | None = Field(default=None, gt=0, lt=1, description="Minimum mask score; None for 0.5.")
     mllm: Backend | None = Field(
         default=None, description='"rules" (no MLLM), "openai" (any compatible server) or "vllm" (in this process).'

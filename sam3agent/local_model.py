@@ -47,14 +47,13 @@ class LocalModel:
 
     def _load_all(self) -> None:
         """Load all parts of the weights, and make both predictors of them, or the first if there is no tracker."""
-        from sam3model.checkpoint import load_with_report
-        from sam3model.devices import resolve_device, resolve_dtype
+        from sam3model.devices import resolve_device
         from sam3model.image import Sam3ImagePredictor
+        from sam3model.quantise import load_in_precision
         from sam3model.video_predictor import Sam3VideoPredictor
 
         device = resolve_device(self.device)
-        precision = resolve_dtype(self.dtype, device)
-        model, report = load_with_report(self.weights, device=device, dtype=precision, parts=None)
+        model, report = load_in_precision(self.weights, device=device, dtype=self.dtype, parts=None)
         self._image = Sam3ImagePredictor(model.detector, interactive=model.interactive, report=report)
         if model.tracker is not None:
             self._video = Sam3VideoPredictor(model, report=report)

@@ -5,6 +5,8 @@ import torch
 from sam3model.errors import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+INT8 = "int8"
+"""Wide linear layers in int8, all else in bfloat16: see docs/precision.md."""
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -32,13 +34,19 @@ def resolve_device(name: str = "auto") -> torch.device:
 def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
     """The floating-point type called `name`; `auto` is bfloat16 if the device supports it in hardware, else float32.
 
+    `int8` gives bfloat16, the type of all that is not an int8 layer; `sam3model.quantise` makes these layers.
+
     Raises:
-        InputError: the type is unknown.
+        InputError: the type is unknown, or the device cannot compute in it.
     """
     if name == "auto":
         return torch.bfloat16 if has_native_bfloat16(device) else torch.float32
+    if name == INT8:
+        if device.type != "cpu":
+            raise InputError(f"int8 is for processors, not for {device.type}: use --dtype bfloat16, or --device cpu")
+        return torch.bfloat16
     if name not in DTYPES:
-        raise InputError(f"unknown dtype {name!r}: use auto, {', '.join(DTYPES)}")
+        raise InputError(f"unknown dtype {name!r}: use auto, {', '.join(DTYPES)}, {INT8}")
     return DTYPES[name]
 
 
@@ -46,7 +54,10 @@ def has_native_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware, which makes it faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported", "_is_arm_bf16_supported")
-        return any(getattr(torch.cpu, check)() for check in checks if hasattr(torch.cpu, check))
-    return False
+    return device.type == "cpu" and cpu_has("amx_tile", "avx512_bf16", "arm_bf16")
+
+
+def cpu_has(*instructions: str) -> bool:
+    """Whether the processor has one of these instruction sets, by torch's names: `amx_tile`, `avx512_bf16`, `vnni`."""
+    checks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in instructions)
+    return any(check() for check in checks if check is not None)

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sam3model.checkpoint import LoadReport, load_with_report, read_config
+from sam3model.checkpoint import LoadReport, read_config
 from sam3model.compile import CompileMode, compile_model
 from sam3model.config import IMAGE_PARTS
 from sam3model.detector.model import Grounding, Sam3ImageModel
 from sam3model.detector.scoring import scores_of
-from sam3model.devices import resolve_device, resolve_dtype
+from sam3model.devices import resolve_device
 from sam3model.errors import InputError
 from sam3model.instances import Instances, no_instances
 from sam3model.interactive.heads import InteractiveHeads
@@ -27,6 +27,7 @@ from sam3model.ops.masks import masks_at_size
 from sam3model.ops.nms import distinct_masks
 from sam3model.ops.resize import ImageLike, image_size, on_white, preprocess
 from sam3model.pixel_prompts import check_threshold, geometry_prompt, object_query
+from sam3model.quantise import load_in_precision
 from sam3model.structures import VISUAL, GeometryPrompt, ImageFeatures, map_tensors
 from sam3model.text import PhraseCache
 
@@ -79,10 +80,9 @@ class Sam3ImagePredictor:
             InputError: unknown device or dtype.
         """
         target = resolve_device(device)
-        precision = resolve_dtype(dtype, target)
         clicks = interactive and "interactive" in read_config(name_or_path).parts
         parts = (*IMAGE_PARTS, "interactive") if clicks else IMAGE_PARTS
-        model, report = load_with_report(name_or_path, device=target, dtype=precision, parts=parts)
+        model, report = load_in_precision(name_or_path, device=target, dtype=dtype, parts=parts)
         if compile_mode is not None:
             compile_model(model.detector, mode=compile_mode)
         return cls(model.detector, interactive=model.interactive, report=report)
@@ -94,7 +94,7 @@ class Sam3ImagePredictor:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the weights; boxes and scores are always float32."""
+        """Precision of the weights, of those that are not int8; boxes and scores are always float32."""
         return self.model.decoder.query_embed.weight.dtype
 
     def unread_words(self, phrase: str) -> tuple[str, ...]:

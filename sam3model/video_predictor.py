@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sam3model.build import Sam3Model
-from sam3model.checkpoint import LoadReport, load_with_report
+from sam3model.checkpoint import LoadReport
 from sam3model.config import PARTS, VideoConfig
-from sam3model.devices import resolve_device, resolve_dtype
+from sam3model.devices import resolve_device
 from sam3model.errors import ConfigError, InputError
 from sam3model.frame_results import FrameResult
 from sam3model.frames import FrameSource, open_frames, prefetched
 from sam3model.frames.frame_source import DEFAULT_RATE
 from sam3model.ops.resize import preprocess
+from sam3model.quantise import load_in_precision
 from sam3model.structures import TextTokens
 from sam3model.text import PhraseCache
 from sam3model.tracker.group import TrackerParts
@@ -61,8 +62,7 @@ class Sam3VideoPredictor:
             InputError: unknown device or dtype.
         """
         target = resolve_device(device)
-        precision = resolve_dtype(dtype, target)
-        model, report = load_with_report(name_or_path, device=target, dtype=precision, parts=PARTS)
+        model, report = load_in_precision(name_or_path, device=target, dtype=dtype, parts=PARTS)
         return cls(model, report=report)
 
     @property

@@ -89,10 +89,11 @@ def _versions() -> Check:
 
 
 def _device(settings: Settings) -> str:
-    from sam3model.devices import resolve_device, resolve_dtype
+    from sam3model.devices import INT8, resolve_device, resolve_dtype
 
     device = resolve_device(settings.device)
-    return f"{device}, {str(resolve_dtype(settings.dtype, device)).removeprefix('torch.')}"
+    precision = str(resolve_dtype(settings.dtype, device)).removeprefix("torch.")
+    return f"{device}, {'int8 and ' if settings.dtype == INT8 else ''}{precision}"
 
 
 def _weights(settings: Settings) -> str:

@@ -21,7 +21,7 @@ Weights = Annotated[
     str | None, typer.Option(help="tiny (included), facebook/sam3, or a path to weights.", show_default="tiny")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
-Dtype = Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.", show_default="auto")]
+Dtype = Annotated[str | None, typer.Option(help="auto, float32, bfloat16, or int8 (processors).", show_default="auto")]
 Threshold = Annotated[float | None, typer.Option(help="Minimum mask score, between 0 and 1.", show_default="0.5")]
 Backend = Annotated[
     str | None,

@@ -1,5 +1,7 @@
 """Multi-head attention, batch-first, with the parameter names of `torch.nn.MultiheadAttention`."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,20 +57,23 @@ class MultiheadAttention(nn.Module):
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Project and split into heads, with one matrix product for inputs that are the same tensor."""
-        d, w, b = self.dim, self.in_proj_weight, self.in_proj_bias
+        d, product = self.dim, self._product()
         if query is key and key is value:
-            q, k, v = F.linear(query, w, b).chunk(3, dim=-1)
+            q, k, v = product(query, slice(0, 3 * d)).chunk(3, dim=-1)
         elif query is key:
-            q, k = F.linear(query, w[: 2 * d], b[: 2 * d]).chunk(2, dim=-1)
-            v = F.linear(value, w[2 * d :], b[2 * d :])
+            q, k = product(query, slice(0, 2 * d)).chunk(2, dim=-1)
+            v = product(value, slice(2 * d, 3 * d))
         elif key is value:
-            q = F.linear(query, w[:d], b[:d])
-            k, v = F.linear(key, w[d:], b[d:]).chunk(2, dim=-1)
+            q = product(query, slice(0, d))
+            k, v = product(key, slice(d, 3 * d)).chunk(2, dim=-1)
         else:
-            q = F.linear(query, w[:d], b[:d])
-            k = F.linear(key, w[d : 2 * d], b[d : 2 * d])
-            v = F.linear(value, w[2 * d :], b[2 * d :])
+            q, k, v = (product(x, slice(i * d, (i + 1) * d)) for i, x in enumerate((query, key, value)))
         return self._heads(q), self._heads(k), self._heads(v)
+
+    def _product(self) -> Callable[[Tensor, slice], Tensor]:
+        """The product of tokens (..., D) with some rows of the input weights, read once: they may be adapted."""
+        weight, bias = self.in_proj_weight, self.in_proj_bias
+        return lambda x, rows: F.linear(x, weight[rows], bias[rows])
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, K, D/heads)

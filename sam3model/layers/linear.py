@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3model.devices import has_native_bfloat16
+
 MIN_TOKENS = 1024
 MIN_FEATURES = 512
 """From these sizes on, oneDNN is 1.05 to 1.4 times as fast as torch's default (AMD Zen 4)."""
@@ -23,6 +25,7 @@ _DTYPES = {torch.float32} | (
 class Linear(nn.Linear):
     """`nn.Linear` that uses oneDNN if that is faster: for wide layers, many tokens, and inference on a CPU.
 
+    A CPU that only emulates bfloat16 computes in float32 instead: 2 to 7 times as fast (AMD Zen 3).
     Parameters are the same, and results differ by rounding only.
     """
 
@@ -30,6 +33,9 @@ class Linear(nn.Linear):
         """(..., in_features) -> (..., out_features)."""
         if self._suits_onednn(input):
             return torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
+        if self._suits_float32(input):
+            bias = None if self.bias is None else self.bias.float()
+            return F.linear(input.float(), self.weight.float(), bias).to(input.dtype)
         return super().forward(input)
 
     def gelu(self, input: Tensor) -> Tensor:
@@ -42,10 +48,18 @@ class Linear(nn.Linear):
         return (
             _HAS_ONEDNN
             and min(self.in_features, self.out_features) >= MIN_FEATURES
-            and x.device.type == "cpu"
             and x.numel() >= MIN_TOKENS * self.in_features
-            and x.dtype == self.weight.dtype
             and x.dtype in _DTYPES
+            and self._is_inference(x)
+        )
+
+    def _suits_float32(self, x: Tensor) -> bool:
+        return x.dtype == torch.bfloat16 and self._is_inference(x) and not has_native_bfloat16(x.device)
+
+    def _is_inference(self, x: Tensor) -> bool:
+        return (
+            x.device.type == "cpu"
+            and x.dtype == self.weight.dtype
             and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled("cpu")
             and not torch.compiler.is_compiling()

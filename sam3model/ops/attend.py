@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sam3model.ops.blocked_attention import attend_in_blocks, prefers_blocks
+
 MANY_QUERIES = 256
 """From this number on, contiguous heads make torch's CPU kernel 5 to 20 % faster."""
 
@@ -18,10 +20,13 @@ def attend(
     mask: broadcastable to (B, heads, Q, K); boolean (True = attend) or float, added to the scores.
     causal: a query does not attend to later keys; cannot be combined with a mask.
     Training on a CPU uses plain matrix products: torch's fused kernel is 3 to 15 times slower there, mostly backward.
+    So does bfloat16 over many tokens, on the processors of `ops.blocked_attention`.
     """
     if query.device.type != "cpu":
         return F.scaled_dot_product_attention(query, key, value, mask, dropout, causal)
     if not (torch.is_grad_enabled() and query.requires_grad):
+        if mask is None and not causal and not dropout and not torch.is_grad_enabled() and prefers_blocks(query, key):
+            return attend_in_blocks(query, key, value)
         if query.shape[-2] >= MANY_QUERIES:
             query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
         return F.scaled_dot_product_attention(query, key, value, mask, dropout, causal)

@@ -60,5 +60,5 @@ def test_named_precisions():
     assert resolve_dtype("auto", torch.device("mps")) is torch.float32
     for name, dtype in devices.DTYPES.items():
         assert resolve_dtype(name, CPU) is dtype
-    with pytest.raises(InputError, match="unknown dtype 'int8'"):
-        resolve_dtype("int8", CPU)
+    with pytest.raises(InputError, match="unknown dtype 'int4'"):
+        resolve_dtype("int4", CPU)
