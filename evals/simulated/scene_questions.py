@@ -1,11 +1,11 @@
-"""Held-out Playground questions with their meaning, and the words of phrases."""
+"""Held-out Playground questions with their meaning."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from evals.simulated.plan_answer import Thing, objects_of, plan_answer
+from evals.simulated.plan_answer import objects_of, plan_answer
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import QuestionPlan, Target
 from sam3model.errors import ConfigError
@@ -61,6 +61,3 @@ def scene_questions(count: int, first: int = 0) -> tuple[SceneQuestion, ...]:
                 cases.append(case)
         index += 1
     return tuple(cases[:count])
-
-
-__all__ = ["SceneQuestion", "Thing", "scene_questions"]

@@ -19,12 +19,15 @@ def simulated(arguments: Sequence[str]) -> int:
     from evals.simulated.scene_questions import scene_questions
     from evals.simulated.simulated_results import figures, reliability, table
     from evals.simulated.simulated_run import Simulation, simulate
+    from sam3agent.agent.budget import Budget
+    from sam3agent.agent.policy import policy_of
 
     skill = Skill(verdict=flags.verdict, glance=flags.glance, shared=flags.shared, bad=flags.malformed)
     noise = PERFECT if flags.perfect_masks else MaskNoise()
+    policy = policy_of(flags.effort, flags.without)
     cases = scene_questions(flags.questions, flags.first_scene)
     seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
-    results = [result for seed in seeds for result in simulate(cases, Simulation(skill, noise, seed))]
+    results = [result for seed in seeds for result in simulate(cases, Simulation(skill, noise, seed, Budget(), policy))]
     print(table(figures(results)))
     rows, error = reliability(results)
     for stated, right, count in rows:
@@ -46,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         "--shared", type=float, default=0.5, help="part of the misjudgements that come again every time (default: 0.5)"
     )
     parser.add_argument("--malformed", type=float, default=0.0, help="chance of an unusable reply (default: 0)")
+    parser.add_argument("--effort", choices=("low", "medium", "high"), default="medium", help="of the agent's policy")
+    parser.add_argument("--without", default="", help="parts of the policy to switch off, with commas between them")
     parser.add_argument("--perfect-masks", action="store_true", help="a segmenter without errors")
     return parser
 

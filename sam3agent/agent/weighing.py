@@ -117,8 +117,8 @@ def weighed(story: Story, policy: Policy, *, ends: bool = False) -> State:
         return Verify(replace(story, looks=story.looks + 1), pending)
     if not now.ids:
         if ends or story.reopened >= policy.reopen:
-            return NoMatch(story, f"no mask shows {_sought(story)!r} after a closer look", round(now.confidence, 3))
-        return _given_back(story, policy, f"After a closer look, no mask shows {_sought(story)!r}")
+            return NoMatch(story, f"no mask shows {_sought(story)!r}{_looked(story)}", round(now.confidence, 3))
+        return _given_back(story, policy, f"No mask shows {_sought(story)!r}{_looked(story)}")
     if policy.check and not story.checked and now.confidence < policy.sure:
         return Recheck(story, now.ids)
     return Answered(story, now.ids, _reason(story, now), round(now.confidence, 3))
@@ -211,6 +211,12 @@ def _hints(story: Story, missing: Sequence[str], policy: Policy) -> tuple[str, .
 
 def _sought(story: Story) -> str:
     return " or ".join(dict.fromkeys(group.what for group in story.groups if group.what)) or story.query
+
+
+def _looked(story: Story) -> str:
+    """What a verdict that nothing matches rests on."""
+    close = any(sight.close for sight in story.sights)
+    return " after a closer look" if close else ", by what was found and seen at a glance"
 
 
 def _reason(story: Story, now: Standing) -> str:

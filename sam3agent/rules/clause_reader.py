@@ -69,6 +69,7 @@ class ClauseReader(AttributeReader, ABC):
         draft.noun, draft.adjectives, draft.attributes = inner.noun, inner.adjectives, inner.attributes
         draft.sides, draft.relation, draft.exceptions = inner.sides, inner.relation, inner.exceptions
         draft.plural, draft.restrictive, draft.of_group = inner.many, inner.restrictive, True
+        draft.happenings, draft.when = [*draft.happenings, *inner.happenings], draft.when or inner.when
         if inner.number == 2:
             self.notes = [note for note in self.notes if "is read as the most" not in note]
         draft.pronoun = draft.bare = False
@@ -278,6 +279,8 @@ class ClauseReader(AttributeReader, ABC):
         draft.adjectives = [*wanted.adjectives, *draft.adjectives]
         draft.attributes += wanted.attributes
         draft.axis, draft.start = wanted.axis or draft.axis, wanted.start or draft.start
+        draft.number = wanted.number or draft.number
+        draft.happenings, draft.when = [*draft.happenings, *wanted.happenings], draft.when or wanted.when
         draft.before += wanted.before
         draft.sides += wanted.sides
         draft.everything = draft.everything and wanted.axis is None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sam3agent.knowledge import knowledge_of
+from sam3agent.media import Media
 from sam3agent.mllm.base import MLLMReply, ToolCall
 from sam3agent.rules.clip_reasons import explain_clip, open_readings
 from sam3agent.rules.clip_selector import ClipSelector
@@ -19,6 +20,8 @@ MAX_PHRASES = 8
 
 def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
     """Track, track other words, answer, or report no match."""
+    if why := _after_the_end(plan, bench.media):
+        return MLLMReply(not_understood=why, calls=0)
     wanted = _unused(plan.phrases(), story)
     if story.complaint:
         if any(target.happenings for target in plan.targets) or not wanted:
@@ -41,6 +44,16 @@ def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMRepl
     if ids:
         return _call("select_masks", warnings, ids=ids, reason=explain_clip(choices))
     return _call("report_no_match", warnings, reason=explain_clip(choices))
+
+
+def _after_the_end(plan: QuestionPlan, media: Media) -> str:
+    """Why a question about a time after the end of the clip has no answer; empty if it names none."""
+    last = media.count - 1
+    seconds = media.time(last)
+    for when in (when for target in plan.targets for when in target.times()):
+        if (when.kind == "frame" and when.value > last) or (when.kind == "second" and when.value > seconds + 0.5):
+            return f"the clip has no {when.kind} {when.value:g}: its last frame is {last}, at {seconds:.1f} s"
+    return ""
 
 
 def _unused(phrases: Iterable[NounPhrase], story: Story) -> list[str]:

@@ -32,6 +32,25 @@ def third(words: str) -> str:
     return f"{first} {rest}" if rest else first
 
 
+_DOUBLED = ("run", "swim", "stop", "get", "hop", "set", "hit", "begin")
+
+
+def gerund(words: str) -> str:
+    """The form in -ing of a verb, the first of some words; empty for verbs that have none in a clause.
+
+    >>> gerund("leave the picture"), gerund("stop"), gerund("are hidden")
+    ('leaving the picture', 'stopping', '')
+    """
+    first, _, rest = words.partition(" ")
+    if first in ("are", "have", "do", "never", "can"):
+        return ""
+    if first in _DOUBLED:
+        first += first[-1]
+    elif first.endswith("e"):
+        first = first[:-1]
+    return f"{first}ing {rest}".strip()
+
+
 def _each(heads: Forms, *tails: Forms) -> Forms:
     """All heads, with one of each of the tails."""
     found = heads
@@ -72,7 +91,7 @@ VERBS: Mapping[str, Forms] = {
         ("never move", "stay still", "do not move", "stand still", "remain still", "stay in place", "stay put"),
         ("", *ALWAYS),
     ),
-    "moves": ("move", "are moving"),
+    "moves": ("move",),
     "goes_right": _each(MOVE, ("to the right", "right", "towards the right", "rightwards")),
     "goes_left": _each(MOVE, ("to the left", "left", "towards the left", "leftwards")),
     "grows": ("grow", "grow larger", *_each(("get", "become"), ("bigger", "larger"))),
@@ -114,8 +133,30 @@ MEASURES: Mapping[str, Forms] = {
 }  # fmt: skip
 """What an object can be the most of over the whole clip, in the plural."""
 
-ADJECTIVES: Mapping[str, str] = {"fastest": "fastest", "quickest": "fastest", "slowest": "slowest"}
-"""Superlatives before a noun -> measure."""
+ADJECTIVES: Mapping[str, str] = {
+    "fastest": "fastest", "quickest": "fastest", "slowest": "slowest", "faster": "fastest", "quicker": "fastest",
+    "slower": "slowest",
+}  # fmt: skip
+"""Superlatives and comparatives before a noun -> measure."""
+STATES: Mapping[str, bool] = {"moving": False, "stationary": True, "motionless": True}
+"""Adjectives before a noun -> whether they mean that it stays in its place."""
+NO_MEASURE = ("fast", "quick", "slow")
+"""Adjectives of speed without a limit that could be measured."""
+MOMENTARY = (
+    "enters",
+    "leaves",
+    "returns",
+    "stops",
+    "starts",
+    "turns",
+    "hides",
+    "passes_behind",
+    "passes_in_front",
+    "touches",
+)
+"""What is done at moments: it has an order, and a before and after. The rest lasts as long as the object is seen."""
+BALLS = ("ball", "football", "basketball", "volleyball", "puck", "disc", "frisbee", "shuttlecock")
+"""What can be touched: such things change their way when they are."""
 
 _OF = ("", *_each(("of",), PICTURE))
 START = (
@@ -129,7 +170,8 @@ END = (
 PRESENT = (*_each(("in",), PICTURE), "there", "visible", "to be seen", "in view", "shown")
 GONE = (
     "gone", "not there any more", "not there anymore", "no longer there", "no longer visible", "missing",
-    *_each(_each(("no longer in", "not in"), PICTURE), ("", "any more")),
+    *_each(_each(("no longer in", "not in"), PICTURE), ("", "any more")), "not there", "not visible", "not in view",
+    "not shown",
 )  # fmt: skip
 SIDE_WORDS = ("from the", "on the", "at the", "to the", "through the")
 
@@ -137,3 +179,8 @@ SIDE_WORDS = ("from the", "on the", "at the", "to the", "through the")
 def readings(table: Mapping[str, Forms]) -> dict[str, str]:
     """What every form means, in the plural and the third person."""
     return {form: name for name, forms in table.items() for plural in forms for form in (plural, third(plural))}
+
+
+def gerund_readings(table: Mapping[str, Forms]) -> dict[str, str]:
+    """The same for the forms in -ing: "leaving the picture"."""
+    return {gerund(form): name for name, forms in table.items() for form in forms if gerund(form)}

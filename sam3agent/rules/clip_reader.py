@@ -7,40 +7,32 @@
 A word that no rule takes makes the plan an objection that names it, as in `grammar`.
 """
 
-from functools import cache
-from typing import Literal
+from dataclasses import replace
 
-from sam3agent.rules.clip_lexicon import (
-    ADJECTIVES,
-    END,
-    GONE,
-    MEASURES,
-    PAIR_VERBS,
-    PRESENT,
-    SIDE_WORDS,
-    START,
-    VERBS,
-    readings,
-)
+from sam3agent.rules.clip_lexicon import ADJECTIVES, END, GONE, NO_MEASURE, PICTURE, PRESENT, START, STATES
 from sam3agent.rules.draft import PhraseDraft
-from sam3agent.rules.grammar import QuestionReader
-from sam3agent.rules.lexicon import AXES, GENERIC, SIDES
+from sam3agent.rules.event_reader import EventReader
+from sam3agent.rules.lexicon import AXES, GENERIC, PRONOUNS, SIDES
+from sam3agent.rules.noun_reader import ING_NOUNS
 from sam3agent.rules.question_plan import Happening, QuestionPlan, Target, When
 from sam3agent.rules.question_text import NotRead, read_tokens
 from sam3agent.rules.words import ORDINALS
 
-_NEVER = ("does not", "do not", "did not", "never", "does never", "do never", "has not", "have not")
+_SIDEWAYS = ("left", "right", "top", "bottom")
 
 
 def parse_clip_question(query: str) -> QuestionPlan:
     """The plan of a question about a clip. Never fails: what is not understood becomes the objection of the plan."""
     try:
         reader = ClipReader(read_tokens(query))
-        targets = tuple(target for draft in reader.question() for target in draft.targets())
+        drafts = reader.question()
+        targets = tuple(target for draft in drafts for target in draft.targets())
     except NotRead as refused:
         return QuestionPlan((), objection=str(refused))
     if any(target.when is None and _placed(target) for target in targets):
         reader.notes.append("the question does not say when: places are those at the start of the clip")
+    if len(drafts) > 1 and drafts[-1].happenings and not any(draft.happenings for draft in drafts[:-1]):
+        reader.notes.append(f'what happens is read as said of "{drafts[-1].noun}" only')
     return QuestionPlan(targets, tuple(dict.fromkeys(reader.notes)))
 
 
@@ -48,29 +40,44 @@ def _placed(target: Target) -> bool:
     return bool(target.sides or target.relation or target.ranking)
 
 
-class ClipReader(QuestionReader):
+class ClipReader(EventReader):
     """A whole question about a clip."""
 
-    _before_verb = False
-
-    def is_content(self, ahead: int = 0) -> bool:
-        """Whether a token can be an adjective or a noun; where a verb must follow, a verb is none."""
-        if self._before_verb and ahead == 0:
-            place = self.at
-            verb = self._longest(_verb_words())
-            self.at = place
-            if verb:
-                return False
-        return super().is_content(ahead)
+    _clause: PhraseDraft | None = None
+    """The phrase of which a clause with "that" was read last: "and leaves" goes on with it."""
 
     def before_noun(self, draft: PhraseDraft) -> None:
-        """Also superlatives of motion: "the fastest red car"."""
+        """Also superlatives of motion, and "moving": "the fastest red car"."""
         super().before_noun(draft)
         while self.peek() in ADJECTIVES and not draft.happenings:
             word = self.next()
+            if word.endswith("er"):
+                self.notes.append(f'"{word}" is read as the most so of all')
             draft.happenings.append(Happening(ADJECTIVES[word], word, order=draft.start or 1, count=draft.number or 1))
             draft.start = draft.number = None
             super().before_noun(draft)
+            if draft.number:  # "the fastest two cars"
+                draft.happenings[-1] = replace(draft.happenings[-1], count=draft.number)
+                draft.number = None
+        if self.peek() in STATES and (self.is_content(1) or self.peek(1) in PRONOUNS):
+            word = self.next()
+            draft.happenings.append(Happening("stays", word, negated=not STATES[word]))
+        if self.peek() in NO_MEASURE:
+            raise self.refuse()
+
+    def noun(self, draft: PhraseDraft) -> None:
+        """Also none, after "the fastest"."""
+        if draft.happenings and not self.is_content() and self.peek() not in ("one", "ones"):
+            draft.bare = True
+            return
+        if self._participle_ahead():  # "those leaving"
+            if self.tokens[self.at - 1] != "those":
+                raise self.refuse()
+            draft.pronoun = draft.plural = True
+            return
+        super().noun(draft)
+        if draft.bare and (self.peek() in STATES or self.peek() in ADJECTIVES):
+            raise self.refuse()
 
     def noun_phrase(self, *, anchor: bool = False) -> PhraseDraft:
         """A noun phrase; an order without a verb is one of places."""
@@ -87,28 +94,71 @@ class ClipReader(QuestionReader):
             self.next()
             draft = PhraseDraft(noun=GENERIC[word], asked=True)
             if self._happens(draft):
+                self._clause = draft
                 self.after_noun(draft)
                 return draft
         self.at = place
+        if asked in ("who", "what") and self._participle_ahead():
+            draft = PhraseDraft(noun=GENERIC.get(asked, "object"), asked=True)
+            self._participle(draft)
+            self._clause = draft
+            self.after_noun(draft)
+            return draft
+        if asked == "which" and (self._does_ahead() or word in ("happens", "happen", "occurs")):
+            raise self.refuse()
         return super()._first(asked)
 
+    def _asked_phrase(self, asked: str) -> PhraseDraft:
+        """Also with a verb: "which car stops first"."""
+        self._before_verb = asked in ("count", "which")
+        return super()._asked_phrase(asked)
+
     def _relative(self, draft: PhraseDraft) -> bool:
-        """Also what an object does: "that stops", "who was leftmost at the start"."""
+        """Also what an object does: "that stops", "who was leftmost at the start", "and leaves"."""
         place = self.at
-        self.take("and")
+        comma = place > 0 and self.tokens[place - 1] == ","
+        joined = bool(self.take("and"))
+        going_on = (joined or comma) and self._clause is draft
         named = bool(self.take("that", "which", "who"))
-        if (named or (self.at > place and draft.happenings)) and self._happens(draft):
-            return True
-        if (named or self.at > place) and self._was(draft):
+        if (named or going_on) and self._clause_of(draft, going_on=joined and going_on and not named):
+            self._clause = draft
             return True
         self.at = place
-        return super()._relative(draft)
+        if self._clause is draft and self.take("or", "and then", "then", "but", "nor") and self._does_ahead():
+            self.at = place
+            raise self.refuse()
+        self.at = place
+        found = super()._relative(draft)
+        if found and named:
+            self._clause = draft
+        return found
+
+    def _clause_of(self, draft: PhraseDraft, *, going_on: bool) -> bool:
+        """What stands after "that", or after "and" where a clause goes on."""
+        order = self._order_of(draft) if self._in_time() else (0, 1)
+        if self._happens(draft, order) or self._was(draft):
+            return True
+        return going_on and (self._outermost(draft) or self._gone(draft) or self._present(draft))
+
+    def _in_time(self) -> bool:
+        """Whether what comes next is done at a moment: then "the first car that leaves" is an order of time."""
+        place = self.at
+        probe = PhraseDraft(noun="object")
+        notes = list(self.notes)
+        try:
+            return self._happens(probe, (1, 1))
+        except NotRead:
+            return False
+        finally:
+            self.at, self.notes = place, notes
 
     def _was(self, draft: PhraseDraft) -> bool:
         """ "is leftmost at the end", "was in the picture at the start", "are gone", "is the first to stop"."""
         place = self.at
         if not self.take("is", "are", "was", "were"):
             return False
+        if self._leaving(draft):
+            return True
         if self._first_to(draft) or self._gone(draft) or self._present(draft) or self._outermost(draft):
             return True
         if self._predicate_ahead() or self.seen(
@@ -123,11 +173,20 @@ class ClipReader(QuestionReader):
         self.at = place
         return False
 
+    def _leaving(self, draft: PhraseDraft) -> bool:
+        """ "leaving the picture"; what a person plays other than a ball is left to the segmenter."""
+        place = self.at
+        try:
+            return self._participle(draft)
+        except NotRead:
+            self.at = place
+            return False
+
     def _outermost(self, draft: PhraseDraft) -> bool:
         """ "leftmost at the start", after "was"."""
         place = self.at
         self.take("the")
-        if (side := AXES.get(self.peek())) in ("left", "right", "top", "bottom"):
+        if (side := AXES.get(self.peek())) in _SIDEWAYS:
             word = self.next()
             self.take("one")
             if time := self._time():
@@ -146,17 +205,37 @@ class ClipReader(QuestionReader):
 
     def _verb(self, draft: PhraseDraft) -> bool:
         """Also verbs of motion, after "which car"."""
-        return self._happens(draft) or self._was(draft) or super()._verb(draft)
+        if self._happens(draft) or self._was(draft):
+            self._clause = draft
+            return True
+        return super()._verb(draft)
 
     def _modifier(self, draft: PhraseDraft, *, anchor: bool, comma: bool = False) -> bool:
         """Also times, "to leave the picture" after an order, and "in the picture at the end"."""
+        if self.at == self._verb_end:  # where it is then, or when that was, is not what the rest of the grammar means
+            return self._shown() or (not anchor and (self._restricted(draft, comma) or self._exceptions(draft)))
+        if self.seen("without") and self.peek(1).endswith("ing") and self.peek(1) not in ING_NOUNS:
+            raise self.refuse()
         if self._present(draft):
             return True
         if not anchor and self._when(draft):
             return True
         if draft.start is not None and draft.axis is None and self.seen("to") and self._to(draft):
             return True
+        if anchor and self._participle_ahead():
+            raise self.refuse()
+        if not anchor and self._leaving(draft):
+            self._clause = draft
+            return True
         return super()._modifier(draft, anchor=anchor, comma=comma)
+
+    def _shown(self) -> bool:
+        """Also "in the clip"."""
+        place = self.at
+        if self.take("in", "of", "on", "from", "within") and self.take(*PICTURE):
+            return True
+        self.at = place
+        return super()._shown()
 
     def _when(self, draft: PhraseDraft) -> bool:
         """ "at the start", "in the last frame", "in frame 12", "after 2 seconds"."""
@@ -199,9 +278,11 @@ class ClipReader(QuestionReader):
     def _gone(self, draft: PhraseDraft) -> bool:
         """ "is gone at the end": there before, and not then."""
         place = self.at
-        if self.take(*GONE):
-            time = self._time() or When("end")
-            draft.happenings.append(Happening("present", "there", negated=True, when=time))
+        if words := self.take(*GONE):
+            time = self._time()
+            if not time and words.startswith("not ") and not words.endswith("more"):
+                raise NotRead(f'the question does not say when it is "{words}"')
+            draft.happenings.append(Happening("present", "there", negated=True, when=time or When("end")))
             return True
         self.at = place
         return False
@@ -227,99 +308,3 @@ class ClipReader(QuestionReader):
                 return True
         self.at = place
         return False
-
-    def _happens(self, draft: PhraseDraft, order: tuple[int, int] = (0, 1)) -> bool:
-        """A verb with all that belongs to it."""
-        place = self.at
-        if measure := self._longest(_measure_words()):
-            draft.happenings.append(Happening(measure, " ".join(self.tokens[place : self.at]), order=1))
-            return True
-        negated = bool(self.take(*_NEVER))
-        if name := self._longest(_pair_words()):
-            words = " ".join(self.tokens[place : self.at])
-            return self._done_to(draft, name, words, negated, order)
-        name = self._longest(_verb_words())
-        if not name:
-            self.at = place
-            return False
-        side = self._side_of(name)
-        if name == "moves":  # "do not move" is a verb of its own, and "move" its opposite
-            name, negated = "stays", not negated
-        words = " ".join(self.tokens[place : self.at])
-        order = self._order_after(order)
-        happening = Happening(name, words, negated, *order, side=side)
-        draft.happenings.append(self._compared(happening))
-        return True
-
-    def _done_to(self, draft: PhraseDraft, name: str, words: str, negated: bool, order: tuple[int, int]) -> bool:
-        """A verb and its object."""
-        anchor = self.noun_phrase(anchor=True)
-        if anchor.pronoun or anchor.bare or anchor.options:
-            anchor.lend(draft if anchor.pronoun and draft.noun else PhraseDraft(noun="object"))
-        order = (1, 1) if name == "approaches" else self._order_after(order)
-        happening = Happening(name, words, negated, *order, anchors=tuple(anchor.targets()))
-        draft.happenings.append(self._compared(happening))
-        return True
-
-    def _order_after(self, order: tuple[int, int]) -> tuple[int, int]:
-        """ "first" or "last" after the verb."""
-        if order[0] == 0 and self.peek() in ORDINALS and not self.is_content(1):
-            return ORDINALS[self.next()], 1
-        return order
-
-    def _side_of(self, name: str) -> "Literal['left', 'right', 'top', 'bottom'] | None":
-        """ "from the left", "on the right side" after enters and leaves."""
-        place = self.at
-        if name in ("enters", "leaves", "returns") and self.take(*SIDE_WORDS) and self.peek() in SIDES:
-            side = SIDES[self.next()]
-            self.take("side", "edge", "hand side", "border")
-            return side
-        self.at = place
-        return None
-
-    def _compared(self, happening: Happening) -> Happening:
-        """ "before the bus leaves"."""
-        place = self.at
-        word = self.take("before", "after")
-        if not word or happening.name == "stays":
-            self.at = place
-            return happening
-        anchor = PhraseDraft()
-        self._before_verb = True
-        self.before_noun(anchor)
-        self.noun(anchor)
-        self._before_verb = False
-        while not self._happens(anchor):
-            if not super()._modifier(anchor, anchor=True):
-                raise self.refuse()
-        if anchor.pronoun or anchor.bare:
-            raise self.refuse()
-        which: Literal["before", "after"] = "before" if word == "before" else "after"
-        return Happening(
-            happening.name, happening.words, happening.negated, happening.order, happening.count, happening.side,
-            happening.anchors, compared=(which, anchor.target()),
-        )  # fmt: skip
-
-    def _longest(self, words: dict[str, str]) -> str:
-        """What the longest of some words means that comes next; empty if none does."""
-        for length in range(min(9, len(self.tokens) - self.at), 0, -1):
-            text = " ".join(self.tokens[self.at : self.at + length])
-            if text in words:
-                self.at += length
-                return words[text]
-        return ""
-
-
-@cache
-def _verb_words() -> dict[str, str]:
-    return readings(VERBS)
-
-
-@cache
-def _pair_words() -> dict[str, str]:
-    return readings(PAIR_VERBS)
-
-
-@cache
-def _measure_words() -> dict[str, str]:
-    return readings(MEASURES)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sam3agent.rules.clip_selector import ClipChoice
+from sam3agent.rules.clip_selector import MEASURES, ClipChoice
 from sam3agent.rules.question_plan import Happening, When
 from sam3agent.rules.reasons import explain
 from sam3agent.rules.words import ORDINALS
@@ -59,15 +59,18 @@ def _words(happening: Happening) -> str:
         return f"{'gone' if happening.negated else 'there'} {_time(happening.when)}"
     if happening.name == "outermost":
         return f"{happening.words} {_time(happening.when)}"
-    order = f"{_ORDINAL_WORDS.get(happening.order, '')} to: " if happening.order and happening.order != 1 else ""
-    first = "first to: " if happening.order == 1 and happening.name not in ("fastest", "slowest", "farthest") else ""
+    order = f"{_ORDINAL_WORDS[happening.order]} " if happening.order in _ORDINAL_WORDS else ""
+    if happening.name in MEASURES or happening.name == "approaches":
+        order = "" if happening.order == 1 else order
+    elif order:
+        order += "to: "
     anchors = "".join(f' "{anchor.what.phrase}"' for anchor in happening.anchors)
     side = f" at the {happening.side}" if happening.side else ""
     compared = ""
     if happening.compared:
         word, other = happening.compared
         compared = f' {word} "{other.what.phrase}" {" and ".join(_words(one) for one in other.happenings)}'
-    return f"{order}{first}{happening.words}{anchors}{side}{compared}"
+    return f"{order}{happening.words}{anchors}{side}{compared}"
 
 
 def _time(when: When | None) -> str:

@@ -1,7 +1,7 @@
 """The masklets that a plan selects in a clip: what they do over time, then places and relations at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,7 +27,8 @@ MEASURES = {
 @dataclass(frozen=True, slots=True)
 class ClipChoice:
     """How a target of a clip was resolved. found: candidates of its phrase. doing: those that do what it says, with the
-    moments that show it, by id. kept: the answer. frame: where places were read; None if there are none."""
+    moments that show it, by id. kept: the answer. frame: where places were read; None if there are none. events: the
+    moments of the last thing that it says, which others are compared with."""
 
     target: Target
     found: Sequence[Candidate]
@@ -38,6 +39,7 @@ class ClipChoice:
     frame: int | None
     exceptions: tuple["ClipChoice", ...] = ()
     missing: str = ""
+    events: dict[int, FrameSpans] = field(default_factory=dict)
 
     @property
     def proof(self) -> FrameSpan | None:
@@ -75,27 +77,42 @@ class ClipSelector:
     def choose(self, target: Target) -> ClipChoice:
         """Resolve one target."""
         found = self.find(target)
-        doing, moments, missing = list(found), dict[int, FrameSpans](), ""
-        for happening in target.happenings:
-            fits, missing_now = self._happening(happening, found)
+        doing, moments, events, missing = list(found), dict[int, FrameSpans](), dict[int, FrameSpans](), ""
+        for happening in (one for one in target.happenings if one.name not in MEASURES):
+            events, missing_now = self._happening(happening, found)
             missing = missing or missing_now
-            doing = [c for c in doing if c.id in fits]
-            for mask_id, when in fits.items():
+            doing = [c for c in doing if c.id in events]
+            for mask_id, when in events.items():
                 moments[mask_id] = (*moments.get(mask_id, ()), *when)
         exceptions = tuple(map(self.choose, target.exceptions))
         excluded = {one for e in exceptions for one in left_out(found, target.what, e.kept, e.target.what)}
         placed, frame = None, None
         kept = doing
+        if target.exclude_first:
+            kept = [c for c in kept if c.id not in excluded]
+        if target.ranking:
+            kept = self._most(target, kept, excluded, moments)
         if target.sides or target.relation or target.ranking:
             frame = self.frame_of(target.when or When("start"))
             plain = replace(target, happenings=(), exceptions=(), when=None)
-            if target.exclude_first:
-                kept = [c for c in kept if c.id not in excluded]
             placed = self._at(frame, kept, plain)
             chosen = {c.id for c in placed.kept}
             kept = [c for c in kept if c.id in chosen]
+        if not target.ranking:
+            kept = self._most(target, kept, excluded, moments)
         kept = [c for c in kept if c.id not in excluded]
-        return ClipChoice(target, found, doing, moments, placed, kept, frame, exceptions, missing)
+        return ClipChoice(target, found, doing, moments, placed, kept, frame, exceptions, missing, events)
+
+    def _most(
+        self, target: Target, kept: list[Candidate], excluded: set[int], moments: dict[int, FrameSpans]
+    ) -> list[Candidate]:
+        """The fastest, or the most so of another measure, of those that fit the rest of the target."""
+        for happening in (one for one in target.happenings if one.name in MEASURES):
+            fits = self._extreme(happening, [c for c in kept if c.id not in excluded])
+            kept = [c for c in kept if c.id in fits]
+            for mask_id, when in fits.items():
+                moments[mask_id] = (*moments.get(mask_id, ()), *when)
+        return kept
 
     def frame_of(self, when: When) -> int:
         """The number of the frame that a time means."""
@@ -118,8 +135,6 @@ class ClipSelector:
 
     def _happening(self, happening: Happening, found: Sequence[Candidate]) -> tuple[dict[int, FrameSpans], str]:
         """The candidates that do something, with the moments, by id; and which object it refers to is missing."""
-        if happening.name in MEASURES:
-            return self._extreme(happening, found), ""
         if happening.name == "outermost" and happening.when and happening.side:
             return self._outermost(happening, found), ""
         anchors = [c for target in happening.anchors for c in self.choose(target).kept]
@@ -131,7 +146,7 @@ class ClipSelector:
         if happening.compared:
             word, target = happening.compared
             other = self.choose(target)
-            events = [moment for c in other.kept for moment in other.moments.get(c.id, ())]
+            events = [moment for c in other.kept for moment in other.events.get(c.id, ())]
             if not events:
                 return {}, f"{target.what.phrase} that {target.happenings[-1].words}"
             doing = {i: _compared(found_, word, events) for i, found_ in doing.items()}

@@ -227,6 +227,7 @@ class QuestionReader(ClauseReader):
             draft.lend(before)
             draft.sides += before.sides
             draft.relation = draft.relation or before.relation
+            draft.happenings, draft.when = [*before.happenings, *draft.happenings], draft.when or before.when
             draft.plural, draft.of_group = draft.plural or draft.axis is not None, True
         draft.axis = draft.axis or before.axis
         draft.sides += before.sides if not before.noun else []

@@ -22,7 +22,7 @@ _BREAKS = frozenset(
     (*POSTURES, *COMPARATIVES, "wearing", "dressed", "clad", "holding", "carrying", "riding", "made", "hidden",
      "covered", "partly", "partially", "adjacent", "alongside", "visible", "shown")
 )  # fmt: skip
-_ING_NOUNS = lexicon_words(
+ING_NOUNS = lexicon_words(
     """ring king string wing swing building painting ceiling earring thing clothing drawing sling pudding wedding
     icing railing frosting spring duckling sapling seedling ping being sibling"""
 )
@@ -82,7 +82,7 @@ class NounReader(Cursor):
     def starts_noun(self) -> bool:
         """Whether the next token is an adjective or a noun, and no participle."""
         word = self.peek()
-        return self.is_content() and word not in _BREAKS and (not word.endswith("ing") or word in _ING_NOUNS)
+        return self.is_content() and word not in _BREAKS and (not word.endswith("ing") or word in ING_NOUNS)
 
     def colours(self) -> list[str]:
         """Colour words that come next, taken."""
@@ -218,7 +218,7 @@ class NounReader(Cursor):
         while self.is_content():
             word = self.peek()
             if (words or word in COMPARATIVES) and (
-                word in _BREAKS or (word.endswith("ing") and word not in _ING_NOUNS)
+                word in _BREAKS or (word.endswith("ing") and word not in ING_NOUNS)
             ):
                 break
             if word.endswith("ly") and word not in ADVERBS_OR_NOT and len(word) > 4:

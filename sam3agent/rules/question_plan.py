@@ -104,10 +104,18 @@ class Target:
 
     def phrases(self) -> list[NounPhrase]:
         """All noun phrases of the target, its own first."""
+        return [self.what, *(phrase for other in self._others() for phrase in other.phrases())]
+
+    def times(self) -> list[When]:
+        """All times that the target names."""
+        own = [when for when in (self.when, *(one.when for one in self.happenings)) if when]
+        return [*own, *(when for other in self._others() for when in other.times())]
+
+    def _others(self) -> "list[Target]":
+        """The targets that it refers to."""
         others = [*(self.relation.anchors if self.relation else ()), *self.exceptions]
         others += [anchor for one in self.happenings for anchor in one.anchors]
-        others += [one.compared[1] for one in self.happenings if one.compared]
-        return [self.what, *(phrase for other in others for phrase in other.phrases())]
+        return [*others, *(one.compared[1] for one in self.happenings if one.compared)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -472,3 +472,8 @@ def test_a_phrase_that_no_search_takes_is_not_understood() -> None:
     answer = Agent(world).ask(world.image, f"the {'x' * 90} {'y' * 90}")
     assert (answer.status, world.opened) == ("not_understood", 0)
     assert answer.reason.endswith("is too long to search for: ask in fewer words")
+
+
+def test_a_number_after_but_only_counts() -> None:
+    (target,) = parse("the dogs, but only the two largest").targets
+    assert target.ranking and (target.ranking.axis, target.ranking.count) == ("large", 2)

@@ -89,6 +89,16 @@ def test_the_command_prints_the_figures(capsys: pytest.CaptureFixture[str]) -> N
     assert all(name in shown for name in ("gIoU", "calls", "depth", "tokens"))
 
 
+def test_the_command_simulates_a_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = []
+    for policy in (["--effort", "low"], ["--effort", "high"], ["--without", "selecting"]):
+        assert main(["simulated", "--questions", "6", "--verdict", "0.6", *policy]) == 0
+        calls.append(next(line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("calls")))
+    assert len(set(calls)) == 3
+    assert main(["simulated", "--questions", "1", "--without", "luck"]) == 2
+    assert "no part 'luck'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", [["--verdict", "2"], ["--seeds", "0"], ["--questions", "0"], ["--first-scene", "-1"]])
 def test_the_command_refuses_what_cannot_be(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulated", *wrong]) == 2
