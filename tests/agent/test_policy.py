@@ -159,7 +159,7 @@ def test_rejected_masks_give_the_choice_back() -> None:
     lines = [SEARCH, call("select_masks", what="referee", ids=[3]), call("report_no_match", what="referee")]
     backend = ScriptedBackend(lines, {None: NO})
     answer = ask(backend, "the referee", Policy(doubt=0.05))
-    assert answer.status == "no_match" and "no mask shows 'referee'" in words(backend.requests[-1])
+    assert answer.status == "no_match" and "No mask shows 'referee'" in words(backend.requests[-1])
 
 
 def test_an_unsure_answer_is_checked_and_the_check_may_reopen_the_search() -> None:

@@ -208,7 +208,7 @@ def test_every_command_has_help_with_examples(capsys: pytest.CaptureFixture[str]
 
 def test_completion_lists_commands(tmp_path: Path) -> None:
     words = {"_SAM3AGENT_COMPLETE": "complete_bash", "COMP_WORDS": "sam3agent s", "COMP_CWORD": "1"}
-    assert run(cwd=tmp_path, fake=False, **words).stdout.split() == [b"segment"]
+    assert run(cwd=tmp_path, fake=False, **words).stdout.split() == [b"segment", b"studio"]
 
 
 def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
