@@ -13,7 +13,7 @@ from sam3model.checkpoint import load, save_native
 from sam3model.compile import compile_model
 from sam3model.config import Sam3Config
 from sam3model.data.clip_batch import ClipBatch, clip_stream
-from sam3model.devices import resolve_device
+from sam3model.devices import resolve_device, resolve_dtype
 from sam3model.errors import CheckpointError, ConfigError
 from sam3model.losses.terms import LossTerms
 from sam3model.training.clip_passes import TrackedObjects, TrackingModel, steps_of, track
@@ -45,7 +45,7 @@ class ClipTask:
         self.panels = own_folder(config) / "panels"
         self.world = world or World(device=resolve_device(config.device))
         self.metric = config.validation.chosen
-        self.precision = getattr(torch, config.precision)
+        self.precision = resolve_dtype(config.precision, self.world.device)
         self.sources = open_clips(config, self.side)
         self._features: dict[tuple[tuple[int, ...], torch.Size], Tensor] = {}
 

@@ -14,7 +14,7 @@ from sam3model.compile import compile_model
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
 from sam3model.data.queries import Batch, split
 from sam3model.detector.model import Sam3ImageModel
-from sam3model.devices import has_native_bfloat16, resolve_device
+from sam3model.devices import has_native_bfloat16, resolve_device, resolve_dtype
 from sam3model.files import write_json
 from sam3model.losses import LossTerms, Sam3LossWrapper
 from sam3model.structures import Detections, GeometryPrompt
@@ -53,7 +53,7 @@ class ConceptTask:
         self.world = world or World(device=resolve_device(config.device))
         self.sources = open_sources(self.config)
         self.metric = self.sources.metric
-        self.precision = getattr(torch, config.precision)
+        self.precision = resolve_dtype(config.precision, self.world.device)
         if self.precision is torch.bfloat16 and not has_native_bfloat16(self.world.device):
             log.warning("this %s emulates bfloat16, which is slow: set precision=float32", self.world.device.type)
         warn_crowded(self.sources, self.detector.decoder.queries)

@@ -124,8 +124,9 @@ class RunConfig:
     """A run of any task, which adds settings of its own.
 
     name, out: all output goes to the folder `out/name`. parallel: what several processes (torchrun) share, the work
-    (`ddp`) or also the memory (`fsdp`). resume: continue the run in that folder. max_bad_steps: this many non-finite
-    steps in a row stop the run. log_every: steps between two entries in `scalars.jsonl`.
+    (`ddp`) or also the memory (`fsdp`). precision: `auto` is bfloat16 if the device has it in hardware. resume:
+    continue the run in that folder. max_bad_steps: this many non-finite steps in a row stop the run. log_every:
+    steps between two entries in `scalars.jsonl`.
     """
 
     name: str = "run"
@@ -134,7 +135,7 @@ class RunConfig:
     threads: int = 1
     device: str = "cpu"
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     resume: bool = True
     max_bad_steps: int = 5
     log_every: int = 10

@@ -48,6 +48,14 @@ def test_four_scenes_are_memorised(settings):
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.parametrize("hardware", [True, False])
+def test_the_precision_is_what_the_device_has_in_hardware_unless_it_is_named(settings, monkeypatch, hardware):
+    monkeypatch.setattr("sam3model.devices.has_native_bfloat16", lambda _: hardware)
+    found = ConceptTask(settings(precision="auto")).precision
+    assert found is (torch.bfloat16 if hardware else torch.float32)
+    assert ConceptTask(settings(precision="bfloat16")).precision is torch.bfloat16
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_resumed_run_has_the_same_next_losses_bit_for_bit(settings, precision):
     config = settings(
