@@ -17,7 +17,7 @@ from sam3model.compile import CompileMode, compile_model
 from sam3model.config import IMAGE_PARTS
 from sam3model.detector.model import Grounding, Sam3ImageModel
 from sam3model.detector.scoring import scores_of
-from sam3model.devices import resolve_device
+from sam3model.devices import resolve_device, resolve_dtype
 from sam3model.errors import InputError
 from sam3model.instances import Instances, no_instances
 from sam3model.interactive.heads import InteractiveHeads
@@ -80,6 +80,7 @@ class Sam3ImagePredictor:
             InputError: unknown device or dtype.
         """
         target = resolve_device(device)
+        resolve_dtype(dtype, target)  # a mistyped one is named before any file is read
         clicks = interactive and "interactive" in read_config(name_or_path).parts
         parts = (*IMAGE_PARTS, "interactive") if clicks else IMAGE_PARTS
         model, report = load_in_precision(name_or_path, device=target, dtype=dtype, parts=parts)

@@ -223,7 +223,7 @@ def test_an_unreachable_server_stops_the_run_at_once(caption_root, capsys):
         (["playground", "--moon", "0"], "unrecognized arguments"),
         (["report", "/nowhere"], "contains no results"),
         (["davis", "--root", "/tmp"], "ImageSets/2017/val.txt"),
-        (["mevis", "--root", "/tmp"], "pass predictions made with another tool as --predictions"),
+        (["mevis", "--root", "/tmp"], "there is no file /tmp/valid_u/meta_expressions.json"),
         (["saco-gold", "--root", "/tmp"], "gold_metaclip_merged_a_release_test.json"),
     ],
 )
