@@ -85,7 +85,7 @@ def test_a_part_of_the_clip_backwards(folder: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_the_same_command_goes_on_after_a_kill(folder: Path, how: signal.Signals) -> None:
     arguments = (*PHRASES, "--out", "out")
-    process = start(folder, *arguments, FRAME_SECONDS="0.8")
+    process = start(folder, *arguments, FRAME_SECONDS="0.3")
     errors = stop_between_frames(process, folder, how)
     finished = lines(folder) - 1
     assert 3 <= finished < FRAMES and not (folder / "out/tracks.json").exists()
