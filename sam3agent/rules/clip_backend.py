@@ -1,39 +1,34 @@
 """Decisions of the rules about a clip: follow what the question names, then select by what the masklets do."""
 
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any
-
 from sam3agent.knowledge import knowledge_of
 from sam3agent.media import Media
-from sam3agent.mllm.base import MLLMReply, ToolCall
+from sam3agent.mllm.base import MLLMReply
 from sam3agent.rules.clip_reasons import explain_clip, open_readings
 from sam3agent.rules.clip_selector import ClipSelector
-from sam3agent.rules.question_plan import NounPhrase, QuestionPlan
+from sam3agent.rules.question_plan import QuestionPlan
 from sam3agent.rules.remarks import unknown_noun, word_warnings
-from sam3agent.rules.selector import Selector, alternatives
+from sam3agent.rules.selector import alternatives
+from sam3agent.rules.tool_replies import call_tool, search, unused
 from sam3agent.states import Story
 from sam3agent.workbench import Workbench
-
-MAX_PHRASES = 8
 
 
 def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
     """Track, track other words, answer, or report no match."""
     if why := _after_the_end(plan, bench.media):
         return MLLMReply(not_understood=why, calls=0)
-    wanted = _unused(plan.phrases(), story)
+    wanted = unused(plan.phrases(), story)
     if story.complaint:
         if any(target.happenings for target in plan.targets) or not wanted:
             return MLLMReply(not_understood=f"what happens in a clip needs a tracker: {story.complaint}", calls=0)
-        return _call("segment_phrase", phrases=wanted)  # the first frame, and the answer says so
+        return search("segment_phrase", wanted, bench)  # the first frame, and the answer says so
     if wanted:
-        return _track(wanted)
-    finder = Selector(bench)
-    missing = [what for what in plan.phrases() if not finder.find(what)]
-    if others := _unused((other for what in missing for other in alternatives(what)), story):
-        return _track(others)
-    selector, knowledge = ClipSelector(bench), knowledge_of(bench.session)
+        return search("track", wanted, bench)
+    selector = ClipSelector(bench)
+    missing = [what for what in plan.phrases() if not selector.finder.find(what)]
+    if others := unused((other for what in missing for other in alternatives(what)), story):
+        return search("track", others, bench)
+    knowledge = knowledge_of(bench.session)
     choices = [selector.choose(target) for target in plan.targets]
     ids = list(dict.fromkeys(candidate.id for choice in choices for candidate in choice.kept))
     warnings = [*plan.notes, *open_readings(choices), *word_warnings(plan.phrases(), knowledge)]
@@ -42,8 +37,8 @@ def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMRepl
             return MLLMReply(not_understood=why, calls=0)
         warnings.append(why)
     if ids:
-        return _call("select_masks", warnings, ids=ids, reason=explain_clip(choices))
-    return _call("report_no_match", warnings, reason=explain_clip(choices))
+        return call_tool("select_masks", warnings, ids=ids, reason=explain_clip(choices))
+    return call_tool("report_no_match", warnings, reason=explain_clip(choices))
 
 
 def _after_the_end(plan: QuestionPlan, media: Media) -> str:
@@ -54,17 +49,3 @@ def _after_the_end(plan: QuestionPlan, media: Media) -> str:
         if (when.kind == "frame" and when.value > last) or (when.kind == "second" and when.value > seconds + 0.5):
             return f"the clip has no {when.kind} {when.value:g}: its last frame is {last}, at {seconds:.1f} s"
     return ""
-
-
-def _unused(phrases: Iterable[NounPhrase], story: Story) -> list[str]:
-    found = dict.fromkeys(what.phrase for what in phrases)
-    return [phrase for phrase in found if phrase not in story.used_phrases][:MAX_PHRASES]
-
-
-def _track(phrases: list[str]) -> MLLMReply:
-    return _call("track", phrases=phrases)
-
-
-def _call(name: str, warnings: Sequence[str] = (), **arguments: Any) -> MLLMReply:
-    call = ToolCall(name, json.dumps(arguments))
-    return MLLMReply(tool_calls=(call,), calls=0, warnings=tuple(dict.fromkeys(warnings)))
