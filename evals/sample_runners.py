@@ -221,8 +221,7 @@ def _rle(mask: SelectedMask, media: Media) -> Rle:
     if media.count == 1:
         return mask.rle
     width, height = media.size
-    own = [mask.masklet.masks[t].to_rle() if t in mask.masklet.masks else None for t in range(media.count)]
-    return stacked(own, (height, width))
+    return stacked([mask.masklet.rle(t) for t in range(media.count)], (height, width))
 
 
 def _keep_trace_only(folder: Path) -> None:

@@ -165,10 +165,13 @@ class Masklet:
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """RLE by frame number; JSON keys are text."""
-        stored = self.masks
-        if isinstance(stored, RleMasks):
-            return {str(frame): stored.rle(frame) for frame in sorted(stored)}
-        return {str(frame): mask.to_rle() for frame, mask in self}
+        return {str(frame): rle for frame in sorted(self.masks) if (rle := self.rle(frame))}
+
+    def rle(self, frame: int) -> dict[str, Any] | None:
+        """The mask of a frame as RLE; None where it has none. Masks that are stored as RLE are not decoded."""
+        if frame not in self.areas:
+            return None
+        return self.masks.rle(frame) if isinstance(self.masks, RleMasks) else self.masks[frame].to_rle()
 
     @classmethod
     def from_json(cls, frames: Mapping[str, Mapping[str, Any]]) -> "Masklet | None":

@@ -54,6 +54,14 @@ def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     write_text(path, json.dumps(content, indent=indent) + "\n")
 
 
+def is_folder(path: str | Path) -> bool:
+    """Whether a path is a folder; False also for a name that cannot exist."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def open_regular(path: str | Path) -> BinaryIO:
     """Open a regular file for reading. Anything else (a device, pipe, socket or folder) is refused without reading it.
 

@@ -8,7 +8,6 @@ from PIL import Image
 
 from evals.samples import DatasetSplit, PredictedTrack, Rle, VideoFiles, VideoPrediction, VideoSample
 from evals.video.expressions import Expression, mevis_expressions, revos_expressions
-from sam3agent.answer import SelectedMask
 from sam3agent.api import Agent
 from sam3agent.media import ClipMedia
 from sam3model.data.dataset_paths import inside
@@ -70,7 +69,7 @@ class ExpressionRunner:
             answer = await self.agent.aask(ClipMedia(frames, sample.key), question, save=False)
         finally:
             frames.close()
-        masks = [_masks(mask, len(clip.kept)) for mask in answer.masks]
+        masks = [[mask.masklet.rle(t) for t in range(len(clip.kept))] for mask in answer.masks]
         union = [_as_text(mask) for mask in union_track(masks)] if masks else [None] * len(clip.kept)
         names = tuple(file.stem for file in clip.files)
         return VideoPrediction(sample.phrases, names, clip.size, (PredictedTrack(ANSWER, 1.0, tuple(union)),))
@@ -80,11 +79,6 @@ def _as_text(mask: Rle | None) -> Rle | None:
     """A mask whose counts are text, as JSON needs them."""
     counts = mask["counts"] if mask else ""
     return {**mask, "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts} if mask else None
-
-
-def _masks(mask: SelectedMask, frames: int) -> list[Rle | None]:
-    found = mask.masklet.masks
-    return [found[t].to_rle() if t in found else None for t in range(frames)]
 
 
 class ExpressionWriter:

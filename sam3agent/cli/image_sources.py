@@ -8,6 +8,7 @@ from pathlib import Path
 from sam3agent.downloads import STDIN, is_url
 from sam3agent.servers.written_paths import read_path
 from sam3model.errors import InputError
+from sam3model.files import is_folder
 
 EXAMPLE = 'sam3agent ask match.png "leftmost player in white"'
 
@@ -25,7 +26,7 @@ def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     if len(words) == 1:
         raise InputError(f"Missing argument: the question about {words[0]}, e.g. {EXAMPLE}")
     if _is_file(words[-1]) and Path(words[-1]).suffix:  # a file named "ball" may lie beside the image
-        if _like_image(words[0]) or _is_folder(words[0]):
+        if _like_image(words[0]) or is_folder(words[0]):
             raise InputError(f"Missing argument: the question after {words[-1]}, e.g. {EXAMPLE}")
         raise InputError(f"there is no image {words[0]!r}: the image comes before the question, e.g. {EXAMPLE}")
     count = 1
@@ -37,7 +38,7 @@ def split_question(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
 def check_images(words: Sequence[str]) -> None:
     """Raise `InputError` for a word that is not written like an image and is not one: perhaps a phrase."""
     for word in words:
-        if not _like_image(word) and not _is_folder(word):
+        if not _like_image(word) and not is_folder(word):
             raise InputError(f"there is no file {word}; to search for it, write --phrase {word!r}")
 
 
@@ -54,7 +55,7 @@ def expand_sources(words: Sequence[str]) -> tuple[list[str], bool]:
             found.append(word)
         elif word.lower().startswith("file:"):
             found.append(str(read_path(word)))
-        elif _is_folder(word):
+        elif is_folder(word):
             found += _images_in(Path(word))
             several = True
         elif _is_pattern(word):
@@ -80,7 +81,7 @@ def _like_path(word: str) -> bool:
     if ("/" not in word and os.sep not in word) or not word.strip("/.~"):
         return False
     parent = str(Path(word).parent)
-    return word.startswith(("/", "./", "../", "~/")) or _is_folder(word) or (parent != "." and _is_folder(parent))
+    return word.startswith(("/", "./", "../", "~/")) or is_folder(word) or (parent != "." and is_folder(parent))
 
 
 def _is_file(word: str) -> bool:
@@ -90,16 +91,9 @@ def _is_file(word: str) -> bool:
         return False
 
 
-def _is_folder(word: str) -> bool:
-    try:
-        return Path(word).is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def _is_pattern(word: str) -> bool:
     """Whether a word is a pattern of files. A question mark at its end is one of a question."""
-    if _is_file(word) or _is_folder(word):
+    if _is_file(word) or is_folder(word):
         return False
     return glob.has_magic(word[:-1]) or word.endswith(("*", "]"))
 

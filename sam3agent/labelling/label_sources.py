@@ -18,6 +18,7 @@ from sam3agent.labelling.shard_lists import LIST_SUFFIXES, ListEntry, entries_of
 from sam3agent.media import is_clip, open_clip
 from sam3model.data.dataset_layout import image_path, image_path_at_last
 from sam3model.errors import DataError, InputError
+from sam3model.files import is_folder
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES, natural_key
 
 MAX_NESTING = 3
@@ -51,7 +52,7 @@ class LabelSources:
         """The images of a word. prefix: what their names begin with; of a single image, its name."""
         if is_url(word):
             yield LabelItem(word, clean_name(prefix), prefix, WebImage(word))
-        elif _is_folder(word):
+        elif is_folder(word):
             yield from self._folder(Path(word), prefix)
         elif not _exists(word) and (glob.has_magic(word) or _BRACES.search(word)):
             yield from self._pattern(word, depth)
@@ -188,12 +189,5 @@ def _matches(pattern: str) -> Iterable[str]:
 def _exists(word: str) -> bool:
     try:
         return Path(word).exists()
-    except (OSError, ValueError):
-        return False
-
-
-def _is_folder(word: str) -> bool:
-    try:
-        return Path(word).is_dir()
     except (OSError, ValueError):
         return False

@@ -22,9 +22,9 @@ def frame_tracks(clip: "ClipMedia", masklets: "Sequence[tuple[int, str, Masklet]
             frame,
             clip.time(frame),
             tuple(
-                TrackedObject(number, phrase, 1.0, 1.0, masklet.masks[frame].to_rle())
+                TrackedObject(number, phrase, 1.0, 1.0, rle)
                 for number, phrase, masklet in masklets
-                if frame in masklet.masks
+                if (rle := masklet.rle(frame))
             ),
         )
         for frame in range(clip.count)
