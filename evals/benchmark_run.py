@@ -100,7 +100,7 @@ class BenchmarkRun:
         started = time.monotonic()
         prediction = await self.runner(sample)
         check_finite(prediction)
-        return StoredPrediction(prediction, round(time.monotonic() - started, 3))
+        return StoredPrediction(prediction, round(time.monotonic() - started, 6))
 
     def _fail(self, sample: Sample, error: Exception) -> None:
         """Record a failure, or end the run."""

@@ -44,7 +44,7 @@ class StoredPrediction:
 
 def to_record(key: str, stored: StoredPrediction) -> dict[str, Any]:
     """A prediction as a JSON object; its key comes first."""
-    more = {"seconds": round(stored.seconds, 3), "scores": dict(stored.scores)}
+    more = {"seconds": round(stored.seconds, 6), "scores": dict(stored.scores)}
     return {"key": key, **asdict(stored.prediction), **more}
 
 
