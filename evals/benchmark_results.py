@@ -58,7 +58,7 @@ class BenchmarkResult:
             "scored": outcome.scored,
             **costs,
             "failures": dict(outcome.failures),
-            "seconds": round(outcome.seconds, 1),
+            "seconds": round(outcome.seconds, 6),
             "settings": dict(self.settings),
             "record": dict(self.record),
         }

@@ -62,7 +62,7 @@ class CostCounter:
             sum(self._statuses.values()),
             dict(self._statuses.most_common()),
             dict(self._exhausted.most_common()),
-            {name: round(total, 1) for name, total in self._totals.items()},
+            {name: round(total, 6) for name, total in self._totals.items()},
             self._unusable,
             self._warned,
         )
