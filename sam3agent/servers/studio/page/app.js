@@ -1,6 +1,6 @@
 // The page: its state, what can be done, and news from the server. Panels draw the state; the stage shows the image.
 
-import { Refused, get, imageAddress, listen, post } from "./api.js";
+import { Refused, get, hosted, imageAddress, listen, nameItem, namedItem, post, remember, remembered } from "./api.js";
 import { Frames, drawClip, masksBetween } from "./clip.js";
 import { find, icon, make, plural, toast } from "./dom.js";
 import { exportDialog } from "./export_dialog.js";
@@ -13,8 +13,7 @@ import { knownObject, nextOpen, state } from "./state.js";
 import { drawTools, hint } from "./toolbar.js";
 
 let recent = { item: null, phrases: [] }; // what was searched on the image where something was searched last
-const small = new URLSearchParams(location.search).has("small");
-document.documentElement.classList.toggle("small", small);
+if (new URLSearchParams(location.search).has("small")) document.documentElement.classList.add("small");
 
 const stage = new Stage(find("#stage"), {
   click: (place, minus, extend) => clicked(place, minus, extend),
@@ -22,6 +21,7 @@ const stage = new Stage(find("#stage"), {
   stroke: (points, radius, adds) => act("paint", { object: state.selected, stroke: points, radius, add: adds, label: state.label }),
   hover: (id) => hover(id),
 });
+stage.numbered = hosted;
 let frames = null;
 let line = Promise.resolve();
 let waiting = 0;
@@ -102,7 +102,7 @@ function near({ x, y }, mask) {
 async function findPhrases(phrases) {
   if (!phrases.length) return toast("Write what to find, e.g. red ball. A comma separates several.");
   const before = new Set(state.objects.map((one) => one.id));
-  remember(phrases);
+  usedPhrases(phrases);
   const reply = await act("find", { phrases }, { quiet: true });
   if (!reply?.objects || reply.id !== state.id) return undefined;
   const fresh = reply.objects.filter((one) => !before.has(one.id) && one.kept);
@@ -113,12 +113,12 @@ async function findPhrases(phrases) {
   return toast(there ? "Nothing new: these objects are there already." : weak ? `Only weak matches: see Rejected (${weak}).` : `No ${phrases.join(", no ")} here. Click the object to show it.`);
 }
 
-function remember(phrases) {
+function usedPhrases(phrases) {
   state.phrases = [...new Set([...state.phrases, ...phrases])].slice(-9);
   state.label = phrases[0];
   recent = { item: state.id, phrases: recent.item === state.id ? [...new Set([...recent.phrases, ...phrases])] : phrases };
   state.recent = recent.phrases;
-  localStorage.setItem(`phrases:${state.title}`, JSON.stringify(state.phrases));
+  remember(`phrases:${state.title}`, state.phrases);
   drawPhrases(state, does);
 }
 
@@ -146,6 +146,11 @@ function submit(event) {
 
 async function accept() {
   if (!state.id) return;
+  if (hosted) {
+    const reply = await act("accept");
+    if (reply) toast(reply.told, reply.sent ? "good" : "");
+    return;
+  }
   const next = nextOpen();
   const reply = state.problem ? true : state.accepted ? true : await act("accept", { accepted: true });
   if (!reply) return;
@@ -203,14 +208,14 @@ const redo = () => (state.redo ? act("redo") : toast("There is nothing to do aga
 
 const does = {
   open, hover, draw, clicked, cycle, stop, accept, neighbour, undo, redo, choose: select, tool: setTool, sign: setSign,
-  words: focusWords, exported: () => exportDialog(report), follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
+  words: focusWords, exported: hosted ? undefined : () => exportDialog(report), question: hosted ? undefined : () => focusWords("ask"), follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
   phrase: usePhrase,
   again: () => findPhrases(state.recent),
   keep: (id, kept) => act("edit", { objects: [id], kept }),
   remove: (id) => act("remove", { objects: [id] }).then(() => select(null)),
   rename: (id) => editLabel(id, knownObject(id)?.label ?? "", [...new Set([...state.phrases, ...state.labels])], (name) => {
     if (name && name !== knownObject(id)?.label) {
-      remember([name]);
+      usedPhrases([name]);
       act("edit", { objects: [id], label: name });
     } else draw();
     find("#stage").focus({ preventScroll: true });
@@ -334,7 +339,7 @@ async function open(id) {
   Object.assign(state, { id, frame: 0, selected: null, playing: false, questions: [], follow: null, firstImage: null, objects: [], status: "", questionOpen: true, problem: "" });
   state.hidden.clear();
   stage.ghosts = [];
-  history.replaceState(null, "", `${location.pathname}${location.search}#${id}`);
+  nameItem(id);
   drawFilm(state, does);
   find(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   const side = Math.min(4096, Math.max(512, Math.round(Math.max(innerWidth, innerHeight) * devicePixelRatio)));
@@ -465,10 +470,11 @@ function draw() {
   drawTools(stage, does);
   const blank = find("#blank");
   blank.hidden = !state.problem && state.items.length > 0;
-  blank.replaceChildren(...(state.problem ? [make("strong", {}, "This file cannot be opened"), make("p", {}, state.problem)]
+  blank.replaceChildren(...(state.problem ? [make("strong", {}, hosted ? "These masks cannot be shown" : "This file cannot be opened"), make("p", {}, state.problem)]
     : [make("strong", {}, "There are no images here"), make("p", {}, "Start the studio with images, clips or a folder: sam3agent studio photos/")]));
   const last = !nextOpen();
-  find("#accept").firstChild.textContent = state.problem ? (last ? "Skip " : "Skip to next ") : state.accepted ? (last ? "Accepted " : "Accepted, next ") : last ? "Accept " : "Accept and next ";
+  const kept = state.objects.filter((one) => one.kept).length;
+  find("#accept").firstChild.textContent = hosted ? `Accept ${kept === 1 ? "this mask" : kept ? `these ${kept} masks` : "none"} ` : state.problem ? (last ? "Skip " : "Skip to next ") : state.accepted ? (last ? "Accepted " : "Accepted, next ") : last ? "Accept " : "Accept and next ";
   find("#accept").classList.toggle("done", state.accepted);
   find("#hint").textContent = hint(stage);
   find("#words").placeholder = state.mode === "find" ? "what to find, e.g. red ball, player" : "a question, e.g. leftmost player in white";
@@ -506,12 +512,12 @@ async function start() {
   wire();
   try {
     await refreshItems();
-    const stored = JSON.parse(localStorage.getItem(`phrases:${state.title}`) ?? "[]");
+    const stored = remembered(`phrases:${state.title}`) ?? [];
     state.phrases = [...new Set([...stored, ...state.labels])].filter((label) => label !== "object").slice(0, 9);
     state.label = state.phrases[0] ?? "";
     state.recent = state.phrases;
     draw();
-    const named = state.items.find((item) => item.id === location.hash.slice(1));
+    const named = state.items.find((item) => item.id === namedItem());
     const order = [named, ...state.items.filter((item) => !item.accepted), state.items[0]].filter(Boolean);
     for (const item of order.slice(0, 20)) {
       await open(item.id);
@@ -520,6 +526,8 @@ async function start() {
     }
   } catch (error) {
     report(error);
+    state.problem = error.message;
+    draw();
   }
   let first = true;
   listen((news) => {
