@@ -126,9 +126,12 @@ def test_an_answer_shows_what_was_rejected_and_how_it_was_found(tmp_path: Path) 
     async def work(host: Host) -> Any:
         await host.view("segment_phrase", phrases=["player in red"])  # the client's mask 1
         view = await host.view("ask", question="leftmost player in white")
-        return await host.look(view), (await host.look(view, "start"))["questions"]
+        seen = await host.look(view), (await host.look(view, "start"))["questions"]
+        await host.tool("segment_phrase", phrases=["player in white"])  # they have numbers now
+        return *seen, await host.look(await host.view("ask", question="leftmost player in white"))
 
-    sheet, (question,) = hosted(Desk(tmp_path, white), work)
+    sheet, (question,), again = hosted(Desk(tmp_path, [*white, *white]), work)
+    assert kept(again) == {2: True, 4: False}
     assert kept(sheet) == {2: True, 3: False}
     first, second = sheet["objects"]
     assert first["why"] == "It answers “leftmost player in white”: furthest left"

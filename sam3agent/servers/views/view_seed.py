@@ -87,11 +87,13 @@ def _of_answer(data: Mapping[str, Any], pool: MaskPool, results: ResultFolder) -
     masks = [_seed(c, "", True, f"It answers “{question}”: {reason}") for c in answers]
     next_id, numbers = pool.next_id, dict[int, int]()
     for number, (masklet, phrase, score, why) in looked_at(records, question).items():
-        same = next((c for c in answers if c.masklet.iou(masklet) >= SAME_OBJECT_IOU), None)
+        same = next((c for c in pool.candidates if c.masklet.iou(masklet) >= SAME_OBJECT_IOU), None)
         numbers[number] = next_id if same is None else same.id
         if same is None:
             masks.append(SeedMask(next_id, phrase, "question", score, False, why, masklet, placed=False))
             next_id += 1
+        elif all(same.id != mask.id for mask in masks):
+            masks.append(_seed(same, phrase, False, why))
     steps = [_renumbered(step, numbers) for record in records if (step := step_of(record))]
     told = {"id": 1, "text": question, "status": str(data.get("status", "")), "steps": steps}
     return ViewSeed(tuple(masks), next_id, (told,) if records else ())

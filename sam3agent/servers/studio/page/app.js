@@ -12,6 +12,7 @@ import { Stage } from "./stage.js";
 import { knownObject, nextOpen, state } from "./state.js";
 import { drawTools, hint } from "./toolbar.js";
 
+const MOST_REJECTED = 12; // rejected masks that a view always shows; more would hide the image
 let recent = { item: null, phrases: [] }; // what was searched on the image where something was searched last
 if (new URLSearchParams(location.search).has("small")) document.documentElement.classList.add("small");
 
@@ -21,7 +22,7 @@ const stage = new Stage(find("#stage"), {
   stroke: (points, radius, adds) => act("paint", { object: state.selected, stroke: points, radius, add: adds, label: state.label }),
   hover: (id) => hover(id),
 });
-stage.numbered = hosted;
+if (hosted) Object.assign(stage, { numbered: true, toolsWidth: 48 });
 let frames = null;
 let line = Promise.resolve();
 let waiting = 0;
@@ -71,9 +72,10 @@ function report(error) {
 function told(name, reply, body) {
   const one = reply.objects.find((other) => other.id === reply.object);
   if (one && body.object !== undefined && body.object !== null) return;
-  if (name === "click" && one?.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
+  if (name === "click" && one?.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or ${hosted ? "undo" : "press Z to undo"}.`);
+  else if (one && hosted) toast(`Added as mask ${one.id}, “${one.label}”.`);
   else if (one) toast(`Added as “${one.label}”. ${state.phrases.length > 1 ? "A number chooses another label, " : ""}L names it.`);
-  else if (name === "edit" && body.label) toast(`Labelled as “${body.label}”. Z undoes it.`);
+  else if (name === "edit" && body.label) toast(`Labelled as “${body.label}”.${hosted ? "" : " Z undoes it."}`);
 }
 
 async function clicked(place, minus, extend) {
@@ -371,7 +373,7 @@ async function open(id) {
 
 let noticed = false;
 function warned(notice) {
-  if (notice && !noticed) toast(`${notice}.`);
+  if (notice && !noticed && !hosted) toast(`${notice}.`);
   noticed ||= Boolean(notice);
 }
 
@@ -438,9 +440,10 @@ const hear = {
 // Drawing
 
 function show() {
+  const few = hosted && state.objects.filter((one) => !one.kept).length <= MOST_REJECTED;
   stage.objects = state.objects.map((one) => ({
     ...one, selected: one.id === state.selected,
-    visible: !state.hidden.has(one.id) && (one.kept || one.id === state.selected || one.id === stage.hovered),
+    visible: !state.hidden.has(one.id) && (one.kept || few || one.id === state.selected || one.id === stage.hovered),
   }));
   const chosen = knownObject(state.selected);
   stage.dots = chosen?.clicks[state.frame] ?? [];

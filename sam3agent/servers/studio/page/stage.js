@@ -4,7 +4,6 @@
 import { Pointers } from "./pointers.js";
 
 const MOST_ZOOM = 40;
-const TOOLS_WIDTH = 70;
 const SETTLE = 110; // milliseconds without movement after which masks are drawn sharply again
 
 export class Stage {
@@ -22,6 +21,7 @@ export class Stage {
     this.radius = 14;
     this.masksShown = true;
     this.numbered = false;
+    this.toolsWidth = 70;
     this.crosshair = null;
     this.view = { scale: 1, x: 0, y: 0 };
     this.fitted = true;
@@ -48,7 +48,7 @@ export class Stage {
   fit() {
     const { width, height } = this.box();
     const margin = Math.min(28, width / 20);
-    const left = width > 520 ? TOOLS_WIDTH : margin; // the tools lie over the left edge
+    const left = width > 380 ? Math.max(this.toolsWidth, margin) : margin; // the tools lie over the left edge
     const scale = Math.min((width - left - margin) / this.size.width, (height - 2 * margin) / this.size.height);
     const x = Math.max(left, (width - this.size.width * scale) / 2);
     this.view = { scale, x, y: (height - this.size.height * scale) / 2 };
