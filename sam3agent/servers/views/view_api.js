@@ -150,7 +150,7 @@ const SIGHTS = {
   masks: (numbers) => look("masks", numbers),
   sheet: async (numbers) => {
     const sheet = await look("sheet", numbers);
-    document.documentElement.classList.add("shown");
+    document.documentElement.classList.add("filled");
     shape = { width: sheet.width, height: sheet.height, clip: sheet.count > 1 };
     resize();
     return sheet;
