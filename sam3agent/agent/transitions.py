@@ -177,7 +177,9 @@ def _with_findings(story: Story, event: Examined, *, discard: bool) -> Story:
 def _complain(state: ActiveState, text: str, limits: Limits, policy: Policy) -> State:
     story = replace(state.story, complaint=text, complaints=state.story.complaints + 1)
     if story.complaints > limits.complaints:
-        return Exhausted(story, best_ids(story, policy), f"{story.complaints} unusable replies in a row; the last one: {text}")
+        return Exhausted(
+            story, best_ids(story, policy), f"{story.complaints} unusable replies in a row; the last one: {text}"
+        )
     return replace(state, story=story)
 
 
