@@ -39,10 +39,10 @@ def crowd(objects: int = 127, columns: int = 16) -> Scene:
     return Scene(("crowd", objects), "grass", image, tuple(things))
 
 
-@pytest.mark.parametrize("text", ["all balls", "all red balls", "the leftmost red ball", "the two largest blue balls"])
+@pytest.mark.parametrize("text", ["all balls", "the leftmost red ball"])
 def test_a_crowd_with_unusable_replies_ends_answered(text: str) -> None:
     scene = crowd()
-    for seed in range(4):
+    for seed in range(3):
         case = SceneQuestion(f"crowd/{text}", scene, text, frozenset({0}), parse(text))
         backend = SimulatedBackend(Mouth(Mind(case, Skill(verdict=0.9, bad=0.05), seed)))
         answer = Agent(NoisySegmenter(scene, seed=seed), backend).ask(Image.fromarray(scene.image), text)

@@ -23,7 +23,7 @@ from sam3agent.rules.grammar import parse
 from sam3agent.testing import ScriptedBackend, call
 from sam3model.playground import scene
 
-CASES = tuple(playground_cases(70))
+CASES = tuple(playground_cases(40))
 
 
 def simulated(case: EyesightCase, skill: Skill) -> SimulatedBackend:
@@ -43,15 +43,16 @@ def measured(skill: Skill) -> list[SeenMask]:
 
 
 @pytest.mark.parametrize(("glance", "close"), [(0.65, 0.9), (0.85, 0.7)])
-def test_the_skill_is_inside_its_interval(glance: float, close: float) -> None:
+def test_the_skill_is_recovered_within_its_interval(glance: float, close: float) -> None:
     figures = EyesightFigures(measured(Skill(verdict=close, glance=glance)))
     spread = figures.spread()
     for name, true in (("glance", glance), ("close", close), ("difference", close - glance)):
         low, high = spread[name]
-        assert low <= 100 * true <= high, (name, figures.compute()[name], spread[name])
-        assert high - low < 16
+        # Such an interval misses the truth one time in twenty; one of 1.6 times its width, one in six hundred.
+        assert abs(figures.compute()[name] - 100 * true) < 1.6 * (high - low) / 2, (name, spread[name])
+        assert high - low < 20
     for name in ("glance fitting", "glance other"):
-        assert abs(figures.compute()[name] - 100 * glance) < 12, name
+        assert abs(figures.compute()[name] - 100 * glance) < 14, name
 
 
 def test_a_perfect_mllm_is_always_right() -> None:
