@@ -252,3 +252,17 @@ def test_old_views_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return await host.refusal(views[0], "undo")
 
     assert "no longer kept" in hosted(Desk(tmp_path), work)
+
+
+def test_a_host_without_meta_finds_the_latest_reply(tmp_path: Path) -> None:
+    async def work(host: Host) -> Any:
+        await host.view("segment_phrase", phrases=["player in white"])
+        view = await host.view("segment_phrase", phrases=["player in red"])
+        found = await host.look("0" * 12, "latest", image="match.png")
+        nothing = await host.client.call_tool(
+            "view_look", {"view": "0" * 12, "what": "latest", "numbers": {"image": "other.png"}}
+        )
+        return view, found["view"], text(nothing)
+
+    view, found, nothing = hosted(Desk(tmp_path), work)
+    assert found == view and "there are no masks" in nothing

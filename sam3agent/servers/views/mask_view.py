@@ -34,8 +34,10 @@ class UserSelection:
 class MaskView:
     """The masks of one reply as a user sees and corrects them. Its store is in memory, and goes with it."""
 
-    def __init__(self, item: StudioItem, media: Media, agent: Agent, seed: ViewSeed) -> None:
+    def __init__(self, item: StudioItem, image: str, media: Media, agent: Agent, seed: ViewSeed) -> None:
+        """image: what the model calls the image or clip."""
         self.item = item
+        self._image = image
         self.shelf = ViewShelf(item)
         self.news = LatestNews()
         self.questions = seed.questions
@@ -109,9 +111,9 @@ class MaskView:
         sheet = self.sheet
         ids = tuple(one.id for one in sheet.kept)
         gone = [one.id for one in self._first.kept if one.id not in ids]
-        words = f"The user looked at {self.item.name} and accepted {listed_masks(ids)}."
+        words = f"The user looked at {self._image} and accepted {listed_masks(ids)}."
         if not ids:
-            words = f"The user looked at {self.item.name} and accepted none of the masks."
+            words = f"The user looked at {self._image} and accepted none of the masks."
         words += f" The user rejected {listed_masks(gone)}." if gone else ""
         lines = [self._line(one) for one in sheet.kept[:MAX_LISTED]]
         if len(ids) > MAX_LISTED:

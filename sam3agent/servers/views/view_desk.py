@@ -71,6 +71,8 @@ class ViewDesk:
 
     async def look(self, client: str, view_id: str, what: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
         """What a page shows. Raises `InputError` for an unknown view, or one whose file has changed."""
+        if what == "latest":
+            return {"view": self._latest(client, str(numbers.get("image", "")))}
         if what == "part":
             return self._part(str(numbers.get("part", "")), int(numbers.get("index", 0)))
         noted = self._known(client, view_id)
@@ -128,6 +130,13 @@ class ViewDesk:
         lines += [f"Masks: {files['masks_file']}"] if "masks_file" in files else []
         return {"ids": list(chosen.ids), "words": printable("\n".join(lines)), "files": files}
 
+    def _latest(self, client: str, image: str) -> str:
+        """The id of the latest reply about an image, for hosts that do not hand the `_meta` of a reply to its page."""
+        for view_id, noted in reversed(self._noted.items()):
+            if noted.client == client and image in ("", noted.data["image"]):
+                return view_id
+        raise InputError("there are no masks in this reply")
+
     def _known(self, client: str, view_id: str) -> NotedReply:
         noted = self._noted.get(view_id)
         if noted is None or noted.client != client:
@@ -164,7 +173,8 @@ class ViewDesk:
                 item = StudioItem(view_id, Path(opened.path).name, Path(opened.path), kind)
                 async with board.turn:
                     seed = await within(None, seed_of, noted.tool, noted.data, board.pool, self._desk.results)
-                    noted.view = await within(None, MaskView, item, opened.media, self._desk.agent, seed)
+                    image = str(noted.data["image"])
+                    noted.view = await within(None, MaskView, item, image, opened.media, self._desk.agent, seed)
                     board.pool = board.pool.reserved(seed.next_id)
         return noted.view
 
