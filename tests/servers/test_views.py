@@ -18,7 +18,7 @@ from sam3agent.testing import ScriptedTracker, call
 from tests.agent.moving_blocks import write_clip
 from tests.servers.desk import Desk, data, text
 from tests.servers.view_host import APPS
-from tests.studio.studio_desk import PATHS, PathSegmenter
+from tests.studio.studio_desk import FRAMES, PATHS, PathSegmenter, write_files
 
 
 class Host:
@@ -210,6 +210,24 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     assert "cannot be corrected by clicks" in phrases_only
     assert "click.0: Input should be a valid number" in bad and "no action 'format'" in unknown
     assert "no longer kept" in gone and "has changed since" in changed
+
+
+def test_what_is_followed_is_what_tools_see(tmp_path: Path) -> None:
+    write_files(tmp_path / "files")
+    clip = {"image": "files/walk.mp4"}
+
+    async def work(host: Host) -> Any:
+        view = await host.view("track", **clip, phrases=["player"])
+        await host.change(view, "click", click=[52, 8, 1], label="ball")
+        await host.change(view, "follow")
+        while not (await host.look(view, "news")).get("ended"):
+            await asyncio.sleep(0.02)
+        await host.look(view)
+        return data(await host.tool("select_masks", **clip, ids=[3])), await host.change(view, "accept")
+
+    selected, told = hosted(clicked(tmp_path), work)
+    assert len(json.loads(Path(selected["masks_file"]).read_text())["annotations"]) == FRAMES
+    assert f'mask 3 ("ball"): frames 0 to {FRAMES - 1}, box [50, 6, 58, 14]' in told["words"]
 
 
 def test_long_messages_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ class ViewDesk:
         while len(self._noted) > MAX_VIEWS:
             _, old = self._noted.popitem(last=False)
             if old.view:
-                old.view.close()
+                old.view.stop()
         return view_id
 
     async def look(self, client: str, view_id: str, what: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +94,10 @@ class ViewDesk:
                 shown = {"listing": await within(None, view.listing), "questions": list(view.questions)}
             else:
                 shown = await within(None, view.look, frame)
+                board = self._desk.boards.get(client, opened.key)
+                if not board.turn.locked():  # what was followed since
+                    async with board.turn:
+                        board.pool = await within(None, view.placed, board.pool)
         return self._bounded(shown)
 
     async def change(self, client: str, view_id: str, action: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,8 +108,7 @@ class ViewDesk:
         board = self._desk.boards.get(client, opened.key)
         with view.shelf.holding(opened):
             if action in ("warm", "stop"):
-                shown, _ = await self._run(view, action, body, board.pool)
-                return shown
+                return await within(None, view.warm if action == "warm" else view.stop)
             async with board.turn, self._desk.searching.slot(opened.key):
                 if action == "accept":
                     board.pool = await within(None, view.placed, board.pool)
