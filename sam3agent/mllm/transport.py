@@ -17,7 +17,7 @@ from sam3agent.mllm import errors
 from sam3agent.mllm.bodies import HTTPResponse, count_images, model_names, next_url, unpacked
 from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, certificates, checked_url, proxy_for
 from sam3agent.mllm.event_stream import has_ended, is_event_stream, joined
-from sam3agent.mllm.profiles import MANY_IMAGES, SYSTEM
+from sam3agent.mllm.profiles import MANY_IMAGES, SYSTEM, TOOL_MESSAGES
 from sam3agent.mllm.server_errors import (
     RefusedOptionError,
     ServerError,
@@ -254,8 +254,11 @@ class Transport:
         key, images = self.endpoint.api_key.strip(), count_images(request)
         message = message.replace(key, "…") if len(key) >= 8 else message
         sent = {*(request or ()), *([MANY_IMAGES] if images > 1 else [])}
-        if request and request["messages"] and request["messages"][0]["role"] == "system":
+        messages = (request or {}).get("messages", ())
+        if messages and messages[0]["role"] == "system":
             sent.add(SYSTEM)
+        if any(message["role"] == "tool" for message in messages):
+            sent.add(TOOL_MESSAGES)
         error = ServerError(status, message, response.headers.get("retry-after"), sent, images > 0)
         return error.as_exception(self.endpoint, (request or {}).get("model", ""))
 
