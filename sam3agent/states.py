@@ -245,7 +245,8 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """Candidates were followed through the clip: the pool with their masklets, and facts for the next request."""
+    """Candidates were followed through the clip, merged or split: the pool with their masklets, and facts for the next
+    request."""
 
     ids: tuple[int, ...]
     pool: MaskPool
@@ -256,13 +257,15 @@ class Followed:
 class Selected:
     """These candidates were chosen as the answer.
 
-    groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask.
+    groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask. pool:
+    the candidates with all that the rules measured; None if nothing was.
     """
 
     ids: tuple[int, ...]
     reason: str
     groups: tuple[MaskGroup, ...] = ()
     missing: tuple[str, ...] = ()
+    pool: MaskPool | None = None
 
 
 @dataclass(frozen=True, slots=True)
