@@ -1,4 +1,4 @@
-"""The command line: `list`, `report`, `simulated`, and benchmarks by their names."""
+"""The command line: `list`, `report`, `simulated`, `eyesight`, and benchmarks by their names."""
 
 import argparse
 import logging
@@ -87,6 +87,10 @@ def _dispatch(arguments: Sequence[str], models: Models) -> int:
         from evals.simulated.simulated_command import simulated
 
         return simulated(rest)
+    if name == "eyesight":
+        from evals.eyesight.eyesight_command import eyesight
+
+        return eyesight(rest, models.backend)
     count = next((i for i, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
     return _evaluate(arguments[:count], arguments[count:], models)
 

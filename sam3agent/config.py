@@ -24,6 +24,7 @@ from sam3model.parse import nearest
 
 Backend = Literal["rules", "openai", "vllm"]
 Effort = Literal["low", "medium", "high"]
+Thinking = Literal["auto", "on", "off"]
 
 PREFIX = "SAM3AGENT_"
 FILE_VARIABLE = "SAM3AGENT_CONFIG"
@@ -52,6 +53,15 @@ class Settings(BaseModel):
     model: str | None = Field(default=None, description="Name of the MLLM; optional if the server has only one.")
     base_url: str | None = Field(default=None, description="URL of the MLLM server, e.g. http://localhost:8000/v1.")
     api_key: SecretStr | None = Field(default=None, description="API key of the MLLM server.")
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, description="Temperature of the MLLM's replies; by default that of its family."
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=16, description="Maximum tokens of a reply; by default that of the MLLM's family."
+    )
+    thinking: Thinking = Field(
+        default="auto", description='"on" or "off" for an MLLM that can do both; "auto": what suits its family.'
+    )
     timeout: float = Field(default=120.0, gt=0, le=1e7, description="Maximum time of one MLLM call in seconds.")
     max_calls: int = Field(default=60, ge=1, description="Maximum number of MLLM calls per question.")
     max_segmenter_calls: int = Field(default=20, ge=1, description="Maximum number of phrases searched per question.")

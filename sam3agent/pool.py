@@ -104,6 +104,19 @@ class MaskPool:
         extended = (replace(c, masklet=masklet, path=None) if c.id == mask_id else c for c in self.candidates)
         return replace(self, candidates=tuple(extended))
 
+    def put(self, mask_id: int, masklet: Masklet, phrase: str, score: float) -> "MaskPool":
+        """The pool with a masklet under an id, in place of what is there; what was measured of that is forgotten."""
+        old = self.get(mask_id)
+        others = () if old is None else tuple(pair for pair in old.phrases if pair[0] != phrase)
+        new = Candidate(mask_id, masklet, (*others, (phrase, score)))
+        kept = [c for c in self.candidates if c.id != mask_id]
+        alive = sorted([*kept, new], key=lambda candidate: candidate.id)
+        return MaskPool(tuple(alive), max(self.next_id, mask_id + 1))
+
+    def reserved(self, next_id: int) -> "MaskPool":
+        """The pool, with no new id below `next_id`."""
+        return replace(self, next_id=max(self.next_id, next_id))
+
     def judge(self, mask_id: int, verdict: Verdict, reason: str, phrase: str = "") -> "MaskPool":
         """The pool with one verdict recorded, and the phrase that it is about."""
         given = {"verdict": verdict, "reason": reason, "judged_as": phrase}

@@ -72,6 +72,14 @@ def _first(ids: Sequence[int], most: int = 12) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class PastCall:
+    """A tool call that was made. arguments: JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """Everything that has happened to a question so far.
 
@@ -81,7 +89,8 @@ class Story:
     sent back with the next request; complaints: number of unusable replies in a row.
     groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights:
     every look at a candidate. looks: rounds of close looks. hints: searches for what a selection said to be
-    missing. reopened: how often the choice was given back. checked: whether the last check was made.
+    missing. reopened: how often the choice was given back. checked: whether the last check was made. searching: the
+    call of the latest search. called: the call whose result is in `facts`; None if there is none.
     """
 
     query: str
@@ -103,6 +112,8 @@ class Story:
     hints: int = 0
     reopened: int = 0
     checked: bool = False
+    searching: PastCall | None = None
+    called: PastCall | None = None
 
     @property
     def latest_searches(self) -> tuple[Search, ...]:
@@ -200,8 +211,15 @@ FinalState = Answered | NoMatch | NotUnderstood | Exhausted
 State = ActiveState | FinalState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfTool:
+    """Base class of the events that a tool call makes. call: that call, once the loop has filled it in."""
+
+    call: PastCall | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class Searched:
+class Searched(OfTool):
     """Phrases were searched: the searches, and the pool with what they found.
 
     plan: the rules by which the answer is to be chosen, as the question was read; empty if there are none or none were
@@ -229,14 +247,14 @@ class Rechecked:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
+class LookAgain(OfTool):
     """These candidates are to be examined (again)."""
 
     ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(OfTool):
     """A tool returned facts, and possibly images, for the next request."""
 
     facts: str
@@ -244,7 +262,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(OfTool):
     """Candidates were followed through the clip, merged or split: the pool with their masklets, and facts for the next
     request."""
 
@@ -254,7 +272,7 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(OfTool):
     """These candidates were chosen as the answer.
 
     groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask. pool:
@@ -269,7 +287,7 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
-class NothingMatches:
+class NothingMatches(OfTool):
     """It was reported that nothing matches the question. what: what was sought, if that was said."""
 
     reason: str

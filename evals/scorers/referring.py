@@ -29,9 +29,18 @@ def union(masks: list[Rle], size: tuple[int, int]) -> Rle:
     return coco_mask.merge([dict(mask) for mask in masks])
 
 
-def answer_mask(prediction: QuestionPrediction) -> Rle:
-    """Union of the masks of an answer."""
-    return union([detection.mask for detection in prediction.detections], prediction.size)
+def answer_mask(prediction: QuestionPrediction, target: Rle | None = None) -> Rle:
+    """Union of the masks of an answer.
+
+    A question that ended as exhausted without a mask was not answered, so it must not be right where nothing is the
+    answer. There (`target` has no pixels) it counts as if one pixel had been marked: IoU 0, and no effect on cIoU.
+    """
+    detections = prediction.detections
+    if prediction.status == "exhausted" and not detections and target is not None and not coco_mask.area(dict(target)):
+        marked = np.zeros(prediction.size, bool)
+        marked[0, 0] = True
+        return as_rle(marked)
+    return union([detection.mask for detection in detections], prediction.size)
 
 
 def resample_iou(
@@ -55,7 +64,7 @@ class ReasoningScorer:
     def update(self, sample: QuestionSample[MaskTarget], prediction: QuestionPrediction) -> dict[str, float]:
         """Add one answer; returns its IoU."""
         metric = self._kinds.setdefault(sample.target.kind, ReasoningIoU())
-        metric.update(sample.key, answer_mask(prediction), sample.target.mask, sample.target.ignore)
+        metric.update(sample.key, answer_mask(prediction, sample.target.mask), sample.target.mask, sample.target.ignore)
         return {"IoU": float(reasoning_iou(metric.samples[sample.key])[0])}
 
     def resample(self, draws: Draws) -> dict[str, FloatArray]:
@@ -87,7 +96,7 @@ class ReferringScorer:
 
     def update(self, sample: QuestionSample[MaskTarget], prediction: QuestionPrediction) -> dict[str, float]:
         """Add one answer; returns its IoU."""
-        self._metric.update(sample.key, answer_mask(prediction), sample.target.mask)
+        self._metric.update(sample.key, answer_mask(prediction, sample.target.mask), sample.target.mask)
         return {"IoU": float(referring_iou(self._metric.samples[sample.key])[0])}
 
     def resample(self, draws: Draws) -> dict[str, FloatArray]:
@@ -120,7 +129,7 @@ class PlaygroundScorer:
 
     def update(self, sample: QuestionSample[MaskTarget], prediction: QuestionPrediction) -> dict[str, float]:
         """Add one answer; returns its IoU."""
-        mask, target = answer_mask(prediction), sample.target
+        mask, target = answer_mask(prediction, sample.target.mask), sample.target
         self._all.update(sample.key, mask, target.mask)
         self._kinds.setdefault(target.kind, ReferringIoU()).update(sample.key, mask, target.mask)
         if target.kind.startswith("none:"):

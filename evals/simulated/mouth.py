@@ -90,7 +90,7 @@ class Mouth:
         return tuple(re.findall(r'"(.*?)"', found[1])) if found else ()
 
     def _act(self, request: MLLMRequest, pool: MaskPool) -> MLLMReply:
-        text, tried = _text(request.messages[-1]), self._tried(request)
+        text, tried = "\n".join(map(_text, request.messages[2:])), self._tried(request)
         covers = self._shown(request.messages[-1], pool)
         shown = [ShownMask(int(n), covers[int(n)], f, _VERDICTS.get(word)) for n, f, word in _MASK.findall(text)]
         good = self._decided(shown, tried, request, text)

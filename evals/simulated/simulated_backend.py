@@ -43,6 +43,7 @@ def _prompt_tokens(request: MLLMRequest) -> int:
     """Tokens of all texts, images and tools of a request. Images are counted by their size, without drawing them."""
     size = request.bench.size if request.bench else (1, 1)
     tokens = sum(len(repr(tool)) for tool in request.tools) // LETTERS
+    tokens += sum(len(m.call.name) + len(m.call.arguments) for m in request.messages if m.call) // LETTERS
     for part in (part for message in request.messages for part in message.parts):
         if isinstance(part, Text):
             tokens += len(part.text) // LETTERS

@@ -14,7 +14,8 @@ RIGHT_IOU = 0.5
 
 @dataclass(frozen=True, slots=True)
 class SimulatedResult:
-    """One question. answerable: whether it has an answer. iou: of the union of all masks; 1 for a right "no match".
+    """One question. answerable: whether it has an answer. iou: of the union of all masks; 1 for a right "no match", and
+    0 for a question that ended without an answer, also where nothing is the answer.
 
     confidence: as the answer states it; None if it states none.
     """
@@ -39,7 +40,7 @@ class SimulatedResult:
         return cls(
             key=case.key,
             answerable=bool(case.truth),
-            iou=np.count_nonzero(mask & truth) / either if either else 1.0,
+            iou=np.count_nonzero(mask & truth) / either if either else float(answer.status == "no_match"),
             status=answer.status,
             found=bool(mask.any()),
             calls=costs.mllm_calls,
@@ -59,7 +60,7 @@ def figures(results: Sequence[SimulatedResult]) -> dict[str, float]:
         "gIoU": 100 * float(ious.mean()),
         "se": 100 * float(ious.std()) / len(ious) ** 0.5,
         "completed": _share([r.status in ("answered", "no_match") for r in results]),
-        "no match right": _share([not r.found for r in others]),
+        "no match right": _share([r.status == "no_match" for r in others]),
         "no match wrong": _share([r.status == "no_match" for r in answerable]),
         "calls": float(np.mean([r.calls for r in results])),
         "depth": float(np.mean([r.depth for r in results])),

@@ -32,7 +32,9 @@ from sam3agent.states import (
     FinalState,
     Finding,
     Generate,
+    OfTool,
     OutOfBudget,
+    PastCall,
     Recheck,
     Rechecked,
     Searched,
@@ -92,14 +94,14 @@ class AgentLoop:
         """
         state = Generate(Story(self.query))
         while isinstance(state, ActiveState):
-            event = await self._step(state)
+            event = await self.step(state)
             state = advance(state, event, self.limits, self.policy)
             self.ledger.steps += 1
             self.trace.record("state", state=type(state).__name__, masks=list(state.story.pool.ids))
         return state
 
-    async def _step(self, state: ActiveState) -> Event:
-        """The next event in a state."""
+    async def step(self, state: ActiveState) -> Event:
+        """The next event in a state. Raises `MLLMError` as `run` does."""
         if reason := self.ledger.overdrawn():
             return OutOfBudget(reason)
         try:
@@ -156,10 +158,12 @@ class AgentLoop:
         if isinstance(result.event, Searched):
             self.tell("; ".join(result.text.splitlines()))
         self.trace.record_tool(tool.name, arguments.model_dump(), result)
-        if isinstance(result.event, Searched) and not self.policy.every and self.policy.colours:
-            pool = _with_colours(result.event.pool, bench)
-            result = replace(result, event=replace(result.event, pool=pool), pool=pool)
-        return result
+        event = result.event
+        if isinstance(event, OfTool):
+            event = replace(event, call=PastCall(tool.name, arguments.model_dump_json(exclude_defaults=True)))
+        if isinstance(event, Searched) and not self.policy.every and self.policy.colours:
+            event = replace(event, pool=_with_colours(event.pool, bench))
+        return replace(result, event=event)
 
     async def _widen(self, state: Widen) -> Event:
         """Search for what was said to be missing, in a clip on all frames; nothing new if that is not possible."""
@@ -191,7 +195,7 @@ class AgentLoop:
         pending = sorted(state.pending, key=lambda i: -c.score if (c := state.story.pool.get(i)) else 0)
         chosen = pending if self.backend.free else pending[: max(0, self.ledger.calls_left - self._reserve)]
         self.tell(f"examining {len(chosen)} mask{'s' if len(chosen) != 1 else ''}")
-        results = await asyncio.gather(*(self._judge(state, mask_id) for mask_id in chosen), return_exceptions=True)
+        results = await asyncio.gather(*(self.look(state, mask_id) for mask_id in chosen), return_exceptions=True)
         findings = tuple(result for result in results if isinstance(result, Finding))
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:
@@ -209,7 +213,7 @@ class AgentLoop:
     def _reserve(self) -> int:
         return min(RESERVE, max(1, self.ledger.budget.mllm_calls // 7))
 
-    async def _judge(self, state: Verify, mask_id: int) -> Finding:
+    async def look(self, state: Verify, mask_id: int) -> Finding:
         """The finding on one candidate. After several unusable replies it is "unsure"."""
         complaint = ""
         async with self._gate:

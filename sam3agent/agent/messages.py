@@ -1,7 +1,8 @@
 """Messages composed from states. No chat history is kept: each request is written anew from the story.
 
 The first two messages (system prompt; raw image and question) have the same bytes in every request of one question, so
-a server's prefix cache applies. Only what matters now follows: the latest search, and the phrases used so far.
+a server's prefix cache applies. The latest search follows, as a tool call with its result, the same for all requests
+until the next search. Then only what matters now: at most one more call, whose result has not been used yet.
 """
 
 import json
@@ -10,12 +11,12 @@ from dataclasses import dataclass, field
 
 from sam3agent.agent.beliefs import belongs
 from sam3agent.images import EvidenceKey, LazyImage
-from sam3agent.mllm.base import Message, Part, Text
+from sam3agent.mllm.base import Message, Part, Text, ToolCall
 from sam3agent.pool import Candidate, listed_masks
 from sam3agent.prompts import render
 from sam3agent.render import fitted_size
 from sam3agent.render.zoom import WHOLE_SIDE
-from sam3agent.states import ActiveState, Generate, Recheck, Story, Verify
+from sam3agent.states import ActiveState, Generate, PastCall, Recheck, Refine, Story, Verify
 from sam3agent.tools.evidence import close_up, numbered_views, raw_frame
 from sam3agent.tools.registry import all_tools
 from sam3agent.workbench import Workbench
@@ -53,7 +54,6 @@ class Conversation:
         how many were; by default what the story says.
         """
         story = state.story
-        searched = Message("assistant", (Text(render("searched", searches=story.latest_searches)),))
         complaint, number = (complaint, number) if complaint else (story.complaint, story.complaints)
         example = "" if isinstance(state, Verify) or not complaint else self._example(story, complaint)
         correction = Text(render("complaint", complaint=complaint, number=number, example=example))
@@ -67,7 +67,8 @@ class Conversation:
             parts = (Text(render("begin")),)
         else:
             parts = self._results(story)
-        return (*self.prefix, searched, Message("user", (*parts, *correction)))
+        past = (*_search(story), *(_last_call(story) if isinstance(state, Generate | Refine) else ()))
+        return (*self.prefix, *past, Message("user", (*parts, *correction)))
 
     def _example(self, story: Story, complaint: str) -> str:
         """A call to copy: of the tool whose arguments were wrong, else of the one that comes next."""
@@ -102,7 +103,6 @@ class Conversation:
         views = numbered_views(self.bench, candidates)
         text = render(
             "results",
-            searches=story.latest_searches,
             used=story.used_phrases,
             masks=[
                 {
@@ -120,7 +120,7 @@ class Conversation:
                 {"id": f.id, "phrase": f.phrase or c.phrases[-1][0], "box": self._shown_box(c), "reason": f.reason}
                 for f, c in zip(story.rejected, story.discarded, strict=True)
             ],
-            facts=story.facts,
+            facts="" if story.called else story.facts,
             views=len(views),
         )
         return Text(text), *map(self._once, views), *story.shown, Text(render("next", masks=bool(candidates)))
@@ -133,6 +133,24 @@ class Conversation:
     def _once(self, image: LazyImage) -> LazyImage:
         """The image with this key as it was rendered before, so that its bytes never change."""
         return self._images.setdefault(image.key, image)
+
+
+def _search(story: Story) -> tuple[Message, ...]:
+    """The latest search and what it found; without one, a word of the assistant, so that the roles alternate."""
+    if not story.searches:
+        return (Message("assistant", (Text(render("searched", searches=())),)),)
+    phrases = {"phrases": [search.phrase for search in story.latest_searches]}
+    made = story.searching or PastCall("segment_phrase", json.dumps(phrases, ensure_ascii=False))
+    return _called(made, render("searched", searches=[search.line() for search in story.latest_searches]))
+
+
+def _last_call(story: Story) -> tuple[Message, ...]:
+    """The call whose result is told with the next request, and this result."""
+    return _called(story.called, story.facts) if story.called and story.facts else ()
+
+
+def _called(made: PastCall, result: str) -> tuple[Message, ...]:
+    return Message("assistant", (), ToolCall(made.name, made.arguments)), Message("tool", (Text(result),))
 
 
 def sought_in(story: Story, mask_id: int) -> str:

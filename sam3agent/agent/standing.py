@@ -1,6 +1,6 @@
 """Where a question stands: the answer that follows from the beliefs, and which looks could still change it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sam3agent.agent.beliefs import belief, belongs, words_of
@@ -20,6 +20,10 @@ READING = 0.92
 """How often a question is taken to be read rightly."""
 
 
+PartsInside = Mapping[int, Sequence[int]]
+"""By the id of each mask, the ids of those that lie inside it: found once for all answers that are compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """ids: the answer as it is now. worth: (id, how likely a look would change the answer, by its part), best first.
@@ -34,7 +38,7 @@ class Standing:
 
 def standing(story: Story, policy: Policy) -> Standing:
     """Where a story with groups stands."""
-    by_eye = chosen_by_eye(story)
+    by_eye, parts = chosen_by_eye(story), parts_inside(story.pool.candidates)
     beliefs = [
         {
             c.id: belief(c, group, story, colours=policy.colours)
@@ -46,13 +50,13 @@ def standing(story: Story, policy: Policy) -> Standing:
     members = [{i for i, p in known.items() if p >= LIKELY} for known in beliefs]
     if not any(members):
         members = [_best_guess(known) for known in beliefs]
-    now = _answer(story, members)
+    now = _answer(story, members, parts)
     worth = dict[int, float]()
     for number, known in enumerate(beliefs):
         for mask_id, probability in known.items():
             other = [m ^ {mask_id} if n == number else m for n, m in enumerate(members)]
             doubt = min(probability, 1 - probability)
-            change = _difference(story, now, _answer(story, other))
+            change = _difference(story, now, _answer(story, other, parts))
             worth[mask_id] = max(worth.get(mask_id, 0.0), doubt * change)
     confidence = READING
     for value in worth.values():
@@ -74,24 +78,31 @@ def _best_guess(known: dict[int, float]) -> set[int]:
     return {best} if best is not None and known[best] >= BEST_GUESS else set()
 
 
-def _answer(story: Story, members: Sequence[Collection[int]]) -> tuple[int, ...]:
+def _answer(story: Story, members: Sequence[Collection[int]], parts: PartsInside) -> tuple[int, ...]:
     """The masks that the rules of all groups keep of their members."""
     ids = set[int]()
     for group, chosen in zip(story.groups, members, strict=True):
-        candidates = without_nested([c for c in story.pool.candidates if c.id in chosen])
+        candidates = without_nested([c for c in story.pool.candidates if c.id in chosen], parts)
         ids |= {c.id for c in kept_by(group.rules, candidates, story.pool)}
     return tuple(sorted(ids))
 
 
-def without_nested(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Each object once: without parts of a larger mask, and without masks that are several of the others together."""
-    inside = {
+def parts_inside(candidates: Sequence[Candidate]) -> PartsInside:
+    """By the id of each mask, the ids of those that lie inside it."""
+    return {
         outer.id: [c.id for c in candidates if c.id != outer.id and _lies_in(c.masklet, outer.masklet)]
         for outer in candidates
     }
-    groups = {mask_id for mask_id, parts in inside.items() if len(parts) > 1 and _apart(candidates, parts)}
-    parts = {part for mask_id, found in inside.items() if mask_id not in groups for part in found}
-    return [c for c in candidates if c.id not in parts | groups]
+
+
+def without_nested(candidates: Sequence[Candidate], parts: PartsInside | None = None) -> list[Candidate]:
+    """Each object once: without parts of a larger mask, and without masks that are several of the others together."""
+    parts = parts_inside(candidates) if parts is None else parts
+    here = {c.id for c in candidates}
+    inside = {mask_id: [i for i in parts[mask_id] if i in here] for mask_id in here}
+    groups = {mask_id for mask_id, found in inside.items() if len(found) > 1 and _apart(candidates, found)}
+    nested = {part for mask_id, found in inside.items() if mask_id not in groups for part in found}
+    return [c for c in candidates if c.id not in nested | groups]
 
 
 def _lies_in(inner: Masklet, outer: Masklet) -> bool:

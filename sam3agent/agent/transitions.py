@@ -21,6 +21,7 @@ from sam3agent.states import (
     NothingMatches,
     NotUnderstood,
     Observed,
+    OfTool,
     OutOfBudget,
     Recheck,
     Rechecked,
@@ -47,21 +48,21 @@ class Limits:
 def advance(state: ActiveState, event: Event, limits: Limits = Limits(), policy: Policy = EVERY_CANDIDATE) -> State:
     """The state after an event. An event that does not fit the state becomes a complaint with the reason."""
     if objection := _objection(state, event):
-        return _complain(state, objection, limits)
+        return _complain(state, objection, limits, policy)
     if not policy.every and (weighed := _weighed(state, event, policy)):
-        return _bounded(weighed, limits)
+        return _bounded(weighed, limits, policy)
     story = state.story
     match event:
         case OutOfBudget():
-            return Exhausted(story, best_ids(story), event.reason)
+            return Exhausted(story, best_ids(story, policy), event.reason)
         case Complaint():
-            return _complain(state, event.text, limits)
+            return _complain(state, event.text, limits, policy)
         case NothingMatches():
             return NoMatch(story, event.reason)
         case Unreadable():
             return NotUnderstood(story, event.reason)
         case Searched():
-            return _after_search(story, event, limits)
+            return _bounded(_after_search(story, event), limits, policy)
         case Examined():
             return Refine(_with_findings(story, event, discard=policy.every))
         case Rechecked():
@@ -69,20 +70,20 @@ def advance(state: ActiveState, event: Event, limits: Limits = Limits(), policy:
         case Selected():
             return Answered(story, event.ids, event.reason) if event.ids else NoMatch(story, event.reason)
         case _:
-            return _bounded(_informed(state, event), limits)
+            return _bounded(_informed(state, event), limits, policy)
 
 
 def _informed(state: ActiveState, event: LookAgain | Observed | Followed) -> ActiveState:
     """The state after a tool call that only tells or shows something."""
-    story = _next_round(state.story)
+    story = _next_round(state.story, event)
     match event:
         case LookAgain():
             return Verify(replace(story, groups=()), event.ids)
         case Observed():
-            return replace(state, story=replace(story, facts=_result(event.facts), shown=event.images))
+            return replace(state, story=replace(story, facts=event.facts, shown=event.images))
         case Followed():
             searches = _still_found(story, event.pool)
-            return replace(state, story=replace(story, pool=event.pool, searches=searches, facts=_result(event.facts)))
+            return replace(state, story=replace(story, pool=event.pool, searches=searches, facts=event.facts))
         case _:
             assert_never(event)
 
@@ -96,19 +97,15 @@ def _still_found(story: Story, pool: MaskPool) -> tuple[Search, ...]:
     )
 
 
-def _result(facts: str) -> str:
-    return f"Result of the last tool call:\n{facts}"
-
-
 def _weighed(state: ActiveState, event: Event, policy: Policy) -> State | None:
     """The state after an event that the policy weighs; None for any other event."""
     match event:
         case Searched():
-            return after_search(state, _next_round(state.story), event, policy)
+            return after_search(state, _next_round(state.story, event), event, policy)
         case Selected():
-            return after_selection(_next_round(state.story), event, policy)
+            return after_selection(_next_round(state.story, event), event, policy)
         case NothingMatches():
-            return after_no_match(state, _next_round(state.story), event, policy)
+            return after_no_match(state, _next_round(state.story, event), event, policy)
         case Examined() if state.story.groups:
             return after_looks(state.story, event, policy)
         case Rechecked():
@@ -143,12 +140,12 @@ def _objection(state: ActiveState, event: Event) -> str:
             assert_never(event)
 
 
-def best_ids(story: Story) -> tuple[int, ...]:
+def best_ids(story: Story, policy: Policy = EVERY_CANDIDATE) -> tuple[int, ...]:
     """The best answer so far: of a selection, else what was accepted, else what the latest search found.
 
     Of a search, what was rejected is left out.
     """
-    if story.groups and (ids := standing(story, Policy()).ids):
+    if story.groups and (ids := standing(story, policy).ids):
         return ids
     accepted = tuple(c.id for c in story.pool.candidates if c.verdict == "accept")
     if accepted:
@@ -157,20 +154,23 @@ def best_ids(story: Story) -> tuple[int, ...]:
     return tuple(mask_id for mask_id in story.pool.ids if mask_id in latest)
 
 
-def _next_round(story: Story) -> Story:
-    """One more round done; observations and complaints are cleared."""
+def _next_round(story: Story, event: OfTool) -> Story:
+    """One more round done by a tool call; observations and complaints are cleared."""
+    searching = event.call if isinstance(event, Searched) else story.searching
+    called = None if isinstance(event, Searched) else event.call
+    story = replace(story, searching=searching, called=called)
     return replace(story, rounds=story.rounds + 1, facts="", shown=(), complaint="", complaints=0)
 
 
-def _after_search(story: Story, event: Searched, limits: Limits) -> State:
+def _after_search(story: Story, event: Searched) -> State:
     story = replace(
-        _next_round(story), pool=event.pool, searches=story.searches + event.searches, latest=len(event.searches)
+        _next_round(story, event), pool=event.pool, searches=story.searches + event.searches, latest=len(event.searches)
     )
     found = dict.fromkeys(mask_id for search in event.searches for mask_id in search.found)
     pending = tuple(c.id for mask_id in found if (c := event.pool.get(mask_id)) and c.verdict is None)
     if pending:
-        return _bounded(Verify(story, pending), limits)
-    return _bounded(Refine(story) if len(event.pool) else Generate(story), limits)
+        return Verify(story, pending)
+    return Refine(story) if len(event.pool) else Generate(story)
 
 
 def _with_findings(story: Story, event: Examined, *, discard: bool) -> Story:
@@ -185,15 +185,17 @@ def _with_findings(story: Story, event: Examined, *, discard: bool) -> Story:
     return replace(story, pool=pool, complaint="", complaints=0)
 
 
-def _complain(state: ActiveState, text: str, limits: Limits) -> State:
+def _complain(state: ActiveState, text: str, limits: Limits, policy: Policy) -> State:
     story = replace(state.story, complaint=text, complaints=state.story.complaints + 1)
     if story.complaints > limits.complaints:
-        return Exhausted(story, best_ids(story), f"{story.complaints} unusable replies in a row; the last one: {text}")
+        return Exhausted(
+            story, best_ids(story, policy), f"{story.complaints} unusable replies in a row; the last one: {text}"
+        )
     return replace(state, story=story)
 
 
-def _bounded(state: State, limits: Limits) -> State:
+def _bounded(state: State, limits: Limits, policy: Policy) -> State:
     story = state.story
     if isinstance(state, ActiveState) and story.rounds > limits.rounds:
-        return Exhausted(story, best_ids(story), f"no answer after {limits.rounds} rounds")
+        return Exhausted(story, best_ids(story, policy), f"no answer after {limits.rounds} rounds")
     return state

@@ -57,6 +57,16 @@ Formats = Annotated[
         help="Also write each mask as png (white on black) or cutout (the object on a clear background); repeatable.",
     ),
 ]
+Temperature = Annotated[
+    float | None, typer.Option(help="Temperature of the MLLM's replies.", show_default="that of its family")
+]
+MaxTokens = Annotated[int | None, typer.Option(help="Maximum tokens of a reply.", show_default="that of its family")]
+ThinkingFlag = Annotated[
+    Literal["auto", "on", "off"] | None,
+    typer.Option(
+        help="Whether the MLLM thinks first, if it can do both: on or off.", show_default="auto", metavar="MODE"
+    ),
+]
 MaxCalls = Annotated[int | None, typer.Option(help="Maximum number of MLLM calls per question.", show_default="60")]
 MaxSegmenterCalls = Annotated[int | None, typer.Option(help="Maximum number of phrases searched.", show_default="20")]
 EffortFlag = Annotated[

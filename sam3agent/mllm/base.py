@@ -24,7 +24,7 @@ from sam3agent.mllm.errors import MLLMError  # noqa: F401 (part of the protocol)
 from sam3agent.states import ActiveState
 from sam3agent.workbench import Workbench
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "refusal"]
 
 
@@ -39,11 +39,24 @@ Part = Text | LazyImage
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call as the model wrote it. arguments: unparsed JSON text, which may be invalid."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message. Tool results are sent as `user` messages, because a `tool` message cannot contain images."""
+    """One message.
+
+    call: the tool call that a message of the assistant is. The result follows it, as a message of the role `tool`; that
+    cannot contain images, which are in the next message of the user.
+    """
 
     role: Role
     parts: tuple[Part, ...]
+    call: ToolCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +111,6 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool call as the model wrote it. arguments: unparsed JSON text, which may be invalid."""
-
-    name: str
-    arguments: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,28 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sam3agent.config import Thinking
 from sam3agent.images import LazyImage
 from sam3agent.mllm.base import MLLM, Finish, MLLMReply, MLLMRequest, ToolCall, Usage
 from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, checked_url
 from sam3agent.mllm.errors import MLLMUnknownModelError
+from sam3agent.mllm.families import Sampling, sampling_for
 from sam3agent.mllm.profile_store import stored_profile
-from sam3agent.mllm.profiles import MANY_IMAGES, PROFILES, SYSTEM, Profile, dropped_notes, profile_for, step_down
+from sam3agent.mllm.profiles import (
+    MANY_IMAGES,
+    PROFILES,
+    SYSTEM,
+    TOOL_MESSAGES,
+    Profile,
+    dropped_notes,
+    profile_for,
+    step_down,
+)
 from sam3agent.mllm.transport import RefusedOptionError, Transport
-from sam3agent.mllm.wire import to_messages
+from sam3agent.mllm.wire import sends_tools, to_messages
 from sam3model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,19 +40,26 @@ _MAX_COUNT = 10**12
 class OpenAIBackend(MLLM):
     """Decisions by a model on an OpenAI-compatible server.
 
-    model: name of the model; empty to use the only model of the server. max_tokens: maximum length of a reply.
-    profile: a profile, or a name in `PROFILES`; by default what `doctor --probe` has stored for the server and model,
-    else chosen by the URL. Options that the server rejects or ignores are removed from it. Raises `ConfigError` if the
-    profile is unknown.
+    model: name of the model; empty to use the only model of the server. profile: a profile, or a name in `PROFILES`; by
+    default what `doctor --probe` has stored for the server and model, else chosen by the URL. Options that the server
+    rejects or ignores are removed from it. temperature, max_tokens, thinking: in place of those of the model's family.
+    Raises `ConfigError` if the profile is unknown.
     """
 
     def __init__(
-        self, endpoint: Endpoint, model: str = "", *, max_tokens: int = 4096, profile: str | Profile | None = None
+        self,
+        endpoint: Endpoint,
+        model: str = "",
+        *,
+        profile: str | Profile | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        thinking: Thinking = "auto",
     ) -> None:
         if isinstance(profile, str) and profile not in PROFILES:
             raise ConfigError(f"unknown server profile {profile!r}; use one of {', '.join(PROFILES)}")
         self.model = model
-        self.max_tokens = max_tokens
+        self._drawn = partial(sampling_for, temperature=temperature, max_tokens=max_tokens, thinking=thinking)
         self.profile = PROFILES[profile] if isinstance(profile, str) else profile or profile_for(endpoint.base_url)
         self._look_up = profile is None
         self._transport = Transport(endpoint)
@@ -63,7 +82,8 @@ class OpenAIBackend(MLLM):
         theirs = key if url in (usual, HOSTED_URL) else ""
         named = "--base-url" if settings.base_url else "OPENAI_BASE_URL"
         endpoint = Endpoint(checked_url(url, named), own or theirs, read_s=settings.timeout, reply_s=settings.timeout)
-        return cls(endpoint, settings.model or "")
+        drawn = {name: getattr(settings, name) for name in ("temperature", "max_tokens", "thinking")}
+        return cls(endpoint, settings.model or "", **drawn)
 
     def _named(self) -> str:
         """`openai:` and the model; the host as long as the model is unknown."""
@@ -73,6 +93,11 @@ class OpenAIBackend(MLLM):
     def endpoint(self) -> Endpoint:
         """The server."""
         return self._transport.endpoint
+
+    @property
+    def sampling(self) -> Sampling:
+        """How replies are drawn: by the family of the model, and by what was set."""
+        return self._drawn(self.model)
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The reply to one request. Options that the server rejects are removed, and the request is sent again.
@@ -84,7 +109,7 @@ class OpenAIBackend(MLLM):
         before = self.profile
         while True:
             profile = self.profile
-            options = _options(request, profile, self.max_tokens)
+            options = _options(request, profile, self.sampling)
             messages = to_messages(request, profile)
             try:
                 body = await self._transport.post(
@@ -138,18 +163,19 @@ class OpenAIBackend(MLLM):
 
 
 def _sent(request: MLLMRequest, profile: Profile, options: Collection[str]) -> set[str]:
-    """Names of the options in a request: its fields, several images, a system message."""
+    """Names of the options in a request: its fields, several images, a system message, earlier calls."""
     images = sum(isinstance(part, LazyImage) for message in request.messages for part in message.parts)
     several = {MANY_IMAGES} if images > 1 and profile.many_images else set[str]()
     system = any(message.role == "system" for message in request.messages) and profile.system
-    return {*options, *several, *({SYSTEM} if system else ())}
+    calls = any(message.role == "tool" for message in request.messages) and "tools" in options and profile.tool_messages
+    return {*options, *several, *({SYSTEM} if system else ()), *({TOOL_MESSAGES} if calls else ())}
 
 
-def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[str, Any]:
+def _options(request: MLLMRequest, profile: Profile, sampling: Sampling) -> dict[str, Any]:
     """All fields except model and messages: tools or a schema, and the options that the profile allows."""
     fields: dict[str, Any] = {}
     structured = request.json_schema if profile.json_schema else None
-    if request.tools and _sends_tools(request, profile):
+    if sends_tools(request, profile):
         fields["tools"] = [
             {
                 "type": "function",
@@ -164,16 +190,13 @@ def _options(request: MLLMRequest, profile: Profile, max_tokens: int) -> dict[st
     if structured:
         wanted = {"name": structured.name, "schema": dict(structured.schema)}
         fields["response_format"] = {"type": "json_schema", "json_schema": wanted}
-    if profile.temperature is not None:
-        fields["temperature"] = profile.temperature if request.temperature is None else request.temperature
+    drawn = {"temperature": sampling.at(request.temperature), "top_p": sampling.top_p, "top_k": sampling.top_k}
+    fields |= {name: value for name, value in drawn.items() if value is not None and getattr(profile, name)}
+    if profile.thinking:
+        fields |= sampling.thinking_fields()
     if profile.limit is not None:
-        fields[profile.limit] = max_tokens
+        fields[profile.limit] = sampling.max_tokens
     return fields
-
-
-def _sends_tools(request: MLLMRequest, profile: Profile) -> bool:
-    """Whether the field `tools` is sent: with a JSON reply only to a server that can be told not to call any."""
-    return profile.tools and (request.json_schema is None or profile.tool_choice is not None)
 
 
 def _reply(body: Mapping[str, Any]) -> MLLMReply:

@@ -10,13 +10,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from sam3agent.mllm.endpoint import Endpoint
-from sam3agent.mllm.profiles import Profile
+from sam3agent.mllm.profiles import SWITCHES, Profile
 from sam3model.files import write_json
 from sam3model.untrusted import read_json
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 
 
 def profile_path(at: Endpoint, model: str, environment: Mapping[str, str] | None = None) -> Path:
@@ -42,20 +42,34 @@ def stored_profile(at: Endpoint, model: str) -> Profile | None:
         path = profile_path(at, model)
         data = path.read_bytes() if path.is_file() and path.stat().st_size < 1 << 16 else b""
         record = read_json(data) if data else {}
-        if not isinstance(record, dict) or record.get("version") != VERSION or record.get("url") != at.shown:
+        if not isinstance(record, dict) or record.get("version") not in (1, VERSION) or record.get("url") != at.shown:
             return None
-        return _profile(record["profile"])
+        values = record["profile"]
+        return _profile(values if record["version"] == VERSION else _upgraded(values))
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         log.warning("the stored profile of %s is ignored: %s; run sam3agent doctor --probe again", at.shown, error)
         return None
 
 
 def _profile(values: Mapping[str, object]) -> Profile:
-    """A profile from JSON values. Raises `ValueError` if one has the wrong type."""
-    switches = {"tools", "json_schema", "many_images", "system"}
-    kinds = {"name": str, "parallel_tool_calls": bool, "temperature": int | float, "tool_choice": str, "limit": str}
-    for item in fields(Profile):
-        value, kind = values[item.name], bool if item.name in switches else kinds[item.name]
-        if not (isinstance(value, kind) or (value is None and item.name not in (switches | {"name"}))):
-            raise ValueError(f"{item.name} is {value!r}")
-    return Profile(**{item.name: values[item.name] for item in fields(Profile)})  # pyright: ignore[reportArgumentType]
+    """A profile from JSON values; options that an older version did not know have their usual value.
+
+    Raises `ValueError` if one has the wrong type.
+    """
+    kinds = {"name": str, "parallel_tool_calls": bool, "tool_choice": str, "limit": str}
+    known = {item.name: values[item.name] for item in fields(Profile) if item.name in values}
+    if "name" not in known:
+        raise ValueError("it has no name")
+    for name, value in known.items():
+        kind = bool if name in SWITCHES else kinds[name]
+        if not (isinstance(value, kind) or (value is None and name not in (*SWITCHES, "name"))):
+            raise ValueError(f"{name} is {value!r}")
+    return Profile(**known)  # pyright: ignore[reportArgumentType]
+
+
+def _upgraded(values: Mapping[str, object]) -> Mapping[str, object]:
+    """A profile of version 1, whose temperature was a number, or None where it must not be sent."""
+    temperature = values["temperature"]
+    if isinstance(temperature, bool) or not (temperature is None or isinstance(temperature, int | float)):
+        raise ValueError(f"temperature is {temperature!r}")
+    return {**values, "temperature": temperature is not None}

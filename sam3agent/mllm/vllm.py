@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sam3agent.deadlines import within
 from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest, Usage
 from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableError
+from sam3agent.mllm.families import Sampling, sampling_for
 from sam3agent.mllm.profiles import Profile
 from sam3agent.mllm.wire import to_messages
 from sam3model.errors import ConfigError
@@ -26,10 +27,14 @@ IN_PROCESS = Profile("vllm in process", tools=False)
 
 @dataclass(frozen=True, slots=True)
 class ChatInput:
-    """One input of a batch: messages in OpenAI format, and the JSON schema of the reply, if any."""
+    """One input of a batch: messages in OpenAI format, and the JSON schema of the reply, if any.
+
+    temperature: of a reply that must differ from an earlier one; None for that of the model's family.
+    """
 
     messages: list[dict[str, Any]]
     schema: dict[str, Any] | None
+    temperature: float | None = None
 
 
 class Engine(Protocol):
@@ -43,13 +48,13 @@ class Engine(Protocol):
 class VLLMEngine:
     """An engine over `vllm.LLM`, which is loaded on first use.
 
-    options: passed to `vllm.LLM`, e.g. `max_model_len` or `gpu_memory_utilization`.
+    sampling: how replies are drawn; by default as the family of the model is. options: passed to `vllm.LLM`, e.g.
+    `max_model_len` or `gpu_memory_utilization`.
     """
 
-    def __init__(self, model: str, *, max_tokens: int = 4096, temperature: float = 0.0, **options: Any) -> None:
+    def __init__(self, model: str, *, sampling: Sampling | None = None, **options: Any) -> None:
         self.model = model
-        self.max_tokens = max_tokens
-        self.temperature = temperature
+        self.sampling = sampling or sampling_for(model)
         self.options = {"limit_mm_per_prompt": {"image": 16}, **options}
         self._llm: Any = None
         self._turn = threading.Lock()
@@ -59,8 +64,11 @@ class VLLMEngine:
         with self._turn:  # a batch whose requests were all cancelled may still be running on another thread
             if self._llm is None:
                 self._llm = self._load()
-            params = [self._params(conversation.schema) for conversation in conversations]
-            outputs = self._llm.chat([c.messages for c in conversations], params, use_tqdm=False)
+            params = [self._params(conversation) for conversation in conversations]
+            template = self.sampling.thinking_fields().get("chat_template_kwargs")
+            outputs = self._llm.chat(
+                [c.messages for c in conversations], params, use_tqdm=False, chat_template_kwargs=template
+            )
         return [_reply(output) for output in outputs]
 
     def _load(self) -> Any:
@@ -73,20 +81,29 @@ class VLLMEngine:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise MLLMUnreachableError(f"vLLM cannot load {self.model!r} ({reason}); check --model.") from error
 
-    def _params(self, schema: dict[str, Any] | None) -> Any:
+    def _params(self, conversation: ChatInput) -> Any:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
         from vllm.sampling_params import StructuredOutputsParams  # pyright: ignore[reportMissingImports]
 
-        bound = StructuredOutputsParams(json=schema) if schema else None
-        return SamplingParams(temperature=self.temperature, max_tokens=self.max_tokens, structured_outputs=bound)
+        bound = StructuredOutputsParams(json=conversation.schema) if conversation.schema else None
+        drawn = {
+            "temperature": self.sampling.at(conversation.temperature),
+            "top_p": self.sampling.top_p,
+            "top_k": self.sampling.top_k,
+        }
+        given = {name: value for name, value in drawn.items() if value is not None}
+        return SamplingParams(max_tokens=self.sampling.max_tokens, structured_outputs=bound, **given)
 
 
 class VLLMBackend(MLLM):
-    """Decisions by a model in this process. engine: by default a `VLLMEngine` of the model."""
+    """Decisions by a model in this process. engine: by default a `VLLMEngine` of the model.
 
-    def __init__(self, model: str, engine: Engine | None = None) -> None:
+    sampling: how the engine draws replies; by default as the family of the model is.
+    """
+
+    def __init__(self, model: str, engine: Engine | None = None, sampling: Sampling | None = None) -> None:
         self.name = f"vllm:{model}"
-        self._engine = engine or VLLMEngine(model)
+        self._engine = engine or VLLMEngine(model, sampling=sampling)
         self._waiting: list[tuple[MLLMRequest, asyncio.Future[MLLMReply]]] = []
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
@@ -99,7 +116,13 @@ class VLLMBackend(MLLM):
         check_installed()
         if not settings.model:
             raise ConfigError("--mllm vllm needs a model: choose one with --model")
-        return cls(settings.model)
+        drawn = sampling_for(
+            settings.model,
+            temperature=settings.temperature,
+            max_tokens=settings.max_tokens,
+            thinking=settings.thinking,
+        )
+        return cls(settings.model, sampling=drawn)
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The reply to one request. Raises only `MLLMError`."""
@@ -146,7 +169,7 @@ def _fail(batch: list[tuple[MLLMRequest, "asyncio.Future[MLLMReply]"]], error: M
 
 def _conversation(request: MLLMRequest) -> ChatInput:
     schema = dict(request.json_schema.schema) if request.json_schema else None
-    return ChatInput(to_messages(request, IN_PROCESS), schema)
+    return ChatInput(to_messages(request, IN_PROCESS), schema, request.temperature)
 
 
 def _reply(output: Any) -> MLLMReply:

@@ -14,7 +14,7 @@ from sam3agent.agent.transitions import Limits
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.images import EvidenceKey
-from sam3agent.mllm.base import LazyImage, MLLMError, MLLMReply, MLLMRequest, Text, ToolCall, Usage
+from sam3agent.mllm.base import LazyImage, Message, MLLMError, MLLMReply, MLLMRequest, Text, ToolCall, Usage
 from sam3agent.mllm.errors import MLLMBusyError, MLLMUnreachableError
 from sam3agent.rules import RulesBackend
 from sam3agent.states import Finding, verdict_lines
@@ -36,6 +36,10 @@ def ask(
     """A question under the policy that looks at every candidate; test_policy.py has the others."""
     world = world or World()
     return Agent(world, backend, budget, policy=policy).ask(world.image, "leftmost player", out=out)
+
+
+def told(message: Message) -> str:
+    return "\n".join(part.text for part in message.parts if isinstance(part, Text))
 
 
 def test_search_examine_select() -> None:
@@ -102,18 +106,30 @@ def test_the_prefix_is_stable_and_history_is_pruned() -> None:
         for r in backend.requests
     }
     assert len(prefixes) == 1
-    assert {len(request.messages) for request in backend.requests} == {4}
-    assert len({repr(request.tools) for request in backend.requests if request.candidate is None}) == 1
-    last = "\n".join(part.text for part in backend.requests[-1].messages[-1].parts if isinstance(part, Text))
-    assert '"ball": mask' in last and '"player": mask' not in last
-    assert '"dog", "player", "ball"' in last
+    assert [len(request.messages) for request in backend.requests][:2] == [4, 5]
+    assert {len(request.messages) for request in backend.requests[1:]} == {5}
+    assert len({repr(request.tools) for request in backend.requests}) == 1
+    search, found, last = backend.requests[-1].messages[2:]
+    assert search.call == ToolCall("segment_phrase", '{"phrases":["ball"]}') and found.role == "tool"
+    assert '"ball": mask' in told(found) and '"player": mask' not in told(found)
+    assert '"dog", "player", "ball"' in told(last)
+
+
+def test_all_requests_until_the_next_search_share_the_call_and_its_result() -> None:
+    lines = [SEARCH, call("measure_masks"), call("examine_masks", ids=[1]), call("select_masks", ids=[1])]
+    backend = ScriptedBackend(lines, ACCEPT)
+    ask(backend)
+    assert len({repr(request.messages[2:4]) for request in backend.requests[1:]}) == 1
+    assert max(len(request.messages) for request in backend.requests) == 7
 
 
 def test_measuring_is_told_with_the_next_request() -> None:
     backend = ScriptedBackend([SEARCH, call("measure_masks"), call("select_masks", ids=[1])], ACCEPT)
     ask(backend)
-    told = "\n".join(part.text for part in backend.requests[-1].messages[-1].parts if isinstance(part, Text))
-    assert "mask 1: middle left" in told and "1 from the left" in told and "white 100%" in told
+    measure, facts = backend.requests[-1].messages[-3:-1]
+    assert measure.call and measure.call.name == "measure_masks" and facts.role == "tool"
+    assert all(words in told(facts) for words in ("mask 1: middle left", "1 from the left", "white 100%"))
+    assert "middle left" not in told(backend.requests[-1].messages[-1]), "it is said once"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def looked_at(backend: ScriptedBackend) -> list[int]:
 
 
 def words(request: MLLMRequest) -> str:
-    return "\n".join(part.text for part in request.messages[-1].parts if isinstance(part, Text))
+    """All that follows the first messages: earlier calls, their results, and what is asked now."""
+    return "\n".join(part.text for m in request.messages[2:] for part in m.parts if isinstance(part, Text))
 
 
 def test_a_selection_without_doubt_needs_no_look() -> None:

@@ -202,7 +202,7 @@ def test_experiments_and_benchmarks_exist() -> None:
             for name in re.findall(r"\bexperiment=(\w+)", command.text):
                 assert name in experiments, f"{place}: experiment={name}"
             for name in re.findall(r"python -m evals ([a-z]\S*)", command.text):
-                assert name in {*BENCHMARKS, "list", "report", "simulated"}, f"{place}: {name}"
+                assert name in {*BENCHMARKS, "list", "report", "simulated", "eyesight"}, f"{place}: {name}"
 
 
 def test_links_between_documents_lead_somewhere() -> None:

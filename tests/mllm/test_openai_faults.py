@@ -325,9 +325,10 @@ def test_unsupported_tools_and_schemas_are_sent_as_text() -> None:
             return answer
 
         assert read_call(run(both()), ("segment_phrase",)).name == "segment_phrase"
-    assert "segment_phrase: Find objects." in server.requests[1]["messages"][-1]["content"][-1]["text"]
+    assert "segment_phrase: Find objects." in server.requests[1]["messages"][0]["content"]
+    assert "Call exactly one" in server.requests[1]["messages"][-1]["content"][-1]["text"]
     assert '"verdict"' in server.requests[3]["messages"][-1]["content"][-1]["text"]
-    assert server.requests[1]["messages"][0] == server.requests[0]["messages"][0]
+    assert server.requests[1]["messages"][0]["content"].startswith("Be brief.")
 
 
 def test_a_server_that_rejects_every_option() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 
 import pytest
@@ -57,7 +57,14 @@ def test_tools_are_described_as_text_and_calls_read_from_text() -> None:
     engine = FakeEngine()
     (reply,) = ask(engine, question())
     assert read_call(reply, ("segment_phrase",)) == ToolCall("segment_phrase", json.dumps({"phrases": ["ball"]}))
-    assert "segment_phrase: Find objects." in engine.batches[0][0].messages[-1]["content"][-1]["text"]
+    system, *_, last = engine.batches[0][0].messages
+    assert "segment_phrase: Find objects." in system["content"] and "<tool_call>" in str(last["content"])
+
+
+def test_a_second_look_keeps_its_temperature() -> None:
+    engine = FakeEngine()
+    ask(engine, question(), replace(question(judge=True), temperature=0.7))
+    assert [one.temperature for one in engine.batches[0]] == [None, 0.7]
 
 
 def test_a_schema_is_passed_on_and_no_tool_calls_are_read() -> None:
