@@ -186,6 +186,7 @@ def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, "the prompt is empty"),
         ({"boxes": []}, "the prompt is empty"),
         ({"phrase": "  "}, "a phrase is empty"),
+        ({"phrase": "\u200b\u202e"}, "a phrase is empty"),
         ({"boxes": [[1, 2, 3]]}, "each box needs 4 numbers"),
         ({"boxes": [[1, 2, 3, 4], [1, 2, 3]]}, "each box needs 4 numbers"),
         ({"boxes": [["a", 2, 3, 4]]}, "each box needs 4 numbers"),
