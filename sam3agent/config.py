@@ -72,6 +72,10 @@ class Settings(BaseModel):
     without: str = Field(
         default="", description="Parts of the policy of looks to switch off, to measure what they are worth."
     )
+    eyesight: str = Field(
+        default="",
+        description='How often the MLLM judges rightly at a glance and closely, measured, such as "0.7,0.85".',
+    )
     out: Path | None = Field(default=None, description="Output folder.")
 
     @field_validator("out", mode="before")
@@ -80,6 +84,12 @@ class Settings(BaseModel):
         if isinstance(value, str) and not value.strip():
             raise ValueError("the folder has no name; write . for the working directory")
         return value
+
+    @property
+    def of_replies(self) -> dict[str, Any]:
+        """What was set about the MLLM's replies and its eyes: part of what decides an answer."""
+        given = {name: getattr(self, name) for name in ("temperature", "max_tokens", "thinking", "eyesight")}
+        return {name: value for name, value in given.items() if value not in (None, "", "auto")}
 
     @property
     def backend(self) -> Backend:

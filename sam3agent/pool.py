@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from sam3agent.masks import Mask, Masklet
+from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.segmenter import FoundInstances
 
 Verdict = Literal["accept", "reject", "unsure"]
@@ -20,7 +21,8 @@ class Candidate:
     """A masklet under its id.
 
     phrases: (phrase, score) of every phrase that found it, the latest last. verdict: None until examined;
-    judged_as: the phrase that the verdict is about. colours: name -> fraction of its pixels; None until measured.
+    judged_as: the phrase that the verdict is about. colours: name -> fraction of its pixels; path: where it is on every
+    frame; both None until they are measured.
     """
 
     id: int
@@ -30,6 +32,7 @@ class Candidate:
     reason: str = ""
     judged_as: str = ""
     colours: Mapping[str, float] | None = None
+    path: MaskletPath | None = None
 
     @property
     def mask(self) -> Mask:
@@ -98,7 +101,7 @@ class MaskPool:
 
     def extend(self, mask_id: int, masklet: Masklet) -> "MaskPool":
         """The pool with one candidate on more frames, under the same id."""
-        extended = (replace(c, masklet=masklet) if c.id == mask_id else c for c in self.candidates)
+        extended = (replace(c, masklet=masklet, path=None) if c.id == mask_id else c for c in self.candidates)
         return replace(self, candidates=tuple(extended))
 
     def put(self, mask_id: int, masklet: Masklet, phrase: str, score: float) -> "MaskPool":
@@ -125,10 +128,33 @@ class MaskPool:
         known = (replace(c, colours=colours[c.id]) if c.id in colours else c for c in self.candidates)
         return replace(self, candidates=tuple(known))
 
+    def on_paths(self, paths: Mapping[int, MaskletPath]) -> "MaskPool":
+        """The pool with the paths of some candidates, by id."""
+        known = (replace(c, path=paths[c.id]) if c.id in paths else c for c in self.candidates)
+        return replace(self, candidates=tuple(known))
+
     def discard(self, ids: Iterable[int]) -> "MaskPool":
         """The pool without some candidates; their ids are not reused."""
         gone = set(ids)
         return replace(self, candidates=tuple(c for c in self.candidates if c.id not in gone))
+
+    def replaced(self, ids: Sequence[int], masklets: Sequence[Masklet]) -> tuple["MaskPool", tuple[int, ...]]:
+        """The pool with masklets in place of some candidates, and the new ids. They keep all phrases and scores.
+
+        Colours are those of the largest candidate; verdicts are given anew.
+        """
+        old = [c for c in self.candidates if c.id in ids]
+        scores: dict[str, float] = {}
+        for phrase, score in (pair for c in old for pair in c.phrases):
+            scores[phrase] = max(score, scores.get(phrase, 0.0))
+        colours = max(old, key=lambda c: c.masklet.area).colours
+        new_ids = tuple(range(self.next_id, self.next_id + len(masklets)))
+        made = (
+            Candidate(new_id, masklet, tuple(scores.items()), colours=colours)
+            for new_id, masklet in zip(new_ids, masklets, strict=True)
+        )
+        left = self.discard(ids)
+        return MaskPool((*left.candidates, *made), self.next_id + len(masklets)), new_ids
 
     def missing(self, ids: Sequence[int]) -> tuple[int, ...]:
         """Those of the ids that are not in the pool."""

@@ -89,7 +89,8 @@ class Story:
     sent back with the next request; complaints: number of unusable replies in a row.
     groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights:
     every look at a candidate. looks: rounds of close looks. hints: searches for what a selection said to be
-    missing. reopened: how often the choice was given back. checked: whether the last check was made. searching: the
+    missing. reopened: how often the choice was given back. reread: whether the question was read once more, because two
+    readings of it differed. checked: whether the last check was made. searching: the
     call of the latest search. called: the call whose result is in `facts`; None if there is none.
     """
 
@@ -111,6 +112,7 @@ class Story:
     looks: int = 0
     hints: int = 0
     reopened: int = 0
+    reread: bool = False
     checked: bool = False
     searching: PastCall | None = None
     called: PastCall | None = None
@@ -263,7 +265,8 @@ class Observed(OfTool):
 
 @dataclass(frozen=True, slots=True)
 class Followed(OfTool):
-    """Candidates were followed through the clip: the pool with their masklets, and facts for the next request."""
+    """Candidates were followed through the clip, merged or split: the pool with their masklets, and facts for the next
+    request."""
 
     ids: tuple[int, ...]
     pool: MaskPool
@@ -274,13 +277,15 @@ class Followed(OfTool):
 class Selected(OfTool):
     """These candidates were chosen as the answer.
 
-    groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask.
+    groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask. pool:
+    the candidates with all that the rules measured; None if nothing was.
     """
 
     ids: tuple[int, ...]
     reason: str
     groups: tuple[MaskGroup, ...] = ()
     missing: tuple[str, ...] = ()
+    pool: MaskPool | None = None
 
 
 @dataclass(frozen=True, slots=True)

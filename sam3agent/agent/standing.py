@@ -1,19 +1,18 @@
 """Where a question stands: the answer that follows from the beliefs, and which looks could still change it."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sam3agent.agent.beliefs import belief, belongs, words_of
 from sam3agent.agent.policy import Policy
 from sam3agent.constraints import kept_by
-from sam3agent.masks import Mask
+from sam3agent.masks import Masklet
 from sam3agent.pool import Candidate
 from sam3agent.states import Story
 
 LIKELY = 0.5
 """A candidate is taken for what is sought from this probability on."""
-BEST_GUESS = 0.35
-"""If no candidate is likely, the best one is still the answer from this probability on."""
 _INSIDE = 0.85
 """Fraction of a mask inside another from which it is a part of it."""
 READING = 0.92
@@ -41,7 +40,7 @@ def standing(story: Story, policy: Policy) -> Standing:
     by_eye, parts = chosen_by_eye(story), parts_inside(story.pool.candidates)
     beliefs = [
         {
-            c.id: belief(c, group, story, colours=policy.colours)
+            c.id: belief(c, group, story, policy)
             for c in story.pool.candidates
             if (c.id in group.ids if by_eye and group.ids and not group.rules else belongs(c, group, story.pool))
         }
@@ -73,9 +72,11 @@ def chosen_by_eye(story: Story) -> bool:
     return bool(words_of(story.query).content - said)
 
 
-def _best_guess(known: dict[int, float]) -> set[int]:
+def _best_guess(known: Mapping[int, float]) -> set[int]:
+    """Without a likely candidate, the best one if that is likelier right than that none of them is."""
     best = max(known, key=known.__getitem__, default=None)
-    return {best} if best is not None and known[best] >= BEST_GUESS else set()
+    none = math.prod(1 - probability for probability in known.values())
+    return {best} if best is not None and known[best] > none else set()
 
 
 def _answer(story: Story, members: Sequence[Collection[int]], parts: PartsInside) -> tuple[int, ...]:
@@ -90,7 +91,7 @@ def _answer(story: Story, members: Sequence[Collection[int]], parts: PartsInside
 def parts_inside(candidates: Sequence[Candidate]) -> PartsInside:
     """By the id of each mask, the ids of those that lie inside it."""
     return {
-        outer.id: [c.id for c in candidates if c.id != outer.id and _lies_in(c.mask, outer.mask)]
+        outer.id: [c.id for c in candidates if c.id != outer.id and _lies_in(c.masklet, outer.masklet)]
         for outer in candidates
     }
 
@@ -105,20 +106,20 @@ def without_nested(candidates: Sequence[Candidate], parts: PartsInside | None = 
     return [c for c in candidates if c.id not in nested | groups]
 
 
-def _lies_in(inner: Mask, outer: Mask) -> bool:
-    """Whether a smaller mask is, but for its edge, inside a larger one."""
+def _lies_in(inner: Masklet, outer: Masklet) -> bool:
+    """Whether a smaller mask is, but for its edge, inside a larger one; in a clip, over all frames."""
     return inner.area < outer.area and inner.intersection(outer) >= _INSIDE * inner.area
 
 
 def _apart(candidates: Sequence[Candidate], ids: Collection[int]) -> bool:
     """Whether masks hardly overlap each other."""
-    masks = [c.mask for c in candidates if c.id in ids]
+    masks = [c.masklet for c in candidates if c.id in ids]
     pairs = ((a, b) for i, a in enumerate(masks) for b in masks[i + 1 :])
     return all(a.intersection(b) < (1 - _INSIDE) * min(a.area, b.area) for a, b in pairs)
 
 
 def _difference(story: Story, one: Collection[int], other: Collection[int]) -> float:
     """How much two answers differ: 1 minus the IoU of their pixels, 0..1."""
-    areas = {c.id: c.mask.area for c in story.pool.candidates}
+    areas = {c.id: c.masklet.area for c in story.pool.candidates}
     either = sum(areas[i] for i in {*one, *other})
     return 1 - sum(areas[i] for i in {*one} & {*other}) / either if either else 0.0

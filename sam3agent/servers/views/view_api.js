@@ -12,7 +12,7 @@ const VIEW = "sam3agent/view"; // key in the _meta of a reply: the id of its vie
 const HOST_SECONDS = 15; // a host that has not answered by then is none
 const FRAME_SIDE = 1600; // of images, in pixels; more would make messages long
 const FRAMES = 8; // in one message
-const NEWS = 300; // milliseconds between two looks at how far following is
+const NEWS = 300; // milliseconds between two looks at how far work is
 
 // The host
 
@@ -135,6 +135,7 @@ async function look(what, numbers = {}) {
   let seen = await call("view_look", { view: id, what, numbers });
   while (seen.working !== undefined) {
     say("Working …", seen.working);
+    await new Promise((done) => setTimeout(done, NEWS));
     seen = await call("view_look", { view: id, what, numbers });
   }
   return whole(id, seen);
@@ -149,6 +150,7 @@ const SIGHTS = {
   masks: (numbers) => look("masks", numbers),
   sheet: async (numbers) => {
     const sheet = await look("sheet", numbers);
+    document.documentElement.classList.add("filled");
     shape = { width: sheet.width, height: sheet.height, clip: sheet.count > 1 };
     resize();
     return sheet;
