@@ -12,7 +12,6 @@ from evals.readers.coco import image_targets, load, to_rle
 from evals.samples import DatasetSplit
 from evals.scorers.detection import NAMES
 from evals.scorers.resampled_figures import resample_ap
-from sam3model.data.box_formats import XYWH
 from sam3model.data.coco_fields import normalised
 from sam3model.data.coco_file import CocoFile, is_number
 from sam3model.data.dataset_paths import inside
@@ -38,7 +37,6 @@ def score_coco(dataset: DatasetSplit, predictions: Path, resamples: int = RESAMP
     """
     path = annotation_file(dataset, predictions)
     file = load(path)
-    _require_xywh(file)
     sizes, truth = _truth(file)
     found, with_boxes = _predictions(predictions, sizes, set(file.categories()))
     with_masks = [all("segmentation" in row for row in rows) for rows in (truth["annotations"], found)]
@@ -92,15 +90,6 @@ def _json_files(root: Path) -> Iterator[Path]:
     for folder in (root, root / "annotations"):
         if folder.is_dir():
             yield from (path for path in folder.glob("*.json") if path.is_file())
-
-
-def _require_xywh(file: CocoFile) -> None:
-    """Raise `DataError` if the outlines prove that the boxes are in another form; other oddities are logged."""
-    warning = file.settle_boxes()
-    if file.form != XYWH:
-        raise DataError(f"{file.path}: the boxes look like {file.form}; write them as {XYWH} in pixels")
-    if warning:
-        log.warning("%s: %s", file.path, warning)
 
 
 def _truth(file: CocoFile) -> tuple[dict[Any, Size], dict[str, list[Row]]]:

@@ -36,7 +36,8 @@ def cost_table(results: Iterable[BenchmarkResult]) -> str:
         own = result.outcome.costs
         counts = [str(own.statuses.get(status, 0)) for status in statuses]
         spent = [
-            f"{round(total, 1):g} ({mean:.1f} each)" for total, mean in zip(own.totals.values(), own.means.values(), strict=True)
+            f"{round(total, 1):g} ({mean:.1f} each)"
+            for total, mean in zip(own.totals.values(), own.means.values(), strict=True)
         ]
         counts.append(str(own.warned))
         rows.append([result.system, *counts, str(len(result.outcome.failures)), *spent])

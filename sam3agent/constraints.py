@@ -1,42 +1,18 @@
-"""Order, place, size and nearness of masks, as typed rules that are computed and never asked of a model's eyes."""
+"""Order, place, size, nearness and time of masks, as typed rules that are computed, never asked of a model's eyes."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from sam3agent.masks import Mask
-from sam3agent.pool import Candidate, MaskPool
+from sam3agent.pool import Candidate, MaskPool, listed_masks
+from sam3agent.rule_terms import AT_MOMENTS, COMPARING, TIME_RULES, WITH_SIDES, MaskGroup, Rule, RuleName
+from sam3agent.time_rules import moments_of, place_in
 
-RuleName = Literal[
-    "leftmost", "rightmost", "topmost", "bottommost", "largest", "smallest", "nearest", "farthest", "left_of",
-    "right_of", "above", "below", "behind", "in_front_of", "left_half", "right_half", "top_half", "bottom_half", "not",
+__all__ = [
+    "COMPARING", "MaskGroup", "Rule", "RuleName", "box_centre", "distance", "gap", "kept_by", "needs_paths",
+    "objection", "proof", "why_none",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which masks of a group are kept.
-
-    count, position: how many, from which place of the order on (1: the first; -1: the last), for rules that order.
-    of: ids of the masks that a rule compares with, or that "not" leaves out. drop: leave out those that the rule names,
-    and keep the others.
-    """
-
-    name: RuleName
-    count: int = 1
-    position: int = 1
-    of: tuple[int, ...] = ()
-    drop: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MaskGroup:
-    """Masks (ids) taken for what a question names, in words (`what`), and the rules that pick the answer from them."""
-
-    what: str
-    ids: tuple[int, ...]
-    rules: tuple[Rule, ...] = ()
 
 
 def kept_by(rules: Sequence[Rule], members: Sequence[Candidate], pool: MaskPool) -> tuple[Candidate, ...]:
@@ -69,29 +45,112 @@ def gap(a: Mask, b: Mask) -> float:
     return math.hypot(max(0, bx0 - ax1, ax0 - bx1), max(0, by0 - ay1, ay0 - by1))
 
 
-def _named(rule: Rule, members: Sequence[Candidate], pool: MaskPool) -> list[Candidate]:
+def needs_paths(groups: Sequence[MaskGroup]) -> bool:
+    """Whether a rule is about time, so that the paths of the masks must be known."""
+    return any(rule.timed for group in groups for rule in group.rules)
+
+
+def objection(rule: Rule, members: Sequence[Candidate], pool: MaskPool, frames: int) -> str:
+    """Why a rule makes no sense for some masks of a medium of so many frames, in one sentence; empty if it does."""
+    timed, name = rule.name in TIME_RULES, rule.name.replace("_", " ")
+    if (rule.timed or rule.before or rule.after or rule.side) and frames < 2:
+        return f'"{name}" with a time needs a clip, and this is an image'
+    if rule.at is not None and not -frames <= rule.at < frames:
+        return f"the clip has no frame {rule.at}: its frames are 0 to {frames - 1}"
+    if rule.at is not None and timed and rule.name != "visible":
+        return f'`at` is the frame of a place; "{name}" happens over time: use `before` or `after`'
+    if (rule.before or rule.after) and rule.name not in AT_MOMENTS:
+        return f'"{name}" is at no moment, so that nothing is before or after it'
+    if rule.side and rule.name not in WITH_SIDES:
+        return f'"{name}" has no `side`: only {", ".join(sorted(WITH_SIDES))} have'
+    if timed and rule.name in COMPARING and not rule.of:
+        return f'"{name}" compares with other masks: give their ids in `of`'
+    points = [point for point in (rule.before, rule.after) if point]
+    if any(point.frame is None and not (point.mask and point.does) for point in points):
+        return "`before` and `after` need the id of a mask and what it does, or a frame"
+    named = {c.id for c in members} | set(rule.of) | {point.mask for point in points if point.mask}
+    followed = [c for c in pool.candidates if c.id in named and len(c.masklet.areas) > 1]
+    if timed and named and not followed:
+        return f'"{name}" is about time, and {listed_masks(sorted(named))} is on one frame only: call track first'
+    return ""
+
+
+def why_none(group: MaskGroup, pool: MaskPool) -> str:
+    """Which rule left no mask of a group: "no mask of 1, 2: leaves, first"; empty if some are left."""
+    kept = [c for c in pool.candidates if c.id in group.ids]
+    for number, rule in enumerate(group.rules, start=1):
+        left = kept_by(group.rules[:number], [c for c in pool.candidates if c.id in group.ids], pool)
+        if kept and not left:
+            return f'the rule "{rule.words()}" holds for none of {listed_masks([c.id for c in kept])}'
+        kept = list(left)
+    return ""
+
+
+def proof(groups: Sequence[MaskGroup], ids: Sequence[int], pool: MaskPool) -> str:
+    """The frames that show why rules over time kept some masks: "mask 2: leaves, first (frames 3 to 9)"."""
+    told = list[str]()
+    kept = [c for mask_id in ids if (c := pool.get(mask_id))]
+    for group in groups:
+        for rule in (rule for rule in group.rules if rule.name in TIME_RULES and not rule.drop):
+            any_place = replace(rule, position=0 if rule.name in AT_MOMENTS else 1, count=max(1, len(kept)))
+            spans_of = moments_of(any_place, kept, pool)
+            for mask_id, spans in spans_of.items():
+                told.append(f"mask {mask_id}: {rule.words()} ({', '.join(s.words() for s in spans)})")
+    return "; ".join(dict.fromkeys(told))
+
+
+@dataclass(frozen=True, slots=True)
+class _SeenMask:
+    """A candidate as places see it: its mask on one frame."""
+
+    id: int
+    mask: Mask
+
+
+def _named(rule: Rule, members: Sequence[Candidate], pool: MaskPool) -> Sequence[Candidate | _SeenMask]:
     """The members that a rule names."""
     if rule.name == "not":
         return [c for c in members if c.id not in rule.of]
+    if rule.name in TIME_RULES:
+        named = moments_of(rule, members, pool)
+        return [c for c in members if c.id in named]
+    anchors = [c for mask_id in rule.of if (c := pool.get(mask_id))]
+    frame = _frame(rule, (*members, *anchors))
+    views, anchors = (_on_frame(candidates, frame) for candidates in (members, anchors))
     if half := _HALVES.get(rule.name):
-        return [c for c in members if half(c.mask)]
+        return [c for c in views if half(c.mask)]
     if order := _ORDERS.get(rule.name):
-        return _at(rule, sorted(members, key=lambda c: order(c.mask)))
-    anchors = [c.mask for mask_id in rule.of if (c := pool.get(mask_id))]
-    others = [c for c in members if c.id not in rule.of]
+        return place_in(sorted(views, key=lambda c: order(c.mask)), rule.position, rule.count)
+    others = [c for c in views if c.id not in rule.of]
     if not anchors:
         return []
     if rule.name in ("nearest", "farthest"):
         sign = 1 if rule.name == "nearest" else -1
-        return _at(rule, sorted(others, key=lambda c: sign * min(distance(c.mask, a) for a in anchors)))
+        order = sorted(others, key=lambda c: sign * min(distance(c.mask, a.mask) for a in anchors))
+        return place_in(order, rule.position, rule.count)
     holds = _RELATIONS[rule.name]
-    return [c for c in others if any(holds(c.mask, a) for a in anchors)]
+    return [c for c in others if any(holds(c.mask, a.mask) for a in anchors)]
 
 
-def _at(rule: Rule, order: Sequence[Candidate]) -> list[Candidate]:
-    """As many as the rule counts, from its position in an order on."""
-    start = len(order) + rule.position if rule.position < 0 else rule.position - 1
-    return list(order[max(0, start) : start + rule.count])
+def _frame(rule: Rule, candidates: Sequence[Candidate]) -> int | None:
+    """The frame on which places are read; None for masks of one frame each, such as those of an image."""
+    if rule.at is not None:
+        return next((c.path.frame_at(rule.at) for c in candidates if c.path), max(0, rule.at))
+    if all(len(c.masklet.areas) == 1 for c in candidates):
+        return None
+    counts: dict[int, int] = {}
+    for candidate in candidates:
+        for t in candidate.masklet.areas:
+            counts[t] = counts.get(t, 0) + 1
+    return min(counts, key=lambda t: (-counts[t], t))
+
+
+def _on_frame(candidates: Sequence[Candidate], frame: int | None) -> list[_SeenMask]:
+    """The masks on a frame, without what can hardly be seen there."""
+    if frame is None:
+        return [_SeenMask(c.id, c.mask) for c in candidates]
+    there = [c for c in candidates if frame in c.masklet.areas and not (c.path and c.path.presence[frame] == "hidden")]
+    return [_SeenMask(c.id, c.masklet.masks[frame]) for c in there]
 
 
 def _behind(a: Mask, b: Mask) -> bool:
@@ -121,5 +180,3 @@ _RELATIONS: Mapping[str, Callable[[Mask, Mask], bool]] = {
     "behind": _behind,
     "in_front_of": lambda a, b: _behind(b, a),
 }
-COMPARING = ("nearest", "farthest", *_RELATIONS)
-"""Rules that compare with other masks, which `of` names."""

@@ -154,14 +154,34 @@ class Masklet:
     def __iter__(self) -> Iterator[tuple[int, Mask]]:
         return iter(sorted(self.masks.items()))
 
+    @cached_property
+    def area(self) -> int:
+        """Number of pixels over all frames."""
+        return sum(self.areas.values())
+
+    def intersection(self, other: "Masklet") -> int:
+        """Number of pixels, over all frames, that are in both."""
+        if isinstance(self.masks, RleMasks) and isinstance(other.masks, RleMasks):
+            return self.masks.intersection(other.masks)
+        common = [frame for frame in self.masks if frame in other.masks]
+        return sum(self.masks[frame].intersection(other.masks[frame]) for frame in common)
+
     def iou(self, other: "Masklet") -> float:
         """Space-time IoU: intersections of all frames over unions of all frames."""
-        if isinstance(self.masks, RleMasks) and isinstance(other.masks, RleMasks):
-            shared = self.masks.intersection(other.masks)
-        else:
-            common = [frame for frame in self.masks if frame in other.masks]
-            shared = sum(self.masks[frame].intersection(other.masks[frame]) for frame in common)
-        return shared / (sum(self.areas.values()) + sum(other.areas.values()) - shared)
+        shared = self.intersection(other)
+        return shared / (self.area + other.area - shared)
+
+    def joined(self, other: "Masklet") -> "Masklet":
+        """One masklet with the masks of both; where both have one, with the pixels of either."""
+        from sam3model.ops.masks import union_rles
+
+        frames = sorted({*self.areas, *other.areas})
+        rles = {t: [rle for masklet in (self, other) if (rle := masklet.rle(t))] for t in frames}
+        return Masklet(RleMasks({t: union_rles(found) for t, found in rles.items()}))
+
+    def between(self, first: int, end: int) -> "Masklet | None":
+        """The masks of frames from `first` on and before `end`; None if there are none."""
+        return Masklet.from_rles({t: rle for t in self.areas if first <= t < end and (rle := self.rle(t))})
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """RLE by frame number; JSON keys are text."""

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from sam3agent.masks import Mask, Masklet
+from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.segmenter import FoundInstances
 
 Verdict = Literal["accept", "reject", "unsure"]
@@ -20,7 +21,8 @@ class Candidate:
     """A masklet under its id.
 
     phrases: (phrase, score) of every phrase that found it, the latest last. verdict: None until examined;
-    judged_as: the phrase that the verdict is about. colours: name -> fraction of its pixels; None until measured.
+    judged_as: the phrase that the verdict is about. colours: name -> fraction of its pixels; path: where it is on every
+    frame; both None until they are measured.
     """
 
     id: int
@@ -30,6 +32,7 @@ class Candidate:
     reason: str = ""
     judged_as: str = ""
     colours: Mapping[str, float] | None = None
+    path: MaskletPath | None = None
 
     @property
     def mask(self) -> Mask:
@@ -98,8 +101,21 @@ class MaskPool:
 
     def extend(self, mask_id: int, masklet: Masklet) -> "MaskPool":
         """The pool with one candidate on more frames, under the same id."""
-        extended = (replace(c, masklet=masklet) if c.id == mask_id else c for c in self.candidates)
+        extended = (replace(c, masklet=masklet, path=None) if c.id == mask_id else c for c in self.candidates)
         return replace(self, candidates=tuple(extended))
+
+    def put(self, mask_id: int, masklet: Masklet, phrase: str, score: float) -> "MaskPool":
+        """The pool with a masklet under an id, in place of what is there; what was measured of that is forgotten."""
+        old = self.get(mask_id)
+        others = () if old is None else tuple(pair for pair in old.phrases if pair[0] != phrase)
+        new = Candidate(mask_id, masklet, (*others, (phrase, score)))
+        kept = [c for c in self.candidates if c.id != mask_id]
+        alive = sorted([*kept, new], key=lambda candidate: candidate.id)
+        return MaskPool(tuple(alive), max(self.next_id, mask_id + 1))
+
+    def reserved(self, next_id: int) -> "MaskPool":
+        """The pool, with no new id below `next_id`."""
+        return replace(self, next_id=max(self.next_id, next_id))
 
     def judge(self, mask_id: int, verdict: Verdict, reason: str, phrase: str = "") -> "MaskPool":
         """The pool with one verdict recorded, and the phrase that it is about."""
@@ -112,10 +128,33 @@ class MaskPool:
         known = (replace(c, colours=colours[c.id]) if c.id in colours else c for c in self.candidates)
         return replace(self, candidates=tuple(known))
 
+    def on_paths(self, paths: Mapping[int, MaskletPath]) -> "MaskPool":
+        """The pool with the paths of some candidates, by id."""
+        known = (replace(c, path=paths[c.id]) if c.id in paths else c for c in self.candidates)
+        return replace(self, candidates=tuple(known))
+
     def discard(self, ids: Iterable[int]) -> "MaskPool":
         """The pool without some candidates; their ids are not reused."""
         gone = set(ids)
         return replace(self, candidates=tuple(c for c in self.candidates if c.id not in gone))
+
+    def replaced(self, ids: Sequence[int], masklets: Sequence[Masklet]) -> tuple["MaskPool", tuple[int, ...]]:
+        """The pool with masklets in place of some candidates, and the new ids. They keep all phrases and scores.
+
+        Colours are those of the largest candidate; verdicts are given anew.
+        """
+        old = [c for c in self.candidates if c.id in ids]
+        scores: dict[str, float] = {}
+        for phrase, score in (pair for c in old for pair in c.phrases):
+            scores[phrase] = max(score, scores.get(phrase, 0.0))
+        colours = max(old, key=lambda c: c.masklet.area).colours
+        new_ids = tuple(range(self.next_id, self.next_id + len(masklets)))
+        made = (
+            Candidate(new_id, masklet, tuple(scores.items()), colours=colours)
+            for new_id, masklet in zip(new_ids, masklets, strict=True)
+        )
+        left = self.discard(ids)
+        return MaskPool((*left.candidates, *made), self.next_id + len(masklets)), new_ids
 
     def missing(self, ids: Sequence[int]) -> tuple[int, ...]:
         """Those of the ids that are not in the pool."""

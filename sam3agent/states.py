@@ -265,7 +265,8 @@ class Observed(OfTool):
 
 @dataclass(frozen=True, slots=True)
 class Followed(OfTool):
-    """Candidates were followed through the clip: the pool with their masklets, and facts for the next request."""
+    """Candidates were followed through the clip, merged or split: the pool with their masklets, and facts for the next
+    request."""
 
     ids: tuple[int, ...]
     pool: MaskPool
@@ -276,13 +277,15 @@ class Followed(OfTool):
 class Selected(OfTool):
     """These candidates were chosen as the answer.
 
-    groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask.
+    groups: what they were chosen from, and by which rules. missing: phrases of wanted things that have no mask. pool:
+    the candidates with all that the rules measured; None if nothing was.
     """
 
     ids: tuple[int, ...]
     reason: str
     groups: tuple[MaskGroup, ...] = ()
     missing: tuple[str, ...] = ()
+    pool: MaskPool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from sam3model.blocks import ModelWithBlocks
-from sam3model.errors import ConfigError
+from sam3model.errors import ConfigError, InputError
+from sam3model.structures import map_tensors
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -18,6 +19,26 @@ R = TypeVar("R")
 M = TypeVar("M", bound=ModelWithBlocks)
 
 CompileMode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
+
+GRAPH_MODES = ("reduce-overhead", "max-autotune")
+"""Modes that record CUDA graphs."""
+
+FIXED_SHAPES = ("vision",)
+"""Parts that get a graph for every size of a batch. The others see any number of prompts, and one graph serves all."""
+
+
+def usable_mode(mode: CompileMode, device: torch.device) -> CompileMode | None:
+    """The mode for a device; None, with a line in the log, where compiling takes minutes and gains nothing.
+
+    Raises:
+        InputError: there is no such mode.
+    """
+    if mode not in get_args(CompileMode):
+        raise InputError(f"unknown compile_mode {mode!r}: use one of {', '.join(get_args(CompileMode))}")
+    if device.type == "cuda":
+        return mode
+    _LOGGER.warning("compile_mode is left out: compiling takes minutes and gains nothing on this device (%s)", device)
+    return None
 
 
 def compile_wrapper(
@@ -38,6 +59,8 @@ def compile_wrapper(
         name: name of the function in the log.
     """
     compiled = torch.compile(function, mode=mode, fullgraph=fullgraph, dynamic=dynamic)
+    if mode in GRAPH_MODES:
+        compiled = _with_own_outputs(compiled)
     return shape_logging_wrapper(compiled, name=name or getattr(function, "__qualname__", "function"))
 
 
@@ -74,8 +97,22 @@ def compile_model(model: M, *, mode: CompileMode = "default", parts: Iterable[st
         except AttributeError as error:
             known = ", ".join(model.blocks.compiled)
             raise ConfigError(f"the model has no part called {part!r}: choose from {known}") from error
-        module.forward = compile_wrapper(module.forward, mode=mode, name=part)
+        fixed = part.removeprefix("detector.") in FIXED_SHAPES
+        module.forward = compile_wrapper(module.forward, mode=mode, dynamic=False if fixed else None, name=part)
     return model
+
+
+def _with_own_outputs(function: Callable[P, R]) -> Callable[P, R]:
+    """Copy the outputs of a CUDA graph in inference: its next run would overwrite them, e.g. an encoded image."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.is_grad_enabled():
+            return function(*args, **kwargs)
+        torch.compiler.cudagraph_mark_step_begin()
+        return map_tensors(function(*args, **kwargs), torch.Tensor.clone)
+
+    return wrapped
 
 
 def _describe(value: Any) -> list[str]:

@@ -54,6 +54,19 @@ def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     write_text(path, json.dumps(content, indent=indent) + "\n")
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder and what is missing above it; those that are made can be entered by their owner only.
+
+    Raises `OutputError` if they cannot be made.
+    """
+    try:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path}: {_reason(error)}") from error
+
+
 def is_folder(path: str | Path) -> bool:
     """Whether a path is a folder; False also for a name that cannot exist."""
     try:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from sam3model.checkpoint import LoadReport, read_config
-from sam3model.compile import CompileMode, compile_model
+from sam3model.compile import CompileMode, compile_model, usable_mode
 from sam3model.config import IMAGE_PARTS
 from sam3model.detector.model import Grounding, Sam3ImageModel
 from sam3model.detector.scoring import scores_of
@@ -73,19 +73,22 @@ class Sam3ImagePredictor:
     ) -> "Sam3ImagePredictor":
         """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, by default in its best precision.
 
+        compile_mode: of torch.compile, for CUDA only: the first calls take minutes, those after them are faster. One
+            compilation serves all images, and at most three serve any number of phrases.
         interactive: also load the interactive heads, if the weights have them. An encoded image is then larger.
 
         Raises:
             CheckpointError: the weights cannot be found or do not fit the model.
-            InputError: unknown device or dtype.
+            InputError: unknown device, dtype or mode.
         """
         target = resolve_device(device)
         resolve_dtype(dtype, target)  # a mistyped one is named before any file is read
+        mode = None if compile_mode is None else usable_mode(compile_mode, target)
         clicks = interactive and "interactive" in read_config(name_or_path).parts
         parts = (*IMAGE_PARTS, "interactive") if clicks else IMAGE_PARTS
         model, report = load_in_precision(name_or_path, device=target, dtype=dtype, parts=parts)
-        if compile_mode is not None:
-            compile_model(model.detector, mode=compile_mode)
+        if mode is not None:
+            compile_model(model.detector, mode=mode)
         return cls(model.detector, interactive=model.interactive, report=report)
 
     @property
@@ -124,9 +127,9 @@ class Sam3ImagePredictor:
         if not images:
             return []
         side = self.model.config.vit.image_size
-        pixels = torch.stack([preprocess(on_white(one), side) for one in images])
+        pixels = torch.stack([preprocess(on_white(one), side, self.device) for one in images]).to(self.dtype)
         keep_trunk = self.interactive is not None
-        features = self.model.encode_image(pixels.to(self.device, self.dtype), keep_trunk=keep_trunk)
+        features = self.model.encode_image(pixels, keep_trunk=keep_trunk)
         features, trunk = self.model.prepare_masks(replace(features, trunk=None)), features.trunk
         caches = [None if trunk is None else ObjectFeatureCache(trunk[i : i + 1]) for i in range(len(images))]
         encoded = [EncodedImage(_row(features, i), image_size(one), caches[i]) for i, one in enumerate(images)]

@@ -112,4 +112,4 @@ class Sam3VideoPredictor:
         return self._phrases(phrases, self.device)
 
     def _preprocess(self, frame: NDArray[np.uint8]) -> Tensor:
-        return preprocess(frame, self.model.detector.config.vit.image_size)
+        return preprocess(frame, self.model.detector.config.vit.image_size, self.device)

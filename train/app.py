@@ -1,6 +1,7 @@
 """The command line of training: read the settings, then train, check the data or launch jobs."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,7 +25,7 @@ A run is resumed if its folder (out/name) contains a saved state."""
 def main(arguments: list[str]) -> int:
     """Run a command line. Returns 0 if it succeeded, 1 if training failed, 2 for invalid input.
 
-    Returns 143 if a signal ended the run early; its state is then saved.
+    Returns 143 if a signal ended the run early; its state is then saved. Returns 130 after Ctrl-C before that.
     """
     prepare_streams()
     handler = logging.StreamHandler(sys.stderr)
@@ -35,13 +36,41 @@ def main(arguments: list[str]) -> int:
             USAGE.format(experiments=", ".join(sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))))
         )
         return 0
-    command, words = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else ("run", arguments)
     try:
-        words = readable(words, sweep=command == "launch")
-        return {"check": _check, "launch": _launch, "run": _run}[command](words)
+        return _dispatch(arguments)
     except Sam3Error as error:
-        print(f"train: {one_line(error).replace('--device ', 'device=')}", file=sys.stderr)
-        return 1 if isinstance(error, TrainingError | OutputError) else 2
+        return _fail(
+            str(error).replace("--device ", "device="), 1 if isinstance(error, TrainingError | OutputError) else 2
+        )
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # e.g. `check … | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (the interpreter flushes it at the end)
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        return _fail(_unexpected(error), 1)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command, words = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else ("run", arguments)
+    words = readable(words, sweep=command == "launch")
+    return {"check": _check, "launch": _launch, "run": _run}[command](words)
+
+
+def _fail(message: object, code: int) -> int:
+    print(f"train: {one_line(message)}", file=sys.stderr)
+    return code
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "the memory is used up: set a smaller batch or size in stages, or train adapters (docs/training.md)"
+    first = next(iter(str(error).splitlines()), "")
+    return f"unexpected error, please report it: {type(error).__name__}: {first} (python -X dev -m train … shows where)"
 
 
 def _check(words: Sequence[str]) -> int:

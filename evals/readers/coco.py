@@ -1,5 +1,6 @@
 """COCO 2017, and what the readers of COCO-like files share: targets by category, segmentations as RLE."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,16 +9,29 @@ from typing import Any
 from evals.dataset_files import image_opener, read_json
 from evals.samples import DatasetSplit, PhraseSample, Rle
 from evals.scorers.detection import DetectionTarget, ImageTargets
+from sam3model.data.box_formats import XYWH
 from sam3model.data.coco_file import CocoFile, Row, class_phrase, is_number, read_xywh, where
 from sam3model.data.dataset_paths import first_existing
 from sam3model.data.segmentations import read_segmentation
 from sam3model.data.segmentations import to_rle as rasterise
 from sam3model.errors import DataError
 
+log = logging.getLogger(__name__)
 
-def load(path: Path) -> CocoFile:
-    """Read a COCO file; a fault in any of its rows raises `DataError`."""
-    return CocoFile(path, read_json(path), strict=True)
+
+def load(path: Path, *, in_pixels: bool = True) -> CocoFile:
+    """Read a COCO file; a fault in any of its rows raises `DataError`.
+
+    in_pixels: the boxes are x, y, width and height in pixels. `DataError` if outlines prove another form; other
+    oddities are logged.
+    """
+    file = CocoFile(path, read_json(path), strict=True)
+    warning = file.settle_boxes() if in_pixels else None
+    if file.form != XYWH:
+        raise DataError(f"{file.path}: the boxes look like {file.form}; write them as {XYWH} in pixels")
+    if warning:
+        log.warning("%s: %s", file.path, warning)
+    return file
 
 
 def to_rle(segmentation: Any, size: tuple[int, int], place: str) -> Rle:

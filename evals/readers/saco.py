@@ -64,7 +64,7 @@ class _Annotator:
     """One annotator's file."""
 
     def __init__(self, path: Path) -> None:
-        file = load(path)
+        file = load(path, in_pixels=False)
         self.path = path
         self.pairs = {row["id"]: row for row in file.unique_images()}
         self._rows = file.annotations_by_image()

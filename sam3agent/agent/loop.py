@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -165,12 +166,12 @@ class AgentLoop:
         return replace(result, event=event)
 
     async def _widen(self, state: Widen) -> Event:
-        """Search for what was said to be missing; nothing new if that is not possible."""
-        tool = self._tools["segment_phrase"]
-        try:
-            return (await self._run(tool, state, tool.parse({"phrases": list(state.phrases)}))).event
-        except (ToolUseError, _BudgetSpent):
-            return Searched((), state.story.pool)
+        """Search for what was said to be missing, in a clip on all frames; nothing new if that is not possible."""
+        for tool in (self._tools["track"], self._tools["segment_phrase"]):
+            if tool.fits(self.bench):
+                with suppress(ToolUseError, _BudgetSpent):
+                    return (await self._run(tool, state, tool.parse({"phrases": list(state.phrases)}))).event
+        return Searched((), state.story.pool)
 
     async def _check(self, state: Recheck) -> Event:
         """Show the selection once more against the question; nothing new if no reply is usable."""

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from sam3agent.agent.policy import Policy
 from sam3agent.mllm.base import ToolSchema
+from sam3agent.tools.keep_rules import without_time
 from sam3agent.tools.registry import all_tools
 from sam3agent.workbench import Workbench
 
@@ -17,19 +18,20 @@ def offered_tools(bench: Workbench, policy: Policy) -> tuple[ToolSchema, ...]:
 
     A model must write down what each mask shows before it chooses: `seen` is required of it, but not of other callers.
     """
-    return _offered(tuple(tool.name for tool in all_tools().values() if tool.fits(bench)), policy)
+    names = tuple(tool.name for tool in all_tools().values() if tool.fits(bench))
+    return _offered(names, policy, bench.media.count > 1)
 
 
 @lru_cache(maxsize=32)
-def _offered(names: tuple[str, ...], policy: Policy) -> tuple[ToolSchema, ...]:
+def _offered(names: tuple[str, ...], policy: Policy, clip: bool) -> tuple[ToolSchema, ...]:
     schemas = []
     for tool in (all_tools()[name] for name in names):
         schema = tool.schema
         if tool.name == "select_masks":
             schema = _selecting(schema, policy)
-        elif tool.name == "segment_phrase" and (policy.every or not policy.facts):
+        elif tool.name in ("segment_phrase", "track") and (policy.every or not policy.facts):
             schema = _without(schema, {"plan"})
-        schemas.append(schema)
+        schemas.append(schema if clip else replace(schema, parameters=without_time(schema.parameters)))
     return tuple(schemas)
 
 

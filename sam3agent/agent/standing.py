@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sam3agent.agent.beliefs import belief, belongs, words_of
 from sam3agent.agent.policy import Policy
 from sam3agent.constraints import kept_by
-from sam3agent.masks import Mask
+from sam3agent.masks import Masklet
 from sam3agent.pool import Candidate
 from sam3agent.states import Story
 
@@ -91,7 +91,7 @@ def _answer(story: Story, members: Sequence[Collection[int]], parts: PartsInside
 def parts_inside(candidates: Sequence[Candidate]) -> PartsInside:
     """By the id of each mask, the ids of those that lie inside it."""
     return {
-        outer.id: [c.id for c in candidates if c.id != outer.id and _lies_in(c.mask, outer.mask)]
+        outer.id: [c.id for c in candidates if c.id != outer.id and _lies_in(c.masklet, outer.masklet)]
         for outer in candidates
     }
 
@@ -106,20 +106,20 @@ def without_nested(candidates: Sequence[Candidate], parts: PartsInside | None = 
     return [c for c in candidates if c.id not in nested | groups]
 
 
-def _lies_in(inner: Mask, outer: Mask) -> bool:
-    """Whether a smaller mask is, but for its edge, inside a larger one."""
+def _lies_in(inner: Masklet, outer: Masklet) -> bool:
+    """Whether a smaller mask is, but for its edge, inside a larger one; in a clip, over all frames."""
     return inner.area < outer.area and inner.intersection(outer) >= _INSIDE * inner.area
 
 
 def _apart(candidates: Sequence[Candidate], ids: Collection[int]) -> bool:
     """Whether masks hardly overlap each other."""
-    masks = [c.mask for c in candidates if c.id in ids]
+    masks = [c.masklet for c in candidates if c.id in ids]
     pairs = ((a, b) for i, a in enumerate(masks) for b in masks[i + 1 :])
     return all(a.intersection(b) < (1 - _INSIDE) * min(a.area, b.area) for a, b in pairs)
 
 
 def _difference(story: Story, one: Collection[int], other: Collection[int]) -> float:
     """How much two answers differ: 1 minus the IoU of their pixels, 0..1."""
-    areas = {c.id: c.mask.area for c in story.pool.candidates}
+    areas = {c.id: c.masklet.area for c in story.pool.candidates}
     either = sum(areas[i] for i in {*one, *other})
     return 1 - sum(areas[i] for i in {*one} & {*other}) / either if either else 0.0

@@ -6,7 +6,7 @@ from typing import assert_never
 from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.standing import standing
 from sam3agent.agent.weighing import after_check, after_looks, after_no_match, after_search, after_selection
-from sam3agent.pool import missing_masks
+from sam3agent.pool import MaskPool, missing_masks
 from sam3agent.states import (
     ActiveState,
     Answered,
@@ -26,6 +26,7 @@ from sam3agent.states import (
     Recheck,
     Rechecked,
     Refine,
+    Search,
     Searched,
     Selected,
     State,
@@ -81,9 +82,19 @@ def _informed(state: ActiveState, event: LookAgain | Observed | Followed) -> Act
         case Observed():
             return replace(state, story=replace(story, facts=event.facts, shown=event.images))
         case Followed():
-            return replace(state, story=replace(story, pool=event.pool, facts=event.facts))
+            searches = _still_found(story, event.pool)
+            return replace(state, story=replace(story, pool=event.pool, searches=searches, facts=event.facts))
         case _:
             assert_never(event)
+
+
+def _still_found(story: Story, pool: MaskPool) -> tuple[Search, ...]:
+    """The searches with the ids that took the place of those that are gone."""
+    gone = set(story.pool.ids) - set(pool.ids)
+    return tuple(
+        replace(search, found=tuple(c.id for c in pool.found_by(search.phrase))) if gone & set(search.found) else search
+        for search in story.searches
+    )
 
 
 def _weighed(state: ActiveState, event: Event, policy: Policy) -> State | None:

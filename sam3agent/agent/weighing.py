@@ -11,7 +11,7 @@ from dataclasses import replace
 from sam3agent.agent.beliefs import belongs, found_by_anything, words_of
 from sam3agent.agent.policy import Policy
 from sam3agent.agent.standing import LIKELY, READING, Standing, standing
-from sam3agent.constraints import COMPARING, MaskGroup, Rule, kept_by
+from sam3agent.constraints import COMPARING, MaskGroup, kept_by, proof
 from sam3agent.pool import listed_masks
 from sam3agent.states import (
     ActiveState,
@@ -56,6 +56,7 @@ def after_selection(story: Story, event: Selected, policy: Policy) -> State:
     groups = event.groups or (MaskGroup("", event.ids),)
     groups = tuple(_described(story, group) for group in groups)
     story = replace(story, groups=groups, why=event.reason, sights=story.sights + _glances(story, groups))
+    story = replace(story, pool=event.pool or story.pool)
     if policy.facts and (other := _other_reading(story)):
         return Refine(replace(story, reread=True, facts=other))
     if phrases := _hints(story, event.missing, policy):
@@ -173,9 +174,9 @@ def _other_reading(story: Story) -> str:
     rules = [rule for group in story.groups for rule in group.rules]
     if story.reread or not story.plan or len(story.groups) > 1:
         return ""
-    if sorted(map(_reading, rules)) == sorted(map(_reading, story.plan)):
+    if sorted(r.words() for r in rules) == sorted(r.words() for r in story.plan):
         return ""
-    read = [", ".join(map(_reading, stated)) or "no rule" for stated in (story.plan, rules)]
+    read = ["; ".join(rule.words() for rule in stated) or "no rule" for stated in (story.plan, rules)]
     absent = "" if any(rule.name in COMPARING for rule in rules) else compared_in_vain(story)
     in_vain = (
         f' Nothing was found for "{absent}", which the question compares with: if it is not in the image, nothing '
@@ -197,12 +198,6 @@ def compared_in_vain(story: Story) -> str:
     seen = frozenset[str]().union(*(words_of(search.phrase).content for search in story.searches if search.found))
     in_vain = (search.phrase for search in story.searches if not search.found)
     return next((phrase for phrase in in_vain if not words_of(phrase).content & seen), "")
-
-
-def _reading(rule: Rule) -> str:
-    """A rule in words, without the masks that it compares with."""
-    place = f" from position {rule.position}" if rule.position != 1 else ""
-    return f"{'all but ' if rule.drop else ''}{rule.name.replace('_', ' ')} {rule.count}{place}"
 
 
 def _described(story: Story, group: MaskGroup) -> MaskGroup:
@@ -245,7 +240,8 @@ def _reason(story: Story, now: Standing) -> str:
         return story.why
     chosen = ", ".join(group.what for group in story.groups if group.what)
     rules = [rule.name.replace("_", " ") for group in story.groups for rule in group.rules]
-    return f"{listed_masks(now.ids)}: {chosen}{' (' + ', '.join(rules) + ')' if rules else ''}"
+    shown_by = proof(story.groups, now.ids, story.pool) or ", ".join(rules)
+    return f"{listed_masks(now.ids)}: {chosen}{f' ({shown_by})' if shown_by else ''}"
 
 
 def chosen_at_first(story: Story) -> tuple[int, ...]:

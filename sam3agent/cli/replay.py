@@ -6,6 +6,7 @@ from typing import Any
 
 from sam3agent.agent.budget import Budget
 from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_masklets, recorded_media
+from sam3agent.agent.recorded_tracker import RecordedTracker
 from sam3agent.agent.trace import read_reply, read_trace
 from sam3agent.answer import Answer, Costs, SelectedMask, Selection
 from sam3agent.api import Agent
@@ -41,7 +42,13 @@ def _rerun(records: Sequence[Mapping[str, Any]], media: Media, folder: Path) -> 
     """The question again, on the recorded replies and masks."""
     start = records[0]
     budget = Budget(*start["budget"])
-    agent = Agent(RecordedSegmenter(records), ReplayBackend(records), budget, threshold=start["threshold"])
+    agent = Agent(
+        RecordedSegmenter(records),
+        ReplayBackend(records),
+        budget,
+        threshold=start["threshold"],
+        tracker=RecordedTracker(records),
+    )
     try:
         return agent.ask(media, start["query"], out=folder)
     except MLLMError as error:

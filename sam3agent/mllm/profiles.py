@@ -84,7 +84,8 @@ _REFUSALS = (
         "many_images",
         r"(at most|only|maximum of|more than|up to|limit of)\W+(1|one|a single|single)\W+(image|picture)"
         r"|limit.mm.per.prompt|(multiple|several|too many|many) images"
-        r"|(one|single) image (per|at a time|only|is supported)"
+        r"|(one|single) image (per|at a time|only|is supported)|only \w+ (a single|one) image"
+        r"|(number of|num_|maximum|max) ?images?\b"
         r"|image(\(s\)|s)?\W.{0,40}(at most|only|limit|exceed).{0,20}\b(1|one)\b",
     ),
     (
@@ -109,13 +110,16 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(r"context.?(length|size|window)", re.I)
-_SEEING = r"(image|vision|multi.?modal|visual)"
+_SEEING = r"(images?|vision|multi.?modal|visual)"
 _CANNOT_SEE = re.compile(
     rf"mmproj|at most 0 image|{_SEEING}( \w+){{0,3}} (is|are)? ?(not|n't|un)\W?(supported|available|enabled|allowed)"
     rf"|(not?|n't|cannot|unable to) (support|accept|take|process|handle|allow|have)\w*( \w+){{0,3}} {_SEEING}"
-    rf"|not a (multi.?modal|vision)|no {_SEEING} (encoder|support|capab)|unsupported {_SEEING}"
-    r"|unknown variant .?image|image_url|only (supports? )?text|text.only|concatenate str"
-    r"|content.{0,30}must be a string|no endpoints found that support image",
+    rf"|not (a )?(multi.?modal|vision)|no {_SEEING} (encoder|adapter|support|capab)|unsupported (media: )?{_SEEING}"
+    r"|unknown variant .?image|image_url|only (supports? )?text|text.only|should be 'text'|required for image"
+    r"|content.{0,40}(must be|should be|must have|expected|of type).{0,20}\bstring"
+    r"|no endpoints found that support image"
+    # what a program says that joins the texts of messages, and finds a list with an image instead
+    r"|concatenate str|expected str instance|can only join|got '?list|'list' object has no",
     re.IGNORECASE,
 )
 

@@ -101,8 +101,12 @@ class ServerError:
 def error_message(body: Any, otherwise: str = "") -> str:
     """The message in an error response, with the parameter and code that it names, on one line of 300 characters."""
     error = body.get("error", body) if isinstance(body, Mapping) else body
+    if isinstance(error, list) and error:  # several errors: the first says most
+        return error_message(error[0], otherwise)
     if not isinstance(error, Mapping):
         return clean_line(str(error) if error else otherwise, 300)
+    if not error.keys() & {"message", "detail", "msg"} and isinstance(error.get("errors"), list) and error["errors"]:
+        return error_message(error["errors"][0], otherwise)
     message = error.get("message") or error.get("detail") or error.get("msg") or otherwise
     parts = [part if isinstance(part, str) else str(part)[:300] for part in (message, error.get("param")) if part]
     code = error.get("code")
@@ -114,6 +118,8 @@ def inner_error(body: Mapping[str, Any]) -> Any:
     choices = body.get("choices")
     if not choices and (body.get("error") or body.get("object") == "error"):
         return body.get("error") or body
+    if not choices and any(body.get(name) for name in ("errors", "detail", "message", "msg")):
+        return body
     first = choices[0] if isinstance(choices, list) and choices else None
     return first.get("error") if isinstance(first, Mapping) and not first.get("message") else None
 

@@ -3,12 +3,15 @@
 The notations that are read, in this order:
 
 - tags: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`; `<function=name>` or `<invoke name="name">`, in
-  `<tool_call>` or bare, with `<parameter=key>value</parameter>` or JSON inside; `<arg_key>` and `<arg_value>`
+  `<tool_call>` or bare, with `<parameter=key>value</parameter>` or JSON inside, also with prefixes (`<x:invoke …>`);
+  `<arg_key>` and `<arg_value>`
+- elements: `<name>…</name><arguments>…</arguments>`, and a tool's own name as a tag
 - channels: `to=functions.name <|message|>{…}`, `name<|tool_sep|>{…}` and the like
-- JSON objects, or literals of Python, with a name and arguments, or with the name of a tool as their only key
-- calls of Python: `name(key=value)`, alone or in a list
+- JSON objects, or literals of Python, with a name and arguments, or with the name of a tool as their only key or just
+  before them: `name[ARGS]{…}`, `Action: name`, `Action Input: {…}`
+- calls of Python: `name(key=value)`, alone, in a list, in `print(…)`, or as the last lines of a text
 
-Reasoning before `</think>` is ignored. Nothing is evaluated.
+Reasoning before `</think>` and the like is ignored. Nothing is evaluated.
 """
 
 import ast
@@ -20,34 +23,56 @@ from typing import Any
 from sam3agent.mllm.base import ToolCall
 from sam3model.untrusted import literal_value, read_literal
 
-MAX_TEXT, MAX_TRIES = 20_000, 100
-"""Maximum number of characters, and of opening braces, that are parsed, so that no reply takes long."""
+MAX_TEXT, MAX_ELEMENTS, MAX_TRIES = 20_000, 4_000, 100
+"""Maximum number of characters, also between tags, and of opening braces that are parsed: no reply takes long."""
 
-_CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|(?=<tool_call>)|\Z)", re.DOTALL)
+_PREFIX = r"(?:[\w-]{1,30}:|[|｜]\w{1,30}[|｜])?"
+_MORE = r"(?:\s[^<>]{0,80})?"
+_CALL = re.compile(
+    r"<(tool_calls?|function_calls?|\|tool_call_start\|)>(.*?)(?:</\1>|<\|tool_call_end\|>|(?=<\1>)|\Z)", re.DOTALL
+)
 _FUNCTION = re.compile(
-    r"<(?:function=|(?:function|invoke|tool)\s+name=)[\"']?([\w.:/-]+)[\"']?\s*>"
-    r"(.*?)(?:</(?:function|invoke|tool)>|</tool_call>|(?=<(?:function|invoke)\b)|\Z)",
+    rf"<{_PREFIX}(?:function=|(?:function|invoke|tool)\s+name=)[\"']?([\w.:/-]+)[\"']?{_MORE}>"
+    rf"(.*?)(?:</{_PREFIX}(?:function|invoke|tool)>|</tool_call>|(?=<{_PREFIX}(?:function|invoke)\b)|\Z)",
     re.DOTALL,
 )
 _PARAMETER = re.compile(
-    r"<(?:parameter=|(?:parameter|arg|param)\s+name=)[\"']?([\w.-]+)[\"']?\s*>"
-    r"(.*?)(?:</(?:parameter|arg|param)>|(?=<(?:parameter|arg|param)\b)|\Z)",
+    rf"<{_PREFIX}(?:parameter=|(?:parameter|arg|param)\s+name=)[\"']?([\w.-]+)[\"']?{_MORE}>"
+    rf"(.*?)(?:</{_PREFIX}(?:parameter|arg|param)>|(?=<{_PREFIX}(?:parameter|arg|param)\b)|\Z)",
     re.DOTALL,
 )
+_ELEMENTS = re.compile(
+    r"<(?:tool_|function_)?name>\s*([\w.:/-]{1,80})\s*</(?:tool_|function_)?name>\s*"
+    r"<(arguments|parameters|args|params|input|tool_input)>(.*?)(?:</\2>|\Z)",
+    re.DOTALL,
+)
+_CHILD = re.compile(r"<(\w{1,40})>(.*?)</\1>", re.DOTALL)
+_ATTRIBUTE = re.compile(r"([\w-]{1,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _PAIR = re.compile(r"<arg_key>\s*([\w.-]+)\s*</arg_key>\s*<arg_value>(.*?)(?:</arg_value>|(?=<arg_key>)|\Z)", re.DOTALL)
 _NAMED = re.compile(r"\s*([\w.:/-]{1,80})\s*(?=<arg_key>)")
 _CHANNEL = re.compile(
     r"(?:\bto=|<[|｜]tool[_▁]call[_▁]begin[|｜]>(?:function<[|｜]tool[_▁]sep[|｜]>)?)\s*([\w.:/-]{1,80})"
     r"[^{]{0,120}?(?=\{)"
 )
-_NAME_BEFORE = re.compile(r"(\w{1,80})[\s:`\"'*(=]{0,8}\Z")
+_NAME_BEFORE = re.compile(
+    r"(\w{1,80})(?:\[CALL_ID\]\w{1,40})?[\s:`\"'*(=>\[-]{0,8}"
+    r"(?:(?:ARGS|Action Input|Arguments|Parameters|Input)[\s:`\"'*=\]]{1,8})?\Z",
+    re.IGNORECASE,
+)
 _FENCE = re.compile(r"```\w*|\A\s*<\|python_tag\|>|<\|(?:python_start|python_end|eot_id|eom_id|im_end)\|>")
+_THOUGHT = re.compile(r"</(?:\w{1,20}:)?(?:think|thinking|thought|reasoning)>|\[/THINK\]", re.IGNORECASE)
+_NAMES = ("name", "tool", "function", "tool_name", "function_name", "recipient_name", "action", "call")
+_ARGUMENTS = (
+    "arguments", "parameters", "args", "input", "params", "action_input", "tool_input", "tool_args", "kwargs",
+)  # fmt: skip
+_LISTS = ("tool_calls", "tool_uses", "function_calls", "calls", "actions")
+_NO_ARGUMENTS = ("type", "id", "call_id", "tool_call_id", *_NAMES)
 
 
 def parse_tool_calls(text: str, names: Collection[str] = ()) -> tuple[ToolCall, ...]:
     """All tool calls in a text, in order, of the first notation that is found. names: tools that may be meant."""
     text = _after_thinking(text)
-    for notation in (_tagged, _in_channels, _as_objects, _as_python):
+    for notation in (_tagged, _in_elements, _in_channels, _as_objects, _as_python):
         if calls := tuple(notation(text, names)):
             return calls
     return ()
@@ -59,7 +84,8 @@ def json_objects(text: str) -> list[str]:
 
 
 def _after_thinking(text: str) -> str:
-    return text.rpartition("</think>")[2][:MAX_TEXT]
+    end = max((found.end() for found in _THOUGHT.finditer(text)), default=0)
+    return text[end : end + MAX_TEXT]
 
 
 def _tagged(text: str, names: Collection[str]) -> Iterator[ToolCall]:
@@ -67,13 +93,12 @@ def _tagged(text: str, names: Collection[str]) -> Iterator[ToolCall]:
     if functions:
         yield from (_from_markup(found[1], found[2]) for found in functions)
         return
-    for body in _CALL.findall(text):
+    for body in (found[2] for found in _CALL.finditer(text)):
         if named := _NAMED.match(body):
             yield _from_pairs(named[1], _PAIR.findall(body))
             continue
         for value, _ in _objects(body):
-            if call := _from_object(value, names):
-                yield call
+            yield from _from_object(value, names)
         if "{" not in body:
             yield from _as_python(body, names)
 
@@ -84,6 +109,28 @@ def _from_markup(name: str, body: str) -> ToolCall:
     if not parameters and body.strip():
         return ToolCall(name, body.strip())
     return _from_pairs(name, parameters)
+
+
+def _in_elements(text: str, names: Collection[str]) -> Iterator[ToolCall]:
+    """Calls in elements for name and arguments, or in an element that has the name of a tool."""
+    made = [(found.start(), _from_element(found[1], found[3], "")) for found in _ELEMENTS.finditer(text)]
+    for name in names:
+        begin = rf"<{re.escape(name)}(\s[^<>]*?)?"
+        found = list(re.finditer(rf"{begin}()/>", text))
+        if f"</{name}>" in text:
+            found += re.finditer(rf"{begin}(?<!/)>(.*?)</{re.escape(name)}>", text, re.DOTALL)
+        made += [(one.start(), _from_element(name, one[2], one[1] or "")) for one in found]
+    yield from (call for _, call in sorted(made, key=lambda pair: pair[0]))
+
+
+def _from_element(name: str, body: str, attributes: str) -> ToolCall:
+    """A call whose arguments are JSON, child elements or attributes."""
+    if body.strip().startswith("{"):
+        return ToolCall(name, body.strip())
+    pairs = _CHILD.findall(body[:MAX_ELEMENTS]) or [
+        (key, first or second) for key, first, second in _ATTRIBUTE.findall(attributes)
+    ]
+    return _from_pairs(name, pairs)
 
 
 def _from_pairs(name: str, pairs: list[tuple[str, str]]) -> ToolCall:
@@ -101,39 +148,65 @@ def _in_channels(text: str, _: Collection[str]) -> Iterator[ToolCall]:
 
 def _as_objects(text: str, names: Collection[str]) -> Iterator[ToolCall]:
     for value, start in _objects(text):
-        if call := _from_object(value, names):
-            yield call
+        if calls := _from_object(value, names):
+            yield from calls
         elif (named := _NAME_BEFORE.search(text[max(0, start - 100) : start])) and named[1] in names:
             yield ToolCall(named[1], json.dumps(value))
 
 
-def _from_object(data: Any, names: Collection[str]) -> ToolCall | None:
-    """A call from `{"name": …, "arguments": …}` and the like; None if it is something else."""
+def _from_object(data: Any, names: Collection[str]) -> list[ToolCall]:
+    """The call in `{"name": …, "arguments": …}` and the like, or several in a list; none if it is something else."""
     if not isinstance(data, dict):
-        return None
+        return []
+    several = next((data[key] for key in _LISTS if isinstance(data.get(key), list)), None)
+    if several is not None:
+        return [call for one in several if not isinstance(one, list) for call in _from_object(one, names)]
     data = data["function"] if isinstance(data.get("function"), dict) else data
-    name = next((data[key] for key in ("name", "tool", "function", "tool_name", "action") if data.get(key)), None)
+    name = next((data[key] for key in _NAMES if data.get(key)), None)
     if not isinstance(name, str):
         keys = [key for key in data if key in names]
-        return ToolCall(keys[0], _text(data[keys[0]])) if len(data) == 1 and keys else None
-    keys = ("arguments", "parameters", "args", "input", "params", "action_input")
-    return ToolCall(name, _text(next((data[key] for key in keys if key in data), {})))
+        return [ToolCall(keys[0], _text(data[keys[0]]))] if len(data) == 1 and keys else []
+    beside = {key: value for key, value in data.items() if key not in _NO_ARGUMENTS} if name in names else {}
+    return [ToolCall(name, _text(next((data[key] for key in _ARGUMENTS if key in data), beside)))]
 
 
-def _as_python(text: str, _: Collection[str]) -> Iterator[ToolCall]:
-    """Calls with keywords in the notation of Python, if the text is nothing else."""
+def _as_python(text: str, names: Collection[str]) -> Iterator[ToolCall]:
+    """Calls with keywords in the notation of Python, if the text is nothing else, or ends in the only one of a tool."""
     source = _FENCE.sub("", text).strip()
     if "(" not in source or len(source) > MAX_TEXT:
         return
+    calls = _python_calls(source)
+    if not calls and names:
+        known = "|".join(re.escape(name) for name in names)
+        found = list(re.finditer(rf"(?m)^[ \t]*((?:{known})\s*\()|\b(?:{known})\s*\(", source))
+        if len(found) == 1 and found[0][1]:
+            calls = _python_calls(source[found[0].start(1) :])
+    yield from calls
+
+
+def _python_calls(source: str) -> list[ToolCall]:
+    """The calls that a text of Python consists of; none if it is anything else."""
     try:
-        tree = ast.parse(source, mode="eval").body
-        for call in tree.elts if isinstance(tree, ast.List | ast.Tuple) else [tree]:
-            if not isinstance(call, ast.Call) or call.args:
-                raise ValueError("not a call with keywords")
-            pairs = {keyword.arg or "": literal_value(keyword.value) for keyword in call.keywords}
-            yield ToolCall(ast.unparse(call.func)[:80], json.dumps(pairs))
+        statements = ast.parse(source).body
+        made = list[ToolCall]()
+        for statement in statements:
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            for item in value.elts if isinstance(value, ast.List | ast.Tuple) else [value]:
+                call = _printed(item)
+                if not isinstance(call, ast.Call) or call.args:
+                    return []
+                pairs = {keyword.arg or "": literal_value(keyword.value) for keyword in call.keywords}
+                made.append(ToolCall(ast.unparse(call.func)[:80], json.dumps(pairs)))
+        return made
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+        return []
+
+
+def _printed(node: ast.expr | None) -> ast.expr | None:
+    """What is between the brackets of `print(…)`; any other node itself."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and len(node.args) == 1:
+        return node.args[0]
+    return node
 
 
 def _objects(text: str) -> list[tuple[dict[str, Any], int]]:

@@ -1,8 +1,8 @@
 """Chat Completions requests over HTTP, with limits on retries, time and size, and with errors of our own.
 
 This is the edge: whatever a server sends becomes a clean, bounded JSON object or an `MLLMError`, and no other exception
-leaves it. Bodies are read in pieces, also those of errors, so that one without end is cut off. Images are never carried
-to another host by a redirect.
+leaves it. Bodies are read in pieces, also those of errors, so that one without end is cut off. A reply that comes as a
+stream although none was asked for is joined. Images are never carried to another host by a redirect.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sam3agent.mllm import errors
 from sam3agent.mllm.bodies import HTTPResponse, count_images, model_names, next_url, unpacked
 from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, certificates, checked_url, proxy_for
+from sam3agent.mllm.event_stream import has_ended, is_event_stream, joined
 from sam3agent.mllm.profiles import MANY_IMAGES, SYSTEM, TOOL_MESSAGES
 from sam3agent.mllm.server_errors import (
     RefusedOptionError,
@@ -192,11 +193,11 @@ class Transport:
             headers["Authorization"] = f"Bearer {key}"
         method = "GET" if content is None else "POST"
         async with client.stream(method, url, content=content, headers=headers, follow_redirects=False) as response:
-            failed = response.status_code >= 300
+            failed, kind = response.status_code >= 300, response.headers.get("content-type", "")
             limit = at.max_error_bytes if failed else at.max_reply_bytes
             async for piece in response.aiter_raw():
                 data += piece[: limit + 1 - len(data)]
-                if len(data) > limit:
+                if len(data) > limit or (is_event_stream(kind, data) and has_ended(data, len(piece))):
                     break
         if len(data) > limit and not failed:
             raise self._endless(len(data))
@@ -222,8 +223,9 @@ class Transport:
 
     def _parse(self, response: HTTPResponse, request: dict[str, Any]) -> dict[str, Any]:
         """The JSON object of a reply. Any other body is retried, because it may be a passing fault of a proxy."""
+        streamed = is_event_stream(response.headers.get("content-type", ""), response.data)
         try:
-            parsed = read_json(response.data)
+            parsed = joined(response.data) if streamed else read_json(response.data)
         except ValueError:
             parsed = None
         if not isinstance(parsed, dict):

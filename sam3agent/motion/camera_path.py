@@ -21,6 +21,8 @@ BETTER = 0.85
 """A motion must bring the difference of two frames below this fraction of what it is without motion."""
 MIN_BACKGROUND = 0.15
 """Fraction of a frame that must be free of masklets; with less of it, the camera is taken as fixed."""
+SAME = 0.1
+"""Mean difference of the grey values, 0..255, below which two backgrounds are the same."""
 STILL = 0.02
 """Motion in pixels of the small frames below which the camera did not move: noise must not add up."""
 
@@ -103,6 +105,8 @@ def _step(
     height, width = one.grey.shape
     starts = [np.zeros(3), guess] if guess.any() else [np.zeros(3)]
     still = _misfit(one, two, free, np.zeros(3))
+    if still < SAME:
+        return none
     found = min((_registered(one, two, free, start) for start in starts), key=lambda s: _misfit(one, two, free, s))
     reach = np.hypot(found[0] * max(width, height) / 2, np.hypot(found[1], found[2]))
     if reach < STILL or _misfit(one, two, free, found) > BETTER * still:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3agent.masks import Box, Masklet
+from sam3agent.masks import Masklet
 from sam3agent.motion.camera_path import CameraPath
 
 Presence = Literal["in", "part", "hidden", "out"]
@@ -156,12 +156,30 @@ class MaskletPath:
                 out[start : end + 1] = _lengths(np.diff(line, axis=0)) * self.rate / self.size[0]
         return out
 
-    def box_at(self, t: int) -> Box | None:
-        """The tight box on a frame; None if it is not seen."""
-        if not self.seen[t]:
-            return None
-        x0, y0, x1, y1 = self.boxes[t].astype(int)
-        return int(x0), int(y0), int(x1), int(y1)
+    @property
+    def first(self) -> int:
+        """The first frame on which it is seen."""
+        return int(np.argmax(self.seen))
+
+    @property
+    def last(self) -> int:
+        """The last frame on which it is seen."""
+        return self.count - 1 - int(np.argmax(self.seen[::-1]))
+
+    def frame_at(self, number: int) -> int:
+        """A frame of the clip; a negative number counts from its end."""
+        return number + self.count if number < 0 else number
+
+    def in_view(self, t: int) -> bool:
+        """Whether most of what usually is seen of it can be seen on a frame; not after the end of the clip."""
+        if not 0 <= t < self.count:
+            return False
+        return self.presence[t] == "in" or (self.presence[t] == "part" and bool(self.shown[t] > 0.4))
+
+    def middle(self, t: int) -> tuple[float, float]:
+        """Centre (x, y) of its box on a frame, in pixels."""
+        x0, y0, x1, y1 = map(float, self.boxes[t])
+        return (x0 + x1) / 2, (y0 + y1) / 2
 
 
 def _lengths(steps: NDArray[np.float64]) -> NDArray[np.float64]:

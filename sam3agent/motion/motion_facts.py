@@ -37,6 +37,11 @@ FrameSpans = tuple[FrameSpan, ...]
 Fact = Callable[[MaskletPath], FrameSpans]
 
 
+def time_seen(path: MaskletPath) -> FrameSpan:
+    """From the first to the last frame on which it is seen."""
+    return FrameSpan(path.first, path.last)
+
+
 def runs(values: list[Presence] | NDArray[np.bool_]) -> list[tuple[object, int, int]]:
     """Stretches of equal values: value, first and last index.
 
@@ -46,6 +51,16 @@ def runs(values: list[Presence] | NDArray[np.bool_]) -> list[tuple[object, int, 
     listed = list(values)
     cuts = [0, *(i for i in range(1, len(listed)) if listed[i] != listed[i - 1]), len(listed)]
     return [(listed[a], a, b - 1) for a, b in pairwise(cuts)]
+
+
+def appears(path: MaskletPath) -> FrameSpans:
+    """When it is first seen, if that is after the start."""
+    return (FrameSpan(path.first, path.first),) if path.first else ()
+
+
+def disappears(path: MaskletPath) -> FrameSpans:
+    """When it is last seen, if that is before the end."""
+    return (FrameSpan(path.last, path.last),) if path.last < path.count - 1 else ()
 
 
 def enters(path: MaskletPath) -> FrameSpans:
@@ -145,12 +160,21 @@ def stays(path: MaskletPath) -> FrameSpans:
     return (FrameSpan(0, path.count - 1),) if reach(path) < STAYS else ()
 
 
+def moves(path: MaskletPath) -> FrameSpans:
+    """The time in view if it moves at all."""
+    return () if stays(path) else (time_seen(path),)
+
+
 def turns(path: MaskletPath) -> FrameSpans:
     """When it turns around, to the left or right."""
+    return _turns(path, 0)
+
+
+def _turns(path: MaskletPath, axis: int) -> FrameSpans:
     found = []
     for first, last in path.stretches:
-        x = smoothed(path.ground[first : last + 1], 1)[:, 0] / path.size[0]
-        found += [FrameSpan(first + k, first + k) for k in _corners(x, STEP)]
+        line = smoothed(path.ground[first : last + 1], 1)[:, axis] / path.size[0]
+        found += [FrameSpan(first + k, first + k) for k in _corners(line, STEP)]
     return tuple(found)
 
 
@@ -172,24 +196,34 @@ def _corners(line: NDArray[np.float64], leg: float) -> list[int]:
 
 def goes_right(path: MaskletPath) -> FrameSpans:
     """The time in view if it moves to the right without turning around."""
-    return _goes(path, 1)
+    return _goes(path, 0, 1)
 
 
 def goes_left(path: MaskletPath) -> FrameSpans:
     """The time in view if it moves to the left without turning around."""
-    return _goes(path, -1)
+    return _goes(path, 0, -1)
 
 
-def _goes(path: MaskletPath, sign: int) -> FrameSpans:
+def goes_down(path: MaskletPath) -> FrameSpans:
+    """The time in view if it moves down in the image without turning around."""
+    return _goes(path, 1, 1)
+
+
+def goes_up(path: MaskletPath) -> FrameSpans:
+    """The time in view if it moves up in the image without turning around."""
+    return _goes(path, 1, -1)
+
+
+def _goes(path: MaskletPath, axis: int, sign: int) -> FrameSpans:
+    """Whether it moves one way, over the ground as well as in the image. axis: 0 for x, 1 for y."""
     ways = [
-        place[~np.isnan(place[:, 0])][:, 0]
+        place[~np.isnan(place[:, 0])][:, axis]
         for place in (path.ground, np.where(path.steady[:, None], path.centres, np.nan))
     ]
-    if any(len(way) < 2 for way in ways) or turns(path) or returns(path):
+    if any(len(way) < 2 for way in ways) or _turns(path, axis) or returns(path):
         return ()
     steps = [float(way[-1] - way[0]) * sign / path.size[0] for way in ways]
-    frames = np.flatnonzero(path.seen)
-    return (FrameSpan(int(frames[0]), int(frames[-1])),) if min(steps) >= STEP else ()
+    return (time_seen(path),) if min(steps) >= STEP else ()
 
 
 def grows(path: MaskletPath) -> FrameSpans:

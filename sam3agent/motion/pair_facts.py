@@ -1,5 +1,6 @@
 """What two objects do with each other: pass, overtake, touch, come near. Lengths are widths of the image."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -31,6 +32,12 @@ def nearest_gap(one: MaskletPath, two: MaskletPath) -> tuple[float, float, int]:
     apart = np.hypot(*(one.boxes[:, :2] + one.boxes[:, 2:] - two.boxes[:, :2] - two.boxes[:, 2:]).T) / 2
     t = int(np.nanargmin(between + 1e-3 * apart))
     return float(between[t]), float(np.nanmin(apart)), t
+
+
+def nearest_of(path: MaskletPath, others: Sequence[MaskletPath]) -> tuple[float, float, int] | None:
+    """The nearest gap to any of several others; None if it is never seen together with one."""
+    near = min((nearest_gap(path, other) for other in others), default=(np.inf, np.inf, 0))
+    return near if np.isfinite(near[0]) else None
 
 
 def passes_behind(one: MaskletPath, two: MaskletPath) -> FrameSpans:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import numpy as np
-
 from sam3agent.masks import Masklet
 from sam3agent.motion import motion_facts, pair_facts
 from sam3agent.motion.clip_motion import FACTS, PAIR_FACTS, ClipMotion
+from sam3agent.motion.event_order import compared, in_order, on_side
 from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
 from sam3agent.pool import Candidate, MaskPool
@@ -149,26 +148,25 @@ class ClipSelector:
             events = [moment for c in other.kept for moment in other.events.get(c.id, ())]
             if not events:
                 return {}, f"{target.what.phrase} that {target.happenings[-1].words}"
-            doing = {i: _compared(found_, word, events) for i, found_ in doing.items()}
+            doing = {i: compared(found_, word, events) for i, found_ in doing.items()}
         if happening.negated:
             whole = (FrameSpan(0, self.bench.media.count - 1),)
             doing = {i: () if moments else whole for i, moments in doing.items()}
         if happening.order:
-            doing = _in_order(doing, happening.order, happening.count)
+            doing = in_order(doing, happening.order, happening.count)
         return {i: moments for i, moments in doing.items() if moments}, ""
 
     def _moments(self, happening: Happening, candidate: Candidate, anchors: Sequence[Candidate]) -> FrameSpans:
         path = self.path(candidate)
         if happening.name == "present":
             frame = self.frame_of(happening.when or When("end"))
-            seen = path.presence[frame] == "in" or (path.presence[frame] == "part" and path.shown[frame] > 0.4)
-            return (FrameSpan(frame, frame),) if seen else ()
+            return (FrameSpan(frame, frame),) if path.in_view(frame) else ()
         if anchors:
             others = [self.path(anchor) for anchor in anchors if anchor.id != candidate.id]
             return tuple(moment for other in others for moment in PAIR_FACTS[happening.name](path, other))
         moments = FACTS[happening.name](path)
         if happening.side:
-            moments = tuple(m for m in moments if _on_side(path, m, happening.side, first=happening.name != "leaves"))
+            moments = tuple(m for m in moments if on_side(path, m, happening.side, first=happening.name != "leaves"))
         return moments
 
     def _extreme(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:
@@ -176,25 +174,24 @@ class ClipSelector:
         order = sorted(found, key=lambda c: -sign * measure(self.path(c)))
         start = len(order) - 1 if happening.order < 0 else happening.order - 1
         chosen = order[start : start + happening.count]
-        return {c.id: (_span(self.path(c)),) for c in chosen}
+        return {c.id: (motion_facts.time_seen(self.path(c)),) for c in chosen}
 
     def _outermost(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:
         frame = self.frame_of(happening.when or When("start"))
         axis, sign = {"left": (0, 1), "right": (0, -1), "top": (1, 1), "bottom": (1, -1)}[happening.side or "left"]
         there = [c for c in found if self.path(c).presence[frame] in ("in", "part")]
-        best = min(there, key=lambda c: sign * _middle(self.path(c), frame)[axis], default=None)
+        best = min(there, key=lambda c: sign * self.path(c).middle(frame)[axis], default=None)
         return {best.id: (FrameSpan(frame, frame),)} if best else {}
 
     def _nearest(self, found: Sequence[Candidate], anchors: Sequence[Candidate]) -> dict[int, FrameSpans]:
         """The candidate that comes closest to any anchor, at any time."""
-        best: tuple[float, float, int, int] | None = None
-        for c in found:
-            for anchor in anchors:
-                if anchor.id != c.id:
-                    between, apart, t = pair_facts.nearest_gap(self.path(c), self.path(anchor))
-                    if np.isfinite(between) and (best is None or (between, apart) < best[:2]):
-                        best = between, apart, c.id, t
-        return {best[2]: (FrameSpan(best[3], best[3]),)} if best else {}
+        near = [
+            (closest, c.id)
+            for c in found
+            if (closest := pair_facts.nearest_of(self.path(c), [self.path(a) for a in anchors if a.id != c.id]))
+        ]
+        (_, _, t), mask_id = min(near, default=((0.0, 0.0, 0), 0))
+        return {mask_id: (FrameSpan(t, t),)} if near else {}
 
 
 class _OnFrame(Selector):
@@ -210,40 +207,3 @@ class _OnFrame(Selector):
     def find(self, what: NounPhrase) -> list[Candidate]:
         found = (self.bench.pool.get(c.id) for c in self.whole.find(what))
         return [c for c in found if c and (what != self.subject or c.id in self.mine)]
-
-
-def _middle(path: MaskletPath, frame: int) -> tuple[float, float]:
-    x0, y0, x1, y1 = path.boxes[frame]
-    return (x0 + x1) / 2, (y0 + y1) / 2
-
-
-def _span(path: MaskletPath) -> FrameSpan:
-    frames = np.flatnonzero(path.seen)
-    return FrameSpan(int(frames[0]), int(frames[-1]))
-
-
-def _on_side(path: MaskletPath, moment: FrameSpan, side: str, *, first: bool) -> bool:
-    """Whether something enters or leaves at a side: the half of the image where it is first, or last, seen then."""
-    frames = [t for t in range(max(0, moment.start - 1), min(path.count, moment.end + 2)) if path.seen[t]]
-    if not frames:
-        return False
-    x, y = _middle(path, frames[0] if first else frames[-1])
-    width, height = path.size
-    return {"left": x < width / 2, "right": x > width / 2, "top": y < height / 2, "bottom": y > height / 2}[side]
-
-
-def _compared(moments: FrameSpans, word: str, events: Sequence[FrameSpan]) -> FrameSpans:
-    """The moments before the first event, or after it."""
-    event = min(events, key=lambda moment: moment.start)
-    if word == "before":
-        return tuple(m for m in moments if m.start < event.start)
-    return tuple(m for m in moments if m.start > event.start)
-
-
-def _in_order(doing: dict[int, FrameSpans], order: int, count: int) -> dict[int, FrameSpans]:
-    """Those at a place in the order of time; the last ones by what they do last."""
-    if order < 0:
-        ranked = sorted((i for i, m in doing.items() if m), key=lambda i: -doing[i][-1].start)
-        return {i: doing[i] for i in ranked[:count]}
-    ranked = sorted((i for i, m in doing.items() if m), key=lambda i: doing[i][0].start)
-    return {i: doing[i] for i in ranked[order - 1 : order - 1 + count]}

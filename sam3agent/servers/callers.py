@@ -38,6 +38,11 @@ def caller_of(ctx: "Context[Any, Any]", host_profile: str | None = None) -> Call
     return Caller(_key(request, traits), choose_profile(traits, host_profile), scope.get(GONE))
 
 
+def client_key(ctx: Any) -> str:
+    """The key of the client of a request that the SDK hands to extensions; as `Caller.key`."""
+    return _key(ctx.request, client_traits(ctx.session))
+
+
 def client_traits(session: Any) -> ClientTraits:
     """What the client of a session says about itself."""
     params = session.client_params

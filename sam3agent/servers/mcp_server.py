@@ -1,12 +1,11 @@
 """The MCP server: the agent and its tools for any client of the Model Context Protocol."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sam3agent.api import Agent
 from sam3agent.config import Settings
@@ -37,14 +36,12 @@ def build_server(
     host_profile: str | None = None,
     out_limit: int = OUT_LIMIT,
     extensions: "Sequence[Extension]" = (),
-    tool_meta: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> "MCPServer":
     """An MCP server over the agent of the settings, or over the given one.
 
     roots: folders that may be read, by default the working directory; the output folder is always included.
     host_profile: the reply profile to use for every client; None to choose it by the client. out_limit: maximum number
-    of bytes in the output folder. extensions: of the protocol, e.g. `mcp.server.apps.Apps` with a page. tool_meta: the
-    `_meta` of tools by name, e.g. the page that shows their results.
+    of bytes in the output folder. extensions: of the protocol, besides MCP Apps, with which hosts show the masks.
 
     Raises `InputError` if a root is not a folder, or there is no such profile.
     """
@@ -53,6 +50,8 @@ def build_server(
     from sam3agent.servers.mcp_prompts import add_prompts
     from sam3agent.servers.reply_profiles import ClientTraits, choose_profile
     from sam3agent.servers.result_server import ResultServer
+    from sam3agent.servers.views.view_desk import ViewDesk
+    from sam3agent.servers.views.view_tools import PAGE_META, VIEWED, MaskApps
 
     choose_profile(ClientTraits(), host_profile)
     agent = agent or Agent.from_settings(settings)
@@ -68,14 +67,15 @@ def build_server(
         host_profile,
         instructions=render("mcp_server"),
         version=package_version(),
-        extensions=extensions,
+        extensions=[MaskApps(ViewDesk(desk)), *extensions],
     )
     add = partial(server.add_tool, annotations=ToolAnnotations(destructive_hint=False, open_world_hint=False))
     ask, *job_tools = tools.ask(), tools.job_status(), tools.job_result(), tools.cancel_job()
-    add(ask, description=inspect.getdoc(ask), meta=tool_meta.get("ask"))
+    add(ask, description=inspect.getdoc(ask), meta=dict(PAGE_META))
     for tool in all_tools().values():
         if tool.served:
-            add(tools.served(tool), description=tool.description, meta=tool_meta.get(tool.name))
+            meta = dict(PAGE_META) if tool.name in VIEWED else None
+            add(tools.served(tool), description=tool.description, meta=meta)
     for job_tool in job_tools:
         add(job_tool, description=inspect.getdoc(job_tool))
     add_prompts(server)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from sam3agent.images import decode_image
 from sam3agent.servers.written_paths import RESULTS
 from sam3model.errors import InputError, OutputError
-from sam3model.files import open_regular, replacing
+from sam3model.files import open_regular, private_folder, replacing
 from sam3model.untrusted import clean_line
 
 SHOWN = "shown"
@@ -58,7 +58,8 @@ class ResultFolder:
         self._counted: tuple[float, int] | None = None
 
     def check_room(self) -> None:
-        """Raise `OutputError` if the folder has reached its limit."""
+        """Raise `OutputError` if the folder has reached its limit, or cannot be made. Its owner alone may enter it."""
+        private_folder(self.folder)
         if self._size() >= self.limit:
             raise OutputError(
                 f"the output folder {self.folder} has reached its limit of {self.limit / 1e9:g} GB: "

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.apps import client_supports_apps
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -18,6 +19,7 @@ from sam3agent.servers.mcp_resources import read_result, resource_list, resource
 from sam3agent.servers.reply_profiles import choose_profile
 from sam3agent.servers.result_files import ResultFolder
 from sam3agent.servers.stdio_lines import standard_input
+from sam3agent.servers.views.view_tools import PAGE_TOOLS, without_apps
 from sam3agent.servers.written_paths import RESULTS
 from sam3model.untrusted import clean_line
 
@@ -81,7 +83,9 @@ class ResultServer(MCPServer):
     async def _fit_profile(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Leave structured content out for clients that would show it in place of the rest, and what announces it."""
         result = await call_next(ctx)
-        if ctx.method not in ("tools/list", "tools/call"):
+        if not client_supports_apps(ctx):
+            result = without_apps(ctx.method, result)
+        if ctx.method not in ("tools/list", "tools/call") or (ctx.params or {}).get("name") in PAGE_TOOLS:
             return result
         if choose_profile(client_traits(ctx.session), self._host_profile).structured:
             return result

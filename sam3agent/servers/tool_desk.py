@@ -7,6 +7,7 @@ begin. Only work that computes runs on threads, and nothing waits on those.
 import asyncio
 import logging
 import re
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,7 +63,7 @@ class ToolDesk:
         self.images = OpenImages(self.agent.segmenter, self.open_file)
         self.boards = MaskBoards()
         self.looking = FairLane(LOOKING_AT_ONCE)
-        self._searching = FairLane(SEARCHES_AT_ONCE)
+        self.searching = FairLane(SEARCHES_AT_ONCE)
         self._tracking = FairLane(CLIPS_AT_ONCE)
         self._asking = asyncio.Semaphore(1 if self.agent.backend.free else QUESTIONS_AT_ONCE)
 
@@ -90,7 +91,7 @@ class ToolDesk:
             bench = self._bench(opened, board.pool, None)
             async with self.looking.slot(opened.key):
                 return await within(None, lambda: reply(tool.call(bench, arguments)))
-        lane = self._tracking if takes_long(tool) else self._searching
+        lane = self._tracking if takes_long(tool) else self.searching
         async with board.turn, lane.slot(opened.key):
             if job:
                 job.begin()
@@ -143,21 +144,23 @@ class ToolDesk:
 
     def _reply(self, opened: OpenImage, image: str, tool: Tool[Any], result: ToolResult) -> Reply:
         """The reply of a tool, with the files of a selection and what to know about the weights."""
-        files = self._selection_files(opened, result, result.event) if isinstance(result.event, Selected) else {}
+        files = dict[str, Any]()
+        if isinstance(result.event, Selected):
+            files = self.selection_files(opened, result.pool, result.event.ids, result.event.reason)
         notice = knowledge_of(opened.session).notice if tool.cost == "segmenter" else ""
         warnings = [*files.pop("warnings", ()), *([notice] if notice else [])]
         data = ToolReply(image=image, **{**files, **result.data, **({"warnings": warnings} if warnings else {})})
         text = "\n".join([result.text, *(f"Warning: {warning}" for warning in warnings)])
         return Reply(data, text, result.images)
 
-    def _selection_files(self, opened: OpenImage, result: ToolResult, event: Selected) -> dict[str, Any]:
+    def selection_files(self, opened: OpenImage, pool: MaskPool, ids: Sequence[int], reason: str) -> dict[str, Any]:
         """Write the files of a selection. A disk or folder that is full costs the files, not the selection."""
-        selection = Selection.from_pool(opened.media, result.pool, event.ids)
+        selection = Selection.from_pool(opened.media, pool, ids)
         path = Path(opened.path)
         try:
             self.results.check_room()
             with fresh_folder(self.results.folder, f"{path.stem}-selection") as folder:
-                files = selection.save(folder, path.name, event.reason or "selection").files
+                files = selection.save(folder, path.name, reason or "selection").files
         except (InputError, OutputError) as error:
             log.warning("the files of a selection are not kept: %s", error)
             return {"warnings": [f"the files of the selection are not kept: {error}"]}

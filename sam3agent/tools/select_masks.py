@@ -1,21 +1,22 @@
 """The tool `select_masks`: the answer, or the masks to choose it from by rules that are computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from sam3agent.constraints import MaskGroup, kept_by
+from sam3agent.constraints import MaskGroup, Rule, kept_by, needs_paths, objection, proof, why_none
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.pool import listed_masks
 from sam3agent.render import best_marks, fit, spotlight
 from sam3agent.render.zoom import WHOLE_SIDE
 from sam3agent.states import Selected
+from sam3agent.time_rules import with_paths
 from sam3agent.tools.arguments import Phrases, Reason, UniqueMaskIds
 from sam3agent.tools.evidence import known_candidates, summary
 from sam3agent.tools.keep_rules import KeepRule, KeepRules
 from sam3agent.tools.reading import phrases
-from sam3agent.tools.registry import Arguments, ToolResult, tool
+from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
 from sam3agent.workbench import Workbench
 
 
@@ -53,7 +54,7 @@ class SelectMasks(Arguments):
     )
     keep: KeepRules = Field(
         default_factory=list,
-        description="Rules about order, place, size and nearness, applied exactly and in turn: "
+        description="Rules about order, place, size, nearness and, in a clip, time, applied exactly and in turn: "
         '"third player from the left" is {"rule": "leftmost", "position": 3}.',
     )
     others: Annotated[list[OtherGroup], Field(max_length=6)] = Field(
@@ -84,23 +85,50 @@ class SelectMasks(Arguments):
 def select_masks(bench: Workbench, args: SelectMasks) -> ToolResult:
     """Answer the question with these masks. They may come from different phrases.
 
-    State order, place, size and nearness as rules in `keep`; they are computed from the masks.
+    State order, place, size, nearness and what happens over time as rules in `keep`; they are computed from the masks.
     """
     groups = args.groups()
-    named = dict.fromkeys(i for g in groups for i in (*g.ids, *(i for rule in g.rules for i in rule.of)))
-    known_candidates(bench, tuple(named))
+    bench = _ready(bench, groups)
     ids = tuple(dict.fromkeys(c.id for group in groups for c in _chosen(bench, group)))
-    event = Selected(ids, args.reason, groups, tuple(args.missing))
+    shown_by = proof(groups, ids, bench.pool) or "; ".join(filter(None, (why_none(g, bench.pool) for g in groups)))
+    event = Selected(
+        ids, _joined(args.reason, shown_by), groups, tuple(args.missing), bench.pool if needs_paths(groups) else None
+    )
+    data: dict[str, Any] = {"masks": [], "reason": args.reason}
     if not ids:
-        return ToolResult("the rules in keep leave no mask", {"masks": [], "reason": args.reason}, event, bench.pool)
+        text = f"the rules in keep leave no mask{f': {shown_by}' if shown_by else ''}"
+        return ToolResult(text, data, event, bench.pool)
     candidates = known_candidates(bench, ids)
     frame, marks = best_marks([(candidate.id, candidate.masklet) for candidate in candidates])
     image = LazyImage(
         EvidenceKey(frame, tuple(mark.id for mark in marks), "selected"),
         lambda: spotlight(*fit(bench.media.frame(frame), marks, WHOLE_SIDE)),
     )
-    data: Mapping[str, Any] = {"masks": [summary(c) for c in candidates], "reason": args.reason}
-    return ToolResult(f"selected {listed_masks(ids)}", data, event, bench.pool, (image,))
+    data["masks"] = [summary(c) for c in candidates]
+    data |= {"proof": shown_by} if shown_by else {}
+    return ToolResult(_joined(f"selected {listed_masks(ids)}", shown_by), data, event, bench.pool, (image,))
+
+
+def _ready(bench: Workbench, groups: Sequence[MaskGroup]) -> Workbench:
+    """The workbench with all that the rules of some groups need. Raises `ToolUseError` if a rule makes no sense."""
+    rules = [rule for group in groups for rule in group.rules]
+    points = [point.mask for rule in rules for point in (rule.before, rule.after) if point and point.mask]
+    known_candidates(bench, tuple(dict.fromkeys([*(i for g in groups for i in g.ids), *_anchors(rules), *points])))
+    for group in groups:
+        members = known_candidates(bench, group.ids)
+        for rule in group.rules:
+            if why := objection(rule, members, bench.pool, bench.media.count):
+                raise ToolUseError(why)
+    return bench.with_pool(with_paths(bench.pool, bench.media)) if needs_paths(groups) else bench
+
+
+def _anchors(rules: Sequence[Rule]) -> list[int]:
+    return [mask_id for rule in rules for mask_id in rule.of]
+
+
+def _joined(said: str, computed: str) -> str:
+    """What was said, and what was computed behind it."""
+    return f"{said.rstrip('.')} ({computed})" if said and computed else said or computed
 
 
 def _chosen(bench: Workbench, group: MaskGroup) -> Sequence[Any]:

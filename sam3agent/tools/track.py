@@ -8,12 +8,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sam3agent.masks import Masklet
 from sam3agent.media import ClipMedia
-from sam3agent.pool import Candidate, listed_masks
+from sam3agent.pool import listed_masks
 from sam3agent.states import Followed, Search, Searched
 from sam3agent.tools.arguments import OneMaskId, Phrases
-from sam3agent.tools.evidence import known_candidates, numbered, summary
+from sam3agent.tools.evidence import known_candidates, numbered
+from sam3agent.tools.keep_rules import KeepRules
 from sam3agent.tools.reading import whole_number
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
+from sam3agent.tools.track_lines import frames_of, track_json, track_line
 from sam3agent.tracker import ClipSession, ObjectTracker, TrackOptions
 from sam3agent.workbench import Workbench
 from sam3model.errors import CheckpointError, InputError
@@ -33,6 +35,10 @@ class TrackObjects(Arguments):
     id: OneMaskId = Field(default=None, description="In place of phrases: follow the one object of this mask.")
     frame: FrameNumber | None = Field(
         default=None, description="With id: the frame on which the mask is right; by default the one with most of it."
+    )
+    plan: KeepRules = Field(
+        default_factory=list,
+        description="Rules that choose the answer from what is found, as `keep` of select_masks, without ids.",
     )
     first_frame: FrameNumber = Field(default=0, description="First frame to track; frames count from 0.")
     last_frame: FrameNumber | None = Field(default=None, description="Last frame to track; by default the last one.")
@@ -78,7 +84,7 @@ def _checked(bench: Workbench, args: TrackObjects) -> TrackObjects:
         (candidate,) = known_candidates(bench, [args.id])
         new["frame"] = candidate.frame if args.frame is None else args.frame
         if new["frame"] not in candidate.masklet.masks:
-            raise ToolUseError(f"mask {args.id} is not on frame {new['frame']}; it is on {_frames(candidate)}")
+            raise ToolUseError(f"mask {args.id} is not on frame {new['frame']}; it is on {frames_of(candidate)}")
         if not args.first_frame <= new["frame"] <= last:
             raise ToolUseError(
                 f"the mask is on frame {new['frame']}, which is not among frames {args.first_frame} to {last}"
@@ -146,12 +152,12 @@ def _of_phrases(bench: Workbench, args: TrackObjects, found: _Sightings) -> Tool
         pool, ids = pool.add(phrase, found.masklets(phrase))
         searches.append(Search(phrase, ids))
     shown = tuple(c for search in searches for mask_id in search.found if (c := pool.get(mask_id)))
-    lines = [line for s in searches for line in (s.line(), *(_line(c) for c in shown if c.id in s.found))]
-    data = [{"phrase": s.phrase, "masks": [_to_json(c) for c in shown if c.id in s.found]} for s in searches]
+    lines = [line for s in searches for line in (s.line(), *(track_line(c) for c in shown if c.id in s.found))]
+    data = [{"phrase": s.phrase, "masks": [track_json(c) for c in shown if c.id in s.found]} for s in searches]
     return ToolResult(
         "\n".join([*lines, *_remarks(found)]),
         {"searches": data},
-        Searched(tuple(searches), pool),
+        Searched(tuple(searches), pool, tuple(rule.rule_of() for rule in args.plan)),
         pool,
         (numbered(bench, shown),) if shown else (),
         segmenter_calls=len(args.phrases),
@@ -165,36 +171,10 @@ def _of_mask(bench: Workbench, mask_id: int, found: _Sightings) -> ToolResult:
     masklet = Masklet.from_rles(merged) or old.masklet
     pool = bench.pool.extend(mask_id, masklet)
     shown = tuple(c for c in [pool.get(mask_id)] if c)
-    text = "\n".join([f"followed {listed_masks([mask_id])}", *map(_line, shown), *_remarks(found)])
-    data = {"masks": [_to_json(c) for c in shown]}
+    text = "\n".join([f"followed {listed_masks([mask_id])}", *map(track_line, shown), *_remarks(found)])
+    data = {"masks": [track_json(c) for c in shown]}
     return ToolResult(text, data, Followed((mask_id,), pool, text), pool, (numbered(bench, shown),), segmenter_calls=1)
-
-
-def _line(candidate: Candidate) -> str:
-    first = min(candidate.masklet.areas)
-    return (
-        f"mask {candidate.id}: {_frames(candidate)}; box {list(candidate.masklet.masks[first].box)} on frame {first}, "
-        f"{list(candidate.mask.box)} on frame {candidate.frame}, where it is largest"
-    )
-
-
-def _frames(candidate: Candidate) -> str:
-    frames = candidate.masklet.areas
-    return f"frames {min(frames)} to {max(frames)}, visible on {len(frames)}"
 
 
 def _remarks(found: _Sightings) -> list[str]:
     return [f"the clip breaks off, and only the frames before are tracked: {found.breaks}"] if found.breaks else []
-
-
-def _to_json(candidate: Candidate) -> dict[str, Any]:
-    frames = candidate.masklet.areas
-    first = min(frames)
-    return {
-        **summary(candidate),
-        "first_frame": first,
-        "last_frame": max(frames),
-        "frames_visible": len(frames),
-        "first_box": list(candidate.masklet.masks[first].box),
-        "best_frame": candidate.frame,
-    }

@@ -88,6 +88,14 @@ def find_form(samples: Sequence[BoxSample]) -> tuple[BoxForm, str | None]:
     return XYWH, f"{what}: check how they were exported"
 
 
+def refuse_fraction_outlines(outlines: Sequence[Numbers]) -> None:
+    """Raise `DataError` if the boxes of all outlines, which have no boxes beside them, are in fractions."""
+    if outlines and max(abs(one) for outline in outlines for one in outline) <= _FRACTION:
+        raise DataError(
+            "the outlines look like fractions of the image size (no number is above 1): write them in pixels"
+        )
+
+
 def _refuse_fractions(samples: Sequence[BoxSample]) -> None:
     """Raise `DataError` if no number is above 1, in boxes and outlines."""
     numbers = [abs(one) for sample in samples for one in (*sample.numbers, *(sample.outline or ()))]

@@ -10,7 +10,7 @@ MAX_SIDE = 1 << 16
 _MAX_NUMBER = 1e15
 """Coordinates and areas stay far below this; excludes infinity and integers too large for a float."""
 
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,15}")
+_INTEGER = re.compile(r"(0|-?[1-9][0-9]{0,15})(?:\.0{1,9})?")
 _IDENTIFIERS = ("id", "image_id", "category_id", "video_id")
 _FLAGS = ("iscrowd",)
 _LISTS = ("neg_category_ids", "not_exhaustive_category_ids")
@@ -34,14 +34,15 @@ def normalised(row: Row) -> Row:
 
 
 def identifier(value: Any) -> Any:
-    """An id as an integer if it means one (1.0, "1"), else the value itself; "007" stays a text.
+    """An id as an integer if it means one (1.0, "1", "1.0"), else the value itself; "007" stays a text.
 
-    >>> identifier(3.0), identifier("12"), identifier("007"), identifier(1.5)
-    (3, 12, '007', 1.5)
+    >>> identifier(3.0), identifier("12"), identifier("4.0"), identifier("007"), identifier(1.5)
+    (3, 12, 4, '007', 1.5)
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_NUMBER:
         return int(value)
-    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
+    found = _INTEGER.fullmatch(value) if isinstance(value, str) else None
+    return int(found[1]) if found else value
 
 
 def number(value: Any) -> float | None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sam3model.data.annotations import Annotation
-from sam3model.data.box_formats import XYWH, BoxSample, find_form
+from sam3model.data.box_formats import XYWH, BoxSample, Numbers, find_form, refuse_fraction_outlines
 from sam3model.data.coco_fields import Row, four_numbers, is_missing, is_number, normalised, number, side
 from sam3model.data.faults import Faults, StrictFaults
 from sam3model.data.image_files import stored_size
 from sam3model.data.segmentations import Segmentation, coco, outline_box, read_segmentation
 from sam3model.errors import DataError, InputError
 from sam3model.files import read_regular
+from sam3model.untrusted import clean_line
 
 __all__ = ["CocoFile", "Row", "class_phrase", "is_number", "number", "read_xywh"]
 
@@ -41,7 +42,7 @@ def class_phrase(name: str) -> str:
     >>> class_phrase("bow_(decorative_ribbons)")
     'bow decorative ribbons'
     """
-    return " ".join("".join(" " if letter in "_()[]" else letter for letter in name).split()) or name
+    return clean_line("".join(" " if letter in "_()[]" else letter for letter in name)) or clean_line(name)
 
 
 def real_categories(categories: Sequence[Row], annotations: Sequence[Row]) -> list[Row]:
@@ -86,7 +87,7 @@ class CocoFile:
         rows = [normalised(row) for row in table(self.content, "categories", self.path)]
         rows = real_categories(rows, self.annotations) if skip_root else rows
         numbers = [required(row, "id", int, f"{self.path}: category") for row in rows]
-        names = (required(row, "name", str, f"{self.path}: category {row['id']}") for row in rows)
+        names = [_name(row, f"{self.path}: category {row['id']}") for row in rows]
         return dict(zip(numbers, names, strict=True))
 
     def unique_images(self) -> Iterator[Row]:
@@ -101,12 +102,21 @@ class CocoFile:
             yield row
 
     def annotations_by_image(self, categories: Collection[int] | None = None) -> dict[int | str | None, list[Row]]:
-        """Rows of `annotations` by image id; unknown images, and categories outside `categories`, are faults."""
+        """Rows of `annotations` by image id; unknown images, and categories outside `categories`, are faults.
+
+        A row that is there twice, the same in every field, is left out the second time.
+        """
         images = {key(row, "id") for row in self.images} - {None}
-        good = []
+        good, seen = [], dict[int | str | None, Row]()
         for row in self.annotations:
             category = row.get("category_id")
-            if key(row, "image_id") not in images:
+            if (
+                (number := key(row, "id")) is not None
+                and seen.setdefault(number, row) is not row
+                and seen[number] == row
+            ):
+                self.repairs.note("given twice: the copy is left out", where(row))
+            elif key(row, "image_id") not in images:
                 self.annotation_faults.note("'image_id' is not in the file", where(row))
             elif categories is not None and not (isinstance(category, int) and category in categories):
                 self.annotation_faults.note("'category_id' is not in the file", where(row))
@@ -178,16 +188,33 @@ class CocoFile:
             DataError: the boxes cannot be used in the form that they have.
         """
         sizes = {key(row, "id"): (side(row.get("width")), side(row.get("height"))) for row in self.images}
-        samples = []
+        samples, boxless = list[BoxSample](), list[Numbers]()
         for row in self.annotations[:: max(1, len(self.annotations) // _LOOKED_AT)]:
             numbers, (width, height) = four_numbers(row.get("bbox")), sizes.get(key(row, "image_id"), (None, None))
-            if numbers and any(numbers) and width and height and not row.get("iscrowd"):
-                samples.append(BoxSample(where(row), numbers, (width, height), _outline(row, (width, height))))
+            if not width or not height or row.get("iscrowd"):
+                continue
+            outline = _outline(row, (width, height))
+            if numbers and any(numbers):
+                samples.append(BoxSample(where(row), numbers, (width, height), outline))
+            elif outline and min(width, height) > 2:
+                boxless.append(outline)
         try:
+            refuse_fraction_outlines(boxless)
             self.form, warning = find_form(samples)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from None
         return warning
+
+
+def _name(row: Row, place: str) -> str:
+    """The name of a category, which may be a number: the classes of digits. Raises `DataError` if it has none."""
+    value = row.get("name")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    name = required(row, "name", str, place)
+    if not clean_line(name):
+        raise DataError(f"{place}: the field 'name' is empty; give the class a name")
+    return name
 
 
 def _outline(row: Row, size: tuple[int, int]) -> tuple[float, float, float, float] | None:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -69,6 +70,8 @@ def image_path(name: str, folders: Sequence[Path]) -> Path | None:
 def image_path_at_last(name: str, folders: Sequence[Path], others: Collection[str]) -> Path | None:
     """As `image_path`, but a name with other folders in front is looked for without them, at last as a bare file name.
 
+    Small and capital letters are then alike, if only one file comes into question.
+
     others: file names of the data set; a file that one of them names exactly belongs to that image.
     """
     if "\0" in name:
@@ -80,7 +83,35 @@ def image_path_at_last(name: str, folders: Sequence[Path], others: Collection[st
             shorter = "/".join(parts[start:])
             if (shorter == name or shorter not in others) and (path := image_path(shorter, folders)):
                 return path
+    return _in_other_letters(plain.replace("\\", "/"), folders, others)
+
+
+def _in_other_letters(name: str, folders: Sequence[Path], others: Collection[str]) -> Path | None:
+    """The only file whose name differs from this one in small and capital letters alone; None if there is none."""
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+    if not parts:
+        return None
+    for folder in folders:
+        inner = folder.joinpath(*parts[:-1])
+        for place in dict.fromkeys((inner, folder)):
+            path = _by_small_letters(place).get(parts[-1].casefold())
+            if path and path.name not in others and path.relative_to(folder).as_posix() not in others:
+                return path
     return None
+
+
+@lru_cache(maxsize=4)
+def _by_small_letters(folder: Path) -> dict[str, Path | None]:
+    """The files of a folder by their names in small letters; None where several read alike."""
+    found = dict[str, Path | None]()
+    try:
+        for path in folder.iterdir():
+            if path.is_file():
+                name = path.name.casefold()
+                found[name] = None if name in found else path
+    except OSError:
+        return {}
+    return found
 
 
 def _first_file(name: str, folders: Sequence[Path]) -> Path | None:

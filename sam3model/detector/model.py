@@ -1,6 +1,7 @@
 """The image model: an image is encoded once and prompted any number of times."""
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -108,7 +109,7 @@ class Sam3ImageModel(ModelWithBlocks):
     ) -> Tensor:
         """Mask logits at the finest level: all (P, Q, H, W), or (K, H, W) for `select` (K, 2) rows of (prompt, query).
 
-        The pixel decoder runs only for the prompts in `select`.
+        The pixel decoder runs only for the prompts in `select`, once for each if their rows are next to each other.
         """
         prompt = PromptTokens(grounding.prompt, grounding.prompt_mask)
         if select is None:
@@ -117,10 +118,12 @@ class Sam3ImageModel(ModelWithBlocks):
         features = self.prepare_masks(features)
         height, width = (*features.levels, *(features.laterals or ()))[-1].shape[-2:]
         masks = grounding.memory.new_empty(len(select), height, width)
-        for index in select[:, 0].unique():
-            rows = (select[:, 0] == index).nonzero().squeeze(-1)
-            pixels = self._pixels(grounding.memory, prompt, features, image_index, index.unsqueeze(0))
-            queries = grounding.queries[index, select[rows, 1]].unsqueeze(0)  # (1, K_p, D)
+        start = 0
+        for number, group in groupby(select[:, 0].tolist()):  # one wait for the device, however many prompts there are
+            rows = slice(start, start + len(list(group)))
+            start = rows.stop
+            pixels = self._pixels(grounding.memory, prompt, features, image_index, slice(number, number + 1))
+            queries = grounding.queries[number].index_select(0, select[rows, 1]).unsqueeze(0)  # (1, K_p, D)
             masks[rows] = self.segmentation.masks(queries, pixels)[0].to(masks.dtype)
         return masks
 
@@ -182,7 +185,12 @@ class Sam3ImageModel(ModelWithBlocks):
         return first, QueryOutputs(logits[:, count:], layer.boxes[:, count:])
 
     def _pixels(
-        self, memory: Tensor, prompt: PromptTokens, features: ImageFeatures, image_index: Tensor, rows: Tensor | None
+        self,
+        memory: Tensor,
+        prompt: PromptTokens,
+        features: ImageFeatures,
+        image_index: Tensor,
+        rows: Tensor | slice | None,
     ) -> Tensor:
         """Pixel decoder output (P', D, H, W) of the prompts `rows` (P',); None: of all."""
         if rows is not None:

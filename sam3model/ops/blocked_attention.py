@@ -33,22 +33,27 @@ def prefers_blocks(query: Tensor, key: Tensor) -> bool:
     )
 
 
-def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """softmax(query key^T / sqrt(C)) value: (B, heads, Q, C), keys (B, heads, K, C), values (B, heads, K, V).
+def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, block: int = BLOCK) -> Tensor:
+    """softmax(query key^T / sqrt(C)) value: (1 or B, heads, Q, C), keys (B, heads, K, C), values (B, heads, K, V).
 
-    Returns (B, heads, Q, V). Without gradients. The memory beyond the output and a copy of one head is one block.
+    Returns (B, heads, Q, V). Without gradients. The memory beyond the output and copies of one head is one block of
+    scores, (block, K).
     """
-    batch, heads, queries, channels = query.shape
+    batch, heads, keys_count, channels = key.shape
+    queries = query.shape[2]
     out = query.new_empty(batch, heads, queries, value.shape[-1])
-    room = query.new_empty(min(BLOCK, queries), key.shape[-2])
+    room = query.new_empty(min(block, queries), keys_count)
+    scaled = query * channels**-0.5
     for row in range(batch):
         for head in range(heads):
-            keys = key[row, head].T.contiguous()  # laid out once for all blocks
+            keys = key[row, head].T
+            if queries > block:
+                keys = keys.contiguous()  # laid out once for all blocks
             values = value[row, head].contiguous()
-            scaled = query[row, head] * channels**-0.5
-            for start in range(0, queries, BLOCK):
-                some = scaled[start : start + BLOCK]
+            own = scaled[row if len(scaled) > 1 else 0, head]
+            for start in range(0, queries, block):
+                some = own[start : start + block]
                 scores = torch.mm(some, keys, out=room[: len(some)])
                 torch.softmax(scores, dim=-1, out=scores)
-                torch.mm(scores, values, out=out[row, head, start : start + BLOCK])
+                torch.mm(scores, values, out=out[row, head, start : start + block])
     return out

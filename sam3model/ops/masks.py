@@ -1,6 +1,6 @@
 """Masks: COCO run-length encoding, boxes, overlaps, and full-size masks from logits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,12 @@ def check_rle(rle: Mapping[str, Any]) -> dict[str, Any]:
     except DataError as error:
         raise InputError(f"invalid run-length encoding of a mask: {error}") from error
     return {"size": [size[1], size[0]], "counts": safe["counts"].decode("ascii")}
+
+
+def union_rles(rles: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The run lengths of the pixels that are in any of some masks of one size."""
+    merged = coco.merge([check_rle(rle) for rle in rles])
+    return {"size": list(merged["size"]), "counts": merged["counts"].decode("ascii")}
 
 
 def mask_to_box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

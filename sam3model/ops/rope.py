@@ -7,24 +7,30 @@ from torch import Tensor
 
 
 def axial_angles(
-    height: int, width: int, head_dim: int, *, scale: tuple[float, float] = (1.0, 1.0), theta: float = 1e4
+    height: int,
+    width: int,
+    head_dim: int,
+    *,
+    scale: tuple[float, float] = (1.0, 1.0),
+    theta: float = 1e4,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Rotation angle of every channel pair at every cell of a grid, row-major: (height*width, head_dim/2), float32.
 
     The first half of the pairs encodes the column index, the second half the row index; frequency k is
     theta^(-4k/head_dim). `scale` (rows, columns) multiplies the indices, e.g. to fit a finer grid than in pretraining.
     """
-    frequency = theta ** (-torch.arange(0, head_dim, 4, dtype=torch.float32) / head_dim)  # (head_dim/4,)
-    rows = torch.outer(torch.arange(height, dtype=torch.float32) * scale[0], frequency)
-    columns = torch.outer(torch.arange(width, dtype=torch.float32) * scale[1], frequency)
+    frequency = theta ** (-torch.arange(0, head_dim, 4, dtype=torch.float32, device=device) / head_dim)  # (head_dim/4,)
+    rows = torch.outer(torch.arange(height, dtype=torch.float32, device=device) * scale[0], frequency)
+    columns = torch.outer(torch.arange(width, dtype=torch.float32, device=device) * scale[1], frequency)
     columns = columns.expand(height, -1, -1)  # (height, width, head_dim/4)
     rows = rows[:, None].expand(-1, width, -1)
     return torch.cat((columns, rows), dim=-1).flatten(0, 1)
 
 
-def window_order(height: int, width: int, window: int) -> Tensor:
+def window_order(height: int, width: int, window: int, device: torch.device | None = None) -> Tensor:
     """Row-major indices of the cells, window by window: (height*width,) int64."""
-    index = torch.arange(height * width).view(height // window, window, width // window, window)
+    index = torch.arange(height * width, device=device).view(height // window, window, width // window, window)
     return index.transpose(1, 2).flatten()
 
 
@@ -42,13 +48,15 @@ def rotary_table(
 
     Window blocks use indices inside the window (window^2 tokens), global blocks grid indices times window/grid (H*W).
     """
-    # Computed on the device: a compiled trunk recomputes it, and must not copy from the CPU.
-    with torch.inference_mode(False), device:
+    # Computed on the device: a compiled trunk recomputes it, and must not copy from the CPU. The device is an argument,
+    # since a `with device:` would cut the compiled trunk in two at every block.
+    with torch.inference_mode(False):
         if is_global:
-            angles = axial_angles(*grid, head_dim, scale=(window / grid[0], window / grid[1]), theta=theta)
-            angles = angles[window_order(*grid, window)]
+            scale = (window / grid[0], window / grid[1])
+            angles = axial_angles(*grid, head_dim, scale=scale, theta=theta, device=device)
+            angles = angles[window_order(*grid, window, device)]
         else:
-            angles = axial_angles(window, window, head_dim, theta=theta)
+            angles = axial_angles(window, window, head_dim, theta=theta, device=device)
         return _table(angles, dtype)
 
 
@@ -78,7 +86,7 @@ def grid_table(height: int, width: int, head_dim: int, theta: float, device: tor
     Complex phases (H*W, head_dim/2) on a CPU; else cosines and signed sines (2, H*W, head_dim).
     """
     with torch.inference_mode(False):
-        angles = axial_angles(height, width, head_dim, theta=theta).to(device)
+        angles = axial_angles(height, width, head_dim, theta=theta, device=device)
         return _table(angles, torch.float32).squeeze((-2, -3))
 
 

@@ -34,17 +34,18 @@ def draw_chart(certificate: Certificate) -> Image.Image:
     groups: list[tuple[str, Rows]] = [("Abilities", _abilities(before, after))]
     worst = sorted(after.nouns, key=lambda noun: -after.nouns[noun])[:_NOUNS]
     nouns: Rows = [(noun, before.nouns.get(noun), after.nouns[noun]) for noun in worst]
-    groups.append(("Foreign nouns: highest score", nouns))
+    groups.append((f"Foreign nouns: the {len(worst)} of {len(after.nouns)} with the highest scores", nouns))
     for name, colours in after.colours.items():
         old = before.colours.get(name, {})
         rows: Rows = [(f"{colour} {name}", old.get(colour), score) for colour, score in colours.items()]
-        groups.append((f"{name}: mean score in other colours", rows))
+        groups.append((f"{name}: mean score when asked for in a colour", rows))
     lost = certificate.lost() or ("nothing fell",)
     height = 70 + 18 * len(lost) + sum(30 + _LINE * len(rows) for _, rows in groups)
     sheet = Image.new("RGB", (_WIDTH, height), "white")
     pen = ImageDraw.Draw(sheet)
     pen.text((16, 12), f"{certificate.weights}, from {certificate.start}"[:110], fill=_TEXT, font_size=16)
-    pen.text((16, 36), "grey: before   blue: after   from 0 to 1", fill=_TEXT, font_size=13)
+    legend = f"grey: before   blue: after   from 0 to 1; a score of {certificate.threshold:g} counts as found"
+    pen.text((16, 36), legend, fill=_TEXT, font_size=13)
     y = 60
     for line in lost:
         pen.text((16, y), line[:120], fill=_BAD if certificate.lost() else _TEXT, font_size=13)

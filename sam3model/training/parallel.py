@@ -24,6 +24,7 @@ from sam3model.devices import resolve_device
 from sam3model.errors import ConfigError
 
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
 Parallelism = Literal["ddp", "fsdp"]
 _TIMEOUT = timedelta(hours=2)  # the other processes wait while the first one writes
 
@@ -83,15 +84,20 @@ class World:
             return DistributedDataParallel(
                 model, device_ids=devices, find_unused_parameters=True, gradient_as_bucket_view=True
             )
-        for block in shards:
-            fully_shard(block)
-        fully_shard(model)
-        return model
+        return fully_sharded(model, shards)
 
     def _reduced(self, value: float, how: Any) -> float:
         shared = torch.tensor(value, dtype=torch.float64, device=self.device)
         dist.all_reduce(shared, how)
         return shared.item()
+
+
+def fully_sharded(model: M, shards: Iterable[nn.Module]) -> M:
+    """A model whose parameters are shards, gathered one of `shards` at a time. The processes must have joined."""
+    for block in shards:
+        fully_shard(block)
+    fully_shard(model)
+    return model
 
 
 @contextlib.contextmanager

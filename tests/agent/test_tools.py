@@ -86,8 +86,8 @@ assert "blur_masks" in names and not result.is_error
 assert [part.type for part in result.content] == ["text", "image"]
 assert "## blur_masks" in tool_reference() and "Ids of the masks to blur." in tool_reference()
 assert list(all_tools()) == [
-    "segment_phrase", "track", "examine_masks", "measure_masks", "measure_tracks", "select_masks",
-    "report_no_match", "blur_masks",
+    "segment_phrase", "track", "examine_masks", "measure_masks", "measure_tracks", "merge_tracks",
+    "split_track", "select_masks", "report_no_match", "blur_masks",
 ]
 """
 

@@ -207,7 +207,7 @@ def retyped(kind):
     return change
 
 
-@pytest.mark.parametrize("kind", [float, str])
+@pytest.mark.parametrize("kind", [float, str, lambda value: str(float(value))], ids=["float", "text", "float text"])
 @pytest.mark.parametrize("tables", [("images",), ("annotations",), ("images", "annotations")])
 def test_numbers_may_be_floats_or_text(tmp_path, kind, tables):
     found, images = rows(), [image(number) for number in range(1, 5)]
@@ -297,3 +297,45 @@ def test_only_regular_files_are_opened(tmp_path):
     with pytest.raises(DataError, match="not a regular file"):
         read_coco(files)
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_outlines_in_fractions_without_boxes_are_refused(tmp_path):
+    def alone(row):
+        row["segmentation"] = [[place / (H if odd % 2 else W) for odd, place in enumerate(row["segmentation"][0])]]
+        row["bbox"] = []
+
+    with pytest.raises(DataError, match=r"outlines look like fractions"):
+        read_coco(dataset(tmp_path, changed(alone)))
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\u200b", "\x1b"])
+def test_a_class_without_a_name_is_refused(tmp_path, name):
+    with pytest.raises(DataError, match="'name' is empty"):
+        read_coco(dataset(tmp_path, classes=(name,)))
+
+
+def test_names_are_cleaned_and_may_be_numbers(tmp_path):
+    assert read_coco(dataset(tmp_path, classes=("c\u200ba\u202et\x1b",))).vocabulary == ("cat",)
+    assert read_coco(dataset(tmp_path, classes=(7,))).vocabulary == ("7",)
+
+
+def test_an_annotation_that_is_there_twice_counts_once(tmp_path):
+    twice = dataset(tmp_path, [*rows(), *rows()])
+    found = read_coco(twice)
+    assert boxes_of(found) == TRUE
+    assert sum(len(phrase.annotations) for one in found.images for phrase in one.phrases) == len(TRUE)
+    assert found.repairs.counts() == {"given twice: the copy is left out": 4}
+    other = [{**row, "bbox": [1, 1, 9, 9], "segmentation": []} for row in rows()]
+    assert (
+        sum(len(p.annotations) for one in read_coco(dataset(tmp_path, [*rows(), *other])).images for p in one.phrases)
+        == 8
+    )
+
+
+def test_small_and_capital_letters_in_file_names_are_alike_at_last(tmp_path):
+    images = [image(number) | {"file_name": f"Images/{number}.PNG"} for number in range(1, 5)]
+    found = read_coco(dataset(tmp_path, images=images))
+    assert [one.path.name for one in found.images] == ["1.png", "2.png", "3.png", "4.png"]
+    both = [image(1), image(2) | {"file_name": "1.PNG"}, image(3), image(4)]
+    with pytest.raises(DataError, match="missing"):
+        read_coco(dataset(tmp_path, images=both), broken=0)

@@ -63,8 +63,16 @@ def one_image_only(request: dict[str, Any]) -> Behaviour | None:
     return error(400, "At most 1 image(s) may be provided in one prompt.") if images(request) > 1 else None
 
 
-def test_several_images_are_pasted_into_one_for_a_server_that_takes_one() -> None:
-    with fault_server(default=capable(unless=one_image_only)) as server:
+@pytest.mark.parametrize(
+    "complaint",
+    ["At most 1 image(s) may be provided in one prompt.", "Exceeded maximum number of images: 2 > 1",
+     "You can only provide a single image", "this model only supports one image"],
+)  # fmt: skip
+def test_several_images_are_pasted_into_one_for_a_server_that_takes_one(complaint: str) -> None:
+    def refuses(request: dict[str, Any]) -> Behaviour | None:
+        return error(400, complaint) if images(request) > 1 else None
+
+    with fault_server(default=capable(unless=refuses)) as server:
         answer = ask(server)
     assert (answer.status, [mask.id for mask in answer.masks]) == ("answered", [1])
     (warning,) = answer.warnings
@@ -118,6 +126,12 @@ CANNOT_SEE = [
     error(404, "No endpoints found that support image input"),
     error(400, "At most 0 image(s) may be provided in one prompt."),
     body('{"error": {"message": "The model does not support vision", "code": 400}}'),
+    error(422, "messages.0.content: Input should be a valid string"),
+    error(500, "'list' object has no attribute 'split'"),
+    error(500, "sequence item 0: expected str instance, dict found"),
+    error(400, "json: cannot unmarshal array into Go struct field Message.messages.content of type string"),
+    error(500, "Model is not multimodal"),
+    error(400, "Images are not allowed"),
 ]
 
 
@@ -158,6 +172,19 @@ def test_an_error_inside_a_200_is_tried_again_by_its_inner_code(code: Any) -> No
         answer = ask(server)
     assert answer.failed and answer.status == "exhausted"
     assert len(server.requests) == 1 + QUICK.retries
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"code": 429, "message": "slow down"}, {"detail": "slow down", "status": 503}, {"errors": [{"msg": "slow down"}]},
+     {"error": [{"message": "slow down", "code": 429}]}, {"success": False, "errors": ["slow down"]}],
+)  # fmt: skip
+def test_an_error_inside_a_200_is_told_however_it_is_written(written: dict[str, Any]) -> None:
+    with fault_server(body(json.dumps(written)), default=capable()) as server:
+        assert ask(server).status == "answered"
+    with fault_server(default=body(json.dumps(written))) as server:
+        answer = ask(server)
+    assert answer.failed and "slow down" in answer.reason
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """Compiled parts: same outputs, same parameter names, and a log of the shapes that trigger compilation."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sam3model.compile import compile_model, compile_wrapper, shape_logging_wrapper
-from sam3model.detector.model import Sam3ImageModel
-from sam3model.errors import ConfigError
+from sam3model.compile import compile_model, compile_wrapper, shape_logging_wrapper, usable_mode
+from sam3model.detector.model import Sam3ImageModel, join_tokens
+from sam3model.errors import ConfigError, InputError
+from sam3model.image import Sam3ImagePredictor
+from tests.model.small_video import random_model
 from tests.model.weight_rule import small_config
 
 
@@ -64,6 +68,52 @@ def test_compiling_a_model_covers_its_parts_and_keeps_its_names(monkeypatch: pyt
     assert all(type(module).forward is not nn.Module.forward for module in compiled), "each has a forward to compile"
     with pytest.raises(ConfigError, match="no part called 'heart'"):
         compile_model(model, parts=["heart"])
+
+
+def test_outputs_of_a_cuda_graph_are_copied_in_inference(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = torch.zeros(2)
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+
+    def recorded(x: Tensor) -> Pair:
+        buffer.copy_(x)
+        return Pair(buffer, (buffer,))
+
+    for mode, kept in (("reduce-overhead", True), ("max-autotune", True), ("default", False)):
+        run = compile_wrapper(recorded, mode=mode)
+        with torch.inference_mode(False), torch.no_grad():
+            first, _ = run(torch.ones(2)), run(torch.full((2,), 5.0))
+        assert torch.equal(first.left, torch.ones(2)) is kept and torch.equal(first.right[0], torch.ones(2)) is kept
+
+
+def test_compiling_is_for_cuda_and_said_elsewhere(caplog: pytest.LogCaptureFixture) -> None:
+    assert usable_mode("default", torch.device("cuda")) == "default"
+    assert not caplog.records
+    assert usable_mode("reduce-overhead", torch.device("cpu")) is None
+    (record,) = caplog.records
+    assert "gains nothing on this device (cpu)" in record.getMessage()
+    with pytest.raises(InputError, match="unknown compile_mode 'fast': use one of default, reduce-overhead"):
+        usable_mode("fast", torch.device("cuda"))  # type: ignore[arg-type]
+    predictor = Sam3ImagePredictor.from_weights("tiny", device="cpu", compile_mode="default", interactive=False)
+    assert type(predictor.model.vision).forward is predictor.model.vision.forward.__func__, "not compiled"
+
+
+def test_every_compiled_part_is_one_graph() -> None:
+    """A break in a block of the trunk would cut it into as many graphs as it has blocks."""
+    model, index = random_model().detector, torch.zeros(2, dtype=torch.long)
+    with torch.inference_mode():
+        features = whole(model.vision)(torch.randn(1, 3, 112, 112), keep_trunk=True)
+        features = model.prepare_masks(features)
+        text = whole(model.text)(torch.full((2, 16), 7))
+        prompt = join_tokens(text, model.encode_geometry(None, features, index))
+        memory = whole(model.fusion)(features, prompt, index)
+        whole(model.decoder)(memory, features.positions[-1], prompt)
+        coarse = memory[:1].transpose(1, 2).unflatten(-1, features.levels[-1].shape[-2:])
+        whole(model.segmentation.pixel_decoder)(coarse, features.laterals)
+
+
+def whole(part: nn.Module) -> Callable[..., Any]:
+    """Traced by torch.compile, which fails at a graph break."""
+    return torch.compile(part.forward, backend="eager", fullgraph=True)
 
 
 @pytest.mark.slow

@@ -16,21 +16,28 @@ from sam3agent.config import Settings
 from sam3agent.mllm.base import MLLM
 from sam3agent.servers.mcp_server import build_server
 from sam3agent.testing import ScriptedBackend, ScriptLine
-from tests.agent.moving_blocks import tracker
-from tests.drawn_match import drawing, segmenter
+from tests import drawn_match
+from tests.agent import moving_blocks
 
 
 class Desk:
     """Calls tools as a client would; `lines` collects the progress reports."""
 
     def __init__(
-        self, folder: Path, script: Iterable[ScriptLine] = (), backend: MLLM | None = None, **options: Any
+        self,
+        folder: Path,
+        script: Iterable[ScriptLine] = (),
+        backend: MLLM | None = None,
+        *,
+        segmenter: Any = None,
+        tracker: Any = None,
+        **options: Any,
     ) -> None:
         self.folder = folder
-        self.segmenter = segmenter()
-        self.tracker = tracker(delay=2)
+        self.segmenter = segmenter or drawn_match.segmenter()
+        self.tracker = tracker or moving_blocks.tracker(delay=2)
         self.lines: list[str] = []
-        drawing().save(folder / "match.png")
+        drawn_match.drawing().save(folder / "match.png")
         backend = backend or ScriptedBackend(script, {None: '{"verdict": "accept"}'})
         agent = Agent(self.segmenter, backend, tracker=self.tracker)
         self.server = build_server(Settings(out=folder / "out"), roots=[folder], agent=agent, **options)

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from sse_starlette.sse import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,12 +20,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from sam3agent.servers.studio.studio_actions import Addressed, Asking, changes
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_events import EventHub
 from sam3agent.servers.studio.studio_export import export
 from sam3agent.servers.studio.studio_following import FollowDesk
 from sam3agent.servers.studio.studio_media import page_image
-from sam3agent.servers.studio.studio_painting import painted
 from sam3agent.servers.studio.studio_questions import QuestionDesk
 from sam3model.errors import InputError, Sam3Error
 from sam3model.printable import printable
@@ -34,65 +34,7 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
 
-Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-FrameNumber = Annotated[int, Field(ge=0, lt=1 << 31)]
-ItemId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
-Words = Annotated[str, Field(max_length=4000)]
-PixelBox = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 B = TypeVar("B", bound=BaseModel)
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    item: ItemId
-    frame: FrameNumber = 0
-
-
-class _Find(_Body):
-    phrases: list[Words] = Field(max_length=16)
-
-
-class _Like(_Body):
-    boxes: list[PixelBox] = Field(min_length=1, max_length=16)
-    label: Words = ""
-
-
-class _Click(_Body):
-    object: int | None = None
-    click: tuple[Coordinate, Coordinate, Annotated[int, Field(ge=0, le=1)]] | None = None
-    box: PixelBox | None = None
-    label: Words = ""
-
-
-class _Paint(_Body):
-    object: int | None = None
-    stroke: list[tuple[Coordinate, Coordinate]] = Field(min_length=1, max_length=20_000)
-    radius: Annotated[float, Field(gt=0, le=2000)]
-    add: bool = True
-    label: Words = ""
-
-
-class _Edit(_Body):
-    objects: list[int] = Field(min_length=1, max_length=10_000)
-    label: Words | None = None
-    kept: bool | None = None
-
-
-class _Remove(_Body):
-    objects: list[int] = Field(min_length=1, max_length=10_000)
-
-
-class _Accept(_Body):
-    accepted: bool
-
-
-class _Ask(_Body):
-    question: Words
-
-
-class _Follow(_Body):
-    backward: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,19 +57,9 @@ def build_app(desks: StudioDesks) -> Starlette:
     """The application over running desks, without the guard in front of it."""
     engine, questions, follow = desks.engine, desks.questions, desks.follow
     posts: dict[str, tuple[type[Any], Callable[[Any], Any]]] = {
-        "find": (_Find, lambda b: engine.find(b.item, b.phrases, b.frame)),
-        "like": (_Like, lambda b: engine.find_like(b.item, b.boxes, b.label, b.frame)),
-        "click": (_Click, lambda b: engine.click(b.item, b.object, b.click, b.box, b.label, b.frame)),
-        "paint": (_Paint, lambda b: painted(engine, b.item, b.object, b.stroke, b.radius, b.add, b.label, b.frame)),
-        "edit": (_Edit, lambda b: engine.edit(b.item, b.objects, b.label, b.kept, b.frame)),
-        "remove": (_Remove, lambda b: engine.remove(b.item, b.objects, b.frame)),
-        "accept": (_Accept, lambda b: engine.accept(b.item, b.accepted, b.frame)),
-        "undo": (_Body, lambda b: engine.step(b.item, -1, b.frame)),
-        "redo": (_Body, lambda b: engine.step(b.item, 1, b.frame)),
-        "warm": (_Body, lambda b: {"notice": engine.warm(b.item)}),
-        "ask": (_Ask, lambda b: questions.ask(b.item, b.question)),
-        "stop": (_Body, lambda b: {"stopped": [questions.stop(b.item), follow.stop(b.item)] != []}),
-        "follow": (_Follow, lambda b: follow.start(b.item, b.frame, backward=b.backward)),
+        **changes(engine, follow),
+        "ask": (Asking, lambda b: questions.ask(b.item, b.question)),
+        "stop": (Addressed, lambda b: {"stopped": [questions.stop(b.item), follow.stop(b.item)] != []}),
     }
 
     @asynccontextmanager

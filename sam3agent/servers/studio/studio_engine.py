@@ -14,8 +14,8 @@ from sam3agent.masks import Mask, Masklet
 from sam3agent.segmenter import DEFAULT_THRESHOLD, FoundInstances, ObjectSession, Prompt
 from sam3agent.servers.studio.studio_clicks import Box, corrected, new_object
 from sam3agent.servers.studio.studio_found import FoundPlacer
-from sam3agent.servers.studio.studio_library import StudioItem, StudioLibrary
-from sam3agent.servers.studio.studio_media import MediaShelf, OpenMedia
+from sam3agent.servers.studio.studio_library import ItemLibrary, StudioItem
+from sam3agent.servers.studio.studio_media import MediaShelf, OpenItem, Shelf
 from sam3agent.servers.studio.studio_sheet import Click, FoundMask, ObjectSource, Sheet, SheetObject
 from sam3agent.servers.studio.studio_store import StudioStore
 from sam3model.errors import InputError, Sam3Error
@@ -36,11 +36,14 @@ Changed = Callable[[Sheet], None]
 class StudioEngine:
     """The items, their sheets and the model that fills them. `changed` hears of every new version of a sheet."""
 
-    def __init__(self, library: StudioLibrary, store: StudioStore, agent: Agent, changed: Changed) -> None:
+    def __init__(
+        self, library: ItemLibrary, store: StudioStore, agent: Agent, changed: Changed, shelf: Shelf | None = None
+    ) -> None:
+        """shelf: where media are opened; by default, files are opened by their paths."""
         self.library = library
         self.store = store
         self.agent = agent
-        self.shelf = MediaShelf(agent.segmenter)
+        self.shelf = shelf or MediaShelf(agent.segmenter)
         self.busy: set[str] = set()
         self._changed = changed
 
@@ -49,7 +52,7 @@ class StudioEngine:
         """Minimum score of a mask that is kept."""
         return DEFAULT_THRESHOLD if self.agent.threshold is None else self.agent.threshold
 
-    def open(self, item_id: str, frame: int = 0) -> OpenMedia:
+    def open(self, item_id: str, frame: int = 0) -> OpenItem:
         """The open medium of an item. Raises `InputError` if it is unreadable, has changed, or lacks the frame."""
         opened = self.shelf.take(self.library.item(item_id))
         media = opened.media
@@ -160,7 +163,7 @@ class StudioEngine:
             return self.reshape(opened, sheet, changed, mask, frame, what)
 
     def _show(
-        self, opened: OpenMedia, sheet: Sheet, known: SheetObject | None, click: Click | None, box: Box | None,
+        self, opened: OpenItem, sheet: Sheet, known: SheetObject | None, click: Click | None, box: Box | None,
         label: str, frame: int,
     ) -> dict[str, Any]:  # fmt: skip
         """A new object, or a known one on a frame where it has no mask yet."""
@@ -220,7 +223,7 @@ class StudioEngine:
             self._changed(self.store.step(item_id, by))
         return self.look(item_id, frame)
 
-    def add_found(self, opened: OpenMedia, found: Iterable[FoundMask], frame: int, what: str) -> dict[str, Any]:
+    def add_found(self, opened: OpenItem, found: Iterable[FoundMask], frame: int, what: str) -> dict[str, Any]:
         """Add what was found to the sheet and show a frame of it; see `FoundPlacer.placed`."""
         item_id = opened.item.id
         with opened.turn:
@@ -230,14 +233,14 @@ class StudioEngine:
             return self.commit(sheet, what, frame) if sheet != before else self.look(item_id, frame)
 
     def reshape(
-        self, opened: OpenMedia, sheet: Sheet, changed: SheetObject, mask: Mask, frame: int, what: str
+        self, opened: OpenItem, sheet: Sheet, changed: SheetObject, mask: Mask, frame: int, what: str
     ) -> dict[str, Any]:
         """Give an object a mask on a frame; its masks on other frames stay."""
         shape = self.store.new_shape(copied=changed.shape or None)
         self.store.put_mask(shape, frame, mask.to_rle(), shown=True)
         return {**self.commit(sheet.with_object(replace(changed, shape=shape)), what, frame), "object": changed.id}
 
-    def mask(self, one: SheetObject, frame: int, opened: OpenMedia) -> Mask | None:
+    def mask(self, one: SheetObject, frame: int, opened: OpenItem) -> Mask | None:
         """The mask of an object on a frame; None if it has none there."""
         width, height = opened.media.size
         counts = self.store.masks([one.shape], frame).get(one.shape)

@@ -3,10 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
 BACKLOG = 1000
 """News that a page may be behind; a page that is further behind is told to load everything again."""
+
+
+class NewsDesk(Protocol):
+    """Who is told what happens."""
+
+    def publish(self, kind: str, **data: Any) -> None:
+        """Take news. May be called from any thread."""
+        ...
 
 
 class EventHub:

@@ -16,7 +16,7 @@ from sam3agent.labelling.outlines import polygon_of
 from sam3agent.masks import Mask
 from sam3agent.media import open_media
 from sam3agent.servers.studio.brush_masks import brush_rle
-from sam3agent.servers.studio.studio_library import StudioItem, StudioLibrary
+from sam3agent.servers.studio.studio_library import ItemLibrary, StudioItem
 from sam3agent.servers.studio.studio_sheet import SheetObject
 from sam3agent.servers.studio.studio_store import StudioStore
 from sam3model.errors import InputError, Sam3Error
@@ -48,7 +48,7 @@ class LabelledFrame:
                 yield one, mask
 
 
-def export(library: StudioLibrary, store: StudioStore, name: str, folder: Path, *, accepted_only: bool) -> Path:
+def export(library: ItemLibrary, store: StudioStore, name: str, folder: Path, *, accepted_only: bool) -> Path:
     """Write a zip file into a folder; its path. The previous one of this format is replaced.
 
     Raises `InputError` for an unknown format or if there is nothing to export, `OutputError` if it cannot be written.
@@ -69,7 +69,7 @@ def export(library: StudioLibrary, store: StudioStore, name: str, folder: Path, 
     return path
 
 
-def labelled_frames(library: StudioLibrary, store: StudioStore, *, accepted_only: bool) -> Iterator[LabelledFrame]:
+def labelled_frames(library: ItemLibrary, store: StudioStore, *, accepted_only: bool) -> Iterator[LabelledFrame]:
     """Every accepted image, with or without objects, and every frame with a mask of an accepted clip.
 
     accepted_only: if False, also those with a kept object that are not accepted.

@@ -11,8 +11,8 @@ from typing import Any
 
 from sam3agent.media import ClipMedia
 from sam3agent.servers.studio.studio_engine import StudioEngine
-from sam3agent.servers.studio.studio_events import EventHub
-from sam3agent.servers.studio.studio_media import OpenMedia, in_background
+from sam3agent.servers.studio.studio_events import NewsDesk
+from sam3agent.servers.studio.studio_media import OpenItem, in_background
 from sam3agent.servers.studio.studio_sheet import SheetObject
 from sam3model.errors import InputError, Sam3Error
 
@@ -25,7 +25,7 @@ TELL_SECONDS = 0.2
 class FollowDesk:
     """Starts and stops runs. One at a time on an item."""
 
-    def __init__(self, engine: StudioEngine, hub: EventHub) -> None:
+    def __init__(self, engine: StudioEngine, hub: NewsDesk) -> None:
         self._engine, self._hub = engine, hub
         self._stops: dict[str, threading.Event] = {}
 
@@ -59,7 +59,7 @@ class FollowDesk:
         if item_id in self._stops:
             self._stops[item_id].set()
 
-    def _run(self, opened: OpenMedia, clip: ClipMedia, objects: list[SheetObject], frame: int, backward: bool) -> None:
+    def _run(self, opened: OpenItem, clip: ClipMedia, objects: list[SheetObject], frame: int, backward: bool) -> None:
         item_id, problem = opened.item.id, ""
         try:
             self._follow(opened, clip, objects, frame, backward)
@@ -74,7 +74,7 @@ class FollowDesk:
             self._hub.publish("follow", item=item_id, done=1, total=1, frame=frame, ended=True, problem=problem)
 
     def _follow(
-        self, opened: OpenMedia, clip: ClipMedia, objects: list[SheetObject], frame: int, backward: bool
+        self, opened: OpenItem, clip: ClipMedia, objects: list[SheetObject], frame: int, backward: bool
     ) -> None:
         """Show every object to the tracker as its mask, also where it was corrected later, and store what follows."""
         store, stop, item_id = self._engine.store, self._stops[opened.item.id], opened.item.id

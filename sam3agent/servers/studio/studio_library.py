@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from sam3agent.media import CLIP_SUFFIXES, is_clip
 from sam3model.errors import InputError
@@ -23,6 +23,23 @@ class StudioItem:
     name: str
     path: Path
     kind: ItemKind
+
+
+class ItemLibrary(Protocol):
+    """What a page may open."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        ...
+
+    def items(self) -> list[StudioItem]:
+        """Every item, in order."""
+        ...
+
+    def item(self, item_id: str) -> StudioItem:
+        """The item with an id. Raises `InputError` if there is none."""
+        ...
 
 
 class StudioLibrary:

@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
+from typing import Protocol
 
 from sam3agent.media import Media, open_media
 from sam3agent.segmenter import Segmenter, SegmenterSession
@@ -17,8 +18,40 @@ PAGE_SIDE = 4096
 """Maximum side in pixels of an image sent to the page; masks and clicks keep the size of the file."""
 
 
-class OpenMedia:
+class OpenItem(Protocol):
     """An open image or clip. `turn` is held while its sheet is read and changed."""
+
+    @property
+    def item(self) -> StudioItem:
+        """What is open."""
+        ...
+
+    @property
+    def turn(self) -> threading.RLock:
+        """Held by whoever reads and changes the sheet."""
+        ...
+
+    @property
+    def media(self) -> Media:
+        """The frames. Raises `InputError` if the file cannot be read."""
+        ...
+
+    @property
+    def session(self) -> SegmenterSession:
+        """The encoded medium. Raises `CheckpointError` without weights."""
+        ...
+
+
+class Shelf(Protocol):
+    """Where open media are."""
+
+    def take(self, item: StudioItem) -> OpenItem:
+        """The open medium of an item."""
+        ...
+
+
+class OpenMedia:
+    """An image or clip that is opened and encoded when it is first needed."""
 
     def __init__(self, item: StudioItem, segmenter: Segmenter) -> None:
         self.item = item
@@ -26,9 +59,13 @@ class OpenMedia:
         self._segmenter = segmenter
         self._opening = threading.Lock()
 
-    @cached_property
+    @property
     def media(self) -> Media:
         """The frames. Raises `InputError` if the file cannot be read."""
+        return self._media
+
+    @cached_property
+    def _media(self) -> Media:
         return open_media(self.item.path, self.item.name)
 
     @property

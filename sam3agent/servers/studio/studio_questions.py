@@ -18,7 +18,7 @@ from sam3agent.masks import Masklet
 from sam3agent.servers.stoppable_clip import stoppable
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_events import EventHub
-from sam3agent.servers.studio.studio_media import OpenMedia
+from sam3agent.servers.studio.studio_media import OpenItem
 from sam3agent.servers.studio.studio_sheet import FoundMask
 from sam3agent.servers.studio.studio_store import AskedQuestion
 from sam3model.errors import InputError, Sam3Error
@@ -91,7 +91,7 @@ class QuestionDesk:
         with suppress(Exception):
             await self._engine.agent.backend.close()
 
-    async def _answer(self, opened: OpenMedia, question: AskedQuestion, stopped: threading.Event) -> None:
+    async def _answer(self, opened: OpenItem, question: AskedQuestion, stopped: threading.Event) -> None:
         """Run the agent, tell its steps, and put what it found on the sheet."""
 
         def check() -> None:

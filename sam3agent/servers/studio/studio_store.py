@@ -14,6 +14,7 @@ from typing import Any
 
 from sam3agent.servers.studio.studio_sheet import Sheet, SheetObject
 from sam3model.errors import InputError, OutputError
+from sam3model.files import private_folder
 
 FORMAT = 1
 
@@ -45,12 +46,15 @@ class AskedQuestion:
 class StudioStore:
     """Sheets, masks and questions in a file. Safe to use from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `InputError` if the file is not a store, `OutputError` if it cannot be written."""
+    def __init__(self, path: Path | None) -> None:
+        """path: the file; None to keep everything in memory, until `close`.
+
+        Raises `InputError` if the file is not a store, `OutputError` if it cannot be written."""
         self._lock = threading.RLock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            if path is not None:
+                private_folder(path.parent)
+            self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -76,6 +80,8 @@ class StudioStore:
         Raises `InputError` if it has masks of another size: the file was replaced by another one.
         """
         text = "x".join(map(str, size))
+        if self.size(item) == size:
+            return
         with self._transaction() as db:
             row = db.execute("SELECT size, head FROM items WHERE item = ?", (item,)).fetchone()
             if row and row[0] not in (None, text) and row[1] > 0:
@@ -114,6 +120,13 @@ class StudioStore:
             redo=near[head + 1][0] if head + 1 in near else None,
         )
 
+    def begin(self, sheet: Sheet, next_id: int) -> Sheet:
+        """Make a sheet the first version of its item, which cannot be undone. next_id: of new objects."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM versions WHERE item = ?", (sheet.item,))
+            db.execute("INSERT OR REPLACE INTO items VALUES (?, NULL, 1, ?)", (sheet.item, next_id))
+            return self.commit(sheet, "begin")
+
     def commit(self, sheet: Sheet, what: str) -> Sheet:
         """Make a sheet the newest version of its item; what was undone before can then not be done again.
 
@@ -144,6 +157,11 @@ class StudioStore:
             (given,) = db.execute("SELECT next_id FROM items WHERE item = ?", (item,)).fetchone()
             db.execute("UPDATE items SET next_id = ? WHERE item = ?", (given + 1, item))
         return given
+
+    def skip_ids(self, item: str, below: int) -> None:
+        """Give no new object an id below this one."""
+        with self._transaction() as db:
+            db.execute("UPDATE items SET next_id = max(next_id, ?) WHERE item = ?", (below, item))
 
     def new_shape(self, copied: int | None = None, frames: range | None = None) -> int:
         """A new shape: empty, or with the masks of another one, all or those on some frames."""
@@ -188,6 +206,11 @@ class StudioStore:
                 f"SELECT shape, counts FROM masks WHERE frame = ? AND shape IN ({marks})", (frame, *wanted)
             )
             return dict(rows.fetchall())
+
+    def masks_over_time(self, shape: int) -> dict[int, str]:
+        """RLE counts of a shape by frame."""
+        with self._lock:
+            return dict(self._db.execute("SELECT frame, counts FROM masks WHERE shape = ? ORDER BY frame", (shape,)))
 
     def frames(self, shape: int) -> dict[int, bool]:
         """The frames that a shape has a mask on, ascending, and whether it was shown there."""

@@ -1,4 +1,8 @@
-// Talking to the server. This is the only module that knows addresses, so a host with another transport replaces it.
+// The page's door to its server and its place in the browser. This is the only module that knows addresses, so that
+// another transport takes its place: views inside other programs have their own, with the same exports.
+
+/** Whether the page shows one reply inside another program. */
+export const hosted = false;
 
 /** An error with a sentence for the user. */
 export class Refused extends Error {}
@@ -30,6 +34,23 @@ export const post = (name, body) =>
   reach(`api/${name}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
 export const imageAddress = (item, frame = 0, side = 4096) => `api/items/${item}/image?frame=${frame}&side=${side}`;
+
+/** A frame of an item as a bitmap. */
+export async function frameImage(item, frame, side) {
+  const reply = await fetch(imageAddress(item, frame, side));
+  if (!reply.ok) return read(reply);
+  return createImageBitmap(await reply.blob());
+}
+
+/** What was remembered in this browser; null if nothing was. */
+export const remembered = (key) => JSON.parse(localStorage.getItem(key) ?? "null");
+
+export const remember = (key, value) => localStorage.setItem(key, JSON.stringify(value));
+
+/** The item that the address names, and naming another one. */
+export const namedItem = () => location.hash.slice(1);
+
+export const nameItem = (id) => history.replaceState(null, "", `${location.pathname}${location.search}#${id}`);
 
 /** Listens for news: `hear(message)` for each, `connected(true or false)` when the line opens or breaks. */
 export function listen(hear, connected) {

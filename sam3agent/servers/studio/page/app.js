@@ -1,6 +1,6 @@
 // The page: its state, what can be done, and news from the server. Panels draw the state; the stage shows the image.
 
-import { Refused, get, imageAddress, listen, post } from "./api.js";
+import { Refused, get, hosted, imageAddress, listen, nameItem, namedItem, post, remember, remembered } from "./api.js";
 import { Frames, drawClip, masksBetween } from "./clip.js";
 import { find, icon, make, plural, toast } from "./dom.js";
 import { exportDialog } from "./export_dialog.js";
@@ -12,9 +12,9 @@ import { Stage } from "./stage.js";
 import { knownObject, nextOpen, state } from "./state.js";
 import { drawTools, hint } from "./toolbar.js";
 
+const MOST_REJECTED = 12; // rejected masks that a view always shows; more would hide the image
 let recent = { item: null, phrases: [] }; // what was searched on the image where something was searched last
-const small = new URLSearchParams(location.search).has("small");
-document.documentElement.classList.toggle("small", small);
+if (new URLSearchParams(location.search).has("small")) document.documentElement.classList.add("small");
 
 const stage = new Stage(find("#stage"), {
   click: (place, minus, extend) => clicked(place, minus, extend),
@@ -22,6 +22,7 @@ const stage = new Stage(find("#stage"), {
   stroke: (points, radius, adds) => act("paint", { object: state.selected, stroke: points, radius, add: adds, label: state.label }),
   hover: (id) => hover(id),
 });
+if (hosted) Object.assign(stage, { numbered: true, toolsWidth: 48 });
 let frames = null;
 let line = Promise.resolve();
 let waiting = 0;
@@ -71,9 +72,10 @@ function report(error) {
 function told(name, reply, body) {
   const one = reply.objects.find((other) => other.id === reply.object);
   if (one && body.object !== undefined && body.object !== null) return;
-  if (name === "click" && one?.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or press Z to undo.`);
+  if (name === "click" && one?.score < 0.5) toast(`A weak mask (${one.score.toFixed(2)}): click again to correct it, or ${hosted ? "undo" : "press Z to undo"}.`);
+  else if (one && hosted) toast(`Added as mask ${one.id}, “${one.label}”.`);
   else if (one) toast(`Added as “${one.label}”. ${state.phrases.length > 1 ? "A number chooses another label, " : ""}L names it.`);
-  else if (name === "edit" && body.label) toast(`Labelled as “${body.label}”. Z undoes it.`);
+  else if (name === "edit" && body.label) toast(`Labelled as “${body.label}”.${hosted ? "" : " Z undoes it."}`);
 }
 
 async function clicked(place, minus, extend) {
@@ -102,7 +104,7 @@ function near({ x, y }, mask) {
 async function findPhrases(phrases) {
   if (!phrases.length) return toast("Write what to find, e.g. red ball. A comma separates several.");
   const before = new Set(state.objects.map((one) => one.id));
-  remember(phrases);
+  usedPhrases(phrases);
   const reply = await act("find", { phrases }, { quiet: true });
   if (!reply?.objects || reply.id !== state.id) return undefined;
   const fresh = reply.objects.filter((one) => !before.has(one.id) && one.kept);
@@ -113,12 +115,12 @@ async function findPhrases(phrases) {
   return toast(there ? "Nothing new: these objects are there already." : weak ? `Only weak matches: see Rejected (${weak}).` : `No ${phrases.join(", no ")} here. Click the object to show it.`);
 }
 
-function remember(phrases) {
+function usedPhrases(phrases) {
   state.phrases = [...new Set([...state.phrases, ...phrases])].slice(-9);
   state.label = phrases[0];
   recent = { item: state.id, phrases: recent.item === state.id ? [...new Set([...recent.phrases, ...phrases])] : phrases };
   state.recent = recent.phrases;
-  localStorage.setItem(`phrases:${state.title}`, JSON.stringify(state.phrases));
+  remember(`phrases:${state.title}`, state.phrases);
   drawPhrases(state, does);
 }
 
@@ -146,6 +148,11 @@ function submit(event) {
 
 async function accept() {
   if (!state.id) return;
+  if (hosted) {
+    const reply = await act("accept");
+    if (reply) toast(reply.told, reply.sent ? "good" : "");
+    return;
+  }
   const next = nextOpen();
   const reply = state.problem ? true : state.accepted ? true : await act("accept", { accepted: true });
   if (!reply) return;
@@ -203,14 +210,14 @@ const redo = () => (state.redo ? act("redo") : toast("There is nothing to do aga
 
 const does = {
   open, hover, draw, clicked, cycle, stop, accept, neighbour, undo, redo, choose: select, tool: setTool, sign: setSign,
-  words: focusWords, exported: () => exportDialog(report), follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
+  words: focusWords, exported: hosted ? undefined : () => exportDialog(report), question: hosted ? undefined : () => focusWords("ask"), follow: (backward) => follow(backward), play, stop, seek: (frame) => { state.playing = false; seek(frame); },
   phrase: usePhrase,
   again: () => findPhrases(state.recent),
   keep: (id, kept) => act("edit", { objects: [id], kept }),
   remove: (id) => act("remove", { objects: [id] }).then(() => select(null)),
   rename: (id) => editLabel(id, knownObject(id)?.label ?? "", [...new Set([...state.phrases, ...state.labels])], (name) => {
     if (name && name !== knownObject(id)?.label) {
-      remember([name]);
+      usedPhrases([name]);
       act("edit", { objects: [id], label: name });
     } else draw();
     find("#stage").focus({ preventScroll: true });
@@ -334,7 +341,7 @@ async function open(id) {
   Object.assign(state, { id, frame: 0, selected: null, playing: false, questions: [], follow: null, firstImage: null, objects: [], status: "", questionOpen: true, problem: "" });
   state.hidden.clear();
   stage.ghosts = [];
-  history.replaceState(null, "", `${location.pathname}${location.search}#${id}`);
+  nameItem(id);
   drawFilm(state, does);
   find(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   const side = Math.min(4096, Math.max(512, Math.round(Math.max(innerWidth, innerHeight) * devicePixelRatio)));
@@ -366,7 +373,7 @@ async function open(id) {
 
 let noticed = false;
 function warned(notice) {
-  if (notice && !noticed) toast(`${notice}.`);
+  if (notice && !noticed && !hosted) toast(`${notice}.`);
   noticed ||= Boolean(notice);
 }
 
@@ -433,9 +440,10 @@ const hear = {
 // Drawing
 
 function show() {
+  const few = hosted && state.objects.filter((one) => !one.kept).length <= MOST_REJECTED;
   stage.objects = state.objects.map((one) => ({
     ...one, selected: one.id === state.selected,
-    visible: !state.hidden.has(one.id) && (one.kept || one.id === state.selected || one.id === stage.hovered),
+    visible: !state.hidden.has(one.id) && (one.kept || few || one.id === state.selected || one.id === stage.hovered),
   }));
   const chosen = knownObject(state.selected);
   stage.dots = chosen?.clicks[state.frame] ?? [];
@@ -465,10 +473,11 @@ function draw() {
   drawTools(stage, does);
   const blank = find("#blank");
   blank.hidden = !state.problem && state.items.length > 0;
-  blank.replaceChildren(...(state.problem ? [make("strong", {}, "This file cannot be opened"), make("p", {}, state.problem)]
+  blank.replaceChildren(...(state.problem ? [make("strong", {}, hosted ? "These masks cannot be shown" : "This file cannot be opened"), make("p", {}, state.problem)]
     : [make("strong", {}, "There are no images here"), make("p", {}, "Start the studio with images, clips or a folder: sam3agent studio photos/")]));
   const last = !nextOpen();
-  find("#accept").firstChild.textContent = state.problem ? (last ? "Skip " : "Skip to next ") : state.accepted ? (last ? "Accepted " : "Accepted, next ") : last ? "Accept " : "Accept and next ";
+  const kept = state.objects.filter((one) => one.kept).length;
+  find("#accept").firstChild.textContent = hosted ? `Accept ${kept === 1 ? "this mask" : kept ? `these ${kept} masks` : "none"} ` : state.problem ? (last ? "Skip " : "Skip to next ") : state.accepted ? (last ? "Accepted " : "Accepted, next ") : last ? "Accept " : "Accept and next ";
   find("#accept").classList.toggle("done", state.accepted);
   find("#hint").textContent = hint(stage);
   find("#words").placeholder = state.mode === "find" ? "what to find, e.g. red ball, player" : "a question, e.g. leftmost player in white";
@@ -506,12 +515,12 @@ async function start() {
   wire();
   try {
     await refreshItems();
-    const stored = JSON.parse(localStorage.getItem(`phrases:${state.title}`) ?? "[]");
+    const stored = remembered(`phrases:${state.title}`) ?? [];
     state.phrases = [...new Set([...stored, ...state.labels])].filter((label) => label !== "object").slice(0, 9);
     state.label = state.phrases[0] ?? "";
     state.recent = state.phrases;
     draw();
-    const named = state.items.find((item) => item.id === location.hash.slice(1));
+    const named = state.items.find((item) => item.id === namedItem());
     const order = [named, ...state.items.filter((item) => !item.accepted), state.items[0]].filter(Boolean);
     for (const item of order.slice(0, 20)) {
       await open(item.id);
@@ -520,6 +529,8 @@ async function start() {
     }
   } catch (error) {
     report(error);
+    state.problem = error.message;
+    draw();
   }
   let first = true;
   listen((news) => {

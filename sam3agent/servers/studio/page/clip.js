@@ -1,6 +1,6 @@
 // A clip: play, scrub, lanes that show where each object has a mask, and following.
 
-import { get, imageAddress } from "./api.js";
+import { frameImage, get } from "./api.js";
 import { find, icon, make, plural } from "./dom.js";
 
 const AHEAD = 12;
@@ -16,10 +16,7 @@ export class Frames {
 
   async image(frame) {
     if (!this.images.has(frame)) {
-      const load = fetch(imageAddress(this.id, frame, this.side)).then(async (reply) => {
-        if (!reply.ok) throw new Error((await reply.json()).error);
-        return createImageBitmap(await reply.blob());
-      });
+      const load = frameImage(this.id, frame, this.side);
       load.catch(() => this.images.delete(frame));
       this.images.set(frame, load);
       while (this.images.size > KEPT) this.images.delete(this.images.keys().next().value);

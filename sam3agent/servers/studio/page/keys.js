@@ -2,8 +2,9 @@
 
 import { find, make } from "./dom.js";
 
-/** Groups of [keys as written, what they do, function, options]. Names of keys: "Mod" is Ctrl, or Command on a Mac. */
-export function bind(groups) {
+/** Groups of [keys as written, what they do, function]; rows without one are left out. "Mod" is Ctrl, or Command on a Mac. */
+export function bind(all) {
+  const groups = all.map(([title, rows]) => [title, rows.filter(([, , run]) => run)]);
   const table = new Map();
   for (const [, rows] of groups) {
     for (const [keys, , run] of rows) keys.split(" ").forEach((key) => table.set(key, run));

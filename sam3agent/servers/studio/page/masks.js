@@ -56,6 +56,24 @@ export class Mask {
     return column >= 0 && row >= 0 && column < this.w && row < this.h && this.bits[row * this.w + column] === 1;
   }
 
+  /** A place well inside the mask, for its number: the middle of the longest run of its middle rows. */
+  get anchor() {
+    if (this.place) return this.place;
+    let best = { length: 0, x: this.w / 2, y: this.h / 2 };
+    for (const part of [0.5, 0.42, 0.58, 0.3, 0.7, 0.1, 0.9]) {
+      const row = Math.min(this.h - 1, Math.floor(this.h * part));
+      for (let column = 0, start = -1; column <= this.w; column++) {
+        const on = column < this.w && this.bits[row * this.w + column] === 1;
+        if (on && start < 0) start = column;
+        if (!on && start >= 0) {
+          if (column - start > 1.15 * best.length) best = { length: column - start, x: (start + column) / 2, y: row + 0.5 };
+          start = -1;
+        }
+      }
+    }
+    return (this.place = { x: this.x + best.x, y: this.y + best.y });
+  }
+
   /** The mask in one colour; a large one is made smaller. */
   bitmap(colour) {
     if (this.tinted?.colour === colour) return this.tinted.canvas;

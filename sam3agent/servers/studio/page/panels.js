@@ -87,7 +87,7 @@ function objectRow(one, state, does) {
     { role: "option", "aria-selected": chosen ? "true" : "false", "data-object": String(one.id),
       onpointerenter: () => does.hover(one.id), onpointerleave: () => does.hover(null) },
     make("div.line", { onclick: () => does.choose(chosen ? null : one.id) },
-      make("span.swatch"), make("span.label", { ondblclick: () => does.rename(one.id) }, one.label),
+      make("span.swatch", {}, String(one.id)), make("span.label", { ondblclick: () => does.rename(one.id) }, one.label),
       make("span.score", { title: "Score" }, one.source === "paint" ? "" : one.score.toFixed(2)),
       make("button.icon.small", { type: "button", title: hidden ? "Show this mask" : "Hide this mask", "aria-label": hidden ? "Show" : "Hide",
         onclick: (event) => { event.stopPropagation(); does.toggle(one.id); } }, icon(hidden ? "hidden" : "eye"))),

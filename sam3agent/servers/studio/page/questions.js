@@ -1,5 +1,6 @@
 // The questions about an item: what the agent searches, what it finds, its verdict on each with a close-up, its answer.
 
+import { hosted } from "./api.js";
 import { find, icon, make, plural } from "./dom.js";
 import { closeUp, maskOf } from "./masks.js";
 
@@ -61,6 +62,8 @@ function state_of(question, running, does) {
 
 function story(question, state, does) {
   const seen = candidates(question, state.size.height);
+  const known = new Map(hosted ? state.objects.map((one) => [one.id, one.colour]) : []); // a view has one set of numbers
+  for (const one of seen.values()) one.colour = known.get(one.id) ?? one.colour;
   const parts = [];
   const told = new Set();
   for (const step of question.steps) {
@@ -92,7 +95,7 @@ function crop(one, state, does) {
     { tabIndex: 0, title: words, "aria-label": words, onpointerenter: () => does.ghost(one), onpointerleave: () => does.ghost(null), onfocus: () => does.ghost(one), onblur: () => does.ghost(null) },
   );
   const place = make("span");
-  figure.append(place, name ? make("span.badge", {}, icon(name)) : "");
+  figure.append(place, hosted ? make("span.number-of", {}, String(one.id)) : "", name ? make("span.badge", {}, icon(name)) : "");
   const shown = (image) => place.replaceWith(closeUp(image, state.size, one.mask, one.colour, 56));
   if (one.frame > 0) does.imageOf(one.frame).then(shown).catch(() => {});
   else if (state.firstImage) shown(state.firstImage);

@@ -48,7 +48,7 @@ export function bindKeys(stage, does) {
   bind([
     ["Find and ask", [
       ["/", "Write what to find", () => does.words("find")],
-      ["q", "Write a question", () => does.words("ask")],
+      ["q", "Write a question", does.question],
       ["r", "Find the same phrases as on the last image", () => does.again()],
       ["1 2 3", "Find this phrase, or label the chosen object with it", (event) => state.phrases[event.key - 1] && does.phrase(state.phrases[event.key - 1])],
       ["4 5 6 7 8 9", "", (event) => state.phrases[event.key - 1] && does.phrase(state.phrases[event.key - 1])],

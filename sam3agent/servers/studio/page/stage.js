@@ -4,7 +4,6 @@
 import { Pointers } from "./pointers.js";
 
 const MOST_ZOOM = 40;
-const TOOLS_WIDTH = 70;
 const SETTLE = 110; // milliseconds without movement after which masks are drawn sharply again
 
 export class Stage {
@@ -21,6 +20,8 @@ export class Stage {
     this.adds = true;
     this.radius = 14;
     this.masksShown = true;
+    this.numbered = false;
+    this.toolsWidth = 70;
     this.crosshair = null;
     this.view = { scale: 1, x: 0, y: 0 };
     this.fitted = true;
@@ -47,7 +48,7 @@ export class Stage {
   fit() {
     const { width, height } = this.box();
     const margin = Math.min(28, width / 20);
-    const left = width > 520 ? TOOLS_WIDTH : margin; // the tools lie over the left edge
+    const left = width > 380 ? Math.max(this.toolsWidth, margin) : margin; // the tools lie over the left edge
     const scale = Math.min((width - left - margin) / this.size.width, (height - 2 * margin) / this.size.height);
     const x = Math.max(left, (width - this.size.width * scale) / 2);
     this.view = { scale, x, y: (height - this.size.height * scale) / 2 };
@@ -140,6 +141,7 @@ export class Stage {
       context.setLineDash([5 / view.scale, 4 / view.scale]);
       for (const one of this.ghosts) this.line(context, one.mask.outline, one.colour, 1.8, 1 / view.scale, true);
       context.setLineDash([]);
+      if (this.numbered) this.drawNumbers(1 / view.scale);
     }
     this.drawPrompts(1 / view.scale);
   }
@@ -205,6 +207,29 @@ export class Stage {
     this.line(context, mask.outline, colour, strong ? 2.6 : 1.4, pixel, strong);
     context.setLineDash([]);
     context.globalAlpha = 1;
+  }
+
+  /** The number of every mask on a plate in its colour. */
+  drawNumbers(pixel) {
+    const { context } = this;
+    context.font = `600 ${12 * pixel}px ui-sans-serif, system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (const one of this.objects.filter(({ visible, mask }) => visible && mask?.w > 0)) {
+      const { x, y } = one.mask.anchor, text = String(one.id);
+      const height = 17 * pixel, width = Math.max(height, context.measureText(text).width + 9 * pixel);
+      context.beginPath();
+      context.roundRect(x - width / 2, y - height / 2, width, height, 5 * pixel);
+      context.globalAlpha = one.kept ? 1 : 0.75;
+      context.fillStyle = one.selected ? "#ffffff" : "#16181be0";
+      context.fill();
+      context.lineWidth = 1.5 * pixel;
+      context.strokeStyle = one.colour;
+      context.stroke();
+      context.fillStyle = one.selected ? "#16181b" : "#ffffff";
+      context.fillText(text, x, y + 0.5 * pixel);
+      context.globalAlpha = 1;
+    }
   }
 
   line(context, path, colour, width, pixel, halo) {

@@ -1,0 +1,1 @@
+"""Views: the page of the studio, in its small form, inside a host of the Model Context Protocol (MCP Apps)."""

@@ -1,0 +1,151 @@
+"""A view of one reply: a sheet of its masks that a user can correct, kept equal to the client's masks of the image."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sam3agent.api import Agent
+from sam3agent.masks import Masklet
+from sam3agent.media import Media
+from sam3agent.pool import MaskPool, listed_masks
+from sam3agent.servers.studio.studio_actions import changes
+from sam3agent.servers.studio.studio_engine import StudioEngine
+from sam3agent.servers.studio.studio_following import FollowDesk
+from sam3agent.servers.studio.studio_library import StudioItem
+from sam3agent.servers.studio.studio_sheet import Sheet, SheetObject
+from sam3agent.servers.studio.studio_store import StudioStore
+from sam3agent.servers.views.view_seed import ViewSeed
+from sam3agent.servers.views.view_shelf import LatestNews, ViewShelf
+from sam3model.errors import InputError
+
+MAX_LISTED = 60
+"""Number of masks that the words about a selection list one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserSelection:
+    """What a user accepted. ids: of the masks. words: for the model."""
+
+    ids: tuple[int, ...]
+    words: str
+
+
+class MaskView:
+    """The masks of one reply as a user sees and corrects them. Its store is in memory, and goes with it."""
+
+    def __init__(self, item: StudioItem, media: Media, agent: Agent, seed: ViewSeed) -> None:
+        self.item = item
+        self.shelf = ViewShelf(item)
+        self.news = LatestNews()
+        self.questions = seed.questions
+        self._store = StudioStore(None)
+        self._engine = StudioEngine(self.shelf, self._store, agent, lambda _: None, self.shelf)
+        self._follow = FollowDesk(self._engine, self.news)
+        self._changes = changes(self._engine, self._follow)
+        self._size = media.size
+        self._placed = dict[int, object]()
+        self._first = self._seeded(seed)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Stop what runs."""
+        self._follow.stop(self.item.id)
+
+    def look(self, frame: int) -> dict[str, Any]:
+        """The sheet with the masks on a frame, as the page shows it."""
+        return self._engine.look(self.item.id, frame)
+
+    def listing(self) -> dict[str, Any]:
+        """The one item, as the page lists items."""
+        labels = list(dict.fromkeys(one.label for one in self.sheet.objects))
+        return {
+            "title": self.item.name,
+            "items": [{"id": self.item.id, "name": self.item.name, "kind": self.item.kind, "accepted": False,
+                       "count": len(self.sheet.kept)}],
+            "labels": labels,
+            "weights": self._engine.agent.segmenter.name,
+        }  # fmt: skip
+
+    def masks(self, first: int, last: int) -> dict[str, Any]:
+        """The masks on some frames."""
+        return self._engine.clip_masks(self.item.id, first, last)
+
+    @property
+    def sheet(self) -> Sheet:
+        """The objects now."""
+        return self._store.sheet(self.item.id)
+
+    def change(self, action: str, body: Mapping[str, Any], pool: MaskPool) -> tuple[dict[str, Any], MaskPool]:
+        """Do what a user asked for; what the page shows then, and the client's masks with the change.
+
+        Raises `InputError` if it cannot be done, `pydantic.ValidationError` if the body does not fit.
+        """
+        if action == "stop":
+            self._follow.stop(self.item.id)
+            return {"stopped": True}, pool
+        if action not in self._changes or action == "accept":
+            raise InputError(f"there is no action {action[:40]!r}")
+        model, run = self._changes[action]
+        with self._lock:
+            self._store.skip_ids(self.item.id, pool.next_id)
+            shown = run(model.model_validate({**body, "item": self.item.id}))
+            return shown, self.placed(pool)
+
+    def placed(self, pool: MaskPool) -> MaskPool:
+        """The client's masks with those that a user changed or added, under the numbers that they have here."""
+        sheet = self.sheet
+        for one in sheet.objects:
+            state = self._state(one)
+            shared = one.kept or one.id in self._placed
+            if shared and self._placed.get(one.id) != state and (masklet := self._masklet(one)):
+                pool = pool.put(one.id, masklet, one.label, one.score)
+                self._placed[one.id] = state
+        return pool.reserved(max((one.id for one in sheet.objects), default=0) + 1)
+
+    def accepted(self) -> UserSelection:
+        """What a user accepts, in words. Raises `InputError` while objects are followed."""
+        self._engine.check_free(self.item.id)
+        sheet = self.sheet
+        ids = tuple(one.id for one in sheet.kept)
+        gone = [one.id for one in self._first.kept if one.id not in ids]
+        words = f"The user looked at {self.item.name} and accepted {listed_masks(ids)}."
+        if not ids:
+            words = f"The user looked at {self.item.name} and accepted none of the masks."
+        words += f" The user rejected {listed_masks(gone)}." if gone else ""
+        lines = [self._line(one) for one in sheet.kept[:MAX_LISTED]]
+        if len(ids) > MAX_LISTED:
+            lines.append(f"… and {len(ids) - MAX_LISTED} more masks")
+        return UserSelection(ids, "\n".join([words, *lines]))
+
+    def _line(self, one: SheetObject) -> str:
+        masklet = self._masklet(one)
+        known = self._first.get(one.id)
+        by_hand = "added by the user" if known is None else "corrected by the user" if known.shape != one.shape else ""
+        place = f"box {list(masklet.mask.box)}" if masklet else "no pixels"
+        if masklet and len(masklet.areas) > 1:
+            frames = masklet.areas
+            place = f"frames {min(frames)} to {max(frames)}, {place} on frame {masklet.key_frame}"
+        return "; ".join(filter(None, [f'mask {one.id} ("{one.label}"): {place}', by_hand]))
+
+    def _seeded(self, seed: ViewSeed) -> Sheet:
+        """Fill the sheet; this cannot be undone."""
+        objects = list[SheetObject]()
+        for mask in seed.masks:
+            shape = self._store.new_shape()
+            frame = mask.masklet.key_frame
+            self._store.put_masks(shape, mask.masklet.to_json(), shown=frame)
+            one = SheetObject(mask.id, mask.label, mask.source, shape, mask.score, mask.kept, mask.why, frame)
+            if mask.placed:
+                self._placed[one.id] = self._state(one)
+            objects.append(one)
+        return self._store.begin(Sheet(self.item.id, objects=tuple(objects)), seed.next_id)
+
+    def _state(self, one: SheetObject) -> object:
+        """What differs whenever the masks or the name of an object do."""
+        return one.shape, one.label, tuple(self._store.frames(one.shape))
+
+    def _masklet(self, one: SheetObject) -> Masklet | None:
+        width, height = self._size
+        counts = self._store.masks_over_time(one.shape)
+        return Masklet.from_rles({frame: {"size": [height, width], "counts": text} for frame, text in counts.items()})

@@ -1,0 +1,36 @@
+"""Tracked masks in words and as JSON values."""
+
+from typing import Any
+
+from sam3agent.pool import Candidate
+from sam3agent.tools.evidence import summary
+
+
+def track_line(candidate: Candidate) -> str:
+    """One row for a model: the frames of a masklet, and where it is on two of them."""
+    first = min(candidate.masklet.areas)
+    return (
+        f"mask {candidate.id}: {frames_of(candidate)}; "
+        f"box {list(candidate.masklet.masks[first].box)} on frame {first}, "
+        f"{list(candidate.mask.box)} on frame {candidate.frame}, where it is largest"
+    )
+
+
+def frames_of(candidate: Candidate) -> str:
+    """The frames of a masklet in words."""
+    frames = candidate.masklet.areas
+    return f"frames {min(frames)} to {max(frames)}, visible on {len(frames)}"
+
+
+def track_json(candidate: Candidate) -> dict[str, Any]:
+    """The same as JSON values."""
+    frames = candidate.masklet.areas
+    first = min(frames)
+    return {
+        **summary(candidate),
+        "first_frame": first,
+        "last_frame": max(frames),
+        "frames_visible": len(frames),
+        "first_box": list(candidate.masklet.masks[first].box),
+        "best_frame": candidate.frame,
+    }
