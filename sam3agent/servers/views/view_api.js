@@ -29,16 +29,20 @@ function request(method, params) {
   return new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
 }
 
+let given = {}; // the arguments of the call that is shown
 let resultCame, resultFailed;
 const view = new Promise((resolve, reject) => [resultCame, resultFailed] = [resolve, reject]);
 view.catch(() => {});
 
 const notifications = {
-  "ui/notifications/tool-input": () => say("Working …"),
+  "ui/notifications/tool-input": (input) => {
+    given = input.arguments ?? {};
+    say("Working …");
+  },
   "ui/notifications/tool-result": (result) => {
-    const id = result._meta?.[VIEW];
-    if (id) resultCame(id);
-    else resultFailed(new Refused(wordsOf(result) || "There are no masks in this reply."));
+    if (result.isError) resultFailed(new Refused(wordsOf(result)));
+    else if (result._meta?.[VIEW]) resultCame(result._meta[VIEW]);
+    else latest().then(resultCame, resultFailed); // a host that keeps the _meta to itself
   },
   "ui/notifications/tool-cancelled": ({ reason } = {}) => resultFailed(new Refused(reason ? `Cancelled: ${reason}` : "This call was cancelled.")),
   "ui/notifications/host-context-changed": (changed) => dress(changed),
@@ -119,6 +123,8 @@ async function call(name, given) {
   if (result.isError) throw new Refused(wordsOf(result));
   return result.structuredContent ?? {};
 }
+
+const latest = async () => (await call("view_look", { view: "0".repeat(12), what: "latest", numbers: { image: /^data:/i.test(given.image) ? "" : given.image } })).view;
 
 /** A message that comes in parts, put together. */
 async function whole(id, first) {
