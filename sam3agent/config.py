@@ -28,6 +28,8 @@ Thinking = Literal["auto", "on", "off"]
 
 PREFIX = "SAM3AGENT_"
 FILE_VARIABLE = "SAM3AGENT_CONFIG"
+TOKEN_VARIABLE = "SAM3AGENT_TOKEN"
+"""The secret that clients of the servers send; not a setting of questions."""
 
 MAX_FILE_BYTES = 1 << 20
 """Maximum size of a config file."""
@@ -119,12 +121,20 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
 
 def _refuse_mistyped(environment: Mapping[str, str]) -> None:
     """Raise a `ConfigError` for a variable named nearly like a setting: it would be ignored in silence."""
-    known = [FILE_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
+    names = [FILE_VARIABLE, TOKEN_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
+    known = {_letters(name): name for name in names}
     for name in environment:
-        if not name.upper().startswith(PREFIX.rstrip("_")) or name in known:
+        written = _letters(name)
+        if name in names or not written.startswith(_letters(PREFIX)):
             continue
-        if close := get_close_matches(name.upper(), known, n=1, cutoff=0.85):
-            raise ConfigError(f"the variable {name} is not a setting; did you mean {close[0]}? Rename or unset it")
+        if close := get_close_matches(written, known, n=1, cutoff=0.85):
+            meant = known[close[0]]
+            raise ConfigError(f"the variable {name} is not a setting; did you mean {meant}? Rename or unset it")
+
+
+def _letters(name: str) -> str:
+    """The name of a variable without what is easily mistyped: small letters, hyphens and underscores."""
+    return "".join(filter(str.isalnum, name)).upper()
 
 
 def _config_file(environment: Mapping[str, str]) -> Path | None:

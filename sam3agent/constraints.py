@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sam3agent.masks import Mask
+from sam3agent.motion.camera_path import UNCERTAIN
 from sam3agent.pool import Candidate, MaskPool, listed_masks
 from sam3agent.rule_terms import AT_MOMENTS, COMPARING, TIME_RULES, WITH_SIDES, MaskGroup, Rule, RuleName
 from sam3agent.time_rules import moments_of, place_in
@@ -96,6 +97,8 @@ def proof(groups: Sequence[MaskGroup], ids: Sequence[int], pool: MaskPool) -> st
             spans_of = moments_of(any_place, kept, pool)
             for mask_id, spans in spans_of.items():
                 told.append(f"mask {mask_id}: {rule.words()} ({', '.join(s.words() for s in spans)})")
+    if told and any(c.path and not c.path.camera.certain for c in kept):
+        told.append(UNCERTAIN)
     return "; ".join(dict.fromkeys(told))
 
 

@@ -1,4 +1,4 @@
-"""How the camera pans and zooms: the motion of the background between neighbouring frames, added up."""
+"""How the camera pans and zooms: the motion of the background between frames, added up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +23,15 @@ MIN_BACKGROUND = 0.15
 """Fraction of a frame that must be free of masklets; with less of it, the camera is taken as fixed."""
 SAME = 0.1
 """Mean difference of the grey values, 0..255, below which two backgrounds are the same."""
+MOST_APART = 12
+"""Frames between two that are compared."""
+FAR = 0.2
+"""Part of the longer side by which two frames that are compared may be moved against each other."""
+NOISE = 0.5
+"""Grey values, 0..255, by which pixels are wrong at least."""
+LEAST_SHOWN = 0.01
+"""Part of the longer side by which the camera may move unseen before its motion is called uncertain."""
+UNCERTAIN = "the background shows too little to tell whether the camera moves: what stands still may seem to move"
 STILL = 0.02
 """Motion in pixels of the small frames below which the camera did not move: noise must not add up."""
 
@@ -31,11 +40,12 @@ STILL = 0.02
 class CameraPath:
     """Where the ground of the first frame is in every frame: `scale[t] * point + shift[t]`.
 
-    scale: (T,). shift: (T, 2) in pixels.
+    scale: (T,). shift: (T, 2) in pixels. certain: whether the background shows enough to tell.
     """
 
     scale: NDArray[np.float64]
     shift: NDArray[np.float64]
+    certain: bool = True
 
     @classmethod
     def fixed(cls, count: int) -> "CameraPath":
@@ -55,17 +65,27 @@ class CameraPath:
 def camera_path(media: Media, masklets: Sequence[Masklet]) -> CameraPath:
     """The path of the camera, from what no masklet covers. It turns neither around its axis nor in depth.
 
-    Raises `InputError` if a frame cannot be read.
+    Frames are compared with one that is some time before: a slow motion hardly shows between neighbours. Raises
+    `InputError` if a frame cannot be read.
     """
-    scale, shift = np.ones(media.count), np.zeros((media.count, 2))
-    before, guess = _background(media, masklets, 0), np.zeros(3)
+    scale, shift, certain = np.ones(media.count), np.zeros((media.count, 2)), True
+    before, start = _background(media, masklets, 0), 0
+    last, pace = np.zeros(3), np.zeros(3)
     for t in range(1, media.count):
         after = _background(media, masklets, t)
-        step_scale, step_shift, guess = _step(before, after, guess)
-        scale[t] = step_scale * scale[t - 1]
-        shift[t] = step_scale * shift[t - 1] + step_shift
-        before = after
-    return CameraPath(scale, shift)
+        certain = certain and _tells_motion(before, after)
+        found = _step(before, after, [last, last + pace])
+        if found is None and last.any():  # lost on the way: it goes on from here
+            scale[t], shift[t] = scale[t - 1], shift[t - 1]
+        else:
+            found = np.zeros(3) if found is None else found
+            step_scale, step_shift = _in_pixels(found, after)
+            scale[t], shift[t] = step_scale * scale[start], step_scale * shift[start] + step_shift
+            last, pace = found, found - last
+            if t - start < MOST_APART and _reach(found, after) < FAR * max(after.grey.shape):
+                continue
+        before, start, last = after, t, np.zeros(3)
+    return CameraPath(scale, shift, certain)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,27 +112,43 @@ def _background(media: Media, masklets: Sequence[Masklet], t: int) -> _Backgroun
     return _Background(grey, (np.asarray(small) == 0).astype(float), ratio)
 
 
-def _step(
-    one: _Background, two: _Background, guess: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Scale and shift, in pixels of the clip, from the background of one frame to that of the next.
-
-    guess: log scale about the centre and shift in small pixels of the step before; that of this step is returned.
-    """
-    none, free = (1.0, np.zeros(2), np.zeros(3)), one.free * two.free
+def _tells_motion(one: _Background, two: _Background) -> bool:
+    """Whether a motion of the camera would show: there is background, and it changes from left to right and down."""
+    free = (one.free * two.free) > 0
     if free.mean() < MIN_BACKGROUND:
-        return none
-    height, width = one.grey.shape
-    starts = [np.zeros(3), guess] if guess.any() else [np.zeros(3)]
+        return False
+    slopes = (np.asarray(np.gradient(two.grey, axis=axis))[free] for axis in (0, 1))
+    return all(LEAST_SHOWN * max(free.shape) * np.sqrt((slope**2).sum()) > NOISE for slope in slopes)
+
+
+def _step(one: _Background, two: _Background, starts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | None:
+    """Log scale about the centre and shift in small pixels, from one background to another; None if none is found.
+
+    starts: motions of which one may be near.
+    """
+    free = one.free * two.free
+    if free.mean() < MIN_BACKGROUND:
+        return None
     still = _misfit(one, two, free, np.zeros(3))
     if still < SAME:
-        return none
-    found = min((_registered(one, two, free, start) for start in starts), key=lambda s: _misfit(one, two, free, s))
-    reach = np.hypot(found[0] * max(width, height) / 2, np.hypot(found[1], found[2]))
-    if reach < STILL or _misfit(one, two, free, found) > BETTER * still:
-        return none
-    scale, centre = float(np.exp(found[0])), np.array([width, height]) / 2
-    return scale, (found[1:] + centre - scale * centre) * one.ratio, found
+        return np.zeros(3)
+    apart = [start for n, start in enumerate(starts) if n == 0 or (start != starts[0]).any()]
+    found = min((_registered(one, two, free, start) for start in apart), key=lambda s: _misfit(one, two, free, s))
+    if _reach(found, two) < STILL or _misfit(one, two, free, found) > BETTER * still:
+        return None
+    return found
+
+
+def _reach(state: NDArray[np.float64], frame: _Background) -> float:
+    """How far a motion moves the border or the centre of a frame, in small pixels."""
+    return float(np.hypot(state[0] * max(frame.grey.shape) / 2, np.hypot(state[1], state[2])))
+
+
+def _in_pixels(state: NDArray[np.float64], frame: _Background) -> tuple[float, NDArray[np.float64]]:
+    """Scale, and shift in pixels of the clip, of the points of a frame."""
+    height, width = frame.grey.shape
+    scale, centre = float(np.exp(state[0])), np.array([width, height]) / 2
+    return scale, (state[1:] + centre - scale * centre) * frame.ratio
 
 
 def _registered(

@@ -13,6 +13,8 @@ AHEAD = 0.03
 """Widths between two objects of which one is ahead."""
 TOUCH = 0.02
 """Widths between two boxes that may touch."""
+LOWER = 0.05
+"""Widths by which a ball may be lower in the image than the feet of who touches it."""
 KICK = 0.12
 """Change of a speed, in widths per second, that a touch makes."""
 
@@ -79,7 +81,7 @@ def _in_front(one: MaskletPath, two: MaskletPath, part: slice) -> bool:
     lost = [float(1 - p.shown[part].min()) for p in (one, two)]
     if abs(lost[0] - lost[1]) > 0.08:
         return lost[0] < lost[1]
-    feet = [np.nanmedian(p.boxes[:, 3]) for p in (one, two)]
+    feet = [np.nanmedian(p.boxes[part if p.seen[part].any() else slice(None), 3]) for p in (one, two)]
     return bool(feet[0] > feet[1])
 
 
@@ -103,16 +105,19 @@ def _net(path: MaskletPath, first: int, last: int) -> float:
 
 
 def touches(one: MaskletPath, ball: MaskletPath) -> FrameSpans:
-    """When the second changes its way right beside the first, as a ball does when it is played."""
+    """When the second changes its way right beside the first, as a ball does when it is played.
+
+    A ball that lies lower in the image than the feet of the first is nearer to the camera, and not touched by it. It
+    may be higher: in the air, at its head or hand.
+    """
     width, last = one.size[0], one.count - 1
     places = ball.camera.on_ground(ball.centres)
     velocity = np.diff(places, axis=0) * ball.rate / width
-    change = np.full(one.count, 0.0)
-    change[1:-1] = np.nan_to_num(np.hypot(*np.diff(velocity, axis=0).T))
+    change = np.full(one.count + 2, 0.0)
+    change[2:-2] = np.nan_to_num(np.hypot(*np.diff(velocity, axis=0).T))
+    kicked = (change[1:-1] >= KICK) & (change[1:-1] >= np.maximum(change[:-2], change[2:]))
     close = np.nan_to_num(gaps(one, ball), nan=np.inf) <= TOUCH * width
-    found = [
-        FrameSpan(max(0, start - 1), min(last, end + 1))
-        for state, start, end in runs(close)
-        if state and change[max(0, start - 1) : end + 2].max() >= KICK
-    ]
-    return tuple(found)
+    level = np.nan_to_num(ball.boxes[:, 3] - one.boxes[:, 3], nan=np.inf) <= LOWER * width
+    return tuple(
+        FrameSpan(max(0, start - 1), min(last, end + 1)) for state, start, end in runs(kicked & close & level) if state
+    )

@@ -3,6 +3,7 @@
 from sam3agent.knowledge import knowledge_of
 from sam3agent.media import Media
 from sam3agent.mllm.base import MLLMReply
+from sam3agent.motion.camera_path import UNCERTAIN
 from sam3agent.rules.clip_reasons import explain_clip, open_readings
 from sam3agent.rules.clip_selector import ClipSelector
 from sam3agent.rules.question_plan import QuestionPlan
@@ -32,6 +33,8 @@ def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMRepl
     choices = [selector.choose(target) for target in plan.targets]
     ids = list(dict.fromkeys(candidate.id for choice in choices for candidate in choice.kept))
     warnings = [*plan.notes, *open_readings(choices), *word_warnings(plan.phrases(), knowledge)]
+    if any(target.happenings for target in plan.targets) and not selector.motion.camera.certain:
+        warnings.append(UNCERTAIN)
     if why := unknown_noun(missing, knowledge):
         if not ids:
             return MLLMReply(not_understood=why, calls=0)

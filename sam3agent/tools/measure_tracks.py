@@ -4,12 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sam3agent.motion.camera_path import UNCERTAIN
 from sam3agent.motion.clip_motion import ClipMotion, TrackFacts, order_lines, pair_lines
 from sam3agent.states import Observed
 from sam3agent.tools.arguments import MaskIds
 from sam3agent.tools.evidence import known_candidates
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
 from sam3agent.workbench import Workbench
+from sam3model.errors import InputError
 
 
 class MeasureTracks(Arguments):
@@ -30,11 +32,21 @@ def measure_tracks(bench: Workbench, args: MeasureTracks) -> ToolResult:
     if not tracked:
         raise ToolUseError("no mask is tracked yet: call track with phrases, or with the id of a mask")
     motion = ClipMotion(bench.media, [c.masklet for c in bench.pool.candidates])
+    try:
+        camera = motion.camera
+    except InputError as error:
+        raise ToolUseError(f"measuring needs all frames of the clip: {error}") from error
     paths = [motion.path(c.id, c.masklet) for c in tracked]
     facts = [TrackFacts.of(path, paths) for path in paths]
     last = bench.media.count - 1
     head = f"the clip has frames 0 to {last} ({bench.media.time(last):.1f} s)"
     orders, pairs = order_lines(facts), pair_lines(paths)
-    text = "\n".join([head, *(fact.line() for fact in facts), *orders, *pairs])
-    data = {"masks": [fact.to_json() for fact in facts], "orders": orders, "pairs": pairs}
+    warnings = [] if camera.certain else [f"warning: {UNCERTAIN}"]
+    text = "\n".join([head, *warnings, *(fact.line() for fact in facts), *orders, *pairs])
+    data = {
+        "masks": [fact.to_json() for fact in facts],
+        "orders": orders,
+        "pairs": pairs,
+        "camera_certain": camera.certain,
+    }
     return ToolResult(text, data, Observed(text), bench.pool)

@@ -18,6 +18,7 @@ from sam3agent.tools.keep_rules import KeepRule, KeepRules
 from sam3agent.tools.reading import phrases
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
 from sam3agent.workbench import Workbench
+from sam3model.errors import InputError
 
 
 class OtherGroup(BaseModel):
@@ -119,7 +120,12 @@ def _ready(bench: Workbench, groups: Sequence[MaskGroup]) -> Workbench:
         for rule in group.rules:
             if why := objection(rule, members, bench.pool, bench.media.count):
                 raise ToolUseError(why)
-    return bench.with_pool(with_paths(bench.pool, bench.media)) if needs_paths(groups) else bench
+    if not needs_paths(groups):
+        return bench
+    try:
+        return bench.with_pool(with_paths(bench.pool, bench.media))
+    except InputError as error:
+        raise ToolUseError(f"rules over time need all frames of the clip: {error}") from error
 
 
 def _anchors(rules: Sequence[Rule]) -> list[int]:

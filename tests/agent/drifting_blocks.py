@@ -48,8 +48,9 @@ def clip() -> ClipMedia:
     from sam3model.frames import FrameList
 
     frames = []
+    grass = np.random.default_rng(0).integers(60, 120, (HEIGHT, WIDTH, 1), np.uint8).repeat(3, 2)
     for t in range(FRAMES):
-        frame = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+        frame = grass.copy()
         for x0, y0, x1, y1 in filter(None, (block(t) for block in BLOCKS)):
             frame[y0:y1, x0:x1] = 200
         frames.append(frame)

@@ -79,7 +79,7 @@ def test_a_pair_passes_overtakes_and_touches() -> None:
     slow, fast = path(lambda t: (40 + t, 20), number=2), path(lambda t: (10 + 4 * t, 60))
     assert overtakes(fast, slow) and not overtakes(slow, fast)
     ball = path(lambda t: (60, 50) if t < 10 else (60 + 4 * (t - 10), 50), number=3)
-    kicker, other = path(lambda t: (38, 40)), path(lambda t: (130, 5), number=4)
+    kicker, other = path(lambda t: (38, 46)), path(lambda t: (130, 5), number=4)
     assert touches(kicker, ball) and not touches(other, ball)
 
 
@@ -124,6 +124,26 @@ def test_the_motion_of_the_camera_is_found(views: list[tuple[float, float, float
 
 def test_a_fixed_camera_does_not_move_and_noise_adds_nothing_up() -> None:
     assert not camera_path(View([(100.0, 60.0, 1.0)] * 8), []).moves
+
+
+def test_a_slow_zoom_adds_up_although_neighbouring_frames_hardly_differ() -> None:
+    found = camera_path(View([(100.0, 60.0, 1.0 + t / 400) for t in range(24)]), [])
+    assert found.scale[-1] == pytest.approx(1 + 23 / 400, abs=0.01)
+
+
+def test_a_background_without_texture_says_that_the_camera_is_uncertain() -> None:
+    class Sky(View):
+        def frame(self, t: int) -> Image.Image:
+            return Image.new("RGB", self.size, (120, 160, 220))
+
+    assert not camera_path(Sky([(0.0, 0.0, 1.0)] * 3), []).certain
+    assert camera_path(View([(100.0, 60.0, 1.0)] * 3), []).certain
+
+
+def test_a_ball_below_the_feet_is_nearer_and_not_touched() -> None:
+    ball = path(lambda t: (60, 50) if t < 10 else (60 + 4 * (t - 10), 50), number=3)
+    assert [(m.start, m.end) for m in touches(path(lambda t: (38, 50)), ball)] == [(9, 11)]
+    assert not touches(path(lambda t: (50, 36)), ball)
 
 
 def test_what_stands_still_before_a_panning_camera_stays() -> None:

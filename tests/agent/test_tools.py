@@ -69,8 +69,9 @@ backend = ScriptedBackend(lines, {None: '{"verdict": "accept"}'})
 answer = Agent(segmenter(), backend).ask(folder / "match.png", "the player in red", out=folder / "answer")
 assert answer.status == "answered"
 assert "blur_masks" in [schema.name for schema in backend.requests[0].tools]
+told = [part for message in backend.requests[-1].messages for part in message.parts]
+assert any("blurred 1 masks" in part.text for part in told if not isinstance(part, LazyImage))
 last = backend.requests[-1].messages[-1].parts
-assert any("blurred 1 masks" in part.text for part in last if not isinstance(part, LazyImage))
 assert [part.key.kind for part in last if isinstance(part, LazyImage)] == ["numbered", "blurred"]
 
 

@@ -122,7 +122,7 @@ def test_an_mllm_may_track_and_a_question_on_an_image_does_not_mention_it(tmp_pa
     assert len(answer.masks[0].masklet.masks) == 10
     question = [part.text for part in backend.requests[0].messages[1].parts if hasattr(part, "text")]
     assert "a clip of 12 frames" in question[0] and "Call track" in question[0]
-    assert "followed mask 1" in "".join(getattr(p, "text", "") for p in backend.requests[-1].messages[-1].parts)
+    assert "followed mask 1" in "".join(getattr(p, "text", "") for m in backend.requests[-1].messages for p in m.parts)
     tools = [record for record in read_trace(tmp_path / "out") if record["event"] == "tool"]
     assert [len(record["masks"][0]["frames"]) for record in tools[:2]] == [10, 10]
     coco = json.loads((tmp_path / "out/masks.json").read_text())
