@@ -305,9 +305,10 @@ def studio(
 @app.command(cls=GroupedCommand, epilog=examples("sam3agent tools > tools.md"))
 def tools() -> None:
     """Print the reference of the tools as Markdown."""
+    from sam3agent.cli.screen import say
     from sam3agent.tools.registry import tool_reference
 
-    sys.stdout.write(tool_reference())
+    say(tool_reference().rstrip("\n"))
 
 
 app.add_typer(weights_app, name="weights")

@@ -12,7 +12,7 @@ from sam3agent.rules.words import COLOURS
 from sam3agent.tools.arguments import MAX_PHRASE
 
 SURE_SCORE = 0.6
-"""Masks of lower scores are warned about. With sam3-tiny, one in four wrong answers has one, and 1 % of the right ones
+"""Masks of lower scores are warned about. With sam3-tiny, 29 % of the wrong answers have one, and 4 % of the right ones
 (`python -m evals playground-phrasings --weights tiny`)."""
 
 DOUBTFUL = "close to the threshold"
