@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from PIL import Image, ImageDraw, ImageFont
 
 from sam3agent import Settings
-from sam3agent.servers.mcp_server import build_server
+from sam3agent.mcp_server import build_server
 from sam3agent.servers.reply_profiles import PROFILES
 
 DOCS = Path(__file__).parent

@@ -38,7 +38,7 @@ def serve(settings: Settings, service: McpService, announce: Callable[[str], Non
 
     Raises `InputError` if a root, the profile or the address cannot be used, `CheckpointError` if there are no weights.
     """
-    from sam3agent.servers.mcp_server import OUT, build_server
+    from sam3agent.servers.server_tools import OUT, build_server
 
     share_memory()
     check_weights(settings.weights)

@@ -57,7 +57,7 @@ from mcp import Client
 
 from sam3agent import Agent, Settings
 from sam3agent.images import LazyImage
-from sam3agent.servers.mcp_server import build_server
+from sam3agent.mcp_server import build_server
 from sam3agent.testing import ScriptedBackend, call
 from sam3agent.tools.registry import all_tools, tool_reference
 from tests.drawn_match import drawing, segmenter

@@ -13,8 +13,8 @@ from PIL import Image
 
 from sam3agent.api import Agent
 from sam3agent.config import Settings
+from sam3agent.mcp_server import build_server
 from sam3agent.mllm.base import MLLM
-from sam3agent.servers.mcp_server import build_server
 from sam3agent.testing import ScriptedBackend, ScriptLine
 from tests import drawn_match
 from tests.agent import moving_blocks

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sam3agent.config import Settings
 from sam3agent.images import EvidenceKey, LazyImage
-from sam3agent.servers.mcp_server import build_server
+from sam3agent.mcp_server import build_server
 from sam3agent.servers.reply_images import base64_size, contact_sheet, encode_within, shown_images
 from sam3agent.servers.reply_profiles import PROFILES, ClientTraits, choose_profile
 from sam3agent.testing import call

@@ -11,7 +11,7 @@ from mcp import Client
 
 from sam3agent.config import Settings
 from sam3agent.masks import Mask
-from sam3agent.servers.mcp_server import build_server
+from sam3agent.mcp_server import build_server
 from sam3agent.servers.open_images import CAPACITY
 from sam3agent.tools.registry import all_tools
 from sam3model.errors import InputError

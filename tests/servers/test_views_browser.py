@@ -8,7 +8,7 @@ import pytest
 
 from sam3agent.api import Agent
 from sam3agent.config import Settings
-from sam3agent.servers.mcp_server import build_server
+from sam3agent.mcp_server import build_server
 from sam3agent.testing import ScriptedTracker
 from tests.servers.view_host import HostedView, ServerLine, opened_browser
 from tests.studio.studio_desk import FRAMES, PATHS, PathSegmenter, write_files

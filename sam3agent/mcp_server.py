@@ -1,0 +1,5 @@
+"""The MCP server from Python: `build_server(settings, roots=[...])`; `sam3agent mcp` is the same on the command line."""
+
+from sam3agent.servers.server_tools import build_server
+
+__all__ = ["build_server"]
