@@ -4,15 +4,15 @@
 #     sh benchmarks/gpu.sh [--out gpu.json] [--steps image video-5 ...] [--seconds 345]
 #
 # Needs a copy of this repository, Python 3.11 or later, and torch 2.6 or later with CUDA; no network and no weights:
-# they are random, in the released shapes. Python packages: numpy pillow scipy pydantic safetensors huggingface-hub regex
-# ftfy pycocotools av tqdm. Without transformers the comparison with it is left out, and without pytest, hydra-core and
-# tensorboard the tests marked `gpu` are; the table says so. Exit code: 0 if every step ended well, 1 if one failed.
+# they are random, in the released shapes. Python packages: numpy pillow scipy tqdm safetensors regex pydantic ftfy
+# pycocotools. Without transformers the comparison with it is left out, and without pytest, hydra-core and tensorboard
+# the tests marked `gpu` are; the table says so. Exit code: 0 if every step ended well, 1 if one failed, 2 without a GPU.
 #
-# Packages that the machine lacks can be carried as wheels in the folder .wheels (or $WHEELS):
+# Packages that the machine lacks can be carried as wheels in the folder .wheels (or $WHEELS), 4 MB for these:
 #
-#     pip download --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
-#         --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d .wheels \
-#         ftfy wcwidth pycocotools pydantic pydantic-core annotated-types typing-inspection av
+#     for_it="--only-binary=:all: --python-version 3.12 --implementation cp --platform manylinux_2_28_x86_64
+#         --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d .wheels"
+#     pip download $for_it pydantic ftfy && pip download --no-deps $for_it pycocotools
 #
 # Logic only, on any machine: sh benchmarks/gpu.sh --device cpu --size small
 set -eu

@@ -137,6 +137,11 @@ def _batches(setting: Setting, report: Report, ours: "Ours") -> None:
     images = [setting.image(number) for number in range(BATCH)]
     together = milliseconds(setting, lambda _: ours.predictor.encode(images), repeats=3) / BATCH
     report.figure(f"eager: encode, per image of a batch of {BATCH}", together, "ms")
+    encoded = ours.predictor.encode(images)
+    grounded = milliseconds(
+        setting, lambda _: ours.predictor.predict_images(encoded, PHRASES[:1], threshold=ours.threshold), repeats=3
+    )
+    report.figure(f"eager: ground a known phrase, per image of a batch of {BATCH}", grounded / BATCH, "ms")
     report.figure("peak memory of the batch", peak_gigabytes(setting), "GB")
 
 
@@ -205,14 +210,14 @@ class Theirs:
 
 def theirs_of(setting: Setting) -> Contender:
     """transformers' model of the same sizes. Raises `SkipStepError` without transformers, or for another size."""
+    if setting.size != "released":
+        raise SkipStepError("it is measured at the released size only")
     try:
         from transformers import Sam3Config
         from transformers.initialization import no_init_weights
         from transformers.models.sam3.modeling_sam3 import Sam3Model  # this import path does not require torchvision
     except ImportError as error:
         raise SkipStepError(f"it cannot be imported ({error})") from error
-    if setting.size != "released":
-        raise SkipStepError("it is measured at the released size only")
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:

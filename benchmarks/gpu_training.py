@@ -103,10 +103,11 @@ def _config(setting: Setting, kind: str, out: str) -> TrainConfig:
 
 def _join_alone(setting: Setting, folder: str) -> None:
     """A process group of this process alone."""
-    store = dist.FileStore(str(Path(folder) / "processes"), 1)
-    if setting.device.type == "cuda":
+    on_cuda = setting.device.type == "cuda"
+    if on_cuda:
         torch.cuda.set_device(0)
-    dist.init_process_group("nccl" if setting.device.type == "cuda" else "gloo", store=store, rank=0, world_size=1)
+    meeting = (Path(folder) / "processes").absolute().as_uri()
+    dist.init_process_group("nccl" if on_cuda else "gloo", init_method=meeting, rank=0, world_size=1)
 
 
 class _ShardedTask(ConceptTask):

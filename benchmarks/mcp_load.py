@@ -24,11 +24,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
+
+R = TypeVar("R")
 
 ASSETS = Path(__file__).parents[1] / "assets"
 IMAGES = 6
@@ -123,7 +125,7 @@ async def probe(address: str, until: float, report: LoadReport) -> None:
 async def watch(pid: int, until: float, report: LoadReport) -> None:
     """Note the memory of the server every second."""
     while time.monotonic() < until:
-        report.rss.append(_rss(pid))
+        report.rss.append(memory_of(pid))
         await asyncio.sleep(1)
 
 
@@ -132,7 +134,8 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _rss(pid: int) -> int:
+def memory_of(pid: int) -> int:
+    """Memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -149,12 +152,12 @@ async def load(address: str, pid: int, clients: int, seconds: float) -> LoadRepo
         await asyncio.gather(*work, probe(address, until, report), watch(pid, until, report))
     report.outcomes["clients cut off"] = int(late.cancelled_caught)
     report.cores = (_cpu_seconds(pid) - used) / (time.monotonic() - began)
-    report.rss.append(_rss(pid))
+    report.rss.append(memory_of(pid))
     return report
 
 
-def with_server(folder: Path, run: Callable[[str, int], LoadReport]) -> tuple[LoadReport, float]:
-    """The report of a run against a server of its own, and how long the server took to leave."""
+def with_server(folder: Path, run: Callable[[str, int], R]) -> tuple[R, float]:
+    """The result of a run against a server of its own, and how long the server took to leave."""
     for name in [*(f"{number}.png" for number in range(IMAGES)), PROBE]:
         shutil.copy(ASSETS / "match.png", folder / name)
     with socket.socket() as free:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,21 @@ def reduced() -> Sam3Config:
     return Sam3Config(DetectorConfig(vit=vit), InteractiveConfig(), TrackerConfig(), VideoConfig())
 
 
-def clip(frames: int, size: tuple[int, int]) -> list[np.ndarray]:
-    """Noise that drifts slowly, in tiles of 16 pixels: sides are rounded down to whole tiles."""
-    width, height = size
-    noise = np.random.RandomState(0).randint(0, 256, (height // 16, width // 16 + frames, 3), np.uint8)
-    return [noise[:, i : i + width // 16].repeat(16, 0).repeat(16, 1) for i in range(frames)]
+class DriftingNoise(Sequence[np.ndarray]):
+    """Noise that drifts slowly, in tiles of 16 pixels; a frame is drawn when it is read, so that no clip is held."""
+
+    def __init__(self, frames: int, size: tuple[int, int]) -> None:
+        """size: width and height, rounded down to whole tiles."""
+        self.frames, self.columns = frames, size[0] // 16
+        self.noise = np.random.RandomState(0).randint(0, 256, (size[1] // 16, self.columns + frames, 3), np.uint8)
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.frames:
+            raise IndexError(index)
+        return self.noise[:, index : index + self.columns].repeat(16, 0).repeat(16, 1)
 
 
 @torch.inference_mode()
@@ -95,7 +106,7 @@ def run_ours(cell: Cell) -> list[float]:
         raise SystemExit("the model has no tracker")
     model.tracker.config = replace(model.tracker.config, memory_selection=False)  # transformers has no such choice
     predictor = Sam3VideoPredictor(model)
-    images = clip(cell.frames, cell.size)
+    images = DriftingNoise(cell.frames, cell.size)
     session = predictor.open(FrameList(images), **rules(threshold_for(predictor, images[0], cell.objects)))
     session.add_phrases([PHRASE])
     times, start = [], time.perf_counter()
@@ -112,7 +123,7 @@ def run_theirs(cell: Cell) -> list[float]:
     from transformers import Sam3VideoModel
     from transformers.models.sam3_video.modeling_sam3_video import Sam3VideoInferenceSession
 
-    images = clip(cell.frames, cell.size)
+    images = DriftingNoise(cell.frames, cell.size)
     model: Any = Sam3VideoModel.from_pretrained(cell.folder, attn_implementation="sdpa").eval()
     side = model.config.detector_config.vision_config.backbone_config.image_size
     tokens = Tokenizer(model.config.detector_config.text_config.max_position_embeddings)([PHRASE])
@@ -180,7 +191,7 @@ def compare(config: Sam3Config, counts: list[int], frames: int, size: tuple[int,
 
 def files_seconds(size: tuple[int, int], objects: int, frames: int = 40) -> float:
     """Seconds per frame for decoding a clip, encoding one, and run-length encoding a mask of each object."""
-    images = clip(frames, size)
+    images = DriftingNoise(frames, size)
     height, width = images[0].shape[:2]
     rows, columns = np.ogrid[:height, :width]
     mask = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < (height / 4) ** 2

@@ -14,7 +14,7 @@ from evals.command_flags import listing, make_parser, parse_flags
 from evals.plain_text import short_line
 from evals.run_folders import OUT
 from evals.run_parts import Models
-from sam3model.errors import ConfigError, DataError, InputError, Sam3Error
+from sam3model.errors import CheckpointError, ConfigError, DataError, InputError, Sam3Error
 from sam3model.printable import PrintableFormatter, prepare_streams
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _guarded(action: Callable[[], int]) -> int:
     """The exit code of an action; an exception becomes one line."""
     try:
         return action()
-    except (InputError, ConfigError, DataError) as error:
+    except (InputError, ConfigError, DataError, CheckpointError) as error:
         return _fail(error, 2)
     except Sam3Error as error:
         return _fail(error, 1)

@@ -161,7 +161,7 @@ def run_identity(request: RunRequest, weights: str) -> dict[str, Any]:
         identity |= {"threshold": own.threshold, "max_seconds": own.max_seconds}
         identity["max_segmenter_calls"] = own.max_segmenter_calls
         if own.backend != "rules":
-            identity |= {"effort": own.effort, "without": own.without}
+            identity |= {"effort": own.effort, "without": own.without, **own.of_replies}
     if isinstance(benchmark, MaskletBenchmark):
         identity |= {"method": request.method, "protocols": list(flags.protocol)}
     return identity

@@ -70,7 +70,7 @@ def make_runner(
             budget = Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds)
             backend = backend or make_backend(settings)
             shared, tracker = SharedEncodings(segmenter), tracker or tracker_of(segmenter)
-            policy, threshold = policy_of(settings.effort, settings.without), settings.threshold
+            policy, threshold = policy_of(settings.effort, settings.without, settings.eyesight), settings.threshold
             return QuestionRunner(shared, backend, budget, folder, keep_images, threshold, tracker, policy)
         case _:
             assert_never(benchmark)

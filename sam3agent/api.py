@@ -90,7 +90,7 @@ class Agent:
             budget=Budget(settings.max_calls, settings.max_segmenter_calls, settings.max_seconds),
             threshold=settings.threshold,
             tracker=make_tracker(settings, model),
-            policy=policy_of(settings.effort, settings.without),
+            policy=policy_of(settings.effort, settings.without, settings.eyesight),
         )
 
     def ask(

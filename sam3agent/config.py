@@ -28,6 +28,8 @@ Thinking = Literal["auto", "on", "off"]
 
 PREFIX = "SAM3AGENT_"
 FILE_VARIABLE = "SAM3AGENT_CONFIG"
+TOKEN_VARIABLE = "SAM3AGENT_TOKEN"
+"""The secret that clients of the servers send; not a setting of questions."""
 
 MAX_FILE_BYTES = 1 << 20
 """Maximum size of a config file."""
@@ -72,6 +74,10 @@ class Settings(BaseModel):
     without: str = Field(
         default="", description="Parts of the policy of looks to switch off, to measure what they are worth."
     )
+    eyesight: str = Field(
+        default="",
+        description='How often the MLLM judges rightly at a glance and closely, measured, such as "0.7,0.85".',
+    )
     out: Path | None = Field(default=None, description="Output folder.")
 
     @field_validator("out", mode="before")
@@ -80,6 +86,12 @@ class Settings(BaseModel):
         if isinstance(value, str) and not value.strip():
             raise ValueError("the folder has no name; write . for the working directory")
         return value
+
+    @property
+    def of_replies(self) -> dict[str, Any]:
+        """What was set about the MLLM's replies and its eyes: part of what decides an answer."""
+        given = {name: getattr(self, name) for name in ("temperature", "max_tokens", "thinking", "eyesight")}
+        return {name: value for name, value in given.items() if value not in (None, "", "auto")}
 
     @property
     def backend(self) -> Backend:
@@ -109,12 +121,20 @@ def load_settings(flags: Mapping[str, Any] | None = None, environment: Mapping[s
 
 def _refuse_mistyped(environment: Mapping[str, str]) -> None:
     """Raise a `ConfigError` for a variable named nearly like a setting: it would be ignored in silence."""
-    known = [FILE_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
+    names = [FILE_VARIABLE, TOKEN_VARIABLE, *(PREFIX + key.upper() for key in Settings.model_fields)]
+    known = {_letters(name): name for name in names}
     for name in environment:
-        if not name.upper().startswith(PREFIX.rstrip("_")) or name in known:
+        written = _letters(name)
+        if name in names or not written.startswith(_letters(PREFIX)):
             continue
-        if close := get_close_matches(name.upper(), known, n=1, cutoff=0.85):
-            raise ConfigError(f"the variable {name} is not a setting; did you mean {close[0]}? Rename or unset it")
+        if close := get_close_matches(written, known, n=1, cutoff=0.85):
+            meant = known[close[0]]
+            raise ConfigError(f"the variable {name} is not a setting; did you mean {meant}? Rename or unset it")
+
+
+def _letters(name: str) -> str:
+    """The name of a variable without what is easily mistyped: small letters, hyphens and underscores."""
+    return "".join(filter(str.isalnum, name)).upper()
 
 
 def _config_file(environment: Mapping[str, str]) -> Path | None:

@@ -151,6 +151,12 @@ class Masklet:
         """The mask on the key frame."""
         return self.masks[self.key_frame]
 
+    def packed(self) -> "Masklet":
+        """The same masks stored as RLE: a small part of the memory, decoded whenever they are looked at."""
+        if isinstance(self.masks, RleMasks):
+            return Masklet(self.masks)  # without what was decoded
+        return Masklet(RleMasks({frame: mask.to_rle() for frame, mask in self.masks.items()}))
+
     def __iter__(self) -> Iterator[tuple[int, Mask]]:
         return iter(sorted(self.masks.items()))
 

@@ -113,6 +113,10 @@ class MaskPool:
         alive = sorted([*kept, new], key=lambda candidate: candidate.id)
         return MaskPool(tuple(alive), max(self.next_id, mask_id + 1))
 
+    def packed(self) -> "MaskPool":
+        """The pool with its masks stored as RLE, for one that is not used for a while."""
+        return replace(self, candidates=tuple(replace(c, masklet=c.masklet.packed()) for c in self.candidates))
+
     def reserved(self, next_id: int) -> "MaskPool":
         """The pool, with no new id below `next_id`."""
         return replace(self, next_id=max(self.next_id, next_id))

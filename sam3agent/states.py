@@ -89,7 +89,8 @@ class Story:
     sent back with the next request; complaints: number of unusable replies in a row.
     groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights:
     every look at a candidate. looks: rounds of close looks. hints: searches for what a selection said to be
-    missing. reopened: how often the choice was given back. checked: whether the last check was made. searching: the
+    missing. reopened: how often the choice was given back. reread: whether the question was read once more, because two
+    readings of it differed. checked: whether the last check was made. searching: the
     call of the latest search. called: the call whose result is in `facts`; None if there is none.
     """
 
@@ -111,6 +112,7 @@ class Story:
     looks: int = 0
     hints: int = 0
     reopened: int = 0
+    reread: bool = False
     checked: bool = False
     searching: PastCall | None = None
     called: PastCall | None = None

@@ -3,6 +3,7 @@
 Phrases, exemplar boxes and points find every instance of a concept; clicks, a box or a mask segment one object.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,14 +150,33 @@ class Sam3ImagePredictor:
         Raises:
             InputError: an empty phrase, a string instead of a list, a threshold outside 0..1, or a batch below 1.
         """
+        return self.predict_images([encoded], phrases, threshold=threshold, batch=batch)[0]
+
+    def predict_images(
+        self,
+        encoded: Sequence[EncodedImage],
+        phrases: Sequence[str],
+        *,
+        threshold: float = 0.5,
+        batch: int = PHRASE_BATCH,
+    ) -> list[list[Instances]]:
+        """The same phrases on several images: for each image what `predict` returns. Arguments and errors are its own.
+
+        A forward pass takes `batch` pairs of an image and a phrase, so that few phrases fill a GPU, too.
+        """
         if isinstance(phrases, str):
             raise InputError("phrases must be a list of phrases, not one string")
         check_threshold(threshold)
         if batch < 1:
             raise InputError(f"batch is {batch}: it must be at least 1")
-        found = []
-        for start in range(0, len(phrases), batch):
-            found += self._predict(encoded, phrases[start : start + batch], None, threshold)
+        pairs = list(itertools.product(range(len(encoded)), range(len(phrases))))
+        found: list[list[Instances]] = [[] for _ in encoded]
+        for start in range(0, len(pairs), batch):
+            some = pairs[start : start + batch]
+            prompted = [encoded[image] for image, _ in some]
+            results = self._predict(prompted, [phrases[phrase] for _, phrase in some], None, threshold)
+            for (image, _), one in zip(some, results, strict=True):
+                found[image].append(one)
         return found
 
     def predict_prompt(
@@ -192,7 +212,7 @@ class Sam3ImagePredictor:
         if count and self.report is not None and self.report.absent:
             raise InputError("these weights have no point projections: use the official sam3.pt for point prompts")
         prompt = prompt.to(self.device)
-        (found,) = self._predict(encoded, [VISUAL if phrase is None else phrase], prompt, threshold)
+        (found,) = self._predict([encoded], [VISUAL if phrase is None else phrase], prompt, threshold)
         return replace(found, phrase=phrase)
 
     @torch.inference_mode()
@@ -241,31 +261,41 @@ class Sam3ImagePredictor:
 
     @torch.inference_mode()
     def _predict(
-        self, encoded: EncodedImage, phrases: Sequence[str], prompt: GeometryPrompt | None, threshold: float
+        self, prompted: Sequence[EncodedImage], phrases: Sequence[str], prompt: GeometryPrompt | None, threshold: float
     ) -> list[Instances]:
+        """Instances of P phrases, each on its own image of `prompted`. What depends on an image alone runs once."""
         text = self._phrases(phrases, self.device)
-        index = torch.zeros(len(phrases), dtype=torch.long, device=self.device)
-        geometry = self.model.encode_geometry(prompt, encoded.features, index)
-        grounding = self.model.fuse_and_decode(encoded.features, text, geometry, index)
-        return self._instances(encoded, phrases, grounding, index, threshold)
+        images = list({id(one): one for one in prompted}.values())
+        places = {id(one): place for place, one in enumerate(images)}
+        features = _joined([one.features for one in images])
+        index = torch.tensor([places[id(one)] for one in prompted], device=self.device)
+        geometry = self.model.encode_geometry(prompt, features, index)
+        grounding = self.model.fuse_and_decode(features, text, geometry, index)
+        return self._instances(features, [one.size for one in prompted], phrases, grounding, index, threshold)
 
     def _instances(
-        self, encoded: EncodedImage, phrases: Sequence[str], grounding: Grounding, index: Tensor, threshold: float
+        self,
+        features: ImageFeatures,
+        sizes: Sequence[tuple[int, int]],
+        phrases: Sequence[str],
+        grounding: Grounding,
+        index: Tensor,
+        threshold: float,
     ) -> list[Instances]:
         scores = scores_of(grounding.logits, grounding.presence)  # (P, Q)
         select = (scores > threshold).nonzero()  # (K, 2)
         if not len(select):
-            return [no_instances(encoded.size, phrase) for phrase in phrases]
-        logits = self.model.decode_masks(grounding, encoded.features, index, select)  # (K, h, w)
-        scale = torch.tensor(encoded.size * 2, device=self.device, dtype=torch.float32)
+            return [no_instances(size, phrase) for size, phrase in zip(sizes, phrases, strict=True)]
+        logits = self.model.decode_masks(grounding, features, index, select)  # (K, h, w)
+        scale = torch.tensor([size * 2 for size in sizes], device=self.device, dtype=torch.float32).unsqueeze(1)
         boxes = (cxcywh_to_xyxy(grounding.boxes.float()) * scale)[select[:, 0], select[:, 1]].cpu().numpy()
         kept_scores = scores[select[:, 0], select[:, 1]].cpu().numpy()
         kept = self._distinct(logits, scores, select)
         rows = select[:, 0].cpu().numpy()
         chosen = [torch.from_numpy(rows == row) & kept for row in range(len(phrases))]
         return [
-            Instances(masks_at_size(logits[mine], encoded.size), boxes[mine.numpy()], kept_scores[mine.numpy()], phrase)
-            for mine, phrase in zip(chosen, phrases, strict=True)
+            Instances(masks_at_size(logits[mine], size), boxes[mine.numpy()], kept_scores[mine.numpy()], phrase)
+            for mine, size, phrase in zip(chosen, sizes, phrases, strict=True)
         ]
 
     def _distinct(self, logits: Tensor, scores: Tensor, select: Tensor) -> Tensor:
@@ -277,6 +307,16 @@ class Sam3ImagePredictor:
                 rows = select[:, 0] == prompt
                 kept[rows.cpu()] = distinct_masks(logits[rows] > 0, scores[prompt, select[rows, 1]], limit).cpu()
         return kept
+
+
+def _joined(parts: Sequence[ImageFeatures]) -> ImageFeatures:
+    """The features of several images, which were encoded alike, as one batch."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    levels = tuple(torch.cat(level) for level in zip(*(one.levels for one in parts), strict=True))
+    laterals = tuple(torch.cat(one) for one in zip(*(one.laterals or () for one in parts), strict=True))
+    return replace(first, levels=levels, laterals=laterals or None, trunk=None)
 
 
 def _row(features: ImageFeatures, index: int) -> ImageFeatures:

@@ -59,7 +59,8 @@ class ObjectMasks:
     def best(self) -> "ObjectMasks":
         """The mask with the highest predicted IoU of each object: M is 1."""
         place = self.ious.argmax(-1)[..., None]
-        return _each(self, lambda array: np.take_along_axis(array, _aligned(place, array.ndim), axis=place.ndim - 1))
+        rows = (np.arange(len(place))[:, None],) if place.ndim > 1 else ()
+        return _each(self, lambda array: array[(*rows, place)])
 
 
 class ObjectFeatureCache:
@@ -142,8 +143,3 @@ def _upsampled(logits: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
 def _each(found: ObjectMasks, change: Callable[[NDArray], NDArray]) -> ObjectMasks:
     logits = None if found.logits is None else change(found.logits)
     return ObjectMasks(change(found.masks), change(found.ious), change(found.low_res), logits)
-
-
-def _aligned(place: NDArray[np.intp], dimensions: int) -> NDArray[np.intp]:
-    """An index with as many trailing dimensions of 1 as `take_along_axis` needs."""
-    return place.reshape(*place.shape, *[1] * (dimensions - place.ndim))

@@ -5,6 +5,7 @@ What could steer a terminal, reverse the direction of text or fail to encode is 
 
 import json
 import logging
+import os
 import re
 import sys
 from typing import Any
@@ -46,7 +47,13 @@ class PrintableFormatter(logging.Formatter):
 
 
 def prepare_streams() -> None:
-    """Let standard output and error escape what their encoding lacks, instead of raising `UnicodeEncodeError`."""
+    """Let standard output and error escape what their encoding lacks, instead of raising `UnicodeEncodeError`.
+
+    One that was closed by the caller (`>&-`) goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 (it lives as long as the program)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]

@@ -31,11 +31,6 @@ def main(arguments: list[str]) -> int:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    if not arguments or {"-h", "--help"} & set(arguments) or arguments == ["help"]:
-        print(
-            USAGE.format(experiments=", ".join(sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))))
-        )
-        return 0
     try:
         return _dispatch(arguments)
     except Sam3Error as error:
@@ -56,6 +51,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if not arguments or {"-h", "--help"} & set(arguments) or arguments == ["help"]:
+        known = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
+        print(USAGE.format(experiments=", ".join(known)), flush=True)
+        return 0
     command, words = (arguments[0], arguments[1:]) if arguments[0] in COMMANDS else ("run", arguments)
     words = readable(words, sweep=command == "launch")
     return {"check": _check, "launch": _launch, "run": _run}[command](words)

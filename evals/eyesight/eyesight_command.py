@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sam3agent.mllm.base import MLLM
 
 DESCRIPTION = """Show an MLLM masks whose truth is known, as the agent shows them: numbered in one image, and each by
-itself. Prints how often its verdicts are right, and whether the agent should select first or look at everything. An
-image costs one call, and one for each of its masks (at most 12)."""
+itself. Prints how often its verdicts are right, and what to tell the agent. An image costs one call, and one for each
+of its masks (at most 12)."""
 
 
 def eyesight(arguments: Sequence[str], backend: "MLLM | None" = None) -> int:
@@ -45,7 +45,8 @@ def eyesight(arguments: Sequence[str], backend: "MLLM | None" = None) -> int:
         print(f"{len(found) - len(usable)} masks had no usable reply at a glance", file=sys.stderr)
     measured = EyesightFigures(found)
     spread = measured.spread()
-    print(f"{asked.name}\n{table(measured.compute(), spread)}\n{advice(spread)}")
+    figures = measured.compute()
+    print(f"{asked.name}\n{table(figures, spread)}\n{advice(figures, spread)}")
     return 0
 
 

@@ -7,14 +7,10 @@ import numpy as np
 from evals.benchmark_types import Figures
 from evals.eyesight.eyesight_looks import SeenMask
 from evals.intervals import LEVEL, RESAMPLES, Draws, Interval, intervals
+from sam3agent.agent.policy import BEST_EYES, WORST_EYES
 from sam3model.metrics.overlap import FloatArray
 
 LOOKS = ("glance", "close")
-BREAK_EVEN = (4.0, 5.0)
-"""Points by which a close look must be right more often than a glance for looks at every candidate to pay.
-
-Between the two, neither policy is clearly better.
-"""
 
 
 class EyesightFigures:
@@ -67,18 +63,18 @@ def table(figures: Figures, spread: Mapping[str, Interval]) -> str:
     return "\n".join([*rows, more, f"{counted}; brackets: {LEVEL} % intervals over images"])
 
 
-def advice(spread: Mapping[str, Interval]) -> str:
-    """The policy that the difference of the looks recommends."""
-    few, many = BREAK_EVEN
+def advice(figures: Figures, spread: Mapping[str, Interval]) -> str:
+    """What to tell the agent, and what the difference of the looks means for its policy."""
+    glance, close = (min(max(figures[look] / 100, WORST_EYES), BEST_EYES) for look in LOOKS)
     low, high = spread.get("difference", (-np.inf, np.inf))
-    if high <= few:
-        return "Recommended: select first, then look where a look decides, which is the default policy."
-    if low >= many:
-        return "Recommended: look at every candidate before the selection: --without selecting."
-    return (
-        f"Not decided: the break-even of {few:g} to {many:g} points is inside the interval. Measure more images, or "
-        "stay with the default policy (select first), which is cheaper."
+    meaning = (
+        "a close look is worth its call where it decides"
+        if low > 0
+        else "a close look is no better than a glance: --effort low saves calls"
+        if high <= 0
+        else "whether a close look is better than a glance is not decided: measure more images (--count)"
     )
+    return f"Recommended: --eyesight {glance:.2f},{close:.2f} with the default policy, which selects first; {meaning}."
 
 
 def _cell(figures: Figures, spread: Mapping[str, Interval], name: str) -> str:

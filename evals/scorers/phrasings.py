@@ -7,6 +7,7 @@ from evals.benchmark_types import Figures
 from evals.intervals import Draws
 from evals.samples import QuestionPrediction, QuestionSample, Rle
 from sam3agent.knowledge import DRAWN_ONLY
+from sam3agent.rules.remarks import DOUBTFUL
 from sam3model.metrics.overlap import FloatArray, rle_iou
 
 MIN_IOU = 0.5
@@ -31,10 +32,11 @@ def outcome(target: PhrasingTarget, prediction: QuestionPrediction) -> Outcome:
     """What became of a question.
 
     A right answer with a warning is right; that weights know drawn scenes only is no warning here. A question that
-    nothing answers is right if it is refused or warned about.
+    nothing answers is right if it is refused or warned about; that a score is low does not say so.
     """
     refused = prediction.status in ("not_understood", "exhausted")
-    warned = any(DRAWN_ONLY not in warning for warning in prediction.warnings)
+    told = [warning for warning in prediction.warnings if DRAWN_ONLY not in warning]
+    warned = any(DOUBTFUL not in warning for warning in told)
     if target.masks is None:
         return "right" if refused or warned else "silently wrong"
     if refused:
@@ -43,7 +45,7 @@ def outcome(target: PhrasingTarget, prediction: QuestionPrediction) -> Outcome:
         return "silently wrong"
     if _same(target.masks, tuple(detection.mask for detection in prediction.detections)):
         return "right"
-    return "warned" if warned else "silently wrong"
+    return "warned" if told else "silently wrong"
 
 
 def _same(wanted: tuple[Rle, ...], given: tuple[Rle, ...]) -> bool:

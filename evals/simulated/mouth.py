@@ -108,7 +108,7 @@ class Mouth:
         if not shown:
             return searching if mind.give_up(used).search else self._none()
         if _offers(request, "keep"):
-            return self._stated(shown, used, request, "was first read as" in text) or (
+            return self._stated(shown, used, request, text) or (
                 searching if mind.give_up(used).search else self._none()
             )
         wish = mind.choose(shown, used)
@@ -117,9 +117,10 @@ class Mouth:
         words = {"what": mind.case.text} if _offers(request, "what") else {}
         return _call("select_masks", ids=list(wish.numbers), **words) if wish.numbers else self._none()
 
-    def _stated(self, shown: list[ShownMask], used: int, request: MLLMRequest, again: bool) -> ToolCall | None:
+    def _stated(self, shown: list[ShownMask], used: int, request: MLLMRequest, text: str) -> ToolCall | None:
         """Masks with rules; a search if what is wanted has no mask at all; None if nothing is seen that fits."""
-        stated = state(self.mind, shown, used, again)
+        again, in_vain = "was first read as" in text, "which the question compares with" in text
+        stated = state(self.mind, shown, used, again, in_vain)
         phrases = self.mind.phrases(used, self._tried(request))
         if stated.groups:
             first, *others = (group.arguments() for group in stated.groups)

@@ -24,7 +24,7 @@ def simulated(arguments: Sequence[str]) -> int:
 
     skill = Skill(verdict=flags.verdict, glance=flags.glance, shared=flags.shared, bad=flags.malformed)
     noise = PERFECT if flags.perfect_masks else MaskNoise()
-    policy = policy_of(flags.effort, flags.without)
+    policy = policy_of(flags.effort, flags.without, flags.eyesight)
     cases = scene_questions(flags.questions, flags.first_scene)
     seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
     results = [result for seed in seeds for result in simulate(cases, Simulation(skill, noise, seed, Budget(), policy))]
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--malformed", type=float, default=0.0, help="chance of an unusable reply (default: 0)")
     parser.add_argument("--effort", choices=("low", "medium", "high"), default="medium", help="of the agent's policy")
     parser.add_argument("--without", default="", help="parts of the policy to switch off, with commas between them")
+    parser.add_argument("--eyesight", default="", help="what the agent is told of a glance and a close look: 0.7,0.85")
     parser.add_argument("--perfect-masks", action="store_true", help="a segmenter without errors")
     return parser
 

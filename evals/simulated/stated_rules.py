@@ -54,6 +54,13 @@ def misreads(mind: Mind, *reading: object) -> bool:
     return drawn >= 1 - (1 - mind.skill.reason) * mind.skill.misread
 
 
+def sees_no_anchor(mind: Mind, once_more: bool) -> bool:
+    """Whether the absence of what the question compares with is seen; part of such mistakes come again."""
+    always = not once_more or mind.dice("always?", "anchor") < mind.skill.shared
+    drawn = mind.dice("absent anchor") if always else mind.dice("absent anchor", "once more")
+    return drawn < mind.skill.sees_absence
+
+
 def planned(mind: Mind) -> list[dict[str, Any]]:
     """The rules that are stated with the first search, before any mask is seen: the same ones, read another time.
 
@@ -72,11 +79,15 @@ def planned(mind: Mind) -> list[dict[str, Any]]:
     return keep
 
 
-def state(mind: Mind, shown: Sequence[ShownMask], used: int, again: bool = False) -> Statement:
-    """What is stated of the masks on display, after so many searches. again: the question is read once more."""
-    case, skill = mind.case, mind.skill
+def state(mind: Mind, shown: Sequence[ShownMask], used: int, again: bool = False, in_vain: bool = False) -> Statement:
+    """What is stated of the masks on display, after so many searches.
+
+    again: the question is read once more. in_vain: it is said that nothing was found of what the question compares
+    with, so that one looks for it once more.
+    """
+    case = mind.case
     slipped = misreads(mind, "select", again)
-    slips = Slips(mind.dice("absent anchor") < skill.sees_absence, 1 if slipped else 0)
+    slips = Slips(sees_no_anchor(mind, in_vain), 1 if slipped else 0)
     believed = {n: mind.believed(target, shown, used) for n, target in enumerate(case.plan.targets)}
     missing = {n: mind.missing(t, believed[n], shown, frozenset()) for n, t in enumerate(case.plan.targets)}
     whole = plan_answer(case.scene, case.plan, {n: [*believed[n], *missing[n]] for n in believed}, slips)

@@ -11,19 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from sam3agent.agent.policy import Policy
 from sam3agent.constraints import MaskGroup
 from sam3agent.pool import Candidate, MaskPool
 from sam3agent.states import Sight, Story
 
-GLANCE, CLOSE = 0.75, 0.8
-"""How often a glance and a close look of a small MLLM are taken to be right."""
 REPEATED = 0.4
 """Part of the mistakes that are taken to come again."""
 
 _UNSPECIFIC = 1.2
 """Natural logarithm of the odds by which a mask counts less if only a more general phrase than asked for found it."""
-_PASSED_OVER = 1.0
-"""The same if the exact phrase was searched too and did not find it."""
+_PASSED_OVER = 1.6
+"""The same if the exact phrase was searched too and did not find it: it finds four of five things that it names."""
 _FOUND_BY_ANYTHING = 1.5
 """The same if only a phrase such as "object" found it, which finds everything."""
 _AGREEMENT = 0.5
@@ -102,10 +101,10 @@ def found_by_anything(candidate: Candidate) -> bool:
     return all(words_of(phrase).content & _ANYTHING for phrase, _ in candidate.phrases)
 
 
-def belief(candidate: Candidate, group: MaskGroup, story: Story, *, colours: bool = True) -> float:
+def belief(candidate: Candidate, group: MaskGroup, story: Story, policy: Policy) -> float:
     """The probability that a candidate shows what a group is about, 0..1."""
-    odds = _found(candidate, group.what, story) + _seen(candidate, group.what, story.sights)
-    if colours:
+    odds = _found(candidate, group.what, story) + _seen(candidate, group.what, story.sights, policy)
+    if policy.colours:
         odds += _coloured(candidate, words_of(group.what).colours)
     return 1 / (1 + math.exp(-max(-20.0, min(20.0, odds))))
 
@@ -129,12 +128,12 @@ def _as_specific(phrase: str, sought: frozenset[str]) -> bool:
     return len(content) >= len(sought) and (bool(content & sought) or not content & _ANYTHING)
 
 
-def _seen(candidate: Candidate, what: str, sights: Sequence[Sight]) -> float:
+def _seen(candidate: Candidate, what: str, sights: Sequence[Sight], policy: Policy) -> float:
     """Log odds of all looks together."""
     looks = [s for s in sights if s.id == candidate.id and s.what == what and s.fits is not None]
     if not looks:
         return 0.0
-    right = [(CLOSE if look.close else GLANCE, bool(look.fits)) for look in looks]
+    right = [(policy.close if look.close else policy.glance, bool(look.fits)) for look in looks]
     return math.log(_likelihood(right) / _likelihood([(chance, not fits) for chance, fits in right]))
 
 

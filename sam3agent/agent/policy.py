@@ -16,6 +16,9 @@ class Policy:
     to be missing is searched at once. weigh: looks go where the answer would change, else to what was selected.
     check: an unsure answer is shown once more against the question.
 
+    glance, close: how often a mask in a numbered image, and one by itself, is taken to be judged rightly; those of a
+    small MLLM, unless they were measured (`evals eyesight`).
+
     looks: close looks per question; at_once: per round; per_mask: at one mask. doubt: a look is worth its call if it is
     so likely to change the answer. sure: an answer of this confidence needs no check. reopen: how often the choice is
     given back.
@@ -28,6 +31,8 @@ class Policy:
     hints: bool = True
     weigh: bool = True
     check: bool = True
+    glance: float = 0.75
+    close: float = 0.8
     looks: int = 8
     at_once: int = 4
     per_mask: int = 3
@@ -44,12 +49,18 @@ EFFORTS: dict[Effort, Policy] = {
     "medium": Policy(),
     "high": Policy(looks=24, at_once=8, doubt=0.03, sure=0.85, reopen=2),
 }
+WORST_EYES, BEST_EYES = 0.5, 0.98
+"""Chances of a right verdict that a policy takes: no better than a coin, and never quite certain."""
 PARTS = ("second_look", "facts", "colours", "hints", "weigh", "check")
 """Parts that `without` switches off."""
 
 
-def policy_of(effort: Effort = "medium", without: str = "") -> Policy:
-    """The policy of an effort, without some parts, named with commas between them. Raises `ConfigError` for others."""
+def policy_of(effort: Effort = "medium", without: str = "", eyesight: str = "") -> Policy:
+    """The policy of an effort, without some parts, named with commas between them.
+
+    eyesight: how often glances and close looks are right, as "0.7,0.85"; empty for the usual. Raises `ConfigError` for
+    parts that do not exist, and chances that are none.
+    """
     names = [name.strip().replace("-", "_") for name in without.split(",") if name.strip()]
     if "selecting" in names:
         return EVERY_CANDIDATE
@@ -57,4 +68,20 @@ def policy_of(effort: Effort = "medium", without: str = "") -> Policy:
         if name not in PARTS:
             raise ConfigError(f"there is no part {name!r} of the policy; the parts are {', '.join(PARTS)}, selecting")
     policy = EFFORTS[effort]
-    return replace(policy, **dict.fromkeys(names, False))
+    return replace(policy, **dict.fromkeys(names, False), **_eyes(eyesight))
+
+
+def _eyes(eyesight: str) -> dict[str, float]:
+    """The chances of a glance and a close look from text; none from an empty one. Raises `ConfigError`."""
+    if not eyesight.strip():
+        return {}
+    try:
+        glance, close = (float(part) for part in eyesight.split(","))
+    except ValueError:
+        glance = close = 0.0
+    if not (WORST_EYES <= glance <= BEST_EYES and WORST_EYES <= close <= BEST_EYES):
+        raise ConfigError(
+            f"the eyesight {eyesight!r} is not two chances from {WORST_EYES} to {BEST_EYES}, such as 0.7,0.85 "
+            "(a glance, a close look); python -m evals eyesight measures them"
+        )
+    return {"glance": glance, "close": close}

@@ -1,5 +1,6 @@
 """Where a question stands: the answer that follows from the beliefs, and which looks could still change it."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,6 @@ from sam3agent.states import Story
 
 LIKELY = 0.5
 """A candidate is taken for what is sought from this probability on."""
-BEST_GUESS = 0.35
-"""If no candidate is likely, the best one is still the answer from this probability on."""
 _INSIDE = 0.85
 """Fraction of a mask inside another from which it is a part of it."""
 READING = 0.92
@@ -41,7 +40,7 @@ def standing(story: Story, policy: Policy) -> Standing:
     by_eye, parts = chosen_by_eye(story), parts_inside(story.pool.candidates)
     beliefs = [
         {
-            c.id: belief(c, group, story, colours=policy.colours)
+            c.id: belief(c, group, story, policy)
             for c in story.pool.candidates
             if (c.id in group.ids if by_eye and group.ids and not group.rules else belongs(c, group, story.pool))
         }
@@ -73,9 +72,11 @@ def chosen_by_eye(story: Story) -> bool:
     return bool(words_of(story.query).content - said)
 
 
-def _best_guess(known: dict[int, float]) -> set[int]:
+def _best_guess(known: Mapping[int, float]) -> set[int]:
+    """Without a likely candidate, the best one if that is likelier right than that none of them is."""
     best = max(known, key=known.__getitem__, default=None)
-    return {best} if best is not None and known[best] >= BEST_GUESS else set()
+    none = math.prod(1 - probability for probability in known.values())
+    return {best} if best is not None and known[best] > none else set()
 
 
 def _answer(story: Story, members: Sequence[Collection[int]], parts: PartsInside) -> tuple[int, ...]:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from sam3agent.agent.beliefs import belongs, found_by_anything, words_of
 from sam3agent.agent.policy import Policy
-from sam3agent.agent.standing import LIKELY, Standing, standing
-from sam3agent.constraints import MaskGroup, kept_by, proof
+from sam3agent.agent.standing import LIKELY, READING, Standing, standing
+from sam3agent.constraints import COMPARING, MaskGroup, kept_by, proof
 from sam3agent.pool import listed_masks
 from sam3agent.states import (
     ActiveState,
@@ -58,7 +58,7 @@ def after_selection(story: Story, event: Selected, policy: Policy) -> State:
     story = replace(story, groups=groups, why=event.reason, sights=story.sights + _glances(story, groups))
     story = replace(story, pool=event.pool or story.pool)
     if policy.facts and (other := _other_reading(story)):
-        return Refine(replace(story, plan=(), facts=other))
+        return Refine(replace(story, reread=True, facts=other))
     if phrases := _hints(story, event.missing, policy):
         return Widen(replace(story, hints=story.hints + 1), phrases)
     return weighed(story, policy)
@@ -68,6 +68,8 @@ def after_no_match(state: ActiveState, story: Story, event: NothingMatches, poli
     """Nothing is rejected on one look: another search if nothing was found, else a closer look at what is likely."""
     if not policy.second_look or story.reopened >= max(1, policy.reopen):
         return NoMatch(story, event.reason, _absence(story, policy))
+    if policy.facts and compared_in_vain(story):
+        return NoMatch(story, event.reason, READING)
     if isinstance(state, Generate):
         if not story.searches:
             return NoMatch(story, event.reason)
@@ -170,17 +172,32 @@ def _of_other_things(story: Story, event: Searched) -> tuple[int, ...]:
 def _other_reading(story: Story) -> str:
     """What to ask if the rules are not those that were stated with the search; empty if they are, or none were."""
     rules = [rule for group in story.groups for rule in group.rules]
-    if (
-        not story.plan
-        or len(story.groups) > 1
-        or sorted(r.words() for r in rules) == sorted(r.words() for r in story.plan)
-    ):
+    if story.reread or not story.plan or len(story.groups) > 1:
+        return ""
+    if sorted(r.words() for r in rules) == sorted(r.words() for r in story.plan):
         return ""
     read = ["; ".join(rule.words() for rule in stated) or "no rule" for stated in (story.plan, rules)]
+    absent = "" if any(rule.name in COMPARING for rule in rules) else compared_in_vain(story)
+    in_vain = (
+        f' Nothing was found for "{absent}", which the question compares with: if it is not in the image, nothing '
+        "matches; if it is, search for it in other words."
+    )
     return (
         f"The question was first read as: {read[0]}; and now as: {read[1]}. Read it again word by word, and "
-        "select with the right rules."
+        f"select with the right rules.{in_vain if absent else ''}"
     )
+
+
+def compared_in_vain(story: Story) -> str:
+    """What the question compares with, if it was searched and nothing was found; empty otherwise.
+
+    It is known only from the rules that were stated with the search.
+    """
+    if not any(rule.name in COMPARING for rule in story.plan):
+        return ""
+    seen = frozenset[str]().union(*(words_of(search.phrase).content for search in story.searches if search.found))
+    in_vain = (search.phrase for search in story.searches if not search.found)
+    return next((phrase for phrase in in_vain if not words_of(phrase).content & seen), "")
 
 
 def _described(story: Story, group: MaskGroup) -> MaskGroup:

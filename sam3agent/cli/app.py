@@ -22,6 +22,7 @@ from sam3agent.cli.flags import (
     Device,
     Dtype,
     EffortFlag,
+    Eyesight,
     Formats,
     Images,
     ImagesAndQuestion,
@@ -111,6 +112,7 @@ def ask(
     max_segmenter_calls: MaxSegmenterCalls = None,
     effort: EffortFlag = None,
     without: WithoutFlag = None,
+    eyesight: Eyesight = None,
     max_seconds: MaxSeconds = None,
     timeout: Timeout = None,
     device: Device = None,
@@ -303,9 +305,10 @@ def studio(
 @app.command(cls=GroupedCommand, epilog=examples("sam3agent tools > tools.md"))
 def tools() -> None:
     """Print the reference of the tools as Markdown."""
+    from sam3agent.cli.screen import say
     from sam3agent.tools.registry import tool_reference
 
-    sys.stdout.write(tool_reference())
+    say(tool_reference().rstrip("\n"))
 
 
 app.add_typer(weights_app, name="weights")

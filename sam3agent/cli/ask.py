@@ -1,9 +1,11 @@
 """`sam3agent ask`: a question about one image, or the same question about several."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
@@ -13,6 +15,7 @@ from sam3agent.cli.screen import Status, configure_logging, counted, output_fold
 from sam3agent.config import Settings, load_settings
 from sam3agent.downloads import local_source
 from sam3model.connection import without_account
+from sam3model.errors import OutputError
 
 
 def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, started: float | None = None) -> int:
@@ -38,7 +41,7 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, s
             return run_batch(batch, sources, settings.out, status, as_json=screen.as_json)
         with output_folder(settings.out, sources[0]) as folder, local_source(sources[0]) as path:
             answer = agent.ask(path, question, out=folder, tell=status.tell, started=started)
-            written = write_formats(answer.selection, folder, formats)
+            answer, written = _with_formats(answer, folder, formats)
     finally:
         status.done()
     if screen.as_json:
@@ -46,6 +49,15 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, s
     else:
         say_answer(answer)
     return 2 if answer.status == "not_understood" else int(answer.failed)
+
+
+def _with_formats(answer: Answer, folder: Path, formats: tuple[str, ...]) -> tuple[Answer, dict[str, list[str]]]:
+    """Write the masks in some formats; without them, and with a warning, if they cannot be written."""
+    try:
+        return answer, write_formats(answer.selection, folder, formats)
+    except OutputError as error:
+        remark = f"the masks are not kept as files: {error}"
+        return replace(answer, warnings=(*answer.warnings, remark)), {}
 
 
 def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, ...], status: Status) -> ImageBatch:

@@ -79,6 +79,12 @@ WithoutFlag = Annotated[
     str | None,
     typer.Option(help="Parts of the policy of looks to switch off, to measure what they are worth.", metavar="PARTS"),
 ]
+Eyesight = Annotated[
+    str | None,
+    typer.Option(
+        help="How often the MLLM judges masks rightly, at a glance and closely, such as 0.7,0.85.", metavar="CHANCES"
+    ),
+]
 MaxSeconds = Annotated[
     float | None,
     typer.Option(help="Maximum time of a question in seconds, with loading and encoding.", show_default="300"),

@@ -32,7 +32,7 @@ from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.media import Media, media_remarks, open_media
 from sam3agent.pool import MaskPool, masklets
 from sam3agent.segmenter import ObjectClicks, ObjectSession, Prompt, Segmenter, SegmenterSession
-from sam3model.errors import InputError
+from sam3model.errors import InputError, OutputError
 
 CLICKED = "click"
 """What stands for the phrase of a mask that was found by clicks or a box around one object."""
@@ -135,7 +135,7 @@ def run_segment(
         with local_source(sources[0]) as path:
             found = run.find(path)
             with output_folder(settings.out, sources[0]) as folder:
-                result = run.save(found, folder, Path(sources[0]).name)
+                result = run.keep(found, folder, Path(sources[0]).name)
     finally:
         status.done()
     if screen.as_json:
@@ -227,6 +227,13 @@ class SegmentRun:
         """Write its files."""
         saved = found.selection.save(folder, name, self.query)
         return replace(found, selection=saved, written=write_formats(saved, folder, self.formats))
+
+    def keep(self, found: SegmentResult, folder: Path, name: str) -> SegmentResult:
+        """Write its files; without them, and with a warning, if they cannot be written."""
+        try:
+            return self.save(found, folder, name)
+        except OutputError as error:
+            return replace(found, warnings=(*found.warnings, f"the files of the result are not kept: {error}"))
 
     def batch(self) -> ImageBatch:
         """The command for several images."""

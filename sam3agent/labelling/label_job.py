@@ -71,6 +71,7 @@ class LabelJob:
         """The first record of every journal; a run is only continued with the same."""
         agent = ("backend", "model", "threshold", "effort", "without", "max_calls", "max_segmenter_calls")
         asked = {name: getattr(self.settings, name) for name in agent} if self.queries else {}
+        asked |= self.settings.of_replies if self.queries else {}
         if self.queries and self.settings.base_url:
             asked["base_url"] = without_account(self.settings.base_url)
         return {

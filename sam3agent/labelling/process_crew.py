@@ -39,11 +39,6 @@ class ProcessCrew(Crew):
         self.seats = [Seat(number) for number in range(self.workers)]
         self._workers = [self._started(number) for number in range(self.workers)]
 
-    @property
-    def pids(self) -> list[int]:
-        """The processes of the workers."""
-        return [worker.process.pid for worker in self._workers if worker.process.pid]
-
     def send(self, seat: Seat, task: Task, item: LabelItem) -> None:
         """Send a task down the line of a worker. If it has just died, `wait` finds out."""
         with suppress(OSError):

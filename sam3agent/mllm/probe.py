@@ -12,6 +12,7 @@ from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.mllm.base import JSONSchema, Message, MLLMReply, MLLMRequest, Part, Text, ToolSchema
 from sam3agent.mllm.endpoint import Endpoint
 from sam3agent.mllm.errors import MLLMCannotSeeError, MLLMContextError, MLLMError
+from sam3agent.mllm.families import sampling_for
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import Profile, profile_for
 from sam3agent.mllm.tool_text import json_objects, parse_tool_calls
@@ -19,6 +20,9 @@ from sam3model.untrusted import clean_line, read_literal
 
 LONG_WORDS = 12_000
 """Length of the long request in words, about as many tokens: what a question with many masks needs."""
+
+SHORT_REPLY = 512
+"""Maximum tokens of a reply, which is a word or two; a model that thinks first has as many as its family."""
 
 REPLY_S = 60.0
 """Maximum time of one reply in seconds."""
@@ -74,7 +78,8 @@ class ServerProbe:
 async def probe_server(endpoint: Endpoint, model: str = "") -> ServerProbe:
     """Try out a server. Raises `MLLMError` if the first request, of text alone, fails."""
     at = replace(endpoint, retries=1, reply_s=min(endpoint.reply_s, REPLY_S))
-    backend = OpenAIBackend(at, model, max_tokens=512, profile=profile_for(at.base_url))
+    length = None if sampling_for(model).thinks else SHORT_REPLY
+    backend = OpenAIBackend(at, model, max_tokens=length, profile=profile_for(at.base_url))
     try:
         return await _Prober(backend).run()
     finally:

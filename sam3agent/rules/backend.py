@@ -10,7 +10,7 @@ from sam3agent.rules.clip_reader import parse_clip_question
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import QuestionPlan
 from sam3agent.rules.reasons import explain
-from sam3agent.rules.remarks import choice_warnings, objection, unknown_noun, word_warnings
+from sam3agent.rules.remarks import choice_warnings, objection, score_warnings, unknown_noun, word_warnings
 from sam3agent.rules.selector import Selector, alternatives
 from sam3agent.rules.tool_replies import call_tool, search, unused
 from sam3agent.states import Story
@@ -65,6 +65,7 @@ def _next(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
             return MLLMReply(not_understood=why, calls=0)
         warnings = (*warnings, why)
     if ids:
+        warnings = (*warnings, *score_warnings(candidate for choice in choices for candidate in choice.kept))
         return call_tool("select_masks", warnings, ids=ids, reason=explain(choices))
     return call_tool("report_no_match", warnings, reason=explain(choices))
 

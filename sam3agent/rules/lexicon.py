@@ -141,7 +141,9 @@ CLOSED = words(
     whose why will with within without worse worst would yes yet you your zero random exist colour colours color colors
     size sizes far farther penultimate outermost innermost alone nearby remaining surrounding corner corners
     nobody noone wear wears foreground background row couple kind type sort percent approximately apparently
-    beneath behind"""
+    beneath behind himself herself themselves myself yourself yourselves ourselves oneself ours theirs yours former
+    latter aforementioned identical matching dozen dozens xor yonder northernmost southernmost easternmost westernmost
+    medium-sized median-sized middle-sized mid-sized average-sized"""
 )
 """Words that a noun phrase cannot contain, beside those that the grammar reads there."""
 

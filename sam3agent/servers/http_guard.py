@@ -10,6 +10,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sam3agent.config import TOKEN_VARIABLE
 from sam3agent.servers.callers import CLIENT_COOKIE, GONE, SESSION_HEADER
 from sam3model.errors import InputError
 from sam3model.untrusted import clean_line
@@ -21,8 +22,6 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 MAX_BODY = 16 * 1024 * 1024
 """Maximum size of a request in bytes; a pasted image may have about 12 MB."""
-
-TOKEN_VARIABLE = "SAM3AGENT_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sam3agent.servers.http_guard import MAX_BODY, HttpAccess, HttpGuard
+from sam3agent.servers.session_limit import SessionLimit
 from sam3model.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ IDLE_SECONDS = 15 * 60.0
 """A session without requests for so long is closed, with all that it holds."""
 
 MAX_SESSIONS = 1000
-"""Number of sessions at once; more are refused until others end."""
+"""Number of sessions at once; for a new one, the one that is idle longest is closed."""
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -48,9 +49,10 @@ def http_app(server: "MCPServer", access: HttpAccess) -> "ASGIApp":
         streamable_http_path=PATH,
         max_request_body_size=MAX_BODY,
         session_idle_timeout=IDLE_SECONDS,
-        max_sessions=MAX_SESSIONS,
+        max_sessions=MAX_SESSIONS,  # reached only if none of them is idle
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the guard does it
     )
+    app = SessionLimit(app, most=MAX_SESSIONS, idle_seconds=IDLE_SECONDS)
     if access.origins:
         app = CORSMiddleware(
             app,

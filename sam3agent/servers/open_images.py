@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sam3agent.deadlines import within
 from sam3agent.media import Media
@@ -20,6 +21,9 @@ OPENING_AT_ONCE = 4
 
 OPEN_SECONDS = 20.0
 """Maximum time for opening a file; a network drive that is away must not hold up the server."""
+
+FRESH_BOARDS = 16
+"""Number of boards, those used last, whose masks stay decoded; a mask of a large image takes megabytes."""
 
 MAX_BOARDS = 256
 """Number of images, counted for each client, whose masks are remembered."""
@@ -93,6 +97,16 @@ class MaskBoard:
 
     pool: MaskPool = field(default_factory=MaskPool)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    packed: MaskPool | None = None
+
+    async def pack(self) -> None:
+        """Store the masks as RLE, unless they are in use."""
+        if self.turn.locked() or self.pool is self.packed:
+            return
+        before = self.pool
+        packed = await within(None, before.packed)
+        if self.pool is before:
+            self.pool = self.packed = packed
 
 
 class MaskBoards:
@@ -100,6 +114,7 @@ class MaskBoards:
 
     def __init__(self) -> None:
         self._boards: OrderedDict[tuple[str, FileKey], MaskBoard] = OrderedDict()
+        self._packing = set[asyncio.Task[None]]()
 
     def get(self, client: str, key: FileKey) -> MaskBoard:
         """The board of a client and an image; a new one if there is none."""
@@ -107,4 +122,8 @@ class MaskBoards:
         self._boards.move_to_end((client, key))
         while len(self._boards) > MAX_BOARDS:
             self._boards.popitem(last=False)
+        for old in islice(reversed(self._boards.values()), FRESH_BOARDS, FRESH_BOARDS + 1):
+            task = asyncio.get_running_loop().create_task(old.pack())
+            self._packing.add(task)  # so that it is not collected
+            task.add_done_callback(self._packing.discard)
         return board

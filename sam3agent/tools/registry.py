@@ -88,9 +88,7 @@ class Tool(Generic[A]):
         """Arguments as a model may write them; `ids` are those of existing masks."""
         shapes = self.schema.parameters.get("properties", {})
         names = self.schema.parameters.get("required") or list(shapes)[:1]
-        numbers = list(ids[:2]) or [1]
-        values = {"array": lambda s: numbers if s["items"].get("type") == "integer" else ["NOUN PHRASE"]}
-        return {name: values.get(shapes[name].get("type"), lambda _: "WHY")(shapes[name]) for name in names}
+        return {name: _sample(shapes[name], ids) for name in names}
 
     def fits(self, bench: Workbench) -> bool:
         """Whether it is of use on a medium: a tool for clips needs several frames and a tracker."""
@@ -107,6 +105,17 @@ class Tool(Generic[A]):
     def call(self, bench: Workbench, arguments: str | Mapping[str, Any]) -> ToolResult:
         """Parse, prepare and run. Raises `ToolUseError` for errors of the caller."""
         return self.run(bench, self.prepared(bench, self.parse(arguments)))
+
+
+def _sample(shape: Mapping[str, Any], ids: Sequence[int]) -> Any:
+    """A value of a JSON schema: of numbers, the first ids."""
+    numbers = list(ids[:2]) or [1]
+    if shape.get("type") == "array" and shape["items"].get("type") == "integer":
+        missing = shape.get("minItems", 1) - len(numbers)
+        return numbers + [max(numbers) + i + 1 for i in range(missing)]
+    if shape.get("type") == "array":
+        return ["NOUN PHRASE"]
+    return numbers[0] if shape.get("type") == "integer" else "WHY"
 
 
 class Registry(dict[str, Tool[Any]]):

@@ -19,8 +19,12 @@ class Int8Rows:
     scale: Tensor
 
 
+@torch.no_grad()
 def to_int8(x: Tensor) -> Int8Rows:
-    """Round a matrix (N, K) to int8, with the largest value of each row at 127. Rows of zeros get the scale 0."""
+    """Round a matrix (N, K) to int8, with the largest value of each row at 127. Rows of zeros get the scale 0.
+
+    Without gradients: else the scales would keep float32 copies of the weights alive.
+    """
     x = x.float()
     scale = x.abs().amax(dim=1) / LARGEST
     step = torch.where(scale > 0, scale, 1.0)

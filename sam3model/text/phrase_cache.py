@@ -11,6 +11,7 @@ from torch import Tensor
 from sam3model.errors import InputError
 from sam3model.structures import TextTokens
 from sam3model.text.tokenizer import Tokenizer, clean
+from sam3model.untrusted import clean_line
 
 CACHED_PHRASES = 1024
 
@@ -43,7 +44,7 @@ class PhraseCache:
 
     def __call__(self, phrases: Sequence[str], device: torch.device) -> TextTokens:
         """Text tokens (P, T, D) of phrases. Raises `InputError` for an empty phrase."""
-        if any(not phrase.strip() for phrase in phrases):
+        if any(not clean_line(phrase) for phrase in phrases):
             raise InputError("a phrase is empty: give a short noun phrase, e.g. 'red ball'")
         with self._lock:
             new = list(dict.fromkeys(phrase for phrase in phrases if phrase not in self._texts))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from sam3model.errors import InputError
 from sam3model.structures import VISUAL, TextTokens
+from sam3model.untrusted import clean_line
 from sam3model.video.frame_detector import Concepts, Exemplars
 
 
@@ -22,7 +23,7 @@ class ConceptList:
         if isinstance(phrases, str):
             raise InputError("phrases must be a list of phrases, not one string")
         given = list(phrases)
-        if not given or any(not isinstance(phrase, str) or not phrase.strip() for phrase in given):
+        if not given or any(not isinstance(phrase, str) or not clean_line(phrase) for phrase in given):
             raise InputError("a phrase is empty: give short noun phrases, e.g. 'red ball'")
         known = {_key(name) for name in self.names}
         new = {_key(phrase): " ".join(phrase.split()) for phrase in given if _key(phrase) not in known}

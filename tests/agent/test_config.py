@@ -40,11 +40,19 @@ def test_a_mistake_in_the_file_is_named(text: str, message: str, tmp_path: Path)
         ("SAM3AGENT_MAXCALLS", "SAM3AGENT_MAX_CALLS"),
         ("SAM3AGENT_APIKEY", "SAM3AGENT_API_KEY"),
         ("sam3agent_weights", "SAM3AGENT_WEIGHTS"),
+        ("SAM3_AGENT_MODEL", "SAM3AGENT_MODEL"),
+        ("SAM3-AGENT-MAX-CALLS", "SAM3AGENT_MAX_CALLS"),
+        ("SAM3AGENT_TOKN", "SAM3AGENT_TOKEN"),
+        ("SAM3AGENT_URL", "SAM3AGENT_BASE_URL"),
     ],
 )
 def test_a_mistyped_variable_is_named(name: str, meant: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is not a setting; did you mean {meant}"):
         load({name: "x"})
+
+
+def test_the_token_of_the_servers_is_no_setting() -> None:
+    assert load({"SAM3AGENT_TOKEN": "secret"}) == load({})
 
 
 def test_variables_of_others_are_ignored() -> None:

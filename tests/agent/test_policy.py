@@ -282,22 +282,23 @@ def test_beliefs_follow_the_evidence() -> None:
     pool = boxes_pool((10, 10, 20, 20), scores=[0.8])
     group = MaskGroup("thing", (1,))
 
-    def p(*looks: bool, close: bool = True) -> float:
+    def p(*looks: bool, close: bool = True, policy: Policy = MEDIUM) -> float:
         sights = tuple(s.Sight(1, "thing", fits, close) for fits in looks)
-        return belief(pool.candidates[0], group, story_of(pool, group, sights=sights))
+        return belief(pool.candidates[0], group, story_of(pool, group, sights=sights), policy)
 
     assert p(False) < p() < p(True) < p(True, True)
     assert p(True, close=False) < p(True), "a close look says more"
     assert p(False, False, False) > 0.02, "the same mistake may come again"
+    keen, dull = policy_of(eyesight="0.9,0.95"), policy_of(eyesight="0.5,0.5")
+    assert p(True, policy=keen) > p(True) > p(True, policy=dull) == pytest.approx(p())
     assert p(True, False) == pytest.approx(p(False, True)) and p(True, False, False) < p() < p(True, True, False)
 
 
 def test_only_a_more_general_phrase_says_less() -> None:
     pool = boxes_pool((10, 10, 20, 20), scores=[0.8])
     exact, more = (MaskGroup(what, (1,)) for what in ("thing", "striped thing"))
-    assert belief(pool.candidates[0], more, story_of(pool, more)) < belief(
-        pool.candidates[0], exact, story_of(pool, exact)
-    )
+    known = [belief(pool.candidates[0], group, story_of(pool, group), MEDIUM) for group in (more, exact)]
+    assert known[0] < known[1]
 
 
 def test_worth_is_the_chance_that_a_look_changes_the_answer() -> None:
@@ -317,3 +318,34 @@ def test_colours_are_words_that_describe() -> None:
 def test_unknown_parts_are_refused(wrong: str) -> None:
     with pytest.raises(ConfigError, match="the parts are second_look"):
         policy_of(without=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["0.7", "a,b", "0.7,1.2", "0.3,0.8", "nan,0.8", "0.7,0.8,0.9"])
+def test_an_eyesight_is_two_chances(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="evals eyesight"):
+        policy_of(eyesight=wrong)
+
+
+def test_the_best_guess_is_an_answer_if_it_is_likelier_than_none() -> None:
+    group = MaskGroup("thing", (1, 2))
+
+    def guessed(*scores: float) -> tuple[int, ...]:
+        boxes = [(10 + 30 * i, 10, 20 + 30 * i, 20) for i in range(len(scores))]
+        return standing(story_of(boxes_pool(*boxes, scores=list(scores)), group), MEDIUM).ids
+
+    assert guessed(0.45) == (), "more likely, nothing matches"
+    assert guessed(0.45, 0.4) == (1,), "one of them is likely"
+    assert guessed(0.2, 0.1) == ()
+
+
+def test_what_the_question_compares_with_must_be_there() -> None:
+    search = call("segment_phrase", phrases=["player", "umbrella"], plan=[{"rule": "nearest"}])
+    by_eye = call("select_masks", what="the player nearest to the umbrella", ids=[3])
+    backend = ScriptedBackend([search, by_eye, call("report_no_match", what="player")], {None: YES})
+    answer = ask(backend, "the player nearest to the umbrella")
+    assert 'Nothing was found for "umbrella", which the question compares with' in words(backend.requests[2])
+    assert answer.status == "no_match" and answer.costs.mllm_calls == 3, "no look at players changes that"
+    there = call("segment_phrase", phrases=["player", "car"], plan=[{"rule": "nearest"}])
+    backend = ScriptedBackend([there, by_eye, by_eye], {None: YES})
+    assert ask(backend, "the player nearest to the car").status == "answered"
+    assert "Nothing was found" not in words(backend.requests[2])

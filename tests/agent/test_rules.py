@@ -11,8 +11,11 @@ from sam3agent.agent.recorded import ReplayBackend
 from sam3agent.agent.trace import read_trace
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
+from sam3agent.masks import Mask, Masklet
+from sam3agent.pool import Candidate
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import Target
+from sam3agent.rules.remarks import score_warnings
 from sam3agent.rules.spelling import misspelt
 from sam3agent.rules.words import singular
 from sam3agent.segmenter import FoundInstances
@@ -169,6 +172,15 @@ def test_grammar(query: str, plan: str) -> None:
         ("the brightest ball", "brightest"),
         ("all but two players", "two players"),
         ("the ball next to him", "him"),
+        ("the dog beside her", "her"),
+        ("the players around them", "them"),
+        ("himself", "himself"),
+        ("the cup between themselves", "themselves"),
+        ("the former", "former"),
+        ("identical balls", "identical balls"),
+        ("ball xor dog", "xor"),
+        ("the northernmost ball", "northernmost"),
+        ("the medium-sized ball", "medium-sized"),
         ("the ball the player kicks", "the player kicks"),
         ("the player who looks at the ball", "looks"),
         ("is the ball red?", "is the ball red"),
@@ -270,6 +282,31 @@ def test_what_a_question_leaves_open_is_said(query: str, warning: str) -> None:
 def test_a_question_without_open_ends_has_no_warnings(query: str) -> None:
     world = World()
     assert Agent(world).ask(world.image, query).warnings == ()
+
+
+def test_masks_with_low_scores_are_named() -> None:
+    whole = Mask.from_full(np.ones((4, 4), bool))
+    assert whole
+    scores = enumerate((0.9, 0.6, 0.52, 0.55), start=1)
+    found = [Candidate(number, Masklet.of(whole), (("ball", score),)) for number, score in scores]
+    assert score_warnings(found[:2]) == []
+    assert score_warnings(found[:3]) == ["mask 3 has a score of 0.52, close to the threshold: look at it"]
+    (both,) = score_warnings(found)
+    assert both == "2 masks have scores close to the threshold (mask 3 has a score of 0.52): look at them"
+
+
+def test_a_low_score_is_a_warning_of_the_answer() -> None:
+    class Unsure(World):
+        """Finds everything with a score of 0.55."""
+
+        def _found(self, phrase: str) -> FoundInstances:
+            found = super()._found(phrase)
+            return FoundInstances(found.masks, found.boxes, np.full_like(found.scores, 0.55))
+
+    world = Unsure()
+    answer = Agent(world).ask(world.image, "the red car")
+    assert answer.status == "answered"
+    assert any("has a score of 0.55, close to the threshold" in text for text in answer.warnings)
 
 
 def selected(world: World, answer: Answer) -> set[int]:

@@ -53,6 +53,8 @@ ONE, TWO = square(0), square(30)
         (None, (), "not_understood", (), "right"),
         (None, (), "no_match", (), "silently wrong"),
         (None, (ONE,), "answered", ("open",), "right"),
+        ((ONE,), (TWO,), "answered", ("mask 1 has a score of 0.52, close to the threshold: look at it",), "warned"),
+        (None, (ONE,), "answered", ("mask 1 has a score of 0.52, close to the threshold: …",), "silently wrong"),
     ],
 )
 def test_outcomes(

@@ -145,6 +145,13 @@ def test_words_in_the_reasoning_field_are_told() -> None:
         assert "--reasoning-parser" in detail(probe(server), "text")
 
 
+def test_a_model_that_thinks_first_has_tokens_for_it() -> None:
+    with fault_server(default=model()) as server:
+        asyncio.run(probe_server(replace(QUICK, base_url=server.url), "Qwen3-VL-8B-Thinking"))
+        asyncio.run(probe_server(replace(QUICK, base_url=server.url), "test-model"))
+    assert {request["max_tokens"] for request in server.requests} == {16384, 512}
+
+
 @pytest.mark.parametrize("fault", [error(401), error(404), error(500), body("<html>")])
 def test_a_server_that_answers_nothing_is_an_error(fault: Behaviour) -> None:
     with fault_server(default=fault) as server, pytest.raises(errors.MLLMError):

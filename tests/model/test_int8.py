@@ -49,6 +49,14 @@ def test_both_products_are_exact(monkeypatch, in_hardware, size) -> None:
     torch.testing.assert_close(int8_product(tokens, weights).double(), exact, rtol=1e-5, atol=1e-6)
 
 
+def test_nothing_of_the_weights_stays_behind_the_int8_numbers() -> None:
+    """The scales of trainable weights would hold the graph that made them, and in it float32 copies of the weights."""
+    attention = Int8Attention(MultiheadAttention(64, 2))
+    model = quantise(load_in_precision("tiny", device=CPU, dtype="float32")[0].detector)
+    kept = [one for module in (Int8Linear(*Linear(64, 64).parameters()), attention, model) for one in module.buffers()]
+    assert len(kept) > 50 and not [one for one in kept if one.requires_grad or one.grad_fn is not None]
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_layer_stays_close_in_blocks_of_tokens(monkeypatch, bias) -> None:

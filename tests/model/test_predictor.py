@@ -1,5 +1,6 @@
 """The image predictor: a session of the official processor, batches, thresholds, errors and conversions."""
 
+import itertools
 import json
 import sys
 import time
@@ -186,6 +187,7 @@ def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, "the prompt is empty"),
         ({"boxes": []}, "the prompt is empty"),
         ({"phrase": "  "}, "a phrase is empty"),
+        ({"phrase": "\u200b\u202e"}, "a phrase is empty"),
         ({"boxes": [[1, 2, 3]]}, "each box needs 4 numbers"),
         ({"boxes": [[1, 2, 3, 4], [1, 2, 3]]}, "each box needs 4 numbers"),
         ({"boxes": [["a", 2, 3, 4]]}, "each box needs 4 numbers"),
@@ -380,3 +382,22 @@ def test_resizing_large_masks_in_chunks_changes_nothing(monkeypatch: pytest.Monk
     whole = masks_at_size(logits, (31, 23))
     monkeypatch.setattr("sam3model.ops.masks.CHUNK_PIXELS", 1)
     assert whole.shape == (5, 23, 31) and np.array_equal(masks_at_size(logits, (31, 23)), whole)
+
+
+def test_phrases_on_several_images_in_one_pass_give_what_each_image_gives_alone():
+    rows = np.asarray(photo())
+    images = [photo(), rows[:300, ::-1], rows[100:, :200]]  # sizes differ
+    alone = [predictor().predict(predictor().encode(one), PHRASES[:3], threshold=0.2) for one in images]
+    encoded = predictor().encode(images)
+    for batch in (1, 4, 9):
+        together = predictor().predict_images(encoded, PHRASES[:3], threshold=0.2, batch=batch)
+        assert [len(found) for found in together] == [3, 3, 3]
+        for found, expected in zip(itertools.chain(*together), itertools.chain(*alone), strict=True):
+            assert found.phrase == expected.phrase and found.masks.shape == expected.masks.shape
+            np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+            np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.5)
+            assert (found.masks != expected.masks).mean() < 1e-3
+    assert sum(len(found) for one in alone for found in one) > 3, "there is something to compare"
+    assert predictor().predict_images([], PHRASES) == [] and predictor().predict_images(encoded, []) == [[], [], []]
+    with pytest.raises(InputError, match="not one string"):
+        predictor().predict_images(encoded, "ball")

@@ -6,16 +6,20 @@ import time
 from pathlib import Path
 
 import anyio
+import numpy as np
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult
 
+from sam3agent.masks import Mask, Masklet, RleMasks
 from sam3agent.media import Media
 from sam3agent.mllm.base import MLLMReply, MLLMRequest
+from sam3agent.pool import MaskPool
 from sam3agent.segmenter import SegmenterSession
+from sam3agent.servers import open_images
 from sam3agent.servers.confined_files import Roots
 from sam3agent.servers.fair_lane import FairLane
-from sam3agent.servers.open_images import CAPACITY, OpenImages
+from sam3agent.servers.open_images import CAPACITY, MaskBoards, OpenImages
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, call
 from sam3model.errors import InputError
 from tests.drawn_match import PLAYERS, drawing
@@ -202,3 +206,29 @@ def test_images_take_turns_in_a_lane() -> None:
     asyncio.run(crowd())
     assert order[:3] in (["busy 0", "busy 1", "idle"], ["busy 0", "idle", "busy 1"])
     assert order[3:] == ["busy 3", "busy 4", "busy 5", "late"]
+
+
+def test_masks_that_were_not_used_lately_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_images, "FRESH_BOARDS", 1)
+    full = np.zeros((400, 600), bool)
+    full[50:300, 100:500] = True
+    mask = Mask.from_full(full)
+    assert mask is not None
+    pool, _ = MaskPool().add("player", [(Masklet.of(mask), 0.9)])
+
+    async def work() -> None:
+        boards = MaskBoards()
+        first, busy = boards.get("one", ("a.png", 1, 1, 1)), boards.get("one", ("b.png", 2, 2, 2))
+        first.pool = busy.pool = pool
+        async with busy.turn:
+            boards.get("one", ("a.png", 1, 1, 1))  # b.png is the older one now, but in use
+            await asyncio.sleep(0.1)
+            assert busy.pool is pool
+        boards.get("one", ("c.png", 3, 3, 3))
+        while first.pool is pool:
+            await asyncio.sleep(0.01)
+        (candidate,) = first.pool.candidates
+        assert isinstance(candidate.masklet.masks, RleMasks)
+        assert candidate.id == 1 and (candidate.mask.full() == full).all() and candidate.mask.box == mask.box
+
+    asyncio.run(work())

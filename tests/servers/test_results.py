@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -146,3 +147,16 @@ def test_the_manifest_of_the_registry_fits_the_package() -> None:
     named = [argument["name"] for argument in package["packageArguments"] if argument["type"] == "named"]
     shown = CliRunner().invoke(app, ["mcp", "--help"]).output
     assert all(name in shown for name in named)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_folders_made_for_images_of_users_are_private(tmp_path: Path) -> None:
+    data(Desk(tmp_path, WHITE).call("ask", question="leftmost player in white"))
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_folder_that_was_there_keeps_its_permissions(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir(0o755)
+    data(Desk(tmp_path, WHITE).call("ask", question="leftmost player in white"))
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755

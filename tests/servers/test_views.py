@@ -18,7 +18,7 @@ from sam3agent.testing import ScriptedTracker, call
 from tests.agent.moving_blocks import write_clip
 from tests.servers.desk import Desk, data, text
 from tests.servers.view_host import APPS
-from tests.studio.studio_desk import PATHS, PathSegmenter
+from tests.studio.studio_desk import FRAMES, PATHS, PathSegmenter, write_files
 
 
 class Host:
@@ -212,6 +212,24 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     assert "no longer kept" in gone and "has changed since" in changed
 
 
+def test_what_is_followed_is_what_tools_see(tmp_path: Path) -> None:
+    write_files(tmp_path / "files")
+    clip = {"image": "files/walk.mp4"}
+
+    async def work(host: Host) -> Any:
+        view = await host.view("track", **clip, phrases=["player"])
+        await host.change(view, "click", click=[52, 8, 1], label="ball")
+        await host.change(view, "follow")
+        while not (await host.look(view, "news")).get("ended"):
+            await asyncio.sleep(0.02)
+        await host.look(view)
+        return data(await host.tool("select_masks", **clip, ids=[3])), await host.change(view, "accept")
+
+    selected, told = hosted(clicked(tmp_path), work)
+    assert len(json.loads(Path(selected["masks_file"]).read_text())["annotations"]) == FRAMES
+    assert f'mask 3 ("ball"): frames 0 to {FRAMES - 1}, box [50, 6, 58, 14]' in told["words"]
+
+
 def test_long_messages_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam3agent.servers.views.view_desk.MAX_PART", 100)
 
@@ -252,3 +270,17 @@ def test_old_views_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return await host.refusal(views[0], "undo")
 
     assert "no longer kept" in hosted(Desk(tmp_path), work)
+
+
+def test_a_host_without_meta_finds_the_latest_reply(tmp_path: Path) -> None:
+    async def work(host: Host) -> Any:
+        await host.view("segment_phrase", phrases=["player in white"])
+        view = await host.view("segment_phrase", phrases=["player in red"])
+        found = await host.look("0" * 12, "latest", image="match.png")
+        nothing = await host.client.call_tool(
+            "view_look", {"view": "0" * 12, "what": "latest", "numbers": {"image": "other.png"}}
+        )
+        return view, found["view"], text(nothing)
+
+    view, found, nothing = hosted(Desk(tmp_path), work)
+    assert found == view and "there are no masks" in nothing

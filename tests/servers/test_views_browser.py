@@ -121,6 +121,11 @@ def test_a_clip_is_shown_played_and_followed(view: HostedView) -> None:
     assert f"frames 0 to {FRAMES - 1}" in told["content"][0]["text"]
 
 
+def test_a_host_that_keeps_the_meta_to_itself_shows_the_latest_reply(view: HostedView) -> None:
+    view.show("segment_phrase", PLAYERS, keepsMeta=True)
+    view.ready().until(lambda: len(view.objects()) == 2)
+
+
 def test_a_failed_call_says_why(view: HostedView) -> None:
     view.show("segment_phrase", {"image": "none.png", "phrases": ["player"]})
     view.frame.locator("#blank", has_text="there is no file").wait_for()

@@ -82,8 +82,12 @@ class HostedView:
         return self.frame.evaluate(script, given)
 
     def ready(self) -> "HostedView":
-        """Wait until the image is shown."""
+        """Wait until the image is shown, and has its place."""
         self.until(lambda: self.look("() => (globalThis.studio?.stage.image ?? null) !== null"))
+        place, before = "() => JSON.stringify([studio.stage.view, innerWidth, innerHeight])", ""
+        while (now := self.look(place)) != before:  # the host makes room for it
+            before = now
+            self.tab.wait_for_timeout(250)
         return self
 
     def objects(self) -> list[dict[str, Any]]:

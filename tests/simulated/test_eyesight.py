@@ -67,10 +67,12 @@ def test_cases_have_masks_of_both_kinds_in_any_order() -> None:
     assert [c.query for c in playground_cases(5)] == [c.query for c in CASES[:5]]
 
 
-def test_the_advice_follows_the_difference_and_its_interval() -> None:
-    assert "select first" in advice({"difference": (-1.0, 3.0)})
-    assert "--without selecting" in advice({"difference": (6.0, 9.0)})
-    assert "Not decided" in advice({"difference": (2.0, 9.0)}) and "Not decided" in advice({})
+def test_the_advice_follows_the_figures_and_the_interval() -> None:
+    figures = {"glance": 71.8, "close": 99.9}
+    assert "--eyesight 0.72,0.98" in advice(figures, {"difference": (6.0, 9.0)})
+    assert "where it decides" in advice(figures, {"difference": (6.0, 9.0)})
+    assert "--effort low" in advice(figures, {"difference": (-9.0, -1.0)})
+    assert "not decided" in advice(figures, {"difference": (-2.0, 9.0)}) and "not decided" in advice(figures, {})
 
 
 def one_case() -> EyesightCase:

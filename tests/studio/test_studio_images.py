@@ -1,5 +1,6 @@
 """Find, click, box, paint, keep, rename, undo and accept, and that nothing is lost."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,8 @@ def test_opening_an_image_does_not_wait_for_the_model(folder: Path, tmp_path: Pa
 )
 def test_bad_requests_get_a_sentence(desk: StudioClient, name: str, body: dict, words: str) -> None:
     assert words in desk.refusal(name, **body)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_the_folder_of_masks_and_exports_is_private(desk: StudioClient, tmp_path: Path) -> None:
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700

@@ -80,6 +80,8 @@ class StudioStore:
         Raises `InputError` if it has masks of another size: the file was replaced by another one.
         """
         text = "x".join(map(str, size))
+        if self.size(item) == size:
+            return
         with self._transaction() as db:
             row = db.execute("SELECT size, head FROM items WHERE item = ?", (item,)).fetchone()
             if row and row[0] not in (None, text) and row[1] > 0:

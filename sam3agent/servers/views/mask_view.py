@@ -1,6 +1,5 @@
 """A view of one reply: a sheet of its masks that a user can correct, kept equal to the client's masks of the image."""
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +33,10 @@ class UserSelection:
 class MaskView:
     """The masks of one reply as a user sees and corrects them. Its store is in memory, and goes with it."""
 
-    def __init__(self, item: StudioItem, media: Media, agent: Agent, seed: ViewSeed) -> None:
+    def __init__(self, item: StudioItem, image: str, media: Media, agent: Agent, seed: ViewSeed) -> None:
+        """image: what the model calls the image or clip."""
         self.item = item
+        self._image = image
         self.shelf = ViewShelf(item)
         self.news = LatestNews()
         self.questions = seed.questions
@@ -46,11 +47,6 @@ class MaskView:
         self._size = media.size
         self._placed = dict[int, object]()
         self._first = self._seeded(seed)
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Stop what runs."""
-        self._follow.stop(self.item.id)
 
     def look(self, frame: int) -> dict[str, Any]:
         """The sheet with the masks on a frame, as the page shows it."""
@@ -81,16 +77,21 @@ class MaskView:
 
         Raises `InputError` if it cannot be done, `pydantic.ValidationError` if the body does not fit.
         """
-        if action == "stop":
-            self._follow.stop(self.item.id)
-            return {"stopped": True}, pool
-        if action not in self._changes or action == "accept":
+        if action not in self._changes or action in ("accept", "warm"):
             raise InputError(f"there is no action {action[:40]!r}")
         model, run = self._changes[action]
-        with self._lock:
-            self._store.skip_ids(self.item.id, pool.next_id)
-            shown = run(model.model_validate({**body, "item": self.item.id}))
-            return shown, self.placed(pool)
+        self._store.skip_ids(self.item.id, pool.next_id)
+        shown = run(model.model_validate({**body, "item": self.item.id}))
+        return shown, self.placed(pool)
+
+    def warm(self) -> dict[str, Any]:
+        """What to know about the weights."""
+        return {"notice": self._engine.warm(self.item.id)}
+
+    def stop(self) -> dict[str, Any]:
+        """Stop following objects; what was found is kept."""
+        self._follow.stop(self.item.id)
+        return {}
 
     def placed(self, pool: MaskPool) -> MaskPool:
         """The client's masks with those that a user changed or added, under the numbers that they have here."""
@@ -109,9 +110,9 @@ class MaskView:
         sheet = self.sheet
         ids = tuple(one.id for one in sheet.kept)
         gone = [one.id for one in self._first.kept if one.id not in ids]
-        words = f"The user looked at {self.item.name} and accepted {listed_masks(ids)}."
+        words = f"The user looked at {self._image} and accepted {listed_masks(ids)}."
         if not ids:
-            words = f"The user looked at {self.item.name} and accepted none of the masks."
+            words = f"The user looked at {self._image} and accepted none of the masks."
         words += f" The user rejected {listed_masks(gone)}." if gone else ""
         lines = [self._line(one) for one in sheet.kept[:MAX_LISTED]]
         if len(ids) > MAX_LISTED:

@@ -12,7 +12,7 @@ const VIEW = "sam3agent/view"; // key in the _meta of a reply: the id of its vie
 const HOST_SECONDS = 15; // a host that has not answered by then is none
 const FRAME_SIDE = 1600; // of images, in pixels; more would make messages long
 const FRAMES = 8; // in one message
-const NEWS = 300; // milliseconds between two looks at how far following is
+const NEWS = 300; // milliseconds between two looks at how far work is
 
 // The host
 
@@ -29,16 +29,20 @@ function request(method, params) {
   return new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
 }
 
+let given = {}; // the arguments of the call that is shown
 let resultCame, resultFailed;
 const view = new Promise((resolve, reject) => [resultCame, resultFailed] = [resolve, reject]);
 view.catch(() => {});
 
 const notifications = {
-  "ui/notifications/tool-input": () => say("Working …"),
+  "ui/notifications/tool-input": (input) => {
+    given = input.arguments ?? {};
+    say("Working …");
+  },
   "ui/notifications/tool-result": (result) => {
-    const id = result._meta?.[VIEW];
-    if (id) resultCame(id);
-    else resultFailed(new Refused(wordsOf(result) || "There are no masks in this reply."));
+    if (result.isError) resultFailed(new Refused(wordsOf(result)));
+    else if (result._meta?.[VIEW]) resultCame(result._meta[VIEW]);
+    else latest().then(resultCame, resultFailed); // a host that keeps the _meta to itself
   },
   "ui/notifications/tool-cancelled": ({ reason } = {}) => resultFailed(new Refused(reason ? `Cancelled: ${reason}` : "This call was cancelled.")),
   "ui/notifications/host-context-changed": (changed) => dress(changed),
@@ -120,6 +124,8 @@ async function call(name, given) {
   return result.structuredContent ?? {};
 }
 
+const latest = async () => (await call("view_look", { view: "0".repeat(12), what: "latest", numbers: { image: /^data:/i.test(given.image) ? "" : given.image } })).view;
+
 /** A message that comes in parts, put together. */
 async function whole(id, first) {
   if (!first.part) return first;
@@ -135,6 +141,7 @@ async function look(what, numbers = {}) {
   let seen = await call("view_look", { view: id, what, numbers });
   while (seen.working !== undefined) {
     say("Working …", seen.working);
+    await new Promise((done) => setTimeout(done, NEWS));
     seen = await call("view_look", { view: id, what, numbers });
   }
   return whole(id, seen);
@@ -149,6 +156,7 @@ const SIGHTS = {
   masks: (numbers) => look("masks", numbers),
   sheet: async (numbers) => {
     const sheet = await look("sheet", numbers);
+    document.documentElement.classList.add("filled");
     shape = { width: sheet.width, height: sheet.height, clip: sheet.count > 1 };
     resize();
     return sheet;

@@ -66,11 +66,13 @@ class ViewDesk:
         while len(self._noted) > MAX_VIEWS:
             _, old = self._noted.popitem(last=False)
             if old.view:
-                old.view.close()
+                old.view.stop()
         return view_id
 
     async def look(self, client: str, view_id: str, what: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
         """What a page shows. Raises `InputError` for an unknown view, or one whose file has changed."""
+        if what == "latest":
+            return {"view": self._latest(client, str(numbers.get("image", "")))}
         if what == "part":
             return self._part(str(numbers.get("part", "")), int(numbers.get("index", 0)))
         noted = self._known(client, view_id)
@@ -92,6 +94,10 @@ class ViewDesk:
                 shown = {"listing": await within(None, view.listing), "questions": list(view.questions)}
             else:
                 shown = await within(None, view.look, frame)
+                board = self._desk.boards.get(client, opened.key)
+                if not board.turn.locked():  # what was followed since
+                    async with board.turn:
+                        board.pool = await within(None, view.placed, board.pool)
         return self._bounded(shown)
 
     async def change(self, client: str, view_id: str, action: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,8 +108,7 @@ class ViewDesk:
         board = self._desk.boards.get(client, opened.key)
         with view.shelf.holding(opened):
             if action in ("warm", "stop"):
-                shown, _ = await self._run(view, action, body, board.pool)
-                return shown
+                return await within(None, view.warm if action == "warm" else view.stop)
             async with board.turn, self._desk.searching.slot(opened.key):
                 if action == "accept":
                     board.pool = await within(None, view.placed, board.pool)
@@ -127,6 +132,13 @@ class ViewDesk:
         lines = [chosen.words, *(f"Warning: {warning}" for warning in files.get("warnings", ()))]
         lines += [f"Masks: {files['masks_file']}"] if "masks_file" in files else []
         return {"ids": list(chosen.ids), "words": printable("\n".join(lines)), "files": files}
+
+    def _latest(self, client: str, image: str) -> str:
+        """The id of the latest reply about an image, for hosts that do not hand the `_meta` of a reply to its page."""
+        for view_id, noted in reversed(self._noted.items()):
+            if noted.client == client and image in ("", noted.data["image"]):
+                return view_id
+        raise InputError("there are no masks in this reply")
 
     def _known(self, client: str, view_id: str) -> NotedReply:
         noted = self._noted.get(view_id)
@@ -164,7 +176,8 @@ class ViewDesk:
                 item = StudioItem(view_id, Path(opened.path).name, Path(opened.path), kind)
                 async with board.turn:
                     seed = await within(None, seed_of, noted.tool, noted.data, board.pool, self._desk.results)
-                    noted.view = await within(None, MaskView, item, opened.media, self._desk.agent, seed)
+                    image = str(noted.data["image"])
+                    noted.view = await within(None, MaskView, item, image, opened.media, self._desk.agent, seed)
                     board.pool = board.pool.reserved(seed.next_id)
         return noted.view
 

@@ -30,7 +30,7 @@ PAGE_META: Mapping[str, Any] = {"ui": {"resourceUri": PAGE}}
 """The `_meta` of a tool in `VIEWED`."""
 
 ViewId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
-Sight = Literal["start", "sheet", "images", "masks", "news", "part"]
+Sight = Literal["start", "sheet", "images", "masks", "news", "part", "latest"]
 
 
 class MaskApps(Apps):
