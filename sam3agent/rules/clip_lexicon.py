@@ -140,6 +140,15 @@ ADJECTIVES: Mapping[str, str] = {
 """Superlatives and comparatives before a noun -> measure."""
 STATES: Mapping[str, bool] = {"moving": False, "stationary": True, "motionless": True}
 """Adjectives before a noun -> whether they mean that it stays in its place."""
+GAITS = ("moving", "walking", "running", "driving", "flying", "swimming", "rolling", "hopping", "sailing")
+"""Adjectives that say how something moves."""
+MOVERS = frozenset((
+    "player", "footballer", "person", "man", "woman", "child", "boy", "girl", "runner", "walker", "dog", "puppy", "cat",
+    "kitten", "bird", "horse", "cow", "sheep", "fish", "turtle", "butterfly", "animal", "car", "automobile", "truck",
+    "bus", "van", "bicycle", "bike", "motorcycle", "train", "boat", "ship", "plane", "aeroplane", "airplane", "rocket",
+    "ball",
+))  # fmt: skip
+"""Things that move by themselves or are moved: a "running dog" is a dog that moves, and a "running shoe" is a shoe."""
 NO_MEASURE = ("fast", "quick", "slow")
 """Adjectives of speed without a limit that could be measured."""
 MOMENTARY = (

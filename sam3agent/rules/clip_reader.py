@@ -9,14 +9,25 @@ A word that no rule takes makes the plan an objection that names it, as in `gram
 
 from dataclasses import replace
 
-from sam3agent.rules.clip_lexicon import ADJECTIVES, END, GONE, NO_MEASURE, PICTURE, PRESENT, START, STATES
+from sam3agent.rules.clip_lexicon import (
+    ADJECTIVES,
+    END,
+    GAITS,
+    GONE,
+    MOVERS,
+    NO_MEASURE,
+    PICTURE,
+    PRESENT,
+    START,
+    STATES,
+)
 from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.event_reader import EventReader
 from sam3agent.rules.lexicon import AXES, GENERIC, PRONOUNS, SIDES
 from sam3agent.rules.noun_reader import ING_NOUNS
 from sam3agent.rules.question_plan import Happening, QuestionPlan, Target, When
 from sam3agent.rules.question_text import NotRead, read_tokens
-from sam3agent.rules.words import ORDINALS
+from sam3agent.rules.words import ORDINALS, singular
 
 _SIDEWAYS = ("left", "right", "top", "bottom")
 
@@ -62,6 +73,10 @@ class ClipReader(EventReader):
         if self.peek() in STATES and (self.is_content(1) or self.peek(1) in PRONOUNS):
             word = self.next()
             draft.happenings.append(Happening("stays", word, negated=not STATES[word]))
+        if self.peek() in GAITS and any(singular(self.peek(ahead)) in MOVERS for ahead in (1, 2)):
+            word = self.next()
+            self.notes.append(f'"{word}" is read as moving')
+            draft.happenings.append(Happening("stays", word, negated=True))
         if self.peek() in NO_MEASURE:
             raise self.refuse()
 

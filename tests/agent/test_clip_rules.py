@@ -25,6 +25,15 @@ def answer(question: str, out: Path | None = None) -> Answer:
     return Agent(ScriptedSegmenter({}), tracker=tracker()).ask(clip(), question, out=out)
 
 
+def test_how_something_moves_is_motion_where_it_is_a_thing_that_moves() -> None:
+    plan = parse_clip_question("the running brown dog")
+    (target,) = plan.targets
+    assert target.what.phrase == "brown dog" and plan.notes == ('"running" is read as moving',)
+    assert [(one.name, one.negated) for one in target.happenings] == [("stays", True)]
+    assert parse_clip_question("the running shoe").targets[0].what.phrase == "running shoe"
+    assert [mask.id for mask in answer("the walking player in white").masks] == [1]
+
+
 @pytest.mark.parametrize(
     ("question", "boxes"),
     [
