@@ -1,4 +1,4 @@
-"""The MCP server from Python: `build_server(settings, roots=[...])`; `sam3agent mcp` is the same on the command line."""
+"""The MCP server from Python: `build_server(settings, roots=[...])`. `sam3agent mcp` runs the same."""
 
 from sam3agent.servers.server_tools import build_server
 
