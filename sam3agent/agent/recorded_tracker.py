@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sam3agent.agent.recorded import Records, recorded_masklets, recorded_size
 from sam3agent.masks import Masklet
@@ -14,6 +16,14 @@ from sam3model.errors import InputError
 if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
     from sam3model.frames import FrameSource
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedObject:
+    """The object of a recorded mask prompt."""
+
+    object_id: int
+    result: "FrameResult"
 
 
 class RecordedTracker:
@@ -54,15 +64,21 @@ class RecordedClipSession:
         """The first frame: the phrases are those of the recorded call."""
         return self._result(frame)
 
-    def add_mask(self, mask: "np.ndarray[Any, Any]", *, frame: int, object_id: int | None = None) -> "FrameResult":
+    def add_mask(self, mask: NDArray[Any], *, frame: int, object_id: int | None = None) -> RecordedObject:
         """The frame of the mask, which was the one that the recorded call followed."""
-        return self._result(frame)
+        return RecordedObject(object_id or 0, self._result(frame))
 
-    def add_exemplars(self, *_: Any, **__: Any) -> Any:
-        """Not recorded."""
+    def add_exemplars(self, *_: Any, **__: Any) -> "FrameResult":
+        """Raises `InputError`: a trace has no prompts of boxes or points."""
         raise InputError("a trace contains no prompts of boxes or points")
 
-    add_points = add_box = add_exemplars
+    def add_points(self, *_: Any, **__: Any) -> RecordedObject:
+        """Raises `InputError`, as `add_exemplars` does."""
+        return self.add_box()
+
+    def add_box(self, *_: Any, **__: Any) -> RecordedObject:
+        """Raises `InputError`, as `add_exemplars` does."""
+        raise InputError("a trace contains no prompts of boxes or points")
 
     def propagate(
         self, *, start: int | None = None, frames: int | None = None, reverse: bool = False
