@@ -42,9 +42,7 @@ class Attention(nn.Module):
         """Tokens in window order (B, N, C) -> (B, N, C)."""
         qkv = self.qkv(x)  # (B, N, 3*C)
         head_dim = x.shape[-1] // self.heads
-        table = rotary_table(
-            grid, config.window, head_dim, config.rope_theta, is_global, device=qkv.device, dtype=qkv.dtype
-        )
+        table = rotary_table(grid, config.window, head_dim, config.rope_theta, is_global, device=qkv.device)
         group = x.shape[1] if is_global else config.window**2
         qkv = qkv.view(-1, group, 3, self.heads, head_dim)  # (B*groups, n, 3, heads, d)
         q, k = rotate(qkv[:, :, :2], table).permute(2, 0, 3, 1, 4)  # (B*groups, heads, n, d)

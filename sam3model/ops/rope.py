@@ -42,7 +42,6 @@ def rotary_table(
     theta: float,
     is_global: bool,
     device: torch.device,
-    dtype: torch.dtype,
 ) -> Tensor:
     """The table of a block for `rotate`, for tokens in window order. It is cached: do not modify it.
 
@@ -57,26 +56,21 @@ def rotary_table(
             angles = angles[window_order(*grid, window, device)]
         else:
             angles = axial_angles(window, window, head_dim, theta=theta, device=device)
-        return _table(angles, dtype)
+        return _table(angles)
 
 
-def _table(angles: Tensor, dtype: torch.dtype) -> Tensor:
+def _table(angles: Tensor) -> Tensor:
     """Complex phases (N, 1, 1, d/2) on a CPU (fastest there); else cosines and signed sines (2, N, 1, 1, d)."""
     angles = angles[:, None, None]
     if angles.device.type == "cpu":
         return torch.polar(torch.ones_like(angles), angles)
     sines = torch.stack((-angles.sin(), angles.sin()), dim=-1).flatten(-2)
-    return torch.stack((angles.cos().repeat_interleave(2, dim=-1), sines)).to(dtype)
+    return torch.stack((angles.cos().repeat_interleave(2, dim=-1), sines))
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate channel pairs (2i, 2i+1) of x (..., N, 2, heads, d) by a table; dtype and shape stay."""
-    if table.is_complex():
-        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))  # (..., N, 2, heads, d/2)
-        return torch.view_as_real(pairs * table).flatten(-2).to(x.dtype)
-    cosine, sine = table
-    swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
-    return torch.addcmul(x * cosine, swapped, sine)
+    """Rotate channel pairs (2i, 2i+1) of x (..., N, 2, heads, d) by a table, in float32; dtype and shape stay."""
+    return _rotate(x.float(), table).to(x.dtype)
 
 
 @lru_cache(maxsize=8)
@@ -87,7 +81,7 @@ def grid_table(height: int, width: int, head_dim: int, theta: float, device: tor
     """
     with torch.inference_mode(False):
         angles = axial_angles(height, width, head_dim, theta=theta, device=device)
-        return _table(angles, torch.float32).squeeze((-2, -3))
+        return _table(angles).squeeze((-2, -3))
 
 
 def rotate_heads(x: Tensor, table: Tensor, count: int | None = None) -> Tensor:
@@ -96,13 +90,13 @@ def rotate_heads(x: Tensor, table: Tensor, count: int | None = None) -> Tensor:
     The table is repeated along the first `count` tokens (default: all), a multiple of N; the others are not rotated.
     """
     count = x.shape[2] if count is None else count
-    turned = _rotate_repeated(x[:, :, :count].float().unflatten(2, (-1, table.shape[-2])), table)
+    turned = _rotate(x[:, :, :count].float().unflatten(2, (-1, table.shape[-2])), table)
     turned = turned.flatten(2, 3).to(x.dtype)
     return turned if count == x.shape[2] else torch.cat((turned, x[:, :, count:]), dim=2)
 
 
-def _rotate_repeated(x: Tensor, table: Tensor) -> Tensor:
-    """Rotate x (..., N, C) float32."""
+def _rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Rotate channel pairs of x (..., C) float32; the table is broadcast."""
     if table.is_complex():
         return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * table).flatten(-2)
     cosine, sine = table
