@@ -1,7 +1,7 @@
 """The image model: an image is encoded once and prompted any number of times."""
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -109,7 +109,7 @@ class Sam3ImageModel(ModelWithBlocks):
     ) -> Tensor:
         """Mask logits at the finest level: all (P, Q, H, W), or (K, H, W) for `select` (K, 2) rows of (prompt, query).
 
-        The pixel decoder runs only for the prompts in `select`, once for each if their rows are next to each other.
+        The pixel decoder runs once for each prompt in `select`.
         """
         prompt = PromptTokens(grounding.prompt, grounding.prompt_mask)
         if select is None:
@@ -118,10 +118,11 @@ class Sam3ImageModel(ModelWithBlocks):
         features = self.prepare_masks(features)
         height, width = (*features.levels, *(features.laterals or ()))[-1].shape[-2:]
         masks = grounding.memory.new_empty(len(select), height, width)
-        start = 0
-        for number, group in groupby(select[:, 0].tolist()):  # one wait for the device, however many prompts there are
-            rows = slice(start, start + len(list(group)))
-            start = rows.stop
+        rows_of = defaultdict[int, list[int]](list)
+        for row, number in enumerate(select[:, 0].tolist()):  # one wait for the device, however many prompts there are
+            rows_of[number].append(row)
+        for number, own in rows_of.items():
+            rows = torch.tensor(own, device=select.device)
             pixels = self._pixels(grounding.memory, prompt, features, image_index, slice(number, number + 1))
             queries = grounding.queries[number].index_select(0, select[rows, 1]).unsqueeze(0)  # (1, K_p, D)
             masks[rows] = self.segmentation.masks(queries, pixels)[0].to(masks.dtype)

@@ -113,13 +113,13 @@ def test_question_figures_by_hand():
         ("size", [B], prediction("answered", A)),  # 1/2
         ("none:noun", [], prediction("no_match")),  # 1
         ("none:noun", [], prediction("answered", A)),  # 0
-        ("none:half", [], prediction("exhausted")),  # 1, but "no match" was not reported
+        ("none:half", [], prediction("exhausted")),  # 0: it has no answer
     ]
     for number, (kind, boxes, answer) in enumerate(cases):
         sample = QuestionSample(str(number), lambda: Image.new("RGB", (64, 48)), "q", MaskTarget(rle_of(*boxes), kind))
         scorer.update(sample, answer)
     got = scorer.compute()
-    assert got["gIoU"] == pytest.approx(100 * 3.5 / 5)
+    assert got["gIoU"] == pytest.approx(100 * 2.5 / 5)
     assert got["gIoU answerable"] == pytest.approx(75)
     assert got["no match reported"] == pytest.approx(100 / 3)
     assert got["gIoU none:noun"] == pytest.approx(50)
