@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from sam3agent.masks import Mask
 from sam3agent.motion.camera_path import UNCERTAIN
+from sam3agent.motion.event_order import place_in
 from sam3agent.pool import Candidate, MaskPool, listed_masks
 from sam3agent.rule_terms import AT_MOMENTS, COMPARING, TIME_RULES, WITH_SIDES, MaskGroup, Rule, RuleName
-from sam3agent.time_rules import moments_of, place_in
+from sam3agent.time_rules import moments_of
 
 __all__ = [
     "COMPARING", "MaskGroup", "Rule", "RuleName", "box_centre", "distance", "gap", "kept_by", "needs_paths",

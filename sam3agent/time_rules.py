@@ -1,12 +1,11 @@
 """Rules over time for tracked masks: what they do, in which order, and before or after what. Computed, never asked."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 from sam3agent.media import Media
 from sam3agent.motion import motion_facts, pair_facts
 from sam3agent.motion.clip_motion import ClipMotion
-from sam3agent.motion.event_order import compared, in_order, on_side
+from sam3agent.motion.event_order import compared, in_order, on_side, place_in
 from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.motion.motion_facts import Fact, FrameSpan, FrameSpans
 from sam3agent.pool import Candidate, MaskPool
@@ -47,8 +46,6 @@ _MEASURES: Mapping[str, Callable[[MaskletPath], float]] = {
 }
 """Those with the least of it come first."""
 
-T = TypeVar("T")
-
 
 def with_paths(pool: MaskPool, media: Media) -> MaskPool:
     """The pool with the path of every candidate, as rules over time need them.
@@ -77,12 +74,6 @@ def moments_of(rule: Rule, members: Sequence[Candidate], pool: MaskPool) -> dict
     if rule.position and rule.name in AT_MOMENTS:
         doing = in_order(doing, rule.position, rule.count)
     return {i: spans for i, spans in doing.items() if spans}
-
-
-def place_in(order: Sequence[T], position: int, count: int) -> list[T]:
-    """As many as `count`, from a position in an order on: 1 is the first, -1 the last."""
-    start = len(order) + position if position < 0 else position - 1
-    return list(order[max(0, start) : start + count])
 
 
 def _anchors(rule: Rule, pool: MaskPool) -> list[MaskletPath]:

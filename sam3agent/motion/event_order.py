@@ -1,10 +1,12 @@
 """Moments in the order of time, before and after others, and at sides of the image."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
+
+T = TypeVar("T")
 
 
 def in_order(doing: Mapping[int, FrameSpans], position: int, count: int = 1) -> dict[int, FrameSpans]:
@@ -14,10 +16,24 @@ def in_order(doing: Mapping[int, FrameSpans], position: int, count: int = 1) -> 
     {5: (FrameSpan(start=2, end=3),)}
     """
     if position < 0:
-        ranked = sorted((i for i, spans in doing.items() if spans), key=lambda i: -doing[i][-1].start)
-        return {i: doing[i] for i in ranked[-position - 1 : -position - 1 + count]}
+        latest = sorted((i for i, spans in doing.items() if spans), key=lambda i: -doing[i][-1].start)
+        return {i: doing[i] for i in place_in(latest[::-1], position, count)}
     ranked = sorted((i for i, spans in doing.items() if spans), key=lambda i: doing[i][0].start)
-    return {i: doing[i] for i in ranked[position - 1 : position - 1 + count]}
+    return {i: doing[i] for i in place_in(ranked, position, count)}
+
+
+def place_in(order: Sequence[T], position: int, count: int) -> list[T]:
+    """As many as `count`, from a position in an order on: 1 is the first, -1 the last, and two of it the last two.
+
+    >>> place_in("abcd", 2, 2), place_in("abcd", -1, 2), place_in("abcd", -3, 2), place_in("abcd", -5, 1)
+    (['b', 'c'], ['c', 'd'], ['b', 'c'], [])
+    """
+    if position > 0:
+        return list(order[position - 1 : position - 1 + count])
+    if -position > len(order):
+        return []
+    start = max(0, len(order) - max(-position, count))
+    return list(order[start : start + count])
 
 
 def compared(moments: FrameSpans, word: Literal["before", "after"], events: Sequence[FrameSpan]) -> FrameSpans:

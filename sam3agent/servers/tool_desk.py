@@ -87,7 +87,7 @@ class ToolDesk:
         def reply(result: ToolResult) -> Reply:
             return self._reply(opened, name, tool, result)
 
-        if tool.cost != "segmenter":  # it leaves the masks as they are, so it need not wait for those who change them
+        if not tool.edits:  # it need not wait for those who change the masks
             bench = self._bench(opened, board.pool, None)
             async with self.looking.slot(opened.key):
                 return await within(None, lambda: reply(tool.call(bench, arguments)))

@@ -28,7 +28,7 @@ class MergeTracks(Arguments):
     parts: bool = Field(default=False, description="They are parts of one thing, seen at the same time.")
 
 
-@tool(rank=34, needs_clip=True, progress=lambda args: f"merging {listed_masks(args.ids)}")
+@tool(rank=34, needs_clip=True, edits=True, progress=lambda args: f"merging {listed_masks(args.ids)}")
 def merge_tracks(bench: Workbench, args: MergeTracks) -> ToolResult:
     """Give masks of a clip that show one thing one new id, such as a player who was lost and found again.
 

@@ -63,8 +63,8 @@ class Tool(Generic[A]):
 
     description: the docstring of the function. arguments: the model of its arguments. rank: position in lists of tools.
     cost: what a call uses up. served: whether the MCP server offers it. ends: whether it ends the question.
-    needs_clip: whether it works on clips only. progress: a status line for a call. prepared: the arguments as they will
-    be used; raises `ToolUseError` if none are.
+    needs_clip: whether it works on clips only. edits: whether it changes the masks; those that search do. progress: a
+    status line for a call. prepared: the arguments as they will be used; raises `ToolUseError` if none are.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Tool(Generic[A]):
     served: bool = True
     ends: bool = False
     needs_clip: bool = False
+    edits: bool = False
     progress: Callable[[A], str] | None = None
     prepared: Callable[[Workbench, A], A] = lambda _, arguments: arguments
 
@@ -137,6 +138,7 @@ def tool(
     served: bool = True,
     ends: bool = False,
     needs_clip: bool = False,
+    edits: bool = False,
     progress: Callable[[Any], str] | None = None,
     prepared: Callable[[Workbench, Any], Any] = lambda _, arguments: arguments,
 ) -> Callable[[Function[A]], Tool[A]]:
@@ -146,7 +148,10 @@ def tool(
         hints = get_type_hints(run)
         arguments = hints[list(inspect.signature(run).parameters)[1]]
         description = inspect.cleandoc(run.__doc__ or "")
-        made = Tool(run.__name__, description, arguments, run, rank, cost, served, ends, needs_clip, progress, prepared)
+        changes = edits or cost == "segmenter"
+        made = Tool(
+            run.__name__, description, arguments, run, rank, cost, served, ends, needs_clip, changes, progress, prepared
+        )
         _DEFINED[made.name] = made
         return made
 

@@ -23,7 +23,12 @@ class SplitTrack(Arguments):
     )
 
 
-@tool(rank=36, needs_clip=True, progress=lambda args: f"splitting mask {args.id} at frame {args.frame}")
+@tool(
+    rank=36,
+    needs_clip=True,
+    edits=True,
+    progress=lambda args: f"splitting mask {args.id} at frame {args.frame}",
+)
 def split_track(bench: Workbench, args: SplitTrack) -> ToolResult:
     """Give a mask of a clip that goes over from one thing to another two new ids: before a frame, and from it on."""
     (candidate,) = known_candidates(bench, [args.id])

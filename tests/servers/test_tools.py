@@ -15,6 +15,7 @@ from sam3agent.mcp_server import build_server
 from sam3agent.servers.open_images import CAPACITY
 from sam3agent.tools.registry import all_tools
 from sam3model.errors import InputError
+from tests.agent.moving_blocks import write_clip
 from tests.drawn_match import drawing
 from tests.servers.desk import Desk, data, images, text
 
@@ -176,3 +177,17 @@ def test_a_full_disk_does_not_cost_a_selection(desk: Desk) -> None:
         ("select_masks", {"image": "match.png", "ids": [1]}),
     )
     assert not searched.is_error and not selected.is_error
+
+
+def test_masks_that_are_merged_or_split_stay_so_in_later_calls(tmp_path: Path) -> None:
+    write_clip(tmp_path / "walk.mp4")
+    clip = {"image": "walk.mp4"}
+    _, merged, chosen, split, parts = Desk(tmp_path).calls(
+        ("track", {**clip, "phrases": ["player in white"]}),
+        ("merge_tracks", {**clip, "ids": [1, 2], "parts": True}),
+        ("select_masks", {**clip, "ids": [3]}),
+        ("split_track", {**clip, "id": 3, "frame": 4}),
+        ("select_masks", {**clip, "ids": [4, 5]}),
+    )
+    assert [mask["id"] for mask in data(merged)["masks"]] == [mask["id"] for mask in data(chosen)["masks"]] == [3]
+    assert [mask["id"] for mask in data(split)["masks"]] == [mask["id"] for mask in data(parts)["masks"]] == [4, 5]

@@ -261,6 +261,49 @@ def test_a_view_waits_for_a_job(tmp_path: Path) -> None:
     assert [one["frame"] for one in frames["images"]] == [0, 1]
 
 
+def test_what_was_merged_since_is_accepted_as_the_user_saw_it(tmp_path: Path) -> None:
+    write_files(tmp_path / "files")
+    clip = {"image": "files/walk.mp4"}
+
+    async def work(host: Host) -> Any:
+        view = await host.view("track", **clip, phrases=["player"])
+        await host.look(view)
+        await host.tool("merge_tracks", **clip, ids=[1, 2], parts=True)
+        await host.look(view)
+        before = await host.tool("select_masks", **clip, ids=[1])
+        return before, await host.change(view, "accept"), data(await host.tool("select_masks", **clip, ids=[1, 2]))
+
+    before, told, after = hosted(clicked(tmp_path), work)
+    assert before.is_error and "there is no mask 1" in text(before)
+    assert told["ids"] == [1, 2] and [mask["id"] for mask in after["masks"]] == [1, 2]
+    assert len(json.loads(Path(told["files"]["masks_file"]).read_text())["annotations"]) == 2 * FRAMES
+
+
+@pytest.mark.parametrize(
+    ("what", "numbers", "says"),
+    [
+        ("sheet", {"frame": "x"}, "numbers.frame"),
+        ("masks", {"frame": 10**30}, "numbers.frame"),
+        ("masks", {"frame": 0, "last": None}, "numbers.last"),
+        ("images", {"frames": 5}, "numbers.frames"),
+        ("images", {"frames": list(range(9))}, "at most 8"),
+        ("images", {"frames": [0], "side": "wide"}, "numbers.side"),
+        ("part", {"part": "0" * 16, "index": []}, "numbers.index"),
+        ("latest", {"image": {}}, "numbers.image"),
+        ("sheet", {"frame": 1}, "there is no frame 1"),
+    ],
+)
+def test_a_look_that_makes_no_sense_is_refused_in_words(
+    tmp_path: Path, what: str, numbers: dict[str, Any], says: str
+) -> None:
+    async def work(host: Host) -> Any:
+        view = await host.view("segment_phrase", phrases=["player in white"])
+        return await host.client.call_tool("view_look", {"view": view, "what": what, "numbers": numbers})
+
+    refused = hosted(Desk(tmp_path), work)
+    assert refused.is_error and says in text(refused)
+
+
 def test_old_views_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sam3agent.servers.views.view_desk.MAX_VIEWS", 2)
 

@@ -93,13 +93,17 @@ class MaskView:
         self._follow.stop(self.item.id)
         return {}
 
-    def placed(self, pool: MaskPool) -> MaskPool:
-        """The client's masks with those that a user changed or added, under the numbers that they have here."""
+    def placed(self, pool: MaskPool, *, kept: bool = False) -> MaskPool:
+        """The client's masks with those that a user changed or added, under the numbers that they have here.
+
+        kept: also with all that the user keeps, such as one that was merged with another since the reply.
+        """
         sheet = self.sheet
         for one in sheet.objects:
             state = self._state(one)
             shared = one.kept or one.id in self._placed
-            if shared and self._placed.get(one.id) != state and (masklet := self._masklet(one)):
+            lost = kept and one.kept and pool.get(one.id) is None
+            if shared and (lost or self._placed.get(one.id) != state) and (masklet := self._masklet(one)):
                 pool = pool.put(one.id, masklet, one.label, one.score)
                 self._placed[one.id] = state
         return pool.reserved(max((one.id for one in sheet.objects), default=0) + 1)

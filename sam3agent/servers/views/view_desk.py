@@ -20,6 +20,7 @@ from sam3agent.servers.studio.studio_media import page_image
 from sam3agent.servers.tool_desk import ToolDesk
 from sam3agent.servers.views.mask_view import MaskView
 from sam3agent.servers.views.view_seed import seed_of
+from sam3agent.servers.views.wanted_sight import WantedSight
 from sam3model.errors import InputError
 from sam3model.printable import printable
 
@@ -31,9 +32,6 @@ MAX_PART = 600_000
 
 MAX_PARTED = 8
 """Number of messages that wait for a page to ask for their next part."""
-
-MAX_FRAMES = 8
-"""Maximum number of frames in one message."""
 
 JOB_SECONDS = 15.0
 """How long a page waits for a job before it is told how far it is."""
@@ -69,12 +67,12 @@ class ViewDesk:
                 old.view.stop()
         return view_id
 
-    async def look(self, client: str, view_id: str, what: str, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    async def look(self, client: str, view_id: str, what: str, wanted: WantedSight) -> dict[str, Any]:
         """What a page shows. Raises `InputError` for an unknown view, or one whose file has changed."""
         if what == "latest":
-            return {"view": self._latest(client, str(numbers.get("image", "")))}
+            return {"view": self._latest(client, wanted.image)}
         if what == "part":
-            return self._part(str(numbers.get("part", "")), int(numbers.get("index", 0)))
+            return self._part(wanted.part, wanted.index)
         noted = self._known(client, view_id)
         if what == "news":
             return noted.view.news.latest.get("follow", {}) if noted.view else {}
@@ -82,18 +80,16 @@ class ViewDesk:
             return waiting
         opened = await self._opened(noted)
         view = await self._view(noted, view_id, opened)
-        frame, last = int(numbers.get("frame", 0)), int(numbers.get("last", 0))
         with view.shelf.holding(opened):
             if what == "images":
-                frames = [int(number) for number in numbers.get("frames", [0])][:MAX_FRAMES]
                 async with self._desk.looking.slot(opened.key):
-                    shown = await within(None, _images, opened, frames, int(numbers.get("side", 1600)))
+                    shown = await within(None, _images, opened, wanted.frames, wanted.side)
             elif what == "masks":
-                shown = await within(None, view.masks, frame, last)
+                shown = await within(None, view.masks, wanted.frame, wanted.last)
             elif what == "start":
                 shown = {"listing": await within(None, view.listing), "questions": list(view.questions)}
             else:
-                shown = await within(None, view.look, frame)
+                shown = await within(None, view.look, wanted.frame)
                 board = self._desk.boards.get(client, opened.key)
                 if not board.turn.locked():  # what was followed since
                     async with board.turn:
@@ -111,7 +107,7 @@ class ViewDesk:
                 return await within(None, view.warm if action == "warm" else view.stop)
             async with board.turn, self._desk.searching.slot(opened.key):
                 if action == "accept":
-                    board.pool = await within(None, view.placed, board.pool)
+                    board.pool = await within(None, lambda: view.placed(board.pool, kept=True))
                     return self._bounded(await self._accepted(view, opened, board.pool))
                 shown, board.pool = await self._run(view, action, body, board.pool)
         return self._bounded(shown)
@@ -202,9 +198,9 @@ class ViewDesk:
         return {"part": token, "count": count, "text": text[index * MAX_PART : (index + 1) * MAX_PART]}
 
 
-def _images(opened: OpenImage, frames: Sequence[int], side: int) -> dict[str, Any]:
+def _images(opened: OpenImage, frames: Sequence[int], side: float) -> dict[str, Any]:
     """Frames as JPEG in base64. Raises `InputError` if one cannot be read."""
-    media, side = opened.media, min(max(side, 64), 4096)
+    media, side = opened.media, round(min(max(side, 64), 4096))
     for frame in frames:
         if not 0 <= frame < media.count:
             raise InputError(f"there is no frame {frame}: the last one is {media.count - 1}")

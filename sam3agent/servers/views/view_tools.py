@@ -13,6 +13,7 @@ from sam3agent.servers.callers import client_key
 from sam3agent.servers.mcp_tools import tool_errors
 from sam3agent.servers.views.view_desk import ViewDesk
 from sam3agent.servers.views.view_page import view_page
+from sam3agent.servers.views.wanted_sight import WantedSight
 
 PAGE = "ui://sam3agent/masks.html"
 """The address of the page."""
@@ -67,11 +68,13 @@ class MaskApps(Apps):
 
     def _look(self) -> Any:
         async def view_look(
-            view: ViewId, what: Sight, ctx: Context, numbers: dict[str, Any] | None = None
+            view: ViewId, what: Sight, ctx: Context, numbers: WantedSight | None = None
         ) -> CallToolResult:
             """For the page that shows masks: the image, its masks, and why each was kept or rejected."""
             with tool_errors():
-                return _json(await self._views.look(client_key(ctx.request_context), view, what, numbers or {}))
+                return _json(
+                    await self._views.look(client_key(ctx.request_context), view, what, numbers or WantedSight())
+                )
 
         return view_look
 
