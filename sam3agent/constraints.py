@@ -68,12 +68,17 @@ def objection(rule: Rule, members: Sequence[Candidate], pool: MaskPool, frames: 
     if timed and rule.name in COMPARING and not rule.of:
         return f'"{name}" compares with other masks: give their ids in `of`'
     points = [point for point in (rule.before, rule.after) if point]
-    if any(point.frame is None and not (point.mask and point.does) for point in points):
+    if any((point.frame is None) == (point.mask is None) or bool(point.mask) != bool(point.does) for point in points):
         return "`before` and `after` need the id of a mask and what it does, or a frame"
+    if late := [point.frame for point in points if point.frame is not None and not 0 <= point.frame < frames]:
+        return f"the clip has no frame {late[0]} to be before or after: its frames are 0 to {frames - 1}"
     named = {c.id for c in members} | set(rule.of) | {point.mask for point in points if point.mask}
-    followed = [c for c in pool.candidates if c.id in named and len(c.masklet.areas) > 1]
-    if timed and named and not followed:
-        return f'"{name}" is about time, and {listed_masks(sorted(named))} is on one frame only: call track first'
+    unfollowed = sorted(c.id for c in pool.candidates if c.id in named and len(c.masklet.areas) < 2)
+    if timed and unfollowed:
+        listed = listed_masks(unfollowed)
+        return (
+            f'"{name}" is about time, and all that is known of {listed} is one frame: call track first, or leave it out'
+        )
     return ""
 
 

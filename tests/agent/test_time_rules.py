@@ -106,6 +106,8 @@ def test_an_answer_says_which_frames_show_it_and_an_empty_one_which_rule_left_no
         ({"rule": "touches", "of": [77]}, "there is no mask 77"),
         ({"rule": "leaves", "before": {"mask": 77, "does": "stops"}}, "there is no mask 77"),
         ({"rule": "leaves", "before": {"mask": 3}}, "need the id of a mask and what it does, or a frame"),
+        ({"rule": "leaves", "before": {"mask": 3, "does": "stops", "frame": 4}}, "what it does, or a frame"),
+        ({"rule": "leaves", "before": {"frame": 30}}, "no frame 30 to be before or after: its frames are 0 to 29"),
         ({"rule": "leaves", "at": 3}, "use `before` or `after`"),
         ({"rule": "leftmost", "at": 30}, "no frame 30: its frames are 0 to 29"),
         ({"rule": "fastest", "before": 3}, '"fastest" is at no moment'),
@@ -125,8 +127,17 @@ def test_what_is_on_one_frame_only_must_be_tracked_first() -> None:
     masklet = single.masklet.between(0, 1)
     assert masklet is not None
     pool, _ = MaskPool().add("block", [(masklet, 0.9)])
-    with pytest.raises(ToolUseError, match="mask 1 is on one frame only: call track first"):
+    with pytest.raises(ToolUseError, match="all that is known of mask 1 is one frame: call track first"):
         all_tools()["select_masks"].call(work.with_pool(pool), {"ids": [1], "keep": ["leaves"]})
+
+
+def test_one_mask_that_was_not_tracked_is_not_compared_with_those_that_were() -> None:
+    work = tracked()
+    masklet = work.pool.candidates[0].masklet.between(0, 1)
+    assert masklet is not None
+    pool, (untracked,) = work.pool.add("another", [(masklet, 0.9)])
+    with pytest.raises(ToolUseError, match=f"all that is known of mask {untracked} is one frame"):
+        all_tools()["select_masks"].call(work.with_pool(pool), {"ids": [2, untracked], "keep": ["shortest_seen"]})
 
 
 @pytest.mark.parametrize("every", [True, False])
