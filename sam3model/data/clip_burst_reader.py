@@ -10,7 +10,7 @@ from sam3model.data.clip_annotations import AnnotatedClip, ClipDataset, ClipReco
 from sam3model.data.clip_faults import ClipFaults
 from sam3model.data.clip_frames import FrameFiles
 from sam3model.data.clip_layouts import BURST_FRAMES, burst_annotations
-from sam3model.data.clip_vis_reader import Size, category_phrases, clip_size
+from sam3model.data.clip_vis_reader import Size, category_phrases, clip_size, phrase_of
 from sam3model.data.coco_file import Row, read_json, required, table
 from sam3model.data.dataset_layout import image_path
 from sam3model.data.segmentations import Rle, coco
@@ -80,5 +80,5 @@ def _tracks(
 def _phrases(row: Row, tracks: Iterable[str], phrases: Mapping) -> dict[str, str]:
     classes = row.get("track_category_ids")
     classes = classes if isinstance(classes, Mapping) else {}
-    found = {track: phrases.get(classes.get(track)) for track in tracks}
+    found = {track: phrase_of(classes.get(track), phrases) for track in tracks}
     return {track: phrase for track, phrase in found.items() if phrase}

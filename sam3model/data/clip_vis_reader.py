@@ -62,6 +62,11 @@ def category_phrases(content: object, path: Path) -> dict[int | str | None, str]
     return {key(row, "id"): class_phrase(required(row, "name", str, f"{path}: category")) for row in rows}
 
 
+def phrase_of(category: object, phrases: Mapping[int | str | None, str]) -> str | None:
+    """The phrase of a category id as a file has it; None for an unknown one, or for what is no id."""
+    return phrases.get(category) if isinstance(category, int | str) else None
+
+
 def _clip(
     row: Row, name: str, rows: Iterable[Row], phrases: Mapping, folders: Sequence[Path], faults: ClipFaults
 ) -> AnnotatedClip | None:
@@ -78,7 +83,7 @@ def _clip(
         if (track := _track(annotation, size, len(files), faults)) is not None:
             label = str(annotation.get("id", f"number {len(tracks)}"))
             tracks[label] = track
-            phrase = annotation.get("noun_phrase") or phrases.get(annotation.get("category_id"))
+            phrase = annotation.get("noun_phrase") or phrase_of(annotation.get("category_id"), phrases)
             objects |= {label: phrase} if isinstance(phrase, str) else {}
     if not any(mask is not None for track in tracks.values() for mask in track.values()):
         return None

@@ -324,3 +324,17 @@ def test_frames_without_a_label_map_are_skipped_over(tmp_path):
     clip = read_mose_clips(clip_data.mose(tmp_path, every=5), "train").clips[0].open()
     assert clip.annotated == (0, 5, 10)
     assert np.array_equal(mask_pixels(clip.masks(5).masks["2"], SIZE), blue(5))
+
+
+def test_a_category_that_is_no_id_leaves_an_object_without_a_phrase(tmp_path):
+    path = clip_data.burst(tmp_path / "burst") / "train/all_classes.json"
+    content = json.loads(path.read_text())
+    content["sequences"][0]["track_category_ids"]["1"] = [1]
+    path.write_text(json.dumps(content))
+    assert read_burst_clips(tmp_path / "burst", "train").clips[0].open().phrases == {"2": "blue box"}
+
+    def change(content):
+        content["annotations"][0]["category_id"] = {"id": 1}
+
+    clips = read_ytvis_clips(edited(clip_data.ytvis(tmp_path / "ytvis"), change), "train").clips
+    assert set(clips[0].open().phrases.values()) == {"blue box"}
