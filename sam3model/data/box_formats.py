@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3model.errors import DataError
+from sam3model.printable import one_line
 
 Numbers = tuple[float, float, float, float]
 
@@ -79,7 +80,7 @@ def find_form(samples: Sequence[BoxSample]) -> tuple[BoxForm, str | None]:
     bad = [sample for sample in drawn if _fit(XYWH, sample) < _FITS]
     if not bad:
         return XYWH, None if drawn else _beyond(samples)
-    what = f"{len(bad)} of {len(drawn)} boxes do not fit their outlines (the first is {bad[0].name})"
+    what = f"{len(bad)} of {len(drawn)} boxes do not fit their outlines (the first is {one_line(bad[0].name)})"
     for form in _OTHERS:
         if sum(_fit(form, sample) >= _SURE for sample in drawn) >= _MOST * len(drawn):
             return form, f"{what}: they look like {form}, and are read as such"
@@ -118,7 +119,7 @@ def _beyond(samples: Sequence[BoxSample]) -> str | None:
         return None
     first = samples[int(beyond.argmax())].name
     return (
-        f"{beyond.sum()} of {len(samples)} boxes reach out of their images (the first is {first}): "
+        f"{beyond.sum()} of {len(samples)} boxes reach out of their images (the first is {one_line(first)}): "
         f"they look like {BoxForm(corners=True)}, but are read as {XYWH}; write width and height instead"
     )
 
