@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sam3model.build import Sam3Model, build
+from sam3model.build import Sam3Model, build, no_memory
 from sam3model.config import (
     DecoderConfig,
     DetectorConfig,
@@ -29,6 +29,22 @@ Size = Literal["released", "small"]
 PHRASES = ("player in white", "red ball", "goalkeeper", "referee", "corner flag")
 RESIDUAL_EXITS = ("out_proj.weight", "attn.proj.weight", "fc2.weight", "linear2.weight", "c_proj.weight")
 """Layers whose output is added to a residual stream: smaller, so that activations keep their size at any depth."""
+
+
+DETECTOR = DetectorConfig(
+    d_model=32,
+    heads=4,
+    dropout=0.0,
+    vit=ViTConfig(image_size=112, pretrain_image_size=56, width=32, depth=2, heads=4, window=4, global_blocks=(1,)),
+    text=TextConfig(width=32, heads=4, layers=1, context_length=16, projection_dim=32),
+    geometry=GeometryConfig(layers=1, ffn=64),
+    fusion=FusionConfig(layers=1, ffn=64),
+    decoder=DecoderConfig(layers=1, ffn=64, queries=8),
+    scoring=ScoringConfig(hidden=64),
+)
+INTERACTIVE = InteractiveConfig(heads=4, mlp=64, iou_hidden=32)
+TRACKER = TrackerConfig(memory_dim=16, layers=1, ffn=64, dropout=0.0)
+"""The parts of a model that runs in a moment anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +67,11 @@ class Setting:
         """Sizes of the released model, or of one that runs in a moment anywhere."""
         if self.size == "released":
             return Sam3Config(DetectorConfig(), InteractiveConfig(), TrackerConfig(), VideoConfig())
-        detector = DetectorConfig(
-            d_model=32, heads=4, dropout=0.0,
-            vit=ViTConfig(
-                image_size=112, pretrain_image_size=56, width=32, depth=2, heads=4, window=4, global_blocks=(1,)
-            ),
-            text=TextConfig(width=32, heads=4, layers=1, context_length=16, projection_dim=32),
-            geometry=GeometryConfig(layers=1, ffn=64), fusion=FusionConfig(layers=1, ffn=64),
-            decoder=DecoderConfig(layers=1, ffn=64, queries=8), scoring=ScoringConfig(hidden=64),
-        )  # fmt: skip
-        heads = InteractiveConfig(heads=4, mlp=64, iou_hidden=32)
-        return Sam3Config(detector, heads, TrackerConfig(memory_dim=16, layers=1, ffn=64, dropout=0.0), VideoConfig())
+        return Sam3Config(DETECTOR, INTERACTIVE, TRACKER, VideoConfig())
 
     def model(self, dtype: torch.dtype = torch.float32, parts: tuple[str, ...] | None = None) -> Sam3Model:
         """A model on the device in this precision; None: with all its parts."""
-        with torch.device("meta"):
+        with no_memory():
             model = build(self.config, parts=parts)
         model = model.to(dtype).to_empty(device=self.device).eval()
         randomise(model, buffers=True)

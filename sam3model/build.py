@@ -1,8 +1,12 @@
 """Build a model from its configuration, and convert configurations to and from plain values."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
 
 from sam3model.blocks import ModelBlocks, ModelWithBlocks
 from sam3model.config import IMAGE_PARTS, PRESETS, Sam3Config, VideoConfig
@@ -11,6 +15,8 @@ from sam3model.errors import ConfigError
 from sam3model.interactive.heads import InteractiveHeads
 from sam3model.parse import parse
 from sam3model.tracker.tracker_model import Tracker
+
+_FILLED = frozenset((torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.logit_))
 
 
 class Sam3Model(ModelWithBlocks):
@@ -49,6 +55,23 @@ class Sam3Model(ModelWithBlocks):
         interactive = None if self.interactive is None else self.interactive.config
         tracker = None if self.tracker is None else self.tracker.config
         return Sam3Config(self.detector.config, interactive, tracker, self.video)
+
+
+class _NoInitialValues(TorchFunctionMode):
+    """Leaves out initial values: tensors without memory have none, and for these torch imports its compiler (3 s)."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _FILLED or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        func = torch.empty if func is torch.randn else func
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def no_memory() -> Iterator[None]:
+    """Modules built here get tensors without memory and values, to be replaced by those of a state dict."""
+    with torch.device("meta"), _NoInitialValues():
+        yield
 
 
 def build(config: Sam3Config | str = "sam3", parts: Collection[str] | None = IMAGE_PARTS) -> Sam3Model:

@@ -6,10 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.overrides import TorchFunctionMode
-
-from sam3model.build import Sam3Model, build
+from sam3model.build import Sam3Model, build, no_memory
 from sam3model.config import Sam3Config
 from sam3model.errors import CheckpointError
 
@@ -21,7 +18,6 @@ MAX_GRID = 512
 
 _LAYERS = ("depth", "layers", "stages", "iou_depth", "fuser_layers")
 _FRACTIONS = ("dropout", "drop_path")
-_FILLED = frozenset((torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.logit_))
 
 
 def check_plausible(config: Sam3Config, tensors: int, location: Path) -> None:
@@ -45,16 +41,6 @@ def check_plausible(config: Sam3Config, tensors: int, location: Path) -> None:
         raise CheckpointError(f"{location}: its images have more than {MAX_GRID} patches along a side")
 
 
-class _NoInitialValues(TorchFunctionMode):
-    """Leaves out initial values: tensors without memory have none, and for these torch imports its compiler (3 s)."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _FILLED or getattr(func, "__module__", "") == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        func = torch.empty if func is torch.randn else func
-        return func(*args, **(kwargs or {}))
-
-
 def build_empty(config: Sam3Config, location: Path) -> Sam3Model:
     """The model of a checked configuration, with all its parts and without memory for its tensors.
 
@@ -62,7 +48,7 @@ def build_empty(config: Sam3Config, location: Path) -> Sam3Model:
         CheckpointError: its sizes contradict each other.
     """
     try:
-        with torch.device("meta"), _NoInitialValues():
+        with no_memory():
             return build(config, parts=None)
     except (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sam3model.build import Sam3Model, build
+from sam3model.build import Sam3Model, build, no_memory
 from sam3model.checkpoint import load, save_native
 from sam3model.compile import compile_model
 from sam3model.config import Sam3Config
@@ -107,7 +107,7 @@ class ClipTask:
             name: value.clone() if name in exact or not value.is_floating_point() else value.half().to(value.dtype)
             for name, value in whole(model.state_dict()).items()
         }
-        with torch.device("meta"):
+        with no_memory():
             copy = build(model.config, parts=None)
         copy.load_state_dict(state, assign=True)
         return copy.requires_grad_(False).eval()

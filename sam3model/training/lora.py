@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sam3model.build import no_memory
 from sam3model.config import require_positive
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
@@ -85,7 +86,7 @@ def plain_model(model: Sam3ImageModel, dtype: torch.dtype | None = None) -> Sam3
     """A copy in eval mode with adapters merged, its values rounded to `dtype` but kept in their present type."""
     state = {name: value.clone() if dtype is None else value.to(dtype).to(value.dtype)
              for name, value in whole(plain_state(model)).items()}  # fmt: skip
-    with torch.device("meta"):
+    with no_memory():
         plain = Sam3ImageModel(model.config)
     plain.load_state_dict(state, assign=True)
     return plain.requires_grad_(False).eval()

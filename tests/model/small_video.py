@@ -9,40 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.gpu_setup import DETECTOR, INTERACTIVE, TRACKER
 from sam3model.build import Sam3Model, build
-from sam3model.config import (
-    PARTS,
-    DecoderConfig,
-    DetectorConfig,
-    FusionConfig,
-    GeometryConfig,
-    InteractiveConfig,
-    Sam3Config,
-    ScoringConfig,
-    TextConfig,
-    TrackerConfig,
-    VideoConfig,
-    ViTConfig,
-)
+from sam3model.config import PARTS, Sam3Config, VideoConfig
 from sam3model.frame_results import FrameResult
 from sam3model.tracker.group import TrackerParts
 from sam3model.tracker.tracker_model import Tracker
 from sam3model.video.session import VideoSession
 from sam3model.video_predictor import Sam3VideoPredictor
 
-DETECTOR = DetectorConfig(
-    d_model=32,
-    heads=4,
-    dropout=0.0,
-    vit=ViTConfig(image_size=112, pretrain_image_size=56, width=32, depth=2, heads=4, window=4, global_blocks=(1,)),
-    text=TextConfig(width=32, heads=4, layers=1, context_length=16, projection_dim=32),
-    geometry=GeometryConfig(layers=1, ffn=64),
-    fusion=FusionConfig(layers=1, ffn=64),
-    decoder=DecoderConfig(layers=1, ffn=64, queries=8),
-    scoring=ScoringConfig(hidden=64),
-)
-INTERACTIVE = InteractiveConfig(heads=4, mlp=64, iou_hidden=32)
-TRACKER = TrackerConfig(memory_dim=16, layers=1, ffn=64, dropout=0.0)
 RULES = VideoConfig(
     detection_score=0.3,
     new_object_score=0.3,
