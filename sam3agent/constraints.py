@@ -83,10 +83,11 @@ def objection(rule: Rule, members: Sequence[Candidate], pool: MaskPool, frames: 
 
 
 def why_none(group: MaskGroup, pool: MaskPool) -> str:
-    """Which rule left no mask of a group: "no mask of 1, 2: leaves, first"; empty if some are left."""
-    kept = [c for c in pool.candidates if c.id in group.ids]
+    """Which rule left no mask of a group: 'the rule "leaves" holds for none of masks 1, 2'; empty if some are left."""
+    members = [c for c in pool.candidates if c.id in group.ids]
+    kept = members
     for number, rule in enumerate(group.rules, start=1):
-        left = kept_by(group.rules[:number], [c for c in pool.candidates if c.id in group.ids], pool)
+        left = kept_by(group.rules[:number], members, pool)
         if kept and not left:
             return f'the rule "{rule.words()}" holds for none of {listed_masks([c.id for c in kept])}'
         kept = list(left)
