@@ -208,7 +208,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
 
     phrases_only, bad, unknown, gone, changed = hosted(Desk(tmp_path), work)
     assert "cannot be corrected by clicks" in phrases_only
-    assert "click.0: Input should be a valid number" in bad and "no action 'format'" in unknown
+    assert "click.0: must be a valid number" in bad and "no action 'format'" in unknown
     assert "no longer kept" in gone and "has changed since" in changed
 
 

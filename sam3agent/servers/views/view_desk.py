@@ -22,6 +22,7 @@ from sam3agent.servers.views.mask_view import MaskView
 from sam3agent.servers.views.view_seed import seed_of
 from sam3agent.servers.views.wanted_sight import WantedSight
 from sam3model.errors import InputError
+from sam3model.parse import first_fault
 from sam3model.printable import printable
 
 MAX_VIEWS = 64
@@ -116,8 +117,7 @@ class ViewDesk:
         try:
             return await within(None, view.change, action, body, pool)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise InputError(str(first_fault(error))) from error
 
     async def _accepted(self, view: MaskView, opened: OpenImage, pool: Any) -> dict[str, Any]:
         """Keep the files of an accepted selection, and say what was accepted."""
