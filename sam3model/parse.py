@@ -35,6 +35,7 @@ def first_fault(error: ValidationError) -> Fault:
     """The first fault that pydantic found."""
     first = error.errors(include_url=False, include_context=False)[0]
     message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = "must be a path" if first["type"] == "path_type" else message  # pydantic names a class
     return Fault(".".join(map(str, first["loc"])), message, first["input"])
 
 
