@@ -11,6 +11,7 @@ from sam3agent.pool import MaskPool
 from sam3agent.segmenter import Segmenter, SegmenterSession
 from sam3agent.servers.client_shares import ClientShares
 from sam3agent.servers.confined_files import ConfinedFile, FileKey
+from sam3agent.servers.server_memory import return_memory
 from sam3model.errors import InputError
 
 CAPACITY = 8
@@ -98,14 +99,17 @@ class OpenImages:
             async with self._gate:
                 media, session = await within(None, self._encoded, file)
             opened = self._kept[key] = OpenImage(key, media, session)
-            while len(self._kept) > CAPACITY or (len(self._kept) > 1 and self._pixel_bytes() > MAX_PIXEL_BYTES):
-                self._kept.popitem(last=False)
+            if self._too_many():
+                while self._too_many():
+                    self._kept.popitem(last=False)
+                await within(None, return_memory)
             return opened
         finally:
             del self._opening[key]
 
-    def _pixel_bytes(self) -> int:
-        return sum(one.pixel_bytes for one in self._kept.values())
+    def _too_many(self) -> bool:
+        size = sum(one.pixel_bytes for one in self._kept.values())
+        return len(self._kept) > CAPACITY or (len(self._kept) > 1 and size > MAX_PIXEL_BYTES)
 
     def _encoded(self, file: ConfinedFile) -> tuple[Media, SegmenterSession]:
         media = file.media()

@@ -18,7 +18,7 @@ from sam3agent.servers.confined_files import FileKey
 from sam3agent.servers.jobs import Job
 from sam3agent.servers.mcp_replies import Reply, ToolReply
 from sam3agent.servers.open_images import MaskBoard, OpenImage
-from sam3agent.servers.studio.studio_following import FollowRun
+from sam3agent.servers.studio.studio_following import FollowRun, Launch
 from sam3agent.servers.studio.studio_library import StudioItem
 from sam3agent.servers.studio.studio_media import page_image
 from sam3agent.servers.tool_desk import ToolDesk
@@ -133,11 +133,17 @@ class ViewDesk:
         self._noted.resize(view_id, noted.nbytes)
         return self._bounded(client, shown)
 
-    def _follow(self, noted: NotedReply, key: FileKey, run: FollowRun) -> None:
+    def _launcher(self, view_id: str, key: FileKey) -> Launch:
+        """What starts runs of a view, from any thread. It holds neither the view nor the open image."""
+        loop = asyncio.get_running_loop()
+        return lambda run: loop.call_soon_threadsafe(self._follow, view_id, key, run)
+
+    def _follow(self, view_id: str, key: FileKey, run: FollowRun) -> None:
         """Follow objects as a job, in the lane of `track`; at the end, the client's masks have what was found."""
-        image, view = self._desk.short_name(str(noted.data["image"])), noted.view
-        if view is None:
+        noted = self._noted.get(view_id)
+        if noted is None or (view := noted.view) is None:
             return
+        image = self._desk.short_name(str(noted.data["image"]))
 
         async def work(job: Job) -> Reply:
             view.news.listener = lambda news: job.tell(f"{news['done']} of {news['total']} frames")
@@ -215,11 +221,6 @@ class ViewDesk:
 
     async def _view(self, noted: NotedReply, view_id: str, opened: OpenImage) -> MaskView:
         """The view of a reply, filled when it is first needed."""
-        loop = asyncio.get_running_loop()
-
-        def launch(run: FollowRun) -> None:
-            loop.call_soon_threadsafe(self._follow, noted, opened.key, run)
-
         async with noted.turn:
             if noted.view is None:
                 board = self._desk.boards.get(noted.client, opened.key)
@@ -228,6 +229,7 @@ class ViewDesk:
                 async with board.turn:
                     seed = await within(None, seed_of, noted.tool, noted.data, board.pool, self._desk.results)
                     image, agent = str(noted.data["image"]), self._desk.agent
+                    launch = self._launcher(view_id, opened.key)
                     noted.view = await within(None, MaskView, item, image, opened.media, agent, seed, launch)
                     board.pool = board.pool.reserved(seed.next_id)
                 self._noted.resize(view_id, noted.nbytes)
