@@ -9,7 +9,7 @@ from typing import Any
 from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.trace import read_reply
 from sam3agent.masks import Masklet
-from sam3agent.media import Media, is_clip, open_media
+from sam3agent.media import Media, holds_clip, open_media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.segmenter import FoundInstances, Prompt, SegmenterSession
 from sam3model.errors import InputError
@@ -142,11 +142,7 @@ def recorded_image(records: Records, trace: Path) -> Path:
     Raises `InputError` if it is missing, or if the trace names a file elsewhere as its image.
     """
     if clip := records[0].get("clip"):
-        try:
-            found = is_clip(clip)
-        except (OSError, ValueError):
-            found = False
-        if not found:
+        if not holds_clip(clip):
             raise InputError(f"the clip of the trace is missing: {clip}")
         return Path(clip)
     folder, name = trace if trace.is_dir() else trace.parent, records[0]["image"]
