@@ -1,6 +1,6 @@
 """The states of one question, and the events that advance it. All are frozen; `agent.transitions` moves between them.
 
-    Generate -> Refine -> (Widen | Verify | Recheck | Refine | Answered | NoMatch | NotUnderstood | Exhausted)
+    Generate -> Refine -> (Widen | Verify | Compare | Recheck | Refine | Answered | NoMatch | NotUnderstood | Exhausted)
 
 Every state carries the same `Story`: the question, what was tried, and the candidates.
 """
@@ -51,6 +51,21 @@ class Sight:
     close: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A look at two candidates side by side. winner: the better one; None if that could not be told."""
+
+    ids: tuple[int, int]
+    winner: int | None = None
+
+    @property
+    def order(self) -> tuple[int, int] | None:
+        """The better one, and the other; None if that could not be told."""
+        if self.winner is None:
+            return None
+        return self.ids if self.winner == self.ids[0] else self.ids[::-1]
+
+
 MAX_VERDICT_LINES = 8
 """Number of verdicts that are told one by one; of more, only how many masks have each verdict."""
 
@@ -87,11 +102,11 @@ class Story:
     rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
     rejected: findings on discarded candidates; discarded: these candidates. complaint: why the last reply was unusable,
     sent back with the next request; complaints: number of unusable replies in a row.
-    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights:
-    every look at a candidate. looks: rounds of close looks. hints: searches for what a selection said to be
-    missing. reopened: how often the choice was given back. reread: whether the question was read once more, because two
-    readings of it differed. checked: whether the last check was made. searching: the
-    call of the latest search. called: the call whose result is in `facts`; None if there is none.
+    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights: every
+    look at a candidate; comparisons: at two side by side. looks: rounds of close looks. hints: searches for what a
+    selection said to be missing. reopened: how often the choice was given back. reread: whether the question was read
+    once more, because two readings of it differed. checked: whether the last check was made. searching: the call of the
+    latest search. called: the call whose result is in `facts`; None if there is none.
     """
 
     query: str
@@ -109,6 +124,7 @@ class Story:
     why: str = ""
     plan: tuple[Rule, ...] = ()
     sights: tuple[Sight, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     looks: int = 0
     hints: int = 0
     reopened: int = 0
@@ -156,6 +172,16 @@ class Widen:
 
     story: Story
     phrases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The two candidates that may be the best one are shown side by side. by: in what it is the best."""
+
+    story: Story
+    ids: tuple[int, int]
+    what: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +234,7 @@ class Exhausted:
     reason: str
 
 
-ActiveState = Generate | Verify | Refine | Widen | Recheck
+ActiveState = Generate | Verify | Refine | Widen | Compare | Recheck
 FinalState = Answered | NoMatch | NotUnderstood | Exhausted
 State = ActiveState | FinalState
 
@@ -238,6 +264,13 @@ class Examined:
     """Candidates of a Verify state were examined. Those without a finding are unchanged."""
 
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The candidates of a Compare state were looked at."""
+
+    result: Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +353,7 @@ class OutOfBudget:
 Event = (
     Searched
     | Examined
+    | Compared
     | Rechecked
     | LookAgain
     | Observed
