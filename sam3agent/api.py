@@ -211,8 +211,9 @@ class Agent:
     def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger) -> Answer:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, ledger.elapsed, ledger.steps, ledger.usage)
         found = end.story.pool.candidates or end.story.discarded
-        only_first = media.count > 1 and bool(found) and all(set(c.masklet.areas) == {0} for c in found)
-        remark = f"only the first of {media.count} frames was searched" if only_first else ""
+        frames = {t for c in found for t in c.masklet.areas}
+        only = f"the first of {media.count} frames" if frames == {0} else f"frame {min(frames, default=0)}"
+        remark = f"only {only} was searched" if media.count > 1 and len(frames) == 1 else ""
         return Answer(
             query=query,
             status=end.status,

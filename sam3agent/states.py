@@ -18,14 +18,16 @@ Status = Literal["answered", "no_match", "not_understood", "exhausted"]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One phrase given to the segmenter, and the ids that it found."""
+    """One phrase given to the segmenter, and the ids that it found. where: on which frames of a clip, in words."""
 
     phrase: str
     found: tuple[int, ...]
+    where: str = ""
 
     def line(self) -> str:
         """The search and its result in words."""
-        return f'"{self.phrase}": {listed_masks(self.found) if self.found else "nothing found"}'
+        found = listed_masks(self.found) if self.found else "nothing found"
+        return f'"{self.phrase}": {found}{f" ({self.where})" if self.where else ""}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ class Conversation:
         text = render(
             "results",
             used=story.used_phrases,
+            clip=self.bench.media.count > 1,
             masks=[
                 {
                     "id": c.id,
