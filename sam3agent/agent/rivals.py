@@ -1,4 +1,4 @@
-"""The best one of several, where only eyes can tell: which two may be it, and what a look at both says. Pure functions.
+"""The best one of several, where only eyes can tell: which may be it, and what a look at two says. Pure functions.
 
 A model names the masks that may be the best, the likeliest first: a glance. A comparison of the two between which the
 answer ends is a closer look, and puts the winner first.
@@ -15,15 +15,16 @@ from sam3agent.states import Comparison, Story
 
 
 @dataclass(frozen=True, slots=True)
-class Rivals:
-    """Two candidates: the first is in the answer, as the better one, and the second is the next best.
+class Favourite:
+    """What is taken for the best of `what`, and in what (`by`) it is the best.
 
-    what, by: of what, and in what. chance: that the first one is the better one, 0..1.
+    rivals: the last one in the answer, and the next best, if both may be the best; None if that is clear. chance: that
+    the right one is taken, 0..1.
     """
 
-    ids: tuple[int, int]
     what: str
     by: str
+    rivals: tuple[int, int] | None
     chance: float
 
 
@@ -32,18 +33,21 @@ def settled(group: MaskGroup, comparisons: Sequence[Comparison]) -> MaskGroup:
     return replace(group, rules=tuple(_settled(rule, comparisons) for rule in group.rules))
 
 
-def rivals_in(group: MaskGroup, likely: Sequence[Candidate], story: Story, policy: Policy) -> Rivals | None:
-    """The two of a group between which the answer ends, if both may be the best; None if that is clear.
+def favourite_of(group: MaskGroup, likely: Sequence[Candidate], story: Story, policy: Policy) -> Favourite | None:
+    """What is taken for the best of a group; None if the best is not asked for.
 
     likely: the candidates that are taken for what the group is about.
     """
     for number, rule in enumerate(group.rules):
-        if rule.name == "best" and rule.position == 1:
+        if rule.name == "best":
             left = kept_by(group.rules[:number], likely, story.pool)
             order = [c.id for c in best_first(_settled(rule, story.comparisons), left) if c.id in rule.of]
-            if len(order) > rule.count:
-                pair = order[rule.count - 1], order[rule.count]
-                return Rivals(pair, group.what, rule.by, _chance(pair, rule, story.comparisons, policy))
+            close = rule.position == 1 and len(order) > rule.count
+            pair = (order[rule.count - 1], order[rule.count]) if close else None
+            chance = policy.glance  # that the best one is among those that were named
+            if pair:
+                chance *= _chance(pair, rule, story.comparisons, policy)
+            return Favourite(group.what, rule.by, pair, chance)
     return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sam3agent.agent.beliefs import belief, belongs, words_of
 from sam3agent.agent.policy import Policy
-from sam3agent.agent.rivals import Rivals, rivals_in, settled
+from sam3agent.agent.rivals import Favourite, favourite_of, settled
 from sam3agent.constraints import kept_by
 from sam3agent.masks import Masklet
 from sam3agent.pool import Candidate
@@ -28,19 +28,19 @@ PartsInside = Mapping[int, Sequence[int]]
 class Standing:
     """ids: the answer as it is now. worth: (id, how likely a look would change the answer, by its part), best first.
 
-    sure: that each mask is rightly taken for what is sought or not, and the question rightly read, 0..1. rivals: two of
-    which only eyes can tell which one is better.
+    sure: that each mask is rightly taken for what is sought or not, and the question rightly read, 0..1. favourite:
+    what is taken for the best one, if only eyes can tell.
     """
 
     ids: tuple[int, ...]
     worth: tuple[tuple[int, float], ...]
     sure: float
-    rivals: Rivals | None = None
+    favourite: Favourite | None = None
 
     @property
     def confidence(self) -> float:
         """That the answer is right, 0..1."""
-        return self.sure * (self.rivals.chance if self.rivals else 1.0)
+        return self.sure * (self.favourite.chance if self.favourite else 1.0)
 
 
 def standing(story: Story, policy: Policy) -> Standing:
@@ -67,9 +67,9 @@ def standing(story: Story, policy: Policy) -> Standing:
             doubt = min(probability, 1 - probability)
             change = _difference(story, now, _answer(story, other, parts))
             worth[mask_id] = max(worth.get(mask_id, 0.0), doubt * change)
-    close = (rivals_in(g, _taken(story, m, parts), story, policy) for g, m in zip(stated, members, strict=True))
+    best = (favourite_of(g, _taken(story, m, parts), story, policy) for g, m in zip(stated, members, strict=True))
     sure = READING * math.prod(1 - value for value in worth.values())
-    return Standing(now, tuple(sorted(worth.items(), key=lambda pair: -pair[1])), sure, next(filter(None, close), None))
+    return Standing(now, tuple(sorted(worth.items(), key=lambda pair: -pair[1])), sure, next(filter(None, best), None))
 
 
 def chosen_by_eye(story: Story) -> bool:

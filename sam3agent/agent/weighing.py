@@ -131,8 +131,8 @@ def weighed(story: Story, policy: Policy, *, ends: bool = False) -> State:
         if ends or story.reopened >= policy.reopen:
             return NoMatch(story, f"no mask shows {_sought(story)!r}{_looked(story)}", round(now.confidence, 3))
         return _given_back(story, policy, f"No mask shows {_sought(story)!r}{_looked(story)}")
-    if now.rivals and _worth_comparing(story, policy):
-        return Compare(story, now.rivals.ids, now.rivals.what, now.rivals.by)
+    if (best := now.favourite) and best.rivals and _worth_comparing(story, policy):
+        return Compare(story, best.rivals, best.what, best.by)
     if policy.check and not story.checked and now.sure < policy.sure:
         return Recheck(story, now.ids)
     return Answered(story, now.ids, _reason(story, now), round(now.confidence, 3))

@@ -59,8 +59,8 @@ def test_what_shows_something_else_is_no_rival() -> None:
     pool, group = boxes_pool(*THREE, scores=[0.6] * 3), MaskGroup("thing", (1, 2, 3), (Rule("best", of=(3, 1, 2)),))
     away = (s.Sight(3, "thing", fits=False, close=True),)
     before, after = (standing(story_of(pool, group, sights=sights), Policy()) for sights in ((), away))
-    assert before.ids == (3,) and before.rivals and before.rivals.ids == (3, 1)
-    assert after.ids == (1,) and after.rivals and after.rivals.ids == (1, 2)
+    assert before.ids == (3,) and before.favourite and before.favourite.rivals == (3, 1)
+    assert after.ids == (1,) and after.favourite and after.favourite.rivals == (1, 2)
 
 
 def test_comparisons_move_the_confidence() -> None:
@@ -88,7 +88,7 @@ def test_best_is_a_rule_among_others() -> None:
 def test_the_last_one_in_the_answer_and_the_next_one_are_compared() -> None:
     group = MaskGroup("thing", (1, 2, 3), (Rule("best", count=2, of=(3, 1, 2)),))
     now = standing(story_of(ROW, group), Policy())
-    assert now.ids == (1, 3) and now.rivals and now.rivals.ids == (1, 2)
+    assert now.ids == (1, 3) and now.favourite and now.favourite.rivals == (1, 2)
 
 
 @pytest.mark.parametrize("said", ['{"better": 3}', '{"better": "mask 3"}', 'I see.\n{"reason": "x", "better": "3"}'])
