@@ -140,6 +140,11 @@ class MaskPool:
         known = (replace(c, path=paths[c.id]) if c.id in paths else c for c in self.candidates)
         return replace(self, candidates=tuple(known))
 
+    def on_paths_of(self, other: "MaskPool") -> "MaskPool":
+        """The pool with the paths that another one has of the same masklets, so that they are measured once."""
+        known = {c.masklet: c.path for c in other.candidates if c.path}
+        return self.on_paths({c.id: path for c in self.candidates if (path := known.get(c.masklet))})
+
     def discard(self, ids: Iterable[int]) -> "MaskPool":
         """The pool without some candidates; their ids are not reused."""
         gone = set(ids)

@@ -292,10 +292,11 @@ class LookAgain(OfTool):
 
 @dataclass(frozen=True, slots=True)
 class Observed(OfTool):
-    """A tool returned facts, and possibly images, for the next request."""
+    """A tool returned facts, and possibly images, for the next request. pool: the candidates with what was measured."""
 
     facts: str
     images: tuple[LazyImage, ...] = ()
+    pool: MaskPool | None = None
 
 
 @dataclass(frozen=True, slots=True)

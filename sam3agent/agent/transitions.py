@@ -89,7 +89,8 @@ def _informed(state: ActiveState, event: LookAgain | Observed | Followed) -> Act
         case LookAgain():
             return Verify(replace(story, groups=()), event.ids)
         case Observed():
-            return replace(state, story=replace(story, facts=event.facts, shown=event.images))
+            pool = event.pool or story.pool
+            return replace(state, story=replace(story, pool=pool, facts=event.facts, shown=event.images))
         case Followed():
             searches = _still_found(story, event.pool)
             return replace(state, story=replace(story, pool=event.pool, searches=searches, facts=event.facts))

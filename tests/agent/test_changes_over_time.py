@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sam3agent.motion.camera_path import camera_path
 from sam3agent.tools.registry import all_tools
 from sam3agent.workbench import Workbench
 from tests.agent.changing_blocks import BLOCKS, workbench
@@ -58,3 +59,18 @@ def test_the_proof_names_the_frames() -> None:
     assert selected("hides").data["proof"] == "mask 1: hides (frames 22 to 24); mask 2: hides (frames 25 to 33)"
     back = selected({"rule": "returns", "side": "right"})
     assert back.data["proof"] == "mask 4: returns, at the right (frames 27 to 29)"
+
+
+def test_paths_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, module = list[int](), "sam3agent.motion.clip_motion.camera_path"
+    monkeypatch.setattr(module, lambda *given: measured.append(1) or camera_path(*given))
+    work = workbench()
+    first = all_tools()["track"].call(work, {"phrases": ["block"]}).pool
+    known = all_tools()["measure_tracks"].call(work.with_pool(first), {"ids": [1]}).pool
+    assert len(measured) == 1 and all(c.path for c in known.candidates)
+    kept = first.on_paths_of(known)
+    assert [c.path for c in kept.candidates] == [c.path for c in known.candidates]
+    assert all_tools()["select_masks"].call(work.with_pool(kept), {"ids": ALL, "keep": ["hides"]}).data["masks"]
+    assert len(measured) == 1, "other calls use what is known"
+    pool, (merged,) = kept.replaced([1, 2], [kept.candidates[0].masklet.joined(kept.candidates[1].masklet)])
+    assert all(c.id != merged or not c.path for c in pool.on_paths_of(known).candidates), "but not of other masklets"
