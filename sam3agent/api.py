@@ -23,7 +23,7 @@ from sam3agent.deadlines import within
 from sam3agent.images import read_source, source_name
 from sam3agent.knowledge import knowledge_of
 from sam3agent.local_model import LocalModel
-from sam3agent.media import ClipMedia, Media, is_clip, media_remarks, open_media
+from sam3agent.media import ClipMedia, Media, holds_clip, media_remarks, open_media
 from sam3agent.mllm.base import MLLM, MLLMReply
 from sam3agent.segmenter import ClosableSession, LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, NotUnderstood, Story
@@ -105,8 +105,9 @@ class Agent:
         """Answer a question about an image.
 
         Args:
-            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`. On a clip, objects are
-                tracked, and the answer's masks are masklets; what they do over time can be asked about.
+            image: a path, "-" for standard input, encoded bytes, a Pillow image, or a `Media`. A folder is a clip, with
+                an image per frame. On a clip, objects are tracked, and the answer's masks are masklets; what they do
+                over time can be asked about.
             query: the question in plain words.
             out: folder for overlay.png, masks.json, trace.jsonl and its images; None to write nothing.
             tell: receives a line of text whenever something happens.
@@ -210,8 +211,9 @@ class Agent:
     def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger) -> Answer:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, ledger.elapsed, ledger.steps, ledger.usage)
         found = end.story.pool.candidates or end.story.discarded
-        only_first = media.count > 1 and bool(found) and all(set(c.masklet.areas) == {0} for c in found)
-        remark = f"only the first of {media.count} frames was searched" if only_first else ""
+        frames = {t for c in found for t in c.masklet.areas}
+        only = f"the first of {media.count} frames" if frames == {0} else f"frame {min(frames, default=0)}"
+        remark = f"only {only} was searched" if media.count > 1 and len(frames) == 1 else ""
         return Answer(
             query=query,
             status=end.status,
@@ -294,7 +296,7 @@ def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
     """What a trace keeps of a source, and its frames. A clip is read frame by frame, an image file at once."""
     if not isinstance(image, str | Path):
         return image, open_media(image)
-    if is_clip(image):
+    if holds_clip(image):
         clip = open_media(image)
         return clip, clip
     data = read_source(image)

@@ -15,14 +15,16 @@ MAX_JOURNAL_BYTES = 1 << 30
 
 
 def source_stamp(source: str) -> list[int] | None:
-    """Size and time of a file, to notice that it has changed; None for a URL or a missing file."""
+    """Size and time of a file, to notice that it has changed; None for a URL or a missing file. Of a folder, of all its
+    files: their sizes added up, and the latest time."""
     if is_url(source):
         return None
     try:
-        found = Path(source).stat()
+        path = Path(source)
+        found = [inner.stat() for inner in (path, *(path.iterdir() if path.is_dir() else ()))]
     except (OSError, ValueError):
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [sum(file.st_size for file in found), max(file.st_mtime_ns for file in found)]
 
 
 @dataclass

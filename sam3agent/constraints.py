@@ -8,12 +8,12 @@ from sam3agent.masks import Mask
 from sam3agent.motion.camera_path import UNCERTAIN
 from sam3agent.motion.event_order import place_in
 from sam3agent.pool import Candidate, MaskPool, listed_masks
-from sam3agent.rule_terms import AT_MOMENTS, COMPARING, TIME_RULES, WITH_SIDES, MaskGroup, Rule, RuleName
+from sam3agent.rule_terms import AT_MOMENTS, COMPARING, NAMING, TIME_RULES, WITH_SIDES, MaskGroup, Rule, RuleName
 from sam3agent.time_rules import moments_of
 
 __all__ = [
-    "COMPARING", "MaskGroup", "Rule", "RuleName", "box_centre", "distance", "gap", "kept_by", "needs_paths",
-    "objection", "proof", "why_none",
+    "COMPARING", "MaskGroup", "Rule", "RuleName", "best_first", "box_centre", "distance", "gap", "kept_by",
+    "needs_paths", "objection", "proof", "why_none",
 ]  # fmt: skip
 
 
@@ -27,6 +27,12 @@ def kept_by(rules: Sequence[Rule], members: Sequence[Candidate], pool: MaskPool)
         named = {c.id for c in _named(rule, kept, pool)}
         kept = [c for c in kept if (c.id in named) != rule.drop]
     return tuple(sorted(kept, key=lambda c: c.id))
+
+
+def best_first(rule: Rule, members: Sequence[Candidate]) -> list[Candidate]:
+    """The members in the order in which they may be the best: as `of` names them, then the others by their scores."""
+    places = {mask_id: place for place, mask_id in enumerate(rule.of)}
+    return sorted(members, key=lambda c: (places.get(c.id, len(places)), -c.score, c.id))
 
 
 def box_centre(mask: Mask) -> tuple[float, float]:
@@ -65,8 +71,9 @@ def objection(rule: Rule, members: Sequence[Candidate], pool: MaskPool, frames: 
         return f'"{name}" is at no moment, so that nothing is before or after it'
     if rule.side and rule.name not in WITH_SIDES:
         return f'"{name}" has no `side`: only {", ".join(sorted(WITH_SIDES))} have'
-    if timed and rule.name in COMPARING and not rule.of:
-        return f'"{name}" compares with other masks: give their ids in `of`'
+    if rule.name in NAMING and not rule.of:
+        named = {"not": "that it leaves out", "best": "that may be it, the likeliest first"}
+        return f'"{name}" needs the ids of masks in `of`: those {named.get(rule.name, "that it compares with")}'
     points = [point for point in (rule.before, rule.after) if point]
     if any((point.frame is None) == (point.mask is None) or bool(point.mask) != bool(point.does) for point in points):
         return "`before` and `after` need the id of a mask and what it does, or a frame"
@@ -121,6 +128,8 @@ def _named(rule: Rule, members: Sequence[Candidate], pool: MaskPool) -> Sequence
     """The members that a rule names."""
     if rule.name == "not":
         return [c for c in members if c.id not in rule.of]
+    if rule.name == "best":
+        return place_in(best_first(rule, members), rule.position, rule.count)
     if rule.name in TIME_RULES:
         named = moments_of(rule, members, pool)
         return [c for c in members if c.id in named]

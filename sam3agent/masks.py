@@ -189,6 +189,15 @@ class Masklet:
         shared = self.intersection(other)
         return shared / (self.area + other.area - shared)
 
+    def likeness(self, other: "Masklet") -> float:
+        """IoU over space and time; on its only frame if one of them is known on no other, as before it was followed."""
+        short, long = sorted((self, other), key=lambda masklet: len(masklet.areas))
+        if len(short.areas) == 1 < len(long.areas):
+            (frame,) = short.areas
+            part = long.between(frame, frame + 1)
+            return short.iou(part) if part else 0.0
+        return self.iou(other)
+
     def joined(self, other: "Masklet") -> "Masklet":
         """One masklet with the masks of both; where both have one, with the pixels of either."""
         from sam3model.ops.masks import union_rles

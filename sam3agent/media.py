@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sam3agent.images import decode_image, open_image, read_source, source_name
 from sam3model.errors import ConfigError, InputError
-from sam3model.files import open_regular
+from sam3model.files import is_folder, open_regular
 from sam3model.raster_files import opened_raster
 
 if TYPE_CHECKING:
@@ -147,13 +147,14 @@ class ClipMedia:
 def open_media(source: "str | Path | bytes | Image.Image | Media", name: str | None = None) -> Media:
     """A medium from the path of a clip, or an image in any form that `open_image` reads; a medium is returned as it is.
 
-    `name` is used in error messages. Raises `InputError` if the source cannot be read.
+    A folder is a clip: its images, in the order of their names, are the frames. `name` is used in error messages.
+    Raises `InputError` if the source cannot be read.
     """
     if isinstance(source, Media):
         return source
     if isinstance(source, str | Path):
-        if is_clip(source):
-            return _open_animation(Path(source)) if _is_gif(source) else open_clip(source)
+        if holds_clip(source):
+            return open_clip(source) if is_folder(source) or not _is_gif(source) else _open_animation(Path(source))
         return open_encoded(read_source(source), name or source_name(source))
     return open_encoded(source, name) if isinstance(source, bytes) else ImageMedia(open_image(source, name))
 
@@ -197,6 +198,11 @@ def open_clip(path: str | Path) -> ClipMedia:
     if path.is_file() and not is_clip(path) and _is_image(path):
         raise InputError(f"{path} is an image, not a clip: use sam3agent segment")
     return ClipMedia(open_frames(path), str(path))
+
+
+def holds_clip(path: str | Path) -> bool:
+    """Whether a path is opened as a clip: a file that is one, or a folder."""
+    return is_folder(path) or is_clip(path)
 
 
 def is_clip(path: str | Path) -> bool:

@@ -81,11 +81,12 @@ class MaskPool:
     def add(self, phrase: str, found: Iterable[tuple[Masklet, float]]) -> tuple["MaskPool", tuple[int, ...]]:
         """Add masklets with their scores, best first; the new pool, and the ids that the phrase found, in order.
 
-        An object found before keeps its id. A duplicate of a better masklet of the same phrase is dropped.
+        An object found before keeps its id, and takes a masklet of several frames if it had one of a single frame. A
+        duplicate of a better masklet of the same phrase is dropped.
         """
         alive, next_id, ids = list(self.candidates), self.next_id, list[int]()
         for masklet, score in found:
-            index = next((i for i, c in enumerate(alive) if c.masklet.iou(masklet) >= SAME_OBJECT_IOU), None)
+            index = next((i for i, c in enumerate(alive) if c.masklet.likeness(masklet) >= SAME_OBJECT_IOU), None)
             if index is not None and alive[index].id in ids:
                 continue
             if index is None:
@@ -95,7 +96,9 @@ class MaskPool:
             else:
                 old = alive[index]
                 others = tuple(pair for pair in old.phrases if pair[0] != phrase)
-                alive[index] = replace(old, phrases=(*others, (phrase, score)))
+                known = replace(old, phrases=(*others, (phrase, score)))
+                followed = len(old.masklet.areas) == 1 < len(masklet.areas)
+                alive[index] = replace(known, masklet=masklet, path=None) if followed else known
                 ids.append(old.id)
         return MaskPool(tuple(alive), next_id), tuple(ids)
 
@@ -136,6 +139,11 @@ class MaskPool:
         """The pool with the paths of some candidates, by id."""
         known = (replace(c, path=paths[c.id]) if c.id in paths else c for c in self.candidates)
         return replace(self, candidates=tuple(known))
+
+    def on_paths_of(self, other: "MaskPool") -> "MaskPool":
+        """The pool with the paths that another one has of the same masklets, so that they are measured once."""
+        known = {c.masklet: c.path for c in other.candidates if c.path}
+        return self.on_paths({c.id: path for c in self.candidates if (path := known.get(c.masklet))})
 
     def discard(self, ids: Iterable[int]) -> "MaskPool":
         """The pool without some candidates; their ids are not reused."""

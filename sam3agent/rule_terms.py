@@ -6,6 +6,7 @@ from typing import Literal, get_args
 PlaceRuleName = Literal[
     "leftmost", "rightmost", "topmost", "bottommost", "largest", "smallest", "nearest", "farthest", "left_of",
     "right_of", "above", "below", "behind", "in_front_of", "left_half", "right_half", "top_half", "bottom_half", "not",
+    "best",
 ]  # fmt: skip
 EventName = Literal["appears", "disappears", "enters", "leaves", "returns", "stops", "starts", "turns", "hides"]
 """What an object of a clip does at moments, which have an order, and a before and after."""
@@ -29,6 +30,8 @@ COMPARING = frozenset(
     ("nearest", "farthest", "left_of", "right_of", "above", "below", "behind", "in_front_of", "comes_nearest")
 ) | frozenset(get_args(PairEventName))
 """Rules that compare with other masks, which `of` names."""
+NAMING = COMPARING | {"not", "best"}
+"""Rules that say nothing without the masks that `of` names."""
 WITH_SIDES = frozenset(("enters", "leaves", "returns"))
 
 
@@ -51,9 +54,11 @@ class Rule:
 
     count, position: how many, from which place of the order on (1: the first; -1: the last), for rules that order.
     Events at moments have an order of time; position 0 means all that do it, in any order.
-    of: ids of the masks that a rule compares with, or that "not" leaves out. drop: leave out those that the rule names,
-    and keep the others. at: the frame on which a place is meant, from the end if it is negative; None for the first
-    frame that shows most of the masks. before, after: for events. side: where something enters or leaves.
+    of: ids of the masks that a rule compares with, that "not" leaves out, or that may be the "best", the likeliest one
+    first. by: in what it is the best, such as "friendliest"; of all rules, only this one is judged by eye.
+    drop: leave out those that the rule names, and keep the others. at: the frame on which a place is meant, from the
+    end if it is negative; None for the first frame that shows most of the masks. before, after: for events. side: where
+    something enters or leaves.
     """
 
     name: RuleName
@@ -65,6 +70,7 @@ class Rule:
     before: TimePoint | None = None
     after: TimePoint | None = None
     side: SideName | None = None
+    by: str = ""
 
     @property
     def timed(self) -> bool:
@@ -79,6 +85,7 @@ class Rule:
             words.append({1: "first", -1: "last"}.get(self.position, f"from position {self.position}"))
         elif self.position not in (0, 1):
             words[0] += f" from position {self.position}"
+        words[0] += f' ("{self.by}")' if self.by else ""
         words += [f"at the {self.side}"] if self.side else []
         if self.at is not None:
             words.append({0: "at the start", -1: "at the end"}.get(self.at, f"on frame {self.at}"))

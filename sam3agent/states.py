@@ -1,6 +1,6 @@
 """The states of one question, and the events that advance it. All are frozen; `agent.transitions` moves between them.
 
-    Generate -> Refine -> (Widen | Verify | Recheck | Refine | Answered | NoMatch | NotUnderstood | Exhausted)
+    Generate -> Refine -> (Widen | Verify | Compare | Recheck | Refine | Answered | NoMatch | NotUnderstood | Exhausted)
 
 Every state carries the same `Story`: the question, what was tried, and the candidates.
 """
@@ -18,14 +18,16 @@ Status = Literal["answered", "no_match", "not_understood", "exhausted"]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One phrase given to the segmenter, and the ids that it found."""
+    """One phrase given to the segmenter, and the ids that it found. where: on which frames of a clip, in words."""
 
     phrase: str
     found: tuple[int, ...]
+    where: str = ""
 
     def line(self) -> str:
         """The search and its result in words."""
-        return f'"{self.phrase}": {listed_masks(self.found) if self.found else "nothing found"}'
+        found = listed_masks(self.found) if self.found else "nothing found"
+        return f'"{self.phrase}": {found}{f" ({self.where})" if self.where else ""}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,21 @@ class Sight:
     what: str
     fits: bool | None
     close: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A look at two candidates side by side. winner: the better one; None if that could not be told."""
+
+    ids: tuple[int, int]
+    winner: int | None = None
+
+    @property
+    def order(self) -> tuple[int, int] | None:
+        """The better one, and the other; None if that could not be told."""
+        if self.winner is None:
+            return None
+        return self.ids if self.winner == self.ids[0] else self.ids[::-1]
 
 
 MAX_VERDICT_LINES = 8
@@ -87,11 +104,11 @@ class Story:
     rounds: number of tool calls that did not end the question. facts, shown: text and images of the last observation.
     rejected: findings on discarded candidates; discarded: these candidates. complaint: why the last reply was unusable,
     sent back with the next request; complaints: number of unusable replies in a row.
-    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights:
-    every look at a candidate. looks: rounds of close looks. hints: searches for what a selection said to be
-    missing. reopened: how often the choice was given back. reread: whether the question was read once more, because two
-    readings of it differed. checked: whether the last check was made. searching: the
-    call of the latest search. called: the call whose result is in `facts`; None if there is none.
+    groups, why: what the latest selection chose from, and its reason. plan: rules stated with a search. sights: every
+    look at a candidate; comparisons: at two side by side. looks: rounds of close looks. hints: searches for what a
+    selection said to be missing. reopened: how often the choice was given back. reread: whether the question was read
+    once more, because two readings of it differed. checked: whether the last check was made. searching: the call of the
+    latest search. called: the call whose result is in `facts`; None if there is none.
     """
 
     query: str
@@ -109,6 +126,7 @@ class Story:
     why: str = ""
     plan: tuple[Rule, ...] = ()
     sights: tuple[Sight, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
     looks: int = 0
     hints: int = 0
     reopened: int = 0
@@ -156,6 +174,16 @@ class Widen:
 
     story: Story
     phrases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """The two candidates that may be the best one are shown side by side. by: in what it is the best."""
+
+    story: Story
+    ids: tuple[int, int]
+    what: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +236,7 @@ class Exhausted:
     reason: str
 
 
-ActiveState = Generate | Verify | Refine | Widen | Recheck
+ActiveState = Generate | Verify | Refine | Widen | Compare | Recheck
 FinalState = Answered | NoMatch | NotUnderstood | Exhausted
 State = ActiveState | FinalState
 
@@ -241,6 +269,13 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """The candidates of a Compare state were looked at."""
+
+    result: Comparison
+
+
+@dataclass(frozen=True, slots=True)
 class Rechecked:
     """The last check: masks that do not belong to the selection, and phrases of what is missing from it."""
 
@@ -257,10 +292,11 @@ class LookAgain(OfTool):
 
 @dataclass(frozen=True, slots=True)
 class Observed(OfTool):
-    """A tool returned facts, and possibly images, for the next request."""
+    """A tool returned facts, and possibly images, for the next request. pool: the candidates with what was measured."""
 
     facts: str
     images: tuple[LazyImage, ...] = ()
+    pool: MaskPool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +356,7 @@ class OutOfBudget:
 Event = (
     Searched
     | Examined
+    | Compared
     | Rechecked
     | LookAgain
     | Observed

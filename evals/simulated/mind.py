@@ -19,6 +19,8 @@ from sam3agent.rules.question_plan import Target
 from sam3model.playground import SceneObject
 from sam3model.playground.descriptions import Description
 
+CLOSE = 0.25
+"""By how much less striking a thing may seem than the best one, 0..1, and still be named beside it."""
 Believed = dict[int, list[Thing]]
 """By the number of each target, the things taken for it."""
 
@@ -82,8 +84,8 @@ class Mind:
         for n, target in enumerate(plan.targets):
             fits = (cover.whole and describe(target).matches(shown)) != wrong
             others = {**{k: [] for k in whole}, n: [t for t in whole[n] if t.id != shown.id] + [thing]}
-            placed = shown.id in {t.id for t in self.answer(others, Slips())}
-            plain = not (target.sides or target.relation or target.ranking or target.exceptions)
+            placed = shown.id in {t.id for t in self.answer(others, Slips(), view)}
+            plain = not (self.case.charms or target.sides or target.relation or target.ranking or target.exceptions)
             always = self.dice("always?", "reason", shown.id) < self.skill.shared
             slips = (self.dice("reason") if always else self.dice("reason", shown.id, view)) >= self.skill.reason
             if fits and (plain or placed != slips):
@@ -144,9 +146,29 @@ class Mind:
         sees_none = self.dice("absent", used) < (1 - seen if self.case.truth else seen)
         return Wish(search=used < self.skill.attempts and not sees_none)
 
-    def answer(self, believed: Mapping[int, Sequence[Thing]], slips: Slips) -> list[Thing]:
+    def answer(self, believed: Mapping[int, Sequence[Thing]], slips: Slips, look: str = "glance") -> list[Thing]:
         """What the question makes of the things believed to fit each target."""
-        return plan_answer(self.case.scene, self.case.plan, believed, slips)
+        things = plan_answer(self.case.scene, self.case.plan, believed, slips)
+        return self.best_first(things, look)[:1] if self.case.charms else things
+
+    def charm(self, thing: int, look: str) -> float:
+        """How striking a thing seems. Of two that are drawn, the right one is taken about as often as the skill says.
+
+        As with looks, part of the mistakes come again at every look.
+        """
+        chance = self.skill.verdict if look == "compared" else self.skill.at_glance(1)
+        always = self.dice("always?", "charm", thing) < self.skill.shared
+        noise = self.dice("charm", thing) if always else self.dice("charm", thing, look)
+        return self.case.charms[thing] + 2 * (1 - chance) * (2 * noise - 1)
+
+    def best_first(self, things: Sequence[Thing], look: str) -> list[Thing]:
+        """Things in the order of how striking they seem."""
+        return sorted(things, key=lambda thing: -self.charm(thing.id, look))
+
+    def rivals(self, things: Sequence[Thing]) -> list[Thing]:
+        """The most striking thing, as it seems at a glance, and those that come close to it."""
+        order = self.best_first(things, "glance")
+        return [t for t in order if self.charm(order[0].id, "glance") - self.charm(t.id, "glance") < CLOSE]
 
     def believed(self, target: Target, shown: Sequence[ShownMask], used: int) -> list[Thing]:
         """The masks on display that are taken for a target."""

@@ -42,6 +42,8 @@ class Mouth:
         schema = request.json_schema.name if request.json_schema else ""
         if schema == "completeness":
             return self._check(request, pool)
+        if schema == "preference":
+            return self._prefer(request, pool)
         return self._look(request, pool) if schema else self._act(request, pool)
 
     def _look(self, request: MLLMRequest, pool: MaskPool) -> MLLMReply:
@@ -76,6 +78,14 @@ class Mouth:
             if thing.id not in have and mind.notices(thing.id, "check") < mind.skill.notice
         ]
         return MLLMReply(json.dumps({"reason": "seen", "wrong": wrong, "missing": list(dict.fromkeys(missing))}))
+
+    def _prefer(self, request: MLLMRequest, pool: MaskPool) -> MLLMReply:
+        """A look at two masks side by side; what is no thing at all is never better."""
+        covers = self._shown(request.messages[-1], pool)
+        if way := self._misbehaves(BAD_LOOKS, "compare"):
+            return bad_look(way)
+        seen = {n: self.mind.charm(cover.id, "compared") for n, cover in covers.items() if cover.id >= 0}
+        return MLLMReply(json.dumps({"reason": "seen", "better": max(seen, key=seen.__getitem__, default=None)}))
 
     def _glanced(self, cover: Cover, count: int) -> bool:
         """Whether a mask among others is taken for one of the things sought."""

@@ -1,10 +1,13 @@
 """Held-out Playground questions with their meaning."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
+from evals.simulated.luck import luck
 from evals.simulated.plan_answer import objects_of, plan_answer
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import QuestionPlan, Target
@@ -12,17 +15,23 @@ from sam3model.errors import ConfigError
 from sam3model.playground import Scene, questions, scene
 
 SPLIT = "heldout"
+BEST = "most striking"
+"""In what the best one is the best."""
 
 
 @dataclass(frozen=True, eq=False)
 class SceneQuestion:
-    """One question: its scene, its words, what they mean, and the ids of the objects that answer it."""
+    """One question: its scene, its words, what they mean, and the ids of the objects that answer it.
+
+    charms: how striking each object is, by its id, 0..1, if the question is for the most striking one; else empty.
+    """
 
     key: str
     scene: Scene
     text: str
     truth: frozenset[int]
     plan: QuestionPlan
+    charms: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def truth_mask(self) -> np.ndarray:
@@ -47,10 +56,31 @@ class SceneQuestion:
 
 
 @lru_cache(maxsize=8)
+def best_questions(count: int, first: int = 0) -> tuple[SceneQuestion, ...]:
+    """The first questions from a scene on for the best of several things of one kind, which only eyes can tell.
+
+    How striking a thing is is drawn: nothing of it shows on its pixels.
+    """
+    _check(count, first)
+    cases, index = list[SceneQuestion](), first
+    while len(cases) < count:
+        drawn = scene(SPLIT, index)
+        charms = {thing.id: luck("charm", drawn.name, thing.id) for thing in drawn.objects}
+        kinds = Counter(thing.kind for thing in drawn.objects)
+        for kind in (kind for kind, number in kinds.items() if number > 1):
+            best = max((thing.id for thing in drawn.objects if thing.kind == kind), key=charms.__getitem__)
+            text = f"the {BEST} {kind}"
+            cases.append(
+                SceneQuestion(f"{SPLIT}/{index}/{kind}", drawn, text, frozenset([best]), parse(f"the {kind}"), charms)
+            )
+        index += 1
+    return tuple(cases[:count])
+
+
+@lru_cache(maxsize=8)
 def scene_questions(count: int, first: int = 0) -> tuple[SceneQuestion, ...]:
     """The first questions from a scene on, without those that the grammar of the simulation does not cover."""
-    if count < 1 or first < 0:
-        raise ConfigError("--questions must be at least 1, and --first-scene at least 0")
+    _check(count, first)
     cases, index = list[SceneQuestion](), first
     while len(cases) < count:
         drawn = scene(SPLIT, index)
@@ -61,3 +91,8 @@ def scene_questions(count: int, first: int = 0) -> tuple[SceneQuestion, ...]:
                 cases.append(case)
         index += 1
     return tuple(cases[:count])
+
+
+def _check(count: int, first: int) -> None:
+    if count < 1 or first < 0:
+        raise ConfigError("--questions must be at least 1, and --first-scene at least 0")

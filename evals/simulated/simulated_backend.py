@@ -53,5 +53,6 @@ def _prompt_tokens(request: MLLMRequest) -> int:
 
 
 def _image_tokens(image: LazyImage, size: tuple[int, int]) -> int:
-    width, height = (ZOOM_SIDE, ZOOM_SIDE) if image.key.kind == "zoomed" else fitted_size(size, WHOLE_SIDE)
+    close = {"zoomed": (ZOOM_SIDE, ZOOM_SIDE), "compared": (2 * ZOOM_SIDE, ZOOM_SIDE)}
+    width, height = close.get(image.key.kind) or fitted_size(size, WHOLE_SIDE)
     return math.ceil(width / PATCH) * math.ceil(height / PATCH)

@@ -16,7 +16,7 @@ def simulated(arguments: Sequence[str]) -> int:
     _check(flags)
     from evals.simulated.mllm_skill import Skill
     from evals.simulated.noisy_segmenter import PERFECT, MaskNoise
-    from evals.simulated.scene_questions import scene_questions
+    from evals.simulated.scene_questions import best_questions, scene_questions
     from evals.simulated.simulated_results import figures, reliability, table
     from evals.simulated.simulated_run import Simulation, simulate
     from sam3agent.agent.budget import Budget
@@ -25,7 +25,7 @@ def simulated(arguments: Sequence[str]) -> int:
     skill = Skill(verdict=flags.verdict, glance=flags.glance, shared=flags.shared, bad=flags.malformed)
     noise = PERFECT if flags.perfect_masks else MaskNoise()
     policy = policy_of(flags.effort, flags.without, flags.eyesight)
-    cases = scene_questions(flags.questions, flags.first_scene)
+    cases = (best_questions if flags.best else scene_questions)(flags.questions, flags.first_scene)
     seeds = range(flags.first_seed, flags.first_seed + flags.seeds)
     results = [result for seed in seeds for result in simulate(cases, Simulation(skill, noise, seed, Budget(), policy))]
     print(table(figures(results)))
@@ -43,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds, i.e. of other luck (default: 1)")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--first-scene", type=int, default=0, help="first scene; others have other questions")
+    parser.add_argument(
+        "--best", action="store_true", help="ask for the most striking of several things, which only eyes can tell"
+    )
     parser.add_argument("--verdict", type=float, default=0.8, help="chance of a right close look (default: 0.8)")
     parser.add_argument("--glance", type=float, help="the same for a mask among others (default: as --verdict)")
     parser.add_argument(

@@ -13,6 +13,7 @@ from typing import Any
 
 from evals.simulated.mind import Mind, ShownMask
 from evals.simulated.plan_answer import NEAREST, Slips, Thing, anchors_of_target, describe, objects_of, plan_answer
+from evals.simulated.scene_questions import BEST
 from sam3agent.rules.question_plan import Ranking, Relation, Target
 
 _ORDERS = {
@@ -76,7 +77,7 @@ def planned(mind: Mind) -> list[dict[str, Any]]:
         keep.append(_order(target.ranking, steps))
     for exception in [] if steps and not target.ranking else target.exceptions:
         keep.append({**_order(exception.ranking, steps), "drop": True} if exception.ranking else {"rule": "not"})
-    return keep
+    return [*keep, *([{"rule": "best", "by": BEST}] if mind.case.charms else [])]
 
 
 def state(mind: Mind, shown: Sequence[ShownMask], used: int, again: bool = False, in_vain: bool = False) -> Statement:
@@ -123,6 +124,9 @@ def _group(
             keep.append({**_order(exception.ranking, slips.steps), "drop": True})
         elif out := _numbers(objects_of(mind.case.scene, exception), shown):
             keep.append({"rule": "not", "of": out})
+    if mind.case.charms:
+        rivals = [thing.number for thing in mind.rivals(believed) if thing.number is not None]
+        keep.append({"rule": "best", "by": BEST, "of": rivals})
     return StatedGroup(target.what.phrase, ids, tuple(keep))
 
 

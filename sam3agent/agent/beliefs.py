@@ -134,10 +134,10 @@ def _seen(candidate: Candidate, what: str, sights: Sequence[Sight], policy: Poli
     if not looks:
         return 0.0
     right = [(policy.close if look.close else policy.glance, bool(look.fits)) for look in looks]
-    return math.log(_likelihood(right) / _likelihood([(chance, not fits) for chance, fits in right]))
+    return math.log(likelihood(right) / likelihood([(chance, not fits) for chance, fits in right]))
 
 
-def _likelihood(looks: Sequence[tuple[float, bool]]) -> float:
+def likelihood(looks: Sequence[tuple[float, bool]]) -> float:
     """Probability that of looks with these chances exactly those marked are right."""
     each = math.prod(chance if good else 1 - chance for chance, good in looks)
     most = min((chance for chance, good in looks if good), default=1.0)

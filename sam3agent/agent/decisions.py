@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sam3agent.mllm.base import JSONSchema, MLLMReply, ToolCall
 from sam3agent.mllm.tool_text import json_objects, parse_tool_calls
 from sam3agent.pool import Verdict
-from sam3agent.tools.arguments import MaskIds, Phrases, Reason
+from sam3agent.tools.arguments import MaskIds, OneMaskId, Phrases, Reason
 from sam3agent.tools.reading import MAX_TEXT, ToolUseError, read_model
 from sam3agent.tools.registry import plain_schema
 from sam3model.untrusted import clean_line, read_json, read_literal
@@ -39,6 +39,16 @@ class Completeness(BaseModel):
     )
 
 
+class Preference(BaseModel):
+    """The reply to a comparison of two masks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: Reason = Field(default="", description="What you see, in one sentence.")
+    better: OneMaskId = Field(description="Number of the better one of the two masks; null if you cannot tell.")
+
+
+PREFERENCE_SCHEMA = JSONSchema("preference", plain_schema(Preference))
 COMPLETENESS_SCHEMA = JSONSchema("completeness", plain_schema(Completeness))
 JUDGEMENT_SCHEMA = JSONSchema("judgement", plain_schema(Judgement))
 _VERDICTS: dict[Verdict, str] = {
@@ -85,12 +95,9 @@ def offered_name(written: str, offered: Collection[str]) -> str | None:
 
 def read_judgement(reply: MLLMReply) -> Judgement:
     """The judgement in a reply. Raises `ToolUseError` with the reason if there is none, or more than one."""
-    _refuse_unusable(reply)
-    words = reply.text if reply.text.strip() else reply.reasoning
-    words = words or next((call.arguments for call in reply.tool_calls), "")
-    if word := verdict_word(words.rpartition("</think>")[2]):
+    if word := verdict_word(_words(reply).rpartition("</think>")[2]):
         return Judgement(verdict=word)
-    found = [read_json(text) for text in json_objects(words)]
+    found = _objects(reply)
     judged = [(verdict, item) for item in found if (verdict := _verdict_in(item))]
     if len({verdict for verdict, _ in judged}) > 1:
         raise ToolUseError("the reply contains several verdicts; give exactly one")
@@ -105,13 +112,33 @@ def read_judgement(reply: MLLMReply) -> Judgement:
 
 def read_completeness(reply: MLLMReply) -> Completeness:
     """The result of a check in a reply. Raises `ToolUseError` with the reason if there is none."""
-    _refuse_unusable(reply)
-    words = reply.text if reply.text.strip() else reply.reasoning
-    words = words or next((call.arguments for call in reply.tool_calls), "")
-    found = [item for text in json_objects(words) if {"wrong", "missing"} & set(item := read_json(text))]
+    found = [item for item in _objects(reply) if {"wrong", "missing"} & set(item)]
     if not found:
         raise ToolUseError('the check: the reply contains no JSON object with "wrong" and "missing"')
     return read_model(Completeness, found[-1], "the check")[0]
+
+
+def read_preference(reply: MLLMReply, ids: tuple[int, int]) -> Preference:
+    """The result of a comparison of two masks in a reply. Raises `ToolUseError` with the reason if there is none."""
+    found = [item for item in _objects(reply) if "better" in item]
+    if not found:
+        raise ToolUseError('the comparison: the reply contains no JSON object with "better"')
+    read = read_model(Preference, found[-1], "the comparison")[0]
+    if read.better not in (*ids, None):
+        raise ToolUseError(f"the comparison: mask {read.better} is not shown; better is {ids[0]}, {ids[1]} or null")
+    return read
+
+
+def _objects(reply: MLLMReply) -> list[Mapping[str, Any]]:
+    """The JSON objects in a usable reply to an examination."""
+    return [read_json(text) for text in json_objects(_words(reply))]
+
+
+def _words(reply: MLLMReply) -> str:
+    """What a usable reply says: its text, else its reasoning, else the arguments of a call that nobody asked for."""
+    _refuse_unusable(reply)
+    words = reply.text if reply.text.strip() else reply.reasoning
+    return words or next((call.arguments for call in reply.tool_calls), "")
 
 
 def verdict_word(value: Any) -> Verdict | None:

@@ -5,16 +5,18 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sam3agent.agent.budget import Ledger
 from sam3agent.agent.decisions import (
     COMPLETENESS_SCHEMA,
     JUDGEMENT_SCHEMA,
+    PREFERENCE_SCHEMA,
     NoCallError,
     read_call,
     read_completeness,
     read_judgement,
+    read_preference,
 )
 from sam3agent.agent.messages import Conversation, sought_in
 from sam3agent.agent.offers import offered_tools
@@ -23,9 +25,12 @@ from sam3agent.agent.trace import Trace
 from sam3agent.agent.transitions import Limits, advance
 from sam3agent.deadlines import within
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
-from sam3agent.pool import MaskPool
+from sam3agent.pool import MaskPool, listed_masks
 from sam3agent.states import (
     ActiveState,
+    Compare,
+    Compared,
+    Comparison,
     Complaint,
     Event,
     Examined,
@@ -60,6 +65,11 @@ COLOUR_SAMPLES = 1500
 
 OTHER_TEMPERATURE = 0.7
 """Temperature of a second look at the same candidate, which must differ from the first to be worth its call."""
+
+
+Found = TypeVar("Found")
+_SCHEMAS = {Verify: JUDGEMENT_SCHEMA, Compare: PREFERENCE_SCHEMA, Recheck: COMPLETENESS_SCHEMA}
+"""What is replied in states that ask for no tool call."""
 
 
 class _BudgetSpent(Exception):  # noqa: N818 (control flow, not an error)
@@ -110,6 +120,8 @@ class AgentLoop:
                     return await self._examine(state)
                 case Widen():
                     return await self._widen(state)
+                case Compare():
+                    return await self._compare(state)
                 case Recheck():
                     return await self._check(state)
                 case _:
@@ -175,20 +187,42 @@ class AgentLoop:
 
     async def _check(self, state: Recheck) -> Event:
         """Show the selection once more against the question; nothing new if no reply is usable."""
-        complaint = ""
+        try:
+            found = await self._judged(state, read_completeness)
+        except ToolUseError:
+            return Rechecked()
+        return Rechecked(tuple(found.wrong), tuple(found.missing))
+
+    async def _compare(self, state: Compare) -> Event:
+        """Show two masks side by side; no winner if no reply is usable."""
+        try:
+            winner = (await self._judged(state, lambda reply: read_preference(reply, state.ids))).better
+        except ToolUseError:
+            winner = None
+        self.tell(f"comparing {listed_masks(state.ids)}: {listed_masks([winner]) if winner else 'no difference seen'}")
+        return Compared(Comparison(state.ids, winner))
+
+    async def _judged(
+        self, state: ActiveState, read: Callable[[MLLMReply], Found], candidate: int | None = None, spare: int = 1
+    ) -> Found:
+        """What a reply says that is no tool call. spare: calls that are left for others.
+
+        Raises `ToolUseError` after several unusable replies, or if there is no call left for it.
+        """
+        error = ToolUseError("no calls are left for it")
         for tries in range(1 + self.limits.complaints):
-            if self.ledger.calls_left <= 1:
+            if not self.backend.free and self.ledger.calls_left <= spare:
                 break
-            reply = await self._decide(state, None, complaint, tries)
+            reply = await self._decide(state, candidate, str(error) if tries else "", tries)
             try:
-                found = read_completeness(reply)
-            except ToolUseError as error:
-                complaint = str(error)
-                self.trace.record("complaint", text=complaint)
+                found = read(reply)
+            except ToolUseError as unusable:
+                error = unusable
+                self.trace.record("complaint", candidate=candidate, text=str(error))
             else:
                 self.ledger.usable += 1
-                return Rechecked(tuple(found.wrong), tuple(found.missing))
-        return Rechecked()
+                return found
+        raise error
 
     async def _examine(self, state: Verify) -> Event:
         """Examine all pending candidates concurrently; some calls are kept in reserve for the answer."""
@@ -215,21 +249,12 @@ class AgentLoop:
 
     async def look(self, state: Verify, mask_id: int) -> Finding:
         """The finding on one candidate. After several unusable replies it is "unsure"."""
-        complaint = ""
         async with self._gate:
-            for tries in range(1 + self.limits.complaints):
-                if not self.backend.free and self.ledger.calls_left <= self._reserve:
-                    break
-                reply = await self._decide(state, mask_id, complaint, tries)
-                try:
-                    judgement = read_judgement(reply)
-                except ToolUseError as error:
-                    complaint = str(error)
-                    self.trace.record("complaint", candidate=mask_id, text=complaint)
-                else:
-                    self.ledger.usable += 1
-                    return Finding(mask_id, judgement.verdict, judgement.reason, sought_in(state.story, mask_id))
-        return Finding(mask_id, "unsure", f"no usable judgement: {complaint or 'no calls are left for it'}")
+            try:
+                found = await self._judged(state, read_judgement, mask_id, self._reserve)
+            except ToolUseError as error:
+                return Finding(mask_id, "unsure", f"no usable judgement: {error}")
+        return Finding(mask_id, found.verdict, found.reason, sought_in(state.story, mask_id))
 
     async def _decide(
         self, state: ActiveState, candidate: int | None = None, complaint: str = "", number: int = 0
@@ -238,7 +263,7 @@ class AgentLoop:
         cost = 0 if self.backend.free else 1
         if cost and not self.ledger.calls_left:
             raise _BudgetSpent(self.ledger.overdrawn())
-        schema = {Verify: JUDGEMENT_SCHEMA, Recheck: COMPLETENESS_SCHEMA}.get(type(state))
+        schema = _SCHEMAS.get(type(state))
         again = candidate is not None and any(s.close and s.id == candidate for s in state.story.sights)
         request = MLLMRequest(
             messages=self._conversation.compose(state, candidate, complaint, number)

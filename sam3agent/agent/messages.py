@@ -16,8 +16,8 @@ from sam3agent.pool import Candidate, listed_masks
 from sam3agent.prompts import render
 from sam3agent.render import fitted_size
 from sam3agent.render.zoom import WHOLE_SIDE
-from sam3agent.states import ActiveState, Generate, PastCall, Recheck, Refine, Story, Verify
-from sam3agent.tools.evidence import close_up, numbered_views, raw_frame
+from sam3agent.states import ActiveState, Compare, Generate, PastCall, Recheck, Refine, Story, Verify
+from sam3agent.tools.evidence import close_up, numbered_views, raw_frame, side_by_side
 from sam3agent.tools.registry import all_tools
 from sam3agent.workbench import Workbench
 
@@ -55,7 +55,8 @@ class Conversation:
         """
         story = state.story
         complaint, number = (complaint, number) if complaint else (story.complaint, story.complaints)
-        example = "" if isinstance(state, Verify) or not complaint else self._example(story, complaint)
+        calls = not isinstance(state, Verify | Compare | Recheck)
+        example = self._example(story, complaint) if complaint and calls else ""
         correction = Text(render("complaint", complaint=complaint, number=number, example=example))
         correction = (correction,) if complaint else ()
         if isinstance(state, Verify):
@@ -63,6 +64,8 @@ class Conversation:
             parts = self._examination(known, story) if known else ()
         elif isinstance(state, Recheck):
             parts = self._selection(story, state.ids)
+        elif isinstance(state, Compare):
+            parts = self._comparison(state)
         elif isinstance(state, Generate) and not story.searches:
             parts = (Text(render("begin")),)
         else:
@@ -88,7 +91,7 @@ class Conversation:
     def _selection(self, story: Story, ids: tuple[int, ...]) -> tuple[Part, ...]:
         """The last check: the selection by itself, numbered."""
         chosen = tuple(c for c in story.pool.candidates if c.id in ids)
-        rules = [rule.name.replace("_", " ") for group in story.groups for rule in group.rules]
+        rules = [r.name.replace("_", " ") for group in story.groups for r in group.rules if r.name != "best"]
         text = render(
             "check",
             chosen=listed_masks(ids),
@@ -98,12 +101,20 @@ class Conversation:
         )
         return *(self._once(image) for image in numbered_views(self.bench, chosen)), Text(text)
 
+    def _comparison(self, state: Compare) -> tuple[Part, ...]:
+        """Two candidates side by side, in the order of their ids: the likelier one does not always come first."""
+        ids = sorted(state.ids)
+        shown = [c for mask_id in ids if (c := state.story.pool.get(mask_id))]
+        text = render("compare", ids=ids, what=state.what, by=state.by)
+        return self._once(side_by_side(self.bench, shown)), Text(text)
+
     def _results(self, story: Story) -> tuple[Part, ...]:
         candidates = story.pool.candidates
         views = numbered_views(self.bench, candidates)
         text = render(
             "results",
             used=story.used_phrases,
+            clip=self.bench.media.count > 1,
             masks=[
                 {
                     "id": c.id,

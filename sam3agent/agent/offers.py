@@ -31,7 +31,9 @@ def _offered(names: tuple[str, ...], policy: Policy, clip: bool) -> tuple[ToolSc
             schema = _selecting(schema, policy)
         elif tool.name in ("segment_phrase", "track") and (policy.every or not policy.facts):
             schema = _without(schema, {"plan"})
-        schemas.append(schema if clip else replace(schema, parameters=without_time(schema.parameters)))
+        if not clip:
+            schema = replace(schema, parameters=without_time(_without(schema, {"frame"}).parameters))
+        schemas.append(schema)
     return tuple(schemas)
 
 

@@ -14,7 +14,8 @@ class Policy:
     second_look: nothing is rejected, and no "no match" accepted, on one look alone. facts: order, place, size and
     nearness are stated as rules and computed. colours: colours are measured on the pixels. hints: what a selection says
     to be missing is searched at once. weigh: looks go where the answer would change, else to what was selected.
-    check: an unsure answer is shown once more against the question.
+    compare: two that may be the best one, where only eyes can tell, are shown side by side. check: an unsure answer is
+    shown once more against the question.
 
     glance, close: how often a mask in a numbered image, and one by itself, is taken to be judged rightly; those of a
     small MLLM, unless they were measured (`evals eyesight`).
@@ -30,6 +31,7 @@ class Policy:
     colours: bool = True
     hints: bool = True
     weigh: bool = True
+    compare: bool = True
     check: bool = True
     glance: float = 0.75
     close: float = 0.8
@@ -51,7 +53,7 @@ EFFORTS: dict[Effort, Policy] = {
 }
 WORST_EYES, BEST_EYES = 0.5, 0.98
 """Chances of a right verdict that a policy takes: no better than a coin, and never quite certain."""
-PARTS = ("second_look", "facts", "colours", "hints", "weigh", "check")
+PARTS = ("second_look", "facts", "colours", "hints", "weigh", "compare", "check")
 """Parts that `without` switches off."""
 
 

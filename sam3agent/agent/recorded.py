@@ -9,7 +9,7 @@ from typing import Any
 from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.trace import read_reply
 from sam3agent.masks import Masklet
-from sam3agent.media import Media, is_clip, open_media
+from sam3agent.media import Media, holds_clip, open_media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.segmenter import FoundInstances, Prompt, SegmenterSession
 from sam3model.errors import InputError
@@ -23,7 +23,7 @@ class RecordedSegmenter:
     def __init__(self, records: Records) -> None:
         self.name = str(records[0]["weights"])
         self._size = recorded_size(records)
-        self._found: dict[str, list[tuple[Masklet, float]]] = {}
+        self._found: dict[tuple[str, int | None], list[tuple[Masklet, float]]] = {}
         for record in records:
             if record["event"] == "tool" and "searches" in record["data"]:
                 self._remember(record)
@@ -35,14 +35,19 @@ class RecordedSegmenter:
     def _remember(self, record: Mapping[str, Any]) -> None:
         masklets = recorded_masklets([record], self._size)
         scores = {mask["id"]: dict(map(tuple, mask["phrases"])) for mask in record["masks"]}
+        frame = record["arguments"].get("frame", 0) if record["name"] == "segment_phrase" else None
         for search in record["data"]["searches"]:
             phrase = search["phrase"]
             ids = [mask["id"] for mask in search["masks"] if phrase in scores.get(mask["id"], ())]
-            self._found[phrase] = [(masklets[i], scores[i][phrase]) for i in ids if i in masklets]
+            self._found[phrase, frame] = [(masklets[i], scores[i][phrase]) for i in ids if i in masklets]
 
 
 class _RecordedSession:
-    def __init__(self, found: Mapping[str, list[tuple[Masklet, float]]], size: tuple[int, int]) -> None:
+    """What was found, by phrase and frame; None is all frames."""
+
+    def __init__(
+        self, found: Mapping[tuple[str, int | None], list[tuple[Masklet, float]]], size: tuple[int, int]
+    ) -> None:
         self._found = found
         self._size = size
 
@@ -57,7 +62,7 @@ class _RecordedSession:
     def _instances(self, phrase: str, threshold: float, frame: int) -> FoundInstances:
         found = [
             (masklet.masks[frame], score)
-            for masklet, score in self._found.get(phrase, [])
+            for masklet, score in self._found.get((phrase, frame)) or self._found.get((phrase, None), [])
             if score >= threshold and frame in masklet.masks
         ]
         return FoundInstances.of([mask.full() for mask, _ in found], self._size, [score for _, score in found])
@@ -142,11 +147,7 @@ def recorded_image(records: Records, trace: Path) -> Path:
     Raises `InputError` if it is missing, or if the trace names a file elsewhere as its image.
     """
     if clip := records[0].get("clip"):
-        try:
-            found = is_clip(clip)
-        except (OSError, ValueError):
-            found = False
-        if not found:
+        if not holds_clip(clip):
             raise InputError(f"the clip of the trace is missing: {clip}")
         return Path(clip)
     folder, name = trace if trace.is_dir() else trace.parent, records[0]["image"]

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sam3agent.agent.beliefs import belief, belongs, words_of
 from sam3agent.agent.policy import Policy
+from sam3agent.agent.rivals import Favourite, favourite_of, settled
 from sam3agent.constraints import kept_by
 from sam3agent.masks import Masklet
 from sam3agent.pool import Candidate
@@ -27,16 +28,25 @@ PartsInside = Mapping[int, Sequence[int]]
 class Standing:
     """ids: the answer as it is now. worth: (id, how likely a look would change the answer, by its part), best first.
 
-    confidence: that the answer is right, 0..1.
+    sure: that each mask is rightly taken for what is sought or not, and the question rightly read, 0..1. favourite:
+    what is taken for the best one, if only eyes can tell.
     """
 
     ids: tuple[int, ...]
     worth: tuple[tuple[int, float], ...]
-    confidence: float
+    sure: float
+    favourite: Favourite | None = None
+
+    @property
+    def confidence(self) -> float:
+        """That the answer is right, 0..1."""
+        return self.sure * (self.favourite.chance if self.favourite else 1.0)
 
 
 def standing(story: Story, policy: Policy) -> Standing:
     """Where a story with groups stands."""
+    stated = story.groups
+    story = replace(story, groups=tuple(settled(group, story.comparisons) for group in stated))
     by_eye, parts = chosen_by_eye(story), parts_inside(story.pool.candidates)
     beliefs = [
         {
@@ -57,10 +67,9 @@ def standing(story: Story, policy: Policy) -> Standing:
             doubt = min(probability, 1 - probability)
             change = _difference(story, now, _answer(story, other, parts))
             worth[mask_id] = max(worth.get(mask_id, 0.0), doubt * change)
-    confidence = READING
-    for value in worth.values():
-        confidence *= 1 - value
-    return Standing(now, tuple(sorted(worth.items(), key=lambda pair: -pair[1])), confidence)
+    best = (favourite_of(g, _taken(story, m, parts), story, policy) for g, m in zip(stated, members, strict=True))
+    sure = READING * math.prod(1 - value for value in worth.values())
+    return Standing(now, tuple(sorted(worth.items(), key=lambda pair: -pair[1])), sure, next(filter(None, best), None))
 
 
 def chosen_by_eye(story: Story) -> bool:
@@ -83,9 +92,13 @@ def _answer(story: Story, members: Sequence[Collection[int]], parts: PartsInside
     """The masks that the rules of all groups keep of their members."""
     ids = set[int]()
     for group, chosen in zip(story.groups, members, strict=True):
-        candidates = without_nested([c for c in story.pool.candidates if c.id in chosen], parts)
-        ids |= {c.id for c in kept_by(group.rules, candidates, story.pool)}
+        ids |= {c.id for c in kept_by(group.rules, _taken(story, chosen, parts), story.pool)}
     return tuple(sorted(ids))
+
+
+def _taken(story: Story, chosen: Collection[int], parts: PartsInside) -> list[Candidate]:
+    """The chosen candidates, each object once."""
+    return without_nested([c for c in story.pool.candidates if c.id in chosen], parts)
 
 
 def parts_inside(candidates: Sequence[Candidate]) -> PartsInside:

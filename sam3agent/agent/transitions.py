@@ -5,11 +5,20 @@ from typing import assert_never
 
 from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.standing import standing
-from sam3agent.agent.weighing import after_check, after_looks, after_no_match, after_search, after_selection
+from sam3agent.agent.weighing import (
+    after_check,
+    after_comparison,
+    after_looks,
+    after_no_match,
+    after_search,
+    after_selection,
+)
 from sam3agent.pool import MaskPool, missing_masks
 from sam3agent.states import (
     ActiveState,
     Answered,
+    Compare,
+    Compared,
     Complaint,
     Event,
     Examined,
@@ -65,7 +74,7 @@ def advance(state: ActiveState, event: Event, limits: Limits = Limits(), policy:
             return _bounded(_after_search(story, event), limits, policy)
         case Examined():
             return Refine(_with_findings(story, event, discard=policy.every))
-        case Rechecked():
+        case Compared() | Rechecked():
             return Refine(story)
         case Selected():
             return Answered(story, event.ids, event.reason) if event.ids else NoMatch(story, event.reason)
@@ -80,7 +89,8 @@ def _informed(state: ActiveState, event: LookAgain | Observed | Followed) -> Act
         case LookAgain():
             return Verify(replace(story, groups=()), event.ids)
         case Observed():
-            return replace(state, story=replace(story, facts=event.facts, shown=event.images))
+            pool = event.pool or story.pool
+            return replace(state, story=replace(story, pool=pool, facts=event.facts, shown=event.images))
         case Followed():
             searches = _still_found(story, event.pool)
             return replace(state, story=replace(story, pool=event.pool, searches=searches, facts=event.facts))
@@ -108,6 +118,8 @@ def _weighed(state: ActiveState, event: Event, policy: Policy) -> State | None:
             return after_no_match(state, _next_round(state.story, event), event, policy)
         case Examined() if state.story.groups:
             return after_looks(state.story, event, policy)
+        case Compared():
+            return after_comparison(state.story, event, policy)
         case Rechecked():
             return after_check(state.story, event, policy)
         case _:
@@ -121,10 +133,14 @@ def _objection(state: ActiveState, event: Event) -> str:
             return ""
         case Examined():
             return "" if isinstance(state, Verify) else "no masks are being examined; call a tool"
+        case Compared():
+            return "" if isinstance(state, Compare) else "no masks are being compared; call a tool"
         case Rechecked():
             return "" if isinstance(state, Recheck) else "no selection is being checked; call a tool"
         case _ if isinstance(state, Verify):
             return "masks are being examined; reply with the judgement of the mask shown"
+        case _ if isinstance(state, Compare):
+            return "two masks are being compared; reply with the better one"
         case _ if isinstance(state, Recheck):
             return "the selection is being checked; reply with its verdict"
         case _ if isinstance(state, Widen) and not isinstance(event, Searched):

@@ -1,8 +1,9 @@
 """Transitions of the policy that selects first and then looks where a look decides. Pure functions.
 
 Searched -> Refine: the backend selects, and states rules.
-Selected -> Widen (something has no mask) | Verify (a look may change the answer) | Recheck | Answered
-Examined, Rechecked, Searched in Widen -> the same again, with more evidence, until the answer is settled.
+Selected -> Widen (something has no mask) | Verify (a look may change the answer) | Compare (two may be the best one)
+    | Recheck | Answered
+Examined, Compared, Rechecked, Searched in Widen -> the same again, with more evidence, until the answer is settled.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from dataclasses import replace
 from sam3agent.agent.beliefs import belongs, found_by_anything, words_of
 from sam3agent.agent.policy import Policy
 from sam3agent.agent.standing import LIKELY, READING, Standing, standing
-from sam3agent.constraints import COMPARING, MaskGroup, kept_by, proof
+from sam3agent.constraints import COMPARING, MaskGroup, Rule, kept_by, proof
 from sam3agent.pool import listed_masks
 from sam3agent.states import (
     ActiveState,
     Answered,
+    Compare,
+    Compared,
     Examined,
     Generate,
     NoMatch,
@@ -98,6 +101,12 @@ def after_looks(story: Story, event: Examined, policy: Policy) -> State:
     return weighed(story, policy)
 
 
+def after_comparison(story: Story, event: Compared, policy: Policy) -> State:
+    """The better one of two goes first, once: what could not be told is not asked again."""
+    story = replace(story, comparisons=(*story.comparisons, event.result), complaint="", complaints=0)
+    return weighed(story, policy)
+
+
 def after_check(story: Story, event: Rechecked, policy: Policy) -> State:
     """What does not belong is one more glance; what is missing is searched."""
     ids = standing(story, policy).ids
@@ -122,7 +131,9 @@ def weighed(story: Story, policy: Policy, *, ends: bool = False) -> State:
         if ends or story.reopened >= policy.reopen:
             return NoMatch(story, f"no mask shows {_sought(story)!r}{_looked(story)}", round(now.confidence, 3))
         return _given_back(story, policy, f"No mask shows {_sought(story)!r}{_looked(story)}")
-    if policy.check and not story.checked and now.confidence < policy.sure:
+    if (best := now.favourite) and best.rivals and _worth_comparing(story, policy):
+        return Compare(story, best.rivals, best.what, best.by)
+    if policy.check and not story.checked and now.sure < policy.sure:
         return Recheck(story, now.ids)
     return Answered(story, now.ids, _reason(story, now), round(now.confidence, 3))
 
@@ -130,7 +141,7 @@ def weighed(story: Story, policy: Policy, *, ends: bool = False) -> State:
 def _after_second_thoughts(story: Story, policy: Policy) -> State:
     """After looks at what a "no match" passed over: it holds, or the choice is given back."""
     next_state = weighed(story, policy, ends=True)
-    if isinstance(next_state, Answered | Recheck):
+    if isinstance(next_state, Answered | Compare | Recheck):
         ids = next_state.ids
         return _given_back(story, policy, f"A closer look says that {listed_masks(ids)} shows {_sought(story)!r}")
     return next_state
@@ -158,6 +169,11 @@ def _looks(story: Story, now: Standing, policy: Policy) -> tuple[int, ...]:
     return tuple(sorted(wanted[: min(left, policy.at_once)])) if left > 0 and story.looks < policy.looks else ()
 
 
+def _worth_comparing(story: Story, policy: Policy) -> bool:
+    """Whether a look at two rivals is worth its call: the only one, and if it says more than the glance before it."""
+    return policy.compare and not story.comparisons and policy.close > policy.glance
+
+
 def _of_other_things(story: Story, event: Searched) -> tuple[int, ...]:
     """What was found for phrases about something that no group of the selection is about."""
     found = dict.fromkeys(mask_id for search in event.searches for mask_id in search.found)
@@ -174,18 +190,22 @@ def _other_reading(story: Story) -> str:
     rules = [rule for group in story.groups for rule in group.rules]
     if story.reread or not story.plan or len(story.groups) > 1:
         return ""
-    if sorted(r.words() for r in rules) == sorted(r.words() for r in story.plan):
+    read = [sorted(replace(rule, by="").words() for rule in stated) for stated in (story.plan, rules)]
+    if read[0] == read[1]:
         return ""
-    read = ["; ".join(rule.words() for rule in stated) or "no rule" for stated in (story.plan, rules)]
     absent = "" if any(rule.name in COMPARING for rule in rules) else compared_in_vain(story)
     in_vain = (
         f' Nothing was found for "{absent}", which the question compares with: if it is not in the image, nothing '
         "matches; if it is, search for it in other words."
     )
     return (
-        f"The question was first read as: {read[0]}; and now as: {read[1]}. Read it again word by word, and "
-        f"select with the right rules.{in_vain if absent else ''}"
+        f"The question was first read as: {_listed(story.plan)}; and now as: {_listed(rules)}. Read it again word by "
+        f"word, and select with the right rules.{in_vain if absent else ''}"
     )
+
+
+def _listed(rules: Sequence[Rule]) -> str:
+    return "; ".join(rule.words() for rule in rules) or "no rule"
 
 
 def compared_in_vain(story: Story) -> str:

@@ -15,6 +15,7 @@ import typer
 from sam3agent.cli import segment_options
 from sam3agent.cli.flags import (
     ApiKey,
+    AsClip,
     AsJson,
     AsOneJson,
     Backend,
@@ -96,6 +97,7 @@ def _options(
 def ask(
     context: typer.Context,
     words: ImagesAndQuestion = None,
+    as_clip: AsClip = False,
     weights: Weights = None,
     mllm: Backend = None,
     model: Model = None,
@@ -121,13 +123,13 @@ def ask(
 ) -> None:
     """Answer a question about an image with masks, or about each of several images.
 
-    The question may be written without quotes. A folder stands for the images in it, and a pattern such as "*.jpg" for
-    the files that match. Several images share one folder with a journal; after an interruption, the same command goes
-    on where it stopped.
+    The question may be written without quotes. A folder stands for the images in it, or with --clip for one clip, and a
+    pattern such as "*.jpg" for the files that match. Several images share one folder with a journal; after an
+    interruption, the same command goes on where it stopped.
     """
     from sam3agent.cli.ask import run_ask
 
-    screen = Screen(as_json=as_json, verbose=verbose, formats=tuple(formats or ()))
+    screen = Screen(as_json=as_json, verbose=verbose, formats=tuple(formats or ()), clips=as_clip)
     _finish(run_ask(tuple(words or ()), given_settings(context), screen, started=context.obj))
 
 

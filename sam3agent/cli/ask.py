@@ -27,7 +27,7 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, s
     configure_logging(screen.verbose)
     formats = check_formats(screen.formats)
     images, question = split_question(words)
-    sources, several = expand_sources(images)
+    sources, several = expand_sources(images, clips=screen.clips)
     settings = load_settings(flags)
     status = Status(quiet=screen.as_json, verbose=screen.verbose)
     agent = Agent.from_settings(settings)

@@ -47,6 +47,9 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Output folder.", show_default="sam3agent-out/NAME-N", metavar="DIR", parser=folder_path),
 ]
+AsClip = Annotated[
+    bool, typer.Option("--clip", help="Take a folder as one clip: its images, in the order of their names, are frames.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per image on stdout, and nothing else.")]
 AsOneJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Formats = Annotated[
@@ -95,11 +98,12 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more detai
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What a command prints and writes besides overlay and masks."""
+    """What a command prints and writes besides overlay and masks. clips: it reads folders as clips."""
 
     as_json: bool = False
     verbose: bool = False
     formats: tuple[str, ...] = ()
+    clips: bool = False
 
 
 def package_version() -> str:

@@ -42,13 +42,16 @@ def check_images(words: Sequence[str]) -> None:
             raise InputError(f"there is no file {word}; to search for it, write --phrase {word!r}")
 
 
-def expand_sources(words: Sequence[str]) -> tuple[list[str], bool]:
+def expand_sources(words: Sequence[str], *, clips: bool = False) -> tuple[list[str], bool]:
     """The images that the words stand for, each once, and whether several were asked for.
 
-    A folder stands for the images in it, sorted as people count, and a pattern for the files that match it.
+    A folder stands for the images in it, sorted as people count, and a pattern for the files that match it. clips: each
+    word stands for a clip, and a folder for one clip, whose frames are its images.
 
-    Raises `InputError` if a folder or a pattern has no images.
+    Raises `InputError` if a folder or a pattern has no images, or with `clips` for an image.
     """
+    if clips:
+        return [_clip(word) for word in dict.fromkeys(words)], len(words) > 1
     found, several = list[str](), len(words) > 1
     for word in words:
         if word == STDIN or is_url(word):
@@ -64,6 +67,18 @@ def expand_sources(words: Sequence[str]) -> tuple[list[str], bool]:
         else:
             found.append(word)
     return list(dict.fromkeys(found)), several
+
+
+def _clip(word: str) -> str:
+    """A clip or a folder of frames as it is. Raises `InputError` for anything else that exists."""
+    from sam3agent.media import holds_clip
+
+    if is_url(word):
+        return word
+    path = str(read_path(word)) if word.lower().startswith("file:") else word
+    if Path(path).exists() and not holds_clip(path):
+        raise InputError(f"{path} is no clip: --clip is for clips, and folders with an image per frame")
+    return path
 
 
 def _like_image(word: str) -> bool:

@@ -1,6 +1,6 @@
 """What one object does, as moments: when it enters, leaves, stops, turns. Lengths are widths of the image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -42,7 +42,7 @@ def time_seen(path: MaskletPath) -> FrameSpan:
     return FrameSpan(path.first, path.last)
 
 
-def runs(values: list[Presence] | NDArray[np.bool_]) -> list[tuple[object, int, int]]:
+def runs(values: Iterable[object]) -> list[tuple[object, int, int]]:
     """Stretches of equal values: value, first and last index.
 
     >>> runs(["in", "in", "out"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 TILE_SIDE = 480
 """Longest side of an image in a strip, in pixels."""
@@ -24,6 +24,11 @@ def strip(images: Sequence[Image.Image], captions: Sequence[str], columns: int =
         canvas.paste(image, (x, y))
         draw.text((x + 2, y + tall + (band - line) // 3), caption, font=font, fill=INK)
     return canvas
+
+
+def squares(images: Sequence[Image.Image], captions: Sequence[str], side: int) -> Image.Image:
+    """Images of any sizes beside each other, each in a square of `side` pixels, with its caption below."""
+    return strip([ImageOps.pad(image, (side, side), color=PAPER) for image in images], captions)
 
 
 PANELS_SIDE = 1024

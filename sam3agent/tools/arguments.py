@@ -32,4 +32,5 @@ Reason = Annotated[str, StringConstraints(max_length=MAX_REASON), BeforeValidato
 MaskId = Annotated[int, Field(ge=1)]
 OneMaskId = Annotated[MaskId | None, BeforeValidator(whole_number)]
 MaskIds = Annotated[list[MaskId], AfterValidator(without_duplicates), BeforeValidator(whole_numbers)]
+FrameNumber = Annotated[int, Field(ge=0), BeforeValidator(whole_number)]
 UniqueMaskIds = Annotated[MaskIds, Field(min_length=1)]

@@ -10,7 +10,8 @@ from sam3agent.render import Mark, best_marks, fit, locate, overlay, zoom
 from sam3agent.render.crowds import enlarged, neighbours
 from sam3agent.render.film import film
 from sam3agent.render.marks import FAINT
-from sam3agent.render.zoom import MARGIN, WHOLE_SIDE, WIDE_MARGIN
+from sam3agent.render.strip import squares
+from sam3agent.render.zoom import MARGIN, WHOLE_SIDE, WIDE_MARGIN, ZOOM_SIDE
 from sam3agent.tools.registry import ToolUseError
 from sam3agent.workbench import Workbench
 
@@ -66,6 +67,20 @@ def close_up(bench: Workbench, candidate: Candidate, *, again: bool = False) -> 
         _film(bench, (candidate,)) if tracked else whole,
         LazyImage(
             EvidenceKey(frame, (mark.id,), kind), lambda: zoom(bench.media.frame(frame), mark, margin_ratio=margin)
+        ),
+    )
+
+
+def side_by_side(bench: Workbench, candidates: Sequence[Candidate]) -> LazyImage:
+    """Close-ups of candidates in one image, each on its key frame and of the same size, with their numbers below."""
+    key = EvidenceKey(candidates[0].frame, tuple(c.id for c in candidates), "compared")
+    marks = [(c.frame, Mark(c.id, c.mask)) for c in candidates]
+    return LazyImage(
+        key,
+        lambda: squares(
+            [zoom(bench.media.frame(frame), mark) for frame, mark in marks],
+            [f"mask {mark.id}" for _, mark in marks],
+            ZOOM_SIDE,
         ),
     )
 

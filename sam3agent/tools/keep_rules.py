@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from sam3agent.rule_terms import AT_MOMENTS, COMPARING, TIME_RULES, EventName, Rule, RuleName, SideName, TimePoint
-from sam3agent.tools.arguments import MaskIds, OneMaskId
+from sam3agent.rule_terms import AT_MOMENTS, NAMING, TIME_RULES, EventName, Rule, RuleName, SideName, TimePoint
+from sam3agent.tools.arguments import MaskIds, OneMaskId, Reason
 from sam3agent.tools.reading import whole_number
 
 _PLACES = {"first": 1, "second": 2, "third": 3, "last": -1}
@@ -30,7 +30,7 @@ def _read_rule(value: Any) -> Any:
     name = next((whole for whole in _TO_THE_SIDE if name in (whole, whole.removesuffix("_of"))), name)
     name = name if name in _TO_THE_SIDE else name.removesuffix("_of")
     position = {"position": 1 if "first" in place[0] else -1} if place else {}
-    if name in COMPARING or name == "not":
+    if name in NAMING:
         return {"rule": name, "of": numbers, **position}
     return {"rule": name, **({"count": numbers[0]} if numbers else {}), **position}
 
@@ -86,11 +86,15 @@ class KeepRule(BaseModel):
     rule: RuleName
     count: int = Field(default=1, ge=1, le=64, description="How many.")
     position: Position = Field(default=1, description="Of an order: 2 starts at the second, -1 is the last.")
-    of: MaskIds = Field(default_factory=list, description="Ids of the masks that it compares with.")
+    of: MaskIds = Field(
+        default_factory=list,
+        description='Ids of the masks that it compares with; of "best", those that may be it, the likeliest first.',
+    )
     drop: bool = Field(default=False, description="Leave these out, and keep the others.")
     at: Frame = Field(default=None, description="In a clip: the frame of a place; 0 is the start, -1 the end.")
     before: OneMoment = Field(default=None, description="In a clip: a frame, or what a mask does.")
     after: OneMoment = Field(default=None, description="In a clip: a frame, or what a mask does.")
+    by: Reason = Field(default="", description='Of "best": in what, by eye, such as "friendliest".')
     side: SideName | None = Field(default=None, description="In a clip: where it enters or leaves.")
 
     def rule_of(self) -> Rule:
@@ -98,7 +102,18 @@ class KeepRule(BaseModel):
         ordered = {"position", "count"} & self.model_fields_set
         position = (self.position or 1) if self.rule not in AT_MOMENTS or ordered else 0
         before, after = (moment.point() if moment else None for moment in (self.before, self.after))
-        return Rule(self.rule, self.count, position, tuple(self.of), self.drop, self.at, before, after, self.side)
+        return Rule(
+            self.rule,
+            self.count,
+            position,
+            tuple(self.of),
+            drop=self.drop,
+            at=self.at,
+            before=before,
+            after=after,
+            side=self.side,
+            by=self.by,
+        )
 
 
 KeepRules = Annotated[list[KeepRule], BeforeValidator(_read_rules), Field(max_length=6)]

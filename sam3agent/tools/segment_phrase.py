@@ -7,7 +7,7 @@ from pydantic import Field
 from sam3agent.knowledge import unread_warning, unread_words
 from sam3agent.pool import masklets
 from sam3agent.states import Search, Searched
-from sam3agent.tools.arguments import Phrases
+from sam3agent.tools.arguments import FrameNumber, Phrases
 from sam3agent.tools.evidence import numbered, summary
 from sam3agent.tools.keep_rules import KeepRules
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
@@ -21,6 +21,7 @@ class SegmentPhrase(Arguments):
     phrases: Annotated[Phrases, Field(min_length=1, max_length=8)] = Field(
         description='Short noun phrases, each searched by itself, e.g. ["player in white", "referee"].'
     )
+    frame: FrameNumber = Field(default=0, description="In a clip: the frame to search; by default the first one.")
     plan: KeepRules = Field(
         default_factory=list,
         description="Rules that choose the answer from what is found, as `keep` of select_masks, without ids.",
@@ -28,8 +29,10 @@ class SegmentPhrase(Arguments):
 
 
 def _new_phrases(bench: Workbench, args: SegmentPhrase) -> SegmentPhrase:
-    """The phrases not searched yet, as many as the budget allows."""
-    new = [phrase for phrase in args.phrases if phrase not in bench.used_phrases]
+    """The phrases not searched yet, as many as the budget allows. On a later frame of a clip, all may be."""
+    if args.frame >= bench.media.count:
+        raise ToolUseError(f"there is no frame {args.frame}: the last one is {bench.media.count - 1}")
+    new = [phrase for phrase in args.phrases if args.frame or phrase not in bench.used_phrases]
     if not new:
         used = ", ".join(bench.used_phrases)
         raise ToolUseError(f"these phrases have been searched already: {used}; use other words")
@@ -51,13 +54,13 @@ def segment_phrase(bench: Workbench, args: SegmentPhrase) -> ToolResult:
     positions, counts or relations: the segmenter does not understand "leftmost" or "behind".
     """
     try:
-        results = bench.session.segment_phrases(args.phrases, bench.threshold)
+        results = bench.session.segment_phrases(args.phrases, bench.threshold, args.frame)
     except InputError as error:
         raise ToolUseError(f"this cannot be searched: {error}") from error
     pool, searches = bench.pool, list[Search]()
     for phrase, instances in zip(args.phrases, results, strict=True):
-        pool, found = pool.add(phrase, masklets(instances))
-        searches.append(Search(phrase, found))
+        pool, found = pool.add(phrase, masklets(instances, args.frame))
+        searches.append(Search(phrase, found, f"on frame {args.frame}" if args.frame else ""))
     candidates = {candidate.id: candidate for candidate in pool.candidates}
     data = [{"phrase": s.phrase, "masks": [summary(candidates[mask_id]) for mask_id in s.found]} for s in searches]
     shown = tuple(c for c in pool.candidates if any(c.score_for(phrase) is not None for phrase in args.phrases))

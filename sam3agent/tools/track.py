@@ -4,26 +4,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from sam3agent.masks import Masklet
 from sam3agent.media import ClipMedia
 from sam3agent.pool import listed_masks
 from sam3agent.states import Followed, Search, Searched
-from sam3agent.tools.arguments import OneMaskId, Phrases
+from sam3agent.tools.arguments import FrameNumber, OneMaskId, Phrases
 from sam3agent.tools.evidence import known_candidates, numbered
 from sam3agent.tools.keep_rules import KeepRules
-from sam3agent.tools.reading import whole_number
 from sam3agent.tools.registry import Arguments, ToolResult, ToolUseError, tool
-from sam3agent.tools.track_lines import frames_of, track_json, track_line
+from sam3agent.tools.track_lines import frames_of, frames_without, track_json, track_line
 from sam3agent.tracker import ClipSession, ObjectTracker, TrackOptions
 from sam3agent.workbench import Workbench
 from sam3model.errors import CheckpointError, InputError
 
 if TYPE_CHECKING:
     from sam3model.frame_results import FrameResult
-
-FrameNumber = Annotated[int, Field(ge=0), BeforeValidator(whole_number)]
 
 
 class TrackObjects(Arguments):
@@ -52,8 +49,10 @@ class TrackObjects(Arguments):
 
 @dataclass
 class _Sightings:
-    """What a session found: phrase, score and masks by frame for each of its ids. breaks: why the clip broke off."""
+    """What a session found on the frames that it saw: phrase, score and masks by frame for each of its ids. breaks: why
+    the clip broke off."""
 
+    frames: set[int] = field(default_factory=set)
     phrases: dict[int, str | None] = field(default_factory=dict)
     scores: dict[int, float] = field(default_factory=dict)
     masks: dict[int, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
@@ -61,6 +60,7 @@ class _Sightings:
 
     def add(self, result: "FrameResult", frame: int) -> None:
         """Add the objects of a frame; `frame` is its number in the clip."""
+        self.frames.add(frame)
         for row, number in enumerate(int(given) for given in result.ids):
             self.phrases.setdefault(number, result.phrases[row])
             self.scores.setdefault(number, float(result.scores[row]))
@@ -101,7 +101,8 @@ def track(bench: Workbench, args: TrackObjects) -> ToolResult:
     """Follow objects through a clip: all instances of phrases, or the one object of a mask.
 
     Phrases work as in segment_phrase, but on every frame, so that objects which appear later are found too. Each
-    object is one mask with one id on all frames. With id, that mask is followed to both sides and keeps its id.
+    object is one mask with one id on all frames. With id, that mask is followed to both sides and keeps its id: on
+    frames where nothing was found, segment_phrase searches one by itself, and its masks are followed from there.
     """
     clip, tracker = bench.media, bench.tracker
     if not isinstance(clip, ClipMedia) or tracker is None:
@@ -150,7 +151,8 @@ def _of_phrases(bench: Workbench, args: TrackObjects, found: _Sightings) -> Tool
     pool, searches = bench.pool, list[Search]()
     for phrase in args.phrases:
         pool, ids = pool.add(phrase, found.masklets(phrase))
-        searches.append(Search(phrase, ids))
+        where = frames_without([c for mask_id in ids if (c := pool.get(mask_id))], found.frames)
+        searches.append(Search(phrase, ids, f"none on {where}" if ids and where else ""))
     shown = tuple(c for search in searches for mask_id in search.found if (c := pool.get(mask_id)))
     lines = [line for s in searches for line in (s.line(), *(track_line(c) for c in shown if c.id in s.found))]
     data = [{"phrase": s.phrase, "masks": [track_json(c) for c in shown if c.id in s.found]} for s in searches]

@@ -1,7 +1,9 @@
 """Tracked masks in words and as JSON values."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sam3agent.motion.motion_facts import FrameSpan, runs
 from sam3agent.pool import Candidate
 from sam3agent.tools.evidence import summary
 
@@ -20,6 +22,18 @@ def frames_of(candidate: Candidate) -> str:
     """The frames of a masklet in words."""
     frames = candidate.masklet.areas
     return f"frames {min(frames)} to {max(frames)}, visible on {len(frames)}"
+
+
+MOST_SPANS = 4
+"""Stretches of frames that are listed."""
+
+
+def frames_without(candidates: Sequence[Candidate], frames: Iterable[int]) -> str:
+    """Those of some frames on which none of the masks is: "frames 3 to 9, frame 12"; empty if there are none."""
+    seen, numbers = frozenset[int]().union(*(c.masklet.areas for c in candidates)), sorted(frames)
+    stretches = runs(t in seen for t in numbers)
+    spans = [FrameSpan(numbers[a], numbers[b]).words() for there, a, b in stretches if not there]
+    return ", ".join([*spans[:MOST_SPANS], *(["…"] if len(spans) > MOST_SPANS else [])])
 
 
 def track_json(candidate: Candidate) -> dict[str, Any]:

@@ -14,11 +14,14 @@ from sam3agent.agent.transitions import advance
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.constraints import MaskGroup, Rule, kept_by
+from sam3agent.media import ImageMedia
 from sam3agent.mllm.base import LazyImage, MLLMRequest, Text
 from sam3agent.pool import MaskPool, masklets
+from sam3agent.rule_terms import NAMING, TIME_RULES
 from sam3agent.segmenter import FoundInstances
 from sam3agent.testing import ScriptedBackend, call
-from sam3agent.tools.registry import all_tools
+from sam3agent.tools.registry import ToolUseError, all_tools
+from sam3agent.workbench import Workbench
 from sam3model.errors import ConfigError
 from tests.agent.world import Block, World
 
@@ -268,6 +271,14 @@ ROW = boxes_pool((10, 10, 20, 20), (40, 30, 60, 50), (90, 12, 100, 20))
 )
 def test_rules_are_computed(rule: Rule, kept: tuple[int, ...]) -> None:
     assert tuple(c.id for c in kept_by([rule], ROW.candidates, ROW)) == kept
+
+
+@pytest.mark.parametrize("name", sorted(NAMING - TIME_RULES))
+def test_a_rule_that_lacks_its_masks_says_so(name: str) -> None:
+    world = World()
+    bench = Workbench(ImageMedia(world.image), world.open(ImageMedia(world.image)), pool=ROW)
+    with pytest.raises(ToolUseError, match=f'"{name.replace("_", " ")}" needs the ids of masks in `of`'):
+        all_tools()["select_masks"].call(bench, {"ids": [1, 2], "keep": [name]})
 
 
 def test_each_object_counts_once() -> None:

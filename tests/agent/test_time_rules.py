@@ -3,11 +3,13 @@
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evals.clip_questions.true_clips import RenderedClip, TrueClips, TrueTracker
 from sam3agent import Agent
 from sam3agent.agent.policy import Policy
+from sam3agent.masks import Mask, Masklet
 from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.pool import MaskPool
 from sam3agent.testing import ScriptedBackend, call
@@ -102,7 +104,7 @@ def test_an_answer_says_which_frames_show_it_and_an_empty_one_which_rule_left_no
 @pytest.mark.parametrize(
     ("keep", "says"),
     [
-        ({"rule": "touches"}, '"touches" compares with other masks: give their ids in `of`'),
+        ({"rule": "touches"}, '"touches" needs the ids of masks in `of`: those that it compares with'),
         ({"rule": "touches", "of": [77]}, "there is no mask 77"),
         ({"rule": "leaves", "before": {"mask": 77, "does": "stops"}}, "there is no mask 77"),
         ({"rule": "leaves", "before": {"mask": 3}}, "need the id of a mask and what it does, or a frame"),
@@ -133,9 +135,9 @@ def test_what_is_on_one_frame_only_must_be_tracked_first() -> None:
 
 def test_one_mask_that_was_not_tracked_is_not_compared_with_those_that_were() -> None:
     work = tracked()
-    masklet = work.pool.candidates[0].masklet.between(0, 1)
-    assert masklet is not None
-    pool, (untracked,) = work.pool.add("another", [(masklet, 0.9)])
+    elsewhere = Mask.from_full(np.pad(np.ones((16, 16), bool), ((250, 6), (300, 4))))
+    assert elsewhere is not None
+    pool, (untracked,) = work.pool.add("another", [(Masklet.of(elsewhere), 0.9)])
     with pytest.raises(ToolUseError, match=f"all that is known of mask {untracked} is one frame"):
         all_tools()["select_masks"].call(work.with_pool(pool), {"ids": [2, untracked], "keep": ["shortest_seen"]})
 
