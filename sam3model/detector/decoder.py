@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from sam3model.config import DetectorConfig
 from sam3model.layers.attention import MultiheadAttention
 from sam3model.layers.init import xavier_
+from sam3model.layers.linear import Linear
 from sam3model.layers.mlp import MLP
 from sam3model.ops.boxes import inverse_sigmoid
 from sam3model.ops.position import PositionEmbeddingSine
@@ -43,8 +44,8 @@ class DecoderLayer(nn.Module):
         self.catext_norm = nn.LayerNorm(dim)
         self.cross_attn = MultiheadAttention(dim, heads, dropout)
         self.norm1 = nn.LayerNorm(dim)
-        self.linear1 = nn.Linear(dim, ffn)
-        self.linear2 = nn.Linear(ffn, dim)
+        self.linear1 = Linear(dim, ffn)
+        self.linear2 = Linear(ffn, dim)
         self.norm3 = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
