@@ -52,5 +52,5 @@ class EncoderLayer(nn.Module):
             self.norm2(x), key, value, key_padding_mask=memory_padding, key_index=memory_index
         )
         x = x + self.dropout(attended)
-        hidden = self.dropout(F.relu(self.linear1(self.norm3(x))))
+        hidden = self.dropout(F.relu(self.linear1(self.norm3(x)), inplace=True))
         return x + self.dropout(self.linear2(hidden))
