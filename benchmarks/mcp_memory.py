@@ -35,9 +35,9 @@ FRAMES = 6
 
 
 def write_image(path: Path, number: int) -> None:
-    """An image of one of 60 sizes."""
+    """An image of one of 20 sizes, so that every third of 300 images has each of them five times."""
     with Image.open(ASSETS / "match.png") as source:
-        side = 320 + 16 * (number % 60)
+        side = 320 + 48 * (number % 20)
         source.convert("RGB").resize((side, side * 3 // 4)).save(path)
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Any, Literal
 
 from sam3agent.deadlines import within
 from sam3agent.servers.client_shares import ClientShares
@@ -37,7 +37,7 @@ class Job:
 
     client: whose it is. title: what it does, for people. pending: the reply as long as it works. handed_over: whether
     the client has its id, so that it goes on without anybody waiting. reports: number, done, total and words of each of
-    the latest reports.
+    the latest reports. meta: the `_meta` of its reply. created, updated: times, in seconds since 1970.
     """
 
     def __init__(self, client: str, title: str, pending: ToolReply) -> None:
@@ -49,6 +49,8 @@ class Job:
         self.ended: float | None = None
         self.reports: deque[tuple[int, float, float | None, str]] = deque(maxlen=MAX_REPORTS)
         self.handed_over = False
+        self.meta: dict[str, Any] | None = None
+        self.created = self.updated = time.time()
         self._count = 0
         self._stop = threading.Event()
         self._changed = asyncio.Event()
@@ -63,7 +65,7 @@ class Job:
                 reply = await work(self)
                 return await within(None, reply.settled) if self.handed_over else reply
             finally:
-                self.ended = time.monotonic()
+                self.ended, self.updated = time.monotonic(), time.time()
                 self._changed.set()
 
         self._task = self._loop.create_task(settle())
@@ -87,6 +89,11 @@ class Job:
     def nbytes(self) -> int:
         """Size of its reply in bytes, about; 0 without one."""
         return self.result().nbytes if self.state == "done" else 0
+
+    @property
+    def lasted(self) -> float | None:
+        """Seconds from its creation to its end; None before."""
+        return None if self.ended is None else self.updated - self.created
 
     def begin(self) -> None:
         """The work leaves the queue."""
@@ -132,6 +139,7 @@ class Job:
 
     def _note(self, done: float | None, total: float | None, words: str) -> None:
         self._count += 1
+        self.updated = time.time()
         self.reports.append((self._count, self._count if done is None else done, total, words))
         self._changed.set()
 

@@ -92,7 +92,7 @@ class McpTools:
                 job = self.desk.jobs.start(caller.key, tool.name, ToolReply(image=image[:1000]), use)
                 return await self._awaited(job, caller, ctx, wait)
             with tool_errors():
-                return await self._written(await use(), caller)
+                return await self.written(await use(), caller)
 
         call.__name__ = tool.name
         call.__dict__["__signature__"] = _signature(tool)
@@ -108,7 +108,7 @@ class McpTools:
             caller = caller_of(ctx, self.host_profile)
             with tool_errors():
                 jobs = [self.desk.jobs.get(job)] if job else self.desk.jobs.of(caller.key)
-            lines = [_job_line(found) for found in jobs] or ["there are no jobs"]
+            lines = [job_words(found) for found in jobs] or ["there are no jobs"]
             return _words("\n".join(lines))
 
         return job_status
@@ -138,7 +138,7 @@ class McpTools:
                 found = self.desk.jobs.get(job)
             found.cancel()
             await found.wait(1)
-            return _words(_job_line(found))
+            return _words(job_words(found))
 
         return cancel_job
 
@@ -161,12 +161,12 @@ class McpTools:
             job.handed_over = True
             return _working(job)
         with tool_errors():
-            result = await self._written(job.result(), caller)
+            result = await self.written(job.result(), caller)
         if not job.handed_over:
             self.desk.jobs.drop(job)
         return result
 
-    async def _written(self, reply: Reply, caller: Caller) -> "CallToolResult":
+    async def written(self, reply: Reply, caller: Caller) -> "CallToolResult":
         """A reply as the caller's host shows it; images are rendered on another thread."""
         async with self.desk.looking.slot(reply.data.image):
             return await within(None, reply.written, caller.profile, self.desk.results)
@@ -200,7 +200,7 @@ async def _watch(job: Job, ctx: "Context[Any, Any]", seconds: float, gone: async
 
 def _working(job: Job) -> "CallToolResult":
     """The note in place of a result that is not there yet."""
-    words = f'{_job_line(job)}\nCall job_result with job "{job.id}" for the result.'
+    words = f'{job_words(job)}\nCall job_result with job "{job.id}" for the result.'
     note = _words(words)
     note.structured_content = job.pending.model_copy(update={"words": words}).model_dump(mode="json")
     return note
@@ -214,7 +214,7 @@ def _with_time(job: Job, done: float, total: float | None, words: str) -> str:
     return f"{job.title}: {words}" + (f", {left}" if left else "")
 
 
-def _job_line(job: Job) -> str:
+def job_words(job: Job) -> str:
     """A job in words."""
     line = f"job {job.id} ({job.title}): {job.state}"
     if job.reports and not job.finished:

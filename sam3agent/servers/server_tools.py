@@ -41,12 +41,13 @@ def build_server(
 
     roots: folders that may be read, by default the working directory; the output folder is always included.
     host_profile: the reply profile to use for every client; None to choose it by the client. out_limit: maximum number
-    of bytes in the output folder. extensions: of the protocol, besides MCP Apps, with which hosts show the masks.
+    of bytes in the output folder. extensions: of the protocol, besides MCP Apps (hosts show the masks) and tasks.
 
     Raises `InputError` if a root is not a folder, or there is no such profile.
     """
     from mcp.types import ToolAnnotations
 
+    from sam3agent.servers.job_tasks import JobTasks
     from sam3agent.servers.mcp_prompts import add_prompts
     from sam3agent.servers.reply_profiles import ClientTraits, choose_profile
     from sam3agent.servers.result_server import ResultServer
@@ -67,7 +68,7 @@ def build_server(
         host_profile,
         instructions=render("mcp_server"),
         version=package_version(),
-        extensions=[MaskApps(ViewDesk(desk)), *extensions],
+        extensions=[JobTasks(tools), MaskApps(ViewDesk(desk)), *extensions],
     )
     add = partial(server.add_tool, annotations=ToolAnnotations(destructive_hint=False, open_world_hint=False))
     ask, *job_tools = tools.ask(), tools.job_status(), tools.job_result(), tools.cancel_job()
