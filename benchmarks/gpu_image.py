@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.gpu_setup import PHRASES, Setting, milliseconds, peak_gigabytes, randomise, wait
+from benchmarks.gpu_setup import PHRASES, Setting, milliseconds, peak_gigabytes, wait
 from benchmarks.gpu_steps import Report, SkipStepError
+from benchmarks.random_models import randomise
 from sam3model.compile import CompileMode, compile_model
 from sam3model.config import IMAGE_PARTS
 from sam3model.detector.model import Sam3ImageModel

@@ -1,4 +1,4 @@
-"""Models with seeded random weights, made on the device, and clocks that wait for it."""
+"""What the steps of `benchmarks.gpu` run on, and clocks that wait for the device."""
 
 import statistics
 import time
@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
+from benchmarks.random_models import randomise
 from sam3model.build import Sam3Model, build, no_memory
 from sam3model.config import (
     DecoderConfig,
@@ -27,9 +27,6 @@ from sam3model.config import (
 
 Size = Literal["released", "small"]
 PHRASES = ("player in white", "red ball", "goalkeeper", "referee", "corner flag")
-RESIDUAL_EXITS = ("out_proj.weight", "attn.proj.weight", "fc2.weight", "linear2.weight", "c_proj.weight")
-"""Layers whose output is added to a residual stream: smaller, so that activations keep their size at any depth."""
-
 
 DETECTOR = DetectorConfig(
     d_model=32,
@@ -86,19 +83,6 @@ class Setting:
     def images(self) -> list[np.ndarray]:
         """An image for every run of `milliseconds`."""
         return [self.image(number) for number in range(self.repeats + 2)]
-
-
-@torch.no_grad()
-def randomise(model: nn.Module, buffers: bool = False, seed: int = 0) -> None:
-    """Draw every parameter on its device, also `buffers` if asked for; activations keep their size at any depth."""
-    drawn = [*model.named_parameters(), *(model.named_buffers() if buffers else ())]
-    for number, (name, tensor) in enumerate(drawn):
-        generator = torch.Generator(tensor.device).manual_seed(seed + number)
-        tensor.normal_(generator=generator)
-        if tensor.ndim <= 1:
-            tensor.mul_(0.1).add_(1.0 if name.endswith("weight") else 0.0)
-        elif not name.endswith(("embed.weight", "embedding.weight", "pos_embed", "reference_points.weight")):
-            tensor.mul_((0.3 if name.endswith(RESIDUAL_EXITS) else 1.0) / tensor[0].numel() ** 0.5)
 
 
 def wait(device: torch.device) -> None:

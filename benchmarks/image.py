@@ -1,7 +1,7 @@
 """Speed and peak memory of the image model at its released size, compared with transformers' `Sam3Model`.
 
-    python benchmarks/image.py                                     # about ten minutes on two cores
-    python benchmarks/image.py --image-size 336 --depth 4          # a smaller model, for a quick try
+    python -m benchmarks.image                                     # about ten minutes on two cores
+    python -m benchmarks.image --image-size 336 --depth 4          # a smaller model, for a quick try
 
 Weights are random, since speed does not depend on them. Every configuration runs in its own process, to measure peak
 memory. Each figure is the fastest of `--repeats` measurements.
@@ -11,21 +11,21 @@ ground      one phrase: text, boxes, scores, and full-size masks of ten instance
 image+5     a new image and five phrases. Ours runs them in one batch; transformers, which has no such call, gets the
             encoded image five times, its fastest way.
 default     each library with its defaults: ours in bfloat16 if the processor supports it, transformers in float32.
-int8        ours in int8, transformers in float32. Weights are made in bfloat16 first, and so is their peak memory.
+int8        ours in int8, transformers in float32.
 """
 
 import argparse
 import json
 import platform
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
+from benchmarks.apart import measure_apart, peak_memory
 
 IMAGE = (720, 1280)
 SURVIVORS = 10
@@ -73,23 +73,14 @@ def ours(task: Task) -> Contender:
     """Our predictor, through its public interface."""
     import torch
 
-    from sam3model.config import sam3
-    from sam3model.detector.model import Sam3ImageModel
+    from benchmarks.random_models import random_image_model, released_detector
+    from sam3model.detector.scoring import scores_of
     from sam3model.image import EncodedImage, Sam3ImagePredictor
-    from sam3model.quantise import quantise
-
-    config = sam3().detector
-    vit = replace(config.vit, image_size=task.image_size, depth=task.depth, global_blocks=_global_blocks(task.depth))
-    with torch.device("meta"):
-        model = Sam3ImageModel(replace(config, vit=vit))
-    model = model.to(torch.bfloat16 if task.dtype == "int8" else getattr(torch, task.dtype)).to_empty(device="cpu")
-    _randomise(model)
-    if task.dtype == "int8":
-        quantise(model)
 
     class Ours:
-        def __init__(self, model: Sam3ImageModel) -> None:
-            self.predictor = Sam3ImagePredictor(model)
+        def __init__(self) -> None:
+            config = released_detector(task.image_size, task.depth)
+            self.predictor = Sam3ImagePredictor(random_image_model(config, task.dtype))
             self.threshold: float | None = None
 
         def encode(self, image: np.ndarray) -> EncodedImage:
@@ -106,10 +97,10 @@ def ours(task: Task) -> Contender:
             text = self.predictor._phrases(PHRASES, self.predictor.device)
             geometry = model.encode_geometry(None, encoded.features, index)
             grounding = model.fuse_and_decode(encoded.features, text, geometry, index)
-            scores = grounding.logits.sigmoid() * grounding.presence.float().sigmoid().unsqueeze(-1)
+            scores = scores_of(grounding.logits, grounding.presence)
             return scores.flatten().sort(descending=True).values[SURVIVORS * len(PHRASES)].item()
 
-    return Ours(model)
+    return Ours()
 
 
 def theirs(task: Task) -> Contender:
@@ -120,22 +111,23 @@ def theirs(task: Task) -> Contender:
     from transformers.initialization import no_init_weights
     from transformers.models.sam3.modeling_sam3 import Sam3Model  # this import path does not require torchvision
 
+    from benchmarks.random_models import global_blocks, randomise
     from sam3model.ops.resize import preprocess
-    from sam3model.text.tokenizer import Tokenizer
+    from sam3model.text import Tokenizer
 
     side = task.image_size // 14
     vit = {
         "model_type": "sam3_vit_model",
         "image_size": task.image_size,
         "num_hidden_layers": task.depth,
-        "global_attn_indexes": list(_global_blocks(task.depth)),
+        "global_attn_indexes": list(global_blocks(task.depth)),
     }
     vision = {"backbone_config": vit, "backbone_feature_sizes": [[side * n, side * n] for n in (4, 2, 1)]}
     torch.set_default_dtype(getattr(torch, task.dtype))
     with no_init_weights():
         model = Sam3Model(Sam3Config(vision_config=vision)).eval()
     torch.set_default_dtype(torch.float32)
-    _randomise(model)
+    randomise(model)
     tokenizer = Tokenizer(32)
 
     class Theirs:
@@ -159,20 +151,6 @@ def theirs(task: Task) -> Contender:
     return Theirs()
 
 
-def _global_blocks(depth: int) -> tuple[int, ...]:
-    """Every eighth block and the last one have global attention."""
-    return tuple(sorted({*range(7, depth, 8), depth - 1}))
-
-
-def _randomise(model: Any) -> None:
-    """Small random matrices, norm weights of one, biases of zero."""
-    for name, parameter in model.named_parameters():
-        if parameter.ndim > 1:
-            parameter.data.normal_(0, 0.02)
-        else:
-            parameter.data.fill_(1.0 if name.endswith("weight") else 0.0)
-
-
 def measure(task: Task) -> Figures:
     """Measure one configuration in this process."""
     import torch
@@ -190,23 +168,13 @@ def measure(task: Task) -> Figures:
         ground.append(_timed(clock, contender.ground, encoded, [f"image {repeat}"])[0])
         phrases = [f"{phrase} {repeat}" for phrase in PHRASES]  # new phrases each time, since ours caches them
         five.append(seconds + _timed(clock, contender.ground, encoded, phrases)[0])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    return Figures(min(encode), min(ground), min(five), peak)
+    return Figures(min(encode), min(ground), min(five), peak_memory() / 1e9)
 
 
 def _timed(clock: Callable[[], float], call: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     start = clock()
     result = call(*arguments)
     return clock() - start, result
-
-
-def measure_apart(task: Task) -> Figures:
-    """Measure one configuration in a new process."""
-    command = [sys.executable, __file__, "--task", json.dumps(asdict(task))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{task.library} in {task.dtype} failed:\n{done.stderr}")
-    return Figures(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def report(results: dict[tuple[str, str], Figures], default: str) -> None:
@@ -263,7 +231,7 @@ def main() -> None:
                 library, dtype, arguments.image_size, arguments.depth, threads, arguments.repeats, arguments.clock
             )
             print(f"measuring {library} in {dtype}", file=sys.stderr)
-            results[library, dtype] = measure_apart(task)
+            results[library, dtype] = Figures(**measure_apart("image", task))
     if arguments.json:
         print(json.dumps({f"{library} {dtype}": asdict(figures) for (library, dtype), figures in results.items()}))
         return

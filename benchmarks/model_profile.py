@@ -12,55 +12,35 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam3model.backbone.vit import Attention
-from sam3model.config import sam3
+from benchmarks.random_models import random_image_model, released_detector
+from sam3model.backbone.vit import Attention, Mlp
+from sam3model.config import ViTConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.devices import DTYPES, INT8
 from sam3model.layers.int8_layers import Int8Linear
 from sam3model.layers.linear import Linear
-from sam3model.quantise import quantise
 
 PARTS = ("vision.trunk", "vision.neck", "text", "geometry", "fusion", "decoder")
-LINEAR, ATTENTION, REST = "trunk: linear layers", "trunk: attention", "trunk: the rest"
+LINEAR, ATTENTION, REST = "trunk: linear layers and GELU", "trunk: attention", "trunk: the rest"
 OTHER = "scores, masks, other"
 PRODUCT = (1024, 1024, 4736)
-
-
-def build(dtype: str, image_size: int, depth: int) -> Sam3ImageModel:
-    """The released model with random weights, or a smaller one."""
-    config = sam3().detector
-    blocks = tuple(sorted({*range(7, depth, 8), depth - 1}))
-    vit = replace(config.vit, image_size=image_size, depth=depth, global_blocks=blocks)
-    with torch.device("meta"):
-        model = Sam3ImageModel(replace(config, vit=vit))
-    model = model.to(torch.bfloat16 if dtype == INT8 else DTYPES[dtype]).to_empty(device="cpu").eval()
-    for name, parameter in model.named_parameters():
-        one = 1.0 if name.endswith("weight") else 0.0
-        parameter.data.fill_(one) if parameter.ndim == 1 else parameter.data.normal_(0, 0.02)
-    return quantise(model) if dtype == INT8 else model
 
 
 def peak(dtype: str, repeats: int = 3) -> float:
     """Operations per processor second of a linear layer of the trunk."""
     tokens, width, hidden = PRODUCT
-    exact, x = Linear(width, hidden), torch.randn(tokens, width)
-    work: Callable[[], object]
-    if dtype == INT8:
-        small, low = Int8Linear(exact.weight, exact.bias), x.bfloat16()
-        work = lambda: small(low)  # noqa: E731
-    else:
-        layer, low = exact.to(DTYPES[dtype]), x.to(DTYPES[dtype])
-        work = lambda: layer(low)  # noqa: E731
+    exact, kind = Linear(width, hidden), torch.bfloat16 if dtype == INT8 else DTYPES[dtype]
+    layer = Int8Linear(exact.weight, exact.bias) if dtype == INT8 else exact.to(kind)
+    x = torch.randn(tokens, width).to(kind)
     times = []
     for _ in range(repeats + 1):
         start = time.process_time()
-        work()
+        layer(x)
         times.append(time.process_time() - start)
     return 2.0 * tokens * width * hidden / min(times[1:])
 
@@ -76,54 +56,61 @@ class Profile:
     def watching(self, model: Sam3ImageModel) -> Iterator[None]:
         """Count what runs inside the `with` statement."""
         hooks = [hook for part in PARTS for hook in self._timed(part, model.get_submodule(part))]
+        vit = model.config.vit
+        hidden = round(vit.width * vit.mlp_ratio)
         for module in model.vision.trunk.modules():
-            if isinstance(module, nn.Linear | Int8Linear):
-                hooks += self._timed(LINEAR, module)
+            if isinstance(module, Mlp):
+                hooks += self._timed("mlp", module, lambda x: 4.0 * x.numel() * hidden)
             elif isinstance(module, Attention):
-                hooks += self._timed("attention blocks", module)
-                for projection in (module.qkv, module.proj):
-                    hooks += self._timed("projections", projection)
+                hooks += self._timed("attention blocks", module, _attention_operations)
+                hooks += self._timed("projections", module.qkv, lambda x: 6.0 * x.numel() * vit.width)
+                hooks += self._timed("projections", module.proj, lambda x: 2.0 * x.numel() * vit.width)
         try:
             yield
         finally:
             for hook in hooks:
                 hook.remove()
 
-    def _timed(self, part: str, module: nn.Module) -> list:
-        """Hooks that add the time of every call to a part. The GELU of a layer is not in it."""
+    def _timed(self, part: str, module: nn.Module, operations: Callable[..., float] = lambda *_: 0.0) -> list:
+        """Hooks that add the time and the operations of every call to a part."""
         starts: list[float] = []
 
         def before(_module: nn.Module, _inputs: tuple) -> None:
             starts.append(time.process_time())
 
-        def after(module: nn.Module, inputs: tuple, out: object) -> None:
+        def after(_module: nn.Module, inputs: tuple, _out: object) -> None:
             self.seconds[part] += time.process_time() - starts.pop()
-            if part == LINEAR and isinstance(out, Tensor):
-                self.operations[part] += 2.0 * inputs[0].numel() * out.shape[-1]
-            elif isinstance(module, Attention):
-                batch, tokens, width = inputs[0].shape
-                config, is_global = inputs[2], inputs[3]
-                self.operations[ATTENTION] += 4.0 * batch * tokens * width * (tokens if is_global else config.window**2)
+            self.operations[part] += operations(*inputs)
 
         return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
+    def by_part(self, total: float) -> dict[str, tuple[float, float]]:
+        """Seconds and operations of every line of the table; 0 operations if they are not known."""
+        seconds, operations = self.seconds, self.operations
+        linear = seconds["mlp"] + seconds["projections"]
+        attention = seconds["attention blocks"] - seconds["projections"]
+        return {
+            LINEAR: (linear, operations["mlp"] + operations["projections"]),
+            ATTENTION: (attention, operations["attention blocks"]),
+            REST: (seconds[PARTS[0]] - linear - attention, 0.0),
+            **{part: (seconds[part], 0.0) for part in PARTS[1:]},
+            OTHER: (total - sum(seconds[part] for part in PARTS), 0.0),
+        }
+
     def table(self, most: float, total: float) -> list[str]:
         """Lines by part: seconds, share of all, share of the peak. most: operations per second. total: all seconds."""
-        seconds = dict(self.seconds)
-        seconds[ATTENTION] = seconds.pop("attention blocks") - seconds.pop("projections")
-        trunk = seconds.pop("vision.trunk")
-        seconds[REST] = trunk - seconds[ATTENTION] - seconds[LINEAR]
-        seconds[OTHER] = total - sum(seconds.values())
-        lines = []
-        for part in (LINEAR, ATTENTION, REST, *PARTS[1:], OTHER):
-            took, share = seconds.get(part, 0.0), ""
-            if part in self.operations and took > 0:
-                share = f"{self.operations[part] / took / most:7.0%}"
-            lines.append(f"{part:<22} {took:8.2f} s {took / total:6.0%} {share}")
-        operations = self.operations[LINEAR] + self.operations[ATTENTION]
-        lines.append(f"{'trunk':<22} {trunk:8.2f} s {trunk / total:6.0%} {operations / trunk / most:7.0%}")
-        lines.append(f"{'all':<22} {total:8.2f} s")
-        return lines
+        parts = self.by_part(total)
+        trunk = [parts[name] for name in (LINEAR, ATTENTION, REST)]
+        sums = {"trunk": (sum(took for took, _ in trunk), sum(count for _, count in trunk)), "all": (total, 0.0)}
+        return [
+            f"{name:<29} {took:8.2f} s {took / total:6.0%}" + (f" {count / took / most:7.0%}" if count else "")
+            for name, (took, count) in (parts | sums).items()
+        ]
+
+
+def _attention_operations(x: Tensor, _grid: object, config: ViTConfig, is_global: bool) -> float:
+    batch, tokens, width = x.shape
+    return 4.0 * batch * tokens * width * (tokens if is_global else config.window**2)
 
 
 @torch.inference_mode()
@@ -142,7 +129,7 @@ def profile(model: Sam3ImageModel, dtype: str) -> list[str]:
     processor, wall = time.process_time() - processor, time.perf_counter() - wall
     most = peak(dtype)
     head = f"{dtype}: processor {processor:.1f} s, wall {wall:.1f} s; peak {most / 1e9:.0f} GFLOP/s"
-    return [f"\n{head}", f"{'part':<22} {'processor':>10} {'share':>6} {'of peak':>8}", *seen.table(most, processor)]
+    return [f"\n{head}", f"{'part':<29} {'processor':>10} {'share':>6} {'of peak':>8}", *seen.table(most, processor)]
 
 
 def main() -> None:
@@ -156,7 +143,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for dtype in arguments.dtypes:
-        model = build(dtype, arguments.image_size, arguments.depth)
+        model = random_image_model(released_detector(arguments.image_size, arguments.depth), dtype)
         print("\n".join(profile(model, dtype)), flush=True)
 
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sam3model.build import no_memory
 from sam3model.config import DetectorConfig, ViTConfig
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.devices import DTYPES, INT8
@@ -30,7 +31,7 @@ def make_model(image_size: int) -> Sam3ImageModel:
     """A model of the released size, for images of this size."""
     config = DetectorConfig(vit=ViTConfig(image_size=image_size))
     config = replace(config, neck=replace(config.neck, interactive=None))
-    with torch.device("meta"):
+    with no_memory():
         model = Sam3ImageModel(config)
     state = {name: draw(official_name(name), tuple(x.shape), SALT) for name, x in model.state_dict().items()}
     model.load_state_dict(state, assign=True)

@@ -18,19 +18,18 @@ import itertools
 import json
 import logging
 import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.apart import measure_apart, peak_memory
 from sam3model.data.queries import Batch
 from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import TrainingRun, train
@@ -89,7 +88,7 @@ def throughput(case: Case, out: str) -> dict[str, float]:
     return {
         "images_per_s": (last["samples"] - first["samples"]) / seconds,
         "waiting": max(waited, 0.0) / seconds,
-        "peak": peak_memory(case.device),
+        "peak": peak_gibibytes(case.device),
     }
 
 
@@ -129,22 +128,10 @@ def timed(clock: Callable[[], float], step: Callable[[Batch], Any], batch: Batch
     return clock() - start
 
 
-def peak_memory(device: str) -> float:
+def peak_gibibytes(device: str) -> float:
     """Peak memory of this process in GiB, on the device it computes on."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
-
-
-def measure_apart(case: Case) -> dict[str, float]:
-    """Measure one case in a new process."""
-    print(f"measuring {case.name}", file=sys.stderr)
-    command = [sys.executable, "-m", "benchmarks.train", "--case", json.dumps(asdict(case))]
-    root = Path(__file__).parents[1]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
-    if done.returncode:
-        sys.exit(f"{case.name} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    on_cuda = torch.device(device).type == "cuda"
+    return (torch.cuda.max_memory_allocated() if on_cuda else peak_memory()) / 2**30
 
 
 def report(results: dict[str, dict[str, float]]) -> None:
@@ -173,21 +160,19 @@ def main() -> None:
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="of the step ratio; cpu if busy")
     parser.add_argument("--compile", action="store_true", help="also measure torch.compile")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--task", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    if arguments.case:
-        print(json.dumps(measure(Case(**json.loads(arguments.case)))))
+    if arguments.task:
+        print(json.dumps(measure(Case(**json.loads(arguments.task)))))
         return
     threads = arguments.threads or torch.get_num_threads()
     results = {}
     for name in ("plain", "checkpointing", *(["compiled"] if arguments.compile else []), "step"):
-        results[name] = measure_apart(
-            Case(
-                name, arguments.preset, max(arguments.steps, 4), arguments.size, arguments.batch, threads,
-                arguments.device, arguments.clock,
-            )
-        )  # fmt: skip
+        print(f"measuring {name}", file=sys.stderr)
+        case = Case(name, arguments.preset, max(arguments.steps, 4), arguments.size, arguments.batch, threads,
+                    arguments.device, arguments.clock)  # fmt: skip
+        results[name] = measure_apart("train", case)
     if arguments.json:
         print(json.dumps(results))
         return

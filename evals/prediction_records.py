@@ -21,6 +21,7 @@ from evals.samples import (
 from sam3model.errors import MetricError
 from sam3model.ops.masks import check_rle
 from sam3model.ops.rle_reading import MAX_MASK_PIXELS
+from sam3model.parse import first_fault
 
 _READERS: Mapping[SampleKind, TypeAdapter[Any]] = {
     "image-phrase": TypeAdapter(PhrasePrediction),
@@ -59,8 +60,7 @@ def from_record(record: Mapping[str, Any], kind: SampleKind) -> tuple[str, Store
         seconds = _SECONDS.validate_python(record.get("seconds", 0))
         scores = _SCORES.validate_python(record.get("scores", {}))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ValueError(str(first_fault(error))) from None
     prediction = _checked(prediction)
     check_finite(prediction)
     return record["key"], StoredPrediction(prediction, seconds, scores)

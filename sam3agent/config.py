@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from sam3model.errors import ConfigError, InputError
 from sam3model.files import read_regular
-from sam3model.parse import nearest
+from sam3model.parse import first_fault, nearest
 
 Backend = Literal["rules", "openai", "vllm"]
 Effort = Literal["low", "medium", "high"]
@@ -166,6 +166,5 @@ def _check(name: Callable[[str], str], values: Mapping[str, Any]) -> None:
     try:
         Settings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
-        raise ConfigError(f"{name('.'.join(map(str, first['loc'])))}: {message}") from error
+        fault = first_fault(error)
+        raise ConfigError(f"{name(fault.place)}: {fault.message}") from error

@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,12 @@ class LazyImage:
         from PIL import Image
 
         return Image.open(io.BytesIO(self.data)).convert("RGB")
+
+    def settled(self) -> "LazyImage":
+        """The same image, byte for byte, without what it was rendered from."""
+        settled = LazyImage(self.key, partial(open_image, self.data))
+        settled.__dict__["data"] = self.data
+        return settled
 
     @property
     def was_sent(self) -> bool:

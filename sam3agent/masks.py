@@ -109,6 +109,11 @@ class RleMasks(Mapping[int, Mask]):
         """The stored RLE of a frame."""
         return self._rles[frame]
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the RLE in bytes."""
+        return sum(len(rle["counts"]) for rle in self._rles.values())
+
     def intersection(self, other: "RleMasks") -> int:
         """Number of pixels, over all frames, that are in both."""
         from sam3model.ops.masks import coco
@@ -156,6 +161,13 @@ class Masklet:
         if isinstance(self.masks, RleMasks):
             return Masklet(self.masks)  # without what was decoded
         return Masklet(RleMasks({frame: mask.to_rle() for frame, mask in self.masks.items()}))
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the masks in memory in bytes, as they are stored."""
+        if isinstance(self.masks, RleMasks):
+            return self.masks.nbytes
+        return sum(mask.crop.nbytes for mask in self.masks.values())
 
     def __iter__(self) -> Iterator[tuple[int, Mask]]:
         return iter(sorted(self.masks.items()))

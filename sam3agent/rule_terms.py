@@ -23,7 +23,6 @@ TimeRuleName = Literal[EventName, PairEventName, LastingName, MeasureName]
 RuleName = Literal[PlaceRuleName, TimeRuleName]
 SideName = Literal["left", "right", "top", "bottom"]
 
-PLACE_RULES = frozenset(get_args(PlaceRuleName))
 TIME_RULES = frozenset(get_args(TimeRuleName))
 AT_MOMENTS = frozenset(get_args(Literal[EventName, PairEventName]))
 MEASURING = frozenset(get_args(MeasureName))

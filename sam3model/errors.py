@@ -1,8 +1,20 @@
 """Exceptions of this package. All are `Sam3Error`s with a one-line message that says what to do."""
 
+from sam3model.printable import one_line, without_middle
+
+MAX_MESSAGE = 1200
+"""Maximum length of a message in characters."""
+
 
 class Sam3Error(Exception):
-    """Base class of the errors that sam3model and sam3agent raise."""
+    """Base class of the errors that sam3model and sam3agent raise.
+
+    The message may quote files, settings and servers. As text it is one line of at most `MAX_MESSAGE` characters that
+    is safe to print; a longer one lacks its middle, since the end says what to do. `args` hold what was given.
+    """
+
+    def __str__(self) -> str:
+        return without_middle(one_line(without_middle(super().__str__(), 4 * MAX_MESSAGE)), MAX_MESSAGE)
 
 
 class ConfigError(Sam3Error):

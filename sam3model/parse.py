@@ -1,9 +1,12 @@
-"""Build frozen dataclasses from plain mappings: types are checked, unknown keys refused with a suggestion."""
+"""Build frozen dataclasses from plain mappings: types are checked, unknown keys refused with a suggestion.
+
+What a validation by pydantic found is put into words here, for all who validate.
+"""
 
 import json
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -14,6 +17,26 @@ from sam3model.errors import ConfigError
 T = TypeVar("T")
 
 _NAMED = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a value. place: its path, such as "stages.0.batch"; "" for the whole. value: as given."""
+
+    place: str
+    message: str
+    value: Any
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+def first_fault(error: ValidationError) -> Fault:
+    """The first fault that pydantic found."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = "must be a path" if first["type"] == "path_type" else message  # pydantic names a class
+    return Fault(".".join(map(str, first["loc"])), message, first["input"])
 
 
 def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -31,9 +54,9 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     try:
         return TypeAdapter(cls).validate_json(json.dumps(dict(values)), strict=True)  # as JSON: lists become tuples
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(filter(None, [where, *map(str, first["loc"])]))
-        raise ConfigError(f"{place or cls.__name__}: {first['msg']}, got {first['input']!r}") from None
+        fault = first_fault(error)
+        place = ".".join(filter(None, (where, fault.place)))
+        raise ConfigError(f"{place or cls.__name__}: {fault.message}, got {fault.value!r}") from None
 
 
 def refuse_unknown(cls: type, values: Any, where: str = "") -> None:

@@ -29,6 +29,18 @@ def one_line(text: object) -> str:
     return printable(" ".join(str(text).split()))
 
 
+def without_middle(text: str, limit: int) -> str:
+    """The text; one of more than `limit` characters with an ellipsis for its middle.
+
+    >>> without_middle("a very long name.json", 14)
+    'a very …e.json'
+    """
+    if len(text) <= limit:
+        return text
+    end = (limit - 1) // 2
+    return f"{text[: limit - 1 - end]}…{text[-end:]}"
+
+
 def printable_json(value: Any, *, ascii_only: bool = False) -> str:
     """JSON on one line. Unsafe characters are JSON escapes, so a reader gets the same text back.
 

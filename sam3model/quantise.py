@@ -8,17 +8,18 @@ from collections.abc import Collection
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sam3model.build import Sam3Model
 from sam3model.checkpoint import LoadReport, load_with_report
+from sam3model.checkpoint.reading import Keep
 from sam3model.config import IMAGE_PARTS
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.devices import INT8, resolve_dtype
 from sam3model.layers.attention import MultiheadAttention
 from sam3model.layers.int8_layers import Int8Attention, Int8Linear
 from sam3model.layers.mlp import MLP
-from sam3model.ops.int8_product import has_int8_product
+from sam3model.ops.int8_product import has_int8_product, to_int8
 
 WIDE = 64
 """Layers with fewer inputs or outputs stay as they are."""
@@ -44,10 +45,10 @@ def load_in_precision(
         CheckpointError: see `load_with_report`.
         ConfigError: see `load_with_report`.
     """
-    model, report = load_with_report(name_or_path, device=device, dtype=resolve_dtype(dtype, device), parts=parts)
-    if dtype == INT8:
-        quantise(model.detector)
-    return model, report
+    kind = resolve_dtype(dtype, device)
+    if dtype != INT8:
+        return load_with_report(name_or_path, device=device, dtype=kind, parts=parts)
+    return load_with_report(name_or_path, device=device, dtype=kind, parts=parts, change=_to_int8)
 
 
 def quantise(model: Sam3ImageModel) -> Sam3ImageModel:
@@ -60,6 +61,23 @@ def quantise(model: Sam3ImageModel) -> Sam3ImageModel:
     for name in PARTS:
         _quantise_within(model.get_submodule(name))
     return model
+
+
+def _to_int8(model: Sam3Model) -> Keep:
+    """Make the layers of an empty model int8; weights that are read for them are rounded at once."""
+    quantise(model.detector)
+    layers = {name for name, module in model.named_modules() if isinstance(module, Int8Linear)}
+
+    def keep(name: str, tensor: Tensor) -> dict[str, Tensor]:
+        layer, _, kind = name.replace("in_proj_", "in_proj.").rpartition(".")
+        if layer not in layers:
+            return {name: tensor}
+        if kind == "bias":
+            return {f"{layer}.bias": tensor.float()}
+        rows = to_int8(tensor)
+        return {f"{layer}.values": rows.values, f"{layer}.scale": rows.scale}
+
+    return keep
 
 
 def _quantise_within(module: nn.Module) -> None:

@@ -11,9 +11,6 @@ from sam3model.data.label_maps import objects_of, read_labels, whole_mask
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import rle_areas
 
-Labels = tuple[dict[str, tuple[int, Rle]], tuple[int, int]]
-"""First frame and mask of every object, and the size of the masks."""
-
 
 def read_davis(dataset: DatasetSplit) -> list[VideoSample[None]]:
     """DAVIS 2017. Raises `DataError`."""

@@ -10,7 +10,7 @@ from sam3agent.mllm.base import Finish
 from sam3agent.pool import Verdict
 from sam3agent.states import Status
 from sam3model.errors import InputError
-from sam3model.printable import one_line
+from sam3model.parse import first_fault
 
 Count = Annotated[int, Field(ge=0, le=1 << 40)]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
@@ -140,6 +140,4 @@ def check_record(record: dict[str, Any], number: int) -> None:
     try:
         RECORDS.get(event if isinstance(event, str) else "", _Record).model_validate(record)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InputError(f"line {number} of the trace: {one_line(f'{event}.{place}')}: {first['msg']}") from error
+        raise InputError(f"line {number} of the trace: {event}.{first_fault(error)}") from error

@@ -355,7 +355,8 @@ def guarded(run: Callable[[], Any]) -> int:
             sys.stdout.write(f"{error}\n")
             return 2
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-            return _fail(error.format_message(), 2)  # pyright: ignore[reportAttributeAccessIssue]
+            message: str = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+            return _fail(message.replace("Value error, ", ""), 2)  # the words of pydantic, which typer coerces with
         if type(error).__name__ == "Abort":
             return _fail("interrupted", 130)
         logging.getLogger(__name__).info("details", exc_info=True)

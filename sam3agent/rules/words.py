@@ -82,6 +82,3 @@ LEAD_IN = re.compile(
 TAIL = re.compile(
     r"(?:\s+(?:please|in|of|on)?\s*(?:(?:the|this)\s+)?(?:picture|image|photo|photograph|scene|frame)|\s+please)$"
 )
-CLAUSE = re.compile(
-    r"\b(?:(?:that|who|which)\s+(?:is|are)|(?:that|who|which)'(?:s|re)|is|are|located|standing|situated|placed)\s+"
-)

@@ -4,18 +4,22 @@ import asyncio
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from sam3agent.deadlines import within
+from sam3agent.servers.client_shares import ClientShares
 from sam3agent.servers.mcp_replies import Reply, ToolReply
 from sam3agent.tools.registry import ToolUseError
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 KEPT = 32
-"""Number of finished jobs whose results are kept."""
+"""Number of finished jobs of one client whose results are kept."""
+
+KEPT_BYTES = 64 * 1024**2
+"""Maximum size of all results that are kept."""
 
 KEPT_SECONDS = 3600.0
 """How long the result of a finished job is kept."""
@@ -79,6 +83,11 @@ class Job:
         """Whether it has ended, in whatever way."""
         return self._task is not None and self._task.done()
 
+    @property
+    def nbytes(self) -> int:
+        """Size of its reply in bytes, about; 0 without one."""
+        return self.result().nbytes if self.state == "done" else 0
+
     def begin(self) -> None:
         """The work leaves the queue."""
         self.started = time.monotonic()
@@ -128,42 +137,47 @@ class Job:
 
 
 class Jobs:
-    """The jobs of a server by id: all that run, and the latest finished ones."""
+    """The jobs of a server by id: all that run, and the latest finished ones of each client."""
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._running = dict[str, Job]()
+        self._finished = ClientShares[str, Job](KEPT, KEPT_BYTES)
 
     def start(self, client: str, title: str, pending: ToolReply, work: Callable[[Job], Awaitable[Reply]]) -> Job:
         """Start some work as a job."""
-        self._forget_old()
+        self._sort()
         job = Job(client, title, pending)
-        self._jobs[job.id] = job
+        self._running[job.id] = job
         job.run(work)
         return job
 
     def get(self, job_id: str) -> Job:
         """The job with an id. Raises `ToolUseError` if there is none."""
-        self._forget_old()
-        job = self._jobs.get(job_id.strip())
+        self._sort()
+        job = self._running.get(job_id.strip()) or self._finished.get(job_id.strip())
         if job is None:
             raise ToolUseError(f"there is no job {job_id!r}; job_status without an id lists the jobs")
         return job
 
     def of(self, client: str) -> list[Job]:
         """The jobs of a client, the latest first."""
-        self._forget_old()
-        return [job for job in reversed(self._jobs.values()) if job.client == client]
+        self._sort()
+        running = [job for job in reversed(self._running.values()) if job.client == client]
+        return [*running, *(job for _, job in self._finished.newest(client))]
 
     def drop(self, job: Job) -> None:
         """Forget a job whose result was delivered."""
-        self._jobs.pop(job.id, None)
+        self._running.pop(job.id, None)
+        self._finished.drop(job.id)
 
-    def _forget_old(self) -> None:
-        finished = [job for job in self._jobs.values() if job.finished]
+    def _sort(self) -> None:
+        """Move jobs that have ended to the finished ones, and forget those that ended long ago."""
+        for job in [job for job in self._running.values() if job.finished]:
+            del self._running[job.id]
+            self._finished.put(job.id, job.client, job, job.nbytes)
         limit = time.monotonic() - KEPT_SECONDS
-        for position, job in enumerate(finished):
-            if position < len(finished) - KEPT or (job.ended or 0) < limit:
-                self.drop(job)
+        for job in [job for _, job in self._finished.newest() if (job.ended or 0) < limit]:
+            self._finished.drop(job.id)
 
 
 def time_left(done: float, total: float, elapsed: float) -> str:

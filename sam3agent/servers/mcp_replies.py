@@ -5,14 +5,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sam3agent.answer import Answer
-from sam3agent.images import EvidenceKey, LazyImage, open_image
+from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.pool import listed_masks
 from sam3agent.servers.reply_images import shown_images
 from sam3agent.servers.reply_profiles import ReplyProfile
@@ -87,7 +86,12 @@ class Reply:
 
     def settled(self) -> "Reply":
         """The same with images that are rendered already, so that nothing else is kept in memory."""
-        return Reply(self.data, self.text, tuple(_rendered(image) for image in self.images))
+        return Reply(self.data, self.text, tuple(image.settled() for image in self.images))
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory in bytes, about."""
+        return _json_size(self.data.model_dump(mode="json")) + sum(len(i.data) for i in self.images if i.was_sent)
 
     def written(self, profile: ReplyProfile, results: ResultFolder) -> "CallToolResult":
         """Words, images and structured data as one result, not larger than the profile allows.
@@ -200,7 +204,3 @@ def _addresses(data: ToolReply, results: ResultFolder) -> list[str]:
 
 def _json_size(value: Any) -> int:
     return len(json.dumps(value).encode())
-
-
-def _rendered(image: LazyImage) -> LazyImage:
-    return LazyImage(image.key, partial(open_image, image.data))

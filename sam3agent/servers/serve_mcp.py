@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sam3agent.config import Settings
 from sam3agent.servers.http_guard import HttpAccess
-from sam3agent.servers.server_life import run_until_stopped, share_memory
+from sam3agent.servers.server_life import run_until_stopped
+from sam3agent.servers.server_memory import share_memory
 from sam3model.errors import InputError
 
 OUT_GIGABYTES = 10.0

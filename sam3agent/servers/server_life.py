@@ -15,24 +15,6 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 0}
 """Exit codes of the signals that end a server."""
 
 
-_M_ARENA_MAX = -8
-"""The option of `mallopt` in glibc's malloc.h for the number of arenas."""
-
-
-def share_memory() -> None:
-    """Let all threads allocate from one pool of memory, where the C library is glibc.
-
-    Calls run on threads of their own. By default each takes its memory from one of many pools, none of which is
-    returned: after 280 images a server had grown from 580 to 1320 MB, and does not with one pool.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
 def run_until_stopped(serve: Callable[[], Awaitable[None]]) -> None:
     """Run a server until it ends by itself or a signal comes, and leave the process. Raises what the server raises.
 

@@ -64,7 +64,7 @@ class ToolDesk:
         self.boards = MaskBoards()
         self.looking = FairLane(LOOKING_AT_ONCE)
         self.searching = FairLane(SEARCHES_AT_ONCE)
-        self._tracking = FairLane(CLIPS_AT_ONCE)
+        self.tracking = FairLane(CLIPS_AT_ONCE)
         self._asking = asyncio.Semaphore(1 if self.agent.backend.free else QUESTIONS_AT_ONCE)
 
     def open_file(self, written: str) -> ConfinedFile:
@@ -91,7 +91,7 @@ class ToolDesk:
             bench = self._bench(opened, board.pool, None)
             async with self.looking.slot(opened.key):
                 return await within(None, lambda: reply(tool.call(bench, arguments)))
-        lane = self._tracking if takes_long(tool) else self.searching
+        lane = self.tracking if takes_long(tool) else self.searching
         async with board.turn, lane.slot(opened.key):
             if job:
                 job.begin()

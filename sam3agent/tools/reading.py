@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from sam3model.errors import Sam3Error
+from sam3model.parse import first_fault
 from sam3model.untrusted import clean_line, clean_value, read_literal
 
 MAX_NUMBERS = 4096
@@ -62,10 +63,7 @@ def read_model(model: type[M], value: Any, what: str) -> tuple[M, tuple[str, ...
     try:
         return model.model_validate(_without_empty(model, taken)), tuple(extra)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise ToolUseError(f"{what}: {place + ': ' if place else ''}{said}") from error
+        raise ToolUseError(f"{what}: {first_fault(error)}") from error
 
 
 def whole_numbers(value: Any) -> Any:

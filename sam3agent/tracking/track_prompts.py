@@ -77,11 +77,6 @@ class TrackPrompts:
             raise InputError("nothing to track: give --phrase, --box, --click, --object-box or --mask")
         return prompts
 
-    @property
-    def finds_instances(self) -> bool:
-        """Whether instances of phrases or examples are followed."""
-        return bool(self.phrases or self.examples)
-
 
 @dataclass(frozen=True, slots=True)
 class TrackSpan:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from sam3model.config import NeckConfig
 from sam3model.errors import ConfigError
+from sam3model.layers.convolution import Conv2d, UpConv2d
+from sam3model.ops.weighted import weighted
 
 
 class PyramidLevel(nn.Module):
@@ -20,17 +22,17 @@ class PyramidLevel(nn.Module):
         super().__init__()
         channels = width
         if scale == 4.0:
-            self.dconv_2x2_0 = nn.ConvTranspose2d(width, width // 2, 2, stride=2)
-            self.dconv_2x2_1 = nn.ConvTranspose2d(width // 2, width // 4, 2, stride=2)
+            self.dconv_2x2_0 = UpConv2d(width, width // 2, 2)
+            self.dconv_2x2_1 = UpConv2d(width // 2, width // 4, 2)
             channels = width // 4
         elif scale == 2.0:
-            self.dconv_2x2 = nn.ConvTranspose2d(width, width // 2, 2, stride=2)
+            self.dconv_2x2 = UpConv2d(width, width // 2, 2)
             channels = width // 2
         elif scale not in (1.0, 0.5):
             raise ConfigError(f"scale factor {scale} of the neck is not supported: use 4, 2, 1 or 0.5")
         self.scale = scale
-        self.conv_1x1 = nn.Conv2d(channels, d_model, 1)
-        self.conv_3x3 = nn.Conv2d(d_model, d_model, 3, padding=1)
+        self.conv_1x1 = Conv2d(channels, d_model, 1)
+        self.conv_3x3 = Conv2d(d_model, d_model, 3, padding=1)
 
     def forward(self, x: Tensor, projection: nn.Conv2d | None = None) -> Tensor:
         """(B, C, H, W) -> (B, D, scale*H, scale*W).
@@ -51,7 +53,7 @@ class PyramidLevel(nn.Module):
         weight = torch.einsum("pd,dckl->pckl", mix, self.conv_3x3.weight)
         shift, own = self.conv_3x3.bias, projection.bias
         bias = None if shift is None or own is None else mix @ shift + own
-        return F.conv2d(x, weight, bias, padding=1)
+        return weighted(F.conv2d, x, weight, bias, padding=1)
 
 
 class ViTDetNeck(nn.Module):

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sam3model.config import ViTConfig
 from sam3model.errors import InputError
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.drop_path import DropPath
 from sam3model.layers.linear import Linear
 from sam3model.layers.norm import LayerNorm
@@ -22,7 +23,7 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, patch_size: int, width: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, width, patch_size, stride=patch_size, bias=False)
+        self.proj = Conv2d(3, width, patch_size, stride=patch_size, bias=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 3, H*p, W*p) -> (B, H, W, C)."""

@@ -1,7 +1,7 @@
 """Load a model, or the parts of it that are asked for, with a report on every tensor of the file."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sam3model.checkpoint.beside import NECK, entries_beside, recognise_beside, 
 from sam3model.checkpoint.hub import find_weights
 from sam3model.checkpoint.layouts import Layout, entries_of, recognise
 from sam3model.checkpoint.plausible import build_empty
-from sam3model.checkpoint.reading import account, read_all
+from sam3model.checkpoint.reading import Keep, account, read_all
 from sam3model.checkpoint.tensor_files import TensorFile, open_tensors
 from sam3model.checkpoint.tracker_tables import canonical
 from sam3model.config import IMAGE_PARTS, Sam3Config
@@ -71,6 +71,7 @@ def load_with_report(
     config: Sam3Config | None = None,
     parts: Collection[str] | None = IMAGE_PARTS,
     detector: str | Path | None = None,
+    change: Callable[[Sam3Model], Keep] | None = None,
 ) -> tuple[Sam3Model, LoadReport]:
     """Load a model in evaluation mode, with a report on every tensor of the file.
 
@@ -85,6 +86,8 @@ def load_with_report(
         detector: weights whose detector is used, with the other parts of `name_or_path`. Files of transformers'
             `Sam3TrackerModel` and `Sam3TrackerVideoModel`, and official files with `tracker.*` alone, need it:
             `load("clicks", detector="facebook/sam3", parts=None)`. The image encoder must be the same in both.
+        change: changes the model while its tensors have no memory yet, and returns what is kept of each tensor that is
+            read: so weights are rounded one by one, and never all held as they were. Needs `dtype`, and no `detector`.
 
     Raises:
         CheckpointError: a missing, unexpected, misshapen or non-finite tensor (it is named), an unreadable file, or a
@@ -96,12 +99,12 @@ def load_with_report(
         return _load_beside(file, str(name_or_path), str(detector), device, dtype, config, parts)
     recognised = recognise(file, config, parts, str(name_or_path))
     model = build_empty(recognised.config, file.location)
-    wanted = model.state_dict()
+    wanted = model.state_dict(keep_vars=True)
     entries = entries_of(recognised.layout, recognised.prefix, wanted, recognised.old_names)
     unused, recomputed = account(file, recognised, entries)
-    state = read_all(file, entries, model, device, dtype)
-    absent = tuple(entry.native for entry in entries if entry.native not in state)
-    common = state["detector.text.resizer.weight"].dtype
+    absent = tuple(entry.native for entry in entries if entry.foreign[0] not in file)
+    state = read_all(file, entries, wanted, device, dtype, None if change is None else change(model))
+    common = state["detector.decoder.query_embed.weight"].dtype
     state |= {name: torch.zeros(wanted[name].shape, dtype=common, device=device) for name in absent}
     model.load_state_dict(state, assign=True)
     loaded, built = len(entries) - len(absent), recognised.config.parts
@@ -125,7 +128,7 @@ def _load_beside(
     model = build_empty(recognised.config, file.location)
     entries = entries_beside(file, recognised, list(model.state_dict()))
     unused, recomputed = account(file, recognised, entries)
-    state, own = read_all(file, entries, model, device, None), base.state_dict()
+    state, own = read_all(file, entries, model.state_dict(keep_vars=True), device, None), base.state_dict()
     require_same_trunk(state, own, name, detector)
     exact, common = {key for key, _ in model.named_buffers()}, next(base.parameters()).dtype
     state = {key: tensor if key in exact else tensor.to(common) for key, tensor in state.items()}

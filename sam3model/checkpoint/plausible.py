@@ -8,7 +8,7 @@ from typing import Any
 
 from sam3model.build import Sam3Model, build, no_memory
 from sam3model.config import Sam3Config
-from sam3model.errors import CheckpointError
+from sam3model.errors import CheckpointError, ConfigError
 
 MAX_SIZE = 1 << 17
 """Maximum of widths, heads, queries and other sizes; the largest in use is the vocabulary, 49408."""
@@ -50,7 +50,9 @@ def build_empty(config: Sam3Config, location: Path) -> Sam3Model:
     try:
         with no_memory():
             return build(config, parts=None)
-    except (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError, AssertionError, ConfigError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
+    ) as error:  # fmt: skip
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise CheckpointError(f"the model that {location} describes cannot be built: {reason}") from error
 

@@ -1,6 +1,7 @@
 """Strict reading: every tensor of a file is accounted for and checked, and none is held twice."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import reduce
 
 import torch
@@ -10,6 +11,9 @@ from sam3model.checkpoint.layouts import DETECTOR, Recognised, is_recomputed
 from sam3model.checkpoint.name_tables import EXTRA_PREFIX, Entry, class_row_name, row_of
 from sam3model.checkpoint.tensor_files import TensorFile
 from sam3model.errors import CheckpointError
+
+Keep = Callable[[str, Tensor], Mapping[str, Tensor]]
+"""What is kept of a tensor of the model: a name and a tensor to the names and tensors that stand for it."""
 
 _SLACK = 1 << 24
 """How many numbers a tensor may have more than what is read from it, as a table of which one row is read."""
@@ -42,17 +46,23 @@ def _list(what: str, names: list[str], shown: int = 3) -> str:
 
 
 def read_all(
-    file: TensorFile, entries: list[Entry], model: nn.Module, device: torch.device | str, dtype: torch.dtype | None
+    file: TensorFile,
+    entries: list[Entry],
+    wanted: Mapping[str, Tensor],
+    device: torch.device | str,
+    dtype: torch.dtype | None,
+    keep: Keep | None = None,
 ) -> dict[str, Tensor]:
-    """The native tensors of entries by name, checked against the shapes of `model` and moved one at a time.
+    """The native tensors of entries by name, checked against the shapes of `wanted` and moved one at a time.
 
+    wanted: parameters and buffers of the model, `state_dict(keep_vars=True)`.
     Those that the layout has no place for are missing. Parameters get the type `dtype`, or if that is None, the widest
-    one among them; buffers keep theirs.
+    one among them; buffers keep theirs. keep: applied to each tensor as soon as it is read; needs `dtype`.
 
     Raises:
         CheckpointError: a misshapen, damaged or non-finite tensor.
     """
-    wanted, exact = model.state_dict(), {name for name, _ in model.named_buffers()}
+    exact = {name for name, tensor in wanted.items() if not isinstance(tensor, nn.Parameter)}
     rows = Counter(entry.foreign[0] for entry in entries if entry.transform == "row")
     state = {}
     for entry in entries:
@@ -60,8 +70,10 @@ def read_all(
         if tensor is not None:
             _check(file, entry, tensor, wanted[entry.native])
             cast = tensor.is_floating_point() and entry.native not in exact
-            state[entry.native] = tensor.to(device=device, dtype=dtype if cast else None)
-    _unify(state, exact)
+            tensor = tensor.to(device=device, dtype=dtype if cast else None)
+            state |= {entry.native: tensor} if keep is None else keep(entry.native, tensor)
+    if dtype is None:
+        _unify(state, exact)
     return state
 
 

@@ -70,6 +70,8 @@ def open_tensors(path: Path) -> TensorFile:
             )
         readers = {name: reader for part in parts for name, reader in part._readers.items()}
         return TensorFile(path, readers, parts[0].metadata)
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is no regular file: give a weights file or the folder of a saved model")
     if not path.is_file():
         raise CheckpointError(f"no weights at {path}: give 'tiny', a hub name such as facebook/sam3, or a path")
     if path.suffix == ".safetensors":

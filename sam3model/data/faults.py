@@ -3,7 +3,6 @@
 import logging
 
 from sam3model.errors import DataError
-from sam3model.printable import one_line
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Faults:
         first = next(iter(next(iter(self.found.values()))))
         raise DataError(
             f"{len(self)} of {total} {what} are unusable, more than data.broken={fraction:g} allows "
-            f"({kinds}; the first is {one_line(first)})"
+            f"({kinds}; the first is {first})"
         )
 
 

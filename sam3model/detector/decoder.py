@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from sam3model.config import DetectorConfig
 from sam3model.layers.attention import MultiheadAttention
 from sam3model.layers.init import xavier_
+from sam3model.layers.linear import Linear
 from sam3model.layers.mlp import MLP
 from sam3model.ops.boxes import inverse_sigmoid
 from sam3model.ops.position import PositionEmbeddingSine
@@ -43,8 +44,8 @@ class DecoderLayer(nn.Module):
         self.catext_norm = nn.LayerNorm(dim)
         self.cross_attn = MultiheadAttention(dim, heads, dropout)
         self.norm1 = nn.LayerNorm(dim)
-        self.linear1 = nn.Linear(dim, ffn)
-        self.linear2 = nn.Linear(ffn, dim)
+        self.linear1 = Linear(dim, ffn)
+        self.linear2 = Linear(ffn, dim)
         self.norm3 = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
@@ -66,7 +67,7 @@ class DecoderLayer(nn.Module):
         text = self.ca_text(x + position, prompt.tokens, prompt.tokens, key_padding_mask=prompt.mask)
         x = self.catext_norm(x + self.dropout(text))
         x = self.norm1(x + self.dropout(self.cross_attn(x + position, key, value, bias=bias)))
-        hidden = self.dropout(F.relu(self.linear1(x)))
+        hidden = self.dropout(F.relu(self.linear1(x), inplace=True))
         return self.norm3(x + self.dropout(self.linear2(hidden)))
 
     def _attend_self(self, x: Tensor, position: Tensor, attending: int) -> Tensor:
@@ -136,14 +137,15 @@ class Decoder(nn.Module):
     def box_bias(self, reference: Tensor, height: int, width: int) -> Tensor:
         """Attention bias from the offsets of all cells to the box edges: (P, Q, 4) -> (P, heads, 1+Q, height*width).
 
-        The row of the presence token, the first, is zero. The bias is computed in float32 in any precision.
+        The row of the presence token, the first, is zero. The bias is computed in float32 in any precision, and rounded
+        once to that of the weights in inference.
         """
         centre, half = reference[..., :2], reference[..., 2:] / 2
         edges = torch.stack((centre - half, centre + half), dim=-1)  # (P, Q, xy, low/high)
         columns = self.boxRPB_embed_x.in_float32(_log_offsets(edges[..., 0, :], width))  # (P, Q, W, heads)
         rows = self.boxRPB_embed_y.in_float32(_log_offsets(edges[..., 1, :], height))  # (P, Q, H, heads)
         rows, columns = (F.pad(part.permute(0, 3, 1, 2).contiguous(), (0, 0, PRESENCE, 0)) for part in (rows, columns))
-        return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(3)
+        return _sums(rows, columns, self.query_embed.weight.dtype).flatten(3)
 
     def _start(self) -> tuple[Tensor, Tensor]:
         """Presence token and queries (1, 1+Q, D), and initial boxes (1, Q, 4); in training, queries are doubled."""
@@ -167,6 +169,19 @@ class Decoder(nn.Module):
 
 def _refine(boxes: Tensor, delta: Tensor) -> Tensor:
     return (inverse_sigmoid(boxes) + delta).sigmoid()
+
+
+def _sums(rows: Tensor, columns: Tensor, dtype: torch.dtype) -> Tensor:
+    """Rows (P, heads, K, H) and columns (P, heads, K, W) float32 -> all sums (P, heads, K, H, W).
+
+    On a CPU in lower precision they are rounded prompt by prompt: together they would take twice the result's memory.
+    """
+    if dtype == rows.dtype or rows.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return rows.unsqueeze(-1) + columns.unsqueeze(-2)
+    sums = rows.new_empty(*rows.shape, columns.shape[-1], dtype=dtype)
+    for out, row, column in zip(sums, rows, columns, strict=True):
+        torch.add(row.unsqueeze(-1), column.unsqueeze(-2), out=out)
+    return sums
 
 
 def _log_offsets(edges: Tensor, cells: int) -> Tensor:

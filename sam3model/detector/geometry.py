@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from sam3model.config import DetectorConfig
 from sam3model.detector.mask_prompt import MaskPromptEncoder
 from sam3model.errors import InputError
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.init import xavier_
 from sam3model.layers.transformer import EncoderLayer
 from sam3model.ops.boxes import cxcywh_to_xyxy
@@ -28,7 +29,7 @@ class GeometryEncoder(nn.Module):
         self.points_pool_project = nn.Linear(dim, dim)
         self.points_pos_enc_project = nn.Linear(dim, dim)
         self.boxes_direct_project = nn.Linear(4, dim)
-        self.boxes_pool_project = nn.Conv2d(dim, dim, roi)
+        self.boxes_pool_project = Conv2d(dim, dim, roi)
         self.boxes_pos_enc_project = nn.Linear(dim + 2, dim)
         self.final_proj = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)

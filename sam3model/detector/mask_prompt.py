@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.mask_fusion import MASK_STRIDE, SimpleFuser, SimpleMaskDownSampler
 
 
@@ -13,7 +14,7 @@ class MaskPromptEncoder(nn.Module):
         super().__init__()
         self.mask_downsampler = SimpleMaskDownSampler(dim)
         self.fuser = SimpleFuser(dim, fuser_layers)
-        self.pix_feat_proj = nn.Conv2d(dim, dim, 1)
+        self.pix_feat_proj = Conv2d(dim, dim, 1)
 
     def forward(self, masks: Tensor, features: Tensor, position: Tensor) -> Tensor:
         """masks (P, 1, h, w); features (P or 1, D, H, W), layer-normed; position (1, D, H, W) -> tokens (P, H*W, D)."""

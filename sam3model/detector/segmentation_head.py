@@ -6,8 +6,10 @@ from torch import Tensor, nn
 
 from sam3model.config import DetectorConfig
 from sam3model.layers.attention import MultiheadAttention
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.init import xavier_
 from sam3model.layers.mlp import MLP
+from sam3model.ops.weighted import weighted
 from sam3model.structures import ImageFeatures, PromptTokens
 
 
@@ -21,7 +23,7 @@ class PixelDecoder(nn.Module):
 
     def __init__(self, dim: int, stages: int, groups: int) -> None:
         super().__init__()
-        self.conv_layers = nn.ModuleList(nn.Conv2d(dim, dim, 3, padding=1) for _ in range(stages))
+        self.conv_layers = nn.ModuleList(Conv2d(dim, dim, 3, padding=1) for _ in range(stages))
         self.norms = nn.ModuleList(nn.GroupNorm(groups, dim) for _ in range(stages))
 
     def laterals(self, finer: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -33,7 +35,7 @@ class PixelDecoder(nn.Module):
         x = coarse
         for lateral, conv, norm in zip(laterals, self.conv_layers, self.norms, strict=False):
             kernel = _kernel_over_doubled(conv.get_parameter("weight"))
-            x = lateral + F.conv_transpose2d(x, kernel, stride=2, padding=1)
+            x = lateral + weighted(F.conv_transpose2d, x, kernel, stride=2, padding=1)
             if lateral is laterals[-1]:
                 x = x.contiguous()  # channels first in memory make the backward pass twice as fast
             x = F.relu(norm(x))
@@ -113,4 +115,5 @@ def _gather(level: Tensor, image_index: Tensor) -> Tensor:
 
 
 def _apply(kernels: Tensor, offsets: Tensor, pixels: Tensor) -> Tensor:
-    return torch.baddbmm(offsets, kernels, pixels.flatten(2)).unflatten(-1, pixels.shape[-2:])
+    maps = weighted(lambda x, weight, bias: torch.baddbmm(bias, weight, x), pixels.flatten(2), kernels, offsets)
+    return maps.unflatten(-1, pixels.shape[-2:])

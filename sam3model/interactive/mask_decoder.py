@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sam3model.config import InteractiveConfig
 from sam3model.interactive.two_way_transformer import TwoWayTransformer
+from sam3model.layers.convolution import Conv2d, UpConv2d
 from sam3model.layers.mlp import MLP
 from sam3model.layers.norm import LayerNorm2d
 
@@ -41,14 +42,14 @@ class MaskDecoder(nn.Module):
         self.mask_tokens = nn.Embedding(MASK_TOKENS, dim)
         self.obj_score_token = nn.Embedding(1, dim)
         self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(dim, 2 * width, 2, stride=2),
+            UpConv2d(dim, 2 * width, 2),
             LayerNorm2d(2 * width),
             nn.GELU(),
-            nn.ConvTranspose2d(2 * width, width, 2, stride=2),
+            UpConv2d(2 * width, width, 2),
             nn.GELU(),
         )
-        self.conv_s0 = nn.Conv2d(dim, width, 1)
-        self.conv_s1 = nn.Conv2d(dim, 2 * width, 1)
+        self.conv_s0 = Conv2d(dim, width, 1)
+        self.conv_s1 = Conv2d(dim, 2 * width, 1)
         self.output_hypernetworks_mlps = nn.ModuleList(MLP(dim, dim, dim, width) for _ in range(MASK_TOKENS))
         hidden = [config.iou_hidden] * (config.iou_depth - 1)
         self.iou_prediction_head = MLP(dim, *hidden, MASK_TOKENS)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.norm import LayerNorm2d
 
 PADDING, OUTSIDE, INSIDE, BOX_START, BOX_END = -1, 0, 1, 2, 3
@@ -50,13 +51,13 @@ class PromptEncoder(nn.Module):
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, dim)
         self.mask_downscaling = nn.Sequential(
-            nn.Conv2d(1, mask_channels // 4, 2, stride=2),
+            Conv2d(1, mask_channels // 4, 2, stride=2),
             LayerNorm2d(mask_channels // 4),
             nn.GELU(),
-            nn.Conv2d(mask_channels // 4, mask_channels, 2, stride=2),
+            Conv2d(mask_channels // 4, mask_channels, 2, stride=2),
             LayerNorm2d(mask_channels),
             nn.GELU(),
-            nn.Conv2d(mask_channels, dim, 1),
+            Conv2d(mask_channels, dim, 1),
         )
         self.no_mask_embed = nn.Embedding(1, dim)
 

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3model.layers.linear import Linear
 from sam3model.ops.attend import attend
+from sam3model.ops.weighted import weighted
 
 
 class MultiheadAttention(nn.Module):
@@ -23,7 +25,7 @@ class MultiheadAttention(nn.Module):
         self.dim, self.heads, self.dropout = dim, heads, dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
+        self.out_proj = Linear(dim, dim)
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
@@ -73,7 +75,7 @@ class MultiheadAttention(nn.Module):
     def _product(self) -> Callable[[Tensor, slice], Tensor]:
         """The product of tokens (..., D) with some rows of the input weights, read once: they may be adapted."""
         weight, bias = self.in_proj_weight, self.in_proj_bias
-        return lambda x, rows: F.linear(x, weight[rows], bias[rows])
+        return lambda x, rows: weighted(F.linear, x, weight[rows], bias[rows])
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, K, D/heads)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -53,9 +52,8 @@ class Int8Attention(MultiheadAttention):
     """Multi-head attention whose projections have int8 weights; the attention itself is as before."""
 
     def __init__(self, attention: MultiheadAttention) -> None:
-        with torch.device("meta"):
-            super().__init__(attention.dim, attention.heads)
-        del self.in_proj_weight, self.in_proj_bias
+        nn.Module.__init__(self)
+        self.dim, self.heads, self.dropout = attention.dim, attention.heads, 0.0
         self.in_proj = Int8Linear(attention.in_proj_weight, attention.in_proj_bias)
         self.out_proj = Int8Linear(attention.out_proj.weight, attention.out_proj.bias)
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam3model.devices import has_native_bfloat16
+from sam3model.ops.weighted import weighted
 
 MIN_TOKENS = 1024
 MIN_FEATURES = 512
@@ -25,18 +25,14 @@ _DTYPES = {torch.float32} | (
 class Linear(nn.Linear):
     """`nn.Linear` that uses oneDNN if that is faster: for wide layers, many tokens, and inference on a CPU.
 
-    A CPU that only emulates bfloat16 computes in float32 instead: 2 to 7 times as fast (AMD Zen 3).
-    Parameters are the same, and results differ by rounding only.
+    Otherwise the product is that of `weighted`. Parameters are the same, and results differ by rounding only.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
         if self._suits_onednn(input):
             return torch.ops.mkldnn._linear_pointwise(input, self.weight, self.bias, "none", [], "")
-        if self._suits_float32(input):
-            bias = None if self.bias is None else self.bias.float()
-            return F.linear(input.float(), self.weight.float(), bias).to(input.dtype)
-        return super().forward(input)
+        return weighted(F.linear, input, self.weight, self.bias)
 
     def gelu(self, input: Tensor) -> Tensor:
         """The layer, then an exact GELU: (..., in_features) -> (..., out_features)."""
@@ -50,16 +46,8 @@ class Linear(nn.Linear):
             and min(self.in_features, self.out_features) >= MIN_FEATURES
             and x.numel() >= MIN_TOKENS * self.in_features
             and x.dtype in _DTYPES
-            and self._is_inference(x)
-        )
-
-    def _suits_float32(self, x: Tensor) -> bool:
-        return x.dtype == torch.bfloat16 and self._is_inference(x) and not has_native_bfloat16(x.device)
-
-    def _is_inference(self, x: Tensor) -> bool:
-        return (
-            x.device.type == "cpu"
             and x.dtype == self.weight.dtype
+            and x.device.type == "cpu"
             and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled("cpu")
             and not torch.compiler.is_compiling()

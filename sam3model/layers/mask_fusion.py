@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.linear import Linear
 from sam3model.layers.norm import LayerNorm2d
 
@@ -20,8 +21,8 @@ class SimpleMaskDownSampler(nn.Module):
         stages = stride.bit_length() - 1
         for stage in range(stages):
             channels = 4 ** (stage + 1)
-            layers += [nn.Conv2d(4**stage, channels, 3, stride=2, padding=1), LayerNorm2d(channels), nn.GELU()]
-        self.encoder = nn.Sequential(*layers, nn.Conv2d(4**stages, dim, 1))
+            layers += [Conv2d(4**stage, channels, 3, stride=2, padding=1), LayerNorm2d(channels), nn.GELU()]
+        self.encoder = nn.Sequential(*layers, Conv2d(4**stages, dim, 1))
 
     def forward(self, masks: Tensor) -> Tensor:
         """(N, 1, stride * g, stride * g) -> (N, D, g, g)."""
@@ -33,7 +34,7 @@ class CXBlock(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.dwconv = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
+        self.dwconv = Conv2d(dim, dim, 7, padding=3, groups=dim)
         self.norm = LayerNorm2d(dim)
         self.pwconv1 = Linear(dim, 4 * dim)
         self.pwconv2 = Linear(4 * dim, dim)

@@ -5,6 +5,8 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3model.layers.linear import Linear
+
 
 class MLP(nn.Module):
     """Linear layers `sizes[0] -> ... -> sizes[-1]` with ReLU between them (official name `MLP`, parameters `layers.N`).
@@ -16,7 +18,7 @@ class MLP(nn.Module):
         super().__init__()
         if len(sizes) < 2 or (residual and sizes[0] != sizes[-1]):
             raise ValueError(f"sizes {sizes} are invalid for an MLP with residual={residual}")
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(sizes))
         self.dropout = dropout
         self.residual = residual
         self.out_norm = nn.LayerNorm(sizes[-1]) if out_norm else None

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from sam3model.layers.linear import Linear
 from sam3model.ops.attend import attend
 from sam3model.ops.rope import rotate_heads
 
@@ -19,10 +20,10 @@ class ProjectedAttention(nn.Module):
         if inner % heads:
             raise ValueError(f"inner width {inner} is not a multiple of {heads} heads")
         self.heads = heads
-        self.q_proj = nn.Linear(dim, inner)
-        self.k_proj = nn.Linear(key_dim, inner)
-        self.v_proj = nn.Linear(key_dim, inner)
-        self.out_proj = nn.Linear(inner, dim)
+        self.q_proj = Linear(dim, inner)
+        self.k_proj = Linear(key_dim, inner)
+        self.v_proj = Linear(key_dim, inner)
+        self.out_proj = Linear(inner, dim)
 
     def forward(
         self,

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3model.layers.attention import MultiheadAttention
+from sam3model.layers.linear import Linear
 
 
 class EncoderLayer(nn.Module):
@@ -17,8 +18,8 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.self_attn = MultiheadAttention(dim, heads, dropout)
         self.cross_attn_image = MultiheadAttention(dim, heads, dropout)
-        self.linear1 = nn.Linear(dim, ffn)
-        self.linear2 = nn.Linear(ffn, dim)
+        self.linear1 = Linear(dim, ffn)
+        self.linear2 = Linear(ffn, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
@@ -51,5 +52,5 @@ class EncoderLayer(nn.Module):
             self.norm2(x), key, value, key_padding_mask=memory_padding, key_index=memory_index
         )
         x = x + self.dropout(attended)
-        hidden = self.dropout(F.relu(self.linear1(self.norm3(x))))
+        hidden = self.dropout(F.relu(self.linear1(self.norm3(x)), inplace=True))
         return x + self.dropout(self.linear2(hidden))

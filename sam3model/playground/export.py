@@ -20,27 +20,12 @@ from sam3model.playground.dice import VERSION
 from sam3model.playground.domain import PLAYGROUND, Domain
 from sam3model.playground.kinds import KINDS, Kind
 from sam3model.playground.phrases import PhraseQuery, phrases
-from sam3model.playground.questions import Question, questions
+from sam3model.playground.questions import Question
 from sam3model.playground.scene import Scene, SceneObject, scene
 from sam3model.playground.shifted import SHIFTED
 
 CATEGORY = {name: number for number, name in enumerate(KINDS, start=1)}
 DOMAINS: dict[str, Domain] = {"playground": PLAYGROUND, "shifted": SHIFTED}
-
-
-def write_split(folder: Path, split: str, count: int, *, first: int = 0, scale: int = 1) -> Path:
-    """Write `count` scenes of a split as `images/*.png` and `annotations.json`; return the path of the latter."""
-    images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    records = []
-    for index in tqdm(range(first, first + count), desc=split, unit="scene", disable=None):
-        shown = scene(split, index, scale=scale)
-        name = f"{split}_{index:06d}.png"
-        save_image(shown, images / name)
-        records.append((shown, f"images/{name}", questions(shown)))
-    path = folder / "annotations.json"
-    write_json(path, to_coco(records), indent=1)
-    return path
 
 
 def to_coco(records: Iterable[tuple[Scene, str, Sequence[Question]]]) -> dict[str, Any]:

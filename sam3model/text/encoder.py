@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from sam3model.config import TextConfig
 from sam3model.errors import InputError
 from sam3model.layers.attention import MultiheadAttention
+from sam3model.layers.linear import Linear
 from sam3model.structures import TextTokens
 from sam3model.text.tokenizer import PAD_ID
 
@@ -28,8 +29,8 @@ class TextMlp(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(width, hidden)
-        self.c_proj = nn.Linear(hidden, width)
+        self.c_fc = Linear(width, hidden)
+        self.c_proj = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
@@ -112,7 +113,7 @@ class VETextEncoder(nn.Module):
         super().__init__()
         self.context_length = config.context_length
         self.encoder = TextTransformer(config)
-        self.resizer = nn.Linear(config.width, d_model)
+        self.resizer = Linear(config.width, d_model)
 
     def forward(self, ids: Tensor) -> TextTokens:
         """Token ids (P, T) int64 -> tokens (P, T, D) and padding mask (P, T).

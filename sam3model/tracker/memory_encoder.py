@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.mask_fusion import SimpleFuser, SimpleMaskDownSampler
 
 
@@ -11,9 +12,9 @@ class MemoryEncoder(nn.Module):
     def __init__(self, dim: int, memory_dim: int, fuser_layers: int, mask_stride: int) -> None:
         super().__init__()
         self.mask_downsampler = SimpleMaskDownSampler(dim, mask_stride)
-        self.pix_feat_proj = nn.Conv2d(dim, dim, 1)
+        self.pix_feat_proj = Conv2d(dim, dim, 1)
         self.fuser = SimpleFuser(dim, fuser_layers)
-        self.out_proj = nn.Conv2d(dim, memory_dim, 1)
+        self.out_proj = Conv2d(dim, memory_dim, 1)
 
     def forward(self, embedding: Tensor, masks: Tensor) -> Tensor:
         """Embedding (1 or N, D, g, g) and masks (N, 1, stride * g, stride * g) -> (N, M, g, g)."""

@@ -12,6 +12,7 @@ from sam3model.config import DetectorConfig, TrackerConfig
 from sam3model.interactive.heads import InteractiveHeads, ObjectFeatures, ObjectPrompt, embedding_side
 from sam3model.interactive.mask_decoder import DecodedMasks
 from sam3model.interactive.prompt_encoder import resize_mask
+from sam3model.layers.convolution import Conv2d
 from sam3model.layers.mask_fusion import MASK_STRIDE
 from sam3model.layers.mlp import MLP
 from sam3model.ops.position import PositionEmbeddingSine
@@ -54,7 +55,7 @@ class Tracker(ModelWithBlocks):
         self.image_size = detector.vit.image_size
         self.memory_encoder = MemoryEncoder(dim, memory_dim, config.fuser_layers, config.memory_mask_stride)
         self.memory_attention = MemoryAttention(dim, config)
-        self.mask_downsample = nn.Conv2d(1, 1, 4, stride=4)
+        self.mask_downsample = Conv2d(1, 1, 4, stride=4)
         self.obj_ptr_proj = MLP(dim, dim, dim, dim)
         self.obj_ptr_tpos_proj = nn.Linear(dim, memory_dim)
         self.maskmem_tpos_enc = nn.Parameter(torch.zeros(config.memory_frames, 1, 1, memory_dim))

@@ -21,6 +21,7 @@ def load(environment: dict[str, str]) -> Settings:
         ("Threshold = 0.4", "Threshold is not a setting; did you mean 'threshold'"),
         ("[sam3agent]\nweights = 1", "sam3agent is not a setting; known are weights, "),
         ("threshold = 7", "threshold: must be less than 1"),
+        ("out = nan", "out: must be a path"),
         ("x = " + "[" * 5000, "nested too deeply|not valid TOML"),
         ("\x00", "not valid TOML"),
     ],

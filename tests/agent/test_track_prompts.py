@@ -30,14 +30,13 @@ def test_clicks_without_a_number_are_of_one_object() -> None:
         ShownObject(2, 0, box=(1, 2, 30, 40)),
         ShownObject(1, 3, ((5, 6),), (1,)),
     )
-    assert not prompts.finds_instances
 
 
 def test_boxes_are_examples_and_object_boxes_are_objects() -> None:
     prompts = read(phrases=(" a  dog ",), boxes=("4:1,2,3,4",), negative_boxes=("4:5,6,7,8",))
     assert prompts.phrases == ("a dog",)
     assert prompts.examples == ExampleBoxes(4, ((1, 2, 3, 4), (5, 6, 7, 8)), (1, 0))
-    assert prompts.objects == () and prompts.finds_instances
+    assert prompts.objects == ()
 
 
 def test_a_palette_image_is_several_objects_and_any_other_is_one(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 
 from sam3model.errors import InputError
 from sam3model.playground import Scene, phrases, questions, scene
-from sam3model.playground.export import to_coco, write_split
+from sam3model.playground.export import to_coco
 from sam3model.playground.kinds import KINDS
 from sam3model.playground.match import main as write_match
 from sam3model.playground.match import match
@@ -174,14 +174,6 @@ def test_coco_export_reads_back_to_the_same_masks(tmp_path: Path) -> None:
         assert np.array_equal(coco.annToMask(annotation), obj.mask)
         assert coco.loadCats(annotation["category_id"])[0]["name"] == obj.kind
         assert annotation["area"] == obj.area
-
-
-def test_a_split_is_written_with_its_images(tmp_path: Path) -> None:
-    content = json.loads(write_split(tmp_path, "val", 2).read_text())
-    assert all((tmp_path / image["file_name"]).is_file() for image in content["images"])
-    known = {annotation["id"]: annotation["image_id"] for annotation in content["annotations"]}
-    for asked in content["info"]["questions"] + content["info"]["phrases"]:
-        assert all(known[i] == asked["image_id"] for i in asked["annotation_ids"])
 
 
 def test_the_shipped_match_equals_the_generated_one(tmp_path: Path) -> None:

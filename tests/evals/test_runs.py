@@ -270,16 +270,16 @@ def test_predictions_are_read_back_by_kind():
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("tokens", [], "tokens: Input should be a valid integer"),
-        ("tokens", 10**30, "tokens: Input should be less than"),
-        ("status", None, "status: Input should be a valid string"),
+        ("tokens", [], "tokens: must be a valid integer"),
+        ("tokens", 10**30, "tokens: must be less than"),
+        ("status", None, "status: must be a valid string"),
         ("size", [10**9, 10**9], "size: not the height and width"),
         (
             "detections",
             [{"score": 0.5, "box": [0, 0, 2, 2], "mask": {"size": [10**9, 768], "counts": "0"}}],
             "impossible",
         ),
-        ("seconds", "long", "Input should be a valid number"),
+        ("seconds", "long", "must be a valid number"),
     ],
 )
 def test_a_damaged_prediction_is_refused_before_it_is_scored(field, value, reason):

@@ -103,6 +103,15 @@ def test_every_wide_layer_of_the_four_parts_is_int8_and_half_as_large(pair) -> N
     assert isinstance(after.decoder.bbox_embed.layers[0], nn.Linear), "boxes need more digits"
 
 
+def test_rounding_while_loading_gives_the_layers_that_rounding_afterwards_gives(pair) -> None:
+    model = load_in_precision("tiny", device=CPU, dtype="int8")[0]
+    found, expected = model.detector.state_dict(), pair[1].state_dict()
+    assert list(found) == list(expected)
+    for name, tensor in found.items():
+        assert tensor.dtype == expected[name].dtype and torch.equal(tensor, expected[name]), name
+    assert not [name for name, module in model.named_modules() if module.training], "in evaluation mode"
+
+
 def test_a_loaded_model_finds_the_same_instances() -> None:
     image = Image.open(asset("match.png"))
     exact = Sam3ImagePredictor.from_weights("tiny", device="cpu", dtype="float32")

@@ -69,19 +69,3 @@ def test_it_can_replace_a_linear_layer() -> None:
     assert torch.equal(layer.gelu(x), nn.functional.gelu(twin(x)))
     layer(x).sum().backward()
     assert layer.weight.grad is not None
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("bias", [False, True])
-def test_emulated_bfloat16_is_computed_in_float32(monkeypatch: pytest.MonkeyPatch, bias: bool) -> None:
-    torch.manual_seed(0)
-    layer, x = Linear(64, 48, bias=bias).bfloat16(), torch.randn(3, 5, 64).bfloat16()
-    exact = nn.functional.linear(x.float(), layer.weight.float(), layer.bias.float() if bias else None).bfloat16()
-    monkeypatch.setattr(linear, "has_native_bfloat16", lambda _: False)
-    with Operators() as operators:
-        assert torch.equal(layer(x), exact)
-    assert "aten::to" in operators.names
-    monkeypatch.setattr(linear, "has_native_bfloat16", lambda _: True)
-    with Operators() as operators:
-        torch.testing.assert_close(layer(x), exact, atol=1e-2, rtol=2e-2)
-    assert "aten::to" not in operators.names

@@ -10,54 +10,15 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.server.apps import APP_MIME_TYPE
-from mcp.types import CallToolResult
 
 from sam3agent.servers.views.view_page import view_page
 from sam3agent.servers.views.view_tools import PAGE, PAGE_TOOLS, VIEW_KEY, VIEWED
-from sam3agent.testing import ScriptedTracker, call
+from sam3agent.testing import call
 from tests.agent.moving_blocks import write_clip
 from tests.servers.desk import Desk, data, text
+from tests.servers.hosted_views import Host, clicked, hosted, kept
 from tests.servers.view_host import APPS
-from tests.studio.studio_desk import FRAMES, PATHS, PathSegmenter, write_files
-
-
-class Host:
-    """A client that declares MCP Apps, and calls what a page would call."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
-    async def tool(self, name: str, **arguments: Any) -> CallToolResult:
-        return await self.client.call_tool(name, {"image": "match.png", **arguments})
-
-    async def view(self, name: str, **arguments: Any) -> str:
-        result = await self.tool(name, **arguments)
-        assert not result.is_error, text(result)
-        return (result.meta or {})[VIEW_KEY]
-
-    async def look(self, view: str, what: str = "sheet", **numbers: Any) -> dict[str, Any]:
-        given = {"view": view, "what": what, "numbers": numbers}
-        return data(await self.client.call_tool("view_look", given))
-
-    async def change(self, view: str, action: str, **body: Any) -> dict[str, Any]:
-        return data(await self.client.call_tool("view_change", {"view": view, "action": action, "body": body}))
-
-    async def refusal(self, view: str, action: str, **body: Any) -> str:
-        result = await self.client.call_tool("view_change", {"view": view, "action": action, "body": body})
-        assert result.is_error
-        return text(result)
-
-
-def hosted(desk: Desk, work: Any) -> Any:
-    async def talk() -> Any:
-        async with Client(desk.server, extensions=[APPS]) as client:
-            return await work(Host(client))
-
-    return asyncio.run(talk())
-
-
-def kept(sheet: dict[str, Any]) -> dict[int, bool]:
-    return {one["id"]: one["kept"] for one in sheet["objects"]}
+from tests.studio.studio_desk import FRAMES, write_files
 
 
 def listed(desk: Desk, *extensions: Any) -> tuple[dict[str, Any], list[str]]:
@@ -152,11 +113,6 @@ def test_a_selection_shows_the_other_masks_as_rejected(tmp_path: Path) -> None:
     assert sheet["objects"][1]["why"].endswith("but it was not selected")
 
 
-def clicked(tmp_path: Path) -> Desk:
-    """A server whose model can be clicked; the image shows two players and a ball."""
-    return Desk(tmp_path, segmenter=PathSegmenter(), tracker=ScriptedTracker(PATHS))
-
-
 def test_what_a_user_does_is_what_tools_see(tmp_path: Path) -> None:
     async def work(host: Host) -> Any:
         view = await host.view("segment_phrase", phrases=["player"])
@@ -208,7 +164,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
 
     phrases_only, bad, unknown, gone, changed = hosted(Desk(tmp_path), work)
     assert "cannot be corrected by clicks" in phrases_only
-    assert "click.0: Input should be a valid number" in bad and "no action 'format'" in unknown
+    assert "click.0: must be a valid number" in bad and "no action 'format'" in unknown
     assert "no longer kept" in gone and "has changed since" in changed
 
 

@@ -63,3 +63,11 @@ def test_clicks_that_change_nothing_say_so() -> None:
             correct(earlier, earlier, click)
     with pytest.raises(InputError, match="nothing would be left"):
         correct(earlier, box(60, 60, 80, 80), (20, 20, 0))
+
+
+def test_a_click_beside_an_object_does_not_add_the_background() -> None:
+    small, background = box(10, 10, 30, 30), ~box(10, 10, 30, 30)
+    with pytest.raises(InputError, match="nothing can be added"):
+        correct(small, background, (80, 60, 1))
+    half = box(10, 10, 60, 80)
+    assert (correct(half, box(60, 10, 110, 80), (80, 40, 1)) == box(10, 10, 110, 80)).all()

@@ -28,6 +28,7 @@ from sam3agent.servers.studio.studio_following import FollowDesk
 from sam3agent.servers.studio.studio_media import page_image
 from sam3agent.servers.studio.studio_questions import QuestionDesk
 from sam3model.errors import InputError, Sam3Error
+from sam3model.parse import first_fault
 from sam3model.printable import printable
 
 log = logging.getLogger(__name__)
@@ -183,9 +184,8 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _malformed(_: Request, error: Exception) -> Response:
-    first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-    place = ".".join(map(str, first["loc"]))
-    return JSONResponse({"error": printable(f"{place}: {first['msg']}".removeprefix(": "))}, 400)
+    what = first_fault(error) if isinstance(error, ValidationError) else error
+    return JSONResponse({"error": printable(what)}, 400)
 
 
 async def _failed(_: Request, error: Exception) -> Response:

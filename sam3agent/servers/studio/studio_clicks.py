@@ -28,6 +28,12 @@ THIN = 2
 """Parts of a change up to twice as thin, at that size, are edges drawn a little differently; they connect nothing."""
 
 
+MAX_GROWTH = 4
+"""A part that is this many times as large as the mask, and covers `MAX_COVER` of the image, is the background."""
+
+MAX_COVER = 0.25
+
+
 def new_object(session: ObjectSession, clicks: Sequence[Click], box: Box | None, frame: int) -> tuple[Mask, float]:
     """The mask of one object from clicks, a box (xyxy in pixels) or both, and its predicted IoU.
 
@@ -47,7 +53,7 @@ def corrected(session: ObjectSession, earlier: Mask, clicks: Sequence[Click], fr
     A small model asked again often redraws what was right before. So several readings are compared, and of each only
     the connected change at the click is used.
 
-    Raises `InputError` if no reading obeys the last click, or nothing would be left.
+    Raises `InputError` if no reading obeys the last click but by adding the background, or nothing would be left.
     """
     before, click = earlier.full(), clicks[-1]
     pixel = _pixel(before, click)
@@ -55,6 +61,7 @@ def corrected(session: ObjectSession, earlier: Mask, clicks: Sequence[Click], fr
         raise InputError(ALREADY[click[2]])
     readings = [full for full in _readings(session, earlier, before, clicks, frame) if _obeys(full, click)]
     changes = [change_at(before ^ full, pixel) for full in readings]
+    changes = [(part, solid) for part, solid in changes if not _is_background(part, earlier)]
     clear = [change for change, solid in changes if solid] or [change for change, _ in changes]
     if not clear:
         verb = "added" if click[2] else "removed"
@@ -90,6 +97,12 @@ def change_at(change: Pixels, pixel: tuple[int, int]) -> tuple[Pixels, bool]:
     kept[top : top + crop.shape[0], left : left + crop.shape[1]] = crop & large
     kept[pixel] = True
     return kept, solid
+
+
+def _is_background(part: Pixels, earlier: Mask) -> bool:
+    """Whether a part (H, W) is far too large to belong to the object: the click was beside it."""
+    size = int(np.count_nonzero(part))
+    return size > MAX_GROWTH * earlier.area and size > MAX_COVER * part.size
 
 
 def _readings(

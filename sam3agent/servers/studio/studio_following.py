@@ -6,14 +6,17 @@ The masks are stored frame by frame, so that a run that is stopped or killed kee
 import logging
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sam3agent.media import ClipMedia
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_events import NewsDesk
 from sam3agent.servers.studio.studio_media import OpenItem, in_background
 from sam3agent.servers.studio.studio_sheet import SheetObject
+from sam3agent.tracker import ClipSession
 from sam3model.errors import InputError, Sam3Error
 
 log = logging.getLogger(__name__)
@@ -22,12 +25,96 @@ TELL_SECONDS = 0.2
 """Minimum time between two reports of progress."""
 
 
+@dataclass(eq=False)
+class FollowRun:
+    """One run, prepared: the objects have shapes for it, and their item is busy until it has ended.
+
+    objects: those to follow from a frame of the clip on, or back from it.
+    """
+
+    engine: StudioEngine
+    hub: NewsDesk
+    opened: OpenItem
+    clip: ClipMedia
+    objects: Sequence[SheetObject]
+    frame: int
+    backward: bool = False
+
+    def __post_init__(self) -> None:
+        self._total = self.frame if self.backward else self.clip.count - 1 - self.frame
+        self._begun, self._stopped = threading.Lock(), threading.Event()
+
+    def __call__(self) -> None:
+        """Follow, on the thread that calls; pages are told of what goes wrong."""
+        if not self._begun.acquire(blocking=False):
+            return
+        problem = ""
+        try:
+            self._follow()
+        except Sam3Error as error:
+            problem = str(error)
+        except Exception as error:
+            log.exception("following failed")
+            problem = f"{type(error).__name__}: {error}"
+        finally:
+            self._end(problem)
+
+    def stop(self) -> None:
+        """End it at its next frame, or at once if it has not begun. What it has found is kept."""
+        self._stopped.set()
+        if self._begun.acquire(blocking=False):
+            self._end()
+
+    def _end(self, problem: str = "") -> None:
+        self.engine.busy.discard(self.opened.item.id)
+        self.tell(self._total, self.frame, ended=True, problem=problem)
+
+    def tell(self, done: int, frame: int, *, ended: bool = False, problem: str = "") -> None:
+        """Tell the pages how many frames are done, and which is the latest."""
+        self.hub.publish(
+            "follow", item=self.opened.item.id, done=min(done, self._total), total=self._total, frame=frame,
+            ended=ended, problem=problem,
+        )  # fmt: skip
+
+    def _follow(self) -> None:
+        """Show every object to the tracker as its mask, also where it was corrected later, and store what follows."""
+        session = self.engine.agent.tracker.open(self.clip.part(range(self.clip.count)))
+        shapes = {number: one.shape for one in self.objects for number in self._shown_to(session, one)}
+        told = 0.0
+        for done, result in enumerate(session.propagate(start=self.frame, reverse=self.backward), start=1):
+            if self._stopped.is_set():
+                return
+            if result.frame != self.frame:
+                for number, rle in zip(map(int, result.ids), result.masks, strict=True):
+                    if number in shapes:
+                        self.engine.store.put_mask(shapes[number], result.frame, rle if _has_pixels(rle) else None)
+            if time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                self.tell(done, result.frame)
+
+    def _shown_to(self, session: ClipSession, one: SheetObject) -> set[int]:
+        """Show an object to the tracker, on this frame and on those ahead where a user showed it; its numbers there."""
+        frames = self.engine.store.frames(one.shape).items()
+        ahead = [at for at, shown in frames if shown and (at < self.frame if self.backward else at > self.frame)]
+        known, numbers = None, set[int]()
+        for at in [self.frame, *sorted(ahead, reverse=self.backward)]:
+            mask = self.engine.mask(one, at, self.opened)
+            if mask is not None:
+                known = session.add_mask(mask.full(), frame=at, object_id=known).object_id
+                numbers.add(known)
+        return numbers
+
+
+Launch = Callable[[FollowRun], object]
+"""Sees to it that a run is called, now or later, on a thread that may take long."""
+
+
 class FollowDesk:
     """Starts and stops runs. One at a time on an item."""
 
-    def __init__(self, engine: StudioEngine, hub: NewsDesk) -> None:
-        self._engine, self._hub = engine, hub
-        self._stops: dict[str, threading.Event] = {}
+    def __init__(self, engine: StudioEngine, hub: NewsDesk, launch: Launch = in_background) -> None:
+        self._engine, self._hub, self._launch = engine, hub, launch
+        self._runs = WeakValueDictionary[str, FollowRun]()  # a run that has ended must not hold its clip
 
     def start(self, item_id: str, frame: int, *, backward: bool = False) -> dict[str, Any]:
         """Follow the kept objects that have a mask on a frame. Raises `InputError` if there is none."""
@@ -41,78 +128,23 @@ class FollowDesk:
             followed = [one for one in sheet.kept if self._engine.mask(one, frame, opened) is not None]
             if not followed:
                 raise InputError("no kept object has a mask on this frame: find or click one here first")
-            self._engine.busy.add(item_id)
-            self._stops[item_id] = threading.Event()
             kept = range(frame, media.count) if backward else range(frame + 1)
             changed = [replace(one, shape=self._engine.store.new_shape(one.shape, kept)) for one in followed]
             for one in changed:
                 sheet = sheet.with_object(one)
             way = "back" if backward else "on"
-            shown = self._engine.commit(
-                sheet, f"follow {len(changed)} object{'s' * (len(changed) > 1)} {way} from frame {frame}", frame
-            )
-        in_background(lambda: self._run(opened, media, changed, frame, backward))
+            what = f"follow {len(changed)} object{'s' * (len(changed) > 1)} {way} from frame {frame}"
+            shown = self._engine.commit(sheet, what, frame)
+            run = self._runs[item_id] = FollowRun(self._engine, self._hub, opened, media, changed, frame, backward)
+            self._engine.busy.add(item_id)
+            run.tell(0, frame)
+        self._launch(run)
         return shown
 
     def stop(self, item_id: str) -> None:
-        """Stop the run on an item; what it has found is kept."""
-        if item_id in self._stops:
-            self._stops[item_id].set()
-
-    def _run(self, opened: OpenItem, clip: ClipMedia, objects: list[SheetObject], frame: int, backward: bool) -> None:
-        item_id, problem = opened.item.id, ""
-        try:
-            self._follow(opened, clip, objects, frame, backward)
-        except Sam3Error as error:
-            problem = str(error)
-        except Exception as error:
-            log.exception("following failed")
-            problem = f"{type(error).__name__}: {error}"
-        finally:
-            self._stops.pop(item_id, None)
-            self._engine.busy.discard(item_id)
-            self._hub.publish("follow", item=item_id, done=1, total=1, frame=frame, ended=True, problem=problem)
-
-    def _follow(
-        self, opened: OpenItem, clip: ClipMedia, objects: list[SheetObject], frame: int, backward: bool
-    ) -> None:
-        """Show every object to the tracker as its mask, also where it was corrected later, and store what follows."""
-        store, stop, item_id = self._engine.store, self._stops[opened.item.id], opened.item.id
-        total = frame if backward else clip.count - 1 - frame
-        self._hub.publish("follow", item=item_id, done=0, total=total, frame=frame, ended=False, problem="")
-        session = self._engine.agent.tracker.open(clip.part(range(clip.count)))
-        shapes: dict[int, int] = {}
-        for one in objects:
-            ahead = [
-                at
-                for at, shown in store.frames(one.shape).items()
-                if shown and (at < frame if backward else at > frame)
-            ]
-            known = None
-            for at in [frame, *sorted(ahead, reverse=backward)]:
-                mask = self._engine.mask(one, at, opened)
-                if mask is not None:
-                    known = session.add_mask(mask.full(), frame=at, object_id=known).object_id
-                    shapes[known] = one.shape
-        told = 0.0
-        for done, result in enumerate(session.propagate(start=frame, reverse=backward), start=1):
-            if stop.is_set():
-                return
-            if result.frame != frame:
-                for number, rle in zip(map(int, result.ids), result.masks, strict=True):
-                    if number in shapes:
-                        store.put_mask(shapes[number], result.frame, rle if _has_pixels(rle) else None)
-            if time.monotonic() - told >= TELL_SECONDS:
-                told = time.monotonic()
-                self._hub.publish(
-                    "follow",
-                    item=item_id,
-                    done=min(done, total),
-                    total=total,
-                    frame=result.frame,
-                    ended=False,
-                    problem="",
-                )
+        """Stop the run on an item, if there is one."""
+        if run := self._runs.get(item_id):
+            run.stop()
 
 
 def _has_pixels(rle: dict[str, Any]) -> bool:

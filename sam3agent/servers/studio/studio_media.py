@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sam3agent.media import Media, open_media
 from sam3agent.segmenter import Segmenter, SegmenterSession
+from sam3agent.servers.server_memory import return_memory
 from sam3agent.servers.studio.studio_library import StudioItem
 
 CAPACITY = 4
@@ -97,8 +98,10 @@ class MediaShelf:
         with self._lock:
             opened = self._open.setdefault(key, OpenMedia(item, self._segmenter))
             self._open.move_to_end(key)
-            while len(self._open) > CAPACITY:
-                self._open.popitem(last=False)
+            closed = [self._open.popitem(last=False) for _ in range(len(self._open) - CAPACITY)]
+        if closed:
+            closed.clear()
+            return_memory()
         return opened
 
 

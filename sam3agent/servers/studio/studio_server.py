@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sam3agent.api import Agent
 from sam3agent.servers.http_guard import LOOPBACK, is_loopback
+from sam3agent.servers.server_memory import share_memory
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_events import EventHub
 from sam3agent.servers.studio.studio_following import FollowDesk
@@ -90,6 +91,7 @@ def serve_studio(
         raise InputError(f"the studio needs {error.name}: pip install 'sam3agent[studio]'") from error
     if not with_token and not is_loopback(address.host):
         raise InputError(f"--no-token is for this machine only: remove --host {address.host}, or keep the token")
+    share_memory()
     desks = open_desks(agent, paths, out)
     token = kept_token(out) if with_token else None
     with listening_socket(address) as listener:

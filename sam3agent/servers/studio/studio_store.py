@@ -21,6 +21,9 @@ FORMAT = 1
 KEPT_VERSIONS = 200
 """Number of changes of an item that can be undone."""
 
+OPEN_BYTES = 64 * 1024
+"""What SQLite takes for an open store."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, size TEXT, head INTEGER NOT NULL, next_id INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS versions (
@@ -73,6 +76,13 @@ class StudioStore:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    @property
+    def nbytes(self) -> int:
+        """Size of its contents in bytes, and in memory what an open store takes, about."""
+        with self._lock:
+            ((pages,), (size,)) = (self._db.execute(f"PRAGMA page_{what}").fetchone() for what in ("count", "size"))
+        return OPEN_BYTES + pages * size
 
     def check_size(self, item: str, size: tuple[int, int, int]) -> None:
         """Remember width, height and number of frames of an item.

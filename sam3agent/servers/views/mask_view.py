@@ -1,16 +1,17 @@
 """A view of one reply: a sheet of its masks that a user can correct, kept equal to the client's masks of the image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sam3agent.api import Agent
 from sam3agent.masks import Masklet
 from sam3agent.media import Media
-from sam3agent.pool import MaskPool, listed_masks
+from sam3agent.pool import Candidate, MaskPool, listed_masks
 from sam3agent.servers.studio.studio_actions import changes
 from sam3agent.servers.studio.studio_engine import StudioEngine
-from sam3agent.servers.studio.studio_following import FollowDesk
+from sam3agent.servers.studio.studio_following import FollowDesk, Launch
 from sam3agent.servers.studio.studio_library import StudioItem
 from sam3agent.servers.studio.studio_sheet import Sheet, SheetObject
 from sam3agent.servers.studio.studio_store import StudioStore
@@ -33,8 +34,10 @@ class UserSelection:
 class MaskView:
     """The masks of one reply as a user sees and corrects them. Its store is in memory, and goes with it."""
 
-    def __init__(self, item: StudioItem, image: str, media: Media, agent: Agent, seed: ViewSeed) -> None:
-        """image: what the model calls the image or clip."""
+    def __init__(
+        self, item: StudioItem, image: str, media: Media, agent: Agent, seed: ViewSeed, launch: Launch
+    ) -> None:
+        """image: what the model calls the image or clip. launch: starts a run that follows objects."""
         self.item = item
         self._image = image
         self.shelf = ViewShelf(item)
@@ -42,10 +45,11 @@ class MaskView:
         self.questions = seed.questions
         self._store = StudioStore(None)
         self._engine = StudioEngine(self.shelf, self._store, agent, lambda _: None, self.shelf)
-        self._follow = FollowDesk(self._engine, self.news)
+        self._follow = FollowDesk(self._engine, self.news, launch)
         self._changes = changes(self._engine, self._follow)
         self._size = media.size
         self._placed = dict[int, object]()
+        self._agreed = WeakValueDictionary[int, Masklet]()
         self._first = self._seeded(seed)
 
     def look(self, frame: int) -> dict[str, Any]:
@@ -68,6 +72,11 @@ class MaskView:
         return self._engine.clip_masks(self.item.id, first, last)
 
     @property
+    def nbytes(self) -> int:
+        """Size in memory in bytes, about."""
+        return self._store.nbytes
+
+    @property
     def sheet(self) -> Sheet:
         """The objects now."""
         return self._store.sheet(self.item.id)
@@ -80,33 +89,70 @@ class MaskView:
         if action not in self._changes or action in ("accept", "warm"):
             raise InputError(f"there is no action {action[:40]!r}")
         model, run = self._changes[action]
+        pool = self.synced(pool)
         self._store.skip_ids(self.item.id, pool.next_id)
         shown = run(model.model_validate({**body, "item": self.item.id}))
-        return shown, self.placed(pool)
+        return shown, self.synced(pool)
 
     def warm(self) -> dict[str, Any]:
         """What to know about the weights."""
         return {"notice": self._engine.warm(self.item.id)}
 
-    def stop(self) -> dict[str, Any]:
-        """Stop following objects; what was found is kept."""
-        self._follow.stop(self.item.id)
-        return {}
+    def synced(self, pool: MaskPool) -> MaskPool:
+        """Make the masks here and the client's equal: what a user changed here is put there, under the same number.
 
-    def placed(self, pool: MaskPool, *, kept: bool = False) -> MaskPool:
-        """The client's masks with those that a user changed or added, under the numbers that they have here.
-
-        kept: also with all that the user keeps, such as one that was merged with another since the reply.
+        What was changed there since, by a tool or in another view of the image, is taken over here.
         """
-        sheet = self.sheet
-        for one in sheet.objects:
-            state = self._state(one)
-            shared = one.kept or one.id in self._placed
-            lost = kept and one.kept and pool.get(one.id) is None
-            if shared and (lost or self._placed.get(one.id) != state) and (masklet := self._masklet(one)):
+        pool = self._given(pool)
+        if self.item.id not in self._engine.busy:
+            self._take(pool)
+        return pool
+
+    def insisted(self, pool: MaskPool) -> MaskPool:
+        """The client's masks with all that the user keeps as it is seen here, whatever was changed there since."""
+        return self._given(pool, insist=True)
+
+    def _given(self, pool: MaskPool, *, insist: bool = False) -> MaskPool:
+        """The client's masks with those that were changed here since they were last equal."""
+        objects = self.sheet.objects
+        for one in objects:
+            differs = insist and one.kept and not self._is_equal(one, pool.get(one.id))
+            changed = self._placed.get(one.id) != self._state(one) and (one.kept or one.id in self._placed)
+            if (changed or differs) and (masklet := self._masklet(one)):
                 pool = pool.put(one.id, masklet, one.label, one.score)
-                self._placed[one.id] = state
-        return pool.reserved(max((one.id for one in sheet.objects), default=0) + 1)
+                self._agreed[one.id] = masklet
+                self._placed[one.id] = self._state(one)
+        return pool.reserved(max((one.id for one in objects), default=0) + 1)
+
+    def _take(self, pool: MaskPool) -> None:
+        """Show what has other masks in the pool as it is there; this can be undone."""
+        before = sheet = self.sheet
+        for one in before.objects:
+            there = pool.get(one.id)
+            if there is None or one.id not in self._placed or self._is_equal(one, there):
+                continue
+            shape = self._store.new_shape()
+            self._store.put_masks(shape, there.masklet.to_json(), shown=there.frame)
+            taken = replace(one, shape=shape, clicks={})
+            sheet = sheet.with_object(taken)
+            self._placed[one.id] = self._state(taken)
+            if (first := self._first.get(one.id)) and first.shape == one.shape:
+                self._first = self._first.with_object(replace(first, shape=shape))
+        if sheet is not before:
+            self._store.commit(sheet, "what changed elsewhere")
+
+    def _is_equal(self, one: SheetObject, there: Candidate | None) -> bool:
+        """Whether an object has the same masks here and in the pool."""
+        if there is None:
+            return False
+        if self._agreed.get(one.id) is not there.masklet:
+            counts = self._store.masks_over_time(one.shape)
+            if counts.keys() != there.masklet.areas.keys():
+                return False
+            if any((there.masklet.rle(frame) or {})["counts"] != text for frame, text in counts.items()):
+                return False
+            self._agreed[one.id] = there.masklet
+        return True
 
     def accepted(self) -> UserSelection:
         """What a user accepts, in words. Raises `InputError` while objects are followed."""

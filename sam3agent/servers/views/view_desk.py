@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import secrets
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,12 @@ from pydantic import ValidationError
 
 from sam3agent.deadlines import within
 from sam3agent.media import ClipMedia
-from sam3agent.servers.open_images import OpenImage
+from sam3agent.servers.client_shares import ClientShares
+from sam3agent.servers.confined_files import FileKey
+from sam3agent.servers.jobs import Job
+from sam3agent.servers.mcp_replies import Reply, ToolReply
+from sam3agent.servers.open_images import MaskBoard, OpenImage
+from sam3agent.servers.studio.studio_following import FollowRun, Launch
 from sam3agent.servers.studio.studio_library import StudioItem
 from sam3agent.servers.studio.studio_media import page_image
 from sam3agent.servers.tool_desk import ToolDesk
@@ -22,16 +26,23 @@ from sam3agent.servers.views.mask_view import MaskView
 from sam3agent.servers.views.view_seed import seed_of
 from sam3agent.servers.views.wanted_sight import WantedSight
 from sam3model.errors import InputError
+from sam3model.parse import first_fault
 from sam3model.printable import printable
 
 MAX_VIEWS = 64
-"""Number of views whose masks are kept; those used last."""
+"""Number of views of one client whose masks are kept; those used last."""
+
+MAX_VIEW_BYTES = 64 * 1024**2
+"""Maximum size of all views."""
 
 MAX_PART = 600_000
 """Maximum number of characters of a message to a page; longer ones are sent in parts. Some hosts allow 1 MiB."""
 
 MAX_PARTED = 8
-"""Number of messages that wait for a page to ask for their next part."""
+"""Number of messages that wait for the page of one client to ask for their next part."""
+
+MAX_PARTED_BYTES = 64 * 1024**2
+"""Maximum size of all messages that wait."""
 
 JOB_SECONDS = 15.0
 """How long a page waits for a job before it is told how far it is."""
@@ -39,14 +50,29 @@ JOB_SECONDS = 15.0
 
 @dataclass(eq=False)
 class NotedReply:
-    """A reply that a page may show. data: its structured content. opened: the key of the file when it was shown."""
+    """A reply that a page may show.
+
+    data: its structured content. opened: the key of the file when it was shown. following: the job that
+    follows objects.
+    """
 
     client: str
     tool: str
     data: Mapping[str, Any]
     opened: object = None
     view: MaskView | None = None
+    following: Job | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory in bytes, about."""
+        return len(json.dumps(self.data)) + (self.view.nbytes if self.view else 0)
+
+    def stop(self) -> None:
+        """Stop following objects; what was found is kept."""
+        if self.following:
+            self.following.cancel()
 
 
 class ViewDesk:
@@ -54,17 +80,13 @@ class ViewDesk:
 
     def __init__(self, desk: ToolDesk) -> None:
         self._desk = desk
-        self._noted = OrderedDict[str, NotedReply]()
-        self._parts = OrderedDict[str, str]()
+        self._noted = ClientShares[str, NotedReply](MAX_VIEWS, MAX_VIEW_BYTES, NotedReply.stop)
+        self._parts = ClientShares[str, str](MAX_PARTED, MAX_PARTED_BYTES)
 
     def note(self, client: str, tool: str, data: Mapping[str, Any]) -> str:
         """Note a reply; the id of its view."""
-        view_id = secrets.token_hex(6)
-        self._noted[view_id] = NotedReply(client, tool, data)
-        while len(self._noted) > MAX_VIEWS:
-            _, old = self._noted.popitem(last=False)
-            if old.view:
-                old.view.stop()
+        view_id, noted = secrets.token_hex(6), NotedReply(client, tool, data)
+        self._noted.put(view_id, client, noted, noted.nbytes)
         return view_id
 
     async def look(self, client: str, view_id: str, what: str, wanted: WantedSight) -> dict[str, Any]:
@@ -89,50 +111,85 @@ class ViewDesk:
             elif what == "start":
                 shown = {"listing": await within(None, view.listing), "questions": list(view.questions)}
             else:
+                await self._synced(client, view, opened.key)
                 shown = await within(None, view.look, wanted.frame)
-                board = self._desk.boards.get(client, opened.key)
-                if not board.turn.locked():  # what was followed since
-                    async with board.turn:
-                        board.pool = await within(None, view.placed, board.pool)
-        return self._bounded(shown)
+        return self._bounded(client, shown)
 
     async def change(self, client: str, view_id: str, action: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Do what a user asked for on a page. Raises `InputError` with a sentence for the user if it cannot be done."""
         noted = self._known(client, view_id)
+        if action == "stop":
+            noted.stop()
+            return {}
         opened = await self._opened(noted)
         view = await self._view(noted, view_id, opened)
         board = self._desk.boards.get(client, opened.key)
         with view.shelf.holding(opened):
-            if action in ("warm", "stop"):
-                return await within(None, view.warm if action == "warm" else view.stop)
+            if action == "warm":
+                return await within(None, view.warm)
             async with board.turn, self._desk.searching.slot(opened.key):
                 if action == "accept":
-                    board.pool = await within(None, lambda: view.placed(board.pool, kept=True))
-                    return self._bounded(await self._accepted(view, opened, board.pool))
+                    return self._bounded(client, await self._accepted(view, opened, board))
                 shown, board.pool = await self._run(view, action, body, board.pool)
-        return self._bounded(shown)
+        self._noted.resize(view_id, noted.nbytes)
+        return self._bounded(client, shown)
+
+    def _launcher(self, view_id: str, key: FileKey) -> Launch:
+        """What starts runs of a view, from any thread. It holds neither the view nor the open image."""
+        loop = asyncio.get_running_loop()
+        return lambda run: loop.call_soon_threadsafe(self._follow, view_id, key, run)
+
+    def _follow(self, view_id: str, key: FileKey, run: FollowRun) -> None:
+        """Follow objects as a job, in the lane of `track`; at the end, the client's masks have what was found."""
+        noted = self._noted.get(view_id)
+        if noted is None or (view := noted.view) is None:
+            return
+        image = self._desk.short_name(str(noted.data["image"]))
+
+        async def work(job: Job) -> Reply:
+            view.news.listener = lambda news: job.tell(f"{news['done']} of {news['total']} frames")
+            try:
+                async with self._desk.tracking.slot(key):
+                    job.begin()
+                    await within(None, run)
+            except asyncio.CancelledError:
+                run.stop()
+                raise
+            await self._synced(noted.client, view, key, wait=True)
+            return Reply(ToolReply(image=image), "The objects were followed.")
+
+        noted.following = self._desk.jobs.start(noted.client, "follow", ToolReply(image=image), work)
+        noted.following.handed_over = True
+
+    async def _synced(self, client: str, view: MaskView, key: FileKey, *, wait: bool = False) -> None:
+        """Make the masks of a view and the client's equal. wait: also if another call holds the client's for long."""
+        board = self._desk.boards.get(client, key)
+        if wait or not board.turn.locked():
+            async with board.turn:
+                board.pool = await within(None, view.synced, board.pool)
 
     async def _run(self, view: MaskView, action: str, body: Mapping[str, Any], pool: Any) -> tuple[dict[str, Any], Any]:
         try:
             return await within(None, view.change, action, body, pool)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise InputError(str(first_fault(error))) from error
 
-    async def _accepted(self, view: MaskView, opened: OpenImage, pool: Any) -> dict[str, Any]:
-        """Keep the files of an accepted selection, and say what was accepted."""
+    async def _accepted(self, view: MaskView, opened: OpenImage, board: MaskBoard) -> dict[str, Any]:
+        """Keep the files of an accepted selection as the user saw it, and say what was accepted."""
         chosen = view.accepted()
+        board.pool = await within(None, view.insisted, board.pool)
         files: dict[str, Any] = {}
         if chosen.ids:
-            files = await within(None, self._desk.selection_files, opened, pool, chosen.ids, "accepted by the user")
+            pool, reason = board.pool, "accepted by the user"
+            files = await within(None, self._desk.selection_files, opened, pool, chosen.ids, reason)
         lines = [chosen.words, *(f"Warning: {warning}" for warning in files.get("warnings", ()))]
         lines += [f"Masks: {files['masks_file']}"] if "masks_file" in files else []
         return {"ids": list(chosen.ids), "words": printable("\n".join(lines)), "files": files}
 
     def _latest(self, client: str, image: str) -> str:
         """The id of the latest reply about an image, for hosts that do not hand the `_meta` of a reply to its page."""
-        for view_id, noted in reversed(self._noted.items()):
-            if noted.client == client and image in ("", noted.data["image"]):
+        for view_id, noted in self._noted.newest(client):
+            if image in ("", noted.data["image"]):
                 return view_id
         raise InputError("there are no masks in this reply")
 
@@ -140,7 +197,6 @@ class ViewDesk:
         noted = self._noted.get(view_id)
         if noted is None or noted.client != client:
             raise InputError("these masks are no longer kept: ask for them again")
-        self._noted.move_to_end(view_id)
         return noted
 
     async def _waiting(self, noted: NotedReply) -> dict[str, Any] | None:
@@ -172,20 +228,20 @@ class ViewDesk:
                 item = StudioItem(view_id, Path(opened.path).name, Path(opened.path), kind)
                 async with board.turn:
                     seed = await within(None, seed_of, noted.tool, noted.data, board.pool, self._desk.results)
-                    image = str(noted.data["image"])
-                    noted.view = await within(None, MaskView, item, image, opened.media, self._desk.agent, seed)
+                    image, agent = str(noted.data["image"]), self._desk.agent
+                    launch = self._launcher(view_id, opened.key)
+                    noted.view = await within(None, MaskView, item, image, opened.media, agent, seed, launch)
                     board.pool = board.pool.reserved(seed.next_id)
+                self._noted.resize(view_id, noted.nbytes)
         return noted.view
 
-    def _bounded(self, shown: dict[str, Any]) -> dict[str, Any]:
+    def _bounded(self, client: str, shown: dict[str, Any]) -> dict[str, Any]:
         """A message as it is, or the first part of it."""
         text = json.dumps(shown, separators=(",", ":"))
         if len(text) <= MAX_PART:
             return shown
         token = secrets.token_hex(8)
-        self._parts[token] = text
-        while len(self._parts) > MAX_PARTED:
-            self._parts.popitem(last=False)
+        self._parts.put(token, client, text, len(text))
         return self._part(token, 0)
 
     def _part(self, token: str, index: int) -> dict[str, Any]:
@@ -194,7 +250,7 @@ class ViewDesk:
         if text is None or not 0 <= index < count:
             raise InputError("this message is no longer kept: try again")
         if index == count - 1:
-            del self._parts[token]
+            self._parts.drop(token)
         return {"part": token, "count": count, "text": text[index * MAX_PART : (index + 1) * MAX_PART]}
 
 

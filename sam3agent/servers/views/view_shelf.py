@@ -1,7 +1,7 @@
 """What a view works on: one image or clip that the server has open, and the news of what happens to it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +71,10 @@ class LatestNews:
 
     def __init__(self) -> None:
         self.latest: dict[str, dict[str, Any]] = {}
+        self.listener: Callable[[dict[str, Any]], None] | None = None
 
     def publish(self, kind: str, **data: Any) -> None:
-        """Take news. May be called from any thread."""
-        self.latest[kind] = {"kind": kind, **data}
+        """Take news, and tell the listener. May be called from any thread."""
+        news = self.latest[kind] = {"kind": kind, **data}
+        if self.listener:
+            self.listener(news)

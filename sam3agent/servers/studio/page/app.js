@@ -475,13 +475,21 @@ function draw() {
   blank.hidden = !state.problem && state.items.length > 0;
   blank.replaceChildren(...(state.problem ? [make("strong", {}, hosted ? "These masks cannot be shown" : "This file cannot be opened"), make("p", {}, state.problem)]
     : [make("strong", {}, "There are no images here"), make("p", {}, "Start the studio with images, clips or a folder: sam3agent studio photos/")]));
-  const last = !nextOpen();
   const kept = state.objects.filter((one) => one.kept).length;
-  find("#accept").firstChild.textContent = hosted ? `Accept ${kept === 1 ? "this mask" : kept ? `these ${kept} masks` : "none"} ` : state.problem ? (last ? "Skip " : "Skip to next ") : state.accepted ? (last ? "Accepted " : "Accepted, next ") : last ? "Accept " : "Accept and next ";
+  find("#accept").firstChild.textContent = `${hosted ? acceptThese(kept) : acceptAnd(!nextOpen(), kept)} `;
   find("#accept").classList.toggle("done", state.accepted);
   find("#hint").textContent = hint(stage);
   find("#words").placeholder = state.mode === "find" ? "what to find, e.g. red ball, player" : "a question, e.g. leftmost player in white";
   find("#go").textContent = state.mode === "find" ? "Find all" : "Ask";
+}
+
+const acceptThese = (kept) => `Accept ${kept === 1 ? "this mask" : kept ? `these ${kept} masks` : "none"}`;
+
+/** What the button does; an image without objects is accepted as one that shows none of them. */
+function acceptAnd(last, kept) {
+  if (state.problem) return last ? "Skip" : "Skip to next";
+  const words = state.accepted ? "Accepted" : kept ? "Accept" : "Accept as empty";
+  return last ? words : state.accepted || !kept ? `${words}, next` : `${words} and next`;
 }
 
 function focusWords(mode) {

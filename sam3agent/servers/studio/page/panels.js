@@ -71,7 +71,8 @@ export function drawObjects(state, does) {
     make("h2", {}, "Objects", make("span.number", {}, kept.length ? String(kept.length) : ""),
       state.objects.length ? make("button.link", { type: "button", onclick: does.toggleAll, title: "Show or hide all masks" }, state.masksShown ? "Hide " : "Show ", make("kbd", {}, "M")) : null),
     kept.length ? make("ul.objects", { role: "listbox", "aria-label": "Kept objects" }, ...kept.map((one) => objectRow(one, state, does)))
-      : make("p.empty", {}, rejected.length ? "Nothing is kept." : "Find a phrase, or click an object in the image."),
+      : make("p.empty", {}, rejected.length ? "Nothing is kept." : state.recent.length ? "No objects yet." : "Find a phrase, or click an object in the image."),
+    !state.objects.length && state.recent.length ? make("button.quiet.again", { type: "button", onclick: does.again }, `Find ${state.recent.join(", ")} here `, make("kbd", {}, "R")) : "",
     rejected.length ? make("details.rejected", { open: open || chosenRejected || !kept.length },
       make("summary", {}, "Rejected", make("span.number", {}, String(rejected.length))),
       make("ul.objects", { role: "listbox", "aria-label": "Rejected objects" }, ...rejected.map((one) => objectRow(one, state, does)))) : null ?? "",

@@ -3,7 +3,9 @@
 import { find, icon, make } from "./dom.js";
 import { knownObject, state } from "./state.js";
 
-const AWAY = matchMedia("(pointer: coarse)").matches ? "press long" : "right click";
+const TOUCH = matchMedia("(pointer: coarse)").matches;
+const AWAY = TOUCH ? "press long" : "right click";
+const AGAIN = TOUCH ? "Tap “Find again here”" : "Press R";
 
 const TOOLS = [
   ["show", "Show: click an object, or drag a box around it (V)"], ["example", "Example: drag a box, find everything like it (E)"],
@@ -33,6 +35,6 @@ export function hint(stage) {
   if (stage.tool === "paint") return `${stage.adds ? "Paint on" : "Erase from"} ${state.selected ? "the chosen object" : "the image to start an object"}. [ and ] change the brush, X the sign.`;
   if (stage.crosshair) return "Arrows move the crosshair, Space adds this place, Shift+Space takes it away, Esc leaves.";
   if (knownObject(state.selected)) return stage.adds ? `Click beside the mask to add a part; ${AWAY} to take one away. Click the mask when done.` : "Click a part to take it away. Choose + to add again.";
-  if (!state.objects.length && state.recent.length) return `Press R to find ${state.recent.join(", ")} here.`;
+  if (!state.objects.length && state.recent.length) return `${AGAIN} to find ${state.recent.join(", ")}.`;
   return state.objects.length ? "Click a mask to choose it, or an object without one to add it." : "";
 }
