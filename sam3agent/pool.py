@@ -143,7 +143,8 @@ class MaskPool:
     def on_paths_of(self, other: "MaskPool") -> "MaskPool":
         """The pool with the paths that another one has of the same masklets, so that they are measured once."""
         known = {c.masklet: c.path for c in other.candidates if c.path}
-        return self.on_paths({c.id: path for c in self.candidates if (path := known.get(c.masklet))})
+        new = {c.id: known[c.masklet] for c in self.candidates if not c.path and c.masklet in known}
+        return self.on_paths(new) if new else self
 
     def discard(self, ids: Iterable[int]) -> "MaskPool":
         """The pool without some candidates; their ids are not reused."""

@@ -16,6 +16,8 @@ BORDER = 2
 """Pixels between a mask and the border of the image within which the border cuts it off."""
 WHOLE = 0.7
 """Fraction of its usual area above which an object is in full view."""
+LONG = 0.93
+"""Part of the length of an object above which a box shows both of its ends."""
 SLIVER = 0.12
 """Fraction of its usual area below which it is hidden, if the border does not cut it off."""
 NEAR_TIME = 0.5
@@ -139,6 +141,26 @@ class MaskletPath:
             if "out" in self.presence[one + 1 : two]:
                 out[one + 1 : two] = np.nan
         return out
+
+    @cached_property
+    def way(self) -> NDArray[np.float64]:
+        """Its place (T, 2) as `ground` has it, and also where it is seen in part: by the edges that must be its own.
+
+        A side of the box is its own if the box is as long as that of the whole object, or if the border cuts off only
+        the other side. NaN where that tells nothing.
+        """
+        known = self.steady if self.steady.sum() >= 2 else self.seen
+        frames = np.flatnonzero(known)
+        whole = frames[np.abs(np.arange(self.count)[:, None] - frames).argmin(1)]  # the nearest frame of full view
+        low, high = self.boxes[:, :2] - BORDER, np.array(self.size) - BORDER - self.boxes[:, 2:]
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        with np.errstate(invalid="ignore"):
+            long, before, after = sides >= LONG * sides[whole], low <= 0, high <= 0
+        from_low = self.boxes[:, :2] + (self.centres - self.boxes[:, :2])[whole]
+        from_high = self.boxes[:, 2:] + (self.centres - self.boxes[:, 2:])[whole]
+        by_edges = np.where(before & ~after, from_high, np.where((after & ~before) | long, from_low, np.nan))
+        places = self.camera.on_ground(np.where(known[:, None], self.centres, by_edges))
+        return np.where(np.isnan(self.ground), places, self.ground)
 
     @cached_property
     def stretches(self) -> list[tuple[int, int]]:

@@ -151,7 +151,7 @@ def _changes(path: MaskletPath, *, before: bool) -> FrameSpans:
 
 def reach(path: MaskletPath) -> float:
     """Widths between the farthest places where it is, without the motion of the camera."""
-    places = path.ground[~np.isnan(path.ground[:, 0])]
+    places = path.way[~np.isnan(path.way).any(1)]
     return float(np.ptp(places, axis=0).max()) / path.size[0] if len(places) else 0.0
 
 
@@ -254,7 +254,8 @@ def fastness(path: MaskletPath) -> float:
 
 def travelled(path: MaskletPath) -> float:
     """Widths that it moves over the ground in all, while its place is known."""
-    lines = [smoothed(path.ground[a : b + 1], max(1, round(0.12 * path.rate))) for a, b in path.stretches]
+    known = runs(~np.isnan(path.way).any(1))
+    lines = [smoothed(path.way[a : b + 1], max(1, round(0.12 * path.rate))) for there, a, b in known if there]
     return sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines if len(line) > 1) / path.size[0]
 
 

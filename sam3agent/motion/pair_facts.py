@@ -15,8 +15,12 @@ TOUCH = 0.02
 """Widths between two boxes that may touch."""
 LOWER = 0.05
 """Widths by which a ball may be lower in the image than the feet of who touches it."""
+MOVER = 0.6
+"""How far something moves at least while it passes another thing, as a part of how far that moves."""
 KICK = 0.12
-"""Change of a speed, in widths per second, that a touch makes."""
+"""Change of a speed, in widths per second, that a touch makes at least."""
+TURNED = 0.3
+"""The same as a part of the speed: what rolls or flies by itself slows down little by little."""
 
 
 def gaps(one: MaskletPath, two: MaskletPath) -> NDArray[np.float64]:
@@ -57,16 +61,11 @@ def _swaps(one: MaskletPath, two: MaskletPath) -> list[tuple[FrameSpan, bool]]:
     half = (two.boxes[:, 2] - two.boxes[:, 0]) / 2
     aside = one.centres[:, 0] - two.centres[:, 0]
     clear = np.where(np.isnan(aside) | (np.abs(aside) < half), 0, np.sign(aside))
-    known = np.flatnonzero(clear)
-    moves = [
-        float(np.ptp(p.ground[~np.isnan(p.ground[:, 0]), 0])) if (~np.isnan(p.ground[:, 0])).any() else 0.0
-        for p in (one, two)
-    ]
     found = []
-    for a, b in pairwise(known):
-        if clear[a] == clear[b] or moves[0] < 0.6 * moves[1]:
-            continue
+    for a, b in pairwise(np.flatnonzero(clear)):
         part = slice(int(a), int(b) + 1)
+        if clear[a] == clear[b] or _aside(one, part) < MOVER * _aside(two, part):
+            continue
         heights = np.minimum(one.boxes[part, 3], two.boxes[part, 3]) - np.maximum(
             one.boxes[part, 1], two.boxes[part, 1]
         )
@@ -74,6 +73,13 @@ def _swaps(one: MaskletPath, two: MaskletPath) -> list[tuple[FrameSpan, bool]]:
             continue  # one is above the other
         found.append((FrameSpan(int(a), int(b)), _in_front(one, two, part)))
     return found
+
+
+def _aside(path: MaskletPath, part: slice) -> float:
+    """Pixels that something moves to the left or right over the ground in some frames."""
+    places = path.ground[part, 0]
+    places = places[~np.isnan(places)]
+    return float(np.ptp(places)) if len(places) else 0.0
 
 
 def _in_front(one: MaskletPath, two: MaskletPath, part: slice) -> bool:
@@ -108,14 +114,15 @@ def touches(one: MaskletPath, ball: MaskletPath) -> FrameSpans:
     """When the second changes its way right beside the first, as a ball does when it is played.
 
     A ball that lies lower in the image than the feet of the first is nearer to the camera, and not touched by it. It
-    may be higher: in the air, at its head or hand.
+    may be higher: in the air, at its head or hand. While somebody in front covers a part of it, its way is unknown.
     """
     width, last = one.size[0], one.count - 1
-    places = ball.camera.on_ground(ball.centres)
-    velocity = np.diff(places, axis=0) * ball.rate / width
+    velocity = np.diff(ball.ground, axis=0) * ball.rate / width
     change = np.full(one.count + 2, 0.0)
     change[2:-2] = np.nan_to_num(np.hypot(*np.diff(velocity, axis=0).T))
-    kicked = (change[1:-1] >= KICK) & (change[1:-1] >= np.maximum(change[:-2], change[2:]))
+    speed = np.pad(np.nan_to_num(np.hypot(*velocity.T)), 1)
+    least = np.maximum(KICK, TURNED * np.maximum(speed[:-1], speed[1:]))
+    kicked = (change[1:-1] >= least) & (change[1:-1] >= np.maximum(change[:-2], change[2:]))
     close = np.nan_to_num(gaps(one, ball), nan=np.inf) <= TOUCH * width
     level = np.nan_to_num(ball.boxes[:, 3] - one.boxes[:, 3], nan=np.inf) <= LOWER * width
     return tuple(

@@ -89,8 +89,15 @@ class ToolDesk:
 
         if not tool.edits:  # it need not wait for those who change the masks
             bench = self._bench(opened, board.pool, None)
+
+            def looked() -> tuple[ToolResult, Reply]:
+                result = tool.call(bench, arguments)
+                return result, reply(result)
+
             async with self.looking.slot(opened.key):
-                return await within(None, lambda: reply(tool.call(bench, arguments)))
+                result, said = await within(None, looked)
+            board.pool = board.pool.on_paths_of(result.pool)  # what it measured is not measured again
+            return said
         lane = self.tracking if takes_long(tool) else self.searching
         async with board.turn, lane.slot(opened.key):
             if job:

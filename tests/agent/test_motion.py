@@ -10,6 +10,7 @@ from sam3agent.masks import Mask, Masklet
 from sam3agent.motion.camera_path import CameraPath, camera_path
 from sam3agent.motion.clip_motion import FACTS, ClipMotion, TrackFacts, order_lines, pair_lines
 from sam3agent.motion.masklet_path import MaskletPath
+from sam3agent.motion.motion_facts import travelled
 from sam3agent.motion.pair_facts import overtakes, passes_behind, passes_in_front, touches
 
 WIDTH, HEIGHT, RATE = 160, 96, 10.0
@@ -167,3 +168,42 @@ def test_facts_are_told_in_words_and_numbers() -> None:
     assert pair_lines(walkers) == ["mask 1 passes behind mask 2 (frames 12 to 18)"]
     assert first.line().startswith("mask 1: frames 4 to 19, seen for 1.6 s; enters (frames ")
     assert second.to_json()["events"]["stays"] == [[0, 19]] and second.nearest and second.nearest[0] == 1
+
+
+def test_the_way_goes_on_where_the_border_cuts_off_a_part() -> None:
+    """It stands, and then leaves at the top: most of its way is seen in part only."""
+    place = lambda t: (60, 8 - 2 * max(0, t - 18))  # noqa: E731
+    leaving = path(place, frames=28)
+    assert travelled(leaving) == pytest.approx(18 / WIDTH, abs=3 / WIDTH) and not FACTS["stays"](leaving)
+
+
+def test_the_way_goes_on_where_something_covers_a_part() -> None:
+    def behind(t: int) -> Mask | None:  # a sign in front covers its middle at first, but none of its sides
+        found = block(10 + 4 * t, 40)
+        if found and t < 15:
+            found.crop[4:, 2:18] = False
+        return found
+
+    masks = {t: mask for t in range(24) if (mask := behind(t))}
+    found = MaskletPath.of(1, Masklet(masks), 24, (WIDTH, HEIGHT), RATE, CameraPath.fixed(24))
+    assert np.isnan(found.ground[:15]).all() and travelled(found) == pytest.approx(4 * 23 / WIDTH, abs=0.02)
+
+
+def test_a_ball_that_is_covered_or_slows_down_is_not_touched() -> None:
+    def rolling(t: int) -> tuple[float, float]:
+        return 20 + 60 * (1 - (1 - min(t, 24) / 24) ** 2), 50
+
+    def covered(t: int) -> Mask | None:  # somebody in front hides its right part on two frames
+        return block(*rolling(t), hidden_from=rolling(t)[0] + (6 if t in (9, 10) else 20))
+
+    ball = MaskletPath.of(
+        3, Masklet({t: m for t in range(30) if (m := covered(t))}), 30, (WIDTH, HEIGHT), RATE, CameraPath.fixed(30)
+    )
+    assert not touches(path(lambda t: (60, 46)), ball)
+
+
+def test_who_passes_is_who_moves_then() -> None:
+    """The other one went a long way before, and stands while it is passed."""
+    other = path(lambda t: (min(80, 10 + 14 * t), 40), frames=40, number=2)
+    walker = path(lambda t: (120 - 4 * max(0, t - 12) if t < 30 else 52, 36), frames=40)
+    assert passes_behind(walker, other) and not passes_behind(other, walker)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sam3agent.motion.camera_path import camera_path
 from sam3agent.servers import mcp_tools
 from tests.agent.moving_blocks import FRAMES, write_clip
 from tests.servers.desk import Desk, data, images, text
@@ -53,3 +54,19 @@ def test_mistakes_are_answered_with_a_sentence(desk: Desk) -> None:
     desk.tracker.problem = "these weights have no tracker"
     said = desk.refusal("track", image="blocks.mp4", phrases=["player"])
     assert "these weights have no tracker" in said and "segment_phrase searches the first frame" in said
+
+
+def test_what_objects_do_is_measured_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured, clip = list[int](), {"image": "blocks.mp4"}
+    module = "sam3agent.motion.clip_motion.camera_path"
+    monkeypatch.setattr(module, lambda *given: measured.append(1) or camera_path(*given))
+    keep = {"ids": [1, 2], "keep": ["moves_right"]}
+    desk.calls(
+        ("track", {**clip, "phrases": ["player in white"]}),
+        ("measure_tracks", clip),
+        ("select_masks", {**clip, **keep}),
+        ("select_masks", {**clip, **keep}),
+    )
+    assert len(measured) == 1
+    desk.calls(("track", {**clip, "phrases": ["player in red"]}), ("measure_tracks", clip))
+    assert len(measured) == 2, "a new object is one more that the background must do without"
