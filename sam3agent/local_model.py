@@ -1,9 +1,11 @@
-"""The model in this process, for frames and for clips. Torch is imported on first use."""
+"""The model in this process, for frames and for clips. Torch, and what clips need, are imported on first use."""
 
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sam3model.build import Sam3Model
+    from sam3model.checkpoint import LoadReport
     from sam3model.image import Sam3ImagePredictor
     from sam3model.video_predictor import Sam3VideoPredictor
 
@@ -21,6 +23,7 @@ class LocalModel:
         self._for_clips = for_clips
         self._image: Sam3ImagePredictor | None = None
         self._video: Sam3VideoPredictor | None = None
+        self._with_tracker: tuple[Sam3Model, LoadReport] | None = None
         self._lock = threading.Lock()
 
     def image_predictor(self) -> "Sam3ImagePredictor":
@@ -42,18 +45,21 @@ class LocalModel:
             if self._video is None:
                 from sam3model.video_predictor import Sam3VideoPredictor
 
-                self._video = Sam3VideoPredictor.from_weights(self.weights, device=self.device, dtype=self.dtype)
+                if self._with_tracker is None:
+                    self._video = Sam3VideoPredictor.from_weights(self.weights, device=self.device, dtype=self.dtype)
+                else:
+                    model, report = self._with_tracker
+                    self._video = Sam3VideoPredictor(model, report=report)
             return self._video
 
     def _load_all(self) -> None:
-        """Load all parts of the weights, and make both predictors of them, or the first if there is no tracker."""
+        """Load all parts of the weights, and make the predictor for images. That for clips is made on first use."""
         from sam3model.devices import resolve_device
         from sam3model.image import Sam3ImagePredictor
         from sam3model.quantise import load_in_precision
-        from sam3model.video_predictor import Sam3VideoPredictor
 
         device = resolve_device(self.device)
         model, report = load_in_precision(self.weights, device=device, dtype=self.dtype, parts=None)
         self._image = Sam3ImagePredictor(model.detector, interactive=model.interactive, report=report)
         if model.tracker is not None:
-            self._video = Sam3VideoPredictor(model, report=report)
+            self._with_tracker = model, report

@@ -20,8 +20,13 @@ M = TypeVar("M", bound=ModelWithBlocks)
 
 CompileMode = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
 
-GRAPH_MODES = ("reduce-overhead", "max-autotune")
-"""Modes that record CUDA graphs."""
+WITHOUT_GRAPHS: dict[CompileMode, CompileMode] = {
+    "reduce-overhead": "default", "max-autotune": "max-autotune-no-cudagraphs",
+}  # fmt: skip
+"""Modes that record CUDA graphs, and those that differ in nothing else."""
+
+GROWING = ("tracker",)
+"""Parts whose input grows with objects and remembered frames: CUDA graphs would be recorded anew again and again."""
 
 FIXED_SHAPES = ("vision",)
 """Parts that get a graph for every size of a batch. The others see any number of prompts, and one graph serves all."""
@@ -59,7 +64,7 @@ def compile_wrapper(
         name: name of the function in the log.
     """
     compiled = torch.compile(function, mode=mode, fullgraph=fullgraph, dynamic=dynamic)
-    if mode in GRAPH_MODES:
+    if mode in WITHOUT_GRAPHS:
         compiled = _with_own_outputs(compiled)
     return shape_logging_wrapper(compiled, name=name or getattr(function, "__qualname__", "function"))
 
@@ -98,7 +103,8 @@ def compile_model(model: M, *, mode: CompileMode = "default", parts: Iterable[st
             known = ", ".join(model.blocks.compiled)
             raise ConfigError(f"the model has no part called {part!r}: choose from {known}") from error
         fixed = part.removeprefix("detector.") in FIXED_SHAPES
-        module.forward = compile_wrapper(module.forward, mode=mode, dynamic=False if fixed else None, name=part)
+        own_mode = WITHOUT_GRAPHS.get(mode, mode) if part.startswith(GROWING) else mode
+        module.forward = compile_wrapper(module.forward, mode=own_mode, dynamic=False if fixed else None, name=part)
     return model
 
 

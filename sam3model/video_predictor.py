@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sam3model.build import Sam3Model
 from sam3model.checkpoint import LoadReport
+from sam3model.compile import CompileMode, compile_model, usable_mode
 from sam3model.config import PARTS, VideoConfig
-from sam3model.devices import resolve_device
+from sam3model.devices import resolve_device, resolve_dtype
 from sam3model.errors import ConfigError, InputError
 from sam3model.frame_results import FrameResult
 from sam3model.frames import FrameSource, open_frames, prefetched
@@ -53,16 +54,28 @@ class Sam3VideoPredictor:
 
     @classmethod
     def from_weights(
-        cls, name_or_path: str | Path = "tiny", *, device: str = "auto", dtype: str = "auto"
+        cls,
+        name_or_path: str | Path = "tiny",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        compile_mode: CompileMode | None = None,
     ) -> "Sam3VideoPredictor":
         """Load weights (see `sam3model.checkpoint.load_with_report`) onto a device, by default in its best precision.
 
+        compile_mode: of torch.compile, for CUDA only: the first frames take minutes. The parts whose input grows with
+            the number of objects or of remembered frames record no CUDA graphs, which would be new ones every time.
+
         Raises:
             CheckpointError: the weights cannot be found, do not fit the model, or have no tracker.
-            InputError: unknown device or dtype.
+            InputError: unknown device, dtype or mode.
         """
         target = resolve_device(device)
+        resolve_dtype(dtype, target)  # a mistyped one is named before any file is read
+        mode = None if compile_mode is None else usable_mode(compile_mode, target)
         model, report = load_in_precision(name_or_path, device=target, dtype=dtype, parts=PARTS)
+        if mode is not None:
+            compile_model(model, mode=mode)
         return cls(model, report=report)
 
     @property

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 _EIGHT_CONNECTED = np.ones((3, 3), int)
 
@@ -11,6 +10,8 @@ def small_parts(mask: NDArray[np.bool_], area: int) -> NDArray[np.bool_]:
     """The pixels of the 8-connected parts of a mask (H, W) that have at most `area` pixels each."""
     if not area:
         return np.zeros_like(mask)
+    from scipy import ndimage  # for clips and clicks only, and slow to import
+
     labels: NDArray[np.int32] = np.empty(mask.shape, np.int32)
     ndimage.label(mask, _EIGHT_CONNECTED, output=labels)
     small = np.bincount(labels.ravel()) <= area

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from sam3model.config import VideoConfig
@@ -82,6 +81,8 @@ def _resize(logits: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _hungarian(overlaps: NDArray[np.float32], config: VideoConfig) -> NDArray[np.bool_]:
+    from scipy.optimize import linear_sum_assignment  # takes longer to import than many a clip to associate
+
     pairs = linear_sum_assignment(1 - overlaps)
     seen = np.zeros(overlaps.shape, bool)
     seen[pairs] = overlaps[pairs] >= config.track_match_iou

@@ -9,11 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gpu_setup import DETECTOR, INTERACTIVE, TRACKER
+from sam3model.backbone import VisionBackbone
+from sam3model.build import Sam3Model, build, no_memory
 from sam3model.compile import compile_model, compile_wrapper, shape_logging_wrapper, usable_mode
+from sam3model.config import Sam3Config, VideoConfig
+from sam3model.detector.decoder import Decoder
 from sam3model.detector.model import Sam3ImageModel, join_tokens
 from sam3model.errors import ConfigError, InputError
 from sam3model.image import Sam3ImagePredictor
-from tests.model.small_video import random_model
+from sam3model.tracker.memory_attention import MemoryAttention
+from sam3model.tracker.memory_encoder import MemoryEncoder
+from sam3model.video_predictor import FrameResult, Sam3VideoPredictor
+from tests.model.small_video import clip, random_model
 from tests.model.weight_rule import small_config
 
 
@@ -68,6 +76,40 @@ def test_compiling_a_model_covers_its_parts_and_keeps_its_names(monkeypatch: pyt
     assert all(type(module).forward is not nn.Module.forward for module in compiled), "each has a forward to compile"
     with pytest.raises(ConfigError, match="no part called 'heart'"):
         compile_model(model, parts=["heart"])
+
+
+def test_parts_whose_input_grows_with_a_clip_record_no_cuda_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = {}
+    monkeypatch.setattr(
+        torch, "compile", lambda function, *, mode, **_: modes.setdefault(type(function.__self__), mode) and function
+    )
+    with no_memory():
+        model = build(Sam3Config(DETECTOR, INTERACTIVE, TRACKER, VideoConfig()), parts=None)
+    compile_model(model, mode="max-autotune")
+    assert modes[VisionBackbone] == modes[Decoder] == "max-autotune"
+    assert modes[MemoryAttention] == modes[MemoryEncoder] == "max-autotune-no-cudagraphs"
+
+
+@pytest.mark.slow
+def test_a_compiled_session_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda function, *, mode, **options: compiler(function, backend="eager", **options)
+    )
+    monkeypatch.setattr("torch._dynamo.config.fail_on_recompile_limit_hit", True)
+
+    def found(model: Sam3Model) -> list[FrameResult]:
+        with Sam3VideoPredictor(model).open(clip(4), hotstart_delay=0) as session:
+            session.add_phrases(["ball", "a red cat"])
+            return list(session.propagate())
+
+    expected, twin = found(random_model()), build(random_model().config, parts=None).eval()
+    twin.load_state_dict(random_model().state_dict())
+    actual = found(compile_model(twin, mode="reduce-overhead"))
+    assert sum(len(result) for result in expected) > 4
+    for one, other in zip(actual, expected, strict=True):
+        assert one.ids.tolist() == other.ids.tolist()
+        torch.testing.assert_close(torch.as_tensor(one.boxes), torch.as_tensor(other.boxes), atol=1e-2, rtol=0)
 
 
 def test_outputs_of_a_cuda_graph_are_copied_in_inference(monkeypatch: pytest.MonkeyPatch) -> None:
