@@ -65,7 +65,8 @@ class Comparison:
         """The better one, and the other; None if that could not be told."""
         if self.winner is None:
             return None
-        return self.ids if self.winner == self.ids[0] else self.ids[::-1]
+        first, second = self.ids
+        return self.ids if self.winner == first else (second, first)
 
 
 MAX_VERDICT_LINES = 8

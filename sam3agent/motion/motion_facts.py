@@ -254,7 +254,7 @@ def fastness(path: MaskletPath) -> float:
 
 def travelled(path: MaskletPath) -> float:
     """Widths that it moves over the ground in all, while its place is known."""
-    known = runs(~np.isnan(path.way).any(1))
+    known = runs(~np.isnan(path.way[:, 0]))
     lines = [smoothed(path.way[a : b + 1], max(1, round(0.12 * path.rate))) for there, a, b in known if there]
     return sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines if len(line) > 1) / path.size[0]
 
