@@ -16,7 +16,7 @@ TOUCH = 0.02
 LOWER = 0.05
 """Widths by which a ball may be lower in the image than the feet of who touches it."""
 MOVER = 0.6
-"""How far something moves at least while it passes another thing, as a part of how far that moves."""
+"""How far something that passes another thing moves at least, as a part of how far that moves."""
 KICK = 0.12
 """Change of a speed, in widths per second, that a touch makes at least."""
 TURNED = 0.3
@@ -62,10 +62,12 @@ def _swaps(one: MaskletPath, two: MaskletPath) -> list[tuple[FrameSpan, bool]]:
     aside = one.centres[:, 0] - two.centres[:, 0]
     clear = np.where(np.isnan(aside) | (np.abs(aside) < half), 0, np.sign(aside))
     found = []
+    if _moved_aside(one) < MOVER * _moved_aside(two):
+        return found
     for a, b in pairwise(np.flatnonzero(clear)):
-        part = slice(int(a), int(b) + 1)
-        if clear[a] == clear[b] or _aside(one, part) < MOVER * _aside(two, part):
+        if clear[a] == clear[b]:
             continue
+        part = slice(int(a), int(b) + 1)
         heights = np.minimum(one.boxes[part, 3], two.boxes[part, 3]) - np.maximum(
             one.boxes[part, 1], two.boxes[part, 1]
         )
@@ -75,10 +77,9 @@ def _swaps(one: MaskletPath, two: MaskletPath) -> list[tuple[FrameSpan, bool]]:
     return found
 
 
-def _aside(path: MaskletPath, part: slice) -> float:
-    """Pixels that something moves to the left or right over the ground in some frames."""
-    places = path.ground[part, 0]
-    places = places[~np.isnan(places)]
+def _moved_aside(path: MaskletPath) -> float:
+    """Pixels that something moves to the left or right over the ground, where its place is known."""
+    places = path.ground[~np.isnan(path.ground[:, 0]), 0]
     return float(np.ptp(places)) if len(places) else 0.0
 
 
