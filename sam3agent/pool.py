@@ -22,7 +22,7 @@ class Candidate:
 
     phrases: (phrase, score) of every phrase that found it, the latest last. verdict: None until examined;
     judged_as: the phrase that the verdict is about. colours: name -> fraction of its pixels; path: where it is on every
-    frame; both None until they are measured.
+    frame; both None until they are measured. replaces: the ids that were there before a split or merge made it.
     """
 
     id: int
@@ -33,6 +33,7 @@ class Candidate:
     judged_as: str = ""
     colours: Mapping[str, float] | None = None
     path: MaskletPath | None = None
+    replaces: frozenset[int] = frozenset()
 
     @property
     def mask(self) -> Mask:
@@ -111,7 +112,8 @@ class MaskPool:
         """The pool with a masklet under an id, in place of what is there; what was measured of that is forgotten."""
         old = self.get(mask_id)
         others = () if old is None else tuple(pair for pair in old.phrases if pair[0] != phrase)
-        new = Candidate(mask_id, masklet, (*others, (phrase, score)))
+        made_from = frozenset[int]() if old is None else old.replaces
+        new = Candidate(mask_id, masklet, (*others, (phrase, score)), replaces=made_from)
         kept = [c for c in self.candidates if c.id != mask_id]
         alive = sorted([*kept, new], key=lambda candidate: candidate.id)
         return MaskPool(tuple(alive), max(self.next_id, mask_id + 1))
@@ -162,8 +164,9 @@ class MaskPool:
             scores[phrase] = max(score, scores.get(phrase, 0.0))
         colours = max(old, key=lambda c: c.masklet.area).colours
         new_ids = tuple(range(self.next_id, self.next_id + len(masklets)))
+        gone = frozenset(ids).union(*(c.replaces for c in old))
         made = (
-            Candidate(new_id, masklet, tuple(scores.items()), colours=colours)
+            Candidate(new_id, masklet, tuple(scores.items()), colours=colours, replaces=gone)
             for new_id, masklet in zip(new_ids, masklets, strict=True)
         )
         left = self.discard(ids)

@@ -22,14 +22,29 @@ def _ignore(_: object) -> None:
     """Tell nobody."""
 
 
+def _never(_: object) -> bool:
+    """Everything may be pushed out."""
+    return False
+
+
 class ClientShares(Generic[K, V]):
     """Values by key, those used last. A client with too many loses its own; if all are too large, the largest does."""
 
-    def __init__(self, most: int, most_bytes: int, let_go: Callable[[V], None] = _ignore) -> None:
-        """most: number of values of one client. most_bytes: of all values. let_go: hears of each that is pushed out."""
+    def __init__(
+        self,
+        most: int,
+        most_bytes: int,
+        let_go: Callable[[V], None] = _ignore,
+        is_held: Callable[[V], bool] = _never,
+    ) -> None:
+        """most: number of values of one client. most_bytes: of all values. let_go: hears of each that is pushed out.
+
+        is_held: whether a value is in use, so that it is not pushed out before a later time.
+        """
         self._most = most
         self._most_bytes = most_bytes
         self._let_go = let_go
+        self._is_held = is_held
         self._kept = OrderedDict[K, _Kept[V]]()
 
     def __len__(self) -> int:
@@ -41,7 +56,8 @@ class ClientShares(Generic[K, V]):
         self._kept.move_to_end(key)
         mine = [other for other, one in self._kept.items() if one.client == client]
         for other in mine[: -self._most]:
-            self._push_out(other)
+            if not self._is_held(self._kept[other].value):
+                self._push_out(other)
         self._fit(key)
 
     def get(self, key: K) -> V | None:
@@ -69,15 +85,16 @@ class ClientShares(Generic[K, V]):
                 yield key, one.value
 
     def _fit(self, used: K) -> None:
-        """Push out values until all are small enough, each the oldest of the client with most; never the one in use."""
+        """Push out values until all are small enough, each the oldest of the client with most; never one in use."""
         while sum(one.size for one in self._kept.values()) > self._most_bytes:
             sizes = Counter[str]()
-            for key, one in self._kept.items():
-                sizes[one.client] += one.size * (key != used)
-            ((largest, size),) = sizes.most_common(1)
-            if not size:
+            free = {key: one for key, one in self._kept.items() if key != used and not self._is_held(one.value)}
+            for one in free.values():
+                sizes[one.client] += one.size
+            if not sizes.total():
                 return
-            self._push_out(next(key for key, one in self._kept.items() if one.client == largest and key != used))
+            ((largest, _),) = sizes.most_common(1)
+            self._push_out(next(key for key, one in free.items() if one.client == largest))
 
     def _push_out(self, key: K) -> None:
         self._let_go(self._kept.pop(key).value)

@@ -119,6 +119,11 @@ class Job:
         if self._task is not None:
             self._task.cancel()
 
+    def when_ended(self, call: Callable[[], object]) -> None:
+        """Call something once it has ended, in whatever way, on the event loop."""
+        if self._task is not None:
+            self._task.add_done_callback(lambda _: call())
+
     def result(self) -> Reply:
         """The reply of a job that is done. Raises the error of one that failed, `ToolUseError` if it was cancelled."""
         if self.state == "cancelled" or self._task is None:

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from sam3agent.deadlines import within
 from sam3agent.media import Media
@@ -116,6 +117,33 @@ class OpenImages:
         return media, self._segmenter.open(media)
 
 
+class Turn(asyncio.Lock):
+    """A lock that also knows who waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._users = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody holds it or waits for it."""
+        return self._users > 0
+
+    async def acquire(self) -> Literal[True]:
+        """Wait for the turn, and take it."""
+        self._users += 1
+        try:
+            return await super().acquire()
+        except BaseException:
+            self._users -= 1
+            raise
+
+    def release(self) -> None:
+        """Pass it on."""
+        super().release()
+        self._users -= 1
+
+
 @dataclass(eq=False)
 class MaskBoard:
     """What one client has found on one image. Whoever holds `turn` may replace `pool`.
@@ -124,7 +152,7 @@ class MaskBoard:
     """
 
     pool: MaskPool = field(default_factory=MaskPool)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: Turn = field(default_factory=Turn)
     resting: bool = False
 
     @property
@@ -143,13 +171,15 @@ class MaskBoard:
 
 
 class MaskBoards:
-    """The boards used last. Mask ids are valid as long as their board is remembered and the file is unchanged.
+    """The boards used last, and all in use. Ids are valid as long as their board is remembered and the file unchanged.
 
     Ids of a board that was forgotten are not given again, so an old id never means another mask.
     """
 
     def __init__(self) -> None:
-        self._boards = ClientShares[tuple[str, FileKey], MaskBoard](MAX_BOARDS, MAX_BOARD_BYTES, self._forget)
+        self._boards = ClientShares[tuple[str, FileKey], MaskBoard](
+            MAX_BOARDS, MAX_BOARD_BYTES, self._forget, lambda board: board.turn.wanted
+        )
         self._first_id = 1
         self._packing = set[asyncio.Task[None]]()
 

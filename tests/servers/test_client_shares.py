@@ -32,3 +32,16 @@ def test_the_client_with_most_bytes_gives_room_but_never_what_is_in_use() -> Non
     shares.drop("huge")
     shares.resize("huge", 7)
     assert len(shares) == 0 and "huge" not in gone
+
+
+def test_what_is_held_is_pushed_out_once_it_is_free() -> None:
+    held, gone = {"a", "b"}, list[str]()
+    shares = ClientShares[str, str](2, 100, gone.append, held.__contains__)
+    for key in "abc":
+        shares.put(key, "one", key, 40)
+    assert gone == [] and len(shares) == 3
+    held.remove("a")
+    shares.put("d", "one", "d", 10)
+    assert gone == ["a"] and keys(shares) == ["d", "c", "b"]
+    shares.resize("d", 90)
+    assert gone == ["a", "c"] and keys(shares) == ["d", "b"]

@@ -232,3 +232,32 @@ def test_masks_that_were_not_used_lately_take_little_memory(monkeypatch: pytest.
         assert candidate.id == 1 and (candidate.mask.full() == full).all() and candidate.mask.box == mask.box
 
     asyncio.run(work())
+
+
+def test_a_board_in_use_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_images, "MAX_BOARDS", 1)
+    mask = Mask.from_full(np.ones((8, 8), bool))
+    assert mask is not None
+
+    async def work() -> None:
+        boards = MaskBoards()
+        board = boards.get("one", ("a.png", 1, 1, 1))
+
+        async def wait() -> None:
+            async with board.turn:
+                pass
+
+        async with board.turn:
+            waiting = asyncio.create_task(wait())
+            await asyncio.sleep(0)
+            boards.get("one", ("b.png", 2, 2, 2))
+            board.pool, _ = board.pool.add("player", [(Masklet.of(mask), 0.9)])
+        boards.get("one", ("b.png", 2, 2, 2))
+        boards.get("one", ("c.png", 3, 3, 3))  # between those who hold it and who wait
+        assert boards.get("one", ("a.png", 1, 1, 1)) is board
+        await waiting
+        boards.get("one", ("d.png", 4, 4, 4))
+        again = boards.get("one", ("a.png", 1, 1, 1))
+        assert again is not board and again.pool.next_id == 2
+
+    asyncio.run(work())

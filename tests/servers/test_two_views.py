@@ -1,6 +1,7 @@
 """Several views of one image, and the tools: a number means one mask, whoever changed it last."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import pytest
 from sam3agent.servers import open_images
 from sam3agent.servers.open_images import MaskBoards
 from sam3agent.servers.views import view_desk
+from sam3agent.servers.views.mask_view import MaskView
 from sam3agent.servers.views.view_desk import ViewDesk
 from sam3agent.servers.views.wanted_sight import WantedSight
 from sam3model.errors import InputError
@@ -69,6 +71,33 @@ def test_what_is_accepted_is_what_the_page_showed(tmp_path: Path) -> None:
         told = await host.change(first, "accept")
         assert 'mask 1 ("player"): box [4, 20, 16, 44]' in told["words"]
         assert boxes(await host.tool("select_masks", ids=[1])) == {1: [4, 20, 16, 44]}
+
+    hosted(clicked(tmp_path), work)
+
+
+def test_a_change_whose_request_is_cancelled_is_seen_by_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change, begun, gate = MaskView.change, threading.Event(), threading.Event()
+
+    def slow(self: MaskView, *given: Any) -> Any:
+        done = change(self, *given)
+        begun.set()
+        assert gate.wait(60)
+        return done
+
+    async def work(host: Host) -> None:
+        view = await host.view("segment_phrase", phrases=["player"])
+        before = await host.look(view)
+        monkeypatch.setattr(MaskView, "change", slow)
+        request = asyncio.create_task(host.change(view, "paint", **STROKE))
+        await asyncio.to_thread(begun.wait, 60)
+        request.cancel()
+        await asyncio.wait([request])
+        await asyncio.sleep(0.1)  # until the server has heard of it
+        gate.set()
+        await host.tool("segment_phrase", phrases=["ball"])  # has its turn after the change
+        assert boxes(await host.tool("select_masks", ids=[1])) == {1: [4, 20, 35, 55]}
+        seen = await host.look(view)
+        assert mask_of(seen, 1) != mask_of(before, 1) and seen["undo"] == "paint player 1"
 
     hosted(clicked(tmp_path), work)
 

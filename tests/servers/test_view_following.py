@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from sam3agent.servers.views.view_desk import ViewDesk
 from sam3agent.testing import ScriptedTracker
+from sam3model.errors import InputError
 from tests.servers.desk import Desk, data, text
 from tests.servers.hosted_views import Host, hosted
 from tests.studio.studio_desk import FRAMES, PATHS, PathSegmenter, write_files
@@ -20,7 +22,8 @@ class GatedClips(ScriptedTracker):
 
     def __init__(self) -> None:
         super().__init__(PATHS)
-        self.begun, self.gate = 0, threading.Event()
+        self.begun, self.held, self.gate = 0, threading.Event(), threading.Event()
+        self.fault = ""
 
     async def has_begun(self) -> bool:
         return self.begun > 0
@@ -33,7 +36,10 @@ class GatedClips(ScriptedTracker):
             self.begun += 1
             for result in propagate(**given):
                 if result.frame > 3:
+                    self.held.set()
                     assert self.gate.wait(60)
+                    if self.fault:
+                        raise InputError(self.fault)
                 yield result
 
         session.propagate = gated  # type: ignore[method-assign]
@@ -119,5 +125,91 @@ def test_a_run_is_stopped_while_it_waits_and_while_it_works(desk: Desk, tracker:
         await ended(host, first)
         assert (await host.look(first))["objects"][0]["spans"] == [[0, 3]]
         assert tracker.begun == 1
+
+    hosted(desk, work)
+
+
+async def stopped(host: Host, tracker: GatedClips) -> str:
+    """A view of a clip whose objects were followed up to the fourth frame."""
+    view = await followed(host, "walk.mp4")
+    assert await asyncio.to_thread(tracker.held.wait, 60)
+    await host.change(view, "stop")
+
+    async def is_cancelled() -> bool:
+        return await states(host) == ["follow cancelled"]
+
+    await until(is_cancelled)
+    tracker.gate.set()
+    news = await ended(host, view)
+    assert (news["done"], news["total"], news["problem"]) == (3, FRAMES - 1, "")
+    return view
+
+
+def test_tools_see_what_a_stopped_run_found_before_a_page_looks(desk: Desk, tracker: GatedClips) -> None:
+    async def work(host: Host) -> None:
+        await stopped(host, tracker)
+
+        async def count() -> bool:
+            chosen = data(await host.tool("select_masks", image="walk.mp4", ids=[1]))
+            return len(json.loads(Path(chosen["masks_file"]).read_text())["annotations"]) == 4
+
+        await until(count)
+
+    hosted(desk, work)
+
+
+def test_a_refused_action_keeps_what_was_followed(
+    desk: Desk, tracker: GatedClips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def later(*_: Any, **__: Any) -> None:
+        """The action is the first that hands over what was found."""
+
+    async def work(host: Host) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(ViewDesk, "_synced", later)
+            view = await stopped(host, tracker)
+        assert "to take this part from" in await host.refusal(view, "click", click=[2, 60, 0])
+        assert [one["spans"] for one in (await host.look(view))["objects"]] == [[[0, 3]], [[0, 3]]]
+
+    hosted(desk, work)
+
+
+def test_a_run_that_fails_is_a_job_that_failed(desk: Desk, tracker: GatedClips) -> None:
+    tracker.fault = "frame 4 cannot be read"
+
+    async def work(host: Host) -> None:
+        view = await followed(host, "walk.mp4")
+        tracker.gate.set()
+        assert (await ended(host, view))["problem"] == tracker.fault
+
+        async def failed() -> bool:
+            return await states(host) == ["follow failed"]
+
+        await until(failed)
+        job = text(await host.client.call_tool("job_status", {})).split()[1]
+        result = await host.client.call_tool("job_result", {"job": job})
+        assert result.is_error and tracker.fault in text(result)
+        assert (await host.look(view))["objects"][0]["spans"] == [[0, 3]]
+
+    hosted(desk, work)
+
+
+def test_a_run_that_is_stopped_before_its_job_begins_leaves_the_view_free(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow = ViewDesk._follow
+
+    def stopping(self: ViewDesk, view: str, *given: Any) -> None:
+        follow(self, view, *given)
+        noted = self._noted.get(view)
+        assert noted is not None
+        noted.stop()
+
+    monkeypatch.setattr(ViewDesk, "_follow", stopping)
+
+    async def work(host: Host) -> None:
+        view = await followed(host, "walk.mp4")
+        assert (await ended(host, view))["done"] == 0
+        assert (await host.change(view, "undo"))["objects"]
 
     hosted(desk, work)

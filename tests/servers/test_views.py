@@ -225,7 +225,6 @@ def test_what_was_merged_since_is_accepted_as_the_user_saw_it(tmp_path: Path) ->
         view = await host.view("track", **clip, phrases=["player"])
         await host.look(view)
         await host.tool("merge_tracks", **clip, ids=[1, 2], parts=True)
-        await host.look(view)
         before = await host.tool("select_masks", **clip, ids=[1])
         return before, await host.change(view, "accept"), data(await host.tool("select_masks", **clip, ids=[1, 2]))
 
@@ -233,6 +232,23 @@ def test_what_was_merged_since_is_accepted_as_the_user_saw_it(tmp_path: Path) ->
     assert before.is_error and "there is no mask 1" in text(before)
     assert told["ids"] == [1, 2] and [mask["id"] for mask in after["masks"]] == [1, 2]
     assert len(json.loads(Path(told["files"]["masks_file"]).read_text())["annotations"]) == 2 * FRAMES
+
+
+def test_a_track_that_was_split_since_is_shown_as_its_parts(tmp_path: Path) -> None:
+    write_files(tmp_path / "files")
+    clip = {"image": "files/walk.mp4"}
+
+    async def work(host: Host) -> None:
+        view = await host.view("track", **clip, phrases=["player"])
+        await host.look(view)
+        await host.tool("split_track", **clip, id=1, frame=5)
+        renamed = await host.change(view, "edit", objects=[2], label="referee")
+        assert kept(renamed) == {2: True, 3: True, 4: True}
+        assert "not there any more" in await host.refusal(view, "edit", objects=[1], label="referee")
+        assert "there is no mask 1" in text(await host.tool("select_masks", **clip, ids=[1]))
+        assert (await host.change(view, "accept"))["ids"] == [2, 3, 4]
+
+    hosted(clicked(tmp_path), work)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,13 @@ def test_clicks_that_change_nothing_say_so() -> None:
 
 def test_a_click_beside_an_object_does_not_add_the_background() -> None:
     small, background = box(10, 10, 30, 30), ~box(10, 10, 30, 30)
-    with pytest.raises(InputError, match="nothing can be added"):
-        correct(small, background, (80, 60, 1))
+    for beside in (background, box(0, 40, 120, 90), box(2, 35, 118, 88) | box(35, 2, 118, 88)):
+        with pytest.raises(InputError, match="looks like the background"):
+            correct(small, beside, (80, 60, 1))
     half = box(10, 10, 60, 80)
     assert (correct(half, box(60, 10, 110, 80), (80, 40, 1)) == box(10, 10, 110, 80)).all()
+
+
+def test_a_click_adds_the_rest_of_a_large_object_to_a_small_part_of_it() -> None:
+    for car in (box(10, 10, 90, 60), box(10, 10, 120, 50)):
+        assert (correct(box(10, 10, 20, 20), car, (60, 40, 1)) == car).all()

@@ -29,9 +29,14 @@ THIN = 2
 
 
 MAX_GROWTH = 4
-"""A part that is this many times as large as the mask, and covers `MAX_COVER` of the image, is the background."""
+"""A part that is this many times as large as the mask, and covers `MAX_COVER` of the image, may be the background. It
+is if it also touches `MIN_BORDERS` borders of the image, or is most of what is outside the mask."""
 
 MAX_COVER = 0.25
+
+MIN_BORDERS = 3
+
+BACKGROUND = "this looks like the background, not like a part of the object: click well inside the part, or paint it"
 
 
 def new_object(session: ObjectSession, clicks: Sequence[Click], box: Box | None, frame: int) -> tuple[Mask, float]:
@@ -61,8 +66,10 @@ def corrected(session: ObjectSession, earlier: Mask, clicks: Sequence[Click], fr
         raise InputError(ALREADY[click[2]])
     readings = [full for full in _readings(session, earlier, before, clicks, frame) if _obeys(full, click)]
     changes = [change_at(before ^ full, pixel) for full in readings]
-    changes = [(part, solid) for part, solid in changes if not _is_background(part, earlier)]
-    clear = [change for change, solid in changes if solid] or [change for change, _ in changes]
+    parts = [(part, solid) for part, solid in changes if not _is_background(part, earlier)]
+    if changes and not parts:
+        raise InputError(BACKGROUND)
+    clear = [part for part, solid in parts if solid] or [part for part, _ in parts]
     if not clear:
         verb = "added" if click[2] else "removed"
         raise InputError(f"nothing can be {verb} at this place: click further inside the part, or paint it")
@@ -102,7 +109,10 @@ def change_at(change: Pixels, pixel: tuple[int, int]) -> tuple[Pixels, bool]:
 def _is_background(part: Pixels, earlier: Mask) -> bool:
     """Whether a part (H, W) is far too large to belong to the object: the click was beside it."""
     size = int(np.count_nonzero(part))
-    return size > MAX_GROWTH * earlier.area and size > MAX_COVER * part.size
+    if size <= MAX_GROWTH * earlier.area or size <= MAX_COVER * part.size:
+        return False
+    borders = sum(bool(edge.any()) for edge in (part[0], part[-1], part[:, 0], part[:, -1]))
+    return borders >= MIN_BORDERS or 2 * size > part.size - earlier.area
 
 
 def _readings(

@@ -29,7 +29,7 @@ TELL_SECONDS = 0.2
 class FollowRun:
     """One run, prepared: the objects have shapes for it, and their item is busy until it has ended.
 
-    objects: those to follow from a frame of the clip on, or back from it.
+    objects: those to follow from a frame of the clip on, or back from it. problem: what went wrong, once it has ended.
     """
 
     engine: StudioEngine
@@ -39,25 +39,26 @@ class FollowRun:
     objects: Sequence[SheetObject]
     frame: int
     backward: bool = False
+    problem: str = ""
 
     def __post_init__(self) -> None:
         self._total = self.frame if self.backward else self.clip.count - 1 - self.frame
         self._begun, self._stopped = threading.Lock(), threading.Event()
+        self._done = 0
 
     def __call__(self) -> None:
         """Follow, on the thread that calls; pages are told of what goes wrong."""
         if not self._begun.acquire(blocking=False):
             return
-        problem = ""
         try:
             self._follow()
         except Sam3Error as error:
-            problem = str(error)
+            self.problem = str(error)
         except Exception as error:
             log.exception("following failed")
-            problem = f"{type(error).__name__}: {error}"
+            self.problem = f"{type(error).__name__}: {error}"
         finally:
-            self._end(problem)
+            self._end()
 
     def stop(self) -> None:
         """End it at its next frame, or at once if it has not begun. What it has found is kept."""
@@ -65,15 +66,15 @@ class FollowRun:
         if self._begun.acquire(blocking=False):
             self._end()
 
-    def _end(self, problem: str = "") -> None:
+    def _end(self) -> None:
         self.engine.busy.discard(self.opened.item.id)
-        self.tell(self._total, self.frame, ended=True, problem=problem)
+        self.tell(self._done, self.frame, ended=True)
 
-    def tell(self, done: int, frame: int, *, ended: bool = False, problem: str = "") -> None:
+    def tell(self, done: int, frame: int, *, ended: bool = False) -> None:
         """Tell the pages how many frames are done, and which is the latest."""
         self.hub.publish(
             "follow", item=self.opened.item.id, done=min(done, self._total), total=self._total, frame=frame,
-            ended=ended, problem=problem,
+            ended=ended, problem=self.problem,
         )  # fmt: skip
 
     def _follow(self) -> None:
@@ -81,16 +82,17 @@ class FollowRun:
         session = self.engine.agent.tracker.open(self.clip.part(range(self.clip.count)))
         shapes = {number: one.shape for one in self.objects for number in self._shown_to(session, one)}
         told = 0.0
-        for done, result in enumerate(session.propagate(start=self.frame, reverse=self.backward), start=1):
+        for result in session.propagate(start=self.frame, reverse=self.backward):
             if self._stopped.is_set():
                 return
             if result.frame != self.frame:
+                self._done += 1
                 for number, rle in zip(map(int, result.ids), result.masks, strict=True):
                     if number in shapes:
                         self.engine.store.put_mask(shapes[number], result.frame, rle if _has_pixels(rle) else None)
             if time.monotonic() - told >= TELL_SECONDS:
                 told = time.monotonic()
-                self.tell(done, result.frame)
+                self.tell(self._done, result.frame)
 
     def _shown_to(self, session: ClipSession, one: SheetObject) -> set[int]:
         """Show an object to the tracker, on this frame and on those ahead where a user showed it; its numbers there."""

@@ -84,12 +84,13 @@ class MaskView:
     def change(self, action: str, body: Mapping[str, Any], pool: MaskPool) -> tuple[dict[str, Any], MaskPool]:
         """Do what a user asked for; what the page shows then, and the client's masks with the change.
 
+        pool: the client's masks, made equal just before.
+
         Raises `InputError` if it cannot be done, `pydantic.ValidationError` if the body does not fit.
         """
         if action not in self._changes or action in ("accept", "warm"):
             raise InputError(f"there is no action {action[:40]!r}")
         model, run = self._changes[action]
-        pool = self.synced(pool)
         self._store.skip_ids(self.item.id, pool.next_id)
         shown = run(model.model_validate({**body, "item": self.item.id}))
         return shown, self.synced(pool)
@@ -103,8 +104,9 @@ class MaskView:
 
         What was changed there since, by a tool or in another view of the image, is taken over here.
         """
+        busy = self.item.id in self._engine.busy  # a run that ends from here on has changed what is handed over
         pool = self._given(pool)
-        if self.item.id not in self._engine.busy:
+        if not busy:
             self._take(pool)
         return pool
 
@@ -115,18 +117,22 @@ class MaskView:
     def _given(self, pool: MaskPool, *, insist: bool = False) -> MaskPool:
         """The client's masks with those that were changed here since they were last equal."""
         objects = self.sheet.objects
+        replaced = _replaced(pool)
         for one in objects:
+            if not insist and one.id in self._placed and one.id in replaced:
+                continue  # split or merged there: a number that is gone never comes back by itself
             differs = insist and one.kept and not self._is_equal(one, pool.get(one.id))
-            changed = self._placed.get(one.id) != self._state(one) and (one.kept or one.id in self._placed)
+            state = self._state(one)  # before its masks are read: a run may add some meanwhile
+            changed = self._placed.get(one.id) != state and (one.kept or one.id in self._placed)
             if (changed or differs) and (masklet := self._masklet(one)):
                 pool = pool.put(one.id, masklet, one.label, one.score)
                 self._agreed[one.id] = masklet
-                self._placed[one.id] = self._state(one)
+                self._placed[one.id] = state
         return pool.reserved(max((one.id for one in objects), default=0) + 1)
 
     def _take(self, pool: MaskPool) -> None:
         """Show what has other masks in the pool as it is there; this can be undone."""
-        before = sheet = self.sheet
+        before, sheet = self.sheet, self._without_replaced(pool)
         for one in before.objects:
             there = pool.get(one.id)
             if there is None or one.id not in self._placed or self._is_equal(one, there):
@@ -138,8 +144,28 @@ class MaskView:
             self._placed[one.id] = self._state(taken)
             if (first := self._first.get(one.id)) and first.shape == one.shape:
                 self._first = self._first.with_object(replace(first, shape=shape))
-        if sheet is not before:
+        if sheet != before:
             self._store.commit(sheet, "what changed elsewhere")
+
+    def _without_replaced(self, pool: MaskPool) -> Sheet:
+        """The sheet with the masks that a split or merge made, in place of those that it was made from."""
+        sheet = self.sheet
+        numbers = _replaced(pool) & self._placed.keys()
+        gone = {one.id: one for one in sheet.objects if one.id in numbers}
+        for there in pool.candidates:
+            if not (sources := there.replaces & gone.keys()) or sheet.get(there.id):
+                continue
+            old = gone[min(sources)]
+            kept = any(gone[number].kept for number in sources)
+            why = f"It was made from {listed_masks(sorted(sources))}"
+            shape = self._store.new_shape()
+            self._store.put_masks(shape, there.masklet.to_json(), shown=there.frame)
+            made = SheetObject(there.id, old.label, old.source, shape, there.score, kept, why, there.frame)
+            self._placed[made.id] = self._state(made)
+            sheet = sheet.with_object(made)
+        for number in gone:
+            del self._placed[number]
+        return sheet.without(gone) if gone else sheet
 
     def _is_equal(self, one: SheetObject, there: Candidate | None) -> bool:
         """Whether an object has the same masks here and in the pool."""
@@ -200,3 +226,8 @@ class MaskView:
         width, height = self._size
         counts = self._store.masks_over_time(one.shape)
         return Masklet.from_rles({frame: {"size": [height, width], "counts": text} for frame, text in counts.items()})
+
+
+def _replaced(pool: MaskPool) -> frozenset[int]:
+    """The numbers that a split or merge has taken out of the pool."""
+    return frozenset[int]().union(*(one.replaces for one in pool.candidates)) - frozenset(pool.ids)

@@ -25,7 +25,8 @@ from sam3agent.servers.tool_desk import ToolDesk
 from sam3agent.servers.views.mask_view import MaskView
 from sam3agent.servers.views.view_seed import seed_of
 from sam3agent.servers.views.wanted_sight import WantedSight
-from sam3model.errors import InputError
+from sam3agent.servers.whole_work import to_its_end
+from sam3model.errors import InputError, Sam3Error
 from sam3model.parse import first_fault
 from sam3model.printable import printable
 
@@ -111,7 +112,7 @@ class ViewDesk:
             elif what == "start":
                 shown = {"listing": await within(None, view.listing), "questions": list(view.questions)}
             else:
-                await self._synced(client, view, opened.key)
+                await to_its_end(self._synced(client, view, opened.key))
                 shown = await within(None, view.look, wanted.frame)
         return self._bounded(client, shown)
 
@@ -123,16 +124,25 @@ class ViewDesk:
             return {}
         opened = await self._opened(noted)
         view = await self._view(noted, view_id, opened)
-        board = self._desk.boards.get(client, opened.key)
-        with view.shelf.holding(opened):
-            if action == "warm":
+        if action == "warm":
+            with view.shelf.holding(opened):
                 return await within(None, view.warm)
-            async with board.turn, self._desk.searching.slot(opened.key):
-                if action == "accept":
-                    return self._bounded(client, await self._accepted(view, opened, board))
-                shown, board.pool = await self._run(view, action, body, board.pool)
+        shown = await to_its_end(self._changed(client, view, opened, action, body))
         self._noted.resize(view_id, noted.nbytes)
         return self._bounded(client, shown)
+
+    async def _changed(
+        self, client: str, view: MaskView, opened: OpenImage, action: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Do it in turn. What the view hands over is kept, whatever becomes of the action after it."""
+        board = self._desk.boards.get(client, opened.key)
+        with view.shelf.holding(opened):
+            async with board.turn, self._desk.searching.slot(opened.key):
+                if action == "accept":
+                    return await self._accepted(view, opened, board)
+                board.pool = await within(None, view.synced, board.pool)
+                shown, board.pool = await self._run(view, action, body, board.pool)
+        return shown
 
     def _launcher(self, view_id: str, key: FileKey) -> Launch:
         """What starts runs of a view, from any thread. It holds neither the view nor the open image."""
@@ -143,23 +153,30 @@ class ViewDesk:
         """Follow objects as a job, in the lane of `track`; at the end, the client's masks have what was found."""
         noted = self._noted.get(view_id)
         if noted is None or (view := noted.view) is None:
-            return
+            return run.stop()
         image = self._desk.short_name(str(noted.data["image"]))
 
         async def work(job: Job) -> Reply:
-            view.news.listener = lambda news: job.tell(f"{news['done']} of {news['total']} frames")
-            try:
-                async with self._desk.tracking.slot(key):
-                    job.begin()
-                    await within(None, run)
-            except asyncio.CancelledError:
-                run.stop()
-                raise
-            await self._synced(noted.client, view, key, wait=True)
+            await to_its_end(self._followed(noted.client, view, key, run, job))
+            if run.problem:
+                raise Sam3Error(run.problem)
             return Reply(ToolReply(image=image), "The objects were followed.")
 
         noted.following = self._desk.jobs.start(noted.client, "follow", ToolReply(image=image), work)
         noted.following.handed_over = True
+        noted.following.when_ended(run.stop)  # also if it is cancelled before it begins
+        return None
+
+    async def _followed(self, client: str, view: MaskView, key: FileKey, run: FollowRun, job: Job) -> None:
+        """Follow objects until the run ends, of itself or because its job was stopped; then hand over what it found."""
+        async with self._desk.tracking.slot(key):
+            job.begin()
+            view.news.listener = lambda news: job.tell(f"{news['done']} of {news['total']} frames")
+            try:
+                await within(None, run)
+            finally:
+                view.news.listener = None
+        await self._synced(client, view, key, wait=True)
 
     async def _synced(self, client: str, view: MaskView, key: FileKey, *, wait: bool = False) -> None:
         """Make the masks of a view and the client's equal. wait: also if another call holds the client's for long."""
