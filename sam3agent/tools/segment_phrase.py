@@ -60,7 +60,8 @@ def segment_phrase(bench: Workbench, args: SegmentPhrase) -> ToolResult:
     pool, searches = bench.pool, list[Search]()
     for phrase, instances in zip(args.phrases, results, strict=True):
         pool, found = pool.add(phrase, masklets(instances, args.frame))
-        searches.append(Search(phrase, found, f"on frame {args.frame}" if args.frame else ""))
+        where = f"on frame {args.frame}" if args.frame else ""
+        searches.append(Search(phrase, found, where, frozenset({args.frame})))
     candidates = {candidate.id: candidate for candidate in pool.candidates}
     data = [{"phrase": s.phrase, "masks": [summary(candidates[mask_id]) for mask_id in s.found]} for s in searches]
     shown = tuple(c for c in pool.candidates if any(c.score_for(phrase) is not None for phrase in args.phrases))

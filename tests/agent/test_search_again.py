@@ -9,7 +9,7 @@ from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_
 from sam3agent.agent.recorded_tracker import RecordedTracker
 from sam3agent.agent.trace import read_trace
 from sam3agent.answer import Answer
-from sam3agent.mllm.base import MLLMRequest, Text
+from sam3agent.mllm.base import MLLMReply, MLLMRequest, Text
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, call
 from sam3agent.tools.registry import ToolUseError, all_tools
 from sam3agent.workbench import Workbench
@@ -85,6 +85,26 @@ def test_frames_are_those_of_the_clip() -> None:
     with pytest.raises(ToolUseError, match="searched already"):
         all_tools()["segment_phrase"].call(used, {"phrases": ["referee"]})
     assert all_tools()["segment_phrase"].call(used, {"phrases": ["referee"], "frame": LATE}).pool.ids == (1,)
+
+
+@pytest.mark.parametrize(
+    ("searches", "part"),
+    [
+        ([call("track", phrases=["flash"])], ""),
+        ([call("segment_phrase", phrases=["referee"], frame=LATE), call("track", phrases=["flash"])], ""),
+        ([call("segment_phrase", phrases=["referee"], frame=LATE), call("track", id=1)], ""),
+        ([call("segment_phrase", phrases=["nobody"])], "the first of 12 frames was"),
+        ([call("segment_phrase", phrases=["referee"], frame=LATE)], "frame 8 was"),
+        ([call("segment_phrase", phrases=["referee"], frame=t) for t in (0, LATE)], "frame 0, frame 8 were"),
+        ([call("track", phrases=["flash"], first_frame=6)], "frames 6 to 11 were"),
+    ],
+)
+def test_an_answer_says_which_part_of_a_clip_was_searched(tmp_path: Path, searches: list[MLLMReply], part: str) -> None:
+    flash = type(tracker())({"flash": [lambda t: red(t) if t == 7 else None]})  # its masks say nothing about the search
+    end = call("report_no_match", reason="not there")
+    backend = ScriptedBackend([*searches, end, end], {None: '{"verdict": "accept"}'})
+    answer = Agent(SEGMENTER, backend, tracker=flash).ask(write_clip(tmp_path / "blocks.mp4"), "the flash")
+    assert answer.reason.partition("; ")[2] == (f"only {part} searched" if part else "")
 
 
 def test_of_an_image_there_is_no_frame_to_search() -> None:
