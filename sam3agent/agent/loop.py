@@ -303,7 +303,7 @@ class AgentLoop:
         """The workbench as a tool sees it in this state."""
         story = state.story
         return replace(
-            self.bench, pool=story.pool, used_phrases=story.used_phrases, searches_left=self.ledger.searches_left
+            self.bench, pool=story.pool, searched=story.single_searches, searches_left=self.ledger.searches_left
         )
 
 

@@ -81,10 +81,19 @@ def test_what_is_followed_already_keeps_its_id() -> None:
 def test_frames_are_those_of_the_clip() -> None:
     with pytest.raises(ToolUseError, match="there is no frame 12: the last one is 11"):
         all_tools()["segment_phrase"].call(bench(), {"phrases": ["referee"], "frame": 12})
-    used = Workbench(bench().media, bench().session, used_phrases=("referee",))
-    with pytest.raises(ToolUseError, match="searched already"):
-        all_tools()["segment_phrase"].call(used, {"phrases": ["referee"]})
-    assert all_tools()["segment_phrase"].call(used, {"phrases": ["referee"], "frame": LATE}).pool.ids == (1,)
+
+
+@pytest.mark.parametrize(("used", "other"), [(0, LATE), (LATE, 0)])
+def test_a_phrase_is_searched_once_on_a_frame(tmp_path: Path, used: int, other: int) -> None:
+    first, second = (call("segment_phrase", phrases=["referee"], frame=frame) for frame in (used, other))
+    end, lines = call("report_no_match"), list[str]()
+    backend = ScriptedBackend([first, second, first, end, end], {None: '{"verdict": "accept"}'})
+    Agent(SEGMENTER, backend).ask(write_clip(tmp_path / "blocks.mp4"), "the referee", tell=lines.append)
+    assert [line for line in lines if "unusable" in line] == [
+        f"unusable reply: these phrases have been searched on frame {used} already: referee; "
+        "use other words or another frame"
+    ]
+    assert "Do not search for them again on the same frame." in told(backend.requests[1])
 
 
 @pytest.mark.parametrize(
