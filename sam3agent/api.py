@@ -137,11 +137,7 @@ class Agent:
         save: if False, overlay.png and masks.json are left to the caller; the trace is written in any case.
         session: an open session on the image, if there is one.
         """
-        query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
-        if not query:
-            raise InputError("the question is empty")
-        if len(query) > MAX_QUESTION:
-            raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
+        query = _readable(query)
         ledger = Ledger(self.budget, started=started)
         source, media = _open(image)
         tell = tell or log.info
@@ -288,6 +284,16 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+def _readable(query: str) -> str:
+    """A question as one line of text. Raises `InputError` if it is empty or too long."""
+    query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
+    if not query:
+        raise InputError("the question is empty")
+    if len(query) > MAX_QUESTION:
+        raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
+    return query
 
 
 def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":

@@ -154,7 +154,7 @@ class Story:
     @property
     def single_searches(self) -> tuple[tuple[str, int], ...]:
         """Phrase and frame of every search of one frame by itself."""
-        return tuple((search.phrase, *search.frames) for search in self.searches if len(search.frames) == 1)
+        return tuple((search.phrase, min(search.frames)) for search in self.searches if len(search.frames) == 1)
 
     @property
     def seen_frames(self) -> frozenset[int]:
