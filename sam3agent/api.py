@@ -27,6 +27,7 @@ from sam3agent.media import ClipMedia, Media, holds_clip, media_remarks, open_me
 from sam3agent.mllm.base import MLLM, MLLMReply
 from sam3agent.segmenter import ClosableSession, LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, NotUnderstood, Story
+from sam3agent.tools.track_lines import spans_of
 from sam3agent.tracker import LocalTracker, ObjectTracker
 from sam3agent.workbench import Report, Workbench
 from sam3model.errors import InputError, OutputError
@@ -136,11 +137,7 @@ class Agent:
         save: if False, overlay.png and masks.json are left to the caller; the trace is written in any case.
         session: an open session on the image, if there is one.
         """
-        query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
-        if not query:
-            raise InputError("the question is empty")
-        if len(query) > MAX_QUESTION:
-            raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
+        query = _readable(query)
         ledger = Ledger(self.budget, started=started)
         source, media = _open(image)
         tell = tell or log.info
@@ -210,10 +207,7 @@ class Agent:
 
     def _answer(self, query: str, media: Media, end: FinalState, ledger: Ledger) -> Answer:
         costs = Costs(ledger.mllm_calls, ledger.segmenter_calls, ledger.elapsed, ledger.steps, ledger.usage)
-        found = end.story.pool.candidates or end.story.discarded
-        frames = {t for c in found for t in c.masklet.areas}
-        only = f"the first of {media.count} frames" if frames == {0} else f"frame {min(frames, default=0)}"
-        remark = f"only {only} was searched" if media.count > 1 and len(frames) == 1 else ""
+        remark = _searched_part(end.story.seen_frames, media.count)
         return Answer(
             query=query,
             status=end.status,
@@ -292,6 +286,16 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
+def _readable(query: str) -> str:
+    """A question as one line of text. Raises `InputError` if it is empty or too long."""
+    query = " ".join(query.encode("utf-8", "replace").decode("utf-8").split())
+    if not query:
+        raise InputError("the question is empty")
+    if len(query) > MAX_QUESTION:
+        raise InputError(f"the question has {len(query)} characters; at most {MAX_QUESTION} are read: shorten it")
+    return query
+
+
 def _open(image: "Source") -> "tuple[bytes | Image.Image | Media, Media]":
     """What a trace keeps of a source, and its frames. A clip is read frame by frame, an image file at once."""
     if not isinstance(image, str | Path):
@@ -324,6 +328,14 @@ def _frame_report(tell: Tell) -> Report:
             tell(f"{done} of {total} frames")
 
     return report
+
+
+def _searched_part(frames: frozenset[int], count: int) -> str:
+    """Which part of a clip was searched, in words; empty if all of it or nothing was."""
+    if not 0 < len(frames) < count:
+        return ""
+    part = f"the first of {count} frames" if frames == {0} else spans_of(frames)
+    return f"only {part} {'was' if len(frames) == 1 else 'were'} searched"
 
 
 def _record_refusal(trace: Trace, why: str) -> None:

@@ -18,11 +18,15 @@ Status = Literal["answered", "no_match", "not_understood", "exhausted"]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One phrase given to the segmenter, and the ids that it found. where: on which frames of a clip, in words."""
+    """One phrase given to the segmenter, and the ids that it found.
+
+    where: on which frames of a clip, in words. frames: numbers of all frames that were searched.
+    """
 
     phrase: str
     found: tuple[int, ...]
     where: str = ""
+    frames: frozenset[int] = frozenset({0})
 
     def line(self) -> str:
         """The search and its result in words."""
@@ -109,7 +113,8 @@ class Story:
     look at a candidate; comparisons: at two side by side. looks: rounds of close looks. hints: searches for what a
     selection said to be missing. reopened: how often the choice was given back. reread: whether the question was read
     once more, because two readings of it differed. checked: whether the last check was made. searching: the call of the
-    latest search. called: the call whose result is in `facts`; None if there is none.
+    latest search. called: the call whose result is in `facts`; None if there is none. followed: frames through which
+    a mask was followed.
     """
 
     query: str
@@ -135,6 +140,7 @@ class Story:
     checked: bool = False
     searching: PastCall | None = None
     called: PastCall | None = None
+    followed: frozenset[int] = frozenset()
 
     @property
     def latest_searches(self) -> tuple[Search, ...]:
@@ -145,6 +151,16 @@ class Story:
     def used_phrases(self) -> tuple[str, ...]:
         """All phrases tried, without duplicates, in order."""
         return tuple(dict.fromkeys(search.phrase for search in self.searches))
+
+    @property
+    def single_searches(self) -> tuple[tuple[str, int], ...]:
+        """Phrase and frame of every search of one frame by itself."""
+        return tuple((search.phrase, min(search.frames)) for search in self.searches if len(search.frames) == 1)
+
+    @property
+    def seen_frames(self) -> frozenset[int]:
+        """Numbers of all frames that were searched, or through which a mask was followed."""
+        return self.followed.union(*(search.frames for search in self.searches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,11 +319,12 @@ class Observed(OfTool):
 @dataclass(frozen=True, slots=True)
 class Followed(OfTool):
     """Candidates were followed through the clip, merged or split: the pool with their masklets, and facts for the next
-    request."""
+    request. frames: numbers of the frames through which one was followed."""
 
     ids: tuple[int, ...]
     pool: MaskPool
     facts: str
+    frames: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,16 +22,16 @@ def _ignore(_done: int, _total: int) -> None:
 class Workbench:
     """One medium with everything found on it so far.
 
-    threshold: minimum mask score; None for the segmenter's default. used_phrases: phrases that need not be searched
-    again. searches_left: how many more phrases may be searched; None for no limit. tracker: follows objects through
-    clips; None if there is none. report: receives the progress of long calls.
+    threshold: minimum mask score; None for the segmenter's default. searched: phrases and frames that need not be
+    searched again. searches_left: how many more phrases may be searched; None for no limit. tracker: follows objects
+    through clips; None if there is none. report: receives the progress of long calls.
     """
 
     media: Media
     session: SegmenterSession
     pool: MaskPool = field(default_factory=MaskPool)
     threshold: float | None = None
-    used_phrases: tuple[str, ...] = ()
+    searched: tuple[tuple[str, int], ...] = ()
     searches_left: int | None = None
     tracker: ObjectTracker | None = None
     report: Report = _ignore

@@ -197,9 +197,10 @@ class AgentLoop:
         """Show two masks side by side; no winner if no reply is usable."""
         try:
             winner = (await self._judged(state, lambda reply: read_preference(reply, state.ids))).better
-        except ToolUseError:
-            winner = None
-        self.tell(f"comparing {listed_masks(state.ids)}: {listed_masks([winner]) if winner else 'no difference seen'}")
+            seen = listed_masks([winner]) if winner else "no difference seen"
+        except ToolUseError as error:
+            winner, seen = None, f"no usable comparison: {error}"
+        self.tell(f"comparing {listed_masks(state.ids)}: {seen}")
         return Compared(Comparison(state.ids, winner))
 
     async def _judged(
@@ -302,7 +303,7 @@ class AgentLoop:
         """The workbench as a tool sees it in this state."""
         story = state.story
         return replace(
-            self.bench, pool=story.pool, used_phrases=story.used_phrases, searches_left=self.ledger.searches_left
+            self.bench, pool=story.pool, searched=story.single_searches, searches_left=self.ledger.searches_left
         )
 
 

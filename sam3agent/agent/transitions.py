@@ -92,8 +92,9 @@ def _informed(state: ActiveState, event: LookAgain | Observed | Followed) -> Act
             pool = event.pool or story.pool
             return replace(state, story=replace(story, pool=pool, facts=event.facts, shown=event.images))
         case Followed():
-            searches = _still_found(story, event.pool)
-            return replace(state, story=replace(story, pool=event.pool, searches=searches, facts=event.facts))
+            searches, followed = _still_found(story, event.pool), story.followed | event.frames
+            story = replace(story, pool=event.pool, searches=searches, facts=event.facts, followed=followed)
+            return replace(state, story=story)
         case _:
             assert_never(event)
 

@@ -4,8 +4,9 @@ import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from sam3agent.downloads import STDIN, is_url
+from sam3agent.downloads import STDIN, is_url, shown_url
 from sam3agent.servers.written_paths import read_path
 from sam3model.errors import InputError
 from sam3model.files import is_folder
@@ -46,12 +47,15 @@ def expand_sources(words: Sequence[str], *, clips: bool = False) -> tuple[list[s
     """The images that the words stand for, each once, and whether several were asked for.
 
     A folder stands for the images in it, sorted as people count, and a pattern for the files that match it. clips: each
-    word stands for a clip, and a folder for one clip, whose frames are its images.
+    word stands for a clip, a folder for one clip, whose frames are its images, and a pattern for clips that match it.
 
-    Raises `InputError` if a folder or a pattern has no images, or with `clips` for an image.
+    Raises `InputError` if a folder or a pattern has no images, or with `clips` no clips, and with `clips` for an image.
     """
     if clips:
-        return [_clip(word) for word in dict.fromkeys(words)], len(words) > 1
+        once = dict[str, str]()
+        for clip in (clip for word in words for clip in _clips(word)):
+            once.setdefault(clip if is_url(clip) else os.path.normpath(Path(clip).absolute()), clip)
+        return list(once.values()), len(words) > 1 or any(map(_is_pattern, words))
     found, several = list[str](), len(words) > 1
     for word in words:
         if word == STDIN or is_url(word):
@@ -69,16 +73,23 @@ def expand_sources(words: Sequence[str], *, clips: bool = False) -> tuple[list[s
     return list(dict.fromkeys(found)), several
 
 
-def _clip(word: str) -> str:
-    """A clip or a folder of frames as it is. Raises `InputError` for anything else that exists."""
+def _clips(word: str) -> list[str]:
+    """The clips and folders of frames that a word stands for. Raises `InputError` for anything else that exists."""
     from sam3agent.media import holds_clip
 
     if is_url(word):
-        return word
-    path = str(read_path(word)) if word.lower().startswith("file:") else word
-    if Path(path).exists() and not holds_clip(path):
-        raise InputError(f"{path} is no clip: --clip is for clips, and folders with an image per frame")
-    return path
+        other = Path(urlsplit(word).path).suffix.lower() in _image_suffixes() - {".gif"}
+    elif _is_pattern(word):
+        if found := [path for path in _matches(word, folders=True) if holds_clip(path)]:
+            return found
+        raise InputError(f"no clip and no folder matches {word}")
+    else:
+        word = str(read_path(word)) if word.lower().startswith("file:") else word
+        other = word == STDIN or (Path(word).exists() and not holds_clip(word))
+    if other:
+        name = "standard input" if word == STDIN else shown_url(word)
+        raise InputError(f"{name} is no clip: --clip is for clips, and folders with an image per frame")
+    return [word]
 
 
 def _like_image(word: str) -> bool:
@@ -119,11 +130,11 @@ def _images_in(folder: Path) -> list[str]:
     return [str(path) for path in image_files(folder)]
 
 
-def _matches(pattern: str) -> list[str]:
+def _matches(pattern: str, *, folders: bool = False) -> list[str]:
     from sam3model.frames.frame_folder import natural_key
 
     names = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)
-    files = [str(path) for path in sorted(map(Path, names), key=natural_key) if not path.is_dir()]
+    files = [str(path) for path in sorted(map(Path, names), key=natural_key) if folders or not path.is_dir()]
     if not files:
         raise InputError(f"no file matches {pattern}")
     return files

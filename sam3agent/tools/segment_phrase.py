@@ -29,13 +29,16 @@ class SegmentPhrase(Arguments):
 
 
 def _new_phrases(bench: Workbench, args: SegmentPhrase) -> SegmentPhrase:
-    """The phrases not searched yet, as many as the budget allows. On a later frame of a clip, all may be."""
+    """The phrases not searched on this frame yet, as many as the budget allows."""
     if args.frame >= bench.media.count:
         raise ToolUseError(f"there is no frame {args.frame}: the last one is {bench.media.count - 1}")
-    new = [phrase for phrase in args.phrases if args.frame or phrase not in bench.used_phrases]
+    used = [phrase for phrase, frame in bench.searched if frame == args.frame]
+    new = [phrase for phrase in args.phrases if phrase not in used]
     if not new:
-        used = ", ".join(bench.used_phrases)
-        raise ToolUseError(f"these phrases have been searched already: {used}; use other words")
+        where, other = (f" on frame {args.frame}", " or another frame") if bench.media.count > 1 else ("", "")
+        raise ToolUseError(
+            f"these phrases have been searched{where} already: {', '.join(used)}; use other words{other}"
+        )
     for phrase in new:
         if unread := unread_words(bench.session, phrase):
             raise ToolUseError(f"{unread_warning(phrase, unread)}; use a shorter phrase")
@@ -60,7 +63,8 @@ def segment_phrase(bench: Workbench, args: SegmentPhrase) -> ToolResult:
     pool, searches = bench.pool, list[Search]()
     for phrase, instances in zip(args.phrases, results, strict=True):
         pool, found = pool.add(phrase, masklets(instances, args.frame))
-        searches.append(Search(phrase, found, f"on frame {args.frame}" if args.frame else ""))
+        where = f"on frame {args.frame}" if args.frame else ""
+        searches.append(Search(phrase, found, where, frozenset({args.frame})))
     candidates = {candidate.id: candidate for candidate in pool.candidates}
     data = [{"phrase": s.phrase, "masks": [summary(candidates[mask_id]) for mask_id in s.found]} for s in searches]
     shown = tuple(c for c in pool.candidates if any(c.score_for(phrase) is not None for phrase in args.phrases))

@@ -152,7 +152,7 @@ def _of_phrases(bench: Workbench, args: TrackObjects, found: _Sightings) -> Tool
     for phrase in args.phrases:
         pool, ids = pool.add(phrase, found.masklets(phrase))
         where = frames_without([c for mask_id in ids if (c := pool.get(mask_id))], found.frames)
-        searches.append(Search(phrase, ids, f"none on {where}" if ids and where else ""))
+        searches.append(Search(phrase, ids, f"none on {where}" if ids and where else "", frozenset(found.frames)))
     shown = tuple(c for search in searches for mask_id in search.found if (c := pool.get(mask_id)))
     lines = [line for s in searches for line in (s.line(), *(track_line(c) for c in shown if c.id in s.found))]
     data = [{"phrase": s.phrase, "masks": [track_json(c) for c in shown if c.id in s.found]} for s in searches]
@@ -175,7 +175,8 @@ def _of_mask(bench: Workbench, mask_id: int, found: _Sightings) -> ToolResult:
     shown = tuple(c for c in [pool.get(mask_id)] if c)
     text = "\n".join([f"followed {listed_masks([mask_id])}", *map(track_line, shown), *_remarks(found)])
     data = {"masks": [track_json(c) for c in shown]}
-    return ToolResult(text, data, Followed((mask_id,), pool, text), pool, (numbered(bench, shown),), segmenter_calls=1)
+    event = Followed((mask_id,), pool, text, frozenset(found.frames))
+    return ToolResult(text, data, event, pool, (numbered(bench, shown),), segmenter_calls=1)
 
 
 def _remarks(found: _Sightings) -> list[str]:

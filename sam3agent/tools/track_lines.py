@@ -1,6 +1,6 @@
 """Tracked masks in words and as JSON values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 from sam3agent.motion.motion_facts import FrameSpan, runs
@@ -29,10 +29,14 @@ MOST_SPANS = 4
 
 
 def frames_without(candidates: Sequence[Candidate], frames: Iterable[int]) -> str:
-    """Those of some frames on which none of the masks is: "frames 3 to 9, frame 12"; empty if there are none."""
-    seen, numbers = frozenset[int]().union(*(c.masklet.areas for c in candidates)), sorted(frames)
-    stretches = runs(t in seen for t in numbers)
-    spans = [FrameSpan(numbers[a], numbers[b]).words() for there, a, b in stretches if not there]
+    """Those of some frames on which none of the masks is, in words."""
+    return spans_of(frozenset(frames).difference(*(c.masklet.areas for c in candidates)))
+
+
+def spans_of(frames: Set[int]) -> str:
+    """Frame numbers in words: "frames 3 to 9, frame 12"; empty if there are none."""
+    stretches = runs(t in frames for t in range(max(frames, default=-1) + 2))
+    spans = [FrameSpan(first, last).words() for there, first, last in stretches if there]
     return ", ".join([*spans[:MOST_SPANS], *(["…"] if len(spans) > MOST_SPANS else [])])
 
 

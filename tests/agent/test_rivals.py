@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sam3agent import Agent
 from sam3agent import states as s
 from sam3agent.agent.decisions import read_preference
 from sam3agent.agent.policy import Policy, policy_of
@@ -13,6 +14,7 @@ from sam3agent.mllm.base import LazyImage, MLLMReply
 from sam3agent.testing import ScriptedBackend, call
 from sam3agent.tools.registry import ToolUseError, all_tools
 from tests.agent.test_policy import ROW, SEARCH, ask, boxes_pool, story_of, words
+from tests.agent.world import World
 
 QUESTION = "the friendliest player"
 THREE = ((10, 10, 20, 20), (40, 30, 60, 50), (90, 12, 100, 20))
@@ -32,6 +34,16 @@ def test_the_winner_of_a_comparison_is_the_answer(reply: str, answer: int) -> No
     found = ask(backend, QUESTION)
     assert found.status == "answered" and [mask.id for mask in found.masks] == [answer]
     assert found.costs.mllm_calls == (6 if reply == "hm" else 3), "one comparison, whatever it says"
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"), [(better(None), "no difference seen"), ("hm", "no usable comparison: "), (better(3), "mask 3")]
+)
+def test_what_a_comparison_yielded_is_told(reply: str, told: str) -> None:
+    lines, backend = list[str](), ScriptedBackend([SEARCH, best(2, 3), *[reply] * 4])
+    world = World()
+    Agent(world, backend).ask(world.image, QUESTION, tell=lines.append)
+    assert any(line.startswith(f"comparing masks 2, 3: {told}") for line in lines), lines
 
 
 def test_both_are_shown_side_by_side_and_the_likelier_one_not_always_first() -> None:

@@ -9,7 +9,7 @@ from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_
 from sam3agent.agent.recorded_tracker import RecordedTracker
 from sam3agent.agent.trace import read_trace
 from sam3agent.answer import Answer
-from sam3agent.mllm.base import MLLMRequest, Text
+from sam3agent.mllm.base import MLLMReply, MLLMRequest, Text
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, call
 from sam3agent.tools.registry import ToolUseError, all_tools
 from sam3agent.workbench import Workbench
@@ -81,10 +81,39 @@ def test_what_is_followed_already_keeps_its_id() -> None:
 def test_frames_are_those_of_the_clip() -> None:
     with pytest.raises(ToolUseError, match="there is no frame 12: the last one is 11"):
         all_tools()["segment_phrase"].call(bench(), {"phrases": ["referee"], "frame": 12})
-    used = Workbench(bench().media, bench().session, used_phrases=("referee",))
-    with pytest.raises(ToolUseError, match="searched already"):
-        all_tools()["segment_phrase"].call(used, {"phrases": ["referee"]})
-    assert all_tools()["segment_phrase"].call(used, {"phrases": ["referee"], "frame": LATE}).pool.ids == (1,)
+
+
+@pytest.mark.parametrize(("used", "other"), [(0, LATE), (LATE, 0)])
+def test_a_phrase_is_searched_once_on_a_frame(tmp_path: Path, used: int, other: int) -> None:
+    first, second = (call("segment_phrase", phrases=["referee"], frame=frame) for frame in (used, other))
+    end, lines = call("report_no_match"), list[str]()
+    backend = ScriptedBackend([first, second, first, end, end], {None: '{"verdict": "accept"}'})
+    Agent(SEGMENTER, backend).ask(write_clip(tmp_path / "blocks.mp4"), "the referee", tell=lines.append)
+    assert [line for line in lines if "unusable" in line] == [
+        f"unusable reply: these phrases have been searched on frame {used} already: referee; "
+        "use other words or another frame"
+    ]
+    assert "Do not search for them again on the same frame." in told(backend.requests[1])
+
+
+@pytest.mark.parametrize(
+    ("searches", "part"),
+    [
+        ([call("track", phrases=["flash"])], ""),
+        ([call("segment_phrase", phrases=["referee"], frame=LATE), call("track", phrases=["flash"])], ""),
+        ([call("segment_phrase", phrases=["referee"], frame=LATE), call("track", id=1)], ""),
+        ([call("segment_phrase", phrases=["nobody"])], "the first of 12 frames was"),
+        ([call("segment_phrase", phrases=["referee"], frame=LATE)], "frame 8 was"),
+        ([call("segment_phrase", phrases=["referee"], frame=t) for t in (0, LATE)], "frame 0, frame 8 were"),
+        ([call("track", phrases=["flash"], first_frame=6)], "frames 6 to 11 were"),
+    ],
+)
+def test_an_answer_says_which_part_of_a_clip_was_searched(tmp_path: Path, searches: list[MLLMReply], part: str) -> None:
+    flash = type(tracker())({"flash": [lambda t: red(t) if t == 7 else None]})  # its masks say nothing about the search
+    end = call("report_no_match", reason="not there")
+    backend = ScriptedBackend([*searches, end, end], {None: '{"verdict": "accept"}'})
+    answer = Agent(SEGMENTER, backend, tracker=flash).ask(write_clip(tmp_path / "blocks.mp4"), "the flash")
+    assert answer.reason.partition("; ")[2] == (f"only {part} searched" if part else "")
 
 
 def test_of_an_image_there_is_no_frame_to_search() -> None:

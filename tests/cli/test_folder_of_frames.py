@@ -66,6 +66,29 @@ def test_an_image_is_no_clip(frames: Path, capsys: pytest.CaptureFixture[str]) -
     assert ask("nowhere", QUESTION) == 2 and "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["-", "https://example.com/a.JPG?size=2"])
+def test_a_stream_and_an_image_by_url_are_no_clips(word: str) -> None:
+    with pytest.raises(InputError, match="is no clip: --clip is for clips"):
+        expand_sources([word], clips=True)
+    assert expand_sources(["https://example.com/a.mp4"], clips=True)[0] == ["https://example.com/a.mp4"]
+
+
+def test_a_pattern_stands_for_the_clips_that_match_it(frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("frames10").symlink_to(frames, target_is_directory=True)
+    Path("frames2").symlink_to(frames, target_is_directory=True)
+    Path("frames.txt").write_text("of a lamp")
+    assert expand_sources(["frames?*"], clips=True) == (["frames2", "frames10"], True)
+    assert ask("./fra*", QUESTION) == 0
+    assert [json.loads(line)["status"] for line in capsys.readouterr().out.splitlines()] == ["answered"] * 3
+    assert ask("*.txt", QUESTION) == 2 and "no clip and no folder matches *.txt" in capsys.readouterr().err
+
+
+def test_a_clip_that_is_named_twice_is_one(frames: Path) -> None:
+    Path("again").symlink_to(frames, target_is_directory=True)
+    words = ["frames", "again", "frames/", "./frames", str(frames), "fr*s"]
+    assert expand_sources(words, clips=True)[0] == ["frames", "again"]
+
+
 def test_in_python_a_folder_is_a_clip(frames: Path, tmp_path: Path) -> None:
     agent = Agent(ScriptedSegmenter({}), tracker=tracker())
     answer = agent.ask(frames, QUESTION, out=tmp_path / "out")
