@@ -9,13 +9,12 @@ MAX_CHARACTERS = 1000
 
 
 def short_line(text: object) -> str:
-    """The text on one line of a terminal: unsafe characters as escapes, long text cut.
+    """The text on one line of a terminal: unsafe characters as escapes, a long text without its middle.
 
     >>> short_line("a\\x1b[2J b\\n c")
     'a\\\\x1b[2J b c'
     """
-    shown = printable.one_line(str(text)[: 4 * MAX_CHARACTERS])
-    return shown if len(shown) <= MAX_CHARACTERS else shown[:MAX_CHARACTERS] + "…"
+    return printable.short_line(text, MAX_CHARACTERS)
 
 
 def slug(key: str, *, unique: bool = True) -> str:

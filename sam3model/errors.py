@@ -1,6 +1,6 @@
 """Exceptions of this package. All are `Sam3Error`s with a one-line message that says what to do."""
 
-from sam3model.printable import one_line, without_middle
+from sam3model.printable import short_line
 
 MAX_MESSAGE = 1200
 """Maximum length of a message in characters."""
@@ -14,7 +14,7 @@ class Sam3Error(Exception):
     """
 
     def __str__(self) -> str:
-        return without_middle(one_line(without_middle(super().__str__(), 4 * MAX_MESSAGE)), MAX_MESSAGE)
+        return short_line(super().__str__(), MAX_MESSAGE)
 
 
 class ConfigError(Sam3Error):

@@ -29,12 +29,17 @@ def one_line(text: object) -> str:
     return printable(" ".join(str(text).split()))
 
 
-def without_middle(text: str, limit: int) -> str:
-    """The text; one of more than `limit` characters with an ellipsis for its middle.
+def short_line(text: object, limit: int) -> str:
+    """The text as `one_line`; one of more than `limit` characters has an ellipsis for its middle.
 
-    >>> without_middle("a very long name.json", 14)
+    >>> short_line("a very\\nlong name.json", 14)
     'a very …e.json'
     """
+    bounded = _without_middle(str(text), 4 * limit)  # a huge text is not escaped whole
+    return _without_middle(one_line(bounded), limit)
+
+
+def _without_middle(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     end = (limit - 1) // 2
