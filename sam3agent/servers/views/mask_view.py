@@ -137,8 +137,7 @@ class MaskView:
             there = pool.get(one.id)
             if there is None or one.id not in self._placed or self._is_equal(one, there):
                 continue
-            shape = self._store.new_shape()
-            self._store.put_masks(shape, there.masklet.to_json(), shown=there.frame)
+            shape = self._new_shape(there.masklet, there.frame)
             taken = replace(one, shape=shape, clicks={})
             sheet = sheet.with_object(taken)
             self._placed[one.id] = self._state(taken)
@@ -158,8 +157,7 @@ class MaskView:
             old = gone[min(sources)]
             kept = any(gone[number].kept for number in sources)
             why = f"It was made from {listed_masks(sorted(sources))}"
-            shape = self._store.new_shape()
-            self._store.put_masks(shape, there.masklet.to_json(), shown=there.frame)
+            shape = self._new_shape(there.masklet, there.frame)
             made = SheetObject(there.id, old.label, old.source, shape, there.score, kept, why, there.frame)
             self._placed[made.id] = self._state(made)
             sheet = sheet.with_object(made)
@@ -209,9 +207,8 @@ class MaskView:
         """Fill the sheet; this cannot be undone."""
         objects = list[SheetObject]()
         for mask in seed.masks:
-            shape = self._store.new_shape()
             frame = mask.masklet.key_frame
-            self._store.put_masks(shape, mask.masklet.to_json(), shown=frame)
+            shape = self._new_shape(mask.masklet, frame)
             one = SheetObject(mask.id, mask.label, mask.source, shape, mask.score, mask.kept, mask.why, frame)
             if mask.placed:
                 self._placed[one.id] = self._state(one)
@@ -221,6 +218,12 @@ class MaskView:
     def _state(self, one: SheetObject) -> object:
         """What differs whenever the masks or the name of an object do."""
         return one.shape, one.label, tuple(self._store.frames(one.shape))
+
+    def _new_shape(self, masklet: Masklet, frame: int) -> int:
+        """A shape in the store with these masks, which a user is shown on a frame."""
+        shape = self._store.new_shape()
+        self._store.put_masks(shape, masklet.to_json(), shown=frame)
+        return shape
 
     def _masklet(self, one: SheetObject) -> Masklet | None:
         width, height = self._size
