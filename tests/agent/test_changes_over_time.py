@@ -9,17 +9,14 @@ from sam3agent.motion.camera_path import camera_path
 from sam3agent.tools.registry import all_tools
 from sam3agent.workbench import Workbench
 from tests.agent.changing_blocks import BLOCKS, workbench
+from tests.agent.measured_tracks import measured
 
 ALL = list(range(1, len(BLOCKS) + 1))
 
 
 @lru_cache(maxsize=1)
 def tracked() -> Workbench:
-    """The workbench after all blocks were tracked, and the paths measured."""
-    work = workbench()
-    work = work.with_pool(all_tools()["track"].call(work, {"phrases": ["block"]}).pool)
-    pool = all_tools()["select_masks"].call(work, {"ids": ALL, "keep": ["fastest"]}).event.pool
-    return work.with_pool(pool)
+    return measured(workbench(), ALL)
 
 
 def selected(keep: Any) -> Any:

@@ -18,17 +18,14 @@ from sam3agent.workbench import Workbench
 from sam3model.playground import clip as planned_clip
 from sam3model.playground import clip_questions
 from tests.agent.drifting_blocks import clip, tracker, workbench
+from tests.agent.measured_tracks import measured
 
 ALL = list(range(1, 12))
 
 
 @lru_cache(maxsize=1)
 def tracked() -> Workbench:
-    """The workbench after all blocks were tracked, and the paths measured."""
-    work = workbench()
-    work = work.with_pool(all_tools()["track"].call(work, {"phrases": ["block"]}).pool)
-    pool = all_tools()["select_masks"].call(work, {"ids": ALL, "keep": ["fastest"]}).event.pool
-    return work.with_pool(pool)
+    return measured(workbench(), ALL)
 
 
 def kept(*keep: Any, ids: list[int] = ALL) -> list[int]:
