@@ -117,6 +117,7 @@ class Contender(Protocol):
 def _times(setting: Setting, report: Report, name: str, contender: Contender) -> float:
     """Report the times of a contender; returns milliseconds of an image and a phrase."""
     encoded = contender.encode(0)
+    report.figure(f"{name}: masks of the first phrase", contender.ground(encoded, [PHRASES[0]]), "masks")
     report.figure(f"{name}: encode", milliseconds(setting, contender.encode), "ms")
     one = milliseconds(setting, lambda number: contender.ground(encoded, [f"{name} {number}"]))
     report.figure(f"{name}: ground a new phrase", one, "ms")
