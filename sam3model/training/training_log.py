@@ -74,9 +74,10 @@ class TrainingLog:
 
     def progress(self, step: int, progress: float, seconds: float, loss: float, rate: float) -> None:
         """Show the progress, the smoothed loss, samples per second and the remaining time."""
+        progress = min(1.0, progress)  # the last step may exceed a budget of minutes
         left = seconds * (1 - progress) / progress if progress > 0 else 0.0
         text = f"step {step} · loss {loss:.3f} · {rate:.1f} samples/s · {timedelta(seconds=round(left))} left"
-        self.bar.n = min(100.0, 100 * progress)
+        self.bar.n = 100 * progress
         self.bar.set_description_str(text)
         if self.bar.disable and time.monotonic() - self.last_line > _LINE_SECONDS:
             self.last_line = time.monotonic()

@@ -1,6 +1,7 @@
 """Small runs from end to end: training, resuming after a kill, and refusing what does not fit."""
 
 import json
+import logging
 import math
 import os
 import signal
@@ -119,6 +120,13 @@ def test_non_finite_scalars_are_valid_json(tmp_path):
     assert json.loads(line, parse_constant=pytest.fail) == {
         "step": 1, "loss": None, "grad_norm": None, "bad": "loss of a.png",
     }  # fmt: skip
+
+
+def test_no_time_is_left_when_the_last_step_exceeds_the_budget(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("sam3model.training.training_log._LINE_SECONDS", -1.0)
+    with caplog.at_level(logging.INFO), TrainingLog(tmp_path, 0) as report:
+        report.progress(11, 1.047, 31.4, 1.6, 0.6)
+    assert caplog.messages == ["100.0% · step 11 · loss 1.600 · 0.6 samples/s · 0:00:00 left"]
 
 
 def test_tensorboard_gets_the_same_scalars(tmp_path):
