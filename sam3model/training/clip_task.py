@@ -48,12 +48,15 @@ class ClipTask:
         self.precision = resolve_dtype(config.precision, self.world.device)
         self.sources = open_clips(config, self.side)
         self._features: dict[tuple[tuple[int, ...], torch.Size], Tensor] = {}
+        self._new: set[str] = set()
 
     def build(self) -> Sam3Model:
         """A new model or one from weights, with the image encoder frozen unless the settings say otherwise."""
-        model, new = initial_parts(self.config.model, self.sizes)
-        if "tracker" in new and model.tracker is not None:
+        model, self._new = initial_parts(self.config.model, self.sizes)
+        if "tracker" in self._new and model.tracker is not None:
             prefer_earlier_place(model.tracker, self._embedding_scale(model))
+        elif self._stills:
+            log.info("the tracker is kept as it is: train it on clips of several frames to fit the new mask heads")
         return compile_model(model) if self.config.model.compile else model
 
     def network(self, model: Sam3Model) -> TrackingModel:
@@ -122,8 +125,8 @@ class ClipTask:
         )  # fmt: skip
 
     def save(self, artefact: Sam3Model, path: Path, record: str) -> None:
-        """Write the native layout in half precision. Without clips of several frames, the tracker is not trained."""
-        if all(stage.frames == 1 for stage in self.config.stages):
+        """Write the native layout in half precision, without a tracker that is new and saw single frames only."""
+        if "tracker" in self._new and self._stills:
             artefact = Sam3Model(artefact.detector, artefact.interactive)
         save_native(artefact, path, metadata={"training": record}, dtype=torch.float16)
 
@@ -154,6 +157,11 @@ class ClipTask:
         """Standard deviation of the embeddings of a clip."""
         frames = self.sources.validation()(0).frames
         return model.detector.vision.neck(model.detector.vision.trunk(frames), "interactive")[-1].std().item()
+
+    @property
+    def _stills(self) -> bool:
+        """Whether all clips have a single frame, from which a tracker learns nothing."""
+        return all(stage.frames == 1 for stage in self.config.stages)
 
     @property
     def _low(self) -> bool:

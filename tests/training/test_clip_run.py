@@ -8,16 +8,19 @@ import torch
 from torch import Tensor
 
 from sam3model.backbone.vit import ViT
+from sam3model.build import build
+from sam3model.checkpoint import load, save_native
 from sam3model.data.clip_sample import ClipSample
 from sam3model.data.playground_clips import PlaygroundClips
 from sam3model.errors import TrainingError
+from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig
 from sam3model.training.clip_task import ClipTask
 from sam3model.training.run import TrainingRun, train
 from sam3model.training.state import StateFolder
 from sam3model.training.step import StepReport, train_step
 from sam3model.training.stop_signal import StopSignal
 from tests.training.killed_runs import check_run_killed_while_saving
-from tests.training.tiny_clips import SIDE, batch_of, clip_run, clip_settings, sliding_squares
+from tests.training.tiny_clips import SIDE, TRACKED, batch_of, clip_run, clip_settings, sliding_squares
 
 INTERACTIVE_NECK = "detector.vision.neck.interactive."
 UNUSED = (f"{INTERACTIVE_NECK}3.", "tracker.no_mem_pos_enc")
@@ -62,6 +65,21 @@ def count_trunk_passes(monkeypatch) -> list[int]:
 
     monkeypatch.setattr(ViT, "forward", counted)
     return passes
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_clicks_alone_keep_a_tracker_that_the_weights_have(tmp_path, given):
+    parts = TRACKED_PARTS if given else ("detector", "interactive")
+    start = build(ClipModelConfig(overrides=TRACKED).resolve(), parts=parts)
+    save_native(start, tmp_path / "start.safetensors", dtype=torch.float32)
+    config = clip_settings(tmp_path, budget={"steps": 1}, validation={"frames": 1, "clips": 2, "batch": 2})
+    model = replace(config.model, weights=str(tmp_path / "start.safetensors"))
+    config = replace(config, model=model, stages=(replace(config.stages[0], frames=1),))
+    kept = load(train(config, ClipTask).weights, parts=None, dtype=torch.float32)
+    assert (kept.tracker is not None) == given
+    for name, value in start.state_dict().items():
+        if name.startswith("tracker."):
+            torch.testing.assert_close(kept.state_dict()[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_a_clip_is_memorised(tmp_path):
