@@ -6,7 +6,9 @@ import torch.nn.functional as F
 
 from sam3model.ops import attend as attend_module
 from sam3model.ops.attend import attend
-from sam3model.ops.blocked_attention import BLOCK, MIN_TOKENS, attend_in_blocks, prefers_blocks
+from sam3model.ops.blocked_attention import MIN_HEAD, MIN_TOKENS, SCORES, attend_in_blocks, prefers_blocks
+
+BLOCK = 32
 
 
 def some_inputs(queries: int = 40, keys: int = 50, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
@@ -14,18 +16,43 @@ def some_inputs(queries: int = 40, keys: int = 50, dtype: torch.dtype = torch.fl
     return [torch.randn(2, 3, n, 16).to(dtype) for n in (queries, keys, keys)]
 
 
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    """One thread computes a head at a time, two compute two, of which the last pair here is a single one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
 @torch.inference_mode()
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("queries", [1, BLOCK - 1, BLOCK, 2 * BLOCK + 7])
 def test_blocks_of_any_number_agree_with_torch(queries: int) -> None:
     inputs = some_inputs(queries)
-    torch.testing.assert_close(attend_in_blocks(*inputs), F.scaled_dot_product_attention(*inputs))
+    torch.testing.assert_close(attend_in_blocks(*inputs, block=BLOCK), F.scaled_dot_product_attention(*inputs))
 
 
 @torch.inference_mode()
+@pytest.mark.usefixtures("threads")
 def test_heads_that_lie_apart_in_memory_and_narrow_values_agree_too() -> None:
     query, key, value = (x.transpose(1, 2).contiguous().transpose(1, 2) for x in some_inputs(2 * BLOCK))
     expected = F.scaled_dot_product_attention(query, key, value[..., :8])
-    torch.testing.assert_close(attend_in_blocks(query, key, value[..., :8]), expected)
+    torch.testing.assert_close(attend_in_blocks(query, key, value[..., :8], block=BLOCK), expected)
+
+
+@torch.inference_mode()
+def test_a_block_has_as_many_queries_as_the_cache_holds_scores(monkeypatch) -> None:
+    rows = []
+
+    def counted(scores: torch.Tensor, dim: int, out: torch.Tensor) -> torch.Tensor:
+        rows.append(scores.shape[-2])
+        return out.copy_(scores.softmax(dim))
+
+    monkeypatch.setattr(torch, "softmax", counted)
+    inputs = [torch.randn(1, 1, n, 4) for n in (700, SCORES // 256, SCORES // 256)]
+    attend_in_blocks(*inputs)
+    assert rows == [256, 256, 188]
 
 
 @torch.inference_mode()
@@ -65,8 +92,8 @@ def test_precision_size_and_device_decide(monkeypatch) -> None:
     processor(monkeypatch, "avx512_bf16")
     assert prefers_blocks(*shapes())
     for other in (
-        shapes(dtype=torch.float32), shapes(dtype=torch.float16), shapes(tokens=MIN_TOKENS - 1), shapes(head=32),
-        shapes(device="meta"),
+        shapes(dtype=torch.float32), shapes(dtype=torch.float16), shapes(tokens=MIN_TOKENS - 1),
+        shapes(head=MIN_HEAD - 1), shapes(device="meta"),
     ):  # fmt: skip
         assert not prefers_blocks(*other)
     with torch.autocast("cpu", torch.bfloat16):
