@@ -84,9 +84,8 @@ def _rotate_in_parts(x: Tensor, table: Tensor) -> Tensor:
     step = max(1, CACHED // x[0, 0].numel())
     for row in range(len(x)):
         for start in range(0, x.shape[1], step):
-            part = x[row, start : start + step].float().unflatten(-1, (-1, 2))
-            turned = torch.view_as_complex(part) * table[start : start + step]
-            out[row, start : start + step] = torch.view_as_real(turned).flatten(-2)
+            some = slice(start, start + step)
+            out[row, some] = _rotate(x[row, some].float(), table[some])
     return out
 
 
