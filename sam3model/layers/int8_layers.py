@@ -9,7 +9,7 @@ from sam3model.layers.attention import MultiheadAttention
 from sam3model.ops.int8_product import Int8Rows, int8_product, to_int8
 
 TOKENS_AT_ONCE = 1024
-"""Tokens whose float32 products are held at a time."""
+"""Tokens whose sums of products are held at a time."""
 
 
 class Int8Linear(nn.Module):
@@ -40,11 +40,11 @@ class Int8Linear(nn.Module):
         tokens = input.reshape(-1, input.shape[-1])
         out = tokens.new_empty(len(tokens), len(weights.scale))
         for start in range(0, len(tokens), TOKENS_AT_ONCE):
-            some = slice(start, start + TOKENS_AT_ONCE)
-            product = int8_product(to_int8(tokens[some]), weights)
-            if self.bias is not None:
-                product += self.bias[chosen]
-            out[some] = product if then is None else then(product)
+            small, own = to_int8(tokens[start : start + TOKENS_AT_ONCE]), out[start : start + TOKENS_AT_ONCE]
+            for some, product in int8_product(small, weights):
+                if self.bias is not None:
+                    product.add_(self.bias[chosen])
+                own[some] = product if then is None else then(product)
         return out.view(*input.shape[:-1], out.shape[-1])
 
 

@@ -1,5 +1,6 @@
 """Matrix products of int8 numbers with a scale per row: an output channel of the weights, or a token."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,9 @@ from sam3model.devices import cpu_has
 
 LARGEST = 127
 """Values are -127 to 127: as many on both sides of zero."""
+
+ROWS_AT_ONCE = 128
+"""Rows whose float32 values are held at a time, in the cache of a core: new memory costs more than the arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,15 @@ def to_int8(x: Tensor) -> Int8Rows:
     """
     if x.is_meta:  # to compute its shapes, torch would import its compiler, which takes seconds
         return Int8Rows(x.new_empty(x.shape, dtype=torch.int8), x.new_empty(len(x), dtype=torch.float32))
-    x = x.float()
-    scale = x.abs().amax(dim=1) / LARGEST
-    step = torch.where(scale > 0, scale, 1.0)
-    return Int8Rows((x / step[:, None]).round_().to(torch.int8), scale)
+    values = torch.empty(x.shape, dtype=torch.int8, device=x.device)
+    scale = torch.empty(len(x), dtype=torch.float32, device=x.device)
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        part = x[some].to(torch.float32, copy=True)
+        scale[some] = torch.maximum(part.amax(dim=1), -part.amin(dim=1)) / LARGEST
+        step = torch.where(scale[some] > 0, scale[some], 1.0)
+        values[some] = part.div_(step[:, None]).round_()
+    return Int8Rows(values, scale)
 
 
 def has_int8_product() -> bool:
@@ -38,14 +47,16 @@ def has_int8_product() -> bool:
     return torch.backends.mkldnn.is_available() and cpu_has("vnni", "amx_tile")
 
 
-def int8_product(tokens: Int8Rows, weights: Int8Rows) -> Tensor:
-    """tokens (N, K) times weights (M, K) transposed, (N, M) float32.
+def int8_product(tokens: Int8Rows, weights: Int8Rows) -> Iterator[tuple[slice, Tensor]]:
+    """tokens (N, K) times weights (M, K) transposed: some rows at a time, and their products (rows, M) float32.
 
     Without int8 instructions the same integers are multiplied in float32, which is far faster there, and rounds only
     sums above 2^24.
     """
     if has_int8_product():
-        product = torch.ops.aten._int_mm(tokens.values, weights.values.T).float()
+        product = torch.ops.aten._int_mm(tokens.values, weights.values.T)
     else:
         product = torch.mm(tokens.values.float(), weights.values.float().T)
-    return product.mul_(tokens.scale[:, None]).mul_(weights.scale)
+    for start in range(0, len(product), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        yield some, product[some].float().mul_(tokens.scale[some, None]).mul_(weights.scale)
