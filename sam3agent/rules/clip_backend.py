@@ -32,7 +32,12 @@ def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMRepl
     knowledge = knowledge_of(bench.session)
     choices = [selector.choose(target) for target in plan.targets]
     ids = list(dict.fromkeys(candidate.id for choice in choices for candidate in choice.kept))
-    warnings = [*plan.notes, *open_readings(choices), *word_warnings(plan.phrases(), knowledge, missing)]
+    warnings = [
+        *plan.notes,
+        *open_readings(choices),
+        *dict.fromkeys(selector.ties),
+        *word_warnings(plan.phrases(), knowledge, missing),
+    ]
     if any(target.happenings for target in plan.targets) and not selector.motion.camera.certain:
         warnings.append(UNCERTAIN)
     if why := unknown_noun(missing, knowledge):
