@@ -170,6 +170,7 @@ def show(target: Target) -> str:
         ("trees that are neither the largest nor the leftmost", "trees* -(trees* large[1:1]) -(trees* left[1:1])"),
         ("the player who is left of the ball and is in red", "player in red left(ball)"),
         ("every player who wears red please", "player in reds*"),
+        ("the player who is closest to the ball and not the leftmost", "player nearest(ball) -(players* left[1:1])"),
     ],
 )
 def test_grammar(query: str, plan: str) -> None:
