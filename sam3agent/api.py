@@ -23,7 +23,7 @@ from sam3agent.deadlines import within
 from sam3agent.images import read_source, source_name
 from sam3agent.knowledge import knowledge_of
 from sam3agent.local_model import LocalModel
-from sam3agent.media import ClipMedia, Media, holds_clip, media_remarks, open_media
+from sam3agent.media import ClipMedia, Media, damage_of, holds_clip, media_remarks, open_media
 from sam3agent.mllm.base import MLLM, MLLMReply
 from sam3agent.segmenter import ClosableSession, LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.states import Answered, Exhausted, FinalState, NoMatch, NotUnderstood, Story
@@ -188,7 +188,8 @@ class Agent:
                 absence = await within(ledger.seconds_left, absence_of, end.story, bench)
         notice = knowledge_of(bench.session).notice
         answer = self._answer(query, bench.media, end, ledger)
-        pages = media_remarks(bench.media) if bench.media.count == 1 else ()  # of a clip, the reason says it
+        one = bench.media.count == 1
+        pages = media_remarks(bench.media) if one else damage_of(bench.media)  # the reason says what was searched
         warnings = (*pages, *ledger.warnings, *filter(None, [notice]))
         return replace(answer, warnings=tuple(dict.fromkeys(warnings)), absence=absence)
 

@@ -111,7 +111,7 @@ class SharedFrames:
 class ClipMedia:
     """The frames of a clip, decoded when asked for. May be used from several threads.
 
-    frames: the clip as a source. name: what messages call it.
+    frames: the clip as a source. name: what messages call it. damage: what is missing if the file was cut off.
     """
 
     def __init__(self, source: "FrameSource", name: str = "the clip") -> None:
@@ -120,6 +120,7 @@ class ClipMedia:
             raise InputError(f"{name} does not say how many frames it has: save it as a file first")
         self.count = source.count
         self.name = name
+        self.damage: str | None = getattr(source, "damage", None)
         self.frames = SharedFrames(source)
 
     @property
@@ -165,11 +166,17 @@ def open_encoded(data: bytes, name: str | None = None) -> ImageMedia:
     return ImageMedia(image, pages=pages)
 
 
+def damage_of(media: Media) -> tuple[str, ...]:
+    """What is missing of a clip that was cut off, in plain words."""
+    return (media.damage,) if isinstance(media, ClipMedia) and media.damage else ()
+
+
 def media_remarks(media: Media) -> tuple[str, ...]:
     """What is left out when a medium is searched as an image, in plain words."""
     if isinstance(media, ImageMedia) and media.pages > 1:
         return (f"the file has {media.pages} frames or pages: only the first is used",)
-    return (f"a clip of {media.count} frames: only the first is searched",) if media.count > 1 else ()
+    only = (f"a clip of {media.count} frames: only the first is searched",) if media.count > 1 else ()
+    return (*damage_of(media), *only)
 
 
 def _open_animation(path: Path) -> Media:

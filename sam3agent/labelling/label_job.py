@@ -49,6 +49,8 @@ class LabelJob:
         """Raises `InputError` for a job without classes, or numbers that make no sense."""
         if not self.classes:
             raise InputError("nothing to search for: give --phrase, or --query for a question")
+        if not all(map(str.strip, self.classes)):
+            raise InputError("a phrase or question is empty: give a short noun phrase, e.g. --phrase 'red ball'")
         if len(set(self.classes)) < len(self.classes):
             raise InputError("two classes have the same name: give each phrase and query once")
         if not 0 < self.min_score < 1:

@@ -10,7 +10,15 @@ from sam3agent.rules.clip_reader import parse_clip_question
 from sam3agent.rules.grammar import parse
 from sam3agent.rules.question_plan import QuestionPlan
 from sam3agent.rules.reasons import explain
-from sam3agent.rules.remarks import choice_warnings, objection, score_warnings, unknown_noun, word_warnings
+from sam3agent.rules.remarks import (
+    NAME_AN_MLLM,
+    choice_warnings,
+    objection,
+    open_attachment,
+    score_warnings,
+    unknown_noun,
+    word_warnings,
+)
 from sam3agent.rules.selector import Selector, alternatives
 from sam3agent.rules.tool_replies import call_tool, search, unused
 from sam3agent.states import Story
@@ -59,7 +67,7 @@ def _next(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
     if others := unused((other for what in missing for other in alternatives(what)), story):
         return search("segment_phrase", others, bench)
     empty = [what for what in plan.phrases() if not selector.find(what)]
-    warnings = (*choice_warnings(plan, choices), *word_warnings(plan.phrases(), knowledge))
+    warnings = (*choice_warnings(plan, choices), *word_warnings(plan.phrases(), knowledge, empty))
     if why := unknown_noun(empty, knowledge):
         if not ids:
             return MLLMReply(not_understood=why, calls=0)
@@ -67,6 +75,8 @@ def _next(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMReply:
     if ids:
         warnings = (*warnings, *score_warnings(candidate for choice in choices for candidate in choice.kept))
         return call_tool("select_masks", warnings, ids=ids, reason=explain(choices))
+    if (doubt := open_attachment(plan)) and any(choice.found for choice in choices):
+        return MLLMReply(not_understood=f"{doubt}, and then nothing matches; {NAME_AN_MLLM}", calls=0)
     return call_tool("report_no_match", warnings, reason=explain(choices))
 
 

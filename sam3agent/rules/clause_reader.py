@@ -7,11 +7,13 @@ from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.lexicon import AXES, EXCEPT, IMAGE, PATTERNS, PLACED, POSTURES, PRONOUNS, RELATIONS
 from sam3agent.rules.question_plan import Relation, RelationKind
 from sam3agent.rules.question_text import NotRead
-from sam3agent.rules.words import COLOURS, ORDINALS
+from sam3agent.rules.words import COLOURS, ORDINALS, PERSONS, singular
 
 MAX_DEPTH = 3
 """How many relations may refer to one another."""
 
+_SAID_OF_PERSONS = ("who", "wearing", "dressed in", *(f"in {colour}" for colour in COLOURS))
+_NOR = ("or", ", or", "or not", "nor")
 _RELATION_WORDS = {words: kind for kind, phrases in RELATIONS for words in phrases}
 
 
@@ -19,7 +21,8 @@ class ClauseReader(AttributeReader, ABC):
     """A noun phrase with everything after its noun. How lists of exceptions are read is left to the grammar."""
 
     depth = 0
-    in_exception = False
+    plain_anchor = False
+    """Whether what is said after an anchor ("who is in red") is left to what refers to the anchor."""
 
     def noun_phrase(self, *, anchor: bool = False) -> PhraseDraft:
         """A noun phrase with what belongs to it; an anchor leaves places and exceptions to what refers to it."""
@@ -41,7 +44,10 @@ class ClauseReader(AttributeReader, ABC):
             place = self.at
             comma = bool(self.take(","))
             inner = anchor or self.in_exception
-            if not (comma and inner) and (self._relative(draft) or self._modifier(draft, anchor=anchor, comma=comma)):
+            left_to_outer = anchor and self.plain_anchor and self.seen(*_SAID_OF_PERSONS, "that", "which")
+            if not ((comma and inner) or left_to_outer) and (
+                self._relative(draft) or self._modifier(draft, anchor=anchor, comma=comma)
+            ):
                 continue
             self.at = place
             return
@@ -118,10 +124,12 @@ class ClauseReader(AttributeReader, ABC):
                 raise self.refuse()
             place = self.at
             joint = self.take(
-                "and not", "or not", "nor", "and is not", "and are not", "or", "and", ", and", ", or", ","
-            )
+                "and not", "or not", "nor", "and is not", "and are not", "and is", "and are", "or", "and", ", and",
+                ", or", ",",
+            )  # fmt: skip
             again = negative or joint in ("and not", "and is not", "and are not")
-            if not joint or (joint in ("or", ", or") and not negative) or not self._predicate_ahead():
+            ahead = self._predicate_ahead() or (again and joint in (*_NOR, "and not") and self._order_ahead())
+            if not joint or (joint in ("or", ", or") and not negative) or not ahead:
                 self.at = place
                 return
             negative = again
@@ -132,6 +140,11 @@ class ClauseReader(AttributeReader, ABC):
         if word in COLOURS or word in PATTERNS:
             return not self.is_content(1 + int(self.peek() in ("in", "wearing")))
         return bool(self.seen("in", "on", "at", "not", *_RELATION_WORDS, *POSTURES)) and self.peek(1) not in PRONOUNS
+
+    def _order_ahead(self) -> bool:
+        """Whether "the largest" comes next, and no noun after it."""
+        the = int(self.peek() == "the")
+        return self.peek(the) in AXES and not self.is_content(the + 1)
 
     def _predicate(self, draft: PhraseDraft) -> bool:
         """One predicate: a colour, a pattern, an order, a place, a relation or an attribute."""
@@ -188,6 +201,10 @@ class ClauseReader(AttributeReader, ABC):
             return True
         if (not anchor or draft.start) and self._counted(draft):
             return True
+        if not anchor and draft.relation and self._try_place():
+            if draft.sides:
+                raise self.refuse()
+            self.notes.append(f'the place is read as that of "{draft.noun}"')
         if not anchor and (self._extreme(draft) or self._place(draft)):
             return True
         return self._relation(draft)
@@ -222,16 +239,19 @@ class ClauseReader(AttributeReader, ABC):
             raise NotRead(f"the question nests more than {MAX_DEPTH} relations")
         if kind != "between" and self.seen("all", "every", "each", "both"):
             raise self.refuse()  # a plural anchor means any of them
-        anchors = [self.noun_phrase(anchor=True)]
+        anchors = [self._anchor(draft)]
         if kind == "between" and self.take("and"):
-            anchors.append(self.noun_phrase(anchor=True))
+            anchors.append(self._anchor(draft))
+            if anchors[0].bare and anchors[1].noun:
+                anchors[0].lend(anchors[1])
         self.depth -= 1
         targets = []
         for anchor in anchors:
             if anchor.noun in ("camera", "viewer", "observer", "photographer"):
                 raise self.refuse("the distance to the camera cannot be measured")
             if anchor.pronoun or anchor.bare or anchor.options:
-                anchor.lend(draft if anchor.pronoun and draft.noun else PhraseDraft(noun="object"))
+                same = draft.noun and (anchor.pronoun or (anchor.axis and draft.many))
+                anchor.lend(draft if same else PhraseDraft(noun="object"))
             self.resolve_exceptions(anchor)
             targets.append(anchor.target())
         if kind == "between" and len(targets) == 1 and not targets[0].what.plural:
@@ -240,6 +260,33 @@ class ClauseReader(AttributeReader, ABC):
             kind = "nearest"
         count = 1 if draft.axis else draft.number or 1
         return Relation(_kind(kind), tuple(targets), count)
+
+    def _anchor(self, draft: PhraseDraft) -> PhraseDraft:
+        """What a relation of a draft refers to. "The player nearest the ball who is in red": the player is in red."""
+        start, notes, outer = self.at, len(self.notes), self.plain_anchor
+        anchor = self.noun_phrase(anchor=True)
+        if anchor.relation:
+            return anchor
+        said = next((n for n in range(start + 1, self.at) if self._comes_at(n, _SAID_OF_PERSONS)), self.at)
+        clause = next((n for n in range(start + 1, self.at) if self.tokens[n] in ("that", "which", "who")), self.at)
+        verb = self.tokens[clause + 1] if clause + 1 < self.at else ""
+        of_anchor = {"is": not anchor.many, "are": anchor.many}.get(verb, True)
+        of_outer = {"is": not draft.many, "are": draft.many}.get(verb, True)
+        if said < self.at and anchor.noun and not _person(anchor) and _person(draft):
+            of_anchor, of_outer = False, True
+        elif clause < self.at and self.tokens[clause] == "who" and _person(anchor) and not _person(draft):
+            of_outer = False
+        if of_outer and not of_anchor:
+            self.at, self.plain_anchor = start, True
+            del self.notes[notes:]
+            anchor = self.noun_phrase(anchor=True)
+            self.plain_anchor = outer
+        elif of_outer and clause < self.at and draft.noun:
+            self.notes.append(f'"{" ".join(self.tokens[clause : self.at])}" is read as said of "{anchor.noun}"')
+        return anchor
+
+    def _comes_at(self, place: int, phrases: tuple[str, ...]) -> bool:
+        return any(self.tokens[place : place + len(words)] == words for words in map(str.split, phrases))
 
     def _exceptions(self, draft: PhraseDraft) -> bool:
         """ "except the red ones"."""
@@ -285,6 +332,10 @@ class ClauseReader(AttributeReader, ABC):
         draft.sides += wanted.sides
         draft.everything = draft.everything and wanted.axis is None
         return True
+
+
+def _person(draft: PhraseDraft) -> bool:
+    return singular(draft.noun) in PERSONS
 
 
 def _kind(name: str) -> RelationKind:

@@ -7,7 +7,7 @@ from sam3agent.motion.camera_path import UNCERTAIN
 from sam3agent.rules.clip_reasons import explain_clip, open_readings
 from sam3agent.rules.clip_selector import ClipSelector
 from sam3agent.rules.question_plan import QuestionPlan
-from sam3agent.rules.remarks import unknown_noun, word_warnings
+from sam3agent.rules.remarks import NAME_AN_MLLM, open_attachment, unknown_noun, word_warnings
 from sam3agent.rules.selector import alternatives
 from sam3agent.rules.tool_replies import call_tool, search, unused
 from sam3agent.states import Story
@@ -32,7 +32,12 @@ def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMRepl
     knowledge = knowledge_of(bench.session)
     choices = [selector.choose(target) for target in plan.targets]
     ids = list(dict.fromkeys(candidate.id for choice in choices for candidate in choice.kept))
-    warnings = [*plan.notes, *open_readings(choices), *word_warnings(plan.phrases(), knowledge)]
+    warnings = [
+        *plan.notes,
+        *open_readings(choices),
+        *dict.fromkeys(selector.ties),
+        *word_warnings(plan.phrases(), knowledge, missing),
+    ]
     if any(target.happenings for target in plan.targets) and not selector.motion.camera.certain:
         warnings.append(UNCERTAIN)
     if why := unknown_noun(missing, knowledge):
@@ -41,6 +46,8 @@ def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMRepl
         warnings.append(why)
     if ids:
         return call_tool("select_masks", warnings, ids=ids, reason=explain_clip(choices))
+    if (doubt := open_attachment(plan)) and len(missing) < len(plan.phrases()):
+        return MLLMReply(not_understood=f"{doubt}, and then nothing matches; {NAME_AN_MLLM}", calls=0)
     return call_tool("report_no_match", warnings, reason=explain_clip(choices))
 
 

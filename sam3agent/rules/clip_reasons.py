@@ -29,6 +29,9 @@ def open_readings(choices: Sequence[ClipChoice]) -> list[str]:
             found.append(f'the question names one "{phrase}" and {count} match: all are given')
         elif target.number and count != target.number:
             found.append(f'the question names {target.number} of "{phrase}" and {count} match')
+        for happening in target.happenings if choice.kept else ():
+            if happening.count > count and (happening.order or happening.name in MEASURES):
+                found.append(f'the question names {happening.count} of "{phrase}" and there {_are(count)}')
         for exception in choice.exceptions:
             if not exception.kept:
                 found.append(f"{_why_none(exception)}; nothing was left out for it")
@@ -46,6 +49,10 @@ def _described(choice: ClipChoice) -> str:
     left_out = "".join(f", without {len(one.kept)} {_rest(one)}" for one in choice.exceptions if one.kept)
     proof = f" ({choice.proof.words()})" if choice.proof and told else ""
     return f"{count} {noun}" + (f", {told}" if told else "") + proof + left_out
+
+
+def _are(count: int) -> str:
+    return f"{'is' if count == 1 else 'are'} {count}"
 
 
 def _rest(choice: ClipChoice) -> str:

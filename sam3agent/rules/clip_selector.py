@@ -22,6 +22,9 @@ MEASURES = {
 }  # fmt: skip
 """Measure of an object, and whether more of it (1) or less (-1) comes first."""
 
+SAME = 0.01
+"""Measures that differ by a smaller part are the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClipChoice:
@@ -51,9 +54,10 @@ class ClipChoice:
 
 @dataclass
 class ClipSelector:
-    """Resolves plans on a clip whose objects are tracked."""
+    """Resolves plans on a clip whose objects are tracked. ties: remarks on measures that several objects share."""
 
     bench: Workbench
+    ties: list[str] = field(default_factory=list)
 
     @cached_property
     def motion(self) -> ClipMotion:
@@ -174,6 +178,10 @@ class ClipSelector:
         order = sorted(found, key=lambda c: -sign * measure(self.path(c)))
         start = len(order) - 1 if happening.order < 0 else happening.order - 1
         chosen = order[start : start + happening.count]
+        values = [measure(self.path(c)) for c in order]
+        edges = [n for n in (start, start + happening.count) if 0 < n < len(order)]
+        if any(abs(values[n] - values[n - 1]) <= SAME * max(abs(values[n]), abs(values[n - 1])) for n in edges):
+            self.ties.append(f'"{happening.words}": several are the same by measure, so the choice among them is open')
         return {c.id: (motion_facts.time_seen(self.path(c)),) for c in chosen}
 
     def _outermost(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:

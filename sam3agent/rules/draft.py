@@ -115,7 +115,9 @@ class PhraseDraft:
     def _left_out(self, draft: "PhraseDraft", target: Target) -> Target:
         """An exception: every object that it names, and for one in an order, on the sides of the base."""
         if target.ranking:
-            return replace(target, sides=target.sides or tuple(self.sides), relation=target.relation or self.relation)
+            chooses = self.relation is not None and self.relation.kind in ("nearest", "farthest")
+            relation = target.relation or (None if chooses else self.relation)
+            return replace(target, sides=target.sides or tuple(self.sides), relation=relation)
         return replace(target, what=replace(target.what, plural=True))
 
 

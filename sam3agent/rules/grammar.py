@@ -15,7 +15,7 @@ from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.lexicon import EXISTS, GENERIC, LEAD_IN, PRONOUNS, SHOWN, SIDES, UNION
 from sam3agent.rules.question_plan import QuestionPlan
 from sam3agent.rules.question_text import NotRead, read_tokens
-from sam3agent.rules.words import COLOURS
+from sam3agent.rules.words import COLOURS, singular
 
 MAX_PARTS = 8
 """How many noun phrases a question may list."""
@@ -44,6 +44,7 @@ class QuestionReader(ClauseReader):
         where = "where" in self.tokens[: self.at]
         before = self._leading_clause()
         drafts = self._drafts(asked)
+        said_of_one = _said_of_one(drafts)
         while self.peek() and (self.take(",", "only", "alone") or self._shown()):
             continue
         if where and not self.peek(1):
@@ -53,6 +54,8 @@ class QuestionReader(ClauseReader):
         if before:
             self._apply(before, drafts[0])
         self._resolve(drafts)
+        self.notes += said_of_one
+        _give_exceptions(drafts)
         for draft in drafts:
             self.resolve_exceptions(draft)
         if (
@@ -156,7 +159,8 @@ class QuestionReader(ClauseReader):
         drafts = [self._first(asked)]
         while True:
             place = self.at
-            if not self.take(*UNION) or not self.peek():
+            joint = self.take(*UNION)
+            if not joint or not self.peek():
                 self.at = place
                 return drafts
             while self.take(*UNION):
@@ -164,11 +168,25 @@ class QuestionReader(ClauseReader):
             if self.seen("not", "but"):
                 raise self.refuse()
             drafts.append(self.noun_phrase())
-            if self.tokens[place] == "," and drafts[-1].bare and not drafts[-1].definite and drafts[-1].axis:
-                self.at = place + 1
-                raise self.refuse()
+            self._check_list(drafts, joint, place)
             if len(drafts) > MAX_PARTS:
                 raise NotRead(f"the question lists more than {MAX_PARTS} things")
+
+    def _check_list(self, drafts: list[PhraseDraft], joint: str, place: int) -> None:
+        """Refuse what is no certain list: "player in red, leftmost", "left of the cat or the dog"."""
+        before, last = drafts[-2:]
+        after = last.bare and last.axis and not (last.definite and before.axis)
+        ahead = before.bare and before.axis and last.noun and last.only_words
+        if joint == "," and (after or ahead):
+            self.at = place + 1
+            raise self.refuse()
+        if before.of_group and before.axis and not before.bare and last.only_words and last.noun:
+            raise self.refuse("an order among several kinds of things is not read: ask about one kind")
+        if before.relation and last.noun and last.only_words and not last.adjectives:
+            if joint == "or":
+                raise self.refuse(f'"or" before "{last.noun}" can name a second place or a second answer: say which')
+            if joint == "and" and before.relation.kind != "between":
+                self.notes.append(f'"{last.noun}" is read as part of the answer, not of the place')
 
     def _first(self, asked: str) -> PhraseDraft:
         place = self.at
@@ -252,6 +270,30 @@ class QuestionReader(ClauseReader):
             first, second = drafts
             second.adjectives = [*first.adjectives[:1], "and", *second.adjectives]
             drafts.pop(0)
+
+
+def _said_of_one(drafts: list[PhraseDraft]) -> list[str]:
+    """Notes on what is said before the first of several nouns: "the leftmost player and ball"."""
+    if len(drafts) < 2:
+        return []
+    first, second = drafts[:2]
+    plain = second.only_words and not (second.adjectives or second.definite or second.article or second.everything)
+    if not plain or second.bare or second.pronoun or first.bare or first.pronoun:
+        return []
+    found = [f'"{" ".join(first.adjectives)}" is read as said of "{first.noun}" only'] if first.adjectives else []
+    if first.axis or first.start or first.before:
+        found.append(f'the order is read as that of "{first.noun}" only')
+    return found
+
+
+def _give_exceptions(drafts: list[PhraseDraft]) -> None:
+    """Give an exception at the end of a list to the part whose noun it has: "cats and dogs except the left cat"."""
+    last = drafts[-1]
+    for out in list(last.exceptions):
+        owner = next((one for one in drafts[:-1] if singular(one.noun) == singular(out.noun)), None)
+        if owner is not None and singular(out.noun) != singular(last.noun):
+            last.exceptions.remove(out)
+            owner.exceptions.append(out)
 
 
 def _is_all_of_it(draft: PhraseDraft) -> bool:

@@ -143,7 +143,7 @@ CLOSED = words(
     nobody noone wear wears foreground background row couple kind type sort percent approximately apparently
     beneath behind himself herself themselves myself yourself yourselves ourselves oneself ours theirs yours former
     latter aforementioned identical matching dozen dozens xor yonder northernmost southernmost easternmost westernmost
-    medium-sized median-sized middle-sized mid-sized average-sized"""
+    please thanks medium-sized median-sized middle-sized mid-sized average-sized"""
 )
 """Words that a noun phrase cannot contain, beside those that the grammar reads there."""
 

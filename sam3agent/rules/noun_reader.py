@@ -31,6 +31,8 @@ ING_NOUNS = lexicon_words(
 class NounReader(Cursor):
     """Determiners, numbers, order, sides and adjectives, up to the noun."""
 
+    in_exception = False
+
     def before_noun(self, draft: PhraseDraft) -> None:
         """Everything before the adjectives and the noun."""
         while self._determiner(draft) or self._count(draft) or self._order(draft) or self._side(draft):
@@ -234,6 +236,8 @@ class NounReader(Cursor):
             return False
         if self.peek() in PRONOUNS or not self.peek():
             return True
+        if self.in_exception and len(words) == 1 and words[0] in COLOURS and words[0] != "orange":
+            return True  # "except the pink and the leftmost one"
         if self.peek() not in ("and", "or", ","):
             return words[-1] in COLOURS or words[-1] in PATTERNS
         ahead = 1

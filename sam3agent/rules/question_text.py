@@ -37,6 +37,8 @@ def read_tokens(query: str) -> list[str]:
     """
     text = unicodedata.normalize("NFKC", query).lower().translate({0x2019: "'", 0x2018: "'", 0x2BC: "'"})
     _require_english(text)
+    if negative := re.search(r"(?<![^\s(])-\d\S*", text):
+        raise NotRead(f'"{negative.group()[:20]}" was not understood')
     text = text.replace("&", " and ")
     for pattern, plain in (*_CONTRACTIONS, *_SPELLINGS):
         text = re.sub(pattern, plain, text)

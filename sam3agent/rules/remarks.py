@@ -33,6 +33,11 @@ def objection(plan: QuestionPlan) -> str:
     return ""
 
 
+def open_attachment(plan: QuestionPlan) -> str:
+    """The note on words that could be said of another thing of the question: then "no match" is no finding."""
+    return next((note for note in plan.notes if "is read as said of" in note or note.startswith("the place is")), "")
+
+
 def unknown_noun(phrases: Iterable[NounPhrase], knowledge: WeightsKnowledge) -> str:
     """Why an empty search proves nothing: its noun is not a word of the weights. Empty if the nouns are known."""
     for what in phrases:
@@ -44,17 +49,20 @@ def unknown_noun(phrases: Iterable[NounPhrase], knowledge: WeightsKnowledge) -> 
     return ""
 
 
-def word_warnings(phrases: Iterable[NounPhrase], knowledge: WeightsKnowledge) -> list[str]:
-    """Words and attributes of the phrases that the weights were not trained on."""
+def word_warnings(
+    phrases: Iterable[NounPhrase], knowledge: WeightsKnowledge, empty: Sequence[NounPhrase] = ()
+) -> list[str]:
+    """Words and attributes of the phrases that the weights were not trained on. empty: the phrases with no masks."""
     if not knowledge.kinds:
         return []
     found = []
     for what in phrases:
+        so = "so finding nothing proves nothing" if what in empty else "which may have been ignored"
         words = [word for word in knowledge.unknown(what.phrase) if word not in CLOTHES]
         if words:
-            found.append(f'the weights were not trained on "{" ".join(words)}", which may have been ignored')
+            found.append(f'the weights were not trained on "{" ".join(words)}", {so}')
         elif extra := _extra(what):
-            found.append(f'the weights were not trained on phrases with "{extra}", which may have been ignored')
+            found.append(f'the weights were not trained on phrases with "{extra}", {so}')
     return found
 
 
@@ -90,6 +98,8 @@ def choice_warnings(plan: QuestionPlan, choices: Sequence[Choice]) -> list[str]:
             )
         elif answered:
             found += _open(choice)
+        else:
+            found += [warning for anchor in choice.anchors for warning in _loose_anchor(anchor)]
     return found
 
 

@@ -21,6 +21,11 @@ ORDINALS = {
     "last": -1,
 }  # fmt: skip
 
+PERSONS = frozenset((
+    "player", "footballer", "goalkeeper", "keeper", "referee", "person", "human", "man", "woman", "boy", "girl",
+    "child", "kid", "adult", "driver", "rider", "farmer", "baby",
+))  # fmt: skip
+"""Nouns of which "who" and "in red" are said."""
 SYNONYMS = (
     ("player", "footballer", "soccer player"), ("person", "human"), ("car", "automobile"),
     ("truck", "lorry"), ("bicycle", "bike"), ("plane", "airplane", "aeroplane"), ("boat", "sailboat"), ("mug", "cup"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sam3model.errors import InputError
+from sam3model.frames.animation_frames import untimed_frames
 from sam3model.frames.clip_file import ClipFile
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES, FrameFolder
 from sam3model.frames.frame_list import FrameList
@@ -56,4 +57,6 @@ def _open_path(path: Path, rate: float) -> FrameSource:
             return FrameFolder(path, rate=rate)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return FrameFolder([path], rate=rate)
+    if path.suffix.lower() == ".gif" and len(frames := untimed_frames(path)) > 1:
+        return FrameList(frames, rate=rate)  # FFmpeg makes one frame of all that have no time of their own
     return ClipFile(path)

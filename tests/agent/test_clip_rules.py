@@ -25,6 +25,15 @@ def answer(question: str, out: Path | None = None) -> Answer:
     return Agent(ScriptedSegmenter({}), tracker=tracker()).ask(clip(), question, out=out)
 
 
+def test_measures_that_objects_share_and_numbers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answer("the player in white who is in the picture the longest").warnings == ()
+    monkeypatch.setattr("sam3agent.rules.clip_selector.SAME", 1.0)
+    shared = answer("the player in white who is in the picture the longest")
+    assert any("several are the same by measure" in text for text in shared.warnings), shared.warnings
+    fewer = answer("the five fastest players in white")
+    assert any('names 5 of "player in white" and there are 2' in text for text in fewer.warnings), fewer.warnings
+
+
 def test_how_something_moves_is_motion_where_it_is_a_thing_that_moves() -> None:
     plan = parse_clip_question("the running brown dog")
     (target,) = plan.targets

@@ -203,7 +203,7 @@ def test_pages_that_are_left_out_are_named(place: Path, capsys: pytest.CaptureFi
 def test_a_gif_is_an_image_where_clips_cannot_be_read(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    World().image.save(place / "x.gif", save_all=True, append_images=[World().image.rotate(90)])
+    World().image.save(place / "x.gif", save_all=True, append_images=[World().image.rotate(90)], duration=50)
     monkeypatch.setitem(sys.modules, "av", None)
     assert ask("x.gif", "the ball", as_json=False) == 0
     assert "2 frames or pages: only the first is used" in capsys.readouterr().err

@@ -74,6 +74,7 @@ def test_what_is_printed(place: Path, blocks: None, capsys: pytest.CaptureFixtur
         ((), "Missing argument: the images"),
         (("photos",), "Missing option --out"),
         (("photos", "--out", "set"), "nothing to search for"),
+        (("photos", "--phrase", " ", "--out", "set"), "is empty"),
         (("nowhere.png", "--out", "set", "--phrase", "red"), "there is no file nowhere.png"),
         (("photos", "--out", "set", "--phrase", "red", "--format", "yolo"), "--format yolo is not known"),
         (("photos", "--out", "set", "--phrase", "red", "--images", "move"), "--images move is not known"),

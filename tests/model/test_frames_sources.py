@@ -46,6 +46,14 @@ def folder_of(path: Path, count: int) -> Path:
     return path
 
 
+def test_a_gif_whose_frames_have_no_times_is_read_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    clip = open_frames(tmp_path / "x.gif")
+    assert [frame[0, 0].argmax() for _, frame in read_frames(clip)] == [0, 1, 2]
+    assert not caplog.records
+
+
 def test_every_kind_gives_the_same_frames(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "frames", 12)
     arrays = images(12)
