@@ -25,6 +25,7 @@ from sam3agent.servers.result_files import ResultFolder
 from sam3agent.servers.stdio_lines import Refusal, standard_input
 from sam3agent.servers.views.view_tools import PAGE_TOOLS, without_apps
 from sam3agent.servers.written_paths import RESULTS
+from sam3agent.tools.reading import ToolUseError, named_arguments
 from sam3model.untrusted import clean_line
 
 
@@ -51,6 +52,7 @@ class ResultServer(MCPServer):
         )
         self._results = results
         self._host_profile = host_profile
+        self._fields = dict[str, tuple[str, ...]]()
 
     async def run_stdio_async(self) -> None:
         """Serve over standard input and output until the client is gone."""
@@ -95,13 +97,26 @@ class ResultServer(MCPServer):
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
         """Call a tool. Arguments that do not fit the schema are answered with one sentence."""
         try:
-            return await super().call_tool(name, arguments, context)
+            return await super().call_tool(name, await self._named(name, arguments), context)
+        except ToolUseError as error:
+            raise ToolError(str(error)) from error
         except ToolError as error:
             if isinstance(error, UnexpectedToolError) or not isinstance(error.__cause__, ValidationError):
                 raise
             first = error.__cause__.errors()[0]
             place = ".".join(str(step) for step in first["loc"])
             raise ToolError(clean_line(f"arguments of {name}: {place}: {first['msg']}", 500)) from error
+
+    async def _named(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Arguments under the names of the schema. Raises `ToolUseError` if one must not be dropped as the SDK does."""
+        if not self._fields:
+            self._fields = {
+                tool.name: tuple(tool.input_schema.get("properties", ())) for tool in await self.list_tools()
+            }
+        if name in PAGE_TOOLS or name not in self._fields:
+            return arguments
+        taken, extra = named_arguments(self._fields[name], arguments, f"arguments of {name}")
+        return {**extra, **taken}
 
     async def _fit_profile(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Leave structured content out for clients that would show it in place of the rest, and what announces it."""

@@ -51,23 +51,34 @@ def read_model(model: type[M], value: Any, what: str) -> tuple[M, tuple[str, ...
     Arguments encoded twice or wrapped once more are unwrapped, names are matched without case, and unknown extra ones
     are dropped. Raises `ToolUseError` with one line that names the fault.
     """
-    data = _mapping(model, value, what)
-    fields = tuple(model.model_fields)
-    taken = {name: data[name] for name in fields if name in data}
-    extra = {str(name): given for name, given in data.items() if name not in fields}
-    for name in fields:
-        alike = [given for given in extra if _alike(given, name)]
-        if len(alike) + (name in taken) > 1:
-            raise ToolUseError(f"{what}: {' and '.join(alike)} may also mean {name}; give only {name}")
-        if alike:
-            taken[name] = extra.pop(alike[0])
-    for name, given in extra.items():
-        if given and _CHANGING.search(name.lower()):
-            raise ToolUseError(f"{what}: there is no {name!r}; the arguments are {', '.join(fields)}")
+    taken, extra = named_arguments(tuple(model.model_fields), _mapping(model, value, what), what)
     try:
         return model.model_validate(_without_empty(model, taken)), tuple(extra)
     except ValidationError as error:
         raise ToolUseError(f"{what}: {first_fault(error)}") from error
+
+
+def named_arguments(
+    fields: tuple[str, ...], given: Mapping[str, Any], what: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments that belong to fields, under the names of those, and the others.
+
+    They are unwrapped, and names are matched without case. Raises `ToolUseError` if several may mean one field, or if
+    an unknown one would change the meaning of the call.
+    """
+    data = _unwrapped(fields, given, what)
+    taken = {name: data[name] for name in fields if name in data}
+    extra = {str(name): value for name, value in data.items() if name not in fields}
+    for name in fields:
+        alike = [other for other in extra if _alike(other, name)]
+        if len(alike) + (name in taken) > 1:
+            raise ToolUseError(f"{what}: {' and '.join(alike)} may also mean {name}; give only {name}")
+        if alike:
+            taken[name] = extra.pop(alike[0])
+    for name, value in extra.items():
+        if value and _CHANGING.search(name.lower()):
+            raise ToolUseError(f"{what}: there is no {name!r}; the arguments are {', '.join(fields)}")
+    return taken, extra
 
 
 def whole_numbers(value: Any) -> Any:
@@ -142,7 +153,7 @@ def _mapping(model: type[BaseModel], value: Any, what: str) -> Mapping[str, Any]
         value = clean_value(dict(value))
     except ValueError as error:
         raise ToolUseError(f"{what}: {error}") from error
-    return _unwrapped(tuple(model.model_fields), value, what)
+    return value
 
 
 def _literal(text: str) -> Any:
