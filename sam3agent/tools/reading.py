@@ -100,9 +100,12 @@ def whole_number(value: Any) -> Any:
     """One whole number from any notation that has only this reading. Raises `ValueError` for several or none."""
     if value is None:
         return value
-    numbers = whole_numbers(value)
+    try:
+        numbers = whole_numbers(value)
+    except ValueError:
+        numbers = []
     if len(numbers) != 1:
-        raise ValueError(f"{clean_line(repr(value), 60)} is not one number")
+        raise ValueError(f"{clean_line(repr(value), 60)} is not one whole number")
     return numbers[0]
 
 

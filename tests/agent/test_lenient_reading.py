@@ -91,6 +91,11 @@ def test_the_id_of_track(given: dict[str, Any]) -> None:
     assert REGISTRY["track"].parse(given).id == 2
 
 
+def test_what_is_no_single_number_is_told_so() -> None:
+    with pytest.raises(ToolUseError, match="'x' is not one whole number"):
+        REGISTRY["track"].parse({"id": "x"})
+
+
 WRITTEN = {
     "bare function": "I search.\n<function=select_masks><parameter=ids>[1]</parameter></function>\n</tool_call>",
     "open function": "<function=select_masks><parameter=ids>[1]",
