@@ -33,17 +33,18 @@ def clean_line(text: str, limit: int | None = None) -> str:
     return " ".join(clean_text(text).split())[:limit]
 
 
-def read_json(data: bytes | str, max_depth: int = MAX_DEPTH, *, unique: bool = False) -> Any:
+def read_json(data: bytes | str, max_depth: int = MAX_DEPTH, *, unique: bool = False, strict: bool = True) -> Any:
     """The value of a JSON text. Strings are clean; NaN, infinity and huge numbers are None.
 
     Bytes that are not valid in their encoding are replaced. Raises `ValueError` if the text is not JSON, is nested too
-    deeply or, with `unique`, has a key twice.
+    deeply, has a key twice (with `unique`), or has line breaks inside a string (with `strict`).
     """
     if isinstance(data, bytes):
         data = data.decode(json.detect_encoding(data), "replace")
     try:
         value = json.loads(
             data.removeprefix("\ufeff"),
+            strict=strict,
             parse_int=_integer,
             parse_float=_real,
             parse_constant=_nothing,
@@ -61,7 +62,7 @@ def read_literal(text: str) -> Any:
     has a key twice, or is nested too deeply.
     """
     try:
-        return read_json(text, unique=True)
+        return read_json(text, unique=True, strict=False)
     except ValueError as error:
         reason = str(error)
     if len(text) > MAX_LITERAL or not text.strip():

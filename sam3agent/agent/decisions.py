@@ -56,6 +56,7 @@ _VERDICTS: dict[Verdict, str] = {
     "reject": r"reject(ed|s)?|no|false|incorrect|wrong|fail(s|ed)?|no match|does not match|not accepted|invalid",
     "unsure": r"unsure|uncertain|unclear|unknown|not sure|cannot tell|can'?t tell|i cannot tell|undecided",
 }
+_NAMESPACE = re.compile(r"^(?:functions?|tools?|default_api|api|mcp|sam3agent)[_-]+", re.IGNORECASE)
 _ENDING = ("select_masks", "report_no_match")
 
 
@@ -71,7 +72,8 @@ def read_call(reply: MLLMReply, offered: Collection[str]) -> ToolCall:
     """
     _refuse_unusable(reply)
     words = reply.text if reply.text.strip() else reply.reasoning
-    calls = reply.tool_calls or parse_tool_calls(words, offered)
+    calls = tuple(call for call in reply.tool_calls if call.name.strip())
+    calls = calls or parse_tool_calls(words, offered) or reply.tool_calls
     names = ", ".join(offered)
     if not calls:
         raise NoCallError(f"the reply contains no tool call{_mislaid(reply)}; call exactly one of {names}")
@@ -88,7 +90,8 @@ def offered_name(written: str, offered: Collection[str]) -> str | None:
     """The one offered tool that a name contains as a part, beside namespaces and channel tokens; None if unclear."""
     if written in offered:
         return written
-    parts = {_plain(part) for part in re.split(r"[^A-Za-z0-9_-]+|__+", written[:200])}
+    parts = [*re.split(r"[^A-Za-z0-9_-]+|__+", written[:200]), written[:200].strip().replace(" ", "_")]
+    parts = {_plain(_NAMESPACE.sub("", part)) for part in parts}
     found = [name for name in offered if _plain(name) in parts]
     return found[0] if len(found) == 1 else None
 
@@ -179,7 +182,8 @@ def _same(arguments: str) -> Any:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[_-]", "", name).lower()
+    """A name without what models change in it: case, separators and the plural."""
+    return re.sub(r"[_-]", "", name).lower().removesuffix("s")
 
 
 def _mislaid(reply: MLLMReply) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 from urllib.request import proxy_bypass_environment  # pyright: ignore[reportAttributeAccessIssue]
 
 from sam3agent.mllm.errors import MLLMUnreachableError
@@ -55,6 +55,12 @@ class Endpoint:
     def host(self) -> str:
         """Host and port for names, without user name and password."""
         return self.shown.partition("//")[2].partition("/")[0] or self.shown
+
+
+def request_url(base_url: str, path: str) -> str:
+    """The URL of a request to a server; a query of the base URL stays at the end."""
+    parts = urlsplit(base_url.strip())
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}", fragment=""))
 
 
 def checked_url(url: str, named: str = "--base-url") -> str:

@@ -25,6 +25,7 @@ from sam3agent.mllm.profiles import (
     profile_for,
     step_down,
 )
+from sam3agent.mllm.tool_text import calls_in
 from sam3agent.mllm.transport import RefusedOptionError, Transport
 from sam3agent.mllm.wire import sends_tools, to_messages
 from sam3model.errors import ConfigError
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 HOSTED_URL = "https://api.openai.com/v1"
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 _MAX_COUNT = 10**12
+_CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length")
+_REFUSING = ("content_filter", "refusal", "safety", "prohibited_content", "blocklist", "recitation")
 
 
 class OpenAIBackend(MLLM):
@@ -203,16 +206,13 @@ def _reply(body: Mapping[str, Any]) -> MLLMReply:
     """The reply in a chat completion. Missing or malformed fields become empty; the agent then reports them."""
     choices = body.get("choices")
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
-    message = _mapping(choice.get("message"))
+    message = _mapping(choice.get("message") or choice.get("delta"))
     refusal = message.get("refusal")
     text = refusal if isinstance(refusal, str) and refusal else _text(message.get("content") or choice.get("text"))
-    calls = message.get("tool_calls")
-    calls = [calls] if _mapping(calls).get("function") else calls
-    if not calls and message.get("function_call"):
-        calls = [{"function": message["function_call"]}]
+    calls = calls_in(message.get("tool_calls")) or calls_in(message.get("function_call"))
     return MLLMReply(
         text=text,
-        tool_calls=tuple(map(_tool_call, calls)) if isinstance(calls, list) else (),
+        tool_calls=tuple(calls or _calls_in_parts(message.get("content"))),
         finish=_finish(choice.get("finish_reason"), bool(refusal)),
         usage=_usage(body.get("usage")),
         reasoning=next((t for key in _REASONING if (t := _text(message.get(key)))), ""),
@@ -220,23 +220,26 @@ def _reply(body: Mapping[str, Any]) -> MLLMReply:
 
 
 def _finish(reason: Any, refused: bool) -> Finish:
-    if refused or reason == "content_filter":
+    """Why a reply ended, also in the words of the services that a gateway passes on."""
+    word = reason.lower() if isinstance(reason, str) else ""
+    if refused or word.startswith(_REFUSING):
         return "refusal"
-    return "length" if reason == "length" else "stop"
+    return "length" if word in _CUT_OFF else "stop"
 
 
-def _tool_call(call: Any) -> ToolCall:
-    """A call as the model wrote it. Some servers send the arguments as an object, not as JSON text."""
-    function = _mapping(_mapping(call).get("function")) or _mapping(call)
-    arguments = function.get("arguments", "")
-    return ToolCall(str(function.get("name") or ""), arguments if isinstance(arguments, str) else json.dumps(arguments))
+def _calls_in_parts(content: Any) -> list[ToolCall]:
+    """The calls among the parts of a content, where some gateways leave them."""
+    parts = [_mapping(part) for part in content] if isinstance(content, list) else []
+    calls = [part.get("functionCall") or part for part in parts]
+    return calls_in([call for call in calls if "text" not in call and isinstance(call.get("name"), str)])
 
 
 def _text(content: Any) -> str:
+    """The text of a content: a string, parts with text, or an object in place of its JSON text."""
     if isinstance(content, list):
-        return "".join(_text(_mapping(part).get("text")) for part in content)
+        return "".join(_text(part if isinstance(part, str) else _mapping(part).get("text")) for part in content)
     if isinstance(content, dict):
-        content = content.get("text")
+        content = content.get("text", content.get("value", json.dumps(content) if content else ""))
     return content if isinstance(content, str) else ""
 
 

@@ -78,6 +78,30 @@ def parse_tool_calls(text: str, names: Collection[str] = ()) -> tuple[ToolCall, 
     return ()
 
 
+def calls_in(value: Any) -> list[ToolCall]:
+    """The calls in a value that a server sends as calls: an object, or its JSON text, or several in a list or by index.
+
+    What is none becomes a call without a name, for the agent to complain about.
+    """
+    if isinstance(value, str):
+        try:
+            value = read_literal(value) if value.strip() else []
+        except ValueError:
+            value = [value]
+    if isinstance(value, dict):
+        by_index = value and all(str(key).isdigit() for key in value)
+        value = list(value.values()) if by_index else [value] if _from_object(value, ()) else []
+    if not isinstance(value, list):
+        return []
+    made = list[ToolCall]()
+    for one in value:
+        if isinstance(one, str):
+            made += [call for item, _ in _objects(one) for call in _from_object(item, ())] or [ToolCall("", "")]
+        else:
+            made += _from_object(one, ()) or [ToolCall("", "")]
+    return made
+
+
 def json_objects(text: str) -> list[str]:
     """The outermost objects in a text, in JSON or as literals of Python, in order, as JSON."""
     return [json.dumps(value) for value, _ in _objects(_after_thinking(text))]
@@ -167,7 +191,7 @@ def _from_object(data: Any, names: Collection[str]) -> list[ToolCall]:
         keys = [key for key in data if key in names]
         return [ToolCall(keys[0], _text(data[keys[0]]))] if len(data) == 1 and keys else []
     beside = {key: value for key, value in data.items() if key not in _NO_ARGUMENTS} if name in names else {}
-    return [ToolCall(name, _text(next((data[key] for key in _ARGUMENTS if key in data), beside)))]
+    return [ToolCall(name, _text(next((data[key] for key in _ARGUMENTS if data.get(key) is not None), beside)))]
 
 
 def _as_python(text: str, names: Collection[str]) -> Iterator[ToolCall]:
@@ -211,7 +235,7 @@ def _printed(node: ast.expr | None) -> ast.expr | None:
 
 def _objects(text: str) -> list[tuple[dict[str, Any], int]]:
     """The outermost objects of a text and where they begin."""
-    decoder, found, at = json.JSONDecoder(), list[tuple[dict[str, Any], int]](), text.find("{")
+    decoder, found, at = json.JSONDecoder(strict=False), list[tuple[dict[str, Any], int]](), text.find("{")
     for _ in range(MAX_TRIES):  # limited, because each attempt may read the rest of the text
         if at < 0:
             break

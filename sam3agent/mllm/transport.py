@@ -9,13 +9,14 @@ import asyncio
 import json
 import logging
 import random
+import re
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sam3agent.mllm import errors
 from sam3agent.mllm.bodies import HTTPResponse, count_images, model_names, next_url, unpacked
-from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, certificates, checked_url, proxy_for
+from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, certificates, checked_url, proxy_for, request_url
 from sam3agent.mllm.event_stream import has_ended, is_event_stream, joined
 from sam3agent.mllm.profiles import MANY_IMAGES, SYSTEM, TOOL_MESSAGES
 from sam3agent.mllm.server_errors import (
@@ -166,8 +167,8 @@ class Transport:
 
     async def _exchange(self, client: "AsyncClient", path: str, content: bytes | None, limit: float) -> HTTPResponse:
         """One request and its response, redirects within the server included. Raises only our own errors."""
-        url = f"{self.endpoint.base_url.strip().rstrip('/')}/{path}"
         try:
+            url = request_url(self.endpoint.base_url, path)
             async with asyncio.timeout(limit):
                 for _ in range(1 + _HOPS):
                     response = await self._read(client, url, content)
@@ -215,9 +216,11 @@ class Transport:
         """Where a redirect leads within the server. Raises `MLLMRejectedError` if it leaves it."""
         target, location = next_url(response, posted=posted)
         if target is None:
+            base = re.sub(r"/(chat/completions|models)/?$", "", location)
+            remedy = f"set --base-url to {base}" if base != location else "set --base-url to it"
             raise errors.MLLMRejectedError(
                 f"{self.endpoint.shown} redirects to {location or 'nowhere'} ({response.status}); "
-                "if you trust that address, set --base-url to it."
+                f"if you trust that address, {remedy}."
             )
         return target
 

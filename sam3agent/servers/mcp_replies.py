@@ -166,6 +166,8 @@ def _with_boxes(data: ToolReply, text: str) -> str:
     starts = {match[1]: row for row, line in enumerate(lines) if (match := re.match(r"mask (\d+): ", line))}
     listed = list[str]()
     for mask, found_by in _masks(data.model_dump(mode="json")):
+        if "box" not in mask:  # measured over time
+            continue
         place = f"box {mask['box']}" + (f", score {mask['score']:.2f}" if "score" in mask else "")
         row = starts.get(str(mask["id"]))
         if str(mask["box"]) in text:

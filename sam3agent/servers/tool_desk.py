@@ -7,8 +7,8 @@ begin. Only work that computes runs on threads, and nothing waits on those.
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,7 @@ class ToolDesk:
             job.begin()
             opened = await self.images.get(image)
             media = stoppable(opened.media, job.check)
-            room, folder_of = self._room(), f"{Path(opened.path).stem}-{_slug(question)}"
-            with nullcontext() if room else fresh_folder(self.results.folder, folder_of) as folder:
+            with self._folder(f"{Path(opened.path).stem}-{_slug(question)}") as (folder, problem):
                 answer = await self.agent.aask(
                     media, question, out=folder, tell=job.tell, save=False, session=opened.session
                 )
@@ -125,7 +124,7 @@ class ToolDesk:
                 if folder:
                     answer = await within(None, saved, answer, folder, Path(opened.path).name)
                 else:
-                    answer = replace(answer, warnings=(*answer.warnings, room))
+                    answer = replace(answer, warnings=(*answer.warnings, problem))
         return ask_reply(self.short_name(image), answer)
 
     def _located(self, written: str) -> Path:
@@ -173,13 +172,18 @@ class ToolDesk:
             return {"warnings": [f"the files of the selection are not kept: {error}"]}
         return {"masks_file": str(files.masks), "overlay_file": str(files.overlay)} if files else {}
 
-    def _room(self) -> str:
-        """Why the files of an answer cannot be kept; empty if they can."""
-        try:
-            self.results.check_room()
-        except OutputError as error:
-            return f"the files of the answer are not kept: {error}"
-        return ""
+    @contextmanager
+    def _folder(self, name: str) -> Iterator[tuple[Path | None, str]]:
+        """A new folder for the files of an answer; None, and why, if they cannot be kept."""
+        folder, problem = None, ""
+        with ExitStack() as stack:
+            try:
+                self.results.check_room()
+                folder = stack.enter_context(fresh_folder(self.results.folder, name))
+            except (InputError, OutputError) as error:
+                log.warning("the files of an answer are not kept: %s", error)
+                problem = f"the files of the answer are not kept: {error}"
+            yield folder, problem
 
 
 def takes_long(tool: Tool[Any]) -> bool:

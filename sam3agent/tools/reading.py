@@ -6,6 +6,7 @@ range, or two ids?) and `"all"` are asked about. Nothing is ever evaluated, and 
 
 import re
 from collections.abc import Mapping
+from json import JSONDecoder
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,12 +21,15 @@ MAX_NUMBERS = 4096
 MAX_TEXT = 100_000
 """Maximum length of arguments in characters."""
 
-_WRAPPERS = ("arguments", "parameters", "input", "args", "kwargs", "params")
+_WRAPPERS = ("arguments", "parameters", "properties", "input", "args", "kwargs", "params")
+_AROUND = re.compile(r"```(?:json)?|<[|｜][^<>]{1,40}[|｜]>|</?\w{1,30}>|\ufeff", re.IGNORECASE)
+_CLOSING = " \t\r\n}])`"
+_MAX_COPIES = 8
 _CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not|_not")
 _SEPARATOR = r"\s*(?:,|;|&|\band\b|\s)\s*"
-_NOUN = r"(?:(?:masks?|ids?|candidates?|objects?|instances?|numbers?|no|frames?)[\s_.:#]*)?#?\s*"
+_NOUN = r"(?:(?:masks?|ids?|candidates?|objects?|instances?|numbers?|no\.|frames?)[\s_.:#=]*)?#?\s*"
 _NUMBER = r"\d{1,18}(?:\.0+)?"
-_NUMBERS = re.compile(rf"\s*{_NOUN}{_NUMBER}(?:{_SEPARATOR}{_NOUN}{_NUMBER})*\s*\.?\s*", re.IGNORECASE)
+_NUMBERS = re.compile(rf"\s*{_NOUN}{_NUMBER}(?:{_SEPARATOR}{_NOUN}{_NUMBER})*\s*[.,;]?\s*", re.IGNORECASE)
 
 
 class ToolUseError(Sam3Error):
@@ -47,23 +51,34 @@ def read_model(model: type[M], value: Any, what: str) -> tuple[M, tuple[str, ...
     Arguments encoded twice or wrapped once more are unwrapped, names are matched without case, and unknown extra ones
     are dropped. Raises `ToolUseError` with one line that names the fault.
     """
-    data = _mapping(model, value, what)
-    fields = tuple(model.model_fields)
-    taken = {name: data[name] for name in fields if name in data}
-    extra = {str(name): given for name, given in data.items() if name not in fields}
-    for name in fields:
-        alike = [given for given in extra if _alike(given, name)]
-        if len(alike) + (name in taken) > 1:
-            raise ToolUseError(f"{what}: {' and '.join(alike)} may also mean {name}; give only {name}")
-        if alike:
-            taken[name] = extra.pop(alike[0])
-    for name, given in extra.items():
-        if given and _CHANGING.search(name.lower()):
-            raise ToolUseError(f"{what}: there is no {name!r}; the arguments are {', '.join(fields)}")
+    taken, extra = named_arguments(tuple(model.model_fields), _mapping(model, value, what), what)
     try:
         return model.model_validate(_without_empty(model, taken)), tuple(extra)
     except ValidationError as error:
         raise ToolUseError(f"{what}: {first_fault(error)}") from error
+
+
+def named_arguments(
+    fields: tuple[str, ...], given: Mapping[str, Any], what: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments that belong to fields, under the names of those, and the others.
+
+    They are unwrapped, and names are matched without case. Raises `ToolUseError` if several may mean one field, or if
+    an unknown one would change the meaning of the call.
+    """
+    data = _unwrapped(fields, given, what)
+    taken = {name: data[name] for name in fields if name in data}
+    extra = {str(name): value for name, value in data.items() if name not in fields}
+    for name in fields:
+        alike = [other for other in extra if _alike(other, name)]
+        if len(alike) + (name in taken) > 1:
+            raise ToolUseError(f"{what}: {' and '.join(alike)} may also mean {name}; give only {name}")
+        if alike:
+            taken[name] = extra.pop(alike[0])
+    for name, value in extra.items():
+        if value and _CHANGING.search(name.lower()):
+            raise ToolUseError(f"{what}: there is no {name!r}; the arguments are {', '.join(fields)}")
+    return taken, extra
 
 
 def whole_numbers(value: Any) -> Any:
@@ -85,9 +100,12 @@ def whole_number(value: Any) -> Any:
     """One whole number from any notation that has only this reading. Raises `ValueError` for several or none."""
     if value is None:
         return value
-    numbers = whole_numbers(value)
+    try:
+        numbers = whole_numbers(value)
+    except ValueError:
+        numbers = []
     if len(numbers) != 1:
-        raise ValueError(f"{clean_line(repr(value), 60)} is not one number")
+        raise ValueError(f"{clean_line(repr(value), 60)} is not one whole number")
     return numbers[0]
 
 
@@ -123,7 +141,7 @@ def _mapping(model: type[BaseModel], value: Any, what: str) -> Mapping[str, Any]
         if len(value) > MAX_TEXT:
             raise ToolUseError(f"{what}: {len(value)} characters are too many; be brief")
         try:
-            value = read_literal(value) if value.strip() else {}
+            value = _literal(value) if value.strip() else {}
         except ValueError as error:
             raise ToolUseError(f"{what}: invalid JSON ({error})") from error
     else:
@@ -138,11 +156,61 @@ def _mapping(model: type[BaseModel], value: Any, what: str) -> Mapping[str, Any]
         value = clean_value(dict(value))
     except ValueError as error:
         raise ToolUseError(f"{what}: {error}") from error
-    if len(value) == 1:
-        ((name, inner),) = value.items()
-        if name in _WRAPPERS and name not in model.model_fields and isinstance(_decoded(inner), Mapping):
-            return _decoded(inner)
     return value
+
+
+def _literal(text: str) -> Any:
+    """The value of a text. Fences, special tokens, closing brackets too many and copies around it are left out.
+
+    Raises `ValueError` if anything else is around it, or the copies differ.
+    """
+    try:
+        return read_literal(text)
+    except ValueError as error:
+        fault = error
+    text = _AROUND.sub(" ", text).strip()
+    try:
+        return read_literal(text)
+    except ValueError:
+        pass
+    decoder, found = JSONDecoder(strict=False), list[Any]()
+    for _ in range(_MAX_COPIES):
+        if not text:
+            break
+        try:
+            end = decoder.raw_decode(text)[1]
+            value = read_literal(text[:end])
+        except (ValueError, RecursionError):
+            raise fault from None
+        found += [value] if value and value not in found else []
+        text = text[end:].lstrip(_CLOSING)
+    if text:
+        raise fault
+    if len(found) != 1 or not isinstance(found[0], Mapping):
+        raise fault
+    return found[0]
+
+
+def _unwrapped(fields: tuple[str, ...], value: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+    """The arguments inside a whole call, a schema or another wrapper; unchanged if there is none.
+
+    Raises `ToolUseError` if there are arguments inside and beside it.
+    """
+    inside = {name: _decoded(given) for name, given in value.items() if name in _WRAPPERS and name not in fields}
+    inside = {name: given for name, given in inside.items() if isinstance(given, Mapping)}
+    beside = [name for name in value if name not in inside]
+    if len(inside) != 1:
+        return value
+    ((wrapper, given),) = inside.items()
+    if not any(_CHANGING.search(name.lower()) or _names_one(name, fields) for name in beside):
+        return given
+    if any(_names_one(str(name), fields) for name in given):
+        raise ToolUseError(f"{what}: there are arguments in {wrapper!r} and beside it; give them once")
+    return value
+
+
+def _names_one(name: str, fields: tuple[str, ...]) -> bool:
+    return any(_alike(name, field) for field in fields)
 
 
 def _without_empty(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,9 +219,10 @@ def _without_empty(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str
 
 
 def _alike(given: str, name: str) -> bool:
-    """Whether the name of an argument is another spelling of a field: case, plural, `mask_ids` or `masks` for `ids`."""
+    """Whether an argument is another spelling of a field: case, plural, `masks` or `mask_ids` for `ids`, `job_id`."""
     written, wanted = (re.sub(r"[^a-z]", "", word.lower()).removesuffix("s") for word in (given, name))
-    return bool(written) and written in (wanted, f"mask{wanted}", "mask" if wanted == "id" else wanted)
+    alike = (wanted, f"mask{wanted}", f"{wanted}id", f"{wanted}path", "mask" if wanted == "id" else wanted)
+    return bool(written) and written in alike
 
 
 def _decoded(value: Any) -> Any:

@@ -51,7 +51,11 @@ def test_one_text_that_may_be_several_phrases_is_asked_about() -> None:
     "arguments",
     ['{"ids": [1]}', '"{\\"ids\\": [1]}"', "{'ids': [1]}", '{"arguments": {"ids": [1]}}', '{"mask_ids": [1]}',
      '{"IDs": 1}', '{ids: [1,]}', '[{"ids": [1]}]', '{"ids": [1], "reason": null}',
-     '{"ids": [1], "reason": ["a", "b"]}', '{"masks": "1"}', '\ufeff{"ids": [1]}'],
+     '{"ids": [1], "reason": ["a", "b"]}', '{"masks": "1"}', '\ufeff{"ids": [1]}',
+     '```json\n{"ids": [1]}\n```', '{"ids": [1]}}', '{"ids": [1]}<|im_end|>',
+     '{}{"ids": [1]}', '{"ids": [1]}{"ids": [1]}',
+     '{"ids": [1], "reason": "two\nlines"}', '{"name": "select_masks", "arguments": {"ids": [1]}}',
+     '{"type": "object", "properties": {"ids": [1]}}', '{"ids": "1,"}', '{"ids": "id=1"}'],
 )  # fmt: skip
 def test_arguments_in_odd_forms(arguments: str) -> None:
     assert REGISTRY["select_masks"].parse(arguments).ids == [1]
@@ -69,6 +73,12 @@ def test_unknown_arguments_are_dropped_and_named() -> None:
         '{"ids": [1], "IDs": [2]}',
         '{"ids": [1], "ids": [2]}',
         "{'ids': [1], 'ids': [2]}",
+        '{"ids": [1]}{"ids": [2]}',
+        '{"ids": [1, 2]} but not 2',
+        '{"ids": [1, 2]',
+        '{"arguments": {"ids": [1, 2]}, "exclude": [2]}',
+        '{"arguments": {"ids": [1]}, "ids": [2]}',
+        '{"ids": "1, no 2"}',
     ],
 )
 def test_arguments_that_contradict_each_other_are_asked_about(arguments: str) -> None:
@@ -79,6 +89,11 @@ def test_arguments_that_contradict_each_other_are_asked_about(arguments: str) ->
 @pytest.mark.parametrize("given", [{"id": "mask 2"}, {"id": [2]}, {"id": 2.0}, {"id": "2", "phrases": []}])
 def test_the_id_of_track(given: dict[str, Any]) -> None:
     assert REGISTRY["track"].parse(given).id == 2
+
+
+def test_what_is_no_single_number_is_told_so() -> None:
+    with pytest.raises(ToolUseError, match="'x' is not one whole number"):
+        REGISTRY["track"].parse({"id": "x"})
 
 
 WRITTEN = {
@@ -113,7 +128,7 @@ def test_calls_written_in_many_ways(text: str, field: str) -> None:
     "name",
     ["functions.select_masks", "select_masks<|channel|>commentary", "default_api:select_masks",
      "mcp__sam3__select_masks", "Select-Masks", "selectMasks", "tools/select_masks", "select_masks()",
-     " select_masks\n"],
+     " select_masks\n", "select_mask", "select masks", "functions_select_masks", "sam3agent_select_masks"],
 )  # fmt: skip
 def test_the_one_tool_that_a_name_contains(name: str) -> None:
     assert offered_name(name, TOOLS) == "select_masks"
@@ -134,6 +149,11 @@ def test_different_final_calls_are_asked_about_but_repeated_ones_are_one() -> No
         read_call(MLLMReply(tool_calls=(one, other)), TOOLS)
     assert read_call(MLLMReply(tool_calls=(one, same)), TOOLS) == one
     assert read_call(MLLMReply(tool_calls=(search, one)), TOOLS) == search
+
+
+def test_a_call_without_a_name_does_not_hide_one_in_the_text() -> None:
+    reply = MLLMReply(text="select_masks(ids=[1])", tool_calls=(ToolCall("", ""),))
+    assert read_call(reply, TOOLS) == ToolCall("select_masks", '{"ids": [1]}')
 
 
 def test_a_reply_without_a_call_is_told_apart() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sam3agent.config import Settings
 from sam3agent.mllm import errors
-from sam3agent.mllm.endpoint import Endpoint, certificates, checked_url, is_loopback, proxy_for
+from sam3agent.mllm.endpoint import Endpoint, certificates, checked_url, is_loopback, proxy_for, request_url
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3model.errors import ConfigError
 from tests.mllm.fault_server import Behaviour, body, error, fault_server, reply
@@ -148,6 +148,19 @@ def test_no_redirect_carries_the_image_to_another_host(location: str) -> None:
         with pytest.raises(errors.MLLMRejectedError, match="redirects"):
             asyncio.run(OpenAIBackend(replace(QUICK, base_url=server.url), "m").decide(question()))
         assert len(server.requests) == 1
+
+
+def test_a_redirect_names_the_base_url_to_set() -> None:
+    moved = body("", 301, Location="https://far.invalid/v1/chat/completions")
+    with fault_server(default=moved) as server, pytest.raises(errors.MLLMRejectedError) as caught:
+        asyncio.run(OpenAIBackend(replace(QUICK, base_url=server.url), "m").decide(question()))
+    assert str(caught.value).endswith("set --base-url to https://far.invalid/v1.")
+
+
+def test_a_query_of_the_base_url_ends_every_url() -> None:
+    url = "https://far.invalid/openai/?api-version=2024-10-21"
+    assert request_url(url, "models") == "https://far.invalid/openai/models?api-version=2024-10-21"
+    assert request_url(" http://localhost:1/v1/ ", "models") == "http://localhost:1/v1/models"
 
 
 def test_a_redirect_within_the_server_is_followed() -> None:

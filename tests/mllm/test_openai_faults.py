@@ -235,6 +235,12 @@ def test_retry_after_is_respected() -> None:
         ({"choices": [{"message": {"content": [{"type": "text", "text": "parts"}]}}]}, "parts", "stop"),
         ({"choices": [{"message": {"content": 7, "tool_calls": {"no": "list"}}}], "usage": "many"}, "", "stop"),
         ({}, "", "stop"),
+        (completion("The pla", finish="MAX_TOKENS"), "The pla", "length"),
+        (completion("", finish="content_filter: PROHIBITED_CONTENT"), "", "refusal"),
+        (completion("", finish="SAFETY"), "", "refusal"),
+        (completion("", finish=["stop"]), "", "stop"),
+        ({"choices": [{"message": {"content": ["a", {"text": {"value": "b"}}, 7]}}]}, "ab", "stop"),
+        ({"choices": [{"message": {"content": {"verdict": "accept"}}}]}, '{"verdict": "accept"}', "stop"),
     ],
 )
 def test_malformed_replies_become_empty_fields(answer: dict[str, Any], text: str, finish: str) -> None:
@@ -256,6 +262,29 @@ def test_malformed_tool_calls_are_returned_unchanged(call: Any, expected: ToolCa
     answer = {"choices": [{"message": {"content": None, "tool_calls": [call]}}]}
     with fault_server(body(json.dumps(answer))) as server:
         assert ask(server).tool_calls == (expected,)
+
+
+_WRITTEN = '{"name": "f", "arguments": {"a": 1}}'
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [{"type": "text", "text": "so"}, {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]},
+        {"content": [{"functionCall": {"name": "f", "args": {"a": 1}}}]},
+        {"content": None, "tool_calls": [{"type": "function", "name": "f", "input": {"a": 1}}]},
+        {"content": None, "tool_calls": [{"function": {"name": "f", "parameters": {"a": 1}}}]},
+        {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": None, "parameters": {"a": 1}}}]},
+        {"content": None, "tool_calls": {"name": "f", "arguments": {"a": 1}}},
+        {"content": None, "tool_calls": {"0": {"function": {"name": "f", "arguments": {"a": 1}}}}},
+        {"content": None, "tool_calls": [_WRITTEN]},
+        {"content": None, "tool_calls": f"[{_WRITTEN}]"},
+        {"content": None, "function_call": {"name": "f", "arguments": {"a": 1}}},
+    ],
+)
+def test_calls_are_read_wherever_a_server_puts_them(message: dict[str, Any]) -> None:
+    with fault_server(body(json.dumps({"choices": [{"message": message}]}))) as server:
+        assert ask(server).tool_calls == (ToolCall("f", '{"a": 1}'),)
 
 
 def test_an_error_object_in_place_of_a_completion() -> None:

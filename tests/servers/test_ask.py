@@ -46,6 +46,14 @@ def test_files_are_written_once_with_the_ids_of_the_pool(tmp_path: Path, monkeyp
     assert written == ["overlay.png"]
 
 
+def test_an_output_folder_that_cannot_be_written_does_not_cost_the_answer(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, WHITE)
+    (tmp_path / "out").write_text("in the way of the folder")
+    answer = data(desk.call("ask", question="leftmost player in white"))
+    assert answer["status"] == "answered" and answer["masks_file"] is None
+    assert "the files of the answer are not kept" in answer["warnings"][-1]
+
+
 def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
     desk = Desk(tmp_path, WHITE)
     desk.call("ask", question="leftmost player in white")

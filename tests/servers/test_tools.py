@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.shared.exceptions import MCPError
 
 from sam3agent.config import Settings
 from sam3agent.masks import Mask
@@ -112,6 +113,37 @@ def test_mistakes_are_answered_with_a_sentence(desk: Desk, arguments: dict[str, 
     (desk.folder / "link.png").symlink_to("/etc/passwd")
     said = desk.refusal("segment_phrase", **arguments)
     assert says in said and "Traceback" not in said and "\n" not in said
+
+
+def test_arguments_are_named_as_leniently_as_by_the_agent(desk: Desk) -> None:
+    found, chosen = desk.calls(
+        ("segment_phrase", {"Image": "match.png", "phrase": "player"}),
+        ("select_masks", {"arguments": {"image_path": "match.png", "mask_ids": "1, 2"}}),
+    )
+    assert not found.is_error and not chosen.is_error
+    assert [mask["id"] for mask in data(chosen)["masks"]] == [1, 2]
+
+
+def test_an_argument_that_would_change_the_call_is_not_dropped(desk: Desk) -> None:
+    desk.call("segment_phrase", phrases=["player"])
+    assert "there is no 'exclude'" in desk.refusal("select_masks", ids=[1, 2], exclude=[2])
+    assert "give only ids" in desk.refusal("select_masks", ids=[1], mask_ids=[2])
+    assert "there is no job 'x'" in desk.refusal("job_status", job_id="x")
+
+
+def test_a_prompt_without_its_arguments_is_one_sentence(desk: Desk) -> None:
+    async def talk() -> list[str]:
+        said = list[str]()
+        async with Client(desk.server) as client:
+            for name, given in (("find", {"image": "a.png"}), ("none", {})):
+                with pytest.raises(MCPError) as caught:
+                    await client.get_prompt(name, given)
+                said.append(str(caught.value))
+            await client.get_prompt("find", {"image": "a.png", "what": "ball", "more": "x"})
+        return said
+
+    missing, unknown = asyncio.run(talk())
+    assert missing == "the prompt find needs what" and unknown.startswith("there is no prompt 'none'; use find")
 
 
 def test_files_of_one_selection_outlive_the_next(desk: Desk) -> None:

@@ -61,12 +61,13 @@ def test_what_objects_do_is_measured_once(desk: Desk, monkeypatch: pytest.Monkey
     module = "sam3agent.motion.clip_motion.camera_path"
     monkeypatch.setattr(module, lambda *given: measured.append(1) or camera_path(*given))
     keep = {"ids": [1, 2], "keep": ["moves_right"]}
-    desk.calls(
+    _, told, *_ = desk.calls(
         ("track", {**clip, "phrases": ["player in white"]}),
         ("measure_tracks", clip),
         ("select_masks", {**clip, **keep}),
         ("select_masks", {**clip, **keep}),
     )
     assert len(measured) == 1
+    assert not told.is_error and "the clip has frames 0 to" in text(told)
     desk.calls(("track", {**clip, "phrases": ["player in red"]}), ("measure_tracks", clip))
     assert len(measured) == 2, "a new object is one more that the background must do without"

@@ -155,3 +155,25 @@ def test_bad_requests_get_a_sentence(desk: StudioClient, name: str, body: dict, 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_the_folder_of_masks_and_exports_is_private(desk: StudioClient, tmp_path: Path) -> None:
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_changes_nothing_is_not_told_as_done(desk: StudioClient) -> None:
+    desk.post("find", phrases=["player"])
+    version = desk.look()["version"]
+    for name, body in (("remove", {"objects": [1, 99]}), ("paint", {"object": 99, "stroke": [[9, 9]], "radius": 3})):
+        assert "not there any more" in desk.refusal(name, **body)
+    assert desk.post("stop")["stopped"] is False
+    assert desk.look()["version"] == version
+
+
+def test_labels_are_one_line_that_can_be_shown(desk: StudioClient) -> None:
+    desk.post("find", phrases=["player"])
+    view = desk.post("edit", objects=[1, 1], label=" red\n\x1b[2Jplayer ")
+    assert view["objects"][0]["label"] == "red [2Jplayer"
+    assert view["undo"] == "rename to red [2Jplayer object 1"
+
+
+@pytest.mark.parametrize("query", ["?frame=-1", "?frame=x", "?frame=99999999999"])
+def test_a_frame_that_is_no_number_is_not_the_first_one(desk: StudioClient, query: str) -> None:
+    reply = desk.client.get(f"/api/items/{desk.items['one.png']}{query}")
+    assert reply.status_code == 400 and "whole number" in reply.json()["error"]

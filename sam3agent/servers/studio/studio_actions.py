@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from sam3agent.servers.studio.studio_engine import StudioEngine
 from sam3agent.servers.studio.studio_following import FollowDesk
 from sam3agent.servers.studio.studio_painting import painted
+from sam3model.untrusted import clean_line
 
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 FrameNumber = Annotated[int, Field(ge=0, lt=1 << 31)]
 ItemId = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
-Words = Annotated[str, Field(max_length=4000)]
+Words = Annotated[str, Field(max_length=4000), AfterValidator(clean_line)]
 PixelBox = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 
 

@@ -60,7 +60,7 @@ def build_app(desks: StudioDesks) -> Starlette:
     posts: dict[str, tuple[type[Any], Callable[[Any], Any]]] = {
         **changes(engine, follow),
         "ask": (Asking, lambda b: questions.ask(b.item, b.question)),
-        "stop": (Addressed, lambda b: {"stopped": [questions.stop(b.item), follow.stop(b.item)] != []}),
+        "stop": (Addressed, lambda b: {"stopped": any([questions.stop(b.item), follow.stop(b.item)])}),
     }
 
     @asynccontextmanager
@@ -174,8 +174,11 @@ def _events(hub: EventHub) -> Endpoint:
 
 
 def _number(request: Request, name: str, default: int = 0) -> int:
+    """A number of the query. Raises `InputError` if it is something else."""
     text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+    if text and not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputError(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text) if text else default
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -150,7 +150,7 @@ class StudioEngine:
         with opened.turn:
             self.check_free(item_id)
             sheet = self.store.sheet(item_id)
-            known = None if object_id is None else _known(sheet, object_id)
+            known = None if object_id is None else known_object(sheet, object_id)
             earlier = None if known is None else self.mask(known, frame, opened)
             if known is None or earlier is None:
                 return self._show(opened, sheet, known, click, box, label, frame)
@@ -187,8 +187,8 @@ class StudioEngine:
     ) -> dict[str, Any]:
         """Rename, keep or reject objects."""
         with self.open(item_id, frame).turn:
-            sheet = self.store.sheet(item_id)
-            for one in [_known(sheet, object_id) for object_id in object_ids]:
+            sheet, object_ids, named = self.store.sheet(item_id), tuple(dict.fromkeys(object_ids)), ""
+            for one in [known_object(sheet, object_id) for object_id in object_ids]:
                 changed = one
                 if label is not None:
                     if not (named := " ".join(label.split())[:200]):
@@ -199,14 +199,17 @@ class StudioEngine:
                         changed, kept=kept, why=f"You {'kept' if kept else 'rejected'} it. {one.why}".strip()
                     )
                 sheet = sheet.with_object(changed)
-            verb = f"rename to {label}" if label is not None else "keep" if kept else "reject"
+            verb = f"rename to {named}" if label is not None else "keep" if kept else "reject"
             return self.commit(sheet, f"{verb} {_count(object_ids)}", frame)
 
     def remove(self, item_id: str, object_ids: Sequence[int], frame: int = 0) -> dict[str, Any]:
-        """Delete objects from the sheet."""
+        """Delete objects from the sheet. Raises `InputError` if one is not there any more."""
         with self.open(item_id, frame).turn:
             self.check_free(item_id)
-            return self.commit(self.store.sheet(item_id).without(object_ids), f"delete {_count(object_ids)}", frame)
+            sheet, object_ids = self.store.sheet(item_id), tuple(dict.fromkeys(object_ids))
+            for object_id in object_ids:
+                known_object(sheet, object_id)
+            return self.commit(sheet.without(object_ids), f"delete {_count(object_ids)}", frame)
 
     def accept(self, item_id: str, accepted: bool, frame: int = 0) -> dict[str, Any]:
         """Mark an item as done, or as not done."""
@@ -270,7 +273,8 @@ class StudioEngine:
         return judged
 
 
-def _known(sheet: Sheet, object_id: int) -> SheetObject:
+def known_object(sheet: Sheet, object_id: int) -> SheetObject:
+    """The object of a sheet with an id. Raises `InputError` if there is none."""
     known = sheet.get(object_id)
     if known is None:
         raise InputError("this object is not there any more: it was deleted or undone in another tab")

@@ -143,10 +143,12 @@ class FollowDesk:
         self._launch(run)
         return shown
 
-    def stop(self, item_id: str) -> None:
-        """Stop the run on an item, if there is one."""
-        if run := self._runs.get(item_id):
+    def stop(self, item_id: str) -> bool:
+        """Stop the run on an item. False if there is none."""
+        run = self._runs.get(item_id)
+        if run is not None:
             run.stop()
+        return run is not None
 
 
 def _has_pixels(rle: dict[str, Any]) -> bool:

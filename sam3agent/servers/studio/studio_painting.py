@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3agent.masks import Mask
-from sam3agent.servers.studio.studio_engine import NEW_LABEL, StudioEngine
+from sam3agent.servers.studio.studio_engine import NEW_LABEL, StudioEngine, known_object
 from sam3agent.servers.studio.studio_sheet import SheetObject
 from sam3model.errors import InputError
 
@@ -21,13 +21,13 @@ def painted(
 ) -> dict[str, Any]:  # fmt: skip
     """Add a stroke (points in pixels) to the mask of an object, or take it away; without an object, start a new one.
 
-    Raises `InputError` if nothing would be left, or there is nothing to take from.
+    Raises `InputError` if nothing would be left, or the object is not there (any more).
     """
     opened = engine.open(item_id, frame)
     with opened.turn:
         engine.check_free(item_id)
         sheet = engine.store.sheet(item_id)
-        known = None if object_id is None else sheet.get(object_id)
+        known = None if object_id is None else known_object(sheet, object_id)
         if known is None and not add:
             raise InputError("choose the object to erase from: click on its mask first")
         earlier = None if known is None else engine.mask(known, frame, opened)

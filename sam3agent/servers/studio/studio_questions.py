@@ -63,12 +63,15 @@ class QuestionDesk:
         self._running[item_id] = stopped, asyncio.run_coroutine_threadsafe(work, self._loop)
         return self._shown(question, [])
 
-    def stop(self, item_id: str) -> None:
-        """Stop the question about an item, if one is running; what follows objects ends at the next frame."""
-        if item_id in self._running:
-            stopped, work = self._running[item_id]
-            stopped.set()
-            work.cancel()
+    def stop(self, item_id: str) -> bool:
+        """Stop the question about an item; what follows objects ends at the next frame. False if none is running."""
+        running = self._running.get(item_id)
+        if running is None:
+            return False
+        stopped, work = running
+        stopped.set()
+        work.cancel()
+        return True
 
     def shown(self, item_id: str) -> list[dict[str, Any]]:
         """The questions about an item with their steps so far, oldest first."""
