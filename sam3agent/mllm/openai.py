@@ -230,8 +230,16 @@ def _finish(reason: Any, refused: bool) -> Finish:
 def _calls_in_parts(content: Any) -> list[ToolCall]:
     """The calls among the parts of a content, where some gateways leave them."""
     parts = [_mapping(part) for part in content] if isinstance(content, list) else []
-    calls = [part.get("functionCall") or part for part in parts]
-    return calls_in([call for call in calls if "text" not in call and isinstance(call.get("name"), str)])
+    calls = [part.get("functionCall") or part for part in parts if part.get("functionCall") or _is_call(part)]
+    return calls_in([call for call in calls if isinstance(_mapping(call).get("name"), str)])
+
+
+def _is_call(part: Mapping[str, Any]) -> bool:
+    """Whether a part of a content is a call: images and results of tools have names, too."""
+    kind = part.get("type")
+    if kind is None:
+        return "text" not in part and not part.keys().isdisjoint(("input", "args", "arguments", "parameters"))
+    return kind in ("tool_use", "tool_call", "function_call", "function", "functionCall")
 
 
 def _text(content: Any) -> str:

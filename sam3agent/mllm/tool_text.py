@@ -98,8 +98,16 @@ def calls_in(value: Any) -> list[ToolCall]:
         if isinstance(one, str):
             made += [call for item, _ in _objects(one) for call in _from_object(item, ())] or [ToolCall("", "")]
         else:
-            made += _from_object(one, ()) or [ToolCall("", "")]
+            made += _from_object(one, ()) or [ToolCall("", _given(one))]
     return made
+
+
+def _given(value: Any) -> str:
+    """The arguments of a call without a name: an agent that asked for one thing can still read them."""
+    if not isinstance(value, dict):
+        return ""
+    value = value["function"] if isinstance(value.get("function"), dict) else value
+    return _text(next((value[key] for key in _ARGUMENTS if value.get(key) is not None), ""))
 
 
 def json_objects(text: str) -> list[str]:

@@ -13,6 +13,7 @@ MAX_DEPTH = 3
 """How many relations may refer to one another."""
 
 _SAID_OF_PERSONS = ("who", "wearing", "dressed in", *(f"in {colour}" for colour in COLOURS))
+_NEGATED = ("and not", "and is not", "and are not")
 _NOR = ("or", ", or", "or not", "nor")
 _RELATION_WORDS = {words: kind for kind, phrases in RELATIONS for words in phrases}
 
@@ -127,7 +128,7 @@ class ClauseReader(AttributeReader, ABC):
                 "and not", "or not", "nor", "and is not", "and are not", "and is", "and are", "or", "and", ", and",
                 ", or", ",",
             )  # fmt: skip
-            again = negative or joint in ("and not", "and is not", "and are not")
+            again = joint in _NEGATED or (negative and joint not in ("and is", "and are"))  # a new verb ends a "not"
             ahead = self._predicate_ahead() or (again and joint in (*_NOR, "and not") and self._order_ahead())
             if not joint or (joint in ("or", ", or") and not negative) or not ahead:
                 self.at = place

@@ -25,7 +25,7 @@ _WRAPPERS = ("arguments", "parameters", "properties", "input", "args", "kwargs",
 _AROUND = re.compile(r"```(?:json)?|<[|｜][^<>]{1,40}[|｜]>|</?\w{1,30}>|\ufeff", re.IGNORECASE)
 _CLOSING = " \t\r\n}])`"
 _MAX_COPIES = 8
-_CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not|_not")
+_CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not(?:_|$)|_not(?:_|$)")
 _SEPARATOR = r"\s*(?:,|;|&|\band\b|\s)\s*"
 _NOUN = r"(?:(?:masks?|ids?|candidates?|objects?|instances?|numbers?|no\.|frames?)[\s_.:#=]*)?#?\s*"
 _NUMBER = r"\d{1,18}(?:\.0+)?"

@@ -62,8 +62,8 @@ def test_arguments_in_odd_forms(arguments: str) -> None:
 
 
 def test_unknown_arguments_are_dropped_and_named() -> None:
-    arguments, dropped = REGISTRY["select_masks"].read('{"ids": [1], "explanation": "since asked", "mode": 3}')
-    assert (arguments.ids, dropped) == ([1], ("explanation", "mode"))
+    arguments, dropped = REGISTRY["select_masks"].read('{"ids": [1], "notes": "since asked", "mode": 3}')
+    assert (arguments.ids, dropped) == ([1], ("notes", "mode"))
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ def show(target: Target) -> str:
         ("every tree except the pink and the leftmost one", "trees* -(pink trees*) -(tree left[1:1])"),
         ("trees which are not the largest or the leftmost", "trees* -(trees* large[1:1]) -(trees* left[1:1])"),
         ("trees that are neither the largest nor the leftmost", "trees* -(trees* large[1:1]) -(trees* left[1:1])"),
+        ("the players who are not in red and are in white", "player in whites* -(player in reds*)"),
         ("the player who is left of the ball and is in red", "player in red left(ball)"),
         ("every player who wears red please", "player in reds*"),
         ("the player who is closest to the ball and not the leftmost", "player nearest(ball) -(players* left[1:1])"),

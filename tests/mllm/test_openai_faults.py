@@ -287,6 +287,24 @@ def test_calls_are_read_wherever_a_server_puts_them(message: dict[str, Any]) -> 
         assert ask(server).tool_calls == (ToolCall("f", '{"a": 1}'),)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [{"type": "image", "name": "a.png"}, {"type": "tool_result", "name": "f"}, {"type": "reasoning", "name": "f"}],
+)
+def test_named_parts_that_are_no_calls_are_left_out(part: dict[str, Any]) -> None:
+    message = {"content": [part, {"type": "text", "text": "f(a=1)"}]}
+    with fault_server(body(json.dumps({"choices": [{"message": message}]}))) as server:
+        reply = ask(server)
+    assert (reply.tool_calls, reply.text) == ((), "f(a=1)")
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_call_without_a_name_keeps_its_arguments(name: str | None) -> None:
+    call = {"function": {"name": name, "arguments": '{"verdict": "accept"}'}}
+    with fault_server(body(json.dumps({"choices": [{"message": {"content": None, "tool_calls": [call]}}]}))) as server:
+        assert ask(server).tool_calls == (ToolCall("", '{"verdict": "accept"}'),)
+
+
 def test_an_error_object_in_place_of_a_completion() -> None:
     with fault_server(default=body('{"error": {"message": "provider is down", "code": 502}}')) as server:
         assert "provider is down" in fails(errors.MLLMBusyError, server)
