@@ -98,16 +98,9 @@ def calls_in(value: Any) -> list[ToolCall]:
         if isinstance(one, str):
             made += [call for item, _ in _objects(one) for call in _from_object(item, ())] or [ToolCall("", "")]
         else:
-            made += _from_object(one, ()) or [ToolCall("", _given(one))]
+            nameless = _arguments(_function(one)) if isinstance(one, dict) else ""  # of use if one tool was asked for
+            made += _from_object(one, ()) or [ToolCall("", nameless)]
     return made
-
-
-def _given(value: Any) -> str:
-    """The arguments of a call without a name: an agent that asked for one thing can still read them."""
-    if not isinstance(value, dict):
-        return ""
-    value = value["function"] if isinstance(value.get("function"), dict) else value
-    return _text(next((value[key] for key in _ARGUMENTS if value.get(key) is not None), ""))
 
 
 def json_objects(text: str) -> list[str]:
@@ -193,13 +186,23 @@ def _from_object(data: Any, names: Collection[str]) -> list[ToolCall]:
     several = next((data[key] for key in _LISTS if isinstance(data.get(key), list)), None)
     if several is not None:
         return [call for one in several if not isinstance(one, list) for call in _from_object(one, names)]
-    data = data["function"] if isinstance(data.get("function"), dict) else data
+    data = _function(data)
     name = next((data[key] for key in _NAMES if data.get(key)), None)
     if not isinstance(name, str):
         keys = [key for key in data if key in names]
         return [ToolCall(keys[0], _text(data[keys[0]]))] if len(data) == 1 and keys else []
     beside = {key: value for key, value in data.items() if key not in _NO_ARGUMENTS} if name in names else {}
-    return [ToolCall(name, _text(next((data[key] for key in _ARGUMENTS if data.get(key) is not None), beside)))]
+    return [ToolCall(name, _arguments(data, beside))]
+
+
+def _function(call: dict[str, Any]) -> dict[str, Any]:
+    """What a call says of its function, which may be an object of its own."""
+    return call["function"] if isinstance(call.get("function"), dict) else call
+
+
+def _arguments(function: dict[str, Any], otherwise: Any = "") -> str:
+    """The arguments of a function as text."""
+    return _text(next((function[key] for key in _ARGUMENTS if function.get(key) is not None), otherwise))
 
 
 def _as_python(text: str, names: Collection[str]) -> Iterator[ToolCall]:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from sam3agent.rules.attribute_reader import AttributeReader
 from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.lexicon import AXES, EXCEPT, IMAGE, PATTERNS, PLACED, POSTURES, PRONOUNS, RELATIONS
-from sam3agent.rules.question_plan import Relation, RelationKind
+from sam3agent.rules.question_plan import PLACE_OF, SAID_OF, Relation, RelationKind
 from sam3agent.rules.question_text import NotRead
 from sam3agent.rules.words import COLOURS, ORDINALS, PERSONS, singular
 
@@ -205,7 +205,7 @@ class ClauseReader(AttributeReader, ABC):
         if not anchor and draft.relation and self._try_place():
             if draft.sides:
                 raise self.refuse()
-            self.notes.append(f'the place is read as that of "{draft.noun}"')
+            self.notes.append(f'{PLACE_OF} "{draft.noun}"')
         if not anchor and (self._extreme(draft) or self._place(draft)):
             return True
         return self._relation(draft)
@@ -283,7 +283,7 @@ class ClauseReader(AttributeReader, ABC):
             anchor = self.noun_phrase(anchor=True)
             self.plain_anchor = outer
         elif of_outer and clause < self.at and draft.noun:
-            self.notes.append(f'"{" ".join(self.tokens[clause : self.at])}" is read as said of "{anchor.noun}"')
+            self.notes.append(f'"{" ".join(self.tokens[clause : self.at])}" {SAID_OF} "{anchor.noun}"')
         return anchor
 
     def _comes_at(self, place: int, phrases: tuple[str, ...]) -> bool:

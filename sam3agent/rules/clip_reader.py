@@ -25,7 +25,7 @@ from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.event_reader import EventReader
 from sam3agent.rules.lexicon import AXES, GENERIC, PRONOUNS, SIDES
 from sam3agent.rules.noun_reader import ING_NOUNS
-from sam3agent.rules.question_plan import Happening, QuestionPlan, Target, When
+from sam3agent.rules.question_plan import SAID_OF, Happening, QuestionPlan, Target, When
 from sam3agent.rules.question_text import NotRead, read_tokens
 from sam3agent.rules.words import ORDINALS, singular
 
@@ -43,7 +43,7 @@ def parse_clip_question(query: str) -> QuestionPlan:
     if any(target.when is None and _placed(target) for target in targets):
         reader.notes.append("the question does not say when: places are those at the start of the clip")
     if len(drafts) > 1 and drafts[-1].happenings and not any(draft.happenings for draft in drafts[:-1]):
-        reader.notes.append(f'what happens is read as said of "{drafts[-1].noun}" only')
+        reader.notes.append(f'what happens {SAID_OF} "{drafts[-1].noun}" only')
     return QuestionPlan(targets, tuple(dict.fromkeys(reader.notes)))
 
 

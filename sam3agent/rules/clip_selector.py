@@ -175,10 +175,11 @@ class ClipSelector:
 
     def _extreme(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:
         measure, sign = MEASURES[happening.name]
-        order = sorted(found, key=lambda c: -sign * measure(self.path(c)))
+        measured = {c.id: measure(self.path(c)) for c in found}
+        order = sorted(found, key=lambda c: -sign * measured[c.id])
         start = len(order) - 1 if happening.order < 0 else happening.order - 1
         chosen = order[start : start + happening.count]
-        values = [measure(self.path(c)) for c in order]
+        values = [measured[c.id] for c in order]
         edges = [n for n in (start, start + happening.count) if 0 < n < len(order)]
         if any(abs(values[n] - values[n - 1]) <= SAME * max(abs(values[n]), abs(values[n - 1])) for n in edges):
             self.ties.append(f'"{happening.words}": several are the same by measure, so the choice among them is open')

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sam3agent.rules.clause_reader import ClauseReader
 from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.lexicon import EXISTS, GENERIC, LEAD_IN, PRONOUNS, SHOWN, SIDES, UNION
-from sam3agent.rules.question_plan import QuestionPlan
+from sam3agent.rules.question_plan import PLACE_OF, SAID_OF, QuestionPlan
 from sam3agent.rules.question_text import NotRead, read_tokens
 from sam3agent.rules.words import COLOURS, singular
 
@@ -63,7 +63,7 @@ class QuestionReader(ClauseReader):
             and drafts[-1].sides
             and not any(one.sides or one.axis or one.relation for one in drafts[:-1])
         ):
-            self.notes.append(f'the place is read as that of "{drafts[-1].noun}" only')
+            self.notes.append(f'{PLACE_OF} "{drafts[-1].noun}" only')
         if any(one.exceptions for one in drafts[1:]) and not all(one.exceptions for one in drafts):
             bounded = " and ".join(" ".join([*one.adjectives, one.noun]) for one in drafts if one.exceptions)
             self.notes.append(f'the exception is read as that of "{bounded}" only')
@@ -280,7 +280,7 @@ def _said_of_one(drafts: list[PhraseDraft]) -> list[str]:
     plain = second.only_words and not (second.adjectives or second.definite or second.article or second.everything)
     if not plain or second.bare or second.pronoun or first.bare or first.pronoun:
         return []
-    found = [f'"{" ".join(first.adjectives)}" is read as said of "{first.noun}" only'] if first.adjectives else []
+    found = [f'"{" ".join(first.adjectives)}" {SAID_OF} "{first.noun}" only'] if first.adjectives else []
     if first.axis or first.start or first.before:
         found.append(f'the order is read as that of "{first.noun}" only')
     return found

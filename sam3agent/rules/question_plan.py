@@ -12,6 +12,10 @@ RelationKind = Literal[
     "larger", "smaller", "taller", "shorter", "wider", "narrower",
 ]  # fmt: skip
 
+SAID_OF = "is read as said of"
+PLACE_OF = "the place is read as that of"
+"""What notes say of words that may belong to another thing of the question."""
+
 
 @dataclass(frozen=True, slots=True)
 class NounPhrase:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sam3agent.knowledge import WeightsKnowledge
 from sam3agent.pool import Candidate
 from sam3agent.rules.lexicon import CLOTHES
-from sam3agent.rules.question_plan import NounPhrase, QuestionPlan
+from sam3agent.rules.question_plan import PLACE_OF, SAID_OF, NounPhrase, QuestionPlan
 from sam3agent.rules.selector import Choice, left_out
 from sam3agent.rules.spelling import misspelt
 from sam3agent.rules.words import COLOURS
@@ -35,7 +35,7 @@ def objection(plan: QuestionPlan) -> str:
 
 def open_attachment(plan: QuestionPlan) -> str:
     """The note on words that could be said of another thing of the question: then "no match" is no finding."""
-    return next((note for note in plan.notes if "is read as said of" in note or note.startswith("the place is")), "")
+    return next((note for note in plan.notes if SAID_OF in note or note.startswith(PLACE_OF)), "")
 
 
 def unknown_noun(phrases: Iterable[NounPhrase], knowledge: WeightsKnowledge) -> str:

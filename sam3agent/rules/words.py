@@ -26,6 +26,7 @@ PERSONS = frozenset((
     "child", "kid", "adult", "driver", "rider", "farmer", "baby",
 ))  # fmt: skip
 """Nouns of which "who" and "in red" are said."""
+
 SYNONYMS = (
     ("player", "footballer", "soccer player"), ("person", "human"), ("car", "automobile"),
     ("truck", "lorry"), ("bicycle", "bike"), ("plane", "airplane", "aeroplane"), ("boat", "sailboat"), ("mug", "cup"),
