@@ -22,8 +22,8 @@ class ClauseReader(AttributeReader, ABC):
     """A noun phrase with everything after its noun. How lists of exceptions are read is left to the grammar."""
 
     depth = 0
-    plain_anchor = False
-    """Whether what is said after an anchor ("who is in red") is left to what refers to the anchor."""
+    anchor_end: int | None = None
+    """Where an anchor ends, since what follows ("who is in red") is said of what refers to it. None: it is not known."""
 
     def noun_phrase(self, *, anchor: bool = False) -> PhraseDraft:
         """A noun phrase with what belongs to it; an anchor leaves places and exceptions to what refers to it."""
@@ -45,7 +45,7 @@ class ClauseReader(AttributeReader, ABC):
             place = self.at
             comma = bool(self.take(","))
             inner = anchor or self.in_exception
-            left_to_outer = anchor and self.plain_anchor and self.seen(*_SAID_OF_PERSONS, "that", "which")
+            left_to_outer = anchor and self.anchor_end is not None and place >= self.anchor_end
             if not ((comma and inner) or left_to_outer) and (
                 self._relative(draft) or self._modifier(draft, anchor=anchor, comma=comma)
             ):
@@ -246,6 +246,7 @@ class ClauseReader(AttributeReader, ABC):
             if anchors[0].bare and anchors[1].noun:
                 anchors[0].lend(anchors[1])
         self.depth -= 1
+        one_of_them = anchors[0].bare and anchors[0].number is None
         targets = []
         for anchor in anchors:
             if anchor.noun in ("camera", "viewer", "observer", "photographer"):
@@ -255,7 +256,7 @@ class ClauseReader(AttributeReader, ABC):
                 anchor.lend(draft if same else PhraseDraft(noun="object"))
             self.resolve_exceptions(anchor)
             targets.append(anchor.target())
-        if kind == "between" and len(targets) == 1 and not targets[0].what.plural:
+        if kind == "between" and len(targets) == 1 and (one_of_them or not targets[0].what.plural):
             raise self.refuse('"between" needs two things')
         if kind == "near" and (draft.number or not draft.many):
             kind = "nearest"
@@ -264,27 +265,34 @@ class ClauseReader(AttributeReader, ABC):
 
     def _anchor(self, draft: PhraseDraft) -> PhraseDraft:
         """What a relation of a draft refers to. "The player nearest the ball who is in red": the player is in red."""
-        start, notes, outer = self.at, len(self.notes), self.plain_anchor
-        anchor = self.noun_phrase(anchor=True)
+        start, notes = self.at, len(self.notes)
+        anchor = owner = self.noun_phrase(anchor=True)
         if anchor.relation:
             return anchor
-        said = next((n for n in range(start + 1, self.at) if self._comes_at(n, _SAID_OF_PERSONS)), self.at)
         clause = next((n for n in range(start + 1, self.at) if self.tokens[n] in ("that", "which", "who")), self.at)
-        verb = self.tokens[clause + 1] if clause + 1 < self.at else ""
-        of_anchor = {"is": not anchor.many, "are": anchor.many}.get(verb, True)
-        of_outer = {"is": not draft.many, "are": draft.many}.get(verb, True)
-        if said < self.at and anchor.noun and not _person(anchor) and _person(draft):
-            of_anchor, of_outer = False, True
-        elif clause < self.at and self.tokens[clause] == "who" and _person(anchor) and not _person(draft):
-            of_outer = False
-        if of_outer and not of_anchor:
-            self.at, self.plain_anchor = start, True
+        name, words = (" ".join(self.tokens[first:last]) for first, last in ((start, clause), (clause, self.at)))
+        end, doubtful = self._end_of_anchor(draft, anchor, start, clause)
+        if end < self.at:
+            self.at, self.anchor_end, owner = start, end, draft
             del self.notes[notes:]
             anchor = self.noun_phrase(anchor=True)
-            self.plain_anchor = outer
-        elif of_outer and clause < self.at and draft.noun:
-            self.notes.append(f'"{" ".join(self.tokens[clause : self.at])}" {SAID_OF} "{anchor.noun}"')
+            self.anchor_end = None
+        if doubtful:
+            self.notes.append(f'"{words}" {SAID_OF} "{owner.noun or name}"')
         return anchor
+
+    def _end_of_anchor(self, draft: PhraseDraft, anchor: PhraseDraft, start: int, clause: int) -> tuple[int, bool]:
+        """Where an anchor ends that was read from `start` to here, and whether its clause can be said of both."""
+        word, verb = ((*self.tokens[clause : self.at], "", "")[n] for n in (0, 1))
+        to_person = anchor.noun and _person(draft) and not _person(anchor) and word != "which"
+        said = next((n for n in range(start + 1, self.at) if self._comes_at(n, _SAID_OF_PERSONS)), self.at)
+        if to_person and said < self.at:
+            return min(clause, said), word == "that" and clause < said
+        of_anchor = {"is": not anchor.many, "are": anchor.many}.get(verb, True)
+        of_draft = {"is": not draft.many, "are": draft.many}.get(verb, True)
+        if not word or not of_draft or (word == "who" and _person(anchor) and not _person(draft)):
+            return self.at, False
+        return (self.at, bool(draft.noun)) if of_anchor else (clause, False)
 
     def _comes_at(self, place: int, phrases: tuple[str, ...]) -> bool:
         return any(self.tokens[place : place + len(words)] == words for words in map(str.split, phrases))

@@ -180,7 +180,8 @@ class QuestionReader(ClauseReader):
         if joint == "," and (after or ahead):
             self.at = place + 1
             raise self.refuse()
-        if before.of_group and before.axis and not before.bare and last.only_words and last.noun:
+        one_group = joint in ("and", "or", ",") and before.of_group and before.axis and not before.bare
+        if one_group and last.only_words and last.noun:
             raise self.refuse("an order among several kinds of things is not read: ask about one kind")
         if before.relation and last.noun and last.only_words and not last.adjectives:
             if joint == "or":

@@ -23,7 +23,12 @@ ORDINALS = {
 
 PERSONS = frozenset((
     "player", "footballer", "goalkeeper", "keeper", "referee", "person", "human", "man", "woman", "boy", "girl",
-    "child", "kid", "adult", "driver", "rider", "farmer", "baby",
+    "child", "kid", "adult", "driver", "rider", "farmer", "baby", "lady", "gentleman", "guy", "girlfriend",
+    "boyfriend", "cyclist", "biker", "pedestrian", "skier", "snowboarder", "skater", "surfer", "runner", "jogger",
+    "swimmer", "dancer", "singer", "musician", "guitarist", "drummer", "teacher", "student", "pupil", "doctor",
+    "nurse", "soldier", "policeman", "policewoman", "fireman", "firefighter", "waiter", "waitress", "chef", "cook",
+    "worker", "tourist", "passenger", "spectator", "coach", "umpire", "athlete", "bride", "groom", "mother",
+    "father", "mom", "dad", "teenager", "toddler", "clown", "photographer", "vendor", "seller", "guard",
 ))  # fmt: skip
 """Nouns of which "who" and "in red" are said."""
 
@@ -37,7 +42,8 @@ SYNONYMS = (
 """Words with the same meaning: if one finds nothing, the others are tried."""
 
 _IRREGULAR = {
-    "people": "person", "persons": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse",
+    "people": "person", "persons": "person", "men": "man", "women": "woman", "gentlemen": "gentleman",
+    "policemen": "policeman", "policewomen": "policewoman", "firemen": "fireman", "children": "child", "mice": "mouse",
     "geese": "goose", "feet": "foot", "teeth": "tooth", "knives": "knife", "leaves": "leaf", "wolves": "wolf",
     "loaves": "loaf", "shelves": "shelf", "scarves": "scarf", "cacti": "cactus", "oxen": "ox", "dice": "die",
 }  # fmt: skip

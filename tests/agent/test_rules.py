@@ -167,6 +167,13 @@ def show(target: Target) -> str:
         ("the player who is left of the ball and is in red", "player in red left(ball)"),
         ("every player who wears red please", "player in reds*"),
         ("the player who is closest to the ball and not the leftmost", "player nearest(ball) -(players* left[1:1])"),
+        ("the balls near the player in red that are white", "white balls* near(player in red)"),
+        ("the cats behind the man wearing red which are black", "black cats* behind(man wearing red)"),
+        ("the players left of the keeper in green who are in white", "player in whites* left(keeper in green)"),
+        ("the lady next to the car who is in red", "lady in red nearest(car)"),
+        ("the man next to the car which is in red", "man nearest(car in red)"),
+        ("the largest of the balls as well as the goal", "balls* large[1:1] | goal"),
+        ("the balls between the two largest", "balls* between(balls* large[1:2])"),
     ],
 )
 def test_grammar(query: str, plan: str) -> None:
@@ -174,9 +181,22 @@ def test_grammar(query: str, plan: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "said_of"),
+    [
+        ("the man next to the car that is in red", '"that is in red" is read as said of "man"'),
+        ("the man next to the car that is red", '"that is red" is read as said of "car"'),
+        ("the player left of the rightmost who is in red", '"who is in red" is read as said of "the rightmost"'),
+    ],
+)
+def test_the_owner_of_a_clause_that_may_be_said_of_two_things_is_named(query: str, said_of: str) -> None:
+    assert said_of in parse(query).notes
+
+
+@pytest.mark.parametrize(
     ("query", "named"),
     [
         ("", "no words"),
+        ("the balls between the rightmost", "two things"),
         ("?!", "no words"),
         ("half of the balls", "half of the balls"),
         ("the least striped ball", "least"),
