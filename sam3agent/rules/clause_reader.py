@@ -23,7 +23,7 @@ class ClauseReader(AttributeReader, ABC):
 
     depth = 0
     anchor_end: int | None = None
-    """Where an anchor ends, since what follows ("who is in red") is said of what refers to it. None: it is not known."""
+    """Where an anchor ends, as what follows ("who is in red") is said of what refers to it. None: it is not known."""
 
     def noun_phrase(self, *, anchor: bool = False) -> PhraseDraft:
         """A noun phrase with what belongs to it; an anchor leaves places and exceptions to what refers to it."""

@@ -17,7 +17,8 @@ class ClipBatch:
     """B clips of T frames with N objects in all.
 
     frames (B, T, 3, S, S); masks (T, N, H, W) bool; annotated (T, N) bool; clip_index (N,) the clip of each object;
-    numbers: the sample number of each clip. visit: how often these clips were trained on before, in a row.
+    numbers: the sample number of each clip. visit: how often these clips were trained on before, in a row. stills:
+    clips of one frame that are trained on in the same step.
     """
 
     names: tuple[str, ...]
@@ -27,13 +28,21 @@ class ClipBatch:
     annotated: Tensor
     clip_index: Tensor
     visit: int = 0
+    stills: "ClipBatch | None" = None
 
     def to(self, device: torch.device) -> "ClipBatch":
         """The same on another device."""
         return map_tensors(self, lambda part: part.to(device))
 
+    def chunks(self, count: int) -> list["ClipBatch"]:
+        """The batch in `count` chunks of equally many whole clips, and stills. `count` must divide both."""
+        share = len(self.names) // count
+        parts = [self.clips(start, start + share) for start in range(0, len(self.names), share)]
+        stills = [None] * count if self.stills is None else self.stills.chunks(count)
+        return [replace(part, stills=still) for part, still in zip(parts, stills, strict=True)]
+
     def clips(self, first: int, last: int) -> "ClipBatch":
-        """Some of the clips, with their objects."""
+        """Some of the clips, with their objects and without stills."""
         own = (self.clip_index >= first) & (self.clip_index < last)
         return ClipBatch(
             self.names[first:last], self.numbers[first:last], self.frames[first:last], self.masks[:, own],

@@ -31,6 +31,22 @@ class TrackedObjects:
     outputs: tuple[ObjectOutput, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ClipPass:
+    """B clips with N objects to follow.
+
+    frames: clips (B, T, 3, S, S), or their trunk features (B, T, C, h, w). clip_index: (N,) the clip of each object.
+    masks: (T, N, H, W) bool, the truth, which prompts and corrections are made from. plan: prompts and corrections.
+    user: who makes them.
+    """
+
+    frames: Tensor
+    clip_index: Tensor
+    masks: Tensor
+    plan: PromptPlan
+    user: SimulatedUser
+
+
 class TrackingModel(nn.Module):
     """A model that follows objects through clips; all objects of a batch of clips are one batch."""
 
@@ -60,24 +76,21 @@ class TrackingModel(nn.Module):
         """Frames (B, T, 3, S, S) -> trunk features (B, T, C, h, w)."""
         return self.model.detector.vision.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
 
-    def forward(
-        self, frames: Tensor, clip_index: Tensor, masks: Tensor, plan: PromptPlan, user: SimulatedUser
-    ) -> tuple[TrackedObjects, ...]:
-        """Follow N objects through T frames.
+    def forward(self, *passes: ClipPass | Tensor) -> tuple[tuple[TrackedObjects, ...] | Tensor, ...]:
+        """Follow the objects of each pass through its T frames, or compute the trunk features of frames.
 
-        Args:
-            frames: clips (B, T, 3, S, S), or their trunk features (B, T, C, h, w).
-            clip_index: (N,) the clip of each object.
-            masks: (T, N, H, W) bool, the truth, which prompts and corrections are made from.
-            plan: prompts and corrections.
-            user: who makes them.
+        All calls of the model in training are calls of this: DDP and FSDP act when it begins and ends.
         """
-        trunk = self.trunk(frames) if frames.shape[2] == 3 else frames
+        return tuple(self.trunk(one) if isinstance(one, Tensor) else self._follow(one) for one in passes)
+
+    def _follow(self, clips: ClipPass) -> tuple[TrackedObjects, ...]:
+        masks, plan, user = clips.masks, clips.plan, clips.user
+        trunk = self.trunk(clips.frames) if clips.frames.shape[2] == 3 else clips.frames
         levels = self.model.detector.vision.neck(trunk.flatten(0, 1), "interactive", self.heads.projections)
         count = trunk.shape[1]
         bank, tracked = MemoryBank(), []
         for frame in range(count):
-            own = tuple(level.unflatten(0, (-1, count))[clip_index, frame] for level in levels)
+            own = tuple(level.unflatten(0, (-1, count))[clips.clip_index, frame] for level in levels)
             features = self.heads.features(own, projected=True)
             tracked.append(self._frame(frame, features, masks[frame], plan, user, bank))
             if frame + 1 < count:
@@ -150,12 +163,11 @@ def _step(decoded: DecodedMasks, candidates: bool, size: tuple[int, int]) -> Tra
 
 
 def track(
-    network: nn.Module, frames: Tensor, clip_index: Tensor, masks: Tensor, plan: PromptPlan, user: SimulatedUser,
-    precision: torch.dtype,
-) -> tuple[TrackedObjects, ...]:  # fmt: skip
+    network: nn.Module, passes: Sequence[ClipPass], precision: torch.dtype
+) -> tuple[tuple[TrackedObjects, ...], ...]:
     """`TrackingModel.forward` under autocast to `precision`; its outputs in float32."""
-    with torch.autocast(frames.device.type, dtype=precision, enabled=precision is not torch.float32):
-        tracked = network(frames, clip_index, masks, plan, user)
+    with torch.autocast(passes[0].frames.device.type, dtype=precision, enabled=precision is not torch.float32):
+        tracked = network(*passes)
     return map_tensors(tracked, lambda part: part.float() if part.is_floating_point() else part)
 
 

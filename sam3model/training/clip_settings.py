@@ -84,16 +84,18 @@ class ClipDataConfig(ClipSetConfig):
     """Training and validation clips, and how they are loaded.
 
     visits: number of steps in a row on the same clips, with other prompts: rendering, decoding and the frozen image
-    encoder are paid once. workers, prefetch: data loader processes and the batches each one prepares in advance.
+    encoder are paid once. stills_weight: of the loss of stills. workers, prefetch: data loader processes and the
+    batches each one prepares in advance.
     """
 
     visits: int = 2
+    stills_weight: float = 1.0
     workers: int = 1
     prefetch: int = 2
 
     def __post_init__(self) -> None:
         ClipSetConfig.__post_init__(self)
-        require_above_zero(self, "data", "visits", "prefetch")
+        require_above_zero(self, "data", "visits", "stills_weight", "prefetch")
         require_not_negative(self, "data", "workers")
 
 
@@ -101,17 +103,20 @@ class ClipDataConfig(ClipSetConfig):
 class ClipStage(StageConfig):
     """One stage of the curriculum. A batch counts clips.
 
-    frames: of each clip; 1 trains clicks on single images. objects: maximum number per clip. mask_stride: the true
-    masks have the size of the model input divided by this.
+    frames: of each clip; 1 trains clicks on single images. stills: number of single frames in every step beside the
+    clips, as SAM 2 is trained on images and videos (section 4); of Playground, they are scenes. objects: maximum number
+    per clip or still. mask_stride: the true masks have the size of the model input divided by this.
     """
 
     frames: int = 8
+    stills: int = 0
     objects: int = 3
     mask_stride: int = 2
 
     def __post_init__(self) -> None:
         StageConfig.__post_init__(self)
         require_above_zero(self, "stages", "frames", "objects", "mask_stride")
+        require_not_negative(self, "stages", "stills")
 
 
 @dataclass(frozen=True, slots=True)

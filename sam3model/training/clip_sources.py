@@ -2,7 +2,7 @@
 
 from sam3model.data.clip_sample import ClipSource
 from sam3model.errors import ConfigError
-from sam3model.training.clip_sets import ClipShape, open_clip_set
+from sam3model.training.clip_sets import ClipShape, RenderedScenes, open_clip_set
 from sam3model.training.clip_settings import ClipStage, ClipTrainConfig
 
 
@@ -23,6 +23,11 @@ class ClipSources:
     def training(self, stage: ClipStage) -> ClipSource:
         """Endless training clips for a stage."""
         return self.opened.training(ClipShape(self.size, stage.frames, stage.objects, stage.mask_stride))
+
+    def stills(self, stage: ClipStage) -> ClipSource:
+        """Endless single frames for a stage; scenes for Playground clips."""
+        opened = RenderedScenes(self.config.seed) if self.config.data.source == "playground" else self.opened
+        return opened.training(ClipShape(self.size, 1, stage.objects, stage.mask_stride))
 
     def validation(self) -> ClipSource:
         """The validation clips, always the same."""

@@ -16,7 +16,7 @@ from sam3model.data.clip_batch import ClipBatch, clip_stream
 from sam3model.devices import resolve_device, resolve_dtype
 from sam3model.errors import CheckpointError, ConfigError
 from sam3model.losses.terms import LossTerms
-from sam3model.training.clip_passes import TrackedObjects, TrackingModel, steps_of, track
+from sam3model.training.clip_passes import ClipPass, TrackedObjects, TrackingModel, steps_of, track
 from sam3model.training.clip_prompts import SimulatedUser, draw_plan
 from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig, ClipTrainConfig
 from sam3model.training.clip_sources import open_clips
@@ -47,6 +47,9 @@ class ClipTask:
         self.metric = config.validation.chosen
         self.precision = resolve_dtype(config.precision, self.world.device)
         self.sources = open_clips(config, self.side)
+        for stage in config.stages:
+            if stage.stills:
+                self.world.share(stage.stills, config.optim.accumulate, "stages.stills")
         self._features: dict[tuple[tuple[int, ...], torch.Size], Tensor] = {}
         self._new: set[str] = set()
 
@@ -65,43 +68,55 @@ class ClipTask:
         return self._network
 
     def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[ClipBatch]:
-        """Batches of `count` clips for a stage."""
+        """Batches of `count` clips for a stage, and of stills in its ratio."""
         settings, data = self.config.stages[stage], self.config.data
         log.info("training on clips of %d frames, %d per batch", settings.frames, settings.batch)
-        return clip_stream(
-            self.sources.training(settings), batch=count, start=first, stride=stride, visits=data.visits,
-            workers=data.workers, prefetch=data.prefetch,
-        )  # fmt: skip
+        workers = {"workers": data.workers, "prefetch": data.prefetch}
+        clips = clip_stream(
+            self.sources.training(settings), batch=count, start=first, stride=stride, visits=data.visits, **workers
+        )
+        if not settings.stills:
+            return clips
+        share = settings.stills * count // settings.batch
+        # `first` counts the clips of whole steps, then those of the processes before this one.
+        start = first // stride * settings.stills + first % stride // count * share
+        stills = clip_stream(self.sources.stills(settings), batch=share, start=start, stride=settings.stills, **workers)
+        return (replace(batch, stills=single) for batch, single in zip(clips, stills, strict=False))
 
     def chunks(self, batch: ClipBatch, count: int) -> Sequence[ClipBatch]:
         """The batch on the device, in `count` chunks of whole clips."""
-        batch, clips = batch.to(self.world.device), len(batch.names)
-        if clips % count:
-            raise ConfigError(f"optim.accumulate: {clips} clips cannot be cut into {count} equal chunks")
-        share = clips // count
-        return [batch.clips(start, start + share) for start in range(0, clips, share)]
+        if len(batch.names) % count:
+            raise ConfigError(f"optim.accumulate: {len(batch.names)} clips cannot be cut into {count} equal chunks")
+        return batch.to(self.world.device).chunks(count)
 
     def size(self, batch: ClipBatch) -> tuple[int, int]:
-        """Number of clips and of objects."""
-        return len(batch.names), len(batch.clip_index)
+        """Number of clips, and of objects with those of stills."""
+        return len(batch.names), sum(len(part.clip_index) for part in _parts(batch))
 
     def describe(self, batch: ClipBatch) -> str:
         """Names of the clips."""
-        return ", ".join(batch.names)
+        return ", ".join(name for part in _parts(batch) for name in part.names)
 
     def loss(self, network: nn.Module, batch: ClipBatch, step: int) -> LossTerms:
         """Loss of all frames and interactions together, in float32."""
         return self.score(self.predict(network, batch, step), batch)
 
-    def predict(self, network: nn.Module, batch: ClipBatch, step: int) -> tuple[TrackedObjects, ...]:
-        """Masks of all objects, frames and interactions of one chunk at a step."""
-        plan = draw_plan(self.config.prompts, batch.frames.shape[1], (self.config.seed % 2**63, step))
-        user = SimulatedUser(self.side, self._keys(batch, step))
-        return track(network, self._encoded(batch), batch.clip_index, batch.masks, plan, user, self.precision)
+    def predict(self, network: nn.Module, batch: ClipBatch, step: int) -> tuple[tuple[TrackedObjects, ...], ...]:
+        """Masks of all objects, frames and interactions of one chunk at a step: of the clips, then of the stills."""
+        return track(
+            network, [self._pass(network, part, step, n) for n, part in enumerate(_parts(batch))], self.precision
+        )
 
-    def score(self, tracked: tuple[TrackedObjects, ...], batch: ClipBatch) -> LossTerms:
+    def score(self, tracked: tuple[tuple[TrackedObjects, ...], ...], batch: ClipBatch) -> LossTerms:
         """Loss of what `predict` returned."""
-        return self.config.loss(steps_of(tracked), batch.masks, batch.annotated)
+        clips, *stills = (
+            self.config.loss(steps_of(frames), part.masks, part.annotated)
+            for frames, part in zip(tracked, _parts(batch), strict=True)
+        )
+        for still in stills:
+            named = {f"still_{name}": value for name, value in still.losses.items()}
+            clips = LossTerms(clips.total + self.config.data.stills_weight * still.total, clips.losses | named)
+        return clips
 
     def artefact(self, model: Sam3Model) -> Sam3Model:
         """A copy, rounded to the half precision that it is stored in."""
@@ -130,6 +145,12 @@ class ClipTask:
             artefact = Sam3Model(artefact.detector, artefact.interactive)
         save_native(artefact, path, metadata={"training": record}, dtype=torch.float16)
 
+    def _pass(self, network: nn.Module, batch: ClipBatch, step: int, part: int) -> ClipPass:
+        """Clips with prompts. part: 1 for stills."""
+        plan = draw_plan(self.config.prompts, batch.frames.shape[1], (self.config.seed % 2**63, step, *[1] * part))
+        frames = self._encode(network, batch) if part else self._encoded(network, batch)
+        return ClipPass(frames, batch.clip_index, batch.masks, plan, SimulatedUser(self.side, self._keys(batch, step)))
+
     def _keys(self, batch: ClipBatch, step: int) -> list[tuple[int, ...]]:
         """A seed for each object: the same in a resumed run and for any split into chunks or processes."""
         clips = batch.clip_index.tolist()
@@ -137,20 +158,25 @@ class ClipTask:
         seed = self.config.seed % 2**63
         return [(seed, step, batch.numbers[clip], place) for clip, place in zip(clips, places, strict=True)]
 
-    def _encoded(self, batch: ClipBatch) -> Tensor:
-        """Trunk features if the trunk is frozen, kept for the next visit of the same clips; else the frames."""
+    def _encoded(self, network: nn.Module, batch: ClipBatch) -> Tensor:
+        """As `_encode`, but kept for the next visit of the same clips."""
+        if self.config.data.visits == 1:
+            return self._encode(network, batch)
+        key = batch.numbers, batch.frames.shape
+        if key not in self._features:
+            while len(self._features) >= self.config.optim.accumulate:
+                del self._features[next(iter(self._features))]
+            self._features[key] = self._encode(network, batch)
+        return self._features[key]
+
+    def _encode(self, network: nn.Module, batch: ClipBatch) -> Tensor:
+        """Trunk features if the trunk is frozen, else the frames."""
         trunk = self._network.model.detector.vision.trunk
         if any(parameter.requires_grad for parameter in trunk.parameters()):
             return batch.frames
-        key = batch.numbers, batch.frames.shape
-        if key not in self._features:
-            kept = self.config.optim.accumulate if self.config.data.visits > 1 else 1
-            while len(self._features) >= kept:
-                del self._features[next(iter(self._features))]
-            trunk.eval()  # drop path would make other features when a run is resumed between two visits
-            with torch.no_grad(), torch.autocast(batch.frames.device.type, self.precision, self._low):
-                self._features[key] = self._network.trunk(batch.frames)
-        return self._features[key]
+        trunk.eval()  # drop path would make other features when a run is resumed between two visits
+        with torch.no_grad(), torch.autocast(batch.frames.device.type, self.precision, self._low):
+            return network(batch.frames)[0]
 
     @torch.no_grad()
     def _embedding_scale(self, model: Sam3Model) -> float:
@@ -166,6 +192,11 @@ class ClipTask:
     @property
     def _low(self) -> bool:
         return self.precision is not torch.float32
+
+
+def _parts(batch: ClipBatch) -> tuple[ClipBatch, ...]:
+    """The clips and the stills of a batch."""
+    return (batch,) if batch.stills is None else (batch, batch.stills)
 
 
 def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> tuple[Sam3Model, set[str]]:

@@ -14,7 +14,7 @@ from sam3model.data.clip_batch import ClipBatch, collate_clips
 from sam3model.data.clip_sample import ClipSource
 from sam3model.losses.tracker_loss import MultiStepMultiMasksAndIous
 from sam3model.tracker.memory_bank import ObjectOutput
-from sam3model.training.clip_passes import TrackedObjects, TrackingModel, steps_of, track
+from sam3model.training.clip_passes import ClipPass, TrackedObjects, TrackingModel, steps_of, track
 from sam3model.training.clip_prompts import PromptPlan, SimulatedUser
 from sam3model.training.clip_settings import ClipValidation
 from sam3model.training.panel import Example, save_panel
@@ -88,7 +88,8 @@ def _score(
     precision: torch.dtype,
 ) -> ClipScores:
     def run(plan: PromptPlan, frames: int) -> tuple[TrackedObjects, ...]:
-        return track(network, trunk[:, :frames], batch.clip_index, batch.masks[:frames], plan, user, precision)
+        clips = ClipPass(trunk[:, :frames], batch.clip_index, batch.masks[:frames], plan, user)
+        return track(network, [clips], precision)[0]
 
     criterion = replace(loss, across_ranks=False)
     with torch.autocast(batch.frames.device.type, precision, precision is not torch.float32):

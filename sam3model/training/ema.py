@@ -32,12 +32,16 @@ class Ema:
             return
         weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** self.every
         state = model.state_dict()
-        names = [name for name, value in self.average.items() if value.is_floating_point()]
-        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
-            [self.average[name] for name in names], [state[name] for name in names], weight
-        )
-        for name in self.average.keys() - set(names):
-            self.average[name].copy_(state[name])
+        alike: dict[type, list[str]] = {}  # shards and whole buffers are not updated in one call
+        for name, value in self.average.items():
+            if value.is_floating_point():
+                alike.setdefault(type(value), []).append(name)
+            else:
+                value.copy_(state[name])
+        for names in alike.values():
+            torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+                [self.average[name] for name in names], [state[name] for name in names], weight
+            )
 
     @contextlib.contextmanager
     def applied_to(self, model: M) -> Iterator[M]:

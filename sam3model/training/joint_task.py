@@ -64,7 +64,7 @@ class JointTask:
         for task, name in ((self.images, "images"), (self.clips, "clips")):
             task.panels = task.panels / name
         for stage in config.stages:
-            self.world.share(stage.images, config.optim.accumulate)
+            self.world.share(stage.images, config.optim.accumulate, "stages.images")
 
     def build(self) -> Sam3Model:
         """A new model or one from weights."""

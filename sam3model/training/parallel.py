@@ -60,11 +60,11 @@ class World:
         turns = itertools.zip_longest(*(parts or ()))
         return [value for turn in turns for value in turn if value is not None]
 
-    def share(self, batch: int, accumulate: int = 1) -> int:
+    def share(self, batch: int, accumulate: int = 1, setting: str = "stages.batch") -> int:
         """Samples of a batch per process, in `accumulate` chunks; raises `ConfigError` if it cannot be split evenly."""
         if batch % (self.size * accumulate):
             among = f"{self.size} processes" + f" with {accumulate} chunks each (optim.accumulate)" * (accumulate > 1)
-            raise ConfigError(f"stages.batch {batch} cannot be split evenly among {among}")
+            raise ConfigError(f"{setting} {batch} cannot be split evenly among {among}")
         return batch // self.size
 
     @property

@@ -15,7 +15,7 @@ from sam3model.data.queries import FindQuery, Sample, collate
 from sam3model.image import Sam3ImagePredictor
 from sam3model.losses import Sam3LossWrapper
 from sam3model.text import Tokenizer
-from sam3model.training.clip_passes import TrackingModel, steps_of, track
+from sam3model.training.clip_passes import ClipPass, TrackingModel, steps_of, track
 from sam3model.training.clip_prompts import PromptPlan, SimulatedUser
 from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.lora import LoraConfig, add_adapters
@@ -109,7 +109,7 @@ def clip_step(model: Sam3Model, device: torch.device) -> list[Any]:
     masks[:, 0, 10:30, 10:30] = masks[:, 1, 30:50, 5:40] = True
     masks, index = masks.to(device), torch.tensor([0, 0]).to(device)
     user, plan = SimulatedUser(112, [(0, 0), (0, 1)]), PromptPlan("click", (1, 1))
-    tracked = track(TrackingModel(model).train(), frames, index, masks, plan, user, torch.float32)
+    tracked = track(TrackingModel(model).train(), [ClipPass(frames, index, masks, plan, user)], torch.float32)[0]
     seen = torch.ones(2, 2, dtype=torch.bool).to(device)
     loss = ClipTrainConfig().loss(steps_of(tracked), masks, seen).total
     loss.backward()

@@ -58,8 +58,10 @@ def test_the_experiment_of_clicks_writes_weights_with_clicks(tmp_path):
 
 
 @pytest.mark.parametrize("parallel", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
-def test_two_processes_have_the_losses_and_metrics_of_one(tmp_path, parallel):
-    words = words_of(tmp_path)
+@pytest.mark.parametrize("stills", [0, 2])
+def test_two_processes_have_the_losses_and_metrics_of_one(tmp_path, parallel, stills):
+    stage = {**CLIP_SETTINGS["stages"][0], "stills": stills}
+    words = words_of(tmp_path, f"stages=[{json.dumps(stage).replace(chr(34), '')}]")
     train(settings(words), ClipTask)
     launch([*words, f"parallel={parallel}", f"name={parallel}"])
     alone, together = tmp_path / "test", tmp_path / parallel

@@ -16,7 +16,7 @@ from sam3model.tracker.group import Clicks, ObjectGroup, TrackerParts
 from sam3model.tracker.memory_bank import ObjectOutput, concatenate
 from sam3model.tracker.propagation import track_frame, write_tracked
 from sam3model.tracker.tracker_model import upsample_mask
-from sam3model.training.clip_passes import TrackedObjects, TrackingModel
+from sam3model.training.clip_passes import ClipPass, TrackedObjects, TrackingModel
 from sam3model.training.clip_prompts import PromptKind, PromptPlan, SimulatedUser
 from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig
 from tests.training.tiny_clips import SIDE, TRACKED, batch_of
@@ -44,7 +44,7 @@ def model_of(visible: float = 0.08, **detector: object) -> Sam3Model:
 
 def trained(model: Sam3Model, batch: ClipBatch, plan: PromptPlan) -> tuple[TrackedObjects, ...]:
     """What training predicts."""
-    return TrackingModel(model).eval()(batch.frames, batch.clip_index, batch.masks, plan, USER)
+    return TrackingModel(model).eval()(ClipPass(batch.frames, batch.clip_index, batch.masks, plan, USER))[0]
 
 
 def features_of(model: Sam3Model, frame: Tensor) -> ObjectFeatures:

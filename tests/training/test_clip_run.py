@@ -12,7 +12,8 @@ from sam3model.build import build
 from sam3model.checkpoint import load, save_native
 from sam3model.data.clip_sample import ClipSample
 from sam3model.data.playground_clips import PlaygroundClips
-from sam3model.errors import TrainingError
+from sam3model.data.playground_stills import PlaygroundStills
+from sam3model.errors import ConfigError, TrainingError
 from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig
 from sam3model.training.clip_task import ClipTask
 from sam3model.training.run import TrainingRun, train
@@ -31,13 +32,17 @@ CANDIDATE = "output_hypernetworks_mlps."
 
 @pytest.fixture(autouse=True)
 def squares(monkeypatch):
-    """Clips of squares in place of Playground clips, which take longer to render than a step."""
+    """Clips of squares in place of Playground clips and scenes, which take longer to render than a step."""
 
     def drawn(source: PlaygroundClips, index: int) -> ClipSample:
         assert source.size == SIDE
         return sliding_squares(index, source.frames, source.objects, source.mask_stride)
 
+    def still(source: PlaygroundStills, index: int) -> ClipSample:
+        return sliding_squares(1000 + index, 1, source.objects, source.mask_stride)
+
     monkeypatch.setattr(PlaygroundClips, "__call__", drawn)
+    monkeypatch.setattr(PlaygroundStills, "__call__", still)
 
 
 def losses_of(config, steps: int) -> tuple[list[float], TrainingRun]:
@@ -139,12 +144,40 @@ def test_a_stage_with_longer_clips_may_start_between_visits(tmp_path):
     assert all(loss > 0 for loss in losses)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_resumed_run_has_the_same_next_losses_bit_for_bit(tmp_path, precision):
+def test_stills_share_the_steps_of_clips(tmp_path, monkeypatch):
+    stage = {"batch": 2, "frames": 3, "objects": 2, "stills": 4}
+    run = clip_run(clip_settings(tmp_path, stages=[stage], optim={"accumulate": 2}))
+    batch = next(run.batches(StopSignal()))
+    assert batch.names == ("squares/0", "squares/1")
+    assert batch.stills.names == ("squares/1000", "squares/1001", "squares/1002", "squares/1003")
+    assert run.task.size(batch) == (2, 12)
+    assert [part.stills.names for part in run.task.chunks(batch, 2)] == [batch.stills.names[:2], batch.stills.names[2:]]
+    passes = count_trunk_passes(monkeypatch)
+    terms = run.task.loss(run.network, batch, 0)
+    assert passes == [6, 4]
+    losses = {name: value.item() for name, value in terms.losses.items()}
+    weights = {"mask": 20.0, "dice": 1.0, "iou": 1.0, "class": 1.0}
+    parts = [weight * losses[f"{of}loss_{name}"] for of in ("", "still_") for name, weight in weights.items()]
+    assert terms.total.item() == pytest.approx(sum(parts), rel=1e-5)
+    doubled = clip_run(clip_settings(tmp_path, name="doubled", stages=[stage], data={"stills_weight": 2.0}))
+    doubled.model.load_state_dict(run.model.state_dict())
+    assert doubled.task.loss(doubled.network, batch, 0).total.item() == pytest.approx(
+        sum(parts) + sum(parts[4:]), rel=1e-4
+    )
+
+
+def test_stills_that_cannot_be_shared_are_refused(tmp_path):
+    stage = {"batch": 2, "frames": 3, "objects": 2, "stills": 3}
+    with pytest.raises(ConfigError, match=r"stages.stills 3 cannot be split evenly"):
+        ClipTask(clip_settings(tmp_path, stages=[stage], optim={"accumulate": 2}))
+
+
+@pytest.mark.parametrize(("precision", "stills"), [("float32", 0), ("bfloat16", 0), ("float32", 3)])
+def test_a_resumed_run_has_the_same_next_losses_bit_for_bit(tmp_path, precision, stills):
     overrides = {"detector": {"vit": {"drop_path": 0.3}}, "tracker": {"dropout": 0.2}}
     config = clip_settings(
         tmp_path, precision=precision, budget={"steps": 6}, data={"visits": 2}, model={"overrides": overrides},
-        prompts={"corrected": 1.0},
+        prompts={"corrected": 1.0}, stages=[{"batch": 2, "frames": 3, "objects": 2, "stills": stills}],
     )  # fmt: skip
     whole, through = losses_of(config, 6)
     config = replace(config, name="again")
