@@ -25,7 +25,7 @@ from sam3agent.mllm.profiles import (
     profile_for,
     step_down,
 )
-from sam3agent.mllm.tool_text import calls_in
+from sam3agent.mllm.tool_text import ARGUMENTS, calls_in
 from sam3agent.mllm.transport import RefusedOptionError, Transport
 from sam3agent.mllm.wire import sends_tools, to_messages
 from sam3model.errors import ConfigError
@@ -238,7 +238,7 @@ def _is_call(part: Mapping[str, Any]) -> bool:
     """Whether a part of a content is a call: images and results of tools have names, too."""
     kind = part.get("type")
     if kind is None:
-        return "text" not in part and not part.keys().isdisjoint(("input", "args", "arguments", "parameters"))
+        return "text" not in part and not part.keys().isdisjoint(ARGUMENTS)
     return kind in ("tool_use", "tool_call", "function_call", "function", "functionCall")
 
 

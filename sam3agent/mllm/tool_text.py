@@ -62,9 +62,10 @@ _NAME_BEFORE = re.compile(
 _FENCE = re.compile(r"```\w*|\A\s*<\|python_tag\|>|<\|(?:python_start|python_end|eot_id|eom_id|im_end)\|>")
 _THOUGHT = re.compile(r"</(?:\w{1,20}:)?(?:think|thinking|thought|reasoning)>|\[/THINK\]", re.IGNORECASE)
 _NAMES = ("name", "tool", "function", "tool_name", "function_name", "recipient_name", "action", "call")
-_ARGUMENTS = (
+ARGUMENTS = (
     "arguments", "parameters", "args", "input", "params", "action_input", "tool_input", "tool_args", "kwargs",
 )  # fmt: skip
+"""Names under which models and gateways put the arguments of a call."""
 _LISTS = ("tool_calls", "tool_uses", "function_calls", "calls", "actions")
 _NO_ARGUMENTS = ("type", "id", "call_id", "tool_call_id", *_NAMES)
 
@@ -202,7 +203,7 @@ def _function(call: dict[str, Any]) -> dict[str, Any]:
 
 def _arguments(function: dict[str, Any], otherwise: Any = "") -> str:
     """The arguments of a function as text."""
-    return _text(next((function[key] for key in _ARGUMENTS if function.get(key) is not None), otherwise))
+    return _text(next((function[key] for key in ARGUMENTS if function.get(key) is not None), otherwise))
 
 
 def _as_python(text: str, names: Collection[str]) -> Iterator[ToolCall]:

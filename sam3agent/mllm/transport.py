@@ -216,7 +216,7 @@ class Transport:
         """Where a redirect leads within the server. Raises `MLLMRejectedError` if it leaves it."""
         target, location = next_url(response, posted=posted)
         if target is None:
-            base = re.sub(r"/(chat/completions|models)/?$", "", location)
+            base = re.sub(r"/(chat/completions|models)/?(?=\?|$)", "", location)
             remedy = f"set --base-url to {base}" if base != location else "set --base-url to it"
             raise errors.MLLMRejectedError(
                 f"{self.endpoint.shown} redirects to {location or 'nowhere'} ({response.status}); "

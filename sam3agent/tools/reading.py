@@ -22,7 +22,10 @@ MAX_TEXT = 100_000
 """Maximum length of arguments in characters."""
 
 _WRAPPERS = ("arguments", "parameters", "properties", "input", "args", "kwargs", "params")
-_AROUND = re.compile(r"```(?:json)?|<[|｜][^<>]{1,40}[|｜]>|</?\w{1,30}>|\ufeff", re.IGNORECASE)
+_TOKEN = r"(?:```(?:json)?|<[|｜][^<>]{1,40}[|｜]>|</?\w{1,30}>|\ufeff)"
+_BEFORE, _LAST = re.compile(rf"(?:{_TOKEN}|\s)+", re.IGNORECASE), re.compile(rf"{_TOKEN}\Z", re.IGNORECASE)
+_LONGEST_TOKEN = 44
+_MAX_TOKENS = 16
 _CLOSING = " \t\r\n}])`"
 _MAX_COPIES = 8
 _CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not(?:_|$)|_not(?:_|$)")
@@ -168,7 +171,7 @@ def _literal(text: str) -> Any:
         return read_literal(text)
     except ValueError as error:
         fault = error
-    text = _AROUND.sub(" ", text).strip()
+    text = _without_tokens_after(_without_tokens_before(text))
     try:
         return read_literal(text)
     except ValueError:
@@ -183,12 +186,27 @@ def _literal(text: str) -> Any:
         except (ValueError, RecursionError):
             raise fault from None
         found += [value] if value and value not in found else []
-        text = text[end:].lstrip(_CLOSING)
+        text = _without_tokens_before(text[end:].lstrip(_CLOSING)).lstrip(_CLOSING)
     if text:
         raise fault
     if len(found) != 1 or not isinstance(found[0], Mapping):
         raise fault
     return found[0]
+
+
+def _without_tokens_before(text: str) -> str:
+    before = _BEFORE.match(text)
+    return text[before.end() :] if before else text
+
+
+def _without_tokens_after(text: str) -> str:
+    for _ in range(_MAX_TOKENS):
+        text = text.rstrip()
+        last = _LAST.search(text[-_LONGEST_TOKEN:])
+        if not last:
+            break
+        text = text[: -len(last[0])]
+    return text
 
 
 def _unwrapped(fields: tuple[str, ...], value: Mapping[str, Any], what: str) -> Mapping[str, Any]:
@@ -221,7 +239,7 @@ def _without_empty(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str
 def _alike(given: str, name: str) -> bool:
     """Whether an argument is another spelling of a field: case, plural, `masks` or `mask_ids` for `ids`, `job_id`."""
     written, wanted = (re.sub(r"[^a-z]", "", word.lower()).removesuffix("s") for word in (given, name))
-    alike = (wanted, f"mask{wanted}", f"{wanted}id", f"{wanted}path", "mask" if wanted == "id" else wanted)
+    alike = (wanted, f"mask{wanted}", f"{wanted}path", "mask" if wanted == "id" else f"{wanted}id")
     return bool(written) and written in alike
 
 

@@ -1,7 +1,8 @@
 """The frames of an animated image as Pillow reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, overload
 
 from sam3model.errors import InputError
@@ -22,11 +23,17 @@ def untimed_frames(path: Path) -> "Sequence[Image.Image]":
 
 
 class AnimationFrames(Sequence["Image.Image"]):
-    """A sequence of RGB images, each read when it is asked for; only as long as all of it can be read."""
+    """A sequence of RGB images, each read when it is asked for; only as long as all of it can be read.
+
+    A frame is drawn over those before it. So the file stays open where it was read last, and goes on from there.
+    """
 
     def __init__(self, path: Path) -> None:
         """Empty if the last frame cannot be read. Raises `InputError` if the file is not an image."""
         self._path = path
+        self._lock = Lock()
+        self._reader: Generator[Image.Image | None, int] | None = None
+        self._last = 0
         with opened_raster(path) as image:
             self._count = page_count(image)
         try:
@@ -44,6 +51,27 @@ class AnimationFrames(Sequence["Image.Image"]):
     def __getitem__(self, t: int | slice) -> "Image.Image | list[Image.Image]":
         if isinstance(t, slice):
             return [self[one] for one in range(*t.indices(len(self)))]
-        with opened_raster(self._path) as image:
+        if not -len(self) <= t < len(self):
+            raise IndexError(f"there is no frame {t}: the animation has {len(self)}")
+        with self._lock:
+            return self._read(t % len(self))
+
+    def _read(self, t: int) -> "Image.Image":
+        if self._reader is None or t < self._last:
+            self._reader = _frames_in_order(self._path)
+            next(self._reader)
+        reader, self._reader, self._last = self._reader, None, t
+        frame = reader.send(t)  # may fail: then the next call starts anew
+        if frame is None:
+            raise InputError(f"{self._path} has no frame {t}")
+        self._reader = None if t == self._count - 1 else reader  # the file is closed after the last one
+        return frame
+
+
+def _frames_in_order(path: Path) -> "Generator[Image.Image | None, int]":
+    """Frames by number, none before the one that was sent last; the file is open as long as this is."""
+    with opened_raster(path) as image:
+        t = yield None
+        while True:
             image.seek(t)
-            return convert_to_rgb(image)
+            t = yield convert_to_rgb(image)

@@ -61,6 +61,12 @@ def test_arguments_in_odd_forms(arguments: str) -> None:
     assert REGISTRY["select_masks"].parse(arguments).ids == [1]
 
 
+@pytest.mark.parametrize("around", ["{}<|im_end|>", "{}}}", "</s>{}</s></s>", "```json\n{}\n```", "{}<|im_end|>{}"])
+def test_what_stands_around_arguments_is_left_out_and_nothing_within_them(around: str) -> None:
+    written = '{"ids": [1], "reason": "a </b> and <|x|> in ``` it"}'
+    assert REGISTRY["select_masks"].parse(around.replace("{}", written)).reason == "a </b> and <|x|> in ``` it"
+
+
 def test_unknown_arguments_are_dropped_and_named() -> None:
     arguments, dropped = REGISTRY["select_masks"].read('{"ids": [1], "notes": "since asked", "mode": 3}')
     assert (arguments.ids, dropped) == ([1], ("notes", "mode"))
@@ -71,6 +77,7 @@ def test_unknown_arguments_are_dropped_and_named() -> None:
     [
         '{"ids": [1, 2], "exclude": [2]}',
         '{"ids": [1], "IDs": [2]}',
+        '{"idid": [1]}',
         '{"ids": [1], "ids": [2]}',
         "{'ids': [1], 'ids': [2]}",
         '{"ids": [1]}{"ids": [2]}',

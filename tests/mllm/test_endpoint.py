@@ -150,11 +150,12 @@ def test_no_redirect_carries_the_image_to_another_host(location: str) -> None:
         assert len(server.requests) == 1
 
 
-def test_a_redirect_names_the_base_url_to_set() -> None:
-    moved = body("", 301, Location="https://far.invalid/v1/chat/completions")
+@pytest.mark.parametrize("query", ["", "?api-version=2"])
+def test_a_redirect_names_the_base_url_to_set(query: str) -> None:
+    moved = body("", 301, Location=f"https://far.invalid/v1/chat/completions{query}")
     with fault_server(default=moved) as server, pytest.raises(errors.MLLMRejectedError) as caught:
         asyncio.run(OpenAIBackend(replace(QUICK, base_url=server.url), "m").decide(question()))
-    assert str(caught.value).endswith("set --base-url to https://far.invalid/v1.")
+    assert str(caught.value).endswith(f"set --base-url to https://far.invalid/v1{query}.")
 
 
 def test_a_query_of_the_base_url_ends_every_url() -> None:

@@ -4,11 +4,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from sam3model.errors import InputError
 from sam3model.frames import (
@@ -28,6 +30,7 @@ from sam3model.frames import (
     source_frame,
     window,
 )
+from sam3model.frames.animation_frames import untimed_frames
 from tests.clips import number_in, numbered, write_clip
 
 
@@ -52,6 +55,29 @@ def test_a_gif_whose_frames_have_no_times_is_read_whole(tmp_path: Path, caplog: 
     clip = open_frames(tmp_path / "x.gif")
     assert [frame[0, 0].argmax() for _, frame in read_frames(clip)] == [0, 1, 2]
     assert not caplog.records
+
+
+def test_a_gif_without_times_is_decoded_once_however_many_frames_it_has(tmp_path: Path) -> None:
+    colours = [(40 * (t % 6), 40 * (t // 6), 100) for t in range(24)]
+    first, *others = [Image.new("RGB", (8, 8), colour) for colour in colours]
+    first.save(tmp_path / "x.gif", save_all=True, append_images=others)
+    frames = untimed_frames(tmp_path / "x.gif")
+    seeks = []
+    original = GifImageFile.seek
+
+    def counted(image: GifImageFile, frame: int) -> None:
+        seeks.append(abs(frame - image.tell()))
+        original(image, frame)
+
+    with patch.object(GifImageFile, "seek", counted):
+        in_order = [np.asarray(frame)[0, 0].tolist() for frame in frames]
+    assert np.abs(np.array(in_order) - colours).max() <= 8
+    assert sum(seeks) == 23
+    for t in (5, 23, 0, 0, 7, -1, 6):
+        assert np.asarray(frames[t])[0, 0].tolist() == in_order[t]
+    assert len(frames[2:5]) == 3
+    with pytest.raises(IndexError):
+        frames[24]
 
 
 def test_every_kind_gives_the_same_frames(tmp_path: Path) -> None:
