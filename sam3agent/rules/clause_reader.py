@@ -7,12 +7,13 @@ from sam3agent.rules.draft import PhraseDraft
 from sam3agent.rules.lexicon import AXES, EXCEPT, IMAGE, PATTERNS, PLACED, POSTURES, PRONOUNS, RELATIONS
 from sam3agent.rules.question_plan import PLACE_OF, SAID_OF, Relation, RelationKind
 from sam3agent.rules.question_text import NotRead
-from sam3agent.rules.words import COLOURS, ORDINALS, PERSONS, singular
+from sam3agent.rules.words import COLOURS, ORDINALS, PERSONS, THINGS, singular
 
 MAX_DEPTH = 3
 """How many relations may refer to one another."""
 
 _SAID_OF_PERSONS = ("who", "wearing", "dressed in", *(f"in {colour}" for colour in COLOURS))
+_NUMBER_OF_VERB = {"is": False, "has": False, "wears": False, "are": True, "have": True, "wear": True}
 _NEGATED = ("and not", "and is not", "and are not")
 _NOR = ("or", ", or", "or not", "nor")
 _RELATION_WORDS = {words: kind for kind, phrases in RELATIONS for words in phrases}
@@ -246,7 +247,6 @@ class ClauseReader(AttributeReader, ABC):
             if anchors[0].bare and anchors[1].noun:
                 anchors[0].lend(anchors[1])
         self.depth -= 1
-        one_of_them = anchors[0].bare and anchors[0].number is None
         targets = []
         for anchor in anchors:
             if anchor.noun in ("camera", "viewer", "observer", "photographer"):
@@ -256,8 +256,10 @@ class ClauseReader(AttributeReader, ABC):
                 anchor.lend(draft if same else PhraseDraft(noun="object"))
             self.resolve_exceptions(anchor)
             targets.append(anchor.target())
-        if kind == "between" and len(targets) == 1 and (one_of_them or not targets[0].what.plural):
-            raise self.refuse('"between" needs two things')
+        if kind == "between" and len(targets) == 1:
+            (only,) = targets
+            if not only.what.plural or (only.ranking is not None and only.ranking.count == 1):
+                raise self.refuse('"between" needs two things')
         if kind == "near" and (draft.number or not draft.many):
             kind = "nearest"
         count = 1 if draft.axis else draft.number or 1
@@ -269,9 +271,10 @@ class ClauseReader(AttributeReader, ABC):
         anchor = owner = self.noun_phrase(anchor=True)
         if anchor.relation:
             return anchor
-        clause = next((n for n in range(start + 1, self.at) if self.tokens[n] in ("that", "which", "who")), self.at)
-        name, words = (" ".join(self.tokens[first:last]) for first, last in ((start, clause), (clause, self.at)))
+        clause = self._clause_of_anchor(anchor, start)
+        name = " ".join(self.tokens[start:clause])
         end, doubtful = self._end_of_anchor(draft, anchor, start, clause)
+        words = " ".join(self.tokens[min(clause, end) : self.at])
         if end < self.at:
             self.at, self.anchor_end, owner = start, end, draft
             del self.notes[notes:]
@@ -281,17 +284,32 @@ class ClauseReader(AttributeReader, ABC):
             self.notes.append(f'"{words}" {SAID_OF} "{owner.noun or name}"')
         return anchor
 
+    def _clause_of_anchor(self, anchor: PhraseDraft, start: int) -> int:
+        """Where the first clause with "that" begins that has not the number of the anchor, or else the first of all."""
+        clauses = [n for n in range(start + 1, self.at) if self.tokens[n] in ("that", "which", "who")]
+        unlike = [n for n in clauses if self._number_of_verb(n + 1) not in (None, anchor.many)]
+        return (*unlike, *clauses, self.at)[0]
+
+    def _number_of_verb(self, place: int) -> bool | None:
+        """Whether the verb there is that of several; None if it does not say."""
+        return _NUMBER_OF_VERB.get(self.tokens[place]) if place < self.at else None
+
     def _end_of_anchor(self, draft: PhraseDraft, anchor: PhraseDraft, start: int, clause: int) -> tuple[int, bool]:
         """Where an anchor ends that was read from `start` to here, and whether its clause can be said of both."""
-        word, verb = ((*self.tokens[clause : self.at], "", "")[n] for n in (0, 1))
-        to_person = anchor.noun and _person(draft) and not _person(anchor) and word != "which"
-        said = next((n for n in range(start + 1, self.at) if self._comes_at(n, _SAID_OF_PERSONS)), self.at)
-        if to_person and said < self.at:
-            return min(clause, said), word == "that" and clause < said
-        of_anchor = {"is": not anchor.many, "are": anchor.many}.get(verb, True)
-        of_draft = {"is": not draft.many, "are": draft.many}.get(verb, True)
-        if not word or not of_draft or (word == "who" and _person(anchor) and not _person(draft)):
+        word = self.tokens[clause] if clause < self.at else ""
+        said = [n for n in range(start + 1, self.at) if self._comes_at(n, _SAID_OF_PERSONS)]
+        if said and anchor.noun and _person(draft) and not _person(anchor):
+            if word == "which":  # never said of a person, but what follows its predicate may be
+                later = (n for n in said if n > clause and self.tokens[n - 1] not in _NUMBER_OF_VERB)
+                return next(later, self.at), False
+            certain = word == "who" or singular(anchor.noun) in THINGS
+            return min(clause, said[0]), not certain or (word == "that" and clause < said[0])
+        several = self._number_of_verb(clause + 1)
+        of_anchor, of_draft = several in (None, anchor.many), several in (None, draft.many)
+        if not word or (word == "who" and _person(anchor) and not _person(draft)):
             return self.at, False
+        if not of_draft:
+            return self.at, not of_anchor
         return (self.at, bool(draft.noun)) if of_anchor else (clause, False)
 
     def _comes_at(self, place: int, phrases: tuple[str, ...]) -> bool:

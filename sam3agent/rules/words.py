@@ -28,9 +28,32 @@ PERSONS = frozenset((
     "swimmer", "dancer", "singer", "musician", "guitarist", "drummer", "teacher", "student", "pupil", "doctor",
     "nurse", "soldier", "policeman", "policewoman", "fireman", "firefighter", "waiter", "waitress", "chef", "cook",
     "worker", "tourist", "passenger", "spectator", "coach", "umpire", "athlete", "bride", "groom", "mother",
-    "father", "mom", "dad", "teenager", "toddler", "clown", "photographer", "vendor", "seller", "guard",
+    "father", "mom", "dad", "teenager", "toddler", "clown", "photographer", "vendor", "seller", "guard", "catcher",
+    "batter", "pitcher", "patient", "customer", "officer", "captain", "son", "daughter", "brother", "sister",
+    "husband", "wife", "bridesmaid", "friend", "crowd", "team", "priest", "king", "queen", "pilot", "boxer",
+    "goalie", "defender", "striker", "actor", "actress", "artist", "painter", "baker", "barber", "biologist",
+    "carpenter", "conductor", "diver", "golfer", "hiker", "hunter", "inmate", "lawyer", "lifeguard", "mechanic",
+    "model", "monk", "nun", "neighbour", "neighbor", "astronaut", "cowboy", "businessman", "sailor", "salesman",
+    "plumber", "porter", "prisoner", "professor", "scientist", "secretary", "senior", "snorkeler", "sportsman",
+    "staff", "stranger", "visitor", "youth", "grandmother", "grandfather", "grandma", "grandpa", "parent", "wizard",
+    "witch", "pirate", "knight",
 ))  # fmt: skip
 """Nouns of which "who" and "in red" are said."""
+
+THINGS = frozenset((
+    "car", "bus", "truck", "van", "taxi", "train", "tram", "bicycle", "bike", "motorcycle", "scooter", "boat",
+    "ship", "plane", "helicopter", "ball", "table", "chair", "bench", "stool", "sofa", "couch", "bed", "desk",
+    "shelf", "lamp", "tree", "bush", "flower", "plant", "house", "building", "door", "window", "wall", "fence",
+    "gate", "bridge", "goal", "net", "pole", "post", "sign", "light", "traffic", "hydrant", "dog", "cat", "horse",
+    "cow", "sheep", "bird", "elephant", "bear", "zebra", "giraffe", "umbrella", "bag", "backpack", "suitcase",
+    "box", "bottle", "cup", "mug", "glass", "plate", "bowl", "book", "computer", "laptop", "monitor", "tv",
+    "television", "phone", "camera", "screen", "flag", "tent", "cake", "pizza", "guitar", "piano", "drum", "bat",
+    "racket", "skateboard", "surfboard", "board", "ski", "snowboard", "kite", "clock", "vase", "stove", "oven",
+    "fridge", "sink", "counter", "cart", "wagon", "trailer", "tractor", "stairs", "ladder", "rock", "statue",
+    "fountain", "pool", "river", "rocket", "mushroom", "cloud", "cactus", "fish", "butterfly", "turtle", "hat",
+    "teapot", "apple", "banana", "pear", "star", "heart", "triangle", "square", "ring", "cross", "moon", "balloon",
+))  # fmt: skip
+"""Nouns of which they are certainly not said. Any other noun may be a person that is not in the list."""
 
 SYNONYMS = (
     ("player", "footballer", "soccer player"), ("person", "human"), ("car", "automobile"),

@@ -24,9 +24,9 @@ MAX_TEXT = 100_000
 _WRAPPERS = ("arguments", "parameters", "properties", "input", "args", "kwargs", "params")
 _TOKEN = r"(?:```(?:json)?|<[|｜][^<>]{1,40}[|｜]>|</?\w{1,30}>|\ufeff)"
 _BEFORE, _LAST = re.compile(rf"(?:{_TOKEN}|\s)+", re.IGNORECASE), re.compile(rf"{_TOKEN}\Z", re.IGNORECASE)
+_BETWEEN = re.compile(rf"(?:{_TOKEN}|[\s}}\])`])+", re.IGNORECASE)
 _LONGEST_TOKEN = 44
 _MAX_TOKENS = 16
-_CLOSING = " \t\r\n}])`"
 _MAX_COPIES = 8
 _CHANGING = re.compile(r"exclu|except|without|remov|negat|skip|omit|^not(?:_|$)|_not(?:_|$)")
 _SEPARATOR = r"\s*(?:,|;|&|\band\b|\s)\s*"
@@ -171,7 +171,7 @@ def _literal(text: str) -> Any:
         return read_literal(text)
     except ValueError as error:
         fault = error
-    text = _without_tokens_after(_without_tokens_before(text))
+    text = _without_tokens_after(_without_start(_BEFORE, text))
     try:
         return read_literal(text)
     except ValueError:
@@ -186,7 +186,7 @@ def _literal(text: str) -> Any:
         except (ValueError, RecursionError):
             raise fault from None
         found += [value] if value and value not in found else []
-        text = _without_tokens_before(text[end:].lstrip(_CLOSING)).lstrip(_CLOSING)
+        text = _without_start(_BETWEEN, text[end:])
     if text:
         raise fault
     if len(found) != 1 or not isinstance(found[0], Mapping):
@@ -194,9 +194,9 @@ def _literal(text: str) -> Any:
     return found[0]
 
 
-def _without_tokens_before(text: str) -> str:
-    before = _BEFORE.match(text)
-    return text[before.end() :] if before else text
+def _without_start(start: re.Pattern[str], text: str) -> str:
+    found = start.match(text)
+    return text[found.end() :] if found else text
 
 
 def _without_tokens_after(text: str) -> str:

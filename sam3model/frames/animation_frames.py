@@ -32,7 +32,7 @@ class AnimationFrames(Sequence["Image.Image"]):
         """Empty if the last frame cannot be read. Raises `InputError` if the file is not an image."""
         self._path = path
         self._lock = Lock()
-        self._reader: Generator[Image.Image | None, int] | None = None
+        self._reader: Generator[Image.Image, int] | None = None
         self._last = 0
         with opened_raster(path) as image:
             self._count = page_count(image)
@@ -59,19 +59,20 @@ class AnimationFrames(Sequence["Image.Image"]):
     def _read(self, t: int) -> "Image.Image":
         if self._reader is None or t < self._last:
             self._reader = _frames_in_order(self._path)
-            next(self._reader)
+            next(self._reader)  # to where it takes a number
         reader, self._reader, self._last = self._reader, None, t
         frame = reader.send(t)  # may fail: then the next call starts anew
-        if frame is None:
-            raise InputError(f"{self._path} has no frame {t}")
         self._reader = None if t == self._count - 1 else reader  # the file is closed after the last one
         return frame
 
 
-def _frames_in_order(path: Path) -> "Generator[Image.Image | None, int]":
-    """Frames by number, none before the one that was sent last; the file is open as long as this is."""
+def _frames_in_order(path: Path) -> "Generator[Image.Image, int]":
+    """Frames by number, none before the one that was sent last; the file is open as long as this is.
+
+    The first value is not a frame of interest: it only starts the generator.
+    """
     with opened_raster(path) as image:
-        t = yield None
+        t = yield image
         while True:
             image.seek(t)
             t = yield convert_to_rgb(image)

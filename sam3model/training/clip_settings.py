@@ -84,8 +84,8 @@ class ClipDataConfig(ClipSetConfig):
     """Training and validation clips, and how they are loaded.
 
     visits: number of steps in a row on the same clips, with other prompts: rendering, decoding and the frozen image
-    encoder are paid once. stills_weight: of the loss of stills. workers, prefetch: data loader processes and the
-    batches each one prepares in advance.
+    encoder are paid once. stills_weight: of the loss of stills. workers, prefetch: data loader processes, as many again
+    for stills, and the batches each one prepares in advance.
     """
 
     visits: int = 2

@@ -28,6 +28,9 @@ from sam3model.training.state import own_folder
 
 log = logging.getLogger(__name__)
 
+_STILLS = 10**7
+"""Number of the first still, so that no clip of the run begins with it."""
+
 
 class ClipTask:
     """A whole model, clips, and the losses of the tracker. Validation is by J and by IoU after clicks.
@@ -58,7 +61,7 @@ class ClipTask:
         model, self._new = initial_parts(self.config.model, self.sizes)
         if "tracker" in self._new and model.tracker is not None:
             prefer_earlier_place(model.tracker, self._embedding_scale(model))
-        elif self._stills:
+        elif self._single_frames:
             log.info("the tracker is kept as it is: train it on clips of several frames to fit the new mask heads")
         return compile_model(model) if self.config.model.compile else model
 
@@ -70,7 +73,8 @@ class ClipTask:
     def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[ClipBatch]:
         """Batches of `count` clips for a stage, and of stills in its ratio."""
         settings, data = self.config.stages[stage], self.config.data
-        log.info("training on clips of %d frames, %d per batch", settings.frames, settings.batch)
+        beside = f", and on {settings.stills} stills" if settings.stills else ""
+        log.info("training on clips of %d frames, %d per batch%s", settings.frames, settings.batch, beside)
         workers = {"workers": data.workers, "prefetch": data.prefetch}
         clips = clip_stream(
             self.sources.training(settings), batch=count, start=first, stride=stride, visits=data.visits, **workers
@@ -78,8 +82,7 @@ class ClipTask:
         if not settings.stills:
             return clips
         share = settings.stills * count // settings.batch
-        # `first` counts the clips of whole steps, then those of the processes before this one.
-        start = first // stride * settings.stills + first % stride // count * share
+        start = _STILLS + first // count * share
         stills = clip_stream(self.sources.stills(settings), batch=share, start=start, stride=settings.stills, **workers)
         return (replace(batch, stills=single) for batch, single in zip(clips, stills, strict=False))
 
@@ -115,7 +118,8 @@ class ClipTask:
         )
         for still in stills:
             named = {f"still_{name}": value for name, value in still.losses.items()}
-            clips = LossTerms(clips.total + self.config.data.stills_weight * still.total, clips.losses | named)
+            total = clips.total + self.config.data.stills_weight * still.total
+            clips = LossTerms(total, clips.losses | named, comparable=clips.total.detach())
         return clips
 
     def artefact(self, model: Sam3Model) -> Sam3Model:
@@ -141,7 +145,7 @@ class ClipTask:
 
     def save(self, artefact: Sam3Model, path: Path, record: str) -> None:
         """Write the native layout in half precision, without a tracker that is new and saw single frames only."""
-        if "tracker" in self._new and self._stills:
+        if "tracker" in self._new and self._single_frames:
             artefact = Sam3Model(artefact.detector, artefact.interactive)
         save_native(artefact, path, metadata={"training": record}, dtype=torch.float16)
 
@@ -185,7 +189,7 @@ class ClipTask:
         return model.detector.vision.neck(model.detector.vision.trunk(frames), "interactive")[-1].std().item()
 
     @property
-    def _stills(self) -> bool:
+    def _single_frames(self) -> bool:
         """Whether all clips have a single frame, from which a tracker learns nothing."""
         return all(stage.frames == 1 for stage in self.config.stages)
 

@@ -111,11 +111,12 @@ class JointTask:
         images, clips = self.images.score(passes, batch.images), self.clips.score(tracked, batch.clips)
         weights = self.config.images.weight, self.config.clips.weight
         comparable = images.total if images.comparable is None else images.comparable
+        of_clips = clips.total if clips.comparable is None else clips.comparable
         return LossTerms(
             weights[0] * images.total + weights[1] * clips.total,
             _named("image", images.losses) | _named("clip", clips.losses),
             _named("image", images.metrics) | _named("clip", clips.metrics),
-            (weights[0] * comparable + weights[1] * clips.total).detach(),
+            (weights[0] * comparable + weights[1] * of_clips).detach(),
         )
 
     def artefact(self, model: Sam3Model) -> Sam3Model:

@@ -14,7 +14,9 @@ from sam3model.errors import CheckpointError, ConfigError
 from sam3model.training.run_settings import RunConfig
 
 _IDENTITY = ("seed", "model", "data")
-_FREE = {"data.workers", "data.prefetch", "data.broken", "model.compile", "model.checkpointing"}
+_FREE = {
+    "data.workers", "data.prefetch", "data.broken", "data.stills_weight", "model.compile", "model.checkpointing",
+}  # fmt: skip
 _SECTION = re.compile(r"^(images|clips)\.")
 """Where a run on images and clips keeps the settings of each."""
 _RENAMED = {"data.pictures": "data.max_images"}

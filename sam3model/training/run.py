@@ -280,7 +280,8 @@ class TrainingRun:
         share = self.world.share(batch, self.config.optim.accumulate)
         self.waited = 0.0
         self.speed_from = (self.progress.seconds, self.progress.samples)
-        return self.task.batches(stage, self.progress.samples + self.world.rank * share, share, batch)
+        whole = self.progress.samples // batch * batch  # a stage with another batch may have ended between two
+        return self.task.batches(stage, whole + self.world.rank * share, share, batch)
 
     def _timed(self, source: Iterator[Any]) -> Iterator[Any]:
         """The same batches; the time spent waiting for them is added to `waited`."""

@@ -61,7 +61,18 @@ def test_arguments_in_odd_forms(arguments: str) -> None:
     assert REGISTRY["select_masks"].parse(arguments).ids == [1]
 
 
-@pytest.mark.parametrize("around", ["{}<|im_end|>", "{}}}", "</s>{}</s></s>", "```json\n{}\n```", "{}<|im_end|>{}"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        "{}<|im_end|>",
+        "{}}}",
+        "</s>{}</s></s>",
+        "```json\n{}\n```",
+        "{}<|im_end|>{}",
+        "```json\n{}\n```\n```json\n{}\n```",
+        "{}</s>} </s> ]",
+    ],
+)
 def test_what_stands_around_arguments_is_left_out_and_nothing_within_them(around: str) -> None:
     written = '{"ids": [1], "reason": "a </b> and <|x|> in ``` it"}'
     assert REGISTRY["select_masks"].parse(around.replace("{}", written)).reason == "a </b> and <|x|> in ``` it"

@@ -174,6 +174,11 @@ def show(target: Target) -> str:
         ("the man next to the car which is in red", "man nearest(car in red)"),
         ("the largest of the balls as well as the goal", "balls* large[1:1] | goal"),
         ("the balls between the two largest", "balls* between(balls* large[1:2])"),
+        ("the umpire behind the catcher in red", "umpire behind(catcher in red)"),
+        ("the balls near the player who is in red that are white", "white balls* near(player in red)"),
+        ("all cups near the plate that is white that are blue", "blue cups* near(white plate)"),
+        ("the chairs near the table that have stripes", "striped chairs* near(table)"),
+        ("the woman behind the table which is brown in red", "woman in red behind(brown table)"),
     ],
 )
 def test_grammar(query: str, plan: str) -> None:
@@ -186,6 +191,8 @@ def test_grammar(query: str, plan: str) -> None:
         ("the man next to the car that is in red", '"that is in red" is read as said of "man"'),
         ("the man next to the car that is red", '"that is red" is read as said of "car"'),
         ("the player left of the rightmost who is in red", '"who is in red" is read as said of "the rightmost"'),
+        ("the waiter behind the glork in red", '"in red" is read as said of "waiter"'),
+        ("the balls near the player left of the goal that are white", '"that are white" is read as said of "goal"'),
     ],
 )
 def test_the_owner_of_a_clause_that_may_be_said_of_two_things_is_named(query: str, said_of: str) -> None:
@@ -197,6 +204,7 @@ def test_the_owner_of_a_clause_that_may_be_said_of_two_things_is_named(query: st
     [
         ("", "no words"),
         ("the balls between the rightmost", "two things"),
+        ("the ball between the leftmost players", "two things"),
         ("?!", "no words"),
         ("half of the balls", "half of the balls"),
         ("the least striped ball", "least"),

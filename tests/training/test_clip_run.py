@@ -39,7 +39,7 @@ def squares(monkeypatch):
         return sliding_squares(index, source.frames, source.objects, source.mask_stride)
 
     def still(source: PlaygroundStills, index: int) -> ClipSample:
-        return sliding_squares(1000 + index, 1, source.objects, source.mask_stride)
+        return sliding_squares(1000 + index % 1000, 1, source.objects, source.mask_stride)
 
     monkeypatch.setattr(PlaygroundClips, "__call__", drawn)
     monkeypatch.setattr(PlaygroundStills, "__call__", still)
