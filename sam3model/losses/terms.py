@@ -23,9 +23,14 @@ class LossTerms:
     comparable: Tensor | None = None
 
     @property
+    def compared(self) -> Tensor:
+        """What is comparable with validation: a part of the total, or all of it."""
+        return self.total if self.comparable is None else self.comparable
+
+    @property
     def shown(self) -> float:
         """The loss that logs show."""
-        return (self.total if self.comparable is None else self.comparable).item()
+        return self.compared.item()
 
     @classmethod
     def weighted(

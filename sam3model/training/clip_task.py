@@ -116,11 +116,11 @@ class ClipTask:
             self.config.loss(steps_of(frames), part.masks, part.annotated)
             for frames, part in zip(tracked, _parts(batch), strict=True)
         )
-        for still in stills:
-            named = {f"still_{name}": value for name, value in still.losses.items()}
-            total = clips.total + self.config.data.stills_weight * still.total
-            clips = LossTerms(total, clips.losses | named, comparable=clips.total.detach())
-        return clips
+        if not stills:
+            return clips
+        named = {f"still_{name}": value for name, value in stills[0].losses.items()}
+        total = clips.total + self.config.data.stills_weight * stills[0].total
+        return LossTerms(total, clips.losses | named, comparable=clips.total.detach())
 
     def artefact(self, model: Sam3Model) -> Sam3Model:
         """A copy, rounded to the half precision that it is stored in."""

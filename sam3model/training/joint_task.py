@@ -82,10 +82,8 @@ class JointTask:
     def batches(self, stage: int, first: int, count: int, stride: int) -> Iterator[JointBatch]:
         """Batches of `count` clips, and of images in the ratio of the stage."""
         settings = self.config.stages[stage]
-        # `first` counts the clips of whole steps, then those of the processes before this one.
-        step, share = first // stride, settings.images * count // settings.batch
-        start = (step * settings.images) + (first - step * stride) // count * share
-        images = self.images.batches(stage, start, share, settings.images)
+        share = settings.images * count // settings.batch
+        images = self.images.batches(stage, first // count * share, share, settings.images)
         return map(JointBatch, images, self.clips.batches(stage, first, count, stride))
 
     def chunks(self, batch: JointBatch, count: int) -> Sequence[JointBatch]:
@@ -110,13 +108,11 @@ class JointTask:
         )
         images, clips = self.images.score(passes, batch.images), self.clips.score(tracked, batch.clips)
         weights = self.config.images.weight, self.config.clips.weight
-        comparable = images.total if images.comparable is None else images.comparable
-        of_clips = clips.total if clips.comparable is None else clips.comparable
         return LossTerms(
             weights[0] * images.total + weights[1] * clips.total,
             _named("image", images.losses) | _named("clip", clips.losses),
             _named("image", images.metrics) | _named("clip", clips.metrics),
-            (weights[0] * comparable + weights[1] * of_clips).detach(),
+            (weights[0] * images.compared + weights[1] * clips.compared).detach(),
         )
 
     def artefact(self, model: Sam3Model) -> Sam3Model:
