@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
@@ -29,6 +30,9 @@ RULES = VideoConfig(
     hole_area=0,
     max_objects=4,
 )
+
+BUSY, STEADY = 0, 5
+"""Seeds of a model whose objects come and go, and of one that keeps what it has found."""
 
 
 @cache
@@ -93,3 +97,27 @@ def summary(results: list[FrameResult]) -> list[tuple[Any, ...]]:
     return [
         (one.frame, one.time, one.ids.tolist(), one.phrases, [mask["counts"] for mask in one.masks]) for one in results
     ]
+
+
+def shown(results: list[FrameResult]) -> list[int]:
+    """Numbers of the frames of results."""
+    return [one.frame for one in results]
+
+
+def started(count: int = 24, seed: int = STEADY, **rules: Any) -> VideoSession:
+    """A session in which a phrase was asked for."""
+    session = opened(clip(count), seed, **rules)
+    session.add_phrases(["red ball"])
+    return session
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, at: int) -> None:
+    """Let call number `at` of a method fail before it does anything."""
+    original, calls = getattr(owner, name), iter(range(10**6))
+
+    def method(*args: Any, **named: Any) -> Any:
+        if next(calls) == at:
+            raise RuntimeError("out of memory")
+        return original(*args, **named)
+
+    monkeypatch.setattr(owner, name, method)

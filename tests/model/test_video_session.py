@@ -1,36 +1,19 @@
 """What a user may do with a session, in any order, on any source."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from sam3model.errors import InputError
 from sam3model.frame_results import FrameResult
-from sam3model.frames import BrokenFrameError, FrameSource, open_frames
+from sam3model.frames import open_frames
 from sam3model.video import clip_outputs
-from sam3model.video.clip_tracker import ClipTracker
 from sam3model.video.frame_encoder import FrameEncoder
 from sam3model.video.session import VideoSession
-from tests.model.small_video import clip, frames, live, opened, predictor, summary
-
-BUSY, STEADY = 0, 5
-"""Seeds of a model whose objects come and go, and of one that keeps what it has found."""
-
-
-def shown(results: list[FrameResult]) -> list[int]:
-    return [one.frame for one in results]
-
-
-def started(count: int = 24, seed: int = STEADY, **rules: Any) -> VideoSession:
-    session = opened(clip(count), seed, **rules)
-    session.add_phrases(["red ball"])
-    return session
-
+from tests.model.small_video import BUSY, STEADY, clip, frames, opened, predictor, shown, started, summary
 
 # Phrases
 
@@ -102,6 +85,14 @@ def test_exemplars_belong_to_their_phrase() -> None:
     assert concepts is not None
     assert concepts.names == ("red ball", "green ball")
     assert [one is not None for one in concepts.exemplars] == [True, False]
+
+
+def test_phrases_that_read_alike_are_one_concept() -> None:
+    session = opened(clip(3), 0)
+    once = session.add_phrases(["red ball"])
+    twice = session.add_phrases(["Red  ball ", "red ball"])
+    assert once is not None and twice is not None
+    assert once.ids.tolist() == twice.ids.tolist()
 
 
 # Going on, again and back
@@ -186,49 +177,6 @@ def test_clicks_alone_need_no_phrase_and_no_delay() -> None:
     assert next(begun).frame == 3
     assert shown(list(begun)) == [4, 5, 6, 7]
     assert shown(list(session.propagate(reverse=True))) == [2, 1, 0]
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda s: s.propagate(start=24),
-        lambda s: s.propagate(start=-1),
-        lambda s: s.propagate(start=1.5),
-        lambda s: s.propagate(frames=-1),
-        lambda s: s.push(clip(1)[0]),
-        lambda s: s.remove(99),
-        lambda s: s.add_points([[1, 1]], [1], frame=24),
-        lambda s: s.add_points([[64.5, 1]], [1], frame=0),
-        lambda s: s.add_points([[float("nan"), 1]], [1], frame=0),
-        lambda s: s.add_points([], [], frame=0),
-        lambda s: s.add_points([[1, 1]], [2], frame=0),
-        lambda s: s.add_points([[1, 1]], [1], frame=0, object_id=-1),
-        lambda s: s.add_points([[1, 1]], [1], frame=0, object_id=2**31),
-        lambda s: s.add_points([[1, 1]], [1], frame=0, object_id=1.5),
-        lambda s: s.add_box([5, 5, 5, 9], frame=0),
-        lambda s: s.add_mask(np.zeros((48, 64)), frame=0),
-        lambda s: s.add_mask(np.ones((64, 48)), frame=0),
-        lambda s: s.add_mask(np.full((48, 64), np.nan), frame=0),
-        lambda s: s.add_mask([["a"]], frame=0),
-        lambda s: s.add_exemplars([[1, 1, 5, 5]], frame=24),
-    ],
-)
-def test_wrong_calls_say_so_in_one_line_and_change_nothing(call: Callable[[VideoSession], Any]) -> None:
-    session = _shared()
-    before = session.object_ids, len(session._history), len(session._tracker.groups)
-    with pytest.raises(InputError) as caught:
-        call(session)
-    assert "\n" not in str(caught.value)
-    assert (session.object_ids, len(session._history), len(session._tracker.groups)) == before
-
-
-_SHARED: list[VideoSession] = []
-
-
-def _shared() -> VideoSession:
-    if not _SHARED:
-        _SHARED.append(started(24))
-    return _SHARED[0]
 
 
 def test_nothing_to_follow_is_said() -> None:
@@ -331,190 +279,24 @@ def test_a_retired_object_is_followed_backwards_from_where_it_was() -> None:
     assert shown(list(backwards)) == list(range(19, -1, -1))
 
 
-# Live sessions
-
-
-@pytest.mark.parametrize("phrases", [["red ball"], ["red ball", "green ball"]])
-def test_a_live_session_returns_what_a_list_does_with_a_fixed_delay(phrases: list[str]) -> None:
-    session, source = live(STEADY), opened(frames(20), STEADY)
-    session.add_phrases(phrases)
-    source.add_phrases(phrases)
-    source._start_over()  # without the first pass over frame 0, which a live session has not
-    source._prompted.append(0)
-    returned = []
-    for t, frame in enumerate(frames(20)):
-        new = session.push(frame)
-        assert shown(new) == [t - session.delay][: t >= session.delay]
-        returned += new
-    assert session.delay == 3
-    assert summary([*returned, *session.finish()]) == summary(list(source.propagate()))
-    assert session.finish() == []
-    assert not session.frames._times and len(session.frames._frames) <= 4  # type: ignore[attr-defined]
-
-
-def test_clicks_alone_in_a_live_session_are_as_in_a_clip() -> None:
-    session, source = live(STEADY), opened(frames(10), STEADY)
-    returned = []
-    for t, frame in enumerate(frames(10)):
-        returned += session.push(frame)
-        if t == 0:
-            session.add_box([5, 5, 30, 30], frame=0)
-            source.add_box([5, 5, 30, 30], frame=0)
-    assert summary([*returned, *session.finish()]) == summary(list(source.propagate()))
-
-
-def test_new_phrases_drop_nothing_in_a_live_session() -> None:
-    session = live(STEADY)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_object_that_the_hotstart_removed_does_not_retire_later(seed: int) -> None:
+    session = opened(clip(40), seed, hotstart_delay=4, hotstart_unmatched=1, retire_after=5, recondition_every=0)
     session.add_phrases(["red ball"])
-    returned, before = [], ()
-    for t, frame in enumerate(frames(24)):
-        returned += session.push(frame, time=100 + t)
-        if t == 12:
-            given = session.add_box([5, 5, 30, 30], frame=12)
-            before = session.object_ids
-            assert session.add_phrases(["green ball"]) is None
-            assert session.object_ids == before and given.object_id in before
-    returned += session.finish()
-    assert shown(returned) == list(range(24))
-    assert [one.time for one in returned] == [100 + t for t in range(24)]
-    assert {phrase for one in returned[:12] for phrase in one.phrases} == {"red ball"}
-    assert {"red ball", None} <= {phrase for one in returned[13:] for phrase in one.phrases}
+    assert [result.frame for result in session.propagate()] == list(range(40))
 
 
-def test_live_sessions_refuse_what_they_cannot_do() -> None:
-    session = live(STEADY)
-    with pytest.raises(InputError, match="no frame yet"):
-        session.add_points([[1, 1]], [1], frame=0)
-    session.add_phrases(["red ball"])
-    for frame in clip(3):
-        session.push(frame)
-    with pytest.raises(InputError, match="push its frames"):
-        session.propagate()
-    with pytest.raises(InputError, match="the last frame"):
-        session.add_points([[1, 1]], [1], frame=1)
-    with pytest.raises(InputError, match="first was 64x48"):
-        session.push(np.zeros((64, 48, 3), np.uint8))
-    with pytest.raises(InputError, match="time of frame"):
-        session.push(clip(1)[0], time=float("nan"))
-    assert shown(session.finish()) == [0, 1, 2]
+def test_an_id_of_a_resting_object_wakes_it() -> None:
+    session = opened(clip(40), 4, retire_after=6)
+    session.add_phrases(["red ball"], frame=20)
+    list(session.propagate(start=20))
+    session.add_box([5, 5, 30, 30], frame=30, object_id=0)
+    list(session.propagate(start=20, reverse=True))
+    ids = [one for group in session._tracker.groups for one in group.ids]
+    assert len(ids) == len(set(ids))
 
 
 # Sources
-
-
-class Broken:
-    """A source in which one frame cannot be read."""
-
-    def __init__(self, source: FrameSource, bad: int, error: Exception) -> None:
-        self.source, self.bad, self.error = source, bad, error
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.source, name)
-
-    def frame(self, t: int) -> NDArray[np.uint8]:
-        if t == self.bad:
-            raise self.error
-        return self.source.frame(t)
-
-
-@pytest.mark.parametrize("error", [BrokenFrameError("frame 7 is damaged", 6), RuntimeError("out of memory")])
-def test_results_before_an_error_are_returned_and_the_session_goes_on(error: Exception) -> None:
-    source = Broken(open_frames(clip(12)), 7, error)
-    session = opened(source, STEADY)
-    session.add_phrases(["red ball"])
-    results = []
-    with pytest.raises(type(error)):
-        for one in session.propagate():
-            results.append(one)
-    assert shown(results) == [0, 1, 2, 3, 4, 5, 6]
-    source.bad = -1
-    assert shown(list(session.propagate())) == list(range(12))
-
-
-def test_an_error_in_the_model_leaves_the_objects_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = started(10)
-    expected = summary(list(started(10).propagate()))
-    failing = iter([False, False, True, False])
-
-    def fails(self: Any, *args: Any) -> None:
-        if next(failing, False):
-            raise RuntimeError("out of memory")
-        return original(self, *args)
-
-    original = type(session._tracker)._add
-    monkeypatch.setattr(type(session._tracker), "_add", fails)
-    with pytest.raises(RuntimeError):
-        list(session.propagate())
-    assert {one for group in session._tracker.groups for one in group.ids} == set(session.object_ids)
-    assert summary(list(session.propagate())) == expected
-    monkeypatch.setattr(type(session._tracker), "_accept", lambda *_: 1 / 0)
-    before = session.object_ids, len(session._tracker.groups)
-    with pytest.raises(ZeroDivisionError):
-        session.add_box([5, 5, 30, 30], frame=0)
-    assert (session.object_ids, len(session._tracker.groups)) == before
-
-
-def fail_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, at: int) -> None:
-    """Let call number `at` of a method fail before it does anything."""
-    original, calls = getattr(owner, name), iter(range(10**6))
-
-    def method(*args: Any, **named: Any) -> Any:
-        if next(calls) == at:
-            raise RuntimeError("out of memory")
-        return original(*args, **named)
-
-    monkeypatch.setattr(owner, name, method)
-
-
-@pytest.mark.parametrize("name", ["_remember", "_add", "_retire"])
-def test_an_error_in_a_corrected_frame_leaves_no_trace(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = {"recondition_every": 2, "confident_score": 0.0, "confident_iou": 0.0, "hotstart_delay": 0}
-    expected = started(9, **rules)
-    undisturbed, corrected = list(expected.propagate()), expected._tracker.groups[0].bank.conditioning
-    assert len(corrected) > 1, "detections correct the tracks of this clip"
-    session = started(9, **rules)
-    fail_once(monkeypatch, ClipTracker, name, at=4)
-    with pytest.raises(RuntimeError):
-        list(session.propagate())
-    memories = [set(group.bank.conditioning) for group in session._tracker.groups]
-    assert all(4 not in own for own in memories), "frame 4 was corrected before the error"
-    assert summary(list(session.propagate())) == summary(undisturbed)
-
-
-def test_a_phrase_that_fails_leaves_the_session_as_it_was() -> None:
-    source = Broken(open_frames(clip(10)), 7, BrokenFrameError("frame 7 is damaged", 6))
-    session = opened(source, STEADY)
-    session.add_phrases(["red ball"])
-    session.add_box([5, 5, 30, 30], frame=2, object_id=40)
-    running = session.propagate(frames=3)
-    first = next(running)
-    before, ids = summary([session._results.result(0)]), session.object_ids
-    for call in (
-        lambda: session.add_phrases(["green ball"], frame=7),
-        lambda: session.add_exemplars([[1, 1, 9, 9]], frame=7, phrase="red ball"),
-        lambda: session.add_box([1, 1, 9, 9], frame=7),
-    ):
-        with pytest.raises(BrokenFrameError):
-            call()
-    assert session.object_ids == ids and summary([session._results.result(0)]) == before
-    assert session._concepts.names == ["red ball"] and session._concepts._exemplars == [None]
-    assert [first.frame, *shown(list(running))] == [0, 1, 2, 3], "the propagation goes on"
-
-
-def test_a_live_frame_that_fails_can_be_pushed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    images, expected, session = clip(8), live(STEADY), live(STEADY)
-    with monkeypatch.context() as patched:
-        fail_once(patched, ClipTracker, "_add", at=5)
-        for one in (expected, session):
-            one.add_phrases(["red ball"])
-        for image in images[:5]:
-            session.push(image)
-        with pytest.raises(RuntimeError):
-            session.push(images[0])
-        after = [result for image in images[5:] for result in session.push(image)] + session.finish()
-    undisturbed = [result for image in images for result in expected.push(image)] + expected.finish()
-    assert summary(after) == summary(undisturbed)[-len(after) :]
-    assert len(after) > 3
 
 
 @pytest.mark.parametrize("size", [(61, 37), (17, 9), (200, 12), (3, 2)])
@@ -559,38 +341,6 @@ def test_a_source_of_a_user_stays_open() -> None:
     assert source.frame(1).shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_an_object_that_the_hotstart_removed_does_not_retire_later(seed: int) -> None:
-    session = opened(clip(40), seed, hotstart_delay=4, hotstart_unmatched=1, retire_after=5, recondition_every=0)
-    session.add_phrases(["red ball"])
-    assert [result.frame for result in session.propagate()] == list(range(40))
-
-
-def test_an_id_of_a_resting_object_wakes_it() -> None:
-    session = opened(clip(40), 4, retire_after=6)
-    session.add_phrases(["red ball"], frame=20)
-    list(session.propagate(start=20))
-    session.add_box([5, 5, 30, 30], frame=30, object_id=0)
-    list(session.propagate(start=20, reverse=True))
-    ids = [one for group in session._tracker.groups for one in group.ids]
-    assert len(ids) == len(set(ids))
-
-
-def test_counter_examples_need_a_phrase() -> None:
-    session = opened(clip(3), 0)
-    with pytest.raises(InputError, match="counter-examples alone"):
-        session.add_exemplars([[1, 1, 9, 9]], [0])
-    assert session.add_exemplars([[1, 1, 9, 9]], [0], phrase="red ball") is not None
-
-
-def test_phrases_that_read_alike_are_one_concept() -> None:
-    session = opened(clip(3), 0)
-    once = session.add_phrases(["red ball"])
-    twice = session.add_phrases(["Red  ball ", "red ball"])
-    assert once is not None and twice is not None
-    assert once.ids.tolist() == twice.ids.tolist()
-
-
 def test_objects_in_several_passes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def boxes_of(limit: int) -> list[Any]:
         for module in ("propagation", "tracker_model"):
@@ -600,63 +350,3 @@ def test_objects_in_several_passes_are_the_same(monkeypatch: pytest.MonkeyPatch)
         return [(result.ids.tolist(), result.boxes.tolist()) for result in session.propagate()]
 
     assert boxes_of(1) == boxes_of(32)
-
-
-@pytest.mark.parametrize("rules", [{"detection_score": "x"}, {"hotstart_delay": -5}, {"hole_area": float("nan")}])
-def test_a_rule_must_be_a_number(rules: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="VideoConfig"):
-        opened(clip(3), 0, **rules)
-
-
-def test_a_box_over_the_border_counts_to_the_border() -> None:
-    over, exact = (opened(clip(3), 0).add_box(box, frame=0) for box in ([-4, -4, 20, 20], [0, 0, 20, 20]))
-    assert over.result.masks == exact.result.masks
-    with pytest.raises(InputError, match="the box -9,-9,-1,-1 is outside the image"):
-        opened(clip(3), 0).add_box([-9, -9, -1, -1], frame=0)
-
-
-def test_prompts_of_a_session_are_checked_like_those_of_an_image() -> None:
-    session = opened(clip(3), 0)
-    for points, labels, says in (
-        ([[5, 5]], [2], "each point needs one label, 1"),
-        ([[5, 5, 5]], [1], "points are x,y in pixels"),
-        ([[-1, 5]], [1], "the point -1,5 is outside the image"),
-        ([[[5, 5]], [[9, 9]]], [[1], [1]], "one object at a time"),
-    ):
-        with pytest.raises(InputError, match=says):
-            session.add_points(points, labels, frame=0)
-    with pytest.raises(InputError, match="each box needs one label, 1"):
-        session.add_exemplars([[1, 1, 9, 9]], [1, 0])
-    assert session.object_ids == ()
-
-
-CALLS: list[Callable[[VideoSession], Any]] = [
-    lambda session: session.add_phrases(["red ball"]),
-    lambda session: session.add_exemplars([[1, 1, 9, 9]]),
-    lambda session: session.add_points([[5, 5]], [1], frame=0),
-    lambda session: session.add_box([1, 1, 9, 9], frame=0),
-    lambda session: session.add_mask(np.ones((48, 64), bool), frame=0),
-    lambda session: session.remove(0),
-    lambda session: session.propagate(),
-    lambda session: session.push(clip(1)[0]),
-    lambda session: session.finish(),
-    lambda session: session.reset(),
-]
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_a_closed_session_says_so(call: Callable[[VideoSession], Any]) -> None:
-    for session in (opened(clip(3), 0), opened(open_frames(clip(3)), 0), opened(frames(3), 0), live(0)):
-        session.close()
-        session.close()
-        with pytest.raises(InputError, match="this session is closed: open the clip again"):
-            call(session)
-
-
-def test_closing_ends_a_propagation() -> None:
-    session = started(6, hotstart_delay=0)
-    running = session.propagate()
-    next(running)
-    session.close()
-    with pytest.raises(InputError, match="this propagation has ended"):
-        next(running)
