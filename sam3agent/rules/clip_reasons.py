@@ -35,6 +35,9 @@ def open_readings(choices: Sequence[ClipChoice]) -> list[str]:
         for exception in choice.exceptions:
             if not exception.kept:
                 found.append(f"{_why_none(exception)}; nothing was left out for it")
+            elif exception.target.single and len(exception.kept) > 1:
+                several, what = len(exception.kept), exception.target.what.phrase
+                found.append(f'the question leaves out one "{what}" and {several} match: all were left out')
     return found
 
 

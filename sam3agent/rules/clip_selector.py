@@ -12,6 +12,7 @@ from sam3agent.motion.masklet_path import MaskletPath
 from sam3agent.motion.motion_facts import FrameSpan, FrameSpans
 from sam3agent.pool import Candidate, MaskPool
 from sam3agent.rules.question_plan import Happening, NounPhrase, Target, When
+from sam3agent.rules.remarks import loose_anchor
 from sam3agent.rules.selector import Choice, Selector, left_out
 from sam3agent.workbench import Workbench
 
@@ -54,10 +55,14 @@ class ClipChoice:
 
 @dataclass
 class ClipSelector:
-    """Resolves plans on a clip whose objects are tracked. ties: remarks on measures that several objects share."""
+    """Resolves plans on a clip whose objects are tracked.
+
+    open: remarks on what the clip leaves open: measures that several objects share, and several objects where the
+    question refers to one.
+    """
 
     bench: Workbench
-    ties: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
 
     @cached_property
     def motion(self) -> ClipMotion:
@@ -99,6 +104,7 @@ class ClipSelector:
             frame = self.frame_of(target.when or When("start"))
             plain = replace(target, happenings=(), exceptions=(), when=None)
             placed = self._at(frame, kept, plain)
+            self.open += [remark for anchor in placed.anchors for remark in loose_anchor(anchor)]
             chosen = {c.id for c in placed.kept}
             kept = [c for c in kept if c.id in chosen]
         if not target.ranking:
@@ -140,7 +146,7 @@ class ClipSelector:
         """The candidates that do something, with the moments, by id; and which object it refers to is missing."""
         if happening.name == "outermost" and happening.when and happening.side:
             return self._outermost(happening, found), ""
-        anchors = [c for target in happening.anchors for c in self.choose(target).kept]
+        anchors = [c for target in happening.anchors for c in self._referred(target).kept]
         if happening.anchors and not anchors:
             return {}, happening.anchors[0].what.phrase
         if happening.name == "approaches":
@@ -148,7 +154,7 @@ class ClipSelector:
         doing = {c.id: self._moments(happening, c, anchors) for c in found}
         if happening.compared:
             word, target = happening.compared
-            other = self.choose(target)
+            other = self._referred(target)
             events = [moment for c in other.kept for moment in other.events.get(c.id, ())]
             if not events:
                 return {}, f"{target.what.phrase} that {target.happenings[-1].words}"
@@ -159,6 +165,14 @@ class ClipSelector:
         if happening.order:
             doing = in_order(doing, happening.order, happening.count)
         return {i: moments for i, moments in doing.items() if moments}, ""
+
+    def _referred(self, target: Target) -> ClipChoice:
+        """The objects that a happening refers to. Of several where it names one, any counts, and a remark says so."""
+        choice = self.choose(target)
+        if not target.what.plural and not target.number and len(choice.kept) > 1:
+            phrase, several = target.what.phrase, len(choice.kept)
+            self.open.append(f'the question refers to one "{phrase}" and {several} match: any of them counts')
+        return choice
 
     def _moments(self, happening: Happening, candidate: Candidate, anchors: Sequence[Candidate]) -> FrameSpans:
         path = self.path(candidate)
@@ -182,7 +196,7 @@ class ClipSelector:
         values = [measured[c.id] for c in order]
         edges = [n for n in (start, start + happening.count) if 0 < n < len(order)]
         if any(abs(values[n] - values[n - 1]) <= SAME * max(abs(values[n]), abs(values[n - 1])) for n in edges):
-            self.ties.append(f'"{happening.words}": several are the same by measure, so the choice among them is open')
+            self.open.append(f'"{happening.words}": several are the same by measure, so the choice among them is open')
         return {c.id: (motion_facts.time_seen(self.path(c)),) for c in chosen}
 
     def _outermost(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:

@@ -99,7 +99,7 @@ def choice_warnings(plan: QuestionPlan, choices: Sequence[Choice]) -> list[str]:
         elif answered:
             found += _open(choice)
         else:
-            found += [warning for anchor in choice.anchors for warning in _loose_anchor(anchor)]
+            found += [warning for anchor in choice.anchors for warning in loose_anchor(anchor)]
     return found
 
 
@@ -123,15 +123,16 @@ def _open(choice: Choice) -> list[str]:
     if choice.ranking and not target.ranking:
         found.append(f'several "{phrase}" matches are there: one of them is given')
     for anchor in choice.anchors:
-        found += _loose_anchor(anchor)
+        found += loose_anchor(anchor)
     for exception in choice.exceptions:
         found += _loose_exception(choice, exception)
     return found
 
 
-def _loose_anchor(anchor: Choice) -> list[str]:
+def loose_anchor(anchor: Choice) -> list[str]:
+    """What the object that a place or relation refers to leaves open: several for one, or another number."""
     phrase, several = anchor.target.what.phrase, len(anchor.kept)
-    found = [warning for inner in anchor.anchors for warning in _loose_anchor(inner)]
+    found = [warning for inner in anchor.anchors for warning in loose_anchor(inner)]
     if anchor.target.number and len(anchor.related) != anchor.target.number:
         found.append(f'the question refers to {anchor.target.number} of "{phrase}" and {len(anchor.related)} match')
     if not anchor.target.what.plural and several > 1:

@@ -1,5 +1,6 @@
 """Questions about clips: how they are read, and what the rules answer on a clip of blocks."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,20 @@ def test_measures_that_objects_share_and_numbers_that_are_not_there_are_said(mon
     assert any("several are the same by measure" in text for text in shared.warnings), shared.warnings
     fewer = answer("the five fastest players in white")
     assert any('names 5 of "player in white" and there are 2' in text for text in fewer.warnings), fewer.warnings
+
+
+@pytest.mark.parametrize(
+    ("question", "remark"),
+    [
+        ("the player in red that comes closest to the player in white", "refers to one .* 2 match: any of them counts"),
+        ("the player in red nearest to the player in white at the end", "refers to one .* 2 match: the one with the"),
+        ("all players except the player in white", "leaves out one .* 2 match: all were left out"),
+    ],
+)
+def test_several_where_the_question_refers_to_one_are_said(question: str, remark: str) -> None:
+    assert any(re.search(remark, one) for one in answer(question).warnings), answer(question).warnings
+    plural = answer(question.replace("player in white", "players in white"))
+    assert not any("match:" in one for one in plural.warnings), plural.warnings
 
 
 def test_how_something_moves_is_motion_where_it_is_a_thing_that_moves() -> None:
