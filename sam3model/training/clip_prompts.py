@@ -33,7 +33,8 @@ def draw_plan(config: PromptConfig, frames: int, key: tuple[int, ...]) -> Prompt
     weights = np.array([config.masks if frames > 1 else 0.0, config.boxes, config.clicks])
     kind: PromptKind = ("mask", "box", "click")[rng.choice(3, p=weights / weights.sum())]
     corrections = [0] * frames
-    if rng.random() < config.corrected:
+    alone = frames == 1 and config.corrected_alone is not None
+    if rng.random() < (config.corrected_alone if alone else config.corrected):
         number = int(rng.integers(1, config.max_corrections + 1)) if config.max_corrections else 0
         if kind != "mask":
             corrections[0] = number
@@ -47,11 +48,13 @@ class SimulatedUser:
     """Prompts objects and corrects their masks.
 
     size: side of the model input, in pixels; prompts are in these. keys: seed of the choices for each object. None: a
-    careful user, who clicks in the middle of an object or a mistake and draws exact boxes.
+    careful user, who clicks in the middle of an object or a mistake and draws exact boxes. careful: fraction of the
+    clicks of other users that are in the middle, too.
     """
 
     size: int
     keys: Sequence[tuple[int, ...]] | None = None
+    careful: float = 0.0
 
     def prompt(self, kind: PromptKind, truth: Tensor) -> ObjectPrompt:
         """A click on, or a box around, each of N objects; truth (N, H, W) bool. An empty mask gets padding."""
@@ -96,6 +99,8 @@ class SimulatedUser:
         self, missed: np.ndarray, excess: np.ndarray, wanted: np.ndarray, rng: np.random.Generator | None
     ) -> tuple[np.ndarray, int]:
         """A point in pixels and its label."""
+        if rng is not None and self.careful and rng.random() < self.careful:
+            rng = None
         if rng is None:
             inside = missed.sum() >= excess.sum()
         else:

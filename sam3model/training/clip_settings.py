@@ -61,20 +61,25 @@ class PromptConfig:
     masks, boxes, clicks: weights of the three kinds on the first frame; a single frame gets no mask. corrected:
     fraction of the steps with correction clicks, of which 1 to `max_corrections` follow the prompt of the first frame,
     and in the fraction `corrected_later` of them at most `max_later_corrections` on another frame. After a mask, only
-    the other frame is corrected.
+    the other frame is corrected. corrected_alone: as `corrected`, for single frames; None: the same. careful: fraction
+    of the clicks in the middle of an object or of its largest mistake, as people click; the others are anywhere in it.
     """
 
     masks: float = 0.5
     boxes: float = 0.25
     clicks: float = 0.25
     corrected: float = 0.5
+    corrected_alone: float | None = None
     corrected_later: float = 0.5
     max_corrections: int = 7
     max_later_corrections: int = 7
+    careful: float = 0.0
 
     def __post_init__(self) -> None:
         require_not_negative(self, "prompts", "masks", "boxes", "clicks", "max_corrections", "max_later_corrections")
-        require_fraction(self, "prompts", "corrected", "corrected_later")
+        require_fraction(self, "prompts", "corrected", "corrected_later", "careful")
+        if self.corrected_alone is not None:
+            require_fraction(self, "prompts", "corrected_alone")
         if not self.boxes + self.clicks > 0:
             raise ConfigError("prompts: boxes or clicks must be above 0, since single images get no masks")
 

@@ -153,7 +153,8 @@ class ClipTask:
         """Clips with prompts. part: 1 for stills."""
         plan = draw_plan(self.config.prompts, batch.frames.shape[1], (self.config.seed % 2**63, step, *[1] * part))
         frames = self._encode(network, batch) if part else self._encoded(network, batch)
-        return ClipPass(frames, batch.clip_index, batch.masks, plan, SimulatedUser(self.side, self._keys(batch, step)))
+        user = SimulatedUser(self.side, self._keys(batch, step), self.config.prompts.careful)
+        return ClipPass(frames, batch.clip_index, batch.masks, plan, user)
 
     def _keys(self, batch: ClipBatch, step: int) -> list[tuple[int, ...]]:
         """A seed for each object: the same in a resumed run and for any split into chunks or processes."""

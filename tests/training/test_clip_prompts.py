@@ -57,6 +57,27 @@ def test_a_careful_user_clicks_in_the_middle_of_the_largest_mistake():
     assert missed.points[0, 0].tolist() == pytest.approx([20, 20], abs=1)
 
 
+@pytest.mark.parametrize("careful", [0.0, 0.5, 1.0])
+def test_some_clicks_are_as_careful_as_asked(careful):
+    truth, predicted = disc(20, 20, 9)[None], disc(26, 20, 9)[None]
+    middle, deepest = CAREFUL.prompt("click", truth).points, CAREFUL.correct(predicted, truth, 1).points
+    users = [SimulatedUser(SIDE, [(0, step, 0)], careful) for step in range(100)]
+    for same in (
+        [user.prompt("click", truth).points.equal(middle) for user in users],
+        [user.correct(predicted, truth, 1).points.equal(deepest) for user in users],
+    ):
+        assert np.mean(same) == pytest.approx(careful, abs=0.12)
+
+
+def test_single_frames_may_have_corrections_of_their_own():
+    config = PromptConfig(corrected=0.0, corrected_alone=1.0)
+    assert all(sum(draw_plan(config, 1, (0, step)).corrections) > 0 for step in range(50))
+    assert not any(any(draw_plan(config, 4, (0, step)).corrections) for step in range(50))
+    same = replace(config, corrected=0.3, corrected_alone=None)
+    few = np.mean([any(draw_plan(same, 1, (0, step)).corrections) for step in range(400)])
+    assert few == pytest.approx(0.3, abs=0.08)
+
+
 def test_clicks_on_coarser_masks_are_in_pixels_of_the_model_input():
     truth = disc(10, 20, 6, SIDE // 2)
     assert CAREFUL.prompt("click", truth[None]).points[0, 0].tolist() == pytest.approx([20.5, 40.5], abs=1)
