@@ -1,5 +1,6 @@
 """One image to label: where it is, under which name it is written, and how a worker reads it."""
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -59,6 +60,9 @@ class TableCell:
     row: int
     column: str
 
+
+MAX_PART, MAX_PART_BYTES = 120, 200
+"""Longest name of a file or folder in the data set, in characters and in bytes; disks take 255 bytes."""
 
 Place = ImageFile | WebImage | FrameOfClip | TarMember | TableCell
 
@@ -187,13 +191,23 @@ def clean_name(name: str, ending: str = ".jpg") -> str:
 
     ending: added to a name that does not end like an image.
 
+    A part that is too long keeps its end, with a hash of the rest.
+
     >>> clean_name("../../a\\\\b/c?.png"), clean_name("/x/photo")
     ('a/b/c_.png', 'x/photo.jpg')
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    clean = ["".join(c if c.isprintable() and c not in ':*?"<>|' else "_" for c in part)[-120:] for part in parts]
-    path = "/".join(clean) or "image"
+    path = "/".join(map(_clean_part, parts)) or "image"
     return path if path.lower().endswith(tuple(IMAGE_SUFFIXES)) else path + ending
+
+
+def _clean_part(part: str) -> str:
+    clean = "".join(c if c.isprintable() and c not in ':*?"<>|' else "_" for c in part)
+    end = clean[-MAX_PART:].encode()[-MAX_PART_BYTES:].decode("utf-8", "ignore")
+    if end == clean:
+        return clean
+    digest = hashlib.blake2b(part.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+    return f"{digest}-{end}"
 
 
 def _member(member: TarMember) -> bytes:

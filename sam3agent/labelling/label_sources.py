@@ -4,15 +4,16 @@ Nothing is opened before it is needed, and no list of all images is kept. The or
 """
 
 import glob
-import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sam3agent.downloads import STDIN, is_url
+from sam3agent.labelling.given_once import DistinctNames, GivenOnce
+from sam3agent.labelling.image_placing import IMAGES
 from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name
 from sam3agent.labelling.shard_lists import LIST_SUFFIXES, ListEntry, entries_of_list, table_items, tar_items
 from sam3agent.media import is_clip, open_clip
@@ -37,37 +38,48 @@ class LabelSources:
     out: Path | None = None
 
     def check(self) -> None:
-        """Raise `InputError` for a word that is missing, or that stands for no image."""
+        """Raise `InputError` for a word that is missing, that stands for no image, or that the output folder is."""
         for word in self.words:
             if word == STDIN:
                 raise InputError("standard input is one image: label files, folders or lists")
-            if not is_url(word) and next(self._items(word, _prefix(word)), None) is None:
+            if is_folder(word) and self.out and _written(Path(word), self.out):
+                raise InputError(
+                    f"--out {self.out} would write into the folder {word}, which is labelled: choose another"
+                )
+            if not is_url(word) and next(self._items(word, _prefix(word), GivenOnce()), None) is None:
                 raise InputError(f"{word} has no images (JPEG, PNG, WebP, TIFF, …)")
 
     def __iter__(self) -> Iterator[LabelItem]:
-        for word, prefix in zip(self.words, _distinct([_prefix(word) for word in self.words], self.words), strict=True):
-            yield from self._items(word, prefix)
+        once = GivenOnce()
+        for word in self.words:
+            yield from self._items(word, "", once)
 
-    def _items(self, word: str, prefix: str, depth: int = 0) -> Iterator[LabelItem]:
-        """The images of a word. prefix: what their names begin with; of a single image, its name."""
+    def _items(self, word: str, prefix: str, once: GivenOnce, depth: int = 0) -> Iterator[LabelItem]:
+        """The images of a word. prefix: what their names begin with; of a single image, its name.
+
+        Without a prefix, the word is one of the command line: it is left out if it was given before.
+        """
         if is_url(word):
-            yield LabelItem(word, clean_name(prefix), prefix, WebImage(word))
+            if prefix or once.is_new(word):
+                name = prefix or once.names.of(_prefix(word), word)
+                yield LabelItem(word, clean_name(name), name, WebImage(word))
         elif is_folder(word):
-            yield from self._folder(Path(word), prefix)
+            if prefix or once.is_new_folder(word):
+                yield from self._folder(Path(word), prefix or once.names.of(_prefix(word), word), once)
         elif not _exists(word) and (glob.has_magic(word) or _BRACES.search(word)):
-            yield from self._pattern(word, depth)
-        else:
-            yield from self._file(word, prefix, depth)
+            yield from self._pattern(word, once, depth)
+        elif prefix or not _exists(word) or once.is_new(word):
+            yield from self._file(word, prefix or once.names.of(_prefix(word), word), once, depth)
 
-    def _file(self, path: str, prefix: str, depth: int) -> Iterator[LabelItem]:
+    def _file(self, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         if not _exists(path):
             raise InputError(f"there is no file {path}")
         kind = Path(path).suffix.lower()
         stem = prefix.removesuffix(Path(prefix).suffix)
         if kind == ".json":
-            yield from _coco_items(Path(path), stem)
+            yield from _coco_items(Path(path), stem, once)
         elif kind in LIST_SUFFIXES:
-            yield from self._list(path, stem, depth)
+            yield from self._list(path, stem, once, depth)
         elif kind == ".parquet":
             yield from table_items(path, stem)
         elif kind == ".tar" or path.lower().endswith((".tar.gz", ".tgz")):
@@ -77,36 +89,44 @@ class LabelSources:
         else:
             yield LabelItem(path, clean_name(prefix), prefix, ImageFile(path))
 
-    def _folder(self, root: Path, prefix: str) -> Iterator[LabelItem]:
+    def _folder(self, root: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:
         """The images in a folder and in the folders inside it, as people count them."""
         out = self.out.resolve() if self.out else None
         for folder, inside, names in os.walk(root):
+            here = Path(folder)
             inside[:] = sorted(
-                (name for name in inside if not name.startswith(".") and (Path(folder) / name).resolve() != out),
+                (name for name in inside if name[0] != "." and (here / name).resolve() != out),
                 key=lambda name: natural_key(Path(name)),
             )
+            inside[:] = [name for name in inside if not once.was_given(str(here / name))]
             images = [name for name in names if name[0] != "." and Path(name).suffix.lower() in IMAGE_SUFFIXES]
             images.sort(key=lambda name: natural_key(Path(name)))
-            for name, unique in zip(images, _distinct(images, images), strict=True):
-                path = Path(folder) / name
-                shown = "/".join((prefix, *Path(folder).relative_to(root).parts, unique))
-                yield LabelItem(str(path), clean_name(shown), shown, ImageFile(str(path)))
+            distinct = DistinctNames()
+            for name in images:
+                unique, path = distinct.of(clean_name(name), name), str(here / name)
+                if not once.was_given(path):
+                    within = "/".join((prefix, *here.relative_to(root).parts))
+                    yield LabelItem(path, clean_name(f"{within}/{unique}"), f"{within}/{name}", ImageFile(path))
 
-    def _pattern(self, pattern: str, depth: int) -> Iterator[LabelItem]:
-        files = [path for one in _expanded(pattern) for path in _matches(one)]
+    def _pattern(self, pattern: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
+        files = [path for one in _expanded(pattern) for path in _matches(one) if not self._is_own(path)]
         if not files:
             raise InputError(f"no file matches {pattern}")
-        names = [Path(path).name for path in files]
-        for path, name in zip(files, _distinct(names, files), strict=True):
-            yield from self._file(path, name, depth)
+        for path in files:
+            if not _exists(path) or once.is_new(path):
+                yield from self._file(path, once.names.of(Path(path).name, path), once, depth)
 
-    def _list(self, path: str, prefix: str, depth: int) -> Iterator[LabelItem]:
+    def _is_own(self, path: str) -> bool:
+        """Whether a match is an image that an earlier run wrote."""
+        return self.out is not None and _inside(Path(path), self.out / IMAGES)
+
+    def _list(self, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         if depth >= MAX_NESTING:
             raise InputError(f"{path}: lists name lists more than {MAX_NESTING} deep")
         for entry in entries_of_list(path):
-            yield from self._entry(entry, path, f"{prefix}/{entry.row:09d}-", depth)
+            yield from self._entry(entry, path, f"{prefix}/{entry.row:09d}-", once, depth)
 
-    def _entry(self, entry: ListEntry, path: str, prefix: str, depth: int) -> Iterator[LabelItem]:
+    def _entry(self, entry: ListEntry, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         word = entry.text if is_url(entry.text) else str(Path(path).parent / Path(entry.text).expanduser())
         name = prefix + Path(entry.text.split("?")[0]).name
         source = f"{path}#{entry.row} {entry.text}"
@@ -115,10 +135,10 @@ class LabelSources:
         elif Path(word).suffix.lower() in IMAGE_SUFFIXES:  # missing images are failures of their own
             yield LabelItem(source, clean_name(name), name, ImageFile(word))
         else:
-            yield from self._items(word, name, depth + 1)
+            yield from self._items(word, name, once, depth + 1)
 
 
-def _coco_items(path: Path, prefix: str) -> Iterator[LabelItem]:
+def _coco_items(path: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:
     """The images of a COCO file, found as the trainer finds them."""
     from sam3model.data.coco_file import CocoFile
 
@@ -132,10 +152,12 @@ def _coco_items(path: Path, prefix: str) -> Iterator[LabelItem]:
     folders = [folder for folder in dict.fromkeys((*inside, top / "images", top)) if folder.is_dir()]
     rows = [name for row in file.unique_images() if (name := file.file_name(row))]
     known = set(rows)
-    for name, unique in zip(rows, _distinct(rows, rows), strict=True):
+    distinct = DistinctNames()
+    for name in rows:
+        unique = distinct.of(clean_name(name), name)
         found = image_path(name, folders) or image_path_at_last(name, folders, known) or path.parent / name
-        shown = f"{prefix}/{unique}"
-        yield LabelItem(str(found), clean_name(shown), shown, ImageFile(str(found)))
+        if once.is_new(str(found)):
+            yield LabelItem(str(found), clean_name(f"{prefix}/{unique}"), f"{prefix}/{name}", ImageFile(str(found)))
 
 
 def _frames(path: str, prefix: str, every: int) -> Iterator[LabelItem]:
@@ -143,7 +165,7 @@ def _frames(path: str, prefix: str, every: int) -> Iterator[LabelItem]:
     count = clip.count
     clip.frames.close()
     for frame in range(0, count, every):
-        yield LabelItem(f"{path}#{frame}", f"{prefix}/{frame:06d}.jpg", prefix, FrameOfClip(path, frame))
+        yield LabelItem(f"{path}#{frame}", clean_name(f"{prefix}/{frame:06d}.jpg"), prefix, FrameOfClip(path, frame))
 
 
 def _prefix(word: str) -> str:
@@ -152,17 +174,13 @@ def _prefix(word: str) -> str:
     return unquote(Path(path).name) or "images"
 
 
-def _distinct(names: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The names, with a hash of the key in those whose name without ending was there before."""
-    seen, found = set[str](), list[str]()
-    for name, key in zip(names, keys, strict=True):
-        stem, ending = os.path.splitext(name)  # noqa: PTH122 (a name, not a path)
-        if stem.lower() in seen:
-            digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
-            stem = f"{stem}-{digest}"
-        seen.add(stem.lower())
-        found.append(stem + ending)
-    return found
+def _written(folder: Path, out: Path) -> bool:
+    """Whether a run with this output folder writes into a folder of its sources itself, and not only inside of it."""
+    return folder.resolve() == out.resolve() or _inside(folder, out / IMAGES)
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(folder.absolute()))
 
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")

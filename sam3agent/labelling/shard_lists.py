@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sam3agent.downloads import is_url
+from sam3agent.labelling.given_once import DistinctNames
 from sam3agent.labelling.label_items import (
     ImageFile,
     LabelItem,
@@ -84,19 +85,22 @@ def table_items(path: str, prefix: str) -> Iterator[LabelItem]:
 
 
 def tar_items(path: str, prefix: str) -> Iterator[LabelItem]:
-    """The images in a tar file, in its order; only the headers are read.
+    """The images in a tar file, in its order; only the headers are read, and their names are kept.
 
     Raises `InputError` if it is compressed, damaged or not a tar file.
     """
+    distinct, sources = DistinctNames(), set[str]()
     try:
         with open_regular(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             while (member := archive.next()) is not None:
                 archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue] (or it keeps every header)
                 if not member.isreg() or Path(member.name).suffix.lower() not in IMAGE_SUFFIXES:
                     continue
-                name = f"{prefix}/{member.name}"
+                source = member.name if member.name not in sources else f"{member.name}@{member.offset}"
+                sources.add(source)
+                name = distinct.of(clean_name(f"{prefix}/{member.name}"), source)
                 place = TarMember(path, member.offset_data, member.size)
-                yield LabelItem(f"{path}#{member.name}", clean_name(name), name, place)
+                yield LabelItem(f"{path}#{source}", name, f"{prefix}/{member.name}", place)
     except (tarfile.TarError, OSError) as error:
         packed = path.lower().endswith(("gz", "bz2", "xz"))
         reason = "it is compressed, so that its images cannot be found: unpack it" if packed else first_line(error)

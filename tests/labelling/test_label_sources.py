@@ -73,6 +73,45 @@ def test_patterns(place: Path) -> None:
         items("photos/*.bmp")
 
 
+def test_patterns_do_not_share_names(place: Path) -> None:
+    for folder in ("a", "b"):
+        draw(place / folder / "1.png", 1)
+        Image.new("RGB", (8, 8)).save(place / folder / "1.jpg")
+    draw(place / "c" / "1.png", 1)
+    found = names("a/*.png", "b/*", "c/1.png", "a/1.jpg")
+    assert len({name.rsplit(".", 1)[0].lower() for name in found}) == len(found) == 5
+    assert found[0] == "1.png"
+
+
+def test_an_image_that_is_given_twice_is_labelled_once(place: Path) -> None:
+    draw(place / "photos" / "in" / "x.png", 1)
+    draw(place / "photos" / ".hidden" / "x.png", 1)
+    draw(place / "elsewhere" / "x.png", 1)
+    (place / "photos" / "link").symlink_to(place / "elsewhere")
+    everything = {item.source for item in items("photos")}
+    assert {item.source for item in items("photos", "photos/*.png", "./photos/in/x.png", "photos/in")} == everything
+    inner = items("photos/in", "photos/1.png", "photos")
+    assert {item.source for item in inner} == everything and inner[0].name == "in/x.png"
+    others = ("photos/link/x.png", "photos/.hidden/x.png")  # going through the folder does not come to them
+    assert {item.source for item in items("photos", *others)} == {*everything, *others}
+    assert len(items("https://example.org/a.jpg", "https://example.org/a.jpg")) == 1
+    rows = [{"id": number, "file_name": f"{number}.png"} for number in range(3)]
+    Path("photos/all.json").write_text(json.dumps({"images": rows, "annotations": [], "categories": []}))
+    assert len(items("photos/*.png", "photos/all.json")) == 11
+
+
+def test_the_output_folder_is_no_source(place: Path) -> None:
+    for out in ("photos", "./photos", str(place / "photos")):
+        with pytest.raises(InputError, match=r"--out .*photos would write into the folder photos, which is labelled"):
+            items("photos", out=Path(out))
+    draw(place / "set" / "images" / "x.png", 1)
+    with pytest.raises(InputError, match="choose another"):
+        items("set/images", out=Path("set"))
+    assert len(items("photos", out=Path("photos/set"))) == len(items("photos/*.png", out=Path("photos"))) == 11
+    draw(place / "photos" / "images" / "1.png", 1)  # what the first run wrote
+    assert len(items("photos/**/*.png", out=Path("photos"))) == 11
+
+
 def test_lists_of_paths_and_urls(place: Path) -> None:
     (place / "lists").mkdir()
     Path("lists/plain.txt").write_text("../photos/1.png\n\n../photos/2.png\nhttps://example.org/a/b.jpg?size=1\n")
@@ -130,6 +169,26 @@ def test_webdataset_shards(place: Path) -> None:
     (place / "broken.tar").write_bytes(b"no archive" * 100)
     with pytest.raises(InputError, match=r"cannot read broken\.tar"):
         items("broken.tar")
+
+
+def test_names_in_an_archive_stay_distinct(place: Path) -> None:
+    with tarfile.open(place / "set.tar", "w") as archive:
+        inside = ("a.png", "a.jpg", "a.png", "../a.png", "b?.png", "b:.png", "x" * 130 + "1.png", "y" * 130 + "1.png")
+        for number, name in enumerate(inside):
+            data = encoded(number)
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    found = items("set.tar")
+    assert len({item.name.rsplit(".", 1)[0] for item in found}) == len(found) == 8
+    assert [first_pixel(item) for item in found] == list(range(8))
+
+
+def test_long_names_fit_on_a_disk(place: Path) -> None:
+    Path("list.txt").write_text(f"https://example.org/{'例' * 150}.jpg\nhttps://example.org/{'a' * 300}.jpg\n")
+    found = names("list.txt")
+    assert all(len(part.encode()) < 240 for name in found for part in name.split("/"))
+    assert all(name.endswith(".jpg") for name in found) and len(set(found)) == 2
 
 
 def test_parquet_files(place: Path) -> None:
