@@ -13,7 +13,7 @@ from sam3agent.cli.image_sources import expand_sources, split_question
 from sam3agent.cli.mask_files import check_formats, write_formats
 from sam3agent.cli.screen import Status, configure_logging, counted, output_folder, say_answer, say_json
 from sam3agent.config import Settings, load_settings
-from sam3agent.downloads import local_source
+from sam3agent.downloads import in_words_of, local_source
 from sam3model.connection import without_account
 from sam3model.errors import OutputError
 
@@ -41,6 +41,7 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, s
             return run_batch(batch, sources, settings.out, status, as_json=screen.as_json)
         with output_folder(settings.out, sources[0]) as folder, local_source(sources[0]) as path:
             answer = agent.ask(path, question, out=folder, tell=status.tell, started=started)
+            answer = replace(answer, warnings=tuple(in_words_of(sources[0], path, text) for text in answer.warnings))
             answer, written = _with_formats(answer, folder, formats)
     finally:
         status.done()

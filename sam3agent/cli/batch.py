@@ -13,7 +13,7 @@ from sam3agent.answer import make_folder
 from sam3agent.batch_journal import BatchJournal, source_stamp
 from sam3agent.cli.image_sources import STDIN
 from sam3agent.cli.screen import Status, counted, say, say_json, warn
-from sam3agent.downloads import local_source, shown_url, source_stem
+from sam3agent.downloads import in_words_of, local_source, shown_url, source_stem
 from sam3agent.folder_lock import locked
 from sam3model.errors import ConfigError, InputError
 from sam3model.printable import one_line
@@ -107,7 +107,8 @@ def _result(work: Work, source: str, folder: Path) -> dict[str, Any]:
     """The result of one image, or why it has none."""
     try:
         with local_source(source) as path:
-            return work(path, make_folder(folder))
+            record = work(path, make_folder(folder))
+            return {**record, "warnings": [in_words_of(source, path, text) for text in record.get("warnings", ())]}
     except ConfigError:
         raise
     except InputError as error:

@@ -2,14 +2,17 @@
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from sam3agent.downloads import STDIN, is_url, shown_url
-from sam3agent.servers.written_paths import read_path
+from sam3agent.downloads import STDIN, is_url, shown_url, split_url
+from sam3agent.servers.written_paths import ACCEPTED, read_path
 from sam3model.errors import InputError
 from sam3model.files import is_folder
+from sam3model.untrusted import clean_line
+
+_ADDRESS = re.compile(r"(file|data):|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 EXAMPLE = 'sam3agent ask match.png "leftmost player in white"'
 
@@ -60,8 +63,8 @@ def expand_sources(words: Sequence[str], *, clips: bool = False) -> tuple[list[s
     for word in words:
         if word == STDIN or is_url(word):
             found.append(word)
-        elif word.lower().startswith("file:"):
-            found.append(str(read_path(word)))
+        elif _is_address(word):
+            found.append(local_path(word))
         elif is_folder(word):
             found += _images_in(Path(word))
             several = True
@@ -73,18 +76,39 @@ def expand_sources(words: Sequence[str], *, clips: bool = False) -> tuple[list[s
     return list(dict.fromkeys(found)), several
 
 
+def local_path(word: str) -> str:
+    """A word that is no URL of the web as a path: a `file:` address becomes one, a path stays as it is.
+
+    Raises `InputError` for another address, such as one of ftp:.
+    """
+    if not _is_address(word):
+        return word
+    if word.lower().startswith("file:"):
+        try:
+            return str(read_path(word))
+        except InputError as error:
+            raise InputError(str(error).replace(ACCEPTED, "give the path of the file")) from error
+    kind = word.partition(":")[0]
+    raise InputError(f"{kind}: addresses are not read ({clean_line(word, 80)}): save the image as a file and give that")
+
+
+def _is_address(word: str) -> bool:
+    """Whether a word is an address of another kind than http: `file:`, `data:`, or with `://`."""
+    return bool(_ADDRESS.match(word)) and not is_url(word) and not _is_file(word)
+
+
 def _clips(word: str) -> list[str]:
     """The clips and folders of frames that a word stands for. Raises `InputError` for anything else that exists."""
     from sam3agent.media import holds_clip
 
     if is_url(word):
-        other = Path(urlsplit(word).path).suffix.lower() in _image_suffixes() - {".gif"}
+        other = Path(split_url(word).path).suffix.lower() in _image_suffixes() - {".gif"}
     elif _is_pattern(word):
         if found := [path for path in _matches(word, folders=True) if holds_clip(path)]:
             return found
         raise InputError(f"no clip and no folder matches {word}")
     else:
-        word = str(read_path(word)) if word.lower().startswith("file:") else word
+        word = local_path(word)
         other = word == STDIN or (Path(word).exists() and not holds_clip(word))
     if other:
         name = "standard input" if word == STDIN else shown_url(word)
@@ -93,7 +117,7 @@ def _clips(word: str) -> list[str]:
 
 
 def _like_image(word: str) -> bool:
-    if word == STDIN or is_url(word) or word.lower().startswith("file:") or _is_pattern(word) or _is_file(word):
+    if word == STDIN or is_url(word) or _is_address(word) or _is_pattern(word) or _is_file(word):
         return True
     ending = Path(word).suffix.lower()
     return _like_path(word) or ending in _image_suffixes() or ending in _clip_suffixes()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from sam3agent.cli.image_sources import local_path
 from sam3agent.cli.screen import Status, configure_logging, counted, say, say_json, warn
 from sam3agent.cli.segment import split_phrases
 from sam3agent.config import load_settings
@@ -61,7 +62,7 @@ class LabelFlags:
             raise InputError(f"--images {self.images} is not known{nearest(self.images, get_args(ImageMode))}")
         return LabelJob(
             out=self.out,
-            sources=self.sources,
+            sources=tuple(map(local_path, self.sources)),
             every=self.every,
             phrases=split_phrases(self.phrases),
             queries=tuple(" ".join(query.split()) for query in self.queries if query.strip()),

@@ -27,7 +27,7 @@ from sam3agent.cli.screen import (
     warn,
 )
 from sam3agent.config import Settings, load_settings
-from sam3agent.downloads import local_source
+from sam3agent.downloads import in_words_of, local_source
 from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.media import Media, media_remarks, open_media
 from sam3agent.pool import MaskPool, masklets
@@ -134,6 +134,7 @@ def run_segment(
             return run_batch(run.batch(), sources, settings.out, status, as_json=screen.as_json)
         with local_source(sources[0]) as path:
             found = run.find(path)
+            found = replace(found, warnings=tuple(in_words_of(sources[0], path, text) for text in found.warnings))
             with output_folder(settings.out, sources[0]) as folder:
                 result = run.keep(found, folder, Path(sources[0]).name)
     finally:

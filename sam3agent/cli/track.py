@@ -11,8 +11,10 @@ from typing import Any
 from tqdm import tqdm
 
 from sam3agent.api import make_tracker
+from sam3agent.cli.image_sources import local_path
 from sam3agent.cli.screen import Status, configure_logging, counted, say, say_json
 from sam3agent.config import Settings, load_settings
+from sam3agent.downloads import is_url, shown_url, source_stem
 from sam3agent.knowledge import notice_of
 from sam3agent.media import ClipMedia, open_clip
 from sam3agent.tracker import TrackOptions
@@ -82,11 +84,14 @@ def run_track(clip: str, flags: TrackFlags, given: Mapping[str, Any], *, as_json
     if unknown := [name for name in flags.formats if name not in FORMATS]:
         raise InputError(f"--format {unknown[0]}: the formats are {', '.join(FORMATS)}")
     prompts = TrackPrompts.read(flags.texts)
+    if is_url(clip):
+        raise InputError(f"{shown_url(clip)} is not a file: download the clip, so that an interrupted run can go on")
+    clip = local_path(clip)
     media = open_clip(clip)
     span = TrackSpan.of(media, flags.first, flags.last, flags.every, flags.reverse)
     check_prompts(prompts, span, media)
     what = TrackRun(media, prompts, span, TrackOptions(settings.threshold, flags.max_objects))
-    folder = settings.out or Path("sam3agent-out") / f"{Path(clip).resolve().stem}-track"
+    folder = settings.out or Path("sam3agent-out") / f"{source_stem(str(Path(clip).resolve()))}-track"
     if flags.restart:
         delete_run(folder)
     progress, started = TrackProgress(Status(quiet=as_json, verbose=verbose), as_json), time.monotonic()

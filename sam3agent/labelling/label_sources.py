@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from sam3agent.downloads import STDIN, is_url
+from sam3agent.downloads import STDIN, is_url, split_url
 from sam3agent.labelling.given_once import DistinctNames, GivenOnce
 from sam3agent.labelling.image_placing import IMAGES
 from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name
@@ -170,7 +170,7 @@ def _frames(path: str, prefix: str, every: int) -> Iterator[LabelItem]:
 
 def _prefix(word: str) -> str:
     """What the names of a word's images begin with: its last part."""
-    path = urlsplit(word).path.rstrip("/") if is_url(word) else str(Path(word).resolve())
+    path = split_url(word).path.rstrip("/") if is_url(word) else str(Path(word).resolve())
     return unquote(Path(path).name) or "images"
 
 
