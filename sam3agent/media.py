@@ -76,6 +76,7 @@ class SharedFrames:
     def __init__(self, source: "FrameSource") -> None:
         self._source = source
         self._lock = threading.Lock()
+        self._broken: str | None = None
 
     @property
     def count(self) -> int | None:
@@ -92,10 +93,26 @@ class SharedFrames:
         """Average frames per second."""
         return self._source.rate
 
+    @property
+    def damage(self) -> str | None:
+        """What is missing, as far as it was noticed: the end, frames that were replaced, a frame that broke off."""
+        parts = dict.fromkeys(part for part in (getattr(self._source, "damage", None), self._broken) if part)
+        return "; ".join(parts) or None
+
+    def is_replaced(self, t: int) -> bool:
+        """Whether frame `t`, which was read, could not be decoded, so that the one before it was shown."""
+        return t in getattr(self._source, "replaced", ())
+
     def frame(self, t: int) -> NDArray[np.uint8]:
         """Frame `t`, (H, W, 3) uint8 RGB. Raises `InputError` if there is no such frame, or it is damaged."""
+        from sam3model.frames import BrokenFrameError
+
         with self._lock:
-            return self._source.frame(t)
+            try:
+                return self._source.frame(t)
+            except BrokenFrameError as error:
+                self._broken = self._broken or str(error)
+                raise
 
     def time(self, t: int) -> float:
         """Time of frame `t` in seconds from the start."""
@@ -111,7 +128,7 @@ class SharedFrames:
 class ClipMedia:
     """The frames of a clip, decoded when asked for. May be used from several threads.
 
-    frames: the clip as a source. name: what messages call it. damage: what is missing if the file was cut off.
+    frames: the clip as a source. name: what messages call it.
     """
 
     def __init__(self, source: "FrameSource", name: str = "the clip") -> None:
@@ -120,8 +137,12 @@ class ClipMedia:
             raise InputError(f"{name} does not say how many frames it has: save it as a file first")
         self.count = source.count
         self.name = name
-        self.damage: str | None = getattr(source, "damage", None)
         self.frames = SharedFrames(source)
+
+    @property
+    def damage(self) -> str | None:
+        """What is missing, as far as it was noticed: the end of the file, or frames that cannot be read."""
+        return self.frames.damage
 
     @property
     def size(self) -> tuple[int, int]:
@@ -167,7 +188,7 @@ def open_encoded(data: bytes, name: str | None = None) -> ImageMedia:
 
 
 def damage_of(media: Media) -> tuple[str, ...]:
-    """What is missing of a clip that was cut off, in plain words."""
+    """What is missing of a clip that was cut off or is damaged, as far as it was noticed, in plain words."""
     return (media.damage,) if isinstance(media, ClipMedia) and media.damage else ()
 
 

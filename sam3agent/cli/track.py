@@ -16,7 +16,7 @@ from sam3agent.cli.screen import Status, configure_logging, counted, say, say_js
 from sam3agent.config import Settings, load_settings
 from sam3agent.downloads import is_url, shown_url, source_stem
 from sam3agent.knowledge import notice_of
-from sam3agent.media import ClipMedia, open_clip
+from sam3agent.media import ClipMedia, damage_of, open_clip
 from sam3agent.tracker import TrackOptions
 from sam3agent.tracking.clip_overlay import write_overlay, write_strip
 from sam3agent.tracking.track_files import (
@@ -105,7 +105,8 @@ def run_track(clip: str, flags: TrackFlags, given: Mapping[str, Any], *, as_json
     elapsed = time.monotonic() - started
     report = TrackReport(clip, settings.weights, frames, len(frames) - before, progress.speed, elapsed, info, files)
     notice = notice_of(settings.weights) if prompts.phrases else ""
-    report.say(as_json=as_json, notes=[*notes, *filter(None, [notice])])
+    damage = [text for text in damage_of(media) if text != problem]
+    report.say(as_json=as_json, notes=[*damage, *notes, *filter(None, [notice])])
     if problem:
         raise TrackingStoppedError(f"{problem} (the {counted(len(frames), 'frame')} before are tracked, see {folder})")
 

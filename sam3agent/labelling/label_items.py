@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from sam3agent.downloads import local_source
 from sam3agent.images import read_source
-from sam3agent.media import ClipMedia, Media, open_clip, open_encoded
+from sam3agent.media import ClipMedia, ImageMedia, Media, open_clip, open_encoded
 from sam3model.errors import ConfigError, InputError
 from sam3model.files import open_regular
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
@@ -155,10 +155,11 @@ class ItemReader:
 
 
 def open_frame(clip: Media, frame: int) -> Media:
-    """A frame of a clip as an image of its own. Raises `InputError` if it is damaged."""
-    from sam3agent.media import ImageMedia
-
-    return ImageMedia(clip.frame(frame))
+    """A frame of a clip as an image of its own. Raises `InputError` if it is damaged, or another would be shown."""
+    image = clip.frame(frame)
+    if isinstance(clip, ClipMedia) and clip.frames.is_replaced(frame):
+        raise InputError(f"{clip.name} is damaged: frame {frame} cannot be decoded")
+    return ImageMedia(image)
 
 
 def table_column(path: str, group: int, column: str) -> Sequence[Any]:

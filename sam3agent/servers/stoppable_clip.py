@@ -18,7 +18,6 @@ class StoppableClip(ClipMedia):
     def __init__(self, clip: ClipMedia, check: Callable[[], None]) -> None:
         self.count = clip.count
         self.name = clip.name
-        self.damage = clip.damage
         self.frames = _CheckedFrames(clip.frames, check)
 
 

@@ -30,8 +30,7 @@ class ClipFile(StoredFrames):
     be decoded is replaced by the one before it, with one warning per clip. Frames after the last that can be decoded
     raise `BrokenFrameError`.
 
-    count: number of frames in the file. damage: one line that says what is missing if the file was cut off, which is
-    also logged as a warning; else None.
+    count: number of frames in the file. replaced: numbers of the frames that were replaced so far.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,7 +49,8 @@ class ClipFile(StoredFrames):
         self._following: tuple[int, VideoFrame] | None = None
         self._key = 0
         self._last_good: int | None = None
-        self._warned = False
+        self.replaced = set[int]()
+        self._remarks = list[str]()
         try:
             self._coded_size, self._matrix = self._read_geometry()
         except BaseException:
@@ -59,9 +59,20 @@ class ClipFile(StoredFrames):
         turned = upright(np.empty((self._coded_size[1], self._coded_size[0], 3), np.uint8), self._matrix)
         super().__init__(str(path), len(self._index), (turned.shape[1], turned.shape[0]), self._measure_rate())
         missing = self._decoder.missing_end(self._rate)
-        self.damage = f"{self.path} was cut off: {missing}; the frames that are there are used" if missing else None
-        if self.damage:
-            _log.warning(self.damage)
+        self._cut_off = bool(missing)
+        if missing:
+            self._remark(f"{self.path} was cut off: {missing}; the frames that are there are used")
+
+    @property
+    def damage(self) -> str | None:
+        """What is missing: the end of a file that was cut off, and frames that were replaced so far; None if nothing.
+
+        Both are also logged as warnings, once.
+        """
+        if not self._remarks:
+            return None
+        more = len(self.replaced) - 1
+        return "; ".join(self._remarks) + (f"; {more} more cannot be decoded" if more > 0 else "")
 
     def frame(self, t: int) -> NDArray[np.uint8]:
         """Frame `t`: (H, W, 3) uint8 RGB, contiguous, read-only.
@@ -71,7 +82,7 @@ class ClipFile(StoredFrames):
             BrokenFrameError: the clip breaks off before frame `t`.
             InputError: the clip is closed.
         """
-        if t >= self.count and self.damage and not self._closed:
+        if t >= self.count and self._cut_off and not self._closed:
             raise self._broken(t, self.count - 1)
         return super().frame(t)
 
@@ -141,9 +152,13 @@ class ClipFile(StoredFrames):
         self._decoder.start_at(key)
 
     def _warn_missing(self, t: int, shown: int) -> None:
-        if not self._warned:
-            self._warned = True
-            _log.warning("%s is damaged: frame %d cannot be decoded and frame %d is shown instead", self.path, t, shown)
+        if not self.replaced:
+            self._remark(f"{self.path} is damaged: frame {t} cannot be decoded and frame {shown} is shown instead")
+        self.replaced.add(t)
+
+    def _remark(self, text: str) -> None:
+        self._remarks.append(text)
+        _log.warning(text)
 
     def _broken(self, t: int, last_good: int) -> BrokenFrameError:
         kept = f"its last good frame is {last_good}" if last_good >= 0 else "none of its frames can be decoded"

@@ -60,6 +60,14 @@ def test_several_clips_are_asked_about_one_by_one(frames: Path, capsys: pytest.C
     assert "done before" not in capsys.readouterr().err
 
 
+def test_an_answer_says_which_frame_cannot_be_read(frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = frames / "7.png"
+    path.write_bytes(path.read_bytes()[:-60])
+    assert ask("frames", "the player in white") == 0
+    (found,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert any("frame 7 cannot be read" in text and "7.png is a damaged image" in text for text in found["warnings"])
+
+
 def test_an_image_is_no_clip(frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask("frames/0.png", QUESTION) == 2
     assert "frames/0.png is no clip: --clip is for clips" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.agent.moving_blocks import FRAMES, write_clip
 from tests.cli.test_cli import ROOT, run
+from tests.clips import break_packets
 
 PHRASES = ("--phrase", "player in white", "--phrase", "player in red")
 
@@ -73,6 +74,13 @@ def test_json_is_one_object_and_nothing_else(folder: Path) -> None:
     assert Image.open(folder / value["preview"]).format == "PNG" and not (folder / "out/overlay.mp4").exists()
     again = json.loads(run(*command[:-2], "--json", "--out", "out", cwd=folder, TRACKER_PROBLEM="none").stdout)
     assert again["frames"]["tracked_now"] == 0 and (folder / again["overlay"]).is_file()  # no model is needed
+
+
+def test_frames_that_cannot_be_decoded_are_in_the_result(folder: Path) -> None:
+    break_packets(folder / "blocks.mp4", [FRAMES - 2])
+    done = run("track", "blocks.mp4", *PHRASES, "--json", "--out", "out", cwd=folder)
+    value = json.loads(done.stdout)
+    assert any("blocks.mp4 is damaged: frame" in note and "cannot be decoded" in note for note in value["notes"])
 
 
 def test_a_part_of_the_clip_backwards(folder: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from sam3agent.labelling.label_items import ItemReader, LabelItem, clean_name
 from sam3agent.labelling.label_sources import LabelSources
 from sam3model.errors import InputError
+from tests.clips import break_packets, write_clip
 from tests.labelling.coloured_blocks import draw, draw_folder
 
 
@@ -205,6 +206,20 @@ def test_parquet_files(place: Path) -> None:
     parquet.write_table(arrow.table({"a": [1], "b": [2]}), "numbers.parquet")
     with pytest.raises(InputError, match="has no column"):
         items("numbers.parquet")
+
+
+def test_a_frame_that_cannot_be_decoded_is_no_image(place: Path) -> None:
+    break_packets(write_clip(place / "clip.mp4", 20), [13])
+    found, failed = items("clip.mp4"), list[int]()
+    reader = ItemReader()
+    for frame, item in enumerate(found):
+        try:
+            reader.read(item)
+        except InputError as error:
+            assert str(error) == f"clip.mp4 is damaged: frame {frame} cannot be decoded"
+            failed.append(frame)
+    reader.close()
+    assert failed and set(failed) < set(range(12, 20))
 
 
 def test_coco_files(place: Path) -> None:

@@ -196,6 +196,9 @@ def test_a_broken_frame_repeats_the_one_before_and_warns_once(
     assert all(25 < t < 36 and found[t] < t for t in wrong)  # the key frame at 36 repairs the rest
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "cannot be decoded" in caplog.records[0].message
+    assert source.replaced and source.replaced <= set(wrong)  # a decoder may also make up frames
+    more = len(source.replaced) - 1
+    assert source.damage == caplog.records[0].message + (f"; {more} more cannot be decoded" if more else "")
 
 
 def test_a_broken_first_frame_is_replaced_by_the_first_good_one(tmp_path: Path) -> None:
