@@ -147,9 +147,15 @@ def run_segment(
 
 
 def split_phrases(phrases: Sequence[str]) -> tuple[str, ...]:
-    """The phrases, each once, where one with commas names several: "player, ball" is "player" and "ball"."""
+    """The phrases, each once, where one with commas names several: "player, ball" is "player" and "ball".
+
+    Raises `InputError` for a phrase of commas alone.
+    """
+    for phrase in phrases:
+        if not phrase.strip(",; \t\n"):
+            raise InputError(f"a phrase is empty ({phrase!r}): give a short noun phrase, e.g. 'red ball'")
     parts = (" ".join(part.split()) for phrase in phrases for part in re.split(r"[,;]", phrase))
-    return tuple(dict.fromkeys(part for part in parts if part)) or tuple(phrases)
+    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,9 @@ def test_images_of_one_name_get_folders_of_their_own() -> None:
 
 def test_phrases_with_commas_are_several(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert split_phrases(("player,ball", "car", " ball ")) == ("player", "ball", "car")
+    for empty in (",;,", " ", ""):
+        with pytest.raises(InputError, match="a phrase is empty"):
+            split_phrases(("car", empty))
     none = Examples(), TypedClicks()
     assert guarded(lambda: run_segment(("photos/1.png",), ("player, ball",), *none, {}, Screen(as_json=True))) == 0
     shown = capsys.readouterr()
