@@ -10,10 +10,11 @@ from sam3agent.api import Agent
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, split_question
-from sam3agent.cli.mask_files import check_formats, write_formats
+from sam3agent.cli.mask_files import FORMATS, write_formats
 from sam3agent.cli.screen import Status, configure_logging, counted, output_folder, say_answer, say_json
 from sam3agent.config import Settings, load_settings
 from sam3agent.downloads import in_words_of, local_source
+from sam3agent.written_lists import split_formats
 from sam3model.connection import without_account
 from sam3model.errors import OutputError
 
@@ -25,7 +26,7 @@ def run_ask(words: Sequence[str], flags: Mapping[str, Any], screen: Screen, *, s
     words: the images, then the question. started: when the command began, as for `Agent.ask`.
     """
     configure_logging(screen.verbose)
-    formats = check_formats(screen.formats)
+    formats = split_formats(screen.formats, FORMATS, "masks.json")
     images, question = split_question(words)
     sources, several = expand_sources(images, clips=screen.clips)
     settings = load_settings(flags)

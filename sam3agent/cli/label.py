@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 from sam3agent.cli.image_sources import local_path
 from sam3agent.cli.screen import Status, configure_logging, counted, say, say_json, warn
-from sam3agent.cli.segment import split_phrases
 from sam3agent.config import load_settings
 from sam3agent.labelling.label_data_set import (
     DataSetFiles,
@@ -21,6 +20,7 @@ from sam3agent.labelling.label_data_set import (
 from sam3agent.labelling.label_job import ImageMode, LabelJob
 from sam3agent.labelling.label_progress import LabelProgress, duration
 from sam3agent.labelling.label_splits import LabelSplits
+from sam3agent.written_lists import split_phrases
 from sam3model.errors import InputError
 from sam3model.parse import nearest
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from sam3agent.answer import Selection
 from sam3agent.masks import Mask
-from sam3model.errors import InputError
 from sam3model.files import replacing
-from sam3model.parse import nearest
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,15 +32,6 @@ def _cutout(image: "Image.Image", mask: Mask) -> "Image.Image":
 
 FORMATS: dict[str, Callable[["Image.Image", Mask], "Image.Image"]] = {"png": _black_and_white, "cutout": _cutout}
 """What --format may name. Files are called FORMAT-ID.png."""
-
-
-def check_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """The names of formats, each once; they may be separated by commas. Raises `InputError` for an unknown one."""
-    split = [part.strip().lower() for name in names for part in name.split(",") if part.strip()]
-    for name in split:
-        if name not in FORMATS:
-            raise InputError(f"--format {name} is not known{nearest(name, FORMATS)} (masks.json is always written)")
-    return tuple(dict.fromkeys(split))
 
 
 def write_formats(selection: Selection, folder: Path, formats: Sequence[str]) -> dict[str, list[str]]:

@@ -1,6 +1,5 @@
 """`sam3agent segment`: all instances of phrases and examples, or one clicked object, without the agent."""
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from sam3agent.api import make_segmenter
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import check_images, expand_sources
-from sam3agent.cli.mask_files import check_formats, write_formats
+from sam3agent.cli.mask_files import FORMATS, write_formats
 from sam3agent.cli.screen import (
     Status,
     configure_logging,
@@ -32,6 +31,7 @@ from sam3agent.knowledge import knowledge_of, unread_warning, unread_words
 from sam3agent.media import Media, media_remarks, open_media
 from sam3agent.pool import MaskPool, masklets
 from sam3agent.segmenter import ObjectClicks, ObjectSession, Prompt, Segmenter, SegmenterSession
+from sam3agent.written_lists import split_formats, split_phrases
 from sam3model.errors import InputError, OutputError
 
 CLICKED = "click"
@@ -119,7 +119,7 @@ def run_segment(
         raise InputError("--click and --object-box segment one object: do not add --phrase, --box or --point")
     if one_object and flags.get("threshold") is not None:
         raise InputError("--threshold is for phrases and examples: do not add it to --click or --object-box")
-    formats = check_formats(screen.formats)
+    formats = split_formats(screen.formats, FORMATS, "masks.json")
     sources, several = expand_sources(words)
     if several and (examples or one_object):
         raise InputError("boxes, points and clicks belong to one image: for several images, give --phrase only")
@@ -144,18 +144,6 @@ def run_segment(
     else:
         result.say()
     return 0
-
-
-def split_phrases(phrases: Sequence[str]) -> tuple[str, ...]:
-    """The phrases, each once, where one with commas names several: "player, ball" is "player" and "ball".
-
-    Raises `InputError` for a phrase of commas alone.
-    """
-    for phrase in phrases:
-        if not phrase.strip(",; \t\n"):
-            raise InputError(f"a phrase is empty ({phrase!r}): give a short noun phrase, e.g. 'red ball'")
-    parts = (" ".join(part.split()) for phrase in phrases for part in re.split(r"[,;]", phrase))
-    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 @dataclass(frozen=True)

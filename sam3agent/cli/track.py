@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from sam3agent.tracking.track_journal import TrackJournal, fingerprint
 from sam3agent.tracking.track_prompts import PromptTexts, TrackPrompts, TrackSpan, check_prompts, tracked_frames
 from sam3agent.tracking.track_run import TrackRun
 from sam3agent.tracking.tracked_frames import FrameTracks
+from sam3agent.written_lists import split_formats
 from sam3model.errors import InputError, Sam3Error
 
 LISTED_OBJECTS = 20
@@ -81,8 +82,7 @@ def run_track(clip: str, flags: TrackFlags, given: Mapping[str, Any], *, as_json
     """Track, write the files, print what was followed."""
     configure_logging(verbose)
     settings = load_settings(given)
-    if unknown := [name for name in flags.formats if name not in FORMATS]:
-        raise InputError(f"--format {unknown[0]}: the formats are {', '.join(FORMATS)}")
+    flags = replace(flags, formats=split_formats(flags.formats, FORMATS, "tracks.json"))
     prompts = TrackPrompts.read(flags.texts)
     if is_url(clip):
         raise InputError(f"{shown_url(clip)} is not a file: download the clip, so that an interrupted run can go on")

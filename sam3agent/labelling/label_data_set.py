@@ -19,9 +19,9 @@ from sam3agent.labelling.label_sources import LabelSources
 from sam3agent.labelling.label_splits import LabelSplits
 from sam3agent.labelling.review_sheets import write_review
 from sam3agent.labelling.shard_journals import ShardJournals
+from sam3agent.written_lists import split_formats
 from sam3model.errors import InputError
 from sam3model.files import replacing
-from sam3model.parse import nearest
 
 RAY = "ray"
 
@@ -137,11 +137,8 @@ def write_data_set(
 
 def check_label_formats(names: Sequence[str]) -> tuple[str, ...]:
     """Names of formats besides coco, each once; they may be separated by commas. Raises `InputError`."""
-    split = [part.strip().lower() for name in names for part in name.split(",") if part.strip()]
-    for name in split:
-        if name not in FORMATS and name != "coco":
-            raise InputError(f"--format {name} is not known{nearest(name, [*FORMATS, 'coco'])}")
-    return tuple(dict.fromkeys(name for name in split if name != "coco"))
+    split = split_formats(names, [*FORMATS, "coco"], "coco")
+    return tuple(name for name in split if name != "coco")
 
 
 def _write_failures(out: Path, shards: ShardJournals, count: int) -> Path | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sam3agent.media import ClipMedia
+from sam3agent.written_lists import split_phrases
 from sam3model.errors import InputError
 from sam3model.pixel_places import check_points, clip_boxes
 from sam3model.raster_files import opened_raster
@@ -66,9 +67,7 @@ class TrackPrompts:
     @classmethod
     def read(cls, texts: PromptTexts) -> "TrackPrompts":
         """From texts. Raises `InputError` if one is malformed, or nothing is prompted."""
-        phrases = tuple(dict.fromkeys(" ".join(phrase.split()) for phrase in texts.phrases))
-        if not all(phrases):
-            raise InputError("a --phrase is empty")
+        phrases = split_phrases(texts.phrases)
         examples = _examples(texts)
         if examples and len(phrases) > 1:
             raise InputError("--box can be combined with one --phrase only")

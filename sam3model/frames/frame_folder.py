@@ -74,6 +74,7 @@ def image_files(folder: Path) -> list[Path]:
     """The images in a folder, in the order of their frames. Raises `InputError` if there are none."""
     try:
         found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+        found = [path for path in found if not path.is_dir()]
     except FileNotFoundError as error:
         raise InputError(f"there is no folder {folder}") from error
     except NotADirectoryError as error:

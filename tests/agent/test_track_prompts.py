@@ -23,6 +23,10 @@ def read(**texts: tuple[str, ...]) -> TrackPrompts:
     return TrackPrompts.read(PromptTexts(**texts))
 
 
+def test_phrases_may_be_separated_by_commas() -> None:
+    assert read(phrases=("player,ball", "red  car", "ball")).phrases == ("player", "ball", "red car")
+
+
 def test_clicks_without_a_number_are_of_one_object() -> None:
     prompts = read(clicks=("0:10,20", "0:11,21", "3:5,6"), clicks_out=("0:30,40",), object_boxes=("0:1,2,30,40:2",))
     assert prompts.objects == (

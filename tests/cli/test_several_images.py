@@ -20,9 +20,10 @@ from sam3agent.cli.batch import folder_names
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, split_question
 from sam3agent.cli.mask_files import write_formats
-from sam3agent.cli.segment import Examples, TypedClicks, run_segment, split_phrases
+from sam3agent.cli.segment import Examples, TypedClicks, run_segment
 from sam3agent.media import ImageMedia
 from sam3agent.pool import MaskPool, masklets
+from sam3agent.written_lists import split_phrases
 from sam3model.errors import InputError
 from tests.agent.world import World
 

@@ -49,7 +49,7 @@ def tracks(folder: Path, name: str = "out") -> dict:
 
 
 def test_track_prints_and_writes(folder: Path) -> None:
-    done = run("track", "blocks.mp4", *PHRASES, "--format", "davis", "--format", "mot", cwd=folder)
+    done = run("track", "blocks.mp4", *PHRASES, "--format", "davis,MOT", cwd=folder)
     assert done.returncode == 0, done.stderr
     said = done.stdout.decode()
     assert said.startswith("3 objects on 12 frames")

@@ -216,7 +216,7 @@ def test_images_are_linked_copied_or_left(tmp_path: Path, mode: str, kind: str) 
 
 def test_formats_are_checked() -> None:
     assert check_label_formats(["coco,png", "PNG"]) == ("png",)
-    with pytest.raises(InputError, match="did you mean 'yolo-seg'"):
+    with pytest.raises(InputError, match="the formats are yolo-seg, "):
         check_label_formats(["yolo-sg"])
 
 

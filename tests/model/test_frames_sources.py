@@ -137,6 +137,7 @@ def test_files_are_sorted_by_their_numbers(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     (tmp_path / "notes.txt").touch()
     (tmp_path / ".hidden.png").touch()
+    (tmp_path / "11.png").mkdir()
     found = [path.name for path in FrameFolder(tmp_path).files]
     assert found == ["1.png", "9.png", "10.png", "b.jpg", "frame9.PNG", "frame10.png"]
 
