@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evals.benchmark_results import BenchmarkResult, RunOutcome
+from evals.benchmark_results import BenchmarkResult, RunOutcome, read_result
 from evals.benchmark_types import (
     AnyBenchmark,
     MaskletBenchmark,
@@ -15,7 +15,7 @@ from evals.benchmark_types import (
     VideoBenchmark,
     asks_agent,
 )
-from evals.journal import FAILURES, METRICS, Journal
+from evals.journal import FAILURES, METRICS, RUN, Journal
 from evals.plain_text import short_line, slug
 from evals.result_tables import cost_table, details, table
 from evals.run_costs import technical_failure
@@ -125,6 +125,7 @@ def _score_predictions(
         how = f"(see `python -m evals list {benchmark.name}`)"
         raise ConfigError(f"{benchmark.name}: pass predictions made with another tool as --predictions {how}")
     folder = flags.out or run_folder(benchmark.name, dataset.split, (slug(predictions.stem, unique=False),), None)
+    _refuse_others(folder, dataset, benchmark.name, predictions)
     if isinstance(benchmark, VideoBenchmark):
         outcome = RunOutcome(0, 0, benchmark.score(dataset, predictions))
     else:
@@ -133,6 +134,20 @@ def _score_predictions(
     _make(folder)
     settings = {"root": str(dataset.root), "predictions": str(predictions)}
     return BenchmarkResult(benchmark.name, dataset.split, predictions.name, outcome, settings, run_record()), folder
+
+
+def _refuse_others(folder: Path, dataset: DatasetSplit, benchmark: str, predictions: Path) -> None:
+    """Raise `ConfigError` if the folder holds a run of a model, or figures of other predictions."""
+    if (folder / RUN).exists():
+        raise ConfigError(f"{folder} holds a run of a model: choose another --out")
+    if not (folder / METRICS).exists():
+        return
+    before = read_result(folder / METRICS)
+    root, scored = (str(before.settings.get(name)) for name in ("root", "predictions"))
+    earlier = before.benchmark, before.split, root, Path(scored).absolute()
+    if earlier != (benchmark, dataset.split, str(dataset.root), predictions.absolute()):
+        what = f"{before.benchmark} {before.split} of {scored} under {root}"
+        raise ConfigError(f"{folder} holds the figures of {what}: choose another --out, or delete it")
 
 
 def _make(folder: Path) -> None:

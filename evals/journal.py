@@ -1,5 +1,6 @@
 """The files of a run. Predictions are appended as JSON lines, so an interrupted run can be resumed."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -71,6 +72,7 @@ class Journal:
         """Check that the run in the folder is this one, or start it; returns the record of its start."""
         path = self.folder / RUN
         if not path.exists():
+            self._refuse_foreign()
             write_json(path, {**settings, RECORD: record}, indent=1)
             return record
         before = read_record(path)
@@ -83,6 +85,23 @@ class Journal:
                 )
         started = before.get(RECORD)
         return started if isinstance(started, dict) else {}
+
+    def _refuse_foreign(self) -> None:
+        """Raise `ConfigError` if a folder without a run holds files that this run would write over."""
+        foreign = [name for name in (PREDICTIONS, METRICS) if _size(self.folder / name)]
+        if foreign:
+            raise ConfigError(
+                f"{self.folder} holds {foreign[0]}, but no {RUN} that says of which run: "
+                "choose another --out, or move the file away"
+            )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _open_alone(folder: Path) -> BinaryIO:
@@ -101,12 +120,15 @@ def _open_alone(folder: Path) -> BinaryIO:
 
 
 def _append(file: BinaryIO, path: Path, record: Mapping[str, Any]) -> None:
+    """Append a line, or nothing: after half a line, the next one would be lost, too. Raises `OutputError`."""
     line = (json.dumps(record) + "\n").encode()
     try:
         written = file.write(line)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
     if written != len(line):
+        with contextlib.suppress(OSError):
+            file.truncate(os.fstat(file.fileno()).st_size - written)
         raise OutputError(f"cannot write {path}: the disk is full")
 
 

@@ -180,3 +180,21 @@ def test_an_unusable_prediction_is_named(tmp_path, prediction, message, capsys):
     error = capsys.readouterr().err
     assert f"results.json: {message}" in error
     assert error.count("\n") == 1
+
+
+def test_figures_of_other_predictions_are_not_written_over(tmp_path, drawn, capsys):
+    truth, predictions = drawn
+    write_json(tmp_path / "data/instances.json", truth)
+    for name in "ab":
+        write_json(tmp_path / name / "results.json", predictions)
+    arguments = ["coco", "--root", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--resamples", "0"]
+    for _ in range(2):
+        assert main([*arguments, "--predictions", str(tmp_path / "a/results.json")]) == 0
+    before = (tmp_path / "out/metrics.json").read_text()
+    capsys.readouterr()
+    assert main([*arguments, "--predictions", str(tmp_path / "b/results.json")]) == 2
+    assert "holds the figures of coco val of" in capsys.readouterr().err
+    assert (tmp_path / "out/metrics.json").read_text() == before
+    write_json(tmp_path / "out/run.json", {})
+    assert main([*arguments, "--predictions", str(tmp_path / "a/results.json")]) == 2
+    assert "holds a run of a model: choose another --out" in capsys.readouterr().err
