@@ -4,32 +4,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
-from typing import Any, assert_never
+from typing import Any
 
 from tqdm import tqdm
 
 from evals.benchmark_results import RunOutcome
 from evals.journal import Journal
 from evals.plain_text import short_line
-from evals.prediction_records import StoredPrediction, check_finite
+from evals.prediction_records import StoredPrediction, check_finite, is_for
 from evals.sample_runners import SampleRunner
-from evals.samples import (
-    ClickPrediction,
-    ClickSample,
-    MaskletPrediction,
-    MaskletSample,
-    PhrasePrediction,
-    PhraseSample,
-    Prediction,
-    QuestionPrediction,
-    QuestionSample,
-    Sample,
-    VideoPrediction,
-    VideoSample,
-)
+from evals.samples import Sample
 from evals.shards import Shard
 from evals.tally import Tally
-from sam3model.errors import CheckpointError, ConfigError, Sam3Error
+from sam3model.errors import CheckpointError, ConfigError, OutputError, Sam3Error
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +81,7 @@ class BenchmarkRun:
     def _stored(self, sample: Sample) -> StoredPrediction | None:
         """The prediction of an earlier run, if it is for this sample."""
         stored = self.journal.predictions.get(sample.key)
-        return stored if stored and _is_for(stored.prediction, sample) else None
+        return stored if stored and is_for(stored.prediction, sample) else None
 
     async def _predict(self, sample: Sample) -> StoredPrediction:
         started = time.monotonic()
@@ -106,7 +93,7 @@ class BenchmarkRun:
         """Record a failure, or end the run."""
         unusable = getattr(error, "fatal", False) and not self.tally.scored
         self._consecutive += 1
-        if isinstance(error, CheckpointError | ConfigError) or unusable:
+        if isinstance(error, CheckpointError | ConfigError | OutputError) or unusable:
             raise error
         if not isinstance(error, Sam3Error):
             log.warning("%r: unexpected failure: %s: %s", sample.key, type(error).__name__, short_line(error))
@@ -116,20 +103,3 @@ class BenchmarkRun:
             raise Sam3Error(
                 f"{self._consecutive} samples in a row failed, the last one with: {short_line(error)}"
             ) from error
-
-
-def _is_for(prediction: Prediction, sample: Sample) -> bool:
-    """Whether a stored prediction has the same phrases, question or number of objects as the sample."""
-    match sample:
-        case PhraseSample():
-            return isinstance(prediction, PhrasePrediction) and prediction.phrases == sample.phrases
-        case QuestionSample():
-            return isinstance(prediction, QuestionPrediction) and prediction.question == sample.question
-        case VideoSample():
-            return isinstance(prediction, VideoPrediction) and prediction.phrases == sample.phrases
-        case ClickSample():
-            return isinstance(prediction, ClickPrediction) and len(prediction.masks) == len(sample.masks)
-        case MaskletSample():
-            return isinstance(prediction, MaskletPrediction) and prediction.phrases == sample.phrases
-        case _:
-            assert_never(sample)

@@ -9,14 +9,20 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from evals.samples import (
     ClickPrediction,
+    ClickSample,
     Detection,
     MaskletPrediction,
+    MaskletSample,
     PhrasePrediction,
+    PhraseSample,
     PredictedTrack,
     Prediction,
     QuestionPrediction,
+    QuestionSample,
+    Sample,
     SampleKind,
     VideoPrediction,
+    VideoSample,
 )
 from sam3model.errors import MetricError
 from sam3model.ops.masks import check_rle
@@ -127,3 +133,20 @@ def _check_tracks(tracks: tuple[PredictedTrack, ...]) -> None:
     for track in tracks:
         if not math.isfinite(track.score):
             raise MetricError(f"track of {track.prompt!r}: the score is {track.score}, not a finite number")
+
+
+def is_for(prediction: Prediction, sample: Sample) -> bool:
+    """Whether a stored prediction has the same phrases, question or number of objects as the sample."""
+    match sample:
+        case PhraseSample():
+            return isinstance(prediction, PhrasePrediction) and prediction.phrases == sample.phrases
+        case QuestionSample():
+            return isinstance(prediction, QuestionPrediction) and prediction.question == sample.question
+        case VideoSample():
+            return isinstance(prediction, VideoPrediction) and prediction.phrases == sample.phrases
+        case ClickSample():
+            return isinstance(prediction, ClickPrediction) and len(prediction.masks) == len(sample.masks)
+        case MaskletSample():
+            return isinstance(prediction, MaskletPrediction) and prediction.phrases == sample.phrases
+        case _:
+            assert_never(sample)

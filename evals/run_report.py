@@ -10,6 +10,7 @@ from evals.benchmark_registry import BENCHMARKS, find
 from evals.benchmark_results import BenchmarkResult, RunOutcome, read_result
 from evals.benchmark_types import VideoBenchmark
 from evals.journal import METRICS, RUN, Predictions
+from evals.prediction_records import is_for
 from evals.result_tables import cost_table, details, table
 from evals.samples import DatasetSplit
 from evals.shards import Shard, read_shard
@@ -24,7 +25,8 @@ def report(folders: Sequence[Path], out: Path | None = None) -> str:
 
     Raises `ConfigError` if a folder has no finished run or a shard is missing.
     """
-    results = _joined([run for folder in folders for run in _runs(folder)])
+    runs = {run.resolve(): run for folder in folders for run in _runs(folder)}  # folders may overlap
+    results = _joined(list(runs.values()))
     by_benchmark: dict[tuple[str, str], list[BenchmarkResult]] = defaultdict(list)
     for result in results:
         by_benchmark[result.benchmark, result.split].append(result)
@@ -70,7 +72,10 @@ def _join(parts: Sequence[tuple[Path, BenchmarkResult]]) -> BenchmarkResult:
     count = places[0][1]
     if any(shards != count for _, shards in places):
         raise ConfigError(f"{first.benchmark}: shards of {count} and of other numbers cannot be joined")
-    present = {shard for shard, _ in places}
+    present = dict[int, Path]()
+    for (shard, _), (folder, _) in zip(places, parts, strict=True):
+        if (other := present.setdefault(shard, folder)) is not folder:
+            raise ConfigError(f"{first.benchmark}: shard {shard + 1}/{count} is in {other} and in {folder}: name one")
     if absent := [f"{i + 1}/{count}" for i in range(count) if i not in present]:
         shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
         raise ConfigError(f"{first.benchmark}: shard {shown} is missing")
@@ -101,8 +106,8 @@ def _rescore(samples: Shard, tally: Tally, predictions: Sequence[Predictions]) -
     for index in range(len(samples)):
         sample = samples[index]
         stored = next((found for part in predictions if (found := part.get(sample.key))), None)
-        if stored is None:
-            failures[sample.key] = "no prediction"
+        if stored is None or not is_for(stored.prediction, sample):
+            failures[sample.key] = "no prediction" if stored is None else "its prediction is for another sample"
             continue
         try:
             tally.add(sample, stored)

@@ -289,3 +289,40 @@ def test_a_closed_pipe_and_an_ascii_terminal_are_no_tracebacks(tmp_path):
     os.close(writer)
     assert closed.returncode == 1
     assert closed.stderr == ""
+
+
+@pytest.mark.parametrize("file", ["predictions.jsonl", "metrics.json"])
+def test_files_of_another_tool_are_not_written_over(root, tmp_path, file, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / file).write_text('{"mine": 1}')  # no end of line, as after a crash
+    assert f"holds {file}" in fails(["countbench", "--root", str(root), "--out", str(tmp_path / "out")], 2, capsys)
+    assert (tmp_path / "out" / file).read_text() == '{"mine": 1}'
+
+
+def test_half_a_line_does_not_spoil_the_next_one(tmp_path):
+    stored = StoredPrediction(PhrasePrediction(("a",), ((),)), 1.0, {"F1": 1.0})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(tmp_path, "image-phrase", {}) as journal:
+        journal.keep("first", stored)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "predictions.jsonl").stat().st_size + 10, hard))
+            with pytest.raises(OutputError):
+                journal.keep("second", stored)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        journal.keep("third", stored)  # by another worker, and there is space again
+    assert len(Journal(tmp_path, "image-phrase", {}).predictions) == 2
+
+
+def test_a_full_disk_is_no_failure_of_the_samples(root, tmp_path, capsys):
+    full = Blocks(broken=("red blocks",), failure=OutputError("cannot write x: No space left on device"))
+    error = fails(["countbench", "--root", str(root), "--out", str(tmp_path / "out")], 1, capsys, segmenter=full)
+    assert "No space left on device; what was predicted is kept" in error
+    assert not (tmp_path / "out/metrics.json").exists()
+
+
+def test_two_samples_with_one_key_are_refused(root, tmp_path, capsys):
+    line = (root / "countbenchqa.jsonl").read_text().splitlines()[0]
+    (root / "countbenchqa.jsonl").write_text(f"{line}\n{line}\n")
+    error = fails(["countbench", "--root", str(root), "--out", str(tmp_path / "out")], 2, capsys)
+    assert "two samples '0.png'" in error

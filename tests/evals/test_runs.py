@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -142,6 +143,23 @@ def test_joined_shards_have_the_figures_of_the_whole_run(count_root, capsys):
     assert "93.8" in shown  # the published figure is shown, too
     assert main(["report", str(count_root / "runs/1"), str(count_root / "runs/3")]) == 2
     assert "shard 2/3 is missing" in capsys.readouterr().err
+    assert main(["report", str(count_root / "runs"), str(count_root / "runs/1")]) == 0  # a folder named twice
+    assert capsys.readouterr().out == shown
+    shutil.copytree(count_root / "runs/1", count_root / "runs/copy")
+    assert main(["report", str(count_root / "runs")]) == 2
+    assert "shard 1/3 is in" in capsys.readouterr().err
+
+
+def test_a_report_does_not_score_predictions_for_other_samples(count_root, capsys):
+    for i in (1, 2):
+        run("countbench", count_root, "--shard", f"{i}/2")
+    text = (count_root / "countbenchqa.jsonl").read_text()
+    (count_root / "countbenchqa.jsonl").write_text(text.replace("blue", "red"))
+    folders = [str(count_root.parent / f"out-countbench--shard{i}_2") for i in (1, 2)]
+    assert main(["report", *folders, "--out", str(count_root / "report")]) == 0
+    result = json.loads((count_root / "report/report.json").read_text())[0]
+    assert list(result["failures"].values()) == ["its prediction is for another sample"]
+    assert result["scored"] == 4
 
 
 def test_a_limit_takes_the_first_samples_and_is_reported(count_root, capsys):
