@@ -104,7 +104,7 @@ def _truth(file: CocoFile) -> tuple[dict[Any, Size], dict[str, list[Row]]]:
         if found is None:
             raise DataError(f"{file.path}: image {image['id']} is not usable")
         sizes[image["id"]] = (found[1][1], found[1][0])
-        _, targets = image_targets(file, image, rows_of.get(image["id"], ()), masks=masks)
+        *_, targets = image_targets(file, image, rows_of.get(image["id"], ()), masks=masks)
         for category, of_category in targets.items():
             for one in of_category:
                 row = {"image_id": image["id"], "category_id": category, "bbox": list(one.box), "area": one.area}

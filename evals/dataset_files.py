@@ -11,6 +11,8 @@ from sam3model.data.coco_file import is_number
 from sam3model.data.dataset_paths import first_existing, inside
 from sam3model.errors import DataError, InputError
 from sam3model.files import read_regular
+from sam3model.ops.rgb import convert_to_rgb
+from sam3model.raster_files import opened_raster
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -164,10 +166,16 @@ def image_size(entry: Any, where: str) -> tuple[int, int]:
     return height, width
 
 
-def image_opener(root: Path, folders: Sequence[str], name: str) -> "Callable[[], Image.Image]":
+def image_opener(
+    root: Path, folders: Sequence[str], name: str, size: tuple[int, int] | None = None
+) -> "Callable[[], Image.Image]":
     """A callable that opens an image as upright RGB, from the first of the folders that has it.
 
-    Raises `DataError` at once for a name outside the root, and when called if the file is missing or not an image.
+    size: height and width of its annotations, if they are known. It is not turned upright if they are those of the
+    image as stored.
+
+    Raises `DataError` at once for a name outside the root, and when called if the file is missing, not an image, or
+    of another size than its annotations: boxes would be compared with those of another scale.
     """
     paths = [inside(root, folder, name) for folder in folders]
 
@@ -176,8 +184,20 @@ def image_opener(root: Path, folders: Sequence[str], name: str) -> "Callable[[],
 
         path = next((path for path in paths if path.is_file()), paths[0])
         try:
-            return images.open_image(path)
+            image = images.open_image(path)
+            if size is None or image.size == size[::-1]:
+                return image
+            return _as_stored(path, size[::-1])
         except InputError as error:
             raise DataError(str(error)) from error
 
     return open_image
+
+
+def _as_stored(path: Path, size: tuple[int, int]) -> "Image.Image":
+    """An image as RGB, not turned upright. Raises `DataError` unless it has this width and height."""
+    with opened_raster(path) as image:
+        if image.size == size:
+            return convert_to_rgb(image)
+        width, height = image.size
+    raise DataError(f"{path} is {width}x{height} pixels, but its annotations are for {size[0]}x{size[1]}")

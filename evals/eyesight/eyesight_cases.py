@@ -68,7 +68,7 @@ def coco_cases(annotations: Path, images: Path, count: int) -> Iterator[Eyesight
     for row in file.unique_images():
         if found == count:
             return
-        name, targets = image_targets(file, row, by_image.get(row["id"], ()), masks=True)
+        name, size, targets = image_targets(file, row, by_image.get(row["id"], ()), masks=True)
         masks = {
             category: [mask for target in own if not target.crowd and target.mask and (mask := _usable(target.mask))]
             for category, own in targets.items()
@@ -82,7 +82,8 @@ def coco_cases(annotations: Path, images: Path, count: int) -> Iterator[Eyesight
             wrong = [mask for category, own in sorted(masks.items()) if category != asked for mask in own]
             phrase = class_phrase(names[asked])
             shown = _mixed(dice, masks[asked], wrong)
-            yield EyesightCase(str(row["id"]), image_opener(images, ("",), name), f"every {phrase}", phrase, shown)
+            opener = image_opener(images, ("",), name, size)
+            yield EyesightCase(str(row["id"]), opener, f"every {phrase}", phrase, shown)
     if not found:
         raise DataError(f"{annotations}: no image has masks of two categories")
 

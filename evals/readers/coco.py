@@ -60,17 +60,17 @@ def samples(
     by_image = file.annotations_by_image(categories)
     found = []
     for row in file.unique_images():
-        name, targets = image_targets(file, row, by_image.get(row["id"], ()), masks=masks)
+        name, size, targets = image_targets(file, row, by_image.get(row["id"], ()), masks=masks)
         target = ImageTargets(row["id"], tuple(categories), targets, subset=subset)
         key = f"{subset}/{row['id']}" if subset else str(row["id"])
-        found.append(PhraseSample(key, image_opener(root, folders, name), phrases, target))
+        found.append(PhraseSample(key, image_opener(root, folders, name, size), phrases, target))
     return found
 
 
 def image_targets(
     file: CocoFile, image: Row, rows: Sequence[Row], *, masks: bool
-) -> tuple[str, dict[int, tuple[DetectionTarget, ...]]]:
-    """The file name of an image, and its targets by category."""
+) -> tuple[str, tuple[int, int], dict[int, tuple[DetectionTarget, ...]]]:
+    """The file name of an image, its height and width, and its targets by category."""
     found = file.image(image)
     if found is None:
         raise DataError(f"{file.path}: image {image['id']} is not usable")
@@ -80,7 +80,7 @@ def image_targets(
         place = f"{file.path}: {where(row)}"
         mask = to_rle(row.get("segmentation"), (height, width), place) if masks else None
         targets[row["category_id"]].append(_target(row, mask, place))
-    return name, {category: tuple(of_category) for category, of_category in targets.items()}
+    return name, (height, width), {category: tuple(of_category) for category, of_category in targets.items()}
 
 
 def _target(row: Row, mask: Rle | None, place: str) -> DetectionTarget:
@@ -88,9 +88,11 @@ def _target(row: Row, mask: Rle | None, place: str) -> DetectionTarget:
         box = read_xywh(row)
     except DataError as error:
         raise DataError(f"{place}: {error}") from None
+    if min(box[2:]) < 0:
+        raise DataError(f"{place}: 'bbox' has a negative width or height; expected {XYWH}")
     area = row.get("area", box[2] * box[3])
-    if not is_number(area):
-        raise DataError(f"{place}: 'area' is not a finite number")
+    if not is_number(area) or area < 0:
+        raise DataError(f"{place}: 'area' is not a finite number of at least 0")
     return DetectionTarget(box, mask, float(area), bool(row.get("iscrowd", 0)))
 
 

@@ -23,10 +23,11 @@ def read(dataset: DatasetSplit) -> list[QuestionSample[GroundingTarget]]:
         if not masks or len({tuple(mask["size"]) for mask in masks}) > 1:
             raise DataError(f"{where}: the field 'segmentation' has no mask, or masks of different sizes")
         x0, y0, x1, y1 = numbers(field(row, "box", list, where), 4, f"{where}: the field 'box'")
-        mask = union(masks, (masks[0]["size"][0], masks[0]["size"][1]))
+        size = masks[0]["size"][0], masks[0]["size"][1]
+        mask = union(masks, size)
         class_id = str(field(row, "class_id", (int, str), where))
         target = GroundingTarget(mask, (x0, y0, x1 - x0, y1 - y0), class_id)
-        open_image = image_opener(dataset.root, FOLDERS, field(row, "image_path", str, where))
+        open_image = image_opener(dataset.root, FOLDERS, field(row, "image_path", str, where), size)
         key = str(field(row, "idx", (int, str), where))
         samples.append(QuestionSample(key, open_image, field(row, "caption", str, where), target))
     return samples

@@ -29,7 +29,7 @@ def read(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
     }
     found = []
     for row in file.unique_images():
-        name, targets = image_targets(file, row, by_image.get(row["id"], ()), masks=True)
+        name, size, targets = image_targets(file, row, by_image.get(row["id"], ()), masks=True)
         absent, unfinished = (
             _category_ids(row, field, categories, f"{path}: image {row['id']}")
             for field in ("neg_category_ids", "not_exhaustive_category_ids")
@@ -37,7 +37,9 @@ def read(dataset: DatasetSplit) -> list[PhraseSample[ImageTargets]]:
         checked = tuple(sorted({*targets, *absent}))
         target = ImageTargets(row["id"], checked, targets, unfinished=unfinished, groups=groups)
         phrases = tuple(class_phrase(categories[i]) for i in checked)
-        found.append(PhraseSample(str(row["id"]), image_opener(dataset.root, ("", "images"), name), phrases, target))
+        found.append(
+            PhraseSample(str(row["id"]), image_opener(dataset.root, ("", "images"), name, size), phrases, target)
+        )
     return found
 
 

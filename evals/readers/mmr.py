@@ -31,7 +31,7 @@ def _questions(root: Path, path: Path, number: int, row: Any) -> list[QuestionSa
     if len(questions) != len(answers):
         raise DataError(f"{where}: the field 'answers' has {len(answers)} entries for {len(questions)} questions")
     size = image_size(row, where)
-    open_image = image_opener(root, FOLDERS, field(row, "file_name", str, where))
+    open_image = image_opener(root, FOLDERS, field(row, "file_name", str, where), size)
     samples = []
     for index, (question, answer) in enumerate(zip(questions, answers, strict=True)):
         if not isinstance(question, str) or not isinstance(answer, list):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from evals.dataset_files import field, image_opener, integers, numbers, read_json
+from evals.dataset_files import field, image_opener, image_size, integers, numbers, read_json
 from evals.samples import DatasetSplit, QuestionSample
 from evals.scorers.omnilabel import DescriptionTarget
 from sam3model.data.coco_file import table
@@ -31,7 +31,8 @@ def read(dataset: DatasetSplit) -> list[QuestionSample[DescriptionTarget]]:
     for image in table(data, "images", path):
         where = f"{path}: image {image.get('id')}"
         image_id = field(image, "id", int, where)
-        open_image = image_opener(dataset.root, FOLDERS, field(image, "file_name", str, where))
+        size = image_size(image, where) if {"height", "width"} <= image.keys() else None
+        open_image = image_opener(dataset.root, FOLDERS, field(image, "file_name", str, where), size)
         for number, text, free in descriptions[image_id]:
             target = DescriptionTarget(image_id, number, free, tuple(boxes.get((image_id, number), ())))
             samples.append(QuestionSample(f"{image_id}/{number}", open_image, text, target))

@@ -50,7 +50,7 @@ def _samples(dataset: DatasetSplit, folder: str, path: Path, refs: Any) -> list[
         for sentence in field(ref, "sentences", (list, tuple), where):
             key = f"{field(ref, 'ref_id', int, where)}/{field(sentence, 'sent_id', int, where)}"
             question = field(sentence, "sent", str, where)
-            samples.append(QuestionSample(key, image_opener(dataset.root, IMAGES, name), question, target))
+            samples.append(QuestionSample(key, image_opener(dataset.root, IMAGES, name, size), question, target))
     return samples
 
 

@@ -56,7 +56,8 @@ def _samples(root: Path, subset: str, paths: Sequence[Path], folders: Sequence[s
             PhraseTarget(f"{subset}/{p['id']}", tuple(f.masks(p["id"]) for f in files if p["id"] in f.pairs), subset)
             for p in pairs
         )
-        samples.append(PhraseSample(f"{subset}/{name}", image_opener(root, folders, name), phrases, targets))
+        opener = image_opener(root, folders, name, image_size(pairs[0], f"{paths[0]}: image {pairs[0]['id']}"))
+        samples.append(PhraseSample(f"{subset}/{name}", opener, phrases, targets))
     return samples
 
 

@@ -86,9 +86,14 @@ class CocoFile:
         """Category names by id, without Roboflow's root category if `skip_root`; raises `DataError` if malformed."""
         rows = [normalised(row) for row in table(self.content, "categories", self.path)]
         rows = real_categories(rows, self.annotations) if skip_root else rows
-        numbers = [required(row, "id", int, f"{self.path}: category") for row in rows]
-        names = [_name(row, f"{self.path}: category {row['id']}") for row in rows]
-        return dict(zip(numbers, names, strict=True))
+        found = dict[int, str]()
+        for row in rows:
+            number = required(row, "id", int, f"{self.path}: category")
+            name = _name(row, f"{self.path}: category {number}")
+            if found.setdefault(number, name) != name:
+                both = f"{found[number]!r} and {name!r}"
+                raise DataError(f"{self.path}: category {number} is {both}; give each class an id of its own")
+        return found
 
     def unique_images(self) -> Iterator[Row]:
         """Rows of `images`; a missing or repeated `id` is a fault."""

@@ -319,6 +319,18 @@ def test_names_are_cleaned_and_may_be_numbers(tmp_path):
     assert read_coco(dataset(tmp_path, classes=(7,))).vocabulary == ("7",)
 
 
+def test_two_classes_with_one_id_are_refused(tmp_path):
+    files = dataset(tmp_path, classes=("cat", "dog"))
+    content = json.loads(files.annotations.read_text())
+    content["categories"][1]["id"] = 1
+    files.annotations.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="category 1 is 'cat' and 'dog'; give each class an id of its own"):
+        read_coco(files)
+    content["categories"][1] = content["categories"][0]
+    files.annotations.write_text(json.dumps(content))
+    assert read_coco(files).vocabulary == ("cat",)
+
+
 def test_an_annotation_that_is_there_twice_counts_once(tmp_path):
     twice = dataset(tmp_path, [*rows(), *rows()])
     found = read_coco(twice)

@@ -5,10 +5,23 @@ import math
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
+from evals.command import main
 from evals.readers.detection_sets import ODINW13
 from sam3model.data.coco_file import real_categories
-from tests.evals.block_images import annotation, draw, figures, image, polygon_of, rle_of, run, runs_of, write_json
+from tests.evals.block_images import (
+    Blocks,
+    annotation,
+    draw,
+    figures,
+    image,
+    polygon_of,
+    rle_of,
+    run,
+    runs_of,
+    write_json,
+)
 
 A, B, C = (8, 8, 24, 24), (32, 8, 48, 24), (8, 32, 24, 40)
 
@@ -158,6 +171,47 @@ def test_rf100vl_leaves_out_the_root_category(tmp_path):
     assert got["box AP"] == pytest.approx(50)
     first = json.loads((tmp_path / "out-rf100vl/predictions.jsonl").read_text().splitlines()[0])
     assert first["phrases"] == ["red-block", "red block"]
+
+
+def roboflow(root: Path, rows: list[dict], width: int = 64, height: int = 48) -> Path:
+    """A data set of one image with a red block at A, in the layout of Roboflow-100-VL."""
+    draw(root / "set/test/p.jpg", ("red", A))
+    images = [{"id": 1, "file_name": "p.jpg", "width": width, "height": height}]
+    categories = [{"id": 1, "name": "red block"}]
+    content = {"images": images, "annotations": rows, "categories": categories}
+    write_json(root / "set/test/_annotations.coco.json", content)
+    return root
+
+
+def test_an_image_of_another_size_than_its_annotations_is_not_scored(tmp_path):
+    twice = (16, 16, 48, 48)
+    result = run("rf100vl", roboflow(tmp_path / "rf", [annotation(1, 1, 1, twice)], 128, 96), code=1)
+    assert result["scored"] == 0
+    assert "is 64x48 pixels, but its annotations are for 128x96" in result["failures"]["set/1"]
+
+
+def test_an_image_is_read_as_its_annotations_have_it(tmp_path):
+    root = roboflow(tmp_path / "rf", [annotation(1, 1, 1, A)])
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    path = root / "set/test/p.jpg"
+    with Image.open(path) as opened:
+        pixels = opened.convert("RGB")
+    pixels.save(path, quality=100, subsampling=0, exif=turned)
+    assert figures("rf100vl", root)["box AP"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bbox": [24, 24, -16, -16]}, "'bbox' has a negative width or height"),
+        ({"area": -256}, "'area' is not a finite number of at least 0"),
+    ],
+)
+def test_targets_of_negative_size_are_refused(tmp_path, change, message, capsys):
+    root = roboflow(tmp_path / "rf", [annotation(1, 1, 1, A) | change])
+    assert main(["rf100vl", "--root", str(root), "--out", str(tmp_path / "out")], segmenter=Blocks()) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_roboflow_root_category_with_annotations_is_kept():
