@@ -7,7 +7,7 @@ from pathlib import Path
 from evals.samples import DatasetSplit, PromptedMask, Rle, VideoFiles, VideoSample
 from sam3model.data.clip_layouts import VosFolders, davis_folders, mose_folders, sav_folders
 from sam3model.data.dataset_paths import folders, frame_files, inside, png_names
-from sam3model.data.label_maps import objects_of, read_labels, whole_mask
+from sam3model.data.label_maps import VOID, objects_of, read_labels, whole_mask
 from sam3model.errors import DataError
 from sam3model.metrics.overlap import rle_areas
 
@@ -36,14 +36,17 @@ def label_map_clip(places: VosFolders, video: str) -> VideoFiles:
     files, numbers = frame_files(inside(places.frames, video))
     first: dict[int, tuple[int, Rle]] = {}
     size: tuple[int, ...] | None = None
+    void = False
     for name in png_names(inside(places.annotations, video)):
         labels = read_labels(places.annotations, video, name, size=size)
         size = labels.shape
+        void |= bool((labels == VOID).any())
         frame = _number(numbers, places.annotations / video / name)
         for label, mask in objects_of(labels).items():
             first.setdefault(label, (frame, mask))
     if size is None or not first:
-        raise DataError(f"{places.annotations / video} shows no object")
+        why = f": its only label is {VOID} (void); give each object its own label, from 1" if void else ""
+        raise DataError(f"{places.annotations / video} shows no object{why}")
     objects = tuple(PromptedMask(str(label), *first[label]) for label in sorted(first))
     return VideoFiles(files, tuple(range(len(files))), (size[0], size[1]), objects)
 

@@ -27,10 +27,14 @@ def read_burst_clips(root: Path, split: str, broken: float = 0.1) -> ClipDataset
     path = burst_annotations(root, split)
     content = read_json(path)
     phrases = category_phrases(content, path)
-    faults, clips = ClipFaults(), list[ClipRecord]()
+    faults, clips, seen = ClipFaults(), list[ClipRecord](), set[str]()
     rows = table(content, "sequences", path)
     for row in tqdm(rows, desc=path.name, unit="clip", disable=None, leave=False):
         name = f"{row.get('dataset')}/{row.get('seq_name')}"
+        if name in seen:
+            faults.clips.note("its name is not unique", f"clip {name}, again")
+            continue
+        seen.add(name)
         folders = [root / folder.format(split=split) / name for folder in BURST_FRAMES]
         try:
             if clip := _clip(row, name, folders, phrases, faults):
@@ -46,6 +50,8 @@ def _clip(row: Row, name: str, folders: Sequence[Path], phrases: Mapping, faults
     names, segments = (required(row, key, list, "") for key in ("annotated_image_paths", "segmentations"))
     if len(names) != len(segments):
         raise DataError("'segmentations' does not have one entry per annotated frame")
+    if len(set(map(str, names))) < len(names):
+        raise DataError("'annotated_image_paths' has a frame twice")
     files = dict(zip(names, faults.located(name, names, folders), strict=True))
     others = row.get("all_image_paths")
     if isinstance(others, list) and all(isinstance(one, str) for one in others):

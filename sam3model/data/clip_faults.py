@@ -1,4 +1,4 @@
-"""Counts what is unusable in a data set of clips: clips, frames and masks."""
+"""Counts what is unusable in a data set of clips: clips, annotations of objects, frames and masks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ TOO_FEW = "fewer than 2 frames are there"
 
 
 class ClipFaults:
-    """Faults found while a data set is read, and the numbers of frames and masks that they are compared with."""
+    """Faults found while a data set is read, and the numbers that they are compared with."""
 
     def __init__(self) -> None:
-        self.clips, self.frames, self.masks = Faults(), Faults(), Faults()
-        self.frame_count = self.mask_count = 0
+        self.clips, self.objects, self.frames, self.masks = Faults(), Faults(), Faults(), Faults()
+        self.object_count = self.frame_count = self.mask_count = 0
 
     def located(self, clip: str, names: Sequence[Any], folders: Sequence[Path]) -> list[Path | None]:
         """The files of the frames, from the first folder that has them; None for a missing one.
@@ -52,12 +52,14 @@ class ClipFaults:
         """The data set. total: number of clips in the file.
 
         Raises:
-            DataError: no clip is usable, or more than the fraction `broken` of the clips, frames or masks is not.
+            DataError: no clip is usable, or more than the fraction `broken` of the clips, objects, frames or masks is
+                not.
         """
         self.clips.refuse_beyond(broken, total, f"clips of {name}")
+        self.objects.refuse_beyond(broken, self.object_count, f"annotations of {name}")
         self.frames.refuse_beyond(broken, self.frame_count, f"frames of {name}")
         self.masks.refuse_beyond(broken, self.mask_count, f"masks of {name}")
         if not clips:
             raise DataError(f"{name} has no clip with a mask to train on")
-        self.clips.found |= self.frames.found | self.masks.found
+        self.clips.found |= self.objects.found | self.frames.found | self.masks.found
         return ClipDataset(name, clips, self.clips)

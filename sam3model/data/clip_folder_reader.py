@@ -13,13 +13,15 @@ from sam3model.data.clip_frames import FrameFiles
 from sam3model.data.clip_layouts import VosFolders, davis_folders, mose_folders, sav_folders
 from sam3model.data.dataset_paths import folders, frame_files, png_names
 from sam3model.data.image_files import UNREADABLE
-from sam3model.data.label_maps import VOID, read_labels
+from sam3model.data.label_maps import VOID, NoLabelsError, read_labels
 from sam3model.errors import DataError, InputError
 from sam3model.frames.image_arrays import image_file_size
 
 NO_FRAMES = "its folder of frames cannot be read"
 NO_MASKS = "its folder of masks cannot be read"
 BROKEN_MASK = "mask file is unreadable"
+NO_LABELS = "mask file is no indexed or 8-bit grey PNG of labels"
+ONLY_VOID = f"mask file has only label {VOID}, which is void: give each object its own label, from 1"
 MASK_SIZE = "mask file has another size than the frame"
 UNKNOWN_FRAME = "masks are those of a missing frame"
 
@@ -92,8 +94,11 @@ class LabelMaps:
     def __call__(self, t: int) -> FrameMasks:
         """The masks on frame `t`. Raises `DataError`, a short reason."""
         labels = _labels(self.root, (self.clip, self.maps[t]), self.size)
-        present = np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1))
-        return FrameMasks({str(label): labels == label for label in present.tolist() if 0 < label < VOID})
+        present = np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1)).tolist()
+        masks = {str(label): labels == label for label in present if 0 < label < VOID}
+        if not masks and VOID in present:
+            raise DataError(ONLY_VOID)
+        return FrameMasks(masks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,8 @@ class ObjectFolders:
 def _labels(root: Path, names: tuple[str, ...], size: tuple[int, int]) -> np.ndarray:
     try:
         labels = read_labels(root, *names)
+    except NoLabelsError:
+        raise DataError(NO_LABELS) from None
     except DataError:
         raise DataError(BROKEN_MASK) from None
     if labels.shape != (size[1], size[0]):

@@ -74,9 +74,9 @@ def burst_annotations(root: Path, split: str) -> Path:
 
 
 def _listed(path: Path) -> list[str]:
-    """The lines of a text file that are not empty."""
+    """The lines of a text file that are not empty, each once."""
     try:
         text = read_regular(path, MAX_LIST_BYTES).decode("utf-8-sig", errors="replace")
     except InputError as error:
         raise DataError(str(error)) from error
-    return [line for raw in text.splitlines() if (line := raw.strip())]
+    return list(dict.fromkeys(line for raw in text.splitlines() if (line := raw.strip())))

@@ -66,7 +66,8 @@ class AnnotatedClips:
                 return self.read(record, index)
             except DataError as error:
                 self.faults.note(str(error), record.name)
-        raise DataError(f"{self.data.name}: {_TRIES} clips in a row cannot be used: run `python -m train check`")
+        what = f"{self.data.name}: {_TRIES} clips in a row cannot be used"
+        raise DataError(f"{what}: run `python -m train check`{self.faults.usual()}")
 
     def read(self, record: ClipRecord, index: int) -> ClipSample:
         """The sample with this index of one clip; raises `DataError`, a short reason, if the clip cannot be used."""

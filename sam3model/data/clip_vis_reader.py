@@ -1,6 +1,6 @@
 """Clips of YouTube-VIS, LV-VIS and SA-Co/VEval: frames in folders, and a mask or null per frame in one JSON file."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -15,7 +15,8 @@ from sam3model.data.clip_layouts import (
     veval_annotations,
     ytvis_annotations,
 )
-from sam3model.data.coco_file import Row, class_phrase, grouped, key, read_json, required, table
+from sam3model.data.coco_fields import identifier, normalised, side
+from sam3model.data.coco_file import Row, class_name, class_phrase, grouped, key, read_json, required, table
 from sam3model.data.segmentations import Rle, coco
 from sam3model.errors import DataError
 
@@ -45,25 +46,47 @@ def _read(path: Path, folders: Sequence[Path], broken: float) -> ClipDataset:
     """Videos without any annotated object are left out, and crowds too."""
     content = read_json(path)
     phrases = category_phrases(content, path)
-    rows = grouped((row for row in table(content, "annotations", path) if not row.get("iscrowd")), "video_id")
     faults, clips = ClipFaults(), list[ClipRecord]()
-    videos = table(content, "videos", path)
-    for row in tqdm(videos, desc=path.name, unit="clip", disable=None, leave=False):
-        if (number := key(row, "id")) is None:
-            faults.clips.note("'id' is missing", str(row.get("name")))
-        elif number in rows and (clip := _clip(row, str(number), rows[number], phrases, folders, faults)):
+    videos = [normalised(row) for row in table(content, "videos", path)]
+    rows = _objects(content, path, {key(row, "id") for row in videos} - {None}, faults)
+    seen = set[int | str]()
+    for place, row in enumerate(tqdm(videos, desc=path.name, unit="clip", disable=None, leave=False)):
+        if (number := key(row, "id")) is None or number in seen:
+            faults.clips.note("'id' is missing or not unique", f"videos[{place}]")
+            continue
+        seen.add(number)
+        if number in rows and (clip := _clip(row, str(number), rows[number], phrases, folders, faults)):
             clips.append(ClipRecord.of(clip))
     return faults.checked(str(path), clips, len(videos), broken)
 
 
+def _objects(
+    content: object, path: Path, videos: Collection[int | str | None], faults: ClipFaults
+) -> dict[int | str | None, list[Row]]:
+    """The annotations of objects by video; those of a video that the file lacks are faults."""
+    rows = [normalised(row) for row in table(content, "annotations", path)]
+    rows = [row for row in rows if not row.get("iscrowd")]
+    faults.object_count += len(rows)
+    for place, row in enumerate(rows):
+        if key(row, "video_id") not in videos:
+            faults.objects.note("'video_id' is not in the file", f"annotation {row.get('id', f'number {place}')}")
+    return grouped(rows, "video_id")
+
+
 def category_phrases(content: object, path: Path) -> dict[int | str | None, str]:
-    """The phrase of every category of a file. Raises `DataError`."""
-    rows = table(content, "categories", path)
-    return {key(row, "id"): class_phrase(required(row, "name", str, f"{path}: category")) for row in rows}
+    """The phrase of every category of a file. Raises `DataError`, also if two categories have one id."""
+    phrases = dict[int | str | None, str]()
+    for row in map(normalised, table(content, "categories", path)):
+        number, phrase = key(row, "id"), class_phrase(class_name(row, f"{path}: category {row.get('id')}"))
+        if phrases.setdefault(number, phrase) != phrase:
+            both = f"{phrases[number]!r} and {phrase!r}"
+            raise DataError(f"{path}: category {number} is {both}; give each class an id of its own")
+    return phrases
 
 
 def phrase_of(category: object, phrases: Mapping[int | str | None, str]) -> str | None:
     """The phrase of a category id as a file has it; None for an unknown one, or for what is no id."""
+    category = identifier(category)
     return phrases.get(category) if isinstance(category, int | str) else None
 
 
@@ -82,7 +105,9 @@ def _clip(
     for annotation in rows:
         if (track := _track(annotation, size, len(files), faults)) is not None:
             label = str(annotation.get("id", f"number {len(tracks)}"))
-            tracks[label] = track
+            if tracks.setdefault(label, track) != track:
+                label = f"{label}, number {len(tracks)}"
+                tracks[label] = track
             phrase = annotation.get("noun_phrase") or phrase_of(annotation.get("category_id"), phrases)
             objects |= {label: phrase} if isinstance(phrase, str) else {}
     if not any(mask is not None for track in tracks.values() for mask in track.values()):
@@ -92,8 +117,8 @@ def _clip(
 
 def clip_size(row: Row) -> Size:
     """Width and height of a clip; raises `DataError`, a short reason."""
-    width, height = row.get("width"), row.get("height")
-    if type(width) is not int or type(height) is not int or not (0 < width <= 1 << 16 and 0 < height <= 1 << 16):
+    width, height = side(row.get("width")), side(row.get("height"))
+    if not width or not height:
         raise DataError("'width' or 'height' is invalid")
     return width, height
 
@@ -102,7 +127,7 @@ def _track(row: Row, size: Size, count: int, faults: ClipFaults) -> dict[int, Rl
     """Masks by frame of one object; None for an unusable mask. None in all after a fault."""
     where, values = f"annotation {row.get('id')}", row.get("segmentations")
     if not isinstance(values, list) or len(values) != count:
-        return faults.masks.note("'segmentations' does not have one entry per frame", where)
+        return faults.objects.note("'segmentations' does not have one entry per frame", where)
     track: dict[int, Rle | None] = {}
     for t, value in enumerate(values):
         if value:

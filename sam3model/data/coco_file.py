@@ -89,7 +89,7 @@ class CocoFile:
         found = dict[int, str]()
         for row in rows:
             number = required(row, "id", int, f"{self.path}: category")
-            name = _name(row, f"{self.path}: category {number}")
+            name = class_name(row, f"{self.path}: category {number}")
             if found.setdefault(number, name) != name:
                 both = f"{found[number]!r} and {name!r}"
                 raise DataError(f"{self.path}: category {number} is {both}; give each class an id of its own")
@@ -211,7 +211,7 @@ class CocoFile:
         return warning
 
 
-def _name(row: Row, place: str) -> str:
+def class_name(row: Row, place: str) -> str:
     """The name of a category, which may be a number: the classes of digits. Raises `DataError` if it has none."""
     value = row.get("name")
     if isinstance(value, int) and not isinstance(value, bool):

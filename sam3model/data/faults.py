@@ -38,6 +38,10 @@ class Faults:
         """Number of faults of each kind, the most frequent first."""
         return dict(sorted(((kind, len(places)) for kind, places in self.found.items()), key=lambda item: -item[1]))
 
+    def usual(self) -> str:
+        """The most frequent kind in brackets, for messages; "" without faults."""
+        return next((f" (most often: {kind})" for kind in self.counts()), "")
+
     def refuse_beyond(self, fraction: float, total: int, what: str) -> None:
         """Raise `DataError` if more than `fraction` of `total` items are unusable; `what` names the items."""
         if len(self) <= fraction * total:

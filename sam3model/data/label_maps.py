@@ -14,6 +14,10 @@ VOID = 255
 """Label of pixels without ground truth (DAVIS)."""
 
 
+class NoLabelsError(DataError):
+    """An image that can be read, but whose pixels are no labels."""
+
+
 def read_labels(root: Path, *names: str, size: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
     """Labels (H, W) of an indexed, grey or black-and-white PNG under `root`.
 
@@ -25,7 +29,8 @@ def read_labels(root: Path, *names: str, size: tuple[int, ...] | None = None) ->
     try:
         with open_regular(path) as file, Image.open(file, formats=["PNG"]) as image:
             if image.mode not in ("P", "L", "1"):
-                raise DataError(f"{path} is a colour image ({image.mode}); an indexed or grey PNG of labels is needed")
+                needed = "an indexed or 8-bit grey PNG of labels is needed"
+                raise NoLabelsError(f"{path} has pixels of mode {image.mode}; {needed}")
             if size is not None and (image.height, image.width) != size:
                 raise DataError(f"{path} is {image.width}x{image.height} pixels, not {size[1]}x{size[0]}")
             return np.asarray(image, np.uint8)

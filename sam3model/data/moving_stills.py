@@ -127,7 +127,7 @@ class MovingStills:
             except DataError as error:
                 self.faults.note(str(error), self.stills.name(number))
                 number = int(rng.integers(1 << 31))
-        raise DataError(f"{_TRIES} images in a row cannot be used: run `python -m train check`")
+        raise DataError(f"{_TRIES} images in a row cannot be used: run `python -m train check`{self.faults.usual()}")
 
     def _moved(self, still: StillImage, rng: np.random.Generator) -> ClipSample:
         height, width = still.image.shape[1:]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sam3model.data.clip_annotations import ClipDataset, mask_pixels
 from sam3model.data.clip_burst_reader import read_burst_clips
@@ -338,3 +339,90 @@ def test_a_category_that_is_no_id_leaves_an_object_without_a_phrase(tmp_path):
 
     clips = read_ytvis_clips(edited(clip_data.ytvis(tmp_path / "ytvis"), change), "train").clips
     assert set(clips[0].open().phrases.values()) == {"blue box"}
+
+
+def as_text(content):
+    """Ids and sizes as a labelling tool writes them, and flags in words."""
+    for row in content["videos"]:
+        row.update(id=str(row["id"]), width=float(row["width"]))
+    for row in content["annotations"]:
+        row.update(video_id=float(row["video_id"]), category_id=str(row["category_id"]), iscrowd="0")
+    content["categories"][1].update(id=2.0)
+
+
+def test_numbers_may_be_floats_or_text(tmp_path):
+    data = read_ytvis_clips(edited(clip_data.ytvis(tmp_path / "ytvis"), as_text), "train")
+    assert [record.name for record in data.clips] == ["0", "1", "2"]
+    assert data.clips[0].open().phrases == {"1": "red box", "2": "blue box"}
+
+    path = clip_data.burst(tmp_path / "burst") / "train/all_classes.json"
+    content = json.loads(path.read_text())
+    content["sequences"][0].update(width=float(SIZE[0]), track_category_ids={"1": "1", "2": 2.0})
+    path.write_text(json.dumps(content))
+    assert read_burst_clips(tmp_path / "burst", "train").clips[0].open().phrases == {"1": "red box", "2": "blue box"}
+
+
+def test_objects_of_no_video_and_videos_with_one_id_are_counted(tmp_path):
+    def change(content):
+        content["annotations"][5]["video_id"] = 77
+        content["videos"][1]["id"] = 0
+
+    root = edited(clip_data.ytvis(tmp_path), change)
+    data = read_ytvis_clips(root, "train", broken=0.6)
+    assert [record.name for record in data.clips] == ["0", "2"]
+    assert data.faults.counts() == {"'video_id' is not in the file": 3, "'id' is missing or not unique": 1}
+    edited(root, lambda content: content["videos"][1].update(id=1))
+    with pytest.raises(DataError, match=r"1 of 6 annotations of .* are unusable, more than data.broken=0.1 allows"):
+        read_ytvis_clips(root, "train")
+
+
+def test_two_objects_with_one_id_are_two_objects(tmp_path):
+    root = edited(clip_data.ytvis(tmp_path), lambda content: content["annotations"][1].update(id=1))
+    clip = read_ytvis_clips(root, "train").clips[0].open()
+    assert len(clip.masks(5).masks) == 2
+    assert sorted(clip.phrases.values()) == ["blue box", "red box"]
+
+
+@pytest.mark.parametrize("kind", ["ytvis", "burst"])
+def test_two_classes_with_one_id_are_refused(kind, tmp_path):
+    root = getattr(clip_data, kind)(tmp_path)
+    path = root / ("train.json" if kind == "ytvis" else "train/all_classes.json")
+    content = json.loads(path.read_text())
+    content["categories"][1]["id"] = 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="category 1 is 'red box' and 'blue box'"):
+        (read_ytvis_clips if kind == "ytvis" else read_burst_clips)(root, "train")
+
+
+def test_a_clip_that_is_listed_twice_is_read_once(tmp_path):
+    davis = clip_data.davis(tmp_path / "davis")
+    with (davis / "ImageSets/2017/train.txt").open("a") as file:
+        file.write("train0\n")
+    assert [record.name for record in read_davis_clips(davis, "train").clips] == ["train0", "train1", "train2"]
+
+    path = clip_data.burst(tmp_path / "burst") / "train/all_classes.json"
+    content = json.loads(path.read_text())
+    content["sequences"].append(content["sequences"][0])
+    names = content["sequences"][1]["annotated_image_paths"]
+    names[1] = names[0]
+    path.write_text(json.dumps(content))
+    data = read_burst_clips(tmp_path / "burst", "train", broken=0.5)
+    assert [record.name for record in data.clips] == ["LaSOT/v0", "LaSOT/v2"]
+    assert data.faults.counts() == {"its name is not unique": 1, "'annotated_image_paths' has a frame twice": 1}
+
+
+@pytest.mark.parametrize(
+    ("convert", "reason"),
+    [
+        (lambda labels: Image.fromarray((labels > 0) * np.uint8(255)), "has only label 255, which is void"),
+        (lambda labels: Image.fromarray(labels).convert("RGB"), "is no indexed or 8-bit grey PNG of labels"),
+        (lambda labels: Image.fromarray(labels).convert("LA"), "is no indexed or 8-bit grey PNG of labels"),
+        (lambda labels: Image.fromarray(labels.astype(np.uint16)), "is no indexed or 8-bit grey PNG of labels"),
+    ],
+)
+def test_what_is_wrong_with_label_maps_is_said(convert, reason, tmp_path):
+    root = clip_data.davis(tmp_path, videos=1)
+    for path in (root / "Annotations").rglob("*.png"):
+        convert(np.asarray(Image.open(path))).save(path)
+    with pytest.raises(DataError, match=f"100 clips in a row cannot be used: .*most often: mask file {reason}"):
+        source(read_davis_clips(root, "train"))(0)

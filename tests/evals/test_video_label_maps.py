@@ -101,7 +101,7 @@ def _truncate(path: Path) -> None:
     ("damage", "message"),
     [
         (Path.unlink, "there is no file"),
-        (_make_rgb, "is a colour image (RGB)"),
+        (_make_rgb, "has pixels of mode RGB"),
         (_truncate, "cannot be read as a PNG"),
         (lambda path: write_png(path, np.zeros((12, 15))), "is 15x12 pixels, not 16x12"),
         (lambda path: write_png(path, 255 * A, indexed=False), "give each object its own label"),
