@@ -74,7 +74,18 @@ def composed(overrides: Sequence[str], hydra: bool = False, root: str = "config"
             values: Any = compose(root, overrides=list(overrides), return_hydra_config=hydra)
         return OmegaConf.to_container(values, resolve=not hydra)  # pyright: ignore[reportReturnType]
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(first_line(error)) from None
+        raise ConfigError(_refusal(error)) from None
+    except (TypeError, ValueError) as error:  # for stages.first.batch
+        raise ConfigError(f"parts of a list have numbers, as in stages.0.batch: {first_line(error)}") from None
+
+
+def _refusal(error: Exception) -> str:
+    """What is wrong with an override, in words of ours."""
+    override = first_line(error).removeprefix("Error merging override ")
+    if override == first_line(error) or error.__cause__ is None:
+        return override
+    reason = first_line(error.__cause__).replace("DictConfig", "a mapping").replace("ListConfig", "a list")
+    return f"{override.lstrip('+')} does not fit: {reason[:1].lower()}{reason[1:]}"
 
 
 def addable(word: str) -> str:
@@ -83,7 +94,7 @@ def addable(word: str) -> str:
     return word if key.startswith(("+", "~")) or _is_group(key) else f"++{word}"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error message of another library."""
     return re.sub(r"\s+", " ", str(error).strip().split("\n")[0])
 

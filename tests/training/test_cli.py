@@ -80,6 +80,12 @@ def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
         (["data=coco", "data.root=nowhere"], "nowhere"),
         (["device=abacus"], "abacus"),
         (["optim.lr=-1"], "optim.lr must be 0 or more, not -1"),
+        (
+            ["experiment=finetune", "data.hard_negatives=[cat]"],
+            "data.hard_negatives=[cat] does not fit: cannot merge a mapping with a list",
+        ),
+        (["stages.9.batch=2"], "stages.9.batch=2 does not fit: list index out of range"),
+        (["stages.first.batch=2"], "parts of a list have numbers, as in stages.0.batch: "),
         (["name=../elsewhere"], "name must be the name of one folder"),
         (["stages=[{size: 40, batch: 2}, {size: 256, batch: 2}]"], "stages.size must be a multiple of 64 pixels"),
         (
