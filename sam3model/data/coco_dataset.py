@@ -1,7 +1,7 @@
 """COCO files as training data: COCO, LVIS with its federated labels, ODinW, Roboflow-100-VL."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +33,38 @@ def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
         log.warning("%s", note)
     by_image = file.annotations_by_image(classes)
     images, finder = [], ImageFinder(file, files)
-    for row in tqdm(file.unique_images(), desc=file.path.name, unit="image", disable=None, leave=False):
+    for group in tqdm(_by_file(file), desc=file.path.name, unit="image", disable=None, leave=False):
+        row = _joined(group)
         if found := finder(row):
-            phrases = _phrases(file, row, by_image.get(row["id"], ()), found[2], classes, masks)
-            images.append(AnnotatedImage(*found, phrases, _absent(row, classes)))
+            annotations = [one for same in group for one in by_image.get(same["id"], ())]
+            phrases = _phrases(file, row, annotations, found[2], classes, masks)
+            present = {one.phrase for one in phrases}
+            images.append(AnnotatedImage(*found, phrases, _absent(row, classes, present)))
     data = checked_dataset(file, images, classes.values(), broken, len(file.images))
     return replace(data, notes=notes)
+
+
+def _by_file(file: CocoFile) -> list[list[Row]]:
+    """The images of a file; those with the same file name and size are one image, with the annotations of all."""
+    groups = dict[str, list[Row]]()
+    for place, row in enumerate(file.unique_images()):
+        name = row.get("file_name")
+        named = isinstance(name, str) and bool(name)
+        same = f"file {name}, {row.get('width')}x{row.get('height')}" if named else f"number {place}"
+        group = groups.setdefault(same, [])
+        group.append(row)
+        if len(group) > 1:
+            file.repairs.note("image listed more than once: its annotations are joined", str(name))
+    return list(groups.values())
+
+
+def _joined(group: Sequence[Row]) -> Row:
+    """Rows of one image as one: the first, with the lists of classes of all (LVIS)."""
+    row = group[0]
+    for name in ("neg_category_ids", "not_exhaustive_category_ids") if len(group) > 1 else ():
+        if any(name in one for one in group):
+            row = {**row, name: [number for one in group for number in integers(one, name)]}
+    return row
 
 
 def class_phrases(categories: Mapping[int, str]) -> tuple[dict[int, str], tuple[str, ...]]:
@@ -108,8 +134,8 @@ def _phrases(
     return tuple(AnnotatedPhrase(phrase, tuple(some), phrase not in unfinished) for phrase, some in found.items())
 
 
-def _absent(image: Row, classes: Mapping[int, str]) -> tuple[str, ...] | None:
+def _absent(image: Row, classes: Mapping[int, str], present: Collection[str]) -> tuple[str, ...] | None:
     if "neg_category_ids" not in image:
         return None
     absent = (classes[number] for number in integers(image, "neg_category_ids") if number in classes)
-    return tuple(dict.fromkeys(absent))
+    return tuple(dict.fromkeys(phrase for phrase in absent if phrase not in present))

@@ -331,6 +331,26 @@ def test_two_classes_with_one_id_are_refused(tmp_path):
     assert read_coco(files).vocabulary == ("cat",)
 
 
+def test_an_image_listed_for_each_annotation_is_one_image(tmp_path):
+    images = [image(1, file_name="1.png"), image(2, file_name="1.png"), image(3), image(4)]
+    found = rows()
+    found[1]["category_id"] = 2
+    data = read_coco(dataset(tmp_path, found, images, classes=("cat", "dog")))
+    assert [one.name for one in data.images] == ["1.png", "3.png", "4.png"]
+    assert {one.phrase: len(one.annotations) for one in data.images[0].phrases} == {"cat": 1, "dog": 1}
+    assert data.repairs.counts() == {"image listed more than once: its annotations are joined": 1}
+
+
+def test_lists_of_classes_of_an_image_listed_twice_are_joined(tmp_path):
+    lists = {"neg_category_ids": [2, 3], "not_exhaustive_category_ids": []}
+    images = [image(1, file_name="1.png", **lists), image(2, file_name="1.png", **lists), image(3, **lists)]
+    found = rows()[:3]
+    found[1]["category_id"] = 2
+    first = read_coco(dataset(tmp_path, found, images, classes=("cat", "dog", "bird"))).images[0]
+    assert {one.phrase for one in first.phrases} == {"cat", "dog"}
+    assert first.absent == ("bird",)
+
+
 def test_an_annotation_that_is_there_twice_counts_once(tmp_path):
     twice = dataset(tmp_path, [*rows(), *rows()])
     found = read_coco(twice)
