@@ -187,7 +187,7 @@ def image_opener(
             image = images.open_image(path)
             if size is None or image.size == size[::-1]:
                 return image
-            return _as_stored(path, size[::-1])
+            return _as_stored(path, (size[1], size[0]))
         except InputError as error:
             raise DataError(str(error)) from error
 
