@@ -1,11 +1,15 @@
 """Parts of a data set: the first samples, or every n-th."""
 
+import logging
 import re
+from collections import Counter
+from dataclasses import replace
 
 from evals.benchmark_types import Samples
-from evals.plain_text import short_line
 from evals.samples import Sample
-from sam3model.errors import ConfigError, DataError
+from sam3model.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 MAX_SHARDS = 10_000
 
@@ -13,27 +17,33 @@ MAX_SHARDS = 10_000
 class Shard:
     """Every `shards`-th of the first `limit` samples, starting with number `shard` (from 0).
 
-    Raises `DataError` if two samples of a list have the same key, under which predictions are stored.
+    Predictions are stored by key. Of samples with one key, the second gets the key "key #2", and so on.
     """
 
     def __init__(self, samples: Samples[Sample], limit: int | None, shard: int, shards: int) -> None:
-        _refuse_repeated(samples)
         self._samples = samples
+        self._keys = _keys_of_repeated(samples)
         self._indices = range(shard, min(len(samples), limit or len(samples)), shards)
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> Sample:
-        return self._samples[self._indices[index]]
+        number = self._indices[index]
+        sample = self._samples[number]
+        return replace(sample, key=self._keys[number]) if number in self._keys else sample
 
 
-def _refuse_repeated(samples: Samples[Sample]) -> None:
-    seen = set[str]()
-    for sample in samples if isinstance(samples, list) else ():  # others are made by rule, and on access
-        if sample.key in seen:
-            raise DataError(f"the data set has two samples {short_line(sample.key)!r}: give each an id of its own")
-        seen.add(sample.key)
+def _keys_of_repeated(samples: Samples[Sample]) -> dict[int, str]:
+    """New keys of the samples of a list whose key was there before, by number."""
+    found, counts = dict[int, str](), Counter[str]()
+    for number, sample in enumerate(samples if isinstance(samples, list) else ()):  # others are made on access
+        counts[sample.key] += 1
+        if (count := counts[sample.key]) > 1:
+            found[number] = f"{sample.key} #{count}"
+    if found:
+        log.warning("samples with the id of another one: %d; they are told apart by number", len(found))
+    return found
 
 
 def read_shard(text: str | None) -> tuple[int, int]:

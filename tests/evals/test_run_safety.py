@@ -321,8 +321,12 @@ def test_a_full_disk_is_no_failure_of_the_samples(root, tmp_path, capsys):
     assert not (tmp_path / "out/metrics.json").exists()
 
 
-def test_two_samples_with_one_key_are_refused(root, tmp_path, capsys):
+def test_two_samples_with_one_key_are_both_scored_and_kept(root, tmp_path):
     line = (root / "countbenchqa.jsonl").read_text().splitlines()[0]
     (root / "countbenchqa.jsonl").write_text(f"{line}\n{line}\n")
-    error = fails(["countbench", "--root", str(root), "--out", str(tmp_path / "out")], 2, capsys)
-    assert "two samples '0.png'" in error
+    arguments = ["countbench", "--root", str(root), "--out", str(tmp_path / "out")]
+    assert main(arguments, segmenter=Blocks()) == 0
+    assert read_json(tmp_path / "out/metrics.json")["samples"] == 2
+    lines = (tmp_path / "out/predictions.jsonl").read_text().splitlines()
+    assert {json.loads(line)["key"] for line in lines} == {"0.png", "0.png #2"}
+    assert main(["report", str(tmp_path / "out")]) == 0
