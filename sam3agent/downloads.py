@@ -1,6 +1,7 @@
 """Images and clips behind URLs, downloaded for as long as they are needed."""
 
 import base64
+import itertools
 import tempfile
 import time
 import urllib.error
@@ -120,14 +121,17 @@ def _parts(reply: Any, url: str) -> Iterator[bytes]:
 
 def _unpacked(reply: Any, parts: Iterator[bytes], url: str) -> Iterator[bytes]:
     """The parts of a body, decompressed if the server has compressed them. Raises `InputError` as `_parts`."""
-    packing = (reply.headers.get("Content-Encoding") or "identity").strip().lower()
-    if packing == "identity":
+    packing = (reply.headers.get("Content-Encoding") or "").strip().lower()
+    if packing in ("br", "zstd", "compress"):
+        raise InputError(f"cannot download {url}: the server compresses it as {packing}, which was not asked for")
+    first = next(parts, b"")
+    begins = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "deflate": b"\x78"}.get(packing)
+    if begins is None or not first.startswith(begins):  # servers also send other words, and "gzip" of what is not
+        yield first
         yield from parts
         return
-    if packing not in ("gzip", "x-gzip", "deflate"):
-        raise InputError(f"cannot download {url}: the server compresses it as {packing}, which was not asked for")
     unpack, size = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), 0  # gzip or zlib, as its header says
-    for part in parts:
+    for part in itertools.chain([first], parts):
         data = unpack.decompress(part)
         size += len(data)
         if size > MAX_DOWNLOAD:
@@ -153,9 +157,7 @@ def _request(url: str) -> urllib.request.Request:
     """A request for a URL. Its user name and password are for this host only: redirects do not get them."""
     parts = urlsplit(url)
     account, _, host = parts.netloc.rpartition("@")
-    path, query = (
-        quote(part, safe=_SAFE) for part in (parts.path, parts.query)
-    )  # as browsers show and people paste it
+    path, query = quote(parts.path, safe=_SAFE), quote(parts.query, safe=_SAFE)  # people paste what browsers show
     address = parts._replace(netloc=host, path=path, query=query).geturl()
     request = urllib.request.Request(address, headers={"User-Agent": "sam3agent"})
     if account:

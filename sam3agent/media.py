@@ -94,13 +94,14 @@ class SharedFrames:
         return self._source.rate
 
     @property
-    def damage(self) -> str | None:
+    def damage(self) -> tuple[str, ...]:
         """What is missing, as far as it was noticed: the end, frames that were replaced, a frame that broke off."""
-        parts = dict.fromkeys(part for part in (getattr(self._source, "damage", None), self._broken) if part)
-        return "; ".join(parts) or None
+        found = getattr(self._source, "damage", None) or ()
+        known = (found,) if isinstance(found, str) else tuple(found)
+        return tuple(dict.fromkeys([*known, self._broken] if self._broken else known))
 
     def is_replaced(self, t: int) -> bool:
-        """Whether frame `t`, which was read, could not be decoded, so that the one before it was shown."""
+        """Whether frame `t`, which was read, could not be decoded, so that another one was shown."""
         return t in getattr(self._source, "replaced", ())
 
     def frame(self, t: int) -> NDArray[np.uint8]:
@@ -140,7 +141,7 @@ class ClipMedia:
         self.frames = SharedFrames(source)
 
     @property
-    def damage(self) -> str | None:
+    def damage(self) -> tuple[str, ...]:
         """What is missing, as far as it was noticed: the end of the file, or frames that cannot be read."""
         return self.frames.damage
 
@@ -189,7 +190,7 @@ def open_encoded(data: bytes, name: str | None = None) -> ImageMedia:
 
 def damage_of(media: Media) -> tuple[str, ...]:
     """What is missing of a clip that was cut off or is damaged, as far as it was noticed, in plain words."""
-    return (media.damage,) if isinstance(media, ClipMedia) and media.damage else ()
+    return media.damage if isinstance(media, ClipMedia) else ()
 
 
 def media_remarks(media: Media) -> tuple[str, ...]:

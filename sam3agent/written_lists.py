@@ -12,7 +12,7 @@ def split_phrases(phrases: Sequence[str]) -> tuple[str, ...]:
     Raises `InputError` for a phrase of commas alone.
     """
     for phrase in phrases:
-        if not phrase.strip(",; \t\n"):
+        if not re.sub(r"[,;\s]", "", phrase):
             raise InputError(f"a phrase is empty ({phrase!r}): give a short noun phrase, e.g. 'red ball'")
     parts = (" ".join(part.split()) for phrase in phrases for part in re.split(r"[,;]", phrase))
     return tuple(dict.fromkeys(part for part in parts if part))

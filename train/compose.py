@@ -75,8 +75,11 @@ def composed(overrides: Sequence[str], hydra: bool = False, root: str = "config"
         return OmegaConf.to_container(values, resolve=not hydra)  # pyright: ignore[reportReturnType]
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_refusal(error)) from None
-    except (TypeError, ValueError) as error:  # for stages.first.batch
-        raise ConfigError(f"parts of a list have numbers, as in stages.0.batch: {first_line(error)}") from None
+    except (TypeError, ValueError) as error:
+        reason = first_line(error)
+        if "is not an int" in reason:  # stages.first.batch
+            raise ConfigError(f"parts of a list have numbers, as in stages.0.batch: {reason}") from None
+        raise ConfigError(f"an override ({', '.join(overrides)}) does not fit: {reason}") from None
 
 
 def _refusal(error: Exception) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sam3agent.downloads import STDIN, is_url, shown_url, split_url
 from sam3agent.servers.written_paths import ACCEPTED, read_path
+from sam3model.connection import without_account
 from sam3model.errors import InputError
 from sam3model.files import is_folder
 from sam3model.untrusted import clean_line
@@ -88,8 +89,8 @@ def local_path(word: str) -> str:
             return str(read_path(word))
         except InputError as error:
             raise InputError(str(error).replace(ACCEPTED, "give the path of the file")) from error
-    kind = word.partition(":")[0]
-    raise InputError(f"{kind}: addresses are not read ({clean_line(word, 80)}): save the image as a file and give that")
+    kind, shown = word.partition(":")[0], clean_line(without_account(word), 80)
+    raise InputError(f"{kind}: addresses are not read ({shown}): save it as a file and give that")
 
 
 def _is_address(word: str) -> bool:

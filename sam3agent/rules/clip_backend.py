@@ -35,7 +35,7 @@ def next_on_clip(story: Story, plan: QuestionPlan, bench: Workbench) -> MLLMRepl
     warnings = [
         *plan.notes,
         *open_readings(choices),
-        *dict.fromkeys(selector.open),
+        *dict.fromkeys(selector.remarks),
         *word_warnings(plan.phrases(), knowledge, missing),
     ]
     if any(target.happenings for target in plan.targets) and not selector.motion.camera.certain:

@@ -57,12 +57,12 @@ class ClipChoice:
 class ClipSelector:
     """Resolves plans on a clip whose objects are tracked.
 
-    open: remarks on what the clip leaves open: measures that several objects share, and several objects where the
+    remarks: what the clip leaves open: measures that several objects share, and several objects where the
     question refers to one.
     """
 
     bench: Workbench
-    open: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @cached_property
     def motion(self) -> ClipMotion:
@@ -104,7 +104,7 @@ class ClipSelector:
             frame = self.frame_of(target.when or When("start"))
             plain = replace(target, happenings=(), exceptions=(), when=None)
             placed = self._at(frame, kept, plain)
-            self.open += [remark for anchor in placed.anchors for remark in loose_anchor(anchor)]
+            self.remarks += [remark for anchor in placed.anchors for remark in loose_anchor(anchor)]
             chosen = {c.id for c in placed.kept}
             kept = [c for c in kept if c.id in chosen]
         if not target.ranking:
@@ -171,7 +171,7 @@ class ClipSelector:
         choice = self.choose(target)
         if not target.what.plural and not target.number and len(choice.kept) > 1:
             phrase, several = target.what.phrase, len(choice.kept)
-            self.open.append(f'the question refers to one "{phrase}" and {several} match: any of them counts')
+            self.remarks.append(f'the question refers to one "{phrase}" and {several} match: any of them counts')
         return choice
 
     def _moments(self, happening: Happening, candidate: Candidate, anchors: Sequence[Candidate]) -> FrameSpans:
@@ -196,7 +196,9 @@ class ClipSelector:
         values = [measured[c.id] for c in order]
         edges = [n for n in (start, start + happening.count) if 0 < n < len(order)]
         if any(abs(values[n] - values[n - 1]) <= SAME * max(abs(values[n]), abs(values[n - 1])) for n in edges):
-            self.open.append(f'"{happening.words}": several are the same by measure, so the choice among them is open')
+            self.remarks.append(
+                f'"{happening.words}": several are the same by measure, so the choice among them is open'
+            )
         return {c.id: (motion_facts.time_seen(self.path(c)),) for c in chosen}
 
     def _outermost(self, happening: Happening, found: Sequence[Candidate]) -> dict[int, FrameSpans]:

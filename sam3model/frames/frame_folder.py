@@ -1,5 +1,6 @@
 """Frames in image files: a folder, or files in a given order."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,8 +74,9 @@ def _find_files(folder: str | Path | Sequence[str | Path]) -> tuple[str, list[Pa
 def image_files(folder: Path) -> list[Path]:
     """The images in a folder, in the order of their frames. Raises `InputError` if there are none."""
     try:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
-        found = [path for path in found if not path.is_dir()]
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name[0] != "." and not entry.is_dir()]
+        found = [path for name in names if (path := folder / name).suffix.lower() in IMAGE_SUFFIXES]
     except FileNotFoundError as error:
         raise InputError(f"there is no folder {folder}") from error
     except NotADirectoryError as error:

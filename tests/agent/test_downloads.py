@@ -24,6 +24,8 @@ REPLIES: dict[str, tuple[bytes, dict[str, str]]] = {
     "/packed.png": (gzip.compress(IMAGE), {"Content-Encoding": "gzip"}),
     "/deflated.png": (zlib.compress(IMAGE), {"Content-Encoding": "deflate"}),
     "/half-packed.png": (gzip.compress(IMAGE)[:-40], {"Content-Encoding": "gzip"}),
+    "/named.png": (IMAGE, {"Content-Encoding": "aws-chunked"}),
+    "/not-packed.png": (IMAGE, {"Content-Encoding": "gzip"}),
     "/brotli.png": (b"x", {"Content-Encoding": "br"}),
     "/short.png": (IMAGE[:-12], {"Content-Length": str(len(IMAGE))}),
     "/huge.png": (b"x", {"Content-Length": str(MAX_DOWNLOAD + 1)}),
@@ -57,7 +59,16 @@ def web() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["/packed.png", "/deflated.png", "/odd.png", "/where/ü 例.png?of=ä b", f"/{SMILES}.png"]
+    "name",
+    [
+        "/packed.png",
+        "/deflated.png",
+        "/named.png",
+        "/not-packed.png",
+        "/odd.png",
+        "/where/ü 例.png?of=ä b",
+        f"/{SMILES}.png",
+    ],
 )
 def test_an_image_comes_as_it_is(web: str, name: str) -> None:
     with local_source(web + name) as path:

@@ -166,6 +166,19 @@ def test_clips_are_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert is_clip(tmp_path / "moving.gif") and isinstance(open_media(tmp_path / "still.gif"), ImageMedia)
     assert damage_of(media) == ()
     monkeypatch.setattr("sam3model.frames.ClipFile.damage", "blocks.bin was cut off")
-    assert damage_of(media) == ("blocks.bin was cut off",) and media.damage in media_remarks(media)
+    assert damage_of(media) == ("blocks.bin was cut off",) and media.damage[0] in media_remarks(media)
     with pytest.raises(InputError, match="is an image, not a clip"):
         open_clip(tmp_path / "still.gif")
+
+
+def test_what_is_missing_is_said_once_by_a_clip_that_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sam3agent.media import ClipMedia, damage_of
+    from sam3agent.servers.stoppable_clip import stoppable
+    from sam3model.frames import BrokenFrameError, open_frames
+
+    source = open_frames([np.zeros((8, 8, 3), np.uint8)] * 4)
+    media = stoppable(ClipMedia(source), lambda: None)
+    monkeypatch.setattr(type(source), "frame", lambda *_: (_ for _ in ()).throw(BrokenFrameError("it breaks off", 2)))
+    with pytest.raises(BrokenFrameError):
+        media.frame(3)
+    assert damage_of(media) == ("it breaks off",)

@@ -182,7 +182,7 @@ def test_images_of_one_name_get_folders_of_their_own() -> None:
 
 def test_phrases_with_commas_are_several(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert split_phrases(("player,ball", "car", " ball ")) == ("player", "ball", "car")
-    for empty in (",;,", " ", ""):
+    for empty in (",;,", " ", "", "\u3000", "\u00a0,"):
         with pytest.raises(InputError, match="a phrase is empty"):
             split_phrases(("car", empty))
     none = Examples(), TypedClicks()

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sam3model.errors import ConfigError
 from sam3model.training.state import StateFolder
 from tests.training.conftest import SETTINGS, TINY_MODEL
 from train.app import main
-from train.compose import settings, task_of
+from train.compose import composed, settings, task_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,3 +109,8 @@ def test_every_experiment_composes():
         config = settings([f"experiment={path.stem}", *roots])
         assert config.name == path.stem
         assert config.model.resolve()
+
+
+def test_an_override_that_fits_nowhere_is_named():
+    with pytest.raises(ConfigError, match=r"an override \(optim=\[1,2\]\) does not fit: "):
+        composed(["optim=[1,2]"])
