@@ -8,11 +8,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sam3model.data.annotations import AnnotatedDataset, AnnotatedImage, AnnotatedPhrase, Annotation
-from sam3model.data.coco_file import CocoFile, Row, class_phrase, integers
+from sam3model.data.coco_fields import four_numbers
+from sam3model.data.coco_file import CocoFile, Row, class_phrase, integers, where
 from sam3model.data.dataset_layout import DatasetFiles, image_path, image_path_at_last
 from sam3model.text import Tokenizer
 
 log = logging.getLogger(__name__)
+
+AGAIN = "given again by another row of its image: the copy is left out"
 
 
 def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -> AnnotatedDataset:
@@ -33,10 +36,11 @@ def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
         log.warning("%s", note)
     by_image = file.annotations_by_image(classes)
     images, finder = [], ImageFinder(file, files)
-    for group in tqdm(_by_file(file), desc=file.path.name, unit="image", disable=None, leave=False):
+    for group in tqdm(_same_images(file), desc=file.path.name, unit="image", disable=None, leave=False):
         row = _joined(group)
         if found := finder(row):
             annotations = [one for same in group for one in by_image.get(same["id"], ())]
+            annotations = _distinct(file, annotations) if len(group) > 1 else annotations
             phrases = _phrases(file, row, annotations, found[2], classes, masks)
             present = {one.phrase for one in phrases}
             images.append(AnnotatedImage(*found, phrases, _absent(row, classes, present)))
@@ -44,7 +48,7 @@ def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
     return replace(data, notes=notes)
 
 
-def _by_file(file: CocoFile) -> list[list[Row]]:
+def _same_images(file: CocoFile) -> list[list[Row]]:
     """The images of a file; those with the same file name and size are one image, with the annotations of all."""
     groups = dict[str, list[Row]]()
     for place, row in enumerate(file.unique_images()):
@@ -65,6 +69,23 @@ def _joined(group: Sequence[Row]) -> Row:
         if any(name in one for one in group):
             row = {**row, name: [number for one in group for number in integers(one, name)]}
     return row
+
+
+def _distinct(file: CocoFile, rows: Iterable[Row]) -> list[Row]:
+    """Annotations of an image that is listed more than once, without those that each of its rows has again.
+
+    Merged exports give every object to every row: the same class, box and outline under another id.
+    """
+    kept, outlines = list[Row](), dict[tuple[object, ...], list[object]]()
+    for row in rows:
+        place = row["category_id"], four_numbers(row.get("bbox")), bool(row.get("iscrowd"))
+        seen, outline = outlines.setdefault(place, []), row.get("segmentation") or None
+        if outline in seen and (outline or place[1]):
+            file.repairs.note(AGAIN, f"{where(row)} of image {row['image_id']}")
+        else:
+            seen.append(outline)
+            kept.append(row)
+    return kept
 
 
 def class_phrases(categories: Mapping[int, str]) -> tuple[dict[int, str], tuple[str, ...]]:

@@ -341,6 +341,22 @@ def test_an_image_listed_for_each_annotation_is_one_image(tmp_path):
     assert data.repairs.counts() == {"image listed more than once: its annotations are joined": 1}
 
 
+def test_an_object_that_every_row_of_its_image_has_counts_once(tmp_path):
+    images = [image(1, file_name="1.png"), image(2, file_name="1.png"), image(3), image(4)]
+    found = rows()
+    copy = {**found[0], "id": 9, "image_id": 2, "bbox": [float(number) for number in found[0]["bbox"]]}
+    other_class = {**copy, "id": 10, "category_id": 2}
+    other_outline = {**copy, "id": 11, "segmentation": [[3, 4, 23, 4, 3, 16]]}
+    data = read_coco(dataset(tmp_path, [*found, copy, other_class, other_outline], images, classes=("cat", "dog")))
+    assert {one.phrase: len(one.annotations) for one in data.images[0].phrases} == {"cat": 3, "dog": 1}
+    assert data.repairs.counts() == {
+        "image listed more than once: its annotations are joined": 1,
+        "given again by another row of its image: the copy is left out": 1,
+    }
+    alone = read_coco(dataset(tmp_path, [*found, {**found[0], "id": 9}]))
+    assert not alone.repairs
+
+
 def test_lists_of_classes_of_an_image_listed_twice_are_joined(tmp_path):
     lists = {"neg_category_ids": [2, 3], "not_exhaustive_category_ids": []}
     images = [image(1, file_name="1.png", **lists), image(2, file_name="1.png", **lists), image(3, **lists)]
