@@ -1,7 +1,7 @@
 """Clips of DAVIS, MOSE and SA-V in folders: frames as images, and label maps or a folder of masks per object."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ NO_FRAMES = "its folder of frames cannot be read"
 NO_MASKS = "its folder of masks cannot be read"
 BROKEN_MASK = "mask file is unreadable"
 NO_LABELS = "mask file is no indexed or 8-bit grey PNG of labels"
-ONLY_VOID = f"mask file has only label {VOID}, which is void: give each object its own label, from 1"
+ONLY_VOID = f"mask files have only label {VOID}, which is void: give each object its own label, from 1"
 MASK_SIZE = "mask file has another size than the frame"
 UNKNOWN_FRAME = "masks are those of a missing frame"
 
@@ -82,23 +82,46 @@ def object_folder_clip(places: VosFolders, name: str) -> AnnotatedClip:
     return _checked(AnnotatedClip(name, size, FrameFiles(files, size), annotated, masks))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LabelMaps:
-    """Masks from a PNG per frame, with a label per object. Labels that are missing are hidden objects."""
+    """Masks from a PNG per frame, with a label per object. Labels that are missing are hidden objects.
+
+    A frame with void pixels alone shows no object, like one without labels; a clip without any other label is unusable.
+    """
 
     root: Path
     clip: str
     maps: Mapping[int, str]
     size: tuple[int, int]
+    _labelled: bool | None = field(default=None, init=False)
+    """Whether any frame has a label of an object; None: not known yet."""
 
     def __call__(self, t: int) -> FrameMasks:
         """The masks on frame `t`. Raises `DataError`, a short reason."""
-        labels = _labels(self.root, (self.clip, self.maps[t]), self.size)
+        labels = self._read(t)
         present = np.flatnonzero(np.bincount(labels.ravel(), minlength=VOID + 1)).tolist()
         masks = {str(label): labels == label for label in present if 0 < label < VOID}
-        if not masks and VOID in present:
+        if masks:
+            self._labelled = True
+        elif VOID in present and not self._any_label():
             raise DataError(ONLY_VOID)
         return FrameMasks(masks)
+
+    def _any_label(self) -> bool:
+        """Whether any frame has a label of an object; reads frames up to the first that has, once in a clip."""
+        if self._labelled is None:
+            self._labelled = any(map(self._has_label, self.maps))
+        return self._labelled
+
+    def _has_label(self, t: int) -> bool:
+        try:
+            labels = self._read(t)
+        except DataError:
+            return False  # a fault of that frame
+        return bool(((labels > 0) & (labels < VOID)).any())
+
+    def _read(self, t: int) -> np.ndarray:
+        return _labels(self.root, (self.clip, self.maps[t]), self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -414,15 +414,31 @@ def test_a_clip_that_is_listed_twice_is_read_once(tmp_path):
 @pytest.mark.parametrize(
     ("convert", "reason"),
     [
-        (lambda labels: Image.fromarray((labels > 0) * np.uint8(255)), "has only label 255, which is void"),
-        (lambda labels: Image.fromarray(labels).convert("RGB"), "is no indexed or 8-bit grey PNG of labels"),
-        (lambda labels: Image.fromarray(labels).convert("LA"), "is no indexed or 8-bit grey PNG of labels"),
-        (lambda labels: Image.fromarray(labels.astype(np.uint16)), "is no indexed or 8-bit grey PNG of labels"),
+        (lambda labels: Image.fromarray((labels > 0) * np.uint8(255)), "files have only label 255, which is void"),
+        (lambda labels: Image.fromarray(labels).convert("RGB"), "file is no indexed or 8-bit grey PNG of labels"),
+        (lambda labels: Image.fromarray(labels).convert("LA"), "file is no indexed or 8-bit grey PNG of labels"),
+        (lambda labels: Image.fromarray(labels.astype(np.uint16)), "file is no indexed or 8-bit grey PNG of labels"),
     ],
 )
 def test_what_is_wrong_with_label_maps_is_said(convert, reason, tmp_path):
     root = clip_data.davis(tmp_path, videos=1)
     for path in (root / "Annotations").rglob("*.png"):
         convert(np.asarray(Image.open(path))).save(path)
-    with pytest.raises(DataError, match=f"100 clips in a row cannot be used: .*most often: mask file {reason}"):
+    with pytest.raises(DataError, match=f"100 clips in a row cannot be used: .*most often: mask {reason}"):
         source(read_davis_clips(root, "train"))(0)
+
+
+def test_a_frame_with_void_alone_shows_that_the_objects_are_gone(tmp_path):
+    root = clip_data.davis(tmp_path, videos=1)
+    for t in range(1, FRAMES):
+        clip_data.write_labels(root / f"Annotations/480p/train0/{t:05d}.png", 255 * red(t))
+    data = read_davis_clips(root, "train")
+    empty = data.clips[0].open().masks(1)
+    assert not empty.masks
+    assert not empty.unknown
+    clips = source(data)
+    sample = clips(0)
+    assert sample.masks[0].any()
+    assert not sample.masks[1:].any()
+    assert sample.annotated.all()
+    assert not clips.faults
