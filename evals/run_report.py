@@ -105,9 +105,11 @@ def _rescore(samples: Shard, tally: Tally, predictions: Sequence[Predictions]) -
     failures = {}
     for index in range(len(samples)):
         sample = samples[index]
-        stored = next((found for part in predictions if (found := part.get(sample.key))), None)
-        if stored is None or not is_for(stored.prediction, sample):
-            failures[sample.key] = "no prediction" if stored is None else "its prediction is for another sample"
+        parts = [part for part in predictions if sample.key in part]
+        found = (stored for part in parts if (stored := part.get(sample.key)))
+        stored = next((one for one in found if is_for(one.prediction, sample)), None)
+        if stored is None:
+            failures[sample.key] = "its prediction is for another sample" if parts else "no prediction"
             continue
         try:
             tally.add(sample, stored)

@@ -162,6 +162,20 @@ def test_a_report_does_not_score_predictions_for_other_samples(count_root, capsy
     assert result["scored"] == 4
 
 
+def test_a_report_looks_for_a_prediction_in_every_shard(count_root):
+    whole = run("countbench", count_root)
+    for i in (1, 2):
+        run("countbench", count_root, "--shard", f"{i}/2")
+    folders = [count_root.parent / f"out-countbench--shard{i}_2" for i in (1, 2)]
+    line = json.loads((folders[1] / "predictions.jsonl").read_text().splitlines()[0])
+    with (folders[0] / "predictions.jsonl").open("a") as file:
+        file.write(json.dumps({**line, "phrases": ["green blocks"]}) + "\n")
+    assert main(["report", *map(str, folders), "--out", str(count_root / "report")]) == 0
+    result = json.loads((count_root / "report/report.json").read_text())[0]
+    assert not result["failures"]
+    assert result["figures"] == whole["figures"]
+
+
 def test_a_limit_takes_the_first_samples_and_is_reported(count_root, capsys):
     result = run("countbench", count_root, "--limit", "2")
     assert result["samples"] == 2
