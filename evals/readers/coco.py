@@ -79,11 +79,11 @@ def image_targets(
     for row in rows:
         place = f"{file.path}: {where(row)}"
         mask = to_rle(row.get("segmentation"), (height, width), place) if masks else None
-        targets[row["category_id"]].append(_target(row, mask, place))
+        targets[row["category_id"]].append(_target(file, row, mask, place))
     return name, (height, width), {category: tuple(of_category) for category, of_category in targets.items()}
 
 
-def _target(row: Row, mask: Rle | None, place: str) -> DetectionTarget:
+def _target(file: CocoFile, row: Row, mask: Rle | None, place: str) -> DetectionTarget:
     try:
         box = read_xywh(row)
     except DataError as error:
@@ -91,8 +91,11 @@ def _target(row: Row, mask: Rle | None, place: str) -> DetectionTarget:
     if min(box[2:]) < 0:
         raise DataError(f"{place}: 'bbox' has a negative width or height; expected {XYWH}")
     area = row.get("area", box[2] * box[3])
-    if not is_number(area) or area < 0:
-        raise DataError(f"{place}: 'area' is not a finite number of at least 0")
+    if not is_number(area):
+        raise DataError(f"{place}: 'area' is not a finite number")
+    if area < 0:  # it only sorts targets by size
+        file.repairs.note("'area' is negative: that of the box is used", where(row))
+        area = box[2] * box[3]
     return DetectionTarget(box, mask, float(area), bool(row.get("iscrowd", 0)))
 
 
