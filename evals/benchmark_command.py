@@ -132,7 +132,7 @@ def _score_predictions(
         scored = benchmark.score(dataset, predictions, flags.resamples)
         outcome = RunOutcome(scored.samples, scored.samples, scored.figures, intervals=scored.intervals)
     _make(folder)
-    settings = {"root": str(dataset.root), "predictions": str(predictions)}
+    settings = {"root": str(dataset.root), "predictions": str(predictions.resolve())}
     return BenchmarkResult(benchmark.name, dataset.split, predictions.name, outcome, settings, run_record()), folder
 
 
@@ -143,11 +143,20 @@ def _refuse_others(folder: Path, dataset: DatasetSplit, benchmark: str, predicti
     if not (folder / METRICS).exists():
         return
     before = read_result(folder / METRICS)
-    root, scored = (str(before.settings.get(name)) for name in ("root", "predictions"))
-    earlier = before.benchmark, before.split, root, Path(scored).absolute()
-    if earlier != (benchmark, dataset.split, str(dataset.root), predictions.absolute()):
-        what = f"{before.benchmark} {before.split} of {scored} under {root}"
-        raise ConfigError(f"{folder} holds the figures of {what}: choose another --out, or delete it")
+    scored, root = (before.settings.get(name) for name in ("predictions", "root"))
+    earlier = before.benchmark, before.split, _resolved(root), _resolved(scored)
+    if earlier != (benchmark, dataset.split, _resolved(str(dataset.root)), _resolved(str(predictions))):
+        what = f"{before.benchmark} {before.split} of {scored or 'unnamed predictions'}"
+        where = f" under {root}" if root else ""
+        raise ConfigError(f"{folder} holds the figures of {what}{where}: choose another --out, or delete it")
+
+
+def _resolved(path: object) -> Path | None:
+    """The path that a setting names, however it was typed; None if it names none."""
+    try:
+        return Path(path).resolve() if isinstance(path, str) and path else None
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def _make(folder: Path) -> None:

@@ -198,3 +198,41 @@ def test_figures_of_other_predictions_are_not_written_over(tmp_path, drawn, caps
     write_json(tmp_path / "out/run.json", {})
     assert main([*arguments, "--predictions", str(tmp_path / "a/results.json")]) == 2
     assert "holds a run of a model: choose another --out" in capsys.readouterr().err
+
+
+def test_predictions_are_the_same_however_their_path_is_typed(tmp_path, drawn, monkeypatch, capsys):
+    truth, predictions = drawn
+    write_json(tmp_path / "data/instances.json", truth)
+    for folder in (tmp_path, tmp_path / "elsewhere"):
+        write_json(folder / "results.json", predictions)
+    (tmp_path / "link").symlink_to(tmp_path)
+    arguments = ["coco", "--out", str(tmp_path / "out"), "--resamples", "0"]
+
+    def code(root: str, path: str) -> int:
+        return main([*arguments, "--root", root, "--predictions", path])
+
+    monkeypatch.chdir(tmp_path)
+    for root in ("data", "./data", str(tmp_path / "data"), "link/data"):
+        for path in ("results.json", "data/../results.json", str(tmp_path / "results.json"), "link/results.json"):
+            assert code(root, path) == 0
+    assert code("data", "results.json") == 0
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert code("../data", "results.json") == 2
+    assert f"of {tmp_path / 'results.json'} under {tmp_path / 'data'}: choose" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [{}, {"root": None, "predictions": 3}, {"predictions": "\0"}])
+def test_figures_that_do_not_say_of_what_are_not_written_over(tmp_path, drawn, settings, capsys):
+    write_json(tmp_path / "data/instances.json", drawn[0])
+    write_json(tmp_path / "results.json", drawn[1])
+    arguments = ["coco", "--root", str(tmp_path / "data"), "--predictions", str(tmp_path / "results.json")]
+    arguments += ["--out", str(tmp_path / "out"), "--resamples", "0"]
+    assert main(arguments) == 0
+    before = json.loads((tmp_path / "out/metrics.json").read_text())
+    write_json(tmp_path / "out/metrics.json", {**before, "settings": settings})
+    capsys.readouterr()
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "holds the figures of coco val of " in error
+    assert "None" not in error
+    assert error.count("\n") == 1
