@@ -34,7 +34,7 @@ class GivenOnce:
 
     def __init__(self) -> None:
         self.names = DistinctNames()
-        self._files, self._folders = set[str](), set[str]()
+        self._files, self._folders, self._urls = set[str](), set[str](), set[str]()
 
     def is_new(self, path: str) -> bool:
         """Whether a file was not given before, alone or in a folder; from now on it was."""
@@ -42,6 +42,13 @@ class GivenOnce:
         if place in self._files or self._was_walked(place):
             return False
         self._files.add(place)
+        return True
+
+    def is_new_url(self, url: str) -> bool:
+        """Whether a URL was not given before, letter for letter; from now on it was."""
+        if url in self._urls:
+            return False
+        self._urls.add(url)
         return True
 
     def is_new_folder(self, path: str) -> bool:

@@ -60,7 +60,7 @@ class LabelSources:
         Without a prefix, the word is one of the command line: it is left out if it was given before.
         """
         if is_url(word):
-            if prefix or once.is_new(word):
+            if prefix or once.is_new_url(word):
                 name = prefix or once.names.of(_prefix(word), word)
                 yield LabelItem(word, clean_name(name), name, WebImage(word))
         elif is_folder(word):

@@ -101,6 +101,12 @@ def test_an_image_that_is_given_twice_is_labelled_once(place: Path) -> None:
     assert len(items("photos/*.png", "photos/all.json")) == 11
 
 
+def test_urls_are_no_paths(place: Path) -> None:
+    url = "https://example.org/a.jpg"
+    assert [item.source for item in items(".", url)][-1] == url
+    assert len(items("https://e.org/get?u=/a/../b", "https://e.org/get?u=/b")) == 2
+
+
 def test_the_output_folder_is_no_source(place: Path) -> None:
     for out in ("photos", "./photos", str(place / "photos")):
         with pytest.raises(InputError, match=r"--out .*photos would write into the folder photos, which is labelled"):
