@@ -5,7 +5,7 @@ It remembers the words and the files that patterns match, not the images inside 
 
 import hashlib
 import os
-from pathlib import Path
+from collections.abc import Callable
 
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
 
@@ -29,11 +29,13 @@ class DistinctNames:
 class GivenOnce:
     """The files and folders of a run so far, and the names that they got; mutable.
 
-    names: of words, and of the files that patterns match.
+    names: of words, and of the files that patterns match. is_left_out: whether going through a folder around one, as an
+    absolute path, does not come to it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_left_out: Callable[[str], bool]) -> None:
         self.names = DistinctNames()
+        self._is_left_out = is_left_out
         self._files, self._folders, self._urls = set[str](), set[str](), set[str]()
 
     def is_new(self, path: str) -> bool:
@@ -54,7 +56,7 @@ class GivenOnce:
     def is_new_folder(self, path: str) -> bool:
         """Whether a folder was not given before, alone or inside another; from now on it was."""
         place = _place(path)
-        if place in self._folders or any(_reaches(parent, Path(place)) for parent in self._folders):
+        if self._comes_to(place):
             return False
         self._folders.add(place)
         return True
@@ -64,19 +66,19 @@ class GivenOnce:
         return _place(path) in self._files or _place(path) in self._folders
 
     def _was_walked(self, place: str) -> bool:
-        path = Path(place)
-        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
-            return False
-        return any(_reaches(folder, path.parent) or folder == str(path.parent) for folder in self._folders)
+        folder, name = os.path.split(place)
+        is_image = name[0] != "." and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+        return is_image and self._comes_to(folder)
+
+    def _comes_to(self, folder: str) -> bool:
+        """Whether a folder is one of those given, or inside one: not through links or hidden folders."""
+        while self._folders and folder not in self._folders:
+            parent, name = os.path.split(folder)
+            if parent == folder or name.startswith(".") or self._is_left_out(folder) or os.path.islink(folder):  # noqa: PTH114
+                return False
+            folder = parent
+        return bool(self._folders)
 
 
 def _place(path: str) -> str:
-    return os.path.normpath(Path(path).absolute())
-
-
-def _reaches(folder: str, inner: Path) -> bool:
-    """Whether going through a folder comes to a folder inside it: not through links or hidden folders."""
-    if not inner.is_relative_to(folder):
-        return False
-    steps = [inner, *inner.parents][: len(inner.relative_to(folder).parts)]
-    return bool(steps) and not any(step.name.startswith(".") or step.is_symlink() for step in steps)
+    return os.path.abspath(path)  # noqa: PTH100 (without links resolved)

@@ -109,7 +109,7 @@ def label_data_set(
 
 def sources_of(job: LabelJob) -> LabelSources:
     """The images of a job, as a stream."""
-    return LabelSources(job.sources, job.every, job.out)
+    return LabelSources(job.sources, job.every, job.out, job.images)
 
 
 def write_data_set(

@@ -6,15 +6,17 @@ Nothing is opened before it is needed, and no list of all images is kept. The or
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
 from sam3agent.downloads import STDIN, is_url, split_url
 from sam3agent.labelling.given_once import DistinctNames, GivenOnce
-from sam3agent.labelling.image_placing import IMAGES
 from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name
+from sam3agent.labelling.label_job import ImageMode
+from sam3agent.labelling.own_output import OwnOutput
 from sam3agent.labelling.shard_lists import LIST_SUFFIXES, ListEntry, entries_of_list, table_items, tar_items
 from sam3agent.media import is_clip, open_clip
 from sam3model.data.dataset_layout import image_path, image_path_at_last
@@ -31,28 +33,37 @@ class LabelSources:
     """The images that words stand for; iterating reads them again from the start.
 
     every: of a clip, every n-th frame. out: the output folder, which is left out of folders that contain it.
+    images: how images get into it.
     """
 
     words: tuple[str, ...]
     every: int = 1
     out: Path | None = None
+    images: ImageMode = "link"
 
     def check(self) -> None:
         """Raise `InputError` for a word that is missing, that stands for no image, or that the output folder is."""
         for word in self.words:
             if word == STDIN:
                 raise InputError("standard input is one image: label files, folders or lists")
-            if is_folder(word) and self.out and _written(Path(word), self.out):
+            if is_folder(word) and self._own.overwrites(Path(word)):
                 raise InputError(
                     f"--out {self.out} would write into the folder {word}, which is labelled: choose another"
                 )
-            if not is_url(word) and next(self._items(word, _prefix(word), GivenOnce()), None) is None:
+            if not is_url(word) and next(self._items(word, _prefix(word), self._nothing_given()), None) is None:
                 raise InputError(f"{word} has no images (JPEG, PNG, WebP, TIFF, …)")
 
     def __iter__(self) -> Iterator[LabelItem]:
-        once = GivenOnce()
+        once = self._nothing_given()
         for word in self.words:
             yield from self._items(word, "", once)
+
+    @cached_property
+    def _own(self) -> OwnOutput:
+        return OwnOutput(self.out, self.images)
+
+    def _nothing_given(self) -> GivenOnce:
+        return GivenOnce(self._own.is_left_out)
 
     def _items(self, word: str, prefix: str, once: GivenOnce, depth: int = 0) -> Iterator[LabelItem]:
         """The images of a word. prefix: what their names begin with; of a single image, its name.
@@ -91,15 +102,17 @@ class LabelSources:
 
     def _folder(self, root: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:
         """The images in a folder and in the folders inside it, as people count them."""
-        out = self.out.resolve() if self.out else None
+        is_out = self._own.is_at(root)
         for folder, inside, names in os.walk(root):
-            here = Path(folder)
+            here, real = Path(folder), Path(folder).resolve()
             inside[:] = sorted(
-                (name for name in inside if name[0] != "." and (here / name).resolve() != out),
+                (name for name in inside if name[0] != "." and not self._own.is_left_out(str(real / name))),
                 key=lambda name: natural_key(Path(name)),
             )
             inside[:] = [name for name in inside if not once.was_given(str(here / name))]
             images = [name for name in names if name[0] != "." and Path(name).suffix.lower() in IMAGE_SUFFIXES]
+            if is_out and (written := self._own.written_in(folder)) is not None:
+                images = [name for name in images if not written.match(name)]
             images.sort(key=lambda name: natural_key(Path(name)))
             distinct = DistinctNames()
             for name in images:
@@ -109,16 +122,15 @@ class LabelSources:
                     yield LabelItem(path, clean_name(f"{within}/{unique}"), f"{within}/{name}", ImageFile(path))
 
     def _pattern(self, pattern: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
-        files = [path for one in _expanded(pattern) for path in _matches(one) if not self._is_own(path)]
+        matches = [(one, _matches(one)) for one in _expanded(pattern)]
+        files = [path for one, paths in matches for path in self._own.others(one, paths)]
+        if not files and any(paths for _, paths in matches):
+            raise InputError(f"--out {self.out} would write into the files that {pattern} matches: choose another")
         if not files:
             raise InputError(f"no file matches {pattern}")
         for path in files:
             if not _exists(path) or once.is_new(path):
                 yield from self._file(path, once.names.of(Path(path).name, path), once, depth)
-
-    def _is_own(self, path: str) -> bool:
-        """Whether a match is an image that an earlier run wrote."""
-        return self.out is not None and _inside(Path(path), self.out / IMAGES)
 
     def _list(self, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         if depth >= MAX_NESTING:
@@ -174,15 +186,6 @@ def _prefix(word: str) -> str:
     return unquote(Path(path).name) or "images"
 
 
-def _written(folder: Path, out: Path) -> bool:
-    """Whether a run with this output folder writes into a folder of its sources itself, and not only inside of it."""
-    return folder.resolve() == out.resolve() or _inside(folder, out / IMAGES)
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return Path(os.path.normpath(path.absolute())).is_relative_to(os.path.normpath(folder.absolute()))
-
-
 _BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
 
 
@@ -197,7 +200,7 @@ def _expanded(pattern: str) -> Iterator[str]:
         yield from _expanded(f"{pattern[: braces.start()]}{number:0{len(first)}d}{pattern[braces.end() :]}")
 
 
-def _matches(pattern: str) -> Iterable[str]:
+def _matches(pattern: str) -> list[str]:
     if not glob.has_magic(pattern):
         return [pattern]
     names = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)

@@ -119,6 +119,36 @@ def test_the_output_folder_is_no_source(place: Path) -> None:
     assert len(items("photos/**/*.png", out=Path("photos"))) == 11
 
 
+def test_without_images_the_output_folder_may_be_the_source(place: Path) -> None:
+    draw(place / "data" / "images" / "x.png", 1)
+    draw(place / "data" / "review" / "mine.jpg", 1)
+    for written in ("classes/x.png", "instances/images/x.png", "review/page-001.jpg"):
+        draw(place / "data" / written, 1)
+
+    def found(*words: str) -> list[str]:
+        sources = LabelSources(words, out=Path("data"), images="none")
+        sources.check()
+        return sorted(item.source for item in sources)
+
+    assert found("data/images") == found("data/images/*.png") == ["data/images/x.png"]
+    assert found("data") == found("data/**/*.*g") == ["data/images/x.png", "data/review/mine.jpg"]
+    assert len(found(".", "data/images")) == 12, "the walk leaves the output folder out, the word names it"
+    with pytest.raises(InputError, match=r"--out data would write into the files that data/images/\*.png matches"):
+        items("data/images/*.png", out=Path("data"))
+
+
+def test_patterns_leave_out_what_runs_wrote(place: Path) -> None:
+    for written in ("classes/1.png", "instances/1.png", "images/1.png"):
+        draw(place / "photos" / "set" / written, 1)
+    draw(place / "photos" / "set" / "review" / "page-001.jpg", 1)
+    (place / "linked").symlink_to(place / "photos")
+    for pattern in ("photos/**/*.*g", "phot*/**/*.*g", "linked/**/*.*g", str(place / "photos" / "**" / "*.*g")):
+        assert len(items(pattern, out=Path("photos/set"))) == 11
+    draw(place / "photos" / "set" / "mine" / "1.png", 1)
+    found = items("photos/set/**/*.*g", out=Path("photos/set"))
+    assert [item.source for item in found] == ["photos/set/mine/1.png"]
+
+
 def test_lists_of_paths_and_urls(place: Path) -> None:
     (place / "lists").mkdir()
     Path("lists/plain.txt").write_text("../photos/1.png\n\n../photos/2.png\nhttps://example.org/a/b.jpg?size=1\n")
