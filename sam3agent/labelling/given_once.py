@@ -1,6 +1,7 @@
-"""What a run has seen of its sources as typed: no image twice, and no name for two images.
+"""What a run has seen of its sources: no image twice, and no name for two images.
 
-It remembers the words and the files that patterns match, not the images inside folders, lists and archives.
+It remembers, in 8 bytes each, the files given alone, those that patterns match and the images of COCO files; and the
+folders and URLs of the command line as they are. Images inside folders, rows of lists and archives are not remembered.
 """
 
 import hashlib
@@ -14,15 +15,15 @@ class DistinctNames:
     """Names without two that differ in their endings or in upper case only: files beside images have their stems."""
 
     def __init__(self) -> None:
-        self._seen = set[str]()
+        self._seen = set[int]()
 
     def of(self, name: str, key: str) -> str:
         """The name; with a hash of the key if its stem was there before."""
         stem, ending = os.path.splitext(name)  # noqa: PTH122 (a name, not a path)
-        if stem.lower() in self._seen:
+        if _digest(stem.lower()) in self._seen:
             digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
             stem = f"{stem}-{digest}"
-        self._seen.add(stem.lower())
+        self._seen.add(_digest(stem.lower()))
         return stem + ending
 
 
@@ -36,14 +37,15 @@ class GivenOnce:
     def __init__(self, is_left_out: Callable[[str], bool]) -> None:
         self.names = DistinctNames()
         self._is_left_out = is_left_out
-        self._files, self._folders, self._urls = set[str](), set[str](), set[str]()
+        self._files, self._folders, self._urls = set[int](), set[str](), set[str]()
 
     def is_new(self, path: str) -> bool:
         """Whether a file was not given before, alone or in a folder; from now on it was."""
         place = _place(path)
-        if place in self._files or self._was_walked(place):
+        digest = _digest(place)
+        if digest in self._files or self._was_walked(place):
             return False
-        self._files.add(place)
+        self._files.add(digest)
         return True
 
     def is_new_url(self, url: str) -> bool:
@@ -61,9 +63,13 @@ class GivenOnce:
         self._folders.add(place)
         return True
 
-    def was_given(self, path: str) -> bool:
-        """Whether a file or folder that is found inside a folder was given before by itself."""
-        return _place(path) in self._files or _place(path) in self._folders
+    def has_file(self, path: str) -> bool:
+        """Whether a file that is found inside a folder was given before by itself."""
+        return bool(self._files) and _digest(_place(path)) in self._files
+
+    def has_folder(self, path: str) -> bool:
+        """Whether a folder that is found inside another was given before by itself."""
+        return _place(path) in self._folders
 
     def _was_walked(self, place: str) -> bool:
         folder, name = os.path.split(place)
@@ -72,13 +78,25 @@ class GivenOnce:
 
     def _comes_to(self, folder: str) -> bool:
         """Whether a folder is one of those given, or inside one: not through links or hidden folders."""
-        while self._folders and folder not in self._folders:
-            parent, name = os.path.split(folder)
-            if parent == folder or name.startswith(".") or self._is_left_out(folder) or os.path.islink(folder):  # noqa: PTH114
+        if not self._folders:
+            return False
+        steps = list[str]()
+        while folder not in self._folders:
+            steps.append(folder)
+            parent = os.path.dirname(folder)  # noqa: PTH120 (many are text)
+            if parent == folder:
                 return False
             folder = parent
-        return bool(self._folders)
+        return not any(self._is_left_out(step) or _is_hidden(step) or os.path.islink(step) for step in steps)  # noqa: PTH114
 
 
 def _place(path: str) -> str:
     return os.path.abspath(path)  # noqa: PTH100 (without links resolved)
+
+
+def _is_hidden(path: str) -> bool:
+    return os.path.split(path)[1].startswith(".")
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

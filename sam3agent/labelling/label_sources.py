@@ -1,6 +1,7 @@
 """What to label, as typed: images, folders, patterns, clips, COCO files and lists, as a stream of items.
 
-Nothing is opened before it is needed, and no list of all images is kept. The order is the same in every run.
+Nothing is opened before it is needed, and no list of all images is kept: the files that one pattern matches, the images
+of one folder or the rows of one COCO file are in memory at once, and what `GivenOnce` remembers. The order is the same in every run.
 """
 
 import glob
@@ -109,7 +110,7 @@ class LabelSources:
                 (name for name in inside if name[0] != "." and not self._own.is_left_out(str(real / name))),
                 key=lambda name: natural_key(Path(name)),
             )
-            inside[:] = [name for name in inside if not once.was_given(str(here / name))]
+            inside[:] = [name for name in inside if not once.has_folder(str(here / name))]
             images = [name for name in names if name[0] != "." and Path(name).suffix.lower() in IMAGE_SUFFIXES]
             if is_out and (written := self._own.written_in(folder)) is not None:
                 images = [name for name in images if not written.match(name)]
@@ -117,7 +118,7 @@ class LabelSources:
             distinct = DistinctNames()
             for name in images:
                 unique, path = distinct.of(clean_name(name), name), str(here / name)
-                if not once.was_given(path):
+                if not once.has_file(path):
                     within = "/".join((prefix, *here.relative_to(root).parts))
                     yield LabelItem(path, clean_name(f"{within}/{unique}"), f"{within}/{name}", ImageFile(path))
 

@@ -3,6 +3,8 @@
 import io
 import json
 import tarfile
+import time
+import tracemalloc
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sam3agent.labelling.given_once import GivenOnce
 from sam3agent.labelling.label_items import ItemReader, LabelItem, clean_name
 from sam3agent.labelling.label_sources import LabelSources
 from sam3model.errors import InputError
@@ -99,6 +102,19 @@ def test_an_image_that_is_given_twice_is_labelled_once(place: Path) -> None:
     rows = [{"id": number, "file_name": f"{number}.png"} for number in range(3)]
     Path("photos/all.json").write_text(json.dumps({"images": rows, "annotations": [], "categories": []}))
     assert len(items("photos/*.png", "photos/all.json")) == 11
+
+
+def test_what_was_given_is_remembered_in_little_time_and_memory(place: Path) -> None:
+    once, paths = GivenOnce(lambda _: False), [f"/nowhere/{'x' * 200}/{number}.png" for number in range(20_000)]
+    start = time.process_time()
+    assert all(once.is_new_folder(f"/many/{number}") for number in range(3000))
+    assert not any(once.is_new_folder(f"/many/{number}/in") for number in range(3000))
+    assert time.process_time() - start < 1, "it takes as long as the path is deep, not as there are folders"
+    tracemalloc.start()
+    assert all(map(once.is_new, paths)) and not any(map(once.is_new, paths))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept / len(paths) < 150
 
 
 def test_urls_are_no_paths(place: Path) -> None:
