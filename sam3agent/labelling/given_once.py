@@ -1,13 +1,14 @@
 """What a run has seen of its sources: no image twice, and no name for two images.
 
-It remembers, in 8 bytes each, the files given alone, those that patterns match and the images of COCO files; and the
-folders and URLs of the command line as they are. Images inside folders, rows of lists and archives are not remembered.
+It remembers the files given alone, those that patterns match and the images of COCO files, as hashes of 8 bytes; and
+the folders and URLs of the command line as they are. Images inside folders, rows of lists and archives are not remembered.
 """
 
 import hashlib
 import os
 from collections.abc import Callable
 
+from sam3agent.labelling.label_items import clean_part
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
 
 
@@ -20,11 +21,20 @@ class DistinctNames:
     def of(self, name: str, key: str) -> str:
         """The name; with a hash of the key if its stem was there before."""
         stem, ending = os.path.splitext(name)  # noqa: PTH122 (a name, not a path)
+        return self._distinct(stem, key) + ending
+
+    def of_folder(self, name: str) -> str:
+        """The name of a folder; cleaned and with a hash of it if another is cleaned to the same."""
+        clean = clean_part(name)
+        distinct = self._distinct(clean, name)
+        return name.replace("\\", "_") if distinct == clean else distinct
+
+    def _distinct(self, stem: str, key: str) -> str:
         if _digest(stem.lower()) in self._seen:
             digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
             stem = f"{stem}-{digest}"
         self._seen.add(_digest(stem.lower()))
-        return stem + ending
+        return stem
 
 
 class GivenOnce:

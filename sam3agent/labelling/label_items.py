@@ -198,12 +198,13 @@ def clean_name(name: str, ending: str = ".jpg") -> str:
     ('a/b/c_.png', 'x/photo.jpg')
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    path = "/".join(map(_clean_part, parts)) or "image"
+    path = "/".join(map(clean_part, parts)) or "image"
     return path if path.lower().endswith(tuple(IMAGE_SUFFIXES)) else path + ending
 
 
-def _clean_part(part: str) -> str:
-    clean = "".join(c if c.isprintable() and c not in ':*?"<>|' else "_" for c in part)
+def clean_part(part: str) -> str:
+    """One part of a path as a name that is safe to write; a backslash in it is no separator."""
+    clean = "".join(c if c.isprintable() and c not in ':*?"<>|\\' else "_" for c in part)
     end = clean[-MAX_PART:].encode()[-MAX_PART_BYTES:].decode("utf-8", "ignore")
     if end == clean:
         return clean

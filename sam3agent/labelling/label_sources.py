@@ -1,7 +1,8 @@
 """What to label, as typed: images, folders, patterns, clips, COCO files and lists, as a stream of items.
 
 Nothing is opened before it is needed, and no list of all images is kept: the files that one pattern matches, the images
-of one folder or the rows of one COCO file are in memory at once, and what `GivenOnce` remembers. The order is the same in every run.
+of one folder or the rows of one COCO file are in memory at once, and what `GivenOnce` remembers. The order is the same
+in every run.
 """
 
 import glob
@@ -15,7 +16,7 @@ from urllib.parse import unquote
 
 from sam3agent.downloads import STDIN, is_url, split_url
 from sam3agent.labelling.given_once import DistinctNames, GivenOnce
-from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name
+from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name, clean_part
 from sam3agent.labelling.label_job import ImageMode
 from sam3agent.labelling.own_output import OwnOutput
 from sam3agent.labelling.shard_lists import LIST_SUFFIXES, ListEntry, entries_of_list, table_items, tar_items
@@ -73,15 +74,15 @@ class LabelSources:
         """
         if is_url(word):
             if prefix or once.is_new_url(word):
-                name = prefix or once.names.of(_prefix(word), word)
+                name = prefix or once.names.of(clean_part(_prefix(word)), word)
                 yield LabelItem(word, clean_name(name), name, WebImage(word))
         elif is_folder(word):
             if prefix or once.is_new_folder(word):
-                yield from self._folder(Path(word), prefix or once.names.of(_prefix(word), word), once)
+                yield from self._folder(Path(word), prefix or once.names.of(clean_part(_prefix(word)), word), once)
         elif not _exists(word) and (glob.has_magic(word) or _BRACES.search(word)):
             yield from self._pattern(word, once, depth)
         elif prefix or not _exists(word) or once.is_new(word):
-            yield from self._file(word, prefix or once.names.of(_prefix(word), word), once, depth)
+            yield from self._file(word, prefix or once.names.of(clean_part(_prefix(word)), word), once, depth)
 
     def _file(self, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         if not _exists(path):
@@ -103,6 +104,7 @@ class LabelSources:
 
     def _folder(self, root: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:
         """The images in a folder and in the folders inside it, as people count them."""
+        distinct_folders = {str(root): prefix}
         is_out = self._own.is_at(root)
         for folder, inside, names in os.walk(root):
             here, real = Path(folder), Path(folder).resolve()
@@ -111,16 +113,18 @@ class LabelSources:
                 key=lambda name: natural_key(Path(name)),
             )
             inside[:] = [name for name in inside if not once.has_folder(str(here / name))]
+            within, folders = distinct_folders.pop(folder), DistinctNames()
+            distinct_folders |= {os.path.join(folder, name): f"{within}/{folders.of_folder(name)}" for name in inside}  # noqa: PTH118
             images = [name for name in names if name[0] != "." and Path(name).suffix.lower() in IMAGE_SUFFIXES]
             if is_out and (written := self._own.written_in(folder)) is not None:
                 images = [name for name in images if not written.match(name)]
             images.sort(key=lambda name: natural_key(Path(name)))
             distinct = DistinctNames()
             for name in images:
-                unique, path = distinct.of(clean_name(name), name), str(here / name)
+                unique, path = distinct.of(clean_name(name.replace("\\", "_")), name), str(here / name)
                 if not once.has_file(path):
-                    within = "/".join((prefix, *here.relative_to(root).parts))
-                    yield LabelItem(path, clean_name(f"{within}/{unique}"), f"{within}/{name}", ImageFile(path))
+                    group = "/".join((prefix, *here.relative_to(root).parts, name))
+                    yield LabelItem(path, clean_name(f"{within}/{unique}"), group, ImageFile(path))
 
     def _pattern(self, pattern: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         matches = [(one, _matches(one)) for one in _expanded(pattern)]
@@ -131,7 +135,7 @@ class LabelSources:
             raise InputError(f"no file matches {pattern}")
         for path in files:
             if not _exists(path) or once.is_new(path):
-                yield from self._file(path, once.names.of(Path(path).name, path), once, depth)
+                yield from self._file(path, once.names.of(clean_part(Path(path).name), path), once, depth)
 
     def _list(self, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         if depth >= MAX_NESTING:

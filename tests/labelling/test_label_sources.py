@@ -70,6 +70,16 @@ def test_names_stay_distinct(place: Path) -> None:
     assert len(set(stems)) == 6, "files beside images have their stems"
 
 
+def test_names_of_folders_stay_distinct(place: Path) -> None:
+    for folder in ("a:b", "a?b", "A_b", "a\\b", "a/b", "a:b/c", "a?b/c", "v1.0", "v1.1"):
+        draw(place / "odd" / folder / "x.png", 1)
+    draw(place / "odd" / "a" / "b\\x.png", 1)
+    for words in (("odd",), ("odd/a:b", "odd/a?b"), ("odd/*b/*.png",), ("odd/a",)):
+        found = names(*words)
+        assert len({name.lower() for name in found}) == len(found) > 1
+    assert {"odd/v1.0/x.png", "odd/v1.1/x.png", "odd/a/b/x.png"} < set(names("odd"))
+
+
 def test_patterns(place: Path) -> None:
     assert names("photos/*.png") == [f"{n}.png" for n in range(11)]
     assert names("photos/{8..10}.png") == ["8.png", "9.png", "10.png"]
