@@ -1,7 +1,8 @@
 """What a run has seen of its sources: no image twice, and no name for two images.
 
 It remembers the files given alone, those that patterns match and the images of COCO files, as hashes of 8 bytes; and
-the folders and URLs of the command line as they are. Images inside folders, rows of lists and archives are not remembered.
+the folders and URLs of the command line as they are. Images inside folders, rows of lists and archives are not
+remembered.
 """
 
 import hashlib
