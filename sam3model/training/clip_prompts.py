@@ -33,8 +33,10 @@ def draw_plan(config: PromptConfig, frames: int, key: tuple[int, ...]) -> Prompt
     weights = np.array([config.masks if frames > 1 else 0.0, config.boxes, config.clicks])
     kind: PromptKind = ("mask", "box", "click")[rng.choice(3, p=weights / weights.sum())]
     corrections = [0] * frames
-    alone = frames == 1 and config.corrected_alone is not None
-    if rng.random() < (config.corrected_alone if alone else config.corrected):
+    corrected = config.corrected
+    if frames == 1 and config.corrected_alone is not None:
+        corrected = config.corrected_alone
+    if rng.random() < corrected:
         number = int(rng.integers(1, config.max_corrections + 1)) if config.max_corrections else 0
         if kind != "mask":
             corrections[0] = number
