@@ -52,6 +52,8 @@ class ShardJournals:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.path(0).exists():
             BatchJournal.open(self.path(0), self._start(0)).file.close()
+        for left in self.folder.glob(".*.json.????????"):  # seals that a run was killed while writing
+            left.unlink(missing_ok=True)
 
     def path(self, number: int) -> Path:
         """The journal of a shard."""

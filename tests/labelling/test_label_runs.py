@@ -125,6 +125,7 @@ def test_the_same_command_goes_on_after_a_kill(place: Path, workers: int) -> Non
     done = sum(text.count(b'"event": "image"') for text in tree(place / "killed" / "journal").values())
     assert 10 <= done < 60, "killed too early or too late to show anything"
     assert not (place / "killed" / "annotations").exists()
+    (place / "killed" / "journal" / ".000001.json.0123abcd").touch()  # as if it was killed while writing this file
     watched = Watched()
     label_data_set(job("killed"), ALL, watch=watched)
     assert len(watched.sources("done")) >= 60 - done - 1
