@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from sam3model.connection import variables_in_the_way, without_account
 from sam3model.errors import InputError, Sam3Error
+from sam3model.files import writable_name
 
 STDIN = "-"
 
@@ -80,8 +81,7 @@ def source_stem(source: str) -> str:
     if source == STDIN:
         return "stdin"
     path = unquote(split_url(source).path) if is_url(source) else source
-    stem = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in Path(path).stem)[:MAX_NAME]
-    stem = stem.encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+    stem = writable_name(Path(path).stem)[:MAX_NAME].encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
     return stem if stem.strip(".") else "image"
 
 

@@ -171,3 +171,12 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def writable_name(name: str) -> str:
+    """The name of a file or folder with "_" for the characters that a file system may refuse.
+
+    >>> writable_name('what? "a:b"')
+    'what_ _a_b_'
+    """
+    return "".join(c if c.isprintable() and c not in '\\:*?"<>|' else "_" for c in name)

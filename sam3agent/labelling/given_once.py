@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable
 
-from sam3agent.labelling.label_items import clean_part
+from sam3agent.labelling.label_items import clean_part, short_hash
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
 
 
@@ -32,8 +32,7 @@ class DistinctNames:
 
     def _distinct(self, stem: str, key: str) -> str:
         if _digest(stem.lower()) in self._seen:
-            digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
-            stem = f"{stem}-{digest}"
+            stem = f"{stem}-{short_hash(key)}"
         self._seen.add(_digest(stem.lower()))
         return stem
 

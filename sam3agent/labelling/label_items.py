@@ -12,7 +12,7 @@ from sam3agent.downloads import local_source
 from sam3agent.images import read_source
 from sam3agent.media import ClipMedia, ImageMedia, Media, open_clip, open_encoded
 from sam3model.errors import ConfigError, InputError
-from sam3model.files import open_regular
+from sam3model.files import open_regular, writable_name
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
 from sam3model.raster_files import MAX_FILE_BYTES
 
@@ -204,12 +204,16 @@ def clean_name(name: str, ending: str = ".jpg") -> str:
 
 def clean_part(part: str) -> str:
     """One part of a path as a name that is safe to write; a backslash in it is no separator."""
-    clean = "".join(c if c.isprintable() and c not in ':*?"<>|\\' else "_" for c in part)
+    clean = writable_name(part)
     end = clean[-MAX_PART:].encode()[-MAX_PART_BYTES:].decode("utf-8", "ignore")
     if end == clean:
         return clean
-    digest = hashlib.blake2b(part.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
-    return f"{digest}-{end}"
+    return f"{short_hash(part)}-{end}"
+
+
+def short_hash(text: str) -> str:
+    """8 hexadecimal digits that tell a name from others."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
 
 
 def _member(member: TarMember) -> bytes:

@@ -16,7 +16,7 @@ from sam3model.data.clip_layouts import (
     ytvis_annotations,
 )
 from sam3model.data.coco_fields import identifier, normalised, side
-from sam3model.data.coco_file import Row, class_name, class_phrase, grouped, key, read_json, required, table
+from sam3model.data.coco_file import Row, by_id, class_name, class_phrase, grouped, key, read_json, required, table
 from sam3model.data.segmentations import Rle, coco
 from sam3model.errors import DataError
 
@@ -75,13 +75,9 @@ def _objects(
 
 def category_phrases(content: object, path: Path) -> dict[int | str | None, str]:
     """The phrase of every category of a file. Raises `DataError`, also if two categories have one id."""
-    phrases = dict[int | str | None, str]()
-    for row in map(normalised, table(content, "categories", path)):
-        number, phrase = key(row, "id"), class_phrase(class_name(row, f"{path}: category {row.get('id')}"))
-        if phrases.setdefault(number, phrase) != phrase:
-            both = f"{phrases[number]!r} and {phrase!r}"
-            raise DataError(f"{path}: category {number} is {both}; give each class an id of its own")
-    return phrases
+    rows = map(normalised, table(content, "categories", path))
+    named = ((key(row, "id"), class_name(row, f"{path}: category {row.get('id')}")) for row in rows)
+    return by_id(((number, class_phrase(name)) for number, name in named), path)
 
 
 def phrase_of(category: object, phrases: Mapping[int | str | None, str]) -> str | None:

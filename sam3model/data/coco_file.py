@@ -24,6 +24,7 @@ from sam3model.untrusted import clean_line
 __all__ = ["CocoFile", "Row", "class_phrase", "is_number", "number", "read_xywh"]
 
 T = TypeVar("T")
+Id = TypeVar("Id", bound=int | str | None)
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +87,9 @@ class CocoFile:
         """Category names by id, without Roboflow's root category if `skip_root`; raises `DataError` if malformed."""
         rows = [normalised(row) for row in table(self.content, "categories", self.path)]
         rows = real_categories(rows, self.annotations) if skip_root else rows
-        found = dict[int, str]()
-        for row in rows:
-            number = required(row, "id", int, f"{self.path}: category")
-            name = class_name(row, f"{self.path}: category {number}")
-            if found.setdefault(number, name) != name:
-                both = f"{found[number]!r} and {name!r}"
-                raise DataError(f"{self.path}: category {number} is {both}; give each class an id of its own")
-        return found
+        numbers = (required(row, "id", int, f"{self.path}: category") for row in rows)
+        named = ((k, class_name(row, f"{self.path}: category {k}")) for k, row in zip(numbers, rows, strict=True))
+        return by_id(named, self.path)
 
     def unique_images(self) -> Iterator[Row]:
         """Rows of `images`; a missing or repeated `id` is a fault."""
@@ -209,6 +205,16 @@ class CocoFile:
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from None
         return warning
+
+
+def by_id(classes: Iterable[tuple[Id, str]], path: Path) -> dict[Id, str]:
+    """Names or phrases of the classes of a file by id. Raises `DataError` if two classes have one id."""
+    found = dict[Id, str]()
+    for one, name in classes:
+        if found.setdefault(one, name) != name:
+            both = f"{found[one]!r} and {name!r}"
+            raise DataError(f"{path}: category {one} is {both}; give each class an id of its own")
+    return found
 
 
 def class_name(row: Row, place: str) -> str:

@@ -6,6 +6,8 @@ import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,17 @@ def fails(arguments: list[str], code: int, capsys, **models) -> str:
     return error
 
 
+@contextmanager
+def full_after(path: Path) -> Iterator[None]:
+    """A disk on which a file can grow by ten bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_a_second_run_in_a_folder_is_refused(root, tmp_path, capsys):
     arguments = ["countbench", "--root", str(root), "--out", str(tmp_path / "out")]
     with Journal(tmp_path / "out", "image-phrase", {}):
@@ -53,15 +66,11 @@ def test_a_second_run_in_a_folder_is_refused(root, tmp_path, capsys):
 
 def test_a_full_disk_ends_the_run_and_keeps_what_it_has(tmp_path):
     stored = StoredPrediction(PhrasePrediction(("a",), ((),)), 1.0, {"F1": 1.0})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Journal(tmp_path, "image-phrase", {}) as journal:
         journal.keep("first", stored)
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "predictions.jsonl").stat().st_size + 10, hard))
-            with pytest.raises(OutputError, match=r"cannot write .*predictions\.jsonl"):
-                journal.keep("second", stored)  # written in part
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        refused = pytest.raises(OutputError, match=r"cannot write .*predictions\.jsonl")
+        with full_after(tmp_path / "predictions.jsonl"), refused:
+            journal.keep("second", stored)  # written in part
     with Journal(tmp_path, "image-phrase", {}) as journal:
         assert journal.predictions.get("first") == stored
         assert "second" not in journal.predictions
@@ -301,15 +310,10 @@ def test_files_of_another_tool_are_not_written_over(root, tmp_path, file, capsys
 
 def test_half_a_line_does_not_spoil_the_next_one(tmp_path):
     stored = StoredPrediction(PhrasePrediction(("a",), ((),)), 1.0, {"F1": 1.0})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Journal(tmp_path, "image-phrase", {}) as journal:
         journal.keep("first", stored)
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "predictions.jsonl").stat().st_size + 10, hard))
-            with pytest.raises(OutputError):
-                journal.keep("second", stored)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with full_after(tmp_path / "predictions.jsonl"), pytest.raises(OutputError):
+            journal.keep("second", stored)
         journal.keep("third", stored)  # by another worker, and there is space again
     assert len(Journal(tmp_path, "image-phrase", {}).predictions) == 2
 

@@ -60,10 +60,15 @@ def test_folders_are_read_with_the_folders_inside_them(place: Path) -> None:
     assert names("photos/") == names(str(place / "photos"))
 
 
-def test_names_stay_distinct(place: Path) -> None:
-    for folder in ("a/photos", "b/photos"):
+def draw_twins(place: Path, *folders: str) -> None:
+    """Two images in each folder whose names differ in their endings only."""
+    for folder in folders:
         draw(place / folder / "1.png", 1)
         Image.new("RGB", (8, 8)).save(place / folder / "1.jpg")
+
+
+def test_names_stay_distinct(place: Path) -> None:
+    draw_twins(place, "a/photos", "b/photos")
     draw(place / "more" / "1.png", 1)
     found = names("a/photos", "b/photos", "photos/1.png", "more/1.png")
     stems = [name.rsplit(".", 1)[0] for name in found]
@@ -88,9 +93,7 @@ def test_patterns(place: Path) -> None:
 
 
 def test_patterns_do_not_share_names(place: Path) -> None:
-    for folder in ("a", "b"):
-        draw(place / folder / "1.png", 1)
-        Image.new("RGB", (8, 8)).save(place / folder / "1.jpg")
+    draw_twins(place, "a", "b")
     draw(place / "c" / "1.png", 1)
     found = names("a/*.png", "b/*", "c/1.png", "a/1.jpg")
     assert len({name.rsplit(".", 1)[0].lower() for name in found}) == len(found) == 5
