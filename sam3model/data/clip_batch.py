@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sam3model.data.clip_sample import ClipSample, ClipSource
-from sam3model.data.dataset import Consecutive, quiet_worker, unwrapped
+from sam3model.data.dataset import Consecutive, quiet_worker, return_free_memory, unwrapped
 from sam3model.structures import map_tensors
 
 
@@ -104,6 +104,8 @@ def clip_stream(
         worker_init_fn=quiet_worker,
         generator=torch.Generator(),
     )
+    if workers:
+        return_free_memory()
     for clips in unwrapped(iter(loader)):
         for visit in range(visited, visits):
             yield replace(clips, visit=visit)

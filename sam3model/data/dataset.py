@@ -1,8 +1,10 @@
 """A torch dataset of images with queries, and an endless stream of batches that does not depend on the worker count."""
 
+import ctypes
 import itertools
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -81,6 +83,8 @@ def stream(
         worker_init_fn=quiet_worker,
         generator=torch.Generator(),  # else it draws from the global generator, and once more when a run is resumed
     )
+    if workers:
+        return_free_memory()
     return unwrapped(iter(loader))
 
 
@@ -90,6 +94,16 @@ def batches(
     """Batches of the first `images` samples, in order, made in this process; every `world_size`-th one, from `rank`."""
     for start in range(rank * batch, images, world_size * batch):
         yield collate([dataset[index] for index in range(start, min(start + batch, images))], tokenize)
+
+
+def return_free_memory() -> None:
+    """Give memory that this process has freed back to the system (glibc; elsewhere nothing happens).
+
+    Call it before worker processes start: as copies of this one they would keep it as long as they live. With two
+    processes of 4 GB and two loaders each, that was 17 GB more.
+    """
+    if sys.platform == "linux" and (give_back := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        give_back(0)
 
 
 def unwrapped(found: Iterator[T]) -> Iterator[T]:

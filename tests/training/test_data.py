@@ -1,11 +1,16 @@
 """Queries, batches and the stream of training batches."""
 
+import ctypes
 import itertools
+import os
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from sam3model.data.dataset import CachedTokenizer, Sam3ImageDataset, batches, stream
 from sam3model.data.playground_source import VISUAL, PlaygroundSource
@@ -34,6 +39,26 @@ def test_batches_do_not_depend_on_the_number_of_workers():
         for other in others:
             assert other.phrases == first.phrases
             assert all(torch.equal(a, b) for a, b in zip(flat(first), flat(other), strict=True))
+
+
+class OwnMemory(Dataset):
+    """Its samples are the pages of memory that the process which makes them has in use."""
+
+    def __getitem__(self, index):
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc on Linux")
+def test_workers_do_not_keep_what_the_process_has_freed(monkeypatch):
+    """The copies of a process that once used 200 MB more."""
+    monkeypatch.setattr("sam3model.data.dataset.collate", lambda pages, tokenize: pages)
+    small = OwnMemory()[0]
+    pieces = [b"x" * (100_000 + length) for length in range(2000)]
+    kept = pieces[-1]
+    del pieces[:-1]
+    assert kept, "what lies behind free memory keeps the heap from shrinking by itself"
+    (used,) = next(stream(OwnMemory(), TOKENIZE, batch=1, workers=1))
+    assert (used - small) * os.sysconf("SC_PAGE_SIZE") < 100e6
 
 
 def test_there_are_positive_and_negative_queries_and_boxes_contain_their_masks():
