@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sam3model.errors import ConfigError, OutputError
+from sam3model.errors import ConfigError, OutputError, TrainingError
 from sam3model.files import held_alone, replacing
 from sam3model.training.run_settings import RunConfig
 
@@ -111,6 +111,7 @@ class StateFolder:
     def __init__(self, folder: Path, keep: int) -> None:
         self.folder = folder
         self.keep = keep
+        self._damaged: set[Path] = set()
 
     def tidy(self, fresh: bool = False) -> None:
         """Remove half-written files of a killed run and, if the run starts fresh, the output of the run before."""
@@ -120,7 +121,10 @@ class StateFolder:
                 path.unlink(missing_ok=True)
 
     def save(self, progress: Progress, parts: dict[str, Any]) -> Path | None:
-        """Write a state and prune older ones. If the disk is full, log that, keep the older ones and return None."""
+        """Write a state and prune older ones. If the disk is full, log that, keep the older ones and return None.
+
+        A damaged state does not count among those to keep, and goes once the run has passed it.
+        """
         path = self.folder / f"step_{progress.step:08d}.pt"
         try:
             with replacing(path) as temporary:
@@ -128,16 +132,23 @@ class StateFolder:
         except OutputError as error:
             log.error("the state was not saved: %s", error)
             return None
-        for old in self._newest_first()[self.keep :]:
+        self._damaged.discard(path)
+        passed = [old for old in self._newest_first() if old.name <= path.name]  # one from later in the run may be damaged
+        whole = [old for old in passed if old not in self._damaged]
+        for old in {*passed}.difference(whole[: self.keep]):
             old.unlink(missing_ok=True)
         return path
 
     def load(self, mapped: bool = False) -> tuple[Progress, dict[str, Any]] | None:
-        """The newest readable state, or None. Damaged files are logged and skipped.
+        """The newest readable state, or None if there are no files. Damaged files are logged and skipped.
 
         mapped: read each tensor when it is used instead of all at once, for copying them to another device.
+
+        Raises:
+            TrainingError: all files are damaged. To start over in silence would cost the best weights as well.
         """
-        for path in self._newest_first():
+        found = self._newest_first()
+        for path in found:
             try:
                 parts = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
                 progress = parts.pop("progress")
@@ -145,8 +156,20 @@ class StateFolder:
                     progress["samples"] = progress.pop("pictures")
                 return Progress(**progress), parts
             except _UNREADABLE as error:
-                log.warning("skipping the damaged state %s: %s", path, str(error).splitlines()[0])
+                log.warning("skipping the damaged state %s: %s", path, _reason(error))
+                self._damaged.add(path)
+        if found:
+            raise TrainingError(
+                f"no saved state in {self.folder} can be read: start over with resume=false, or choose another name"
+            )
         return None
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("step_*.pt"), reverse=True)
+
+
+def _reason(error: Exception) -> str:
+    """Why a state cannot be read. torch advises to read what is no PyTorch file without its safety check."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is no PyTorch file"
+    return next(iter(str(error).splitlines()), "") or type(error).__name__  # of an empty file, there is no message

@@ -85,6 +85,30 @@ def test_a_damaged_state_is_skipped_and_old_ones_are_pruned(tmp_path):
     assert states.load()[0].step == 2
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100])
+@pytest.mark.parametrize("keep", [1, 2])
+def test_states_after_a_damaged_one_are_kept(tmp_path, caplog, keep, content):
+    (tmp_path / "step_00000005.pt").write_bytes(content)
+    states = StateFolder(tmp_path, keep)
+    states.save(Progress(step=3), {})
+    assert states.load()[0].step == 3
+    assert "skipping the damaged state" in caplog.text and "weights_only" not in caplog.text
+    for step in (4, 6, 7):
+        states.save(Progress(step=step), {})
+        assert StateFolder(tmp_path, keep).load()[0].step == step
+    kept = [path.name for path in sorted(tmp_path.iterdir())]
+    assert kept == [f"step_{step:08d}.pt" for step in (6, 7)[-keep:]]
+
+
+def test_a_run_whose_states_are_all_damaged_does_not_start_over_in_silence(settings):
+    config = settings(budget={"steps": 2})
+    folder = own_folder(config)
+    (folder / "step_00000002.pt").write_bytes(b"")
+    with pytest.raises(TrainingError, match="no saved state in .* can be read: start over with resume=false"):
+        concept_run(config)
+    assert concept_run(replace(config, resume=False)).progress.step == 0
+
+
 def test_a_full_disk_leaves_the_last_good_state(tmp_path, monkeypatch):
     states = StateFolder(tmp_path, keep=1)
     states.save(Progress(step=1), {})
