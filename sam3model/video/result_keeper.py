@@ -145,6 +145,11 @@ class ResultKeeper:
         """Whether all objects of a frame were found and followed."""
         return frame in self._processed
 
+    @property
+    def processed_count(self) -> int:
+        """Number of frames on which all objects were found and followed."""
+        return len(self._processed)
+
     def settle(self, frame: int) -> None:
         """After a prompt on `frame`: in a live session, drop its record if its result has been returned already."""
         if self._forget and frame not in self._held:

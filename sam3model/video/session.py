@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sam3model.errors import InputError
 from sam3model.frame_results import FrameResult
 from sam3model.ops.resize import ImageLike
+from sam3model.tracker.frame_ranges import FrameRanges
 from sam3model.video.actions import Action, next_propagation
 from sam3model.video.frame_detector import Exemplars
 from sam3model.video.given_prompts import GivenPrompt
@@ -137,6 +138,8 @@ class VideoSession(SessionWork):
         self._tracker.remove([object_id])
         self._results.remove(object_id)
         self._given.remove(object_id)
+        self._prompted = [one for one in self._prompted if one[1] != object_id]
+        self._behind.pop(object_id, None)
         self._history.append(Action("remove", ids=(object_id,)))
 
     def propagate(
@@ -165,15 +168,17 @@ class VideoSession(SessionWork):
         if frames is not None and (not isinstance(frames, int) or frames < 0):
             raise InputError(f"the number of frames is {frames}: give 0 or more, and reverse=True to go backwards")
         if start is None:
-            start = (max if reverse else min)(self._prompted)
+            start = (max if reverse else min)(frame for frame, _ in self._prompted)
         start = self._checked_frame(start)
         work, ids = next_propagation(self._history, self.frames.count)
+        if not (self._history and self._history[-1].tracks):  # else they are those of the last one, the other way
+            self._behind |= {one: FrameRanges() for one in ids}
         self._history.append(Action(work, None if work == "fetch" else start, ids if work == "partial" else ()))
-        self._unfinished |= set(ids)
         self._results.set_aside()
         self._tracker.begin(start)
         self._run_number += 1
-        return self._run(self._run_number, video_order(start, frames, self.frames.count, reverse=reverse), reverse)
+        order = video_order(start, frames, self.frames.count, reverse=reverse)
+        return self._run(self._run_number, order, reverse, frozenset(ids))
 
     def push(self, frame: ImageLike, *, time: float | None = None) -> list[FrameResult]:
         """Process the next frame of a live source; returns results that became final, `delay` frames late.

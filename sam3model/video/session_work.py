@@ -1,6 +1,6 @@
 """The work behind a session: what its prompts and propagations do to tracker and results."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import index
@@ -94,8 +94,8 @@ class SessionWork:
         self._results = ResultKeeper(self.frames, parts.config, forget=self._live)
         self._results.name_concepts(self._concepts.names)
         self._history: list[Action] = []
-        self._prompted: list[int] = []
-        self._unfinished: set[int] = set()
+        self._prompted: list[tuple[int, int | None]] = []  # frames, with the object if the prompt was for one
+        self._behind: dict[int, FrameRanges] = {}  # objects that changed, and where each was tracked since
         self._run_number = getattr(self, "_run_number", 0) + 1
 
     @contextmanager
@@ -119,7 +119,7 @@ class SessionWork:
                 self._prompt(prompt)
         if frame is None:
             return None
-        self._prompted.append(frame)
+        self._prompted.append((frame, None))
         self._track(frame, reverse=False)
         result = self._results.result(frame, hidden=())
         self._results.settle(frame)
@@ -165,45 +165,55 @@ class SessionWork:
         self._results.put_object(frame, object_id, user_record(mask.cpu().numpy(), concept))
         self._results.set_score(object_id, 1.0)
         self._history.append(Action(kind, frame, (object_id,)))
-        self._prompted.append(frame)
+        self._prompted.append((frame, object_id))
         if concept == USER_GIVEN and not self._live:
             self._given.add(prompt)
         result = self._results.result(frame, hidden=())
         self._results.settle(frame)
         return PromptedObject(object_id, result)
 
-    def _run(self, number: int, order: Iterable[int], reverse: bool) -> Iterator[FrameResult]:
+    def _run(self, number: int, order: Iterable[int], reverse: bool, again: Set[int]) -> Iterator[FrameResult]:
+        """Results of a propagation. again: objects that are tracked again on every frame of it."""
         for frame in order:
             if number != self._run_number:
                 raise InputError("this propagation has ended: a later call to the session took its place")
             try:
-                released = self._advance(frame, reverse)
+                released = self._advance(frame, reverse, again)
             except EndOfFramesError:
                 break  # a source of unknown length has ended
             except Exception:
                 yield from self._results.release(keep=0)
                 raise
             yield from released
-        self._unfinished.clear()
+        done = self._results.processed_count
+        self._behind = {one: frames for one, frames in self._behind.items() if len(frames) < done}
         yield from self._results.release(keep=0)
 
-    def _advance(self, frame: int, reverse: bool) -> list[FrameResult]:
+    def _advance(self, frame: int, reverse: bool, again: Set[int]) -> list[FrameResult]:
         """Process a frame, or only what has changed on it; returns the results that are final."""
         if not self._results.processed(frame):
             self._step(frame, reverse)
             return self._results.release_final()
         ledger = self._tracker.ledger
-        changed = self._unfinished.intersection(ledger.scores)
+        changed = {*again, *(one for one, frames in self._behind.items() if frame not in frames)}
+        changed.intersection_update(ledger.scores)
         if changed:
             with self._tracker.unchanged_on_error():
                 tracked = self._tracker.retrack(frame, changed, reverse=reverse)
                 self._results.merge(tracked, changed, ledger.scores, ledger.concepts)
+            self._caught_up(frame, changed)
         self._results.hold(frame)
         return self._results.release_final()
 
     def _step(self, frame: int, reverse: bool) -> None:
         self._track(frame, reverse)
         self._results.hold(frame, fresh=True)
+        self._caught_up(frame, self._behind.keys())
+
+    def _caught_up(self, frame: int, ids: Set[int]) -> None:
+        """These objects were tracked on a frame as they are now."""
+        for one in self._behind.keys() & ids:
+            self._behind[one].add(frame, reverse=False)
 
     def _track(self, frame: int, reverse: bool) -> None:
         """Process all objects of a frame; without anything to look for, they are only tracked."""

@@ -14,7 +14,7 @@ def test_a_live_session_returns_what_a_list_does_with_a_fixed_delay(phrases: lis
     session.add_phrases(phrases)
     source.add_phrases(phrases)
     source._start_over()  # without the first pass over frame 0, which a live session has not
-    source._prompted.append(0)
+    source._prompted.append((0, None))
     returned = []
     for t, frame in enumerate(frames(20)):
         new = session.push(frame)

@@ -143,6 +143,33 @@ def test_a_correction_that_was_left_is_finished_later() -> None:
     assert summary(list(left.propagate(start=0))) == summary(expected)
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"start": 0, "frames": 3}, {"start": 4}],
+        [{"start": 4, "frames": 2}, {"start": 7}, {"start": 4, "reverse": True}],
+        [{"start": 8}, {"start": 0, "frames": 7}],
+    ],
+)
+def test_an_object_that_was_added_later_is_followed_in_pieces(pieces: list[dict[str, Any]]) -> None:
+    session = started(12, hotstart_delay=0)
+    list(session.propagate())
+    session.add_box([5, 5, 30, 30], frame=pieces[0]["start"], object_id=50)
+    ids = {one.frame: one.ids for piece in pieces for one in session.propagate(**piece)}
+    assert [frame for frame in range(12) if 50 in ids[frame]] == list(range(12))
+    results = summary(list(session.propagate(start=0)))
+    assert results == summary(list(session.propagate(start=0)))
+
+
+def test_where_a_removed_object_was_prompted_nothing_starts() -> None:
+    session, alone = (opened(clip(8), STEADY) for _ in range(2))
+    session.add_box([5, 5, 30, 30], frame=0, object_id=1)
+    session.add_box([25, 5, 60, 40], frame=4, object_id=2)
+    session.remove(1)
+    alone.add_box([25, 5, 60, 40], frame=4, object_id=2)
+    assert summary(list(session.propagate())) == summary(list(alone.propagate()))
+
+
 def test_backwards_from_the_first_frame_there_is_nothing() -> None:
     session = started(5)
     assert list(session.propagate(reverse=True, start=0)) == []
