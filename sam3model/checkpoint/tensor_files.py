@@ -69,6 +69,11 @@ def open_tensors(path: Path) -> TensorFile:
                 f"{path} contains no .safetensors file: give a weights file or the folder of a saved model"
             )
         readers = {name: reader for part in parts for name, reader in part._readers.items()}
+        if len(readers) < sum(map(len, parts)):  # such as best.safetensors and final.safetensors of a run
+            files = ", ".join(part.location.name for part in parts)
+            raise CheckpointError(
+                f"{path} holds several models, with the same tensors ({files}): give one of these files"
+            )
         return TensorFile(path, readers, parts[0].metadata)
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path} is no regular file: give a weights file or the folder of a saved model")

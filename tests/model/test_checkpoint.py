@@ -33,6 +33,18 @@ def same(a, b) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
 
 
+def test_a_folder_of_several_models_is_refused(tmp_path):
+    parts = {"model-00001-of-00002": {"a": torch.zeros(1)}, "model-00002-of-00002": {"b": torch.ones(1)}}
+    for name, tensors in parts.items():
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    assert set(open_tensors(tmp_path)) == {"a", "b"}
+    for name in ("best", "final"):  # of a training run
+        (tmp_path / "run").mkdir(exist_ok=True)
+        save_file({"a": torch.zeros(1)}, tmp_path / "run" / f"{name}.safetensors")
+    with pytest.raises(CheckpointError, match=r"holds several models, .* \(best.safetensors, final.safetensors\)"):
+        open_tensors(tmp_path / "run")
+
+
 def test_every_released_detector_key_is_consumed_with_its_shape():
     manifest = json.loads(MANIFEST.read_text())
     with torch.device("meta"):
