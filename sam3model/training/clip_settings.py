@@ -144,6 +144,12 @@ class ClipValidation(ValidationConfig):
         ValidationConfig.__post_init__(self)
         require_above_zero(self, "validation", "clips", "batch", "frames", "objects")
         require_not_negative(self, "validation", "corrections", "examples")
+        if self.metric == "J" and self.frames == 1:
+            raise ConfigError("validation.metric: J is that of later frames, but validation.frames is 1: use IoU@1")
+        if self.metric == "IoU@3" and self.corrections < 2:
+            raise ConfigError(
+                f"validation.metric: IoU@3 needs 2 corrections, but validation.corrections is {self.corrections}"
+            )
 
     @property
     def chosen(self) -> str:

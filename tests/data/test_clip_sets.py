@@ -55,6 +55,10 @@ def test_settings_that_do_not_fit_are_refused(tmp_path):
         ClipSetConfig(source="davis")
     with pytest.raises(ConfigError, match=r"data.stride must be a minimum and a maximum"):
         ClipSetConfig(stride=(3, 1))
+    with pytest.raises(ConfigError, match=r"validation.metric: J is that of later frames, but validation.frames is 1"):
+        ClipValidation(frames=1, metric="J")
+    with pytest.raises(ConfigError, match=r"validation.metric: IoU@3 needs 2 corrections"):
+        ClipValidation(metric="IoU@3", corrections=1)
     clip_data.davis(tmp_path)
     config = ClipSetConfig(source="davis", root=str(tmp_path), val_split="test-dev")
     with pytest.raises(ConfigError, match=r"data.val_split: there is no split 'test-dev'"):
