@@ -40,11 +40,15 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class BoxMatches:
-    """Highest-scoring boxes of a phrase in an image: IoU with the true boxes (D, G) float64, scores (D,) float32."""
+    """Highest-scoring boxes of a phrase in an image: IoU with the true boxes (D, G) float64, scores (D,) float32.
+
+    complete: whether every instance is annotated.
+    """
 
     phrase: str
     iou: np.ndarray
     scores: np.ndarray
+    complete: bool = True
 
     def is_answered(self, threshold: float) -> bool:
         """Whether a box has a score above the threshold."""
@@ -53,10 +57,14 @@ class BoxMatches:
 
 @dataclass(frozen=True, slots=True)
 class MaskMatches:
-    """How well the masks of prompts match: counts of every prompt, IoU of the unions of those with a true mask."""
+    """How well the masks of prompts match: counts of every prompt, IoU of the unions, None without a true mask.
+
+    complete: whether every instance of a prompt is annotated, with its mask.
+    """
 
     samples: tuple[SampleCounts, ...]
-    overlaps: tuple[float, ...]
+    overlaps: tuple[float | None, ...]
+    complete: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,8 @@ def validate(
 
     `absent_right` is the fraction of prompts that match nothing and got no detection; `AP_with_absent` is its product
     with AP. AP is COCO's over boxes, with each phrase a category. Masks are compared at the resolution of the targets.
+    Prompts whose instances are not all annotated, for masks with theirs, are left out as in the official cgF1: what is
+    found there may be right. If that leaves no prompt with a target, all count.
 
     Args:
         network: a `MultiPassModel` in eval mode.
@@ -123,23 +133,30 @@ def validate_batch(
     """Validate one batch, as in `validate`; keeps its first `examples` prompts as examples."""
     passes = detect(network, batch, precision, corrections)
     masks = (masks_of(detections, batch.targets, threshold, nms) for detections in passes)
-    first = list(next(masks))
+    first, complete = list(next(masks)), _complete_masks(batch.targets)
     return BatchResult(
         loss(passes[0], batch.targets).shown,
         tuple(match_boxes(passes[0], batch)),
-        (_match_masks(first), *map(_match_masks, masks)),
+        (_match_masks(first, complete), *(_match_masks(pairs, complete) for pairs in masks)),
         tuple(_example(batch, prompt, *pair) for prompt, pair in enumerate(first[: max(examples, 0)])),
     )
 
 
-def _match_masks(pairs: Iterable[tuple[Tensor, Tensor]]) -> MaskMatches:
+def _complete_masks(targets: Targets) -> list[bool]:
+    """Which prompts have all their instances annotated, with masks."""
+    known = torch.ones(len(targets), dtype=torch.bool) if targets.is_valid_mask is None else targets.is_valid_mask.cpu()
+    whole = [bool(part.all()) for part in known.split(targets.num_boxes.tolist())]
+    return [one and exhaustive for one, exhaustive in zip(whole, targets.is_exhaustive.tolist(), strict=True)]
+
+
+def _match_masks(pairs: Iterable[tuple[Tensor, Tensor]], complete: Sequence[bool]) -> MaskMatches:
     """Match predicted and true masks, which arrive one prompt at a time."""
-    samples, overlaps = list[SampleCounts](), list[float]()
+    samples, overlaps = list[SampleCounts](), list[float | None]()
     for predicted, truth in pairs:
         samples.append(count_matches(mask_iou(truth, predicted).cpu().numpy()))
-        if truth.any():
-            overlaps.append(mask_iou(truth.any(0, keepdim=True), predicted.any(0, keepdim=True)).item())
-    return MaskMatches(tuple(samples), tuple(overlaps))
+        union = mask_iou(truth.any(0, keepdim=True), predicted.any(0, keepdim=True)) if truth.any() else None
+        overlaps.append(None if union is None else union.item())
+    return MaskMatches(tuple(samples), tuple(overlaps), tuple(complete[: len(samples)]))
 
 
 def summarise_batches(results: Sequence[BatchResult], examples: int, threshold: float) -> Validation:
@@ -148,7 +165,8 @@ def summarise_batches(results: Sequence[BatchResult], examples: int, threshold: 
         return Validation({}, ())
     boxes = [match for batch in results for match in batch.boxes]
     precision_of_boxes = AveragePrecision(_RULES)
-    for prompt, match in enumerate(boxes):
+    whole = [match for match in boxes if match.complete]
+    for prompt, match in enumerate(whole if any(match.iou.shape[1] for match in whole) else boxes):
         precision_of_boxes.update(match.phrase, prompt, match.iou, match.scores)
     ap = max(precision_of_boxes.compute().ap, 0.0) if any(match.iou.shape[1] for match in boxes) else None
     silent = [not match.is_answered(threshold) for match in boxes if not match.iou.shape[1]]
@@ -169,13 +187,17 @@ def summarise_batches(results: Sequence[BatchResult], examples: int, threshold: 
 
 def _mask_metrics(found: MaskMatches) -> dict[str, float | None]:
     """Metrics of masks; None: no prompt has a mask, or cgF1 and its factor without prompts that match nothing."""
-    result = summarise(found.samples)
-    masked, absent = bool(found.overlaps), any(not sample.targets for sample in found.samples)
+    rows = list(zip(found.samples, found.overlaps, found.complete, strict=True))
+    whole = [row for row in rows if row[2]]
+    counted = whole if any(sample.targets for sample, *_ in whole) else rows
+    samples, overlaps = [row[0] for row in counted], [row[1] for row in counted if row[1] is not None]
+    result = summarise(samples)
+    masked, absent = bool(overlaps), any(not sample.targets for sample in samples)
     return {
         "cgF1": result.cgf1 if masked and absent else None,
         "IL_MCC": result.il_mcc if masked and absent else None,
         "positive_micro_F1": result.pmf1 if masked else None,
-        "mean_IoU": _mean(found.overlaps) if masked else None,
+        "mean_IoU": _mean(overlaps) if masked else None,
     }
 
 
@@ -183,6 +205,7 @@ def _joined(parts: Sequence[MaskMatches]) -> MaskMatches:
     return MaskMatches(
         tuple(sample for part in parts for sample in part.samples),
         tuple(overlap for part in parts for overlap in part.overlaps),
+        tuple(complete for part in parts for complete in part.complete),
     )
 
 
@@ -197,7 +220,8 @@ def match_boxes(detections: Detections, batch: Batch) -> Iterator[BoxMatches]:
     for prompt, truth in enumerate(truths.split(batch.targets.num_boxes.tolist())):
         best = strongest(scores[prompt], _RULES.max_detections[-1])
         iou = box_iou(predicted[prompt, torch.from_numpy(best).to(predicted.device)], truth).cpu().numpy()  # (D, G)
-        yield BoxMatches(batch.phrases[prompt], iou.astype(np.float64), scores[prompt, best])
+        complete = bool(batch.targets.is_exhaustive[prompt])
+        yield BoxMatches(batch.phrases[prompt], iou.astype(np.float64), scores[prompt, best], complete)
 
 
 def _example(batch: Batch, prompt: int, predicted: Tensor, truth: Tensor) -> Example:

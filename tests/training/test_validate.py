@@ -1,5 +1,8 @@
 """Metrics and panels of validation."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +65,36 @@ def test_the_ground_truth_scores_1_and_moved_boxes_have_no_ap():
     for example in seen.examples:
         assert example.image.shape == (64, 64, 3)
         assert np.array_equal(example.predicted, example.truth)
+
+
+def incomplete(index: int, part: str, least: int):
+    """A scene in which prompts with at least `least` instances lack an instance, or its mask."""
+    sample, queries = SCENES(index), []
+    for query in sample.queries:
+        if len(query.boxes) >= least:
+            masks = query.masks.copy()
+            masks[0] = False
+            without = {"boxes": query.boxes[1:], "masks": query.masks[1:], "exhaustive": False}
+            query = replace(query, **({"masks": masks} if part == "mask" else without))  # noqa: PLW2901
+        queries.append(query)
+    return replace(sample, queries=tuple(queries))
+
+
+@pytest.mark.parametrize("part", ["mask", "instance"])
+def test_what_is_not_annotated_completely_does_not_count_against_a_model(part):
+    def found(least: int):
+        tokenize, source = CachedTokenizer(Tokenizer(16)), partial(incomplete, part=part, least=least)
+        whole, batch = (next(batches(Sam3ImageDataset(one), tokenize, batch=12, images=12)) for one in (SCENES, source))
+        oracle = Oracle(whole.targets, 0.0).eval()
+        none = LossTerms(torch.zeros(()), {})
+        return validate(oracle, lambda *_: none, [batch], threshold=0.5, precision=torch.float32).metrics
+
+    metrics = found(least=2)
+    for name in ("cgF1", "positive_micro_F1", "mean_IoU", "AP"):
+        assert metrics[name] == pytest.approx(1, abs=1e-3), name
+    assert metrics["absent_right"] == 1
+    every = found(least=1)  # nothing is complete: figures that are too low are better than none
+    assert every["AP"] and every["AP"] > 0
 
 
 @pytest.mark.parametrize("made", [small_coco, boxes_only, one_class])
