@@ -1,6 +1,7 @@
 """Resuming from a saved state: whether it belongs to this run, and which parts of the optimiser carry over."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -13,12 +14,21 @@ from sam3model.checkpoint.tensor_files import open_tensors
 from sam3model.errors import CheckpointError, ConfigError
 from sam3model.training.run_settings import RunConfig
 
+log = logging.getLogger(__name__)
+
+WEIGHTS = ("best.safetensors", "final.safetensors")
+"""The weights that a run writes to its folder."""
+
 _IDENTITY = ("seed", "model", "data")
 _FREE = {
     "data.workers", "data.prefetch", "data.broken", "data.stills_weight", "model.compile", "model.checkpointing",
 }  # fmt: skip
 _SECTION = re.compile(r"^(images|clips)\.")
 """Where a run on images and clips keeps the settings of each."""
+_KEYS_OF_USERS = ("model.overrides.", "data.hard_negatives.", "model.lora.rank")
+"""Settings that only stand in a state if somebody gave them; others are missing in states of older versions alone."""
+_PLACES = ("data.root", "model.weights")
+"""Settings that are paths: what they name may have been moved."""
 _RENAMED = {"data.pictures": "data.max_images"}
 """Old names of settings, as they stand in older states."""
 
@@ -33,14 +43,46 @@ def require_same_run(kept: str, config: RunConfig, folder: Path) -> None:
     """
     was, now = (dict(_flat(settings)) for settings in (json.loads(kept), json.loads(json.dumps(asdict(config)))))
     was = {_RENAMED.get(key, key): value for key, value in was.items()}
-    changed = [key for key in was.keys() & now.keys() if _SECTION.sub("", key) not in _FREE and was[key] != now[key]]
-    ours = [key for key in sorted(changed) if _SECTION.sub("", key).split(".")[0] in _IDENTITY]
+    ours = [key for key in sorted(_changed(was, now)) if _SECTION.sub("", key).split(".")[0] in _IDENTITY]
     if ours:
         key = ours[0]
         raise ConfigError(
-            f"{folder} holds a run with {key}={json.dumps(was[key])}, not {json.dumps(now[key])}: "
+            f"{folder} holds a run with {key}={json.dumps(was.get(key))}, not {json.dumps(now.get(key))}: "
             f"choose another name, or start over with resume=false"
         )
+
+
+def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """The settings that differ."""
+    for key in was.keys() | now.keys():
+        name = _SECTION.sub("", key)
+        if key in was and key in now:
+            same = was[key] == now[key] or (name in _PLACES and _same_place(was[key], now[key]))
+            if name not in _FREE and not same:
+                yield key
+        elif name.startswith(_KEYS_OF_USERS):
+            yield key
+
+
+def _same_place(was: Any, now: Any) -> bool:
+    """Whether two paths lead to one place, or the second to what was moved from the first, under the same name."""
+    if not isinstance(was, str) or not isinstance(now, str):
+        return False
+    old, new = Path(was).expanduser(), Path(now).expanduser()
+    if new.exists() and (old.resolve() == new.resolve() or (not old.exists() and old.name == new.name)):
+        log.info("%s is now %s", was, now)
+        return True
+    return False
+
+
+def require_other_weights(config: RunConfig, folder: Path) -> None:
+    """Check that a run does not start from a file that it deletes or writes over. Raises `ConfigError`."""
+    weights = getattr(getattr(config, "model", None), "weights", None)
+    if weights is None or (config.resume and any(folder.glob("step_*.pt"))):
+        return
+    path = Path(weights).expanduser()
+    if path.name in WEIGHTS and path.exists() and path.parent.resolve() == folder.resolve():
+        raise ConfigError(f"model.weights: this run would write over {path}: choose another name, or copy that file")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

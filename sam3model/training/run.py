@@ -17,7 +17,7 @@ from sam3model.errors import TrainingError
 from sam3model.training.ema import Ema
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.parallel import World, joined, sharded, sharded_optimizer, whole
-from sam3model.training.resume import best_so_far, require_same_run, with_moments
+from sam3model.training.resume import best_so_far, require_other_weights, require_same_run, with_moments
 from sam3model.training.run_settings import RunConfig
 from sam3model.training.schedule import factor, stage_at
 from sam3model.training.state import (
@@ -64,8 +64,8 @@ def train(config: C, make_task: Callable[[C, World], Task[Any, Any]]) -> Trainin
         TrainingError: `max_bad_steps` non-finite steps in a row (the state is saved first), the final weights are not
             finite, or the folder holds the state of another model.
         InputError: the device is not available.
-        ConfigError: the folder cannot be made, another run writes into it, or it holds a run with another seed, model
-            or data set.
+        ConfigError: the folder cannot be made, another run writes into it, it holds a run with another seed, model
+            or data set, or the run would write over the weights that it starts from.
         Whatever `make_task` and the task raise.
     """
     torch.set_num_threads(config.threads)
@@ -108,6 +108,7 @@ class TrainingRun:
         self.task, self.world = task, task.world
         self.config = config = task.config
         self.folder = own_folder(config)
+        require_other_weights(config, self.folder)
         torch.manual_seed(config.seed)
         for stage in config.stages:
             self.world.share(stage.batch, config.optim.accumulate)

@@ -133,7 +133,7 @@ class StateFolder:
             log.error("the state was not saved: %s", error)
             return None
         self._damaged.discard(path)
-        passed = [old for old in self._newest_first() if old.name <= path.name]  # one from later in the run may be damaged
+        passed = [old for old in self._newest_first() if old.name <= path.name]  # a damaged one may be ahead
         whole = [old for old in passed if old not in self._damaged]
         for old in {*passed}.difference(whole[: self.keep]):
             old.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from sam3model.data.playground_source import PlaygroundSource
 from sam3model.errors import ConfigError, InputError, OutputError, TrainingError
 from sam3model.text import Tokenizer
 from sam3model.training.concept_task import ConceptTask
+from sam3model.training.resume import require_same_run
 from sam3model.training.run import TrainingRun, train
 from sam3model.training.run_settings import BudgetConfig, RunConfig
 from sam3model.training.state import Progress, StateFolder, alone_in, own_folder, random_state, restore_random
@@ -104,7 +105,7 @@ def test_a_run_whose_states_are_all_damaged_does_not_start_over_in_silence(setti
     config = settings(budget={"steps": 2})
     folder = own_folder(config)
     (folder / "step_00000002.pt").write_bytes(b"")
-    with pytest.raises(TrainingError, match="no saved state in .* can be read: start over with resume=false"):
+    with pytest.raises(TrainingError, match=r"no saved state in .* can be read: start over with resume=false"):
         concept_run(config)
     assert concept_run(replace(config, resume=False)).progress.step == 0
 
@@ -215,6 +216,46 @@ def test_a_state_of_another_seed_or_data_set_is_refused(settings, changes, messa
     concept_run(settings()).save()
     with pytest.raises(ConfigError, match=message):
         concept_run(settings(**changes))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ({}, {"model": {"overrides": {"dropout": 0.2}}}, "model.overrides.dropout=null, not 0.2"),
+        ({}, {"data": {"hard_negatives": {"ball": ["cube"]}}}, r'data.hard_negatives.ball=null, not \["cube"\]'),
+        ({"data": {"hard_negatives": {"ball": ["cube"]}}}, {}, r'data.hard_negatives.ball=\["cube"\], not null'),
+    ],
+)
+def test_a_setting_that_is_given_or_left_out_makes_another_run(settings, before, after, message):
+    was, now = settings(**before), settings(**after)
+    with pytest.raises(ConfigError, match=message):
+        require_same_run(json.dumps(asdict(was)), now, own_folder(now))
+    require_same_run(json.dumps(asdict(was)), was, own_folder(was))
+
+
+def test_a_data_set_that_was_moved_is_the_same(settings, tmp_path, monkeypatch):
+    def run(root: object):
+        return settings(data={"source": "coco", "root": str(root)})
+
+    (tmp_path / "new" / "birds").mkdir(parents=True)
+    moved, kept = run(tmp_path / "new" / "birds"), json.dumps(asdict(run(tmp_path / "old" / "birds")))
+    require_same_run(kept, moved, tmp_path)
+    monkeypatch.chdir(tmp_path / "new")
+    require_same_run(json.dumps(asdict(moved)), run("birds"), tmp_path)
+    (tmp_path / "new" / "cats").mkdir()
+    (tmp_path / "old" / "birds").mkdir(parents=True)
+    for other in (run(tmp_path / "new" / "cats"), moved):
+        with pytest.raises(ConfigError, match=r"data\.root="):
+            require_same_run(kept, other, tmp_path)
+
+
+def test_a_run_does_not_write_over_the_weights_that_it_starts_from(settings):
+    own = Path(train(settings(budget={"steps": 1}), ConceptTask).weights).with_name("best.safetensors")
+    again = settings(resume=False, model={"weights": str(own)})
+    with pytest.raises(ConfigError, match=r"this run would write over .* choose another name"):
+        train(again, ConceptTask)
+    assert own.is_file()
+    assert concept_run(replace(again, name="other")).progress.step == 0
 
 
 def test_changed_settings_apply_to_a_resumed_run(settings):
