@@ -10,6 +10,7 @@ from sam3model.checkpoint import load, save_native
 from sam3model.checkpoint.known_losses import known_losses
 from sam3model.config import Sam3Config
 from sam3model.data.common_nouns import common_nouns
+from sam3model.errors import CheckpointError
 from sam3model.training.certificate import Certificate, CertificateFigures, in_colours
 from sam3model.training.certificate_chart import draw_chart
 from sam3model.training.concept_task import ConceptTask
@@ -107,6 +108,16 @@ def test_a_fine_tuned_model_gets_a_certificate(settings, cats, tmp_path):
         assert 0 <= found["foreign_nouns"] <= 1
         assert found["old_domain"] is not None
     assert Image.open(folder / "certificate.png").width == 900
+
+
+def test_a_run_whose_start_is_gone_has_succeeded_without_a_certificate(settings, cats, tmp_path, monkeypatch):
+    def gone(*_: object):
+        raise CheckpointError("no weights at start.safetensors")
+
+    monkeypatch.setattr(ConceptTask, "certify", gone)
+    result = train(on(settings, cats, budget={"steps": 1}), ConceptTask)
+    assert result.status == "finished" and result.weights is not None and result.weights.is_file()
+    assert result.warnings == ("the certificate was not written: no weights at start.safetensors",)
 
 
 def figures(**changes) -> CertificateFigures:
