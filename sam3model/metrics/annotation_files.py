@@ -13,6 +13,7 @@ from sam3model.files import read_regular
 from sam3model.ops.rle_reading import read_rle_size, read_runs
 
 MAX_BYTES = 4 << 30
+TABLES = ("images", "annotations", "categories")
 JsonSource = str | Path | Mapping[str, Any] | list[Any]
 
 
@@ -29,17 +30,22 @@ def read_json(source: JsonSource) -> Any:
 
 
 def load_ground_truth(source: JsonSource, *tables: str) -> Mapping[str, Any]:
-    """Read a COCO-like file with these lists (default: images, annotations, categories). Raises `MetricError`."""
+    """Read a COCO-like file with these lists, `TABLES` by default.
+
+    Raises:
+        MetricError: it is no such file, or a row is no object, has no usable id, or a damaged mask.
+    """
     data = read_json(source)
     name = source if isinstance(source, str | Path) else "ground truth"
     if not isinstance(data, Mapping):
         raise MetricError(f"{name}: expected a JSON object with annotations, got {type(data).__name__}")
-    for table in tables or ("images", "annotations", "categories"):
+    for table in tables or TABLES:
         if not isinstance(data.get(table), list):
             raise MetricError(f"{name}: the list {table!r} is missing")
-    for number, row in enumerate(data.get("annotations") or ()):
-        if isinstance(row, Mapping):
-            _check_masks(row, f"{name}: annotation {row.get('id', number)}")
+    for table in tables or TABLES:
+        for number, row in enumerate(data[table]):
+            known = isinstance(row, Mapping) and table == "annotations" and "id" in row
+            _check_row(row, table, f"{name}: annotation {row['id']}" if known else f"{name}: {table}[{number}]")
     return data
 
 
@@ -55,6 +61,26 @@ def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
     return data
 
 
+def _check_row(row: Any, table: str, where: str) -> None:
+    """Raise `MetricError` if a row of a table cannot be used by any metric."""
+    if not isinstance(row, Mapping):
+        raise MetricError(f"{where} is no object")
+    if table != "annotations" and row.get("id") is None:
+        raise MetricError(f"{where} has no 'id'")
+    _check_ids(row, where)
+    if table == "annotations":
+        if isinstance(row.get("iscrowd"), str):  # any text but "" would count as a crowd
+            raise MetricError(f"{where}: iscrowd is the text {row['iscrowd']!r}: write 0 or 1")
+        _check_masks(row, where)
+
+
+def _check_ids(row: Mapping[str, Any], where: str) -> None:
+    """Raise `MetricError` if an id is no id; all may be missing."""
+    for name in ("id", "image_id", "category_id", "video_id"):
+        if isinstance(row.get(name), list | dict | set):
+            raise MetricError(f"{where}: {name} is a {type(row[name]).__name__}")
+
+
 def _check_masks(entry: Mapping[str, Any], where: str) -> None:
     """Raise `MetricError` if an RLE is damaged, which would crash pycocotools; other masks are left to the metric."""
     several = entry.get("segmentations")
@@ -68,9 +94,7 @@ def _check_masks(entry: Mapping[str, Any], where: str) -> None:
 
 def _check_numbers(prediction: Mapping[str, Any], where: str) -> None:
     """Raise `MetricError` if a score or a box is not made of finite numbers, or an id is no id; all may be missing."""
-    for name in ("image_id", "category_id", "video_id"):
-        if isinstance(prediction.get(name), list | dict | set):
-            raise MetricError(f"{where}: {name} is a {type(prediction[name]).__name__}")
+    _check_ids(prediction, where)
     for score in [prediction["score"]] if "score" in prediction else _listed(prediction.get("scores")):
         if not is_finite(score):
             raise MetricError(f"{where}: the score is {score!r}, not a finite number")

@@ -1,7 +1,7 @@
 """Tracks of masks or boxes, their IoU over time, and their files (YouTube-VIS JSON, SA-Co/VEval)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sam3model.errors import MetricError
-from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
+from sam3model.errors import DataError, MetricError
+from sam3model.metrics.annotation_files import JsonSource, is_finite, load_ground_truth, load_predictions, require
 from sam3model.metrics.overlap import FloatArray, Rle, coco_mask, finite_scores, rle_areas
+from sam3model.ops.rle_reading import encode_runs, read_rle_size, read_runs
 
 Entry = Mapping[str, Any]
 Phrase = tuple[Any, Any]
@@ -31,12 +32,14 @@ class TrackSet:
 
     @classmethod
     def of(cls, kind: str, entries: Sequence[Entry], frames: int) -> "TrackSet":
-        """Tracks from file entries with `segmentations` and `bboxes`, lists with an item or null per frame."""
-        masks = [_per_frame(e, "segmentations", frames) for e in entries] if kind == "segm" else []
+        """Tracks from file entries with `segmentations` and `bboxes`, lists with an item or null per frame.
+
+        Raises `MetricError` if a list has another length, or an item is no RLE or no box.
+        """
+        masks = [_masks(e, frames) for e in entries] if kind == "segm" else []
         if kind == "segm" and not all("bboxes" in e for e in entries):
             return cls(kind, masks, np.zeros((len(entries), frames, 4)))
-        boxes = [[b or NO_BOX for b in _per_frame(e, "bboxes", frames)] for e in entries]
-        return cls(kind, masks, np.array(boxes, np.float64).reshape(len(entries), frames, 4))
+        return cls(kind, masks, np.array([_boxes(e, frames) for e in entries]).reshape(len(entries), frames, 4))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -62,28 +65,67 @@ class TrackSet:
             row[present] = rle_areas([track[t] for t in present])  # type: ignore[misc]
         return areas
 
+    @cached_property
+    def sizes(self) -> frozenset[tuple[int, ...]]:
+        """The sizes [height, width] of the masks; one, for tracks of one video."""
+        return frozenset(tuple(m["size"]) for track in self.masks for m in track if m)
+
     @property
     def present(self) -> NDArray[np.bool_]:
         """Whether a track has pixels, or a non-zero box, (N, T)."""
         return self.areas > 0 if self.kind == "segm" else (self.boxes != 0).any(2)
 
 
-def _per_frame(entry: Entry, field: str, frames: int) -> list[Any]:
+def _per_frame(entry: Entry, field: str, frames: int) -> Sequence[Any]:
     values = require(entry, field, "track")
+    if not hasattr(values, "__len__") or isinstance(values, str | Mapping):
+        raise MetricError(f"{_named(entry)}: {field} is a {type(values).__name__}, not a list with an item per frame")
     if len(values) != frames:
-        track = f"track {entry.get('id', '')} of video {entry.get('video_id')}"
-        raise MetricError(f"{track}: {field} has {len(values)} items for {frames} frames")
+        raise MetricError(f"{_named(entry)}: {field} has {len(values)} items for {frames} frames")
     return values
+
+
+def _masks(entry: Entry, frames: int) -> Sequence[Rle | None]:
+    return [m and _mask(entry, m) for m in _per_frame(entry, "segmentations", frames)]
+
+
+def _mask(entry: Entry, mask: Any) -> Rle:
+    """A mask as compressed RLE; YouTube-VIS has lists of runs."""
+    if not isinstance(mask, Mapping) or not isinstance(counts := mask.get("counts"), str | bytes | list):
+        raise MetricError(f"{_named(entry)}: a mask must be COCO RLE, or null")
+    if not isinstance(counts, list):
+        return mask
+    try:
+        size = read_rle_size(mask)
+        return encode_runs(read_runs(counts, size), size)
+    except DataError as error:
+        raise MetricError(f"{_named(entry)}: {error}") from error
+
+
+def _boxes(entry: Entry, frames: int) -> FloatArray:
+    boxes = [NO_BOX if b is None or not len(b) else b for b in _per_frame(entry, "bboxes", frames)]
+    try:
+        return np.array(boxes, np.float64).reshape(frames, 4)
+    except (TypeError, ValueError) as error:
+        raise MetricError(f"{_named(entry)}: a box must be four numbers x, y, width, height, or null") from error
+
+
+def _named(entry: Entry) -> str:
+    return f"track {entry.get('id', '')} of video {entry.get('video_id')}"
 
 
 def frame_iou(a: TrackSet, b: TrackSet, precision: type[np.floating] = np.float32) -> FloatArray:
     """Pairwise IoU in every frame, (T, len(a), len(b)); 0 if either is absent.
 
     precision: dtype of box arithmetic; the official evaluators use float32, except for TETA.
+    Raises `MetricError` if masks have different sizes.
     """
     if a.kind == "bbox":
         common, union = box_overlap(a.boxes, b.boxes, precision)
         return np.divide(common, union, out=np.zeros_like(common), where=union > 0).astype(np.float64)
+    if len(sizes := a.sizes | b.sizes) > 1:  # pycocotools would say -1
+        first, second = sorted(sizes)[:2]
+        raise MetricError(f"masks of size {list(first)} and {list(second)} cannot be compared: resize the predictions")
     iou = np.zeros((a.frames, len(a), len(b)))
     for t, rows, columns in _shared_frames(a, b):
         left, right = [a.masks[i][t] for i in rows], [b.masks[i][t] for i in columns]
@@ -164,15 +206,38 @@ def load_videos(ground_truth: JsonSource, predictions: JsonSource) -> VideoData:
     Raises `MetricError` if a file is invalid, or an entry has an unknown video or category.
     """
     truth = load_ground_truth(ground_truth, "videos", "annotations", "categories")
-    frames = {v["id"]: int(require(v, "length", "video")) for v in truth["videos"]}
+    frames = {v["id"]: _length(v) for v in truth["videos"]}
     categories = [c["id"] for c in truth["categories"]]
     known = frozenset(categories)
     pairs = truth.get("video_np_pairs")
-    prompted = None if pairs is None else frozenset((p["video_id"], p["category_id"]) for p in pairs)
+    prompted = None if pairs is None else _pairs(pairs, frames, known)
     targets = _group(truth["annotations"], frames, known, "annotation")
     return VideoData(
         frames, categories, targets, _group(load_predictions(predictions), frames, known, "prediction"), prompted
     )
+
+
+def _length(video: Entry) -> int:
+    length = require(video, "length", "video")
+    if not is_finite(length) or length < 0 or int(length) != length:
+        raise MetricError(f"video {video['id']!r}: length is {length!r}, not a number of frames")
+    return int(length)
+
+
+def _pairs(pairs: Iterable[Any], videos: Mapping[Any, int], categories: frozenset[Any]) -> frozenset[Phrase]:
+    """The prompted pairs of a file. Raises `MetricError` for what is no pair of a known video and category."""
+    found = []
+    for number, pair in enumerate(pairs):
+        where = f"video_np_pairs[{number}]"
+        if not isinstance(pair, Mapping):
+            raise MetricError(f"{where} is no object")
+        video, category = require(pair, "video_id", where), require(pair, "category_id", where)
+        if not isinstance(video, Hashable) or not isinstance(category, Hashable) or video not in videos:
+            raise MetricError(f"{where} has video {video!r}, which is not in the ground truth")
+        if category not in categories:
+            raise MetricError(f"{where} has category {category!r}, which is not in the ground truth")
+        found.append((video, category))
+    return frozenset(found)
 
 
 def _group(

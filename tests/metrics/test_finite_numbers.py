@@ -57,6 +57,24 @@ def test_an_id_that_is_a_list_is_named(name):
         evaluate_coco(TRUTH, [{**GOOD, name: [1]}])
 
 
+@pytest.mark.parametrize("evaluate", [evaluate_coco, evaluate_cgf1])
+@pytest.mark.parametrize(
+    ("table", "row", "says"),
+    [
+        ("images", {"width": 80}, r"images\[1\] has no 'id'"),
+        ("images", 3, r"images\[1\] is no object"),
+        ("images", {"id": [1]}, r"images\[1\]: id is a list"),
+        ("categories", {"name": "y"}, r"categories\[1\] has no 'id'"),
+        ("annotations", 3, r"annotations\[1\] is no object"),
+        ("annotations", {"id": 2, "image_id": [1]}, "annotation 2: image_id is a list"),
+        ("annotations", {"id": 2, "iscrowd": "0"}, "annotation 2: iscrowd is the text '0': write 0 or 1"),
+    ],
+)
+def test_bad_rows_of_ground_truth_are_named(evaluate, table, row, says):
+    with pytest.raises(MetricError, match=says):
+        evaluate(TRUTH | {table: [*TRUTH[table], row]}, [GOOD])
+
+
 def test_numbers_of_numpy_and_torch_are_numbers():
     torch = pytest.importorskip("torch")
     plain = evaluate_coco(TRUTH, [GOOD], "bbox")

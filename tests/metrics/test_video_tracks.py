@@ -1,12 +1,18 @@
+import copy
 import pickle
 
+import numpy as np
 import pytest
 
 from sam3model.errors import MetricError
 from sam3model.metrics.average_precision import AveragePrecision
+from sam3model.metrics.veval import evaluate_saco_veval
 from sam3model.metrics.video_cgf1 import evaluate_video_cgf1, phrase_table, video_concept_f1
+from sam3model.metrics.video_hota import evaluate_hota
+from sam3model.metrics.video_teta import evaluate_teta
 from sam3model.metrics.video_tracks import load_videos
 from sam3model.metrics.ytvis import ap_over, evaluate_ytvis, ytvis_shard
+from sam3model.ops.masks import encode_rle
 from tests.metrics.conftest import close, golden
 
 TRUTH, FOUND = golden("metrics_video_gt.json"), golden("metrics_video_pred.json")
@@ -112,3 +118,60 @@ def test_ap_over_some_categories():
 def test_invalid_predictions_are_reported(entry, message):
     with pytest.raises(MetricError, match=message):
         evaluate_video_cgf1(TRUTH, [entry])
+
+
+EVERY = (evaluate_video_cgf1, evaluate_ytvis, evaluate_hota, evaluate_teta, evaluate_saco_veval)
+
+
+def one_clip(side=4):
+    """Ground truth and predictions of a clip of two frames, with a square on the first, in masks of this side."""
+    mask = encode_rle(np.arange(side * side).reshape(side, side) < side)
+    track = {"video_id": 1, "category_id": 1, "segmentations": [mask, None], "bboxes": [[0, 0, side, 1], None]}
+    truth = {
+        "videos": [{"id": 1, "length": 2}],
+        "categories": [{"id": 1, "name": "ball"}],
+        "annotations": [{"id": 1, "areas": [side, None]} | track],
+        "video_np_pairs": [{"video_id": 1, "category_id": 1}],
+    }
+    return truth, [track | {"score": 0.9}]
+
+
+@pytest.mark.parametrize("evaluate", EVERY)
+def test_masks_of_another_size_are_refused(evaluate):
+    (truth, found), (_, large) = one_clip(), one_clip(8)
+    evaluate(truth, found)
+    with pytest.raises(MetricError, match=r"masks of size \[4, 4\] and \[8, 8\] cannot be compared"):
+        evaluate(truth, large)
+
+
+def test_lists_of_runs_are_read():
+    (truth, found), runs = one_clip(), {"size": [4, 4], "counts": [0, 1, 3, 1, 3, 1, 3, 1, 3]}
+    truth["annotations"][0]["segmentations"] = [runs, None]
+    assert evaluate_ytvis(truth, found).ap == pytest.approx(1)
+
+
+@pytest.mark.parametrize("evaluate", EVERY)
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (("videos", 0, "id"), None, r"videos\[0\] has no 'id'"),
+        (("videos", 0), 3, r"videos\[0\] is no object"),
+        (("videos", 0, "length"), "two", "length is 'two', not a number of frames"),
+        (("categories", 0, "id"), None, r"categories\[0\] has no 'id'"),
+        (("annotations", 0), 3, r"annotations\[0\] is no object"),
+        (("annotations", 0, "video_id"), [1], "annotation 1: video_id is a list"),
+        (("annotations", 0, "segmentations"), None, "segmentations is a NoneType, not a list"),
+        (("annotations", 0, "segmentations", 0), [[0, 0, 1, 1, 2, 0]], "a mask must be COCO RLE, or null"),
+        (("annotations", 0, "bboxes", 0), [1, 2, 3], "a box must be four numbers"),
+        (("video_np_pairs", 0, "video_id"), 7, r"video_np_pairs\[0\] has video 7, which is not in the ground truth"),
+        (("video_np_pairs", 0), {}, r"video_np_pairs\[0\] has no 'video_id'"),
+    ],
+)
+def test_bad_ground_truth_is_named(evaluate, path, value, says):
+    truth, found = map(copy.deepcopy, one_clip())
+    place = truth
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(MetricError, match=says):
+        evaluate(truth, found)
