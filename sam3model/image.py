@@ -4,7 +4,7 @@ Phrases, exemplar boxes and points find every instance of a concept; clicks, a b
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
@@ -164,10 +164,13 @@ class Sam3ImagePredictor:
 
         A forward pass takes `batch` pairs of an image and a phrase, so that few phrases fill a GPU, too.
         """
-        if isinstance(phrases, str):
-            raise InputError("phrases must be a list of phrases, not one string")
+        if isinstance(phrases, str) or not isinstance(phrases, Iterable):
+            given = "one string" if isinstance(phrases, str) else type(phrases).__name__
+            raise InputError(f"phrases must be a list of phrases, not {given}")
+        phrases = list(phrases)
+        _require_encoded(encoded)
         check_threshold(threshold)
-        if batch < 1:
+        if not isinstance(batch, int) or batch < 1:
             raise InputError(f"batch is {batch}: it must be at least 1")
         pairs = list(itertools.product(range(len(encoded)), range(len(phrases))))
         found: list[list[Instances]] = [[] for _ in encoded]
@@ -204,6 +207,7 @@ class Sam3ImagePredictor:
         Raises:
             InputError: an empty prompt, or invalid shapes, labels, boxes or threshold.
         """
+        _require_encoded([encoded])
         check_threshold(threshold)
         prompt = geometry_prompt(boxes, box_labels, points, point_labels, encoded.size)
         count = prompt.points.shape[1]
@@ -244,6 +248,7 @@ class Sam3ImagePredictor:
         """
         if (heads := self.interactive) is None:
             raise InputError(NO_HEADS)
+        _require_encoded([encoded])
         query = object_query(
             points, point_labels, box, mask,
             size=encoded.size, side=self.model.config.vit.image_size, mask_side=heads.prompt_encoder.mask_side,
@@ -307,6 +312,11 @@ class Sam3ImagePredictor:
                 rows = select[:, 0] == prompt
                 kept[rows.cpu()] = distinct_masks(logits[rows] > 0, scores[prompt, select[rows, 1]], limit).cpu()
         return kept
+
+
+def _require_encoded(images: object) -> None:
+    if not isinstance(images, Sequence) or not all(isinstance(one, EncodedImage) for one in images):
+        raise InputError("an encoded image is needed: give what `encode` returned for it")
 
 
 def _joined(parts: Sequence[ImageFeatures]) -> ImageFeatures:

@@ -15,9 +15,13 @@ from sam3model.structures import GeometryPrompt
 
 
 def check_threshold(threshold: float) -> None:
-    """Raise `InputError` unless a minimum score is between 0 and 1."""
-    if not 0 <= threshold <= 1:
-        raise InputError(f"the threshold is {threshold}: it must be between 0 and 1")
+    """Raise `InputError` unless a minimum score is a number between 0 and 1."""
+    try:
+        fits = bool(0 <= threshold <= 1)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InputError(f"the threshold is {threshold!r}: it must be between 0 and 1")
 
 
 def geometry_prompt(
@@ -143,11 +147,16 @@ def _same_objects(parts: dict[str, _PerObject | None]) -> bool:
 
 
 def _elements(values: ArrayLike | None, width: int, what: str) -> NDArray[np.float32]:
-    """Boxes or points as (n, width)."""
+    """Boxes or points as (n, width). A single one may be (width,); other shapes could be meant in several ways."""
     try:
-        array = np.asarray([] if values is None else values, dtype=np.float32).reshape(-1, width)
+        array = np.asarray([] if values is None else values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"each {what} needs {width} numbers, in pixels") from error
+    if not array.size:
+        return array.reshape(0, width)
+    if array.ndim not in (1, 2) or array.shape[-1] != width:
+        raise InputError(f"each {what} needs {width} numbers, in pixels: give (n, {width}), not {array.shape}")
+    array = array.reshape(-1, width)
     if not np.isfinite(array).all():
         raise InputError(f"a {what} has a coordinate that is not finite")
     return array

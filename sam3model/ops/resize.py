@@ -119,6 +119,8 @@ def _from_array(array: np.ndarray) -> Tensor:
     """(H, W) or (H, W, C) array to a channels-first tensor, channels last in memory."""
     if array.dtype != np.uint8 and not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"an image must contain bytes or floats in 0..1, not {array.dtype}")
+    if array.dtype.itemsize > 8 or not array.dtype.isnative:  # torch has no such floats; FITS files have them
+        array = array.astype(np.float64)
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3:
         raise InputError(f"an array of shape {array.shape} is not an image: expected (H, W) or (H, W, C)")

@@ -43,7 +43,10 @@ class PhraseCache:
         return ()
 
     def __call__(self, phrases: Sequence[str], device: torch.device) -> TextTokens:
-        """Text tokens (P, T, D) of phrases. Raises `InputError` for an empty phrase."""
+        """Text tokens (P, T, D) of phrases. Raises `InputError` for an empty phrase, or one that is no text."""
+        for phrase in phrases:
+            if not isinstance(phrase, str):
+                raise InputError(f"a phrase must be text, not {type(phrase).__name__}")
         if any(not clean_line(phrase) for phrase in phrases):
             raise InputError("a phrase is empty: give a short noun phrase, e.g. 'red ball'")
         with self._lock:

@@ -22,6 +22,7 @@ from sam3model.errors import CheckpointError, InputError
 from sam3model.image import EncodedImage, Sam3ImagePredictor
 from sam3model.instances import Instances, no_instances
 from sam3model.ops.masks import decode_rle, encode_rle, mask_to_box, masks_at_size
+from sam3model.ops.resize import to_rgb
 from tests.model.detector_goldens import small_model
 from tests.model.weight_rule import GOLDENS
 
@@ -198,6 +199,11 @@ def test_threads_share_a_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"boxes": [[1, 2, 3, 4]], "box_labels": [2]}, "each box needs one label"),
         ({"phrase": "a tower", "box_labels": [1]}, "each box needs one label"),
         ({"points": [[1, 2, 3]]}, "each point needs 2 numbers"),
+        ({"points": [[1, 2, 3, 4]]}, r"give \(n, 2\), not \(1, 4\)"),
+        ({"boxes": [[1, 2], [3, 4]]}, r"give \(n, 4\), not \(2, 2\)"),
+        ({"boxes": [1, 2, 3, 4, 1, 2, 3, 4]}, r"give \(n, 4\), not \(8,\)"),
+        ({"phrase": 3}, "a phrase must be text, not int"),
+        ({"phrase": "a tower", "threshold": "0.5"}, "between 0 and 1"),
         ({"points": [[1, float("inf")]]}, "not finite"),
         ({"points": [[9999, 9999]]}, "the point 9999,9999 is outside the image"),
         ({"phrase": "a tower", "threshold": 1.5}, "between 0 and 1"),
@@ -220,11 +226,35 @@ def test_transparent_parts_of_an_image_are_white() -> None:
 
 
 def test_phrases_must_be_a_list_without_empty_ones() -> None:
-    for phrases, says in (("a tower", "not one string"), (["a tower", ""], "a phrase is empty")):
+    for phrases, says in (
+        ("a tower", "not one string"),
+        (["a tower", ""], "a phrase is empty"),
+        (["a tower", None], "a phrase must be text, not NoneType"),
+        (None, "a list of phrases, not NoneType"),
+    ):
         with pytest.raises(InputError, match=says):
-            predictor().predict(encoded(), phrases)
+            predictor().predict(encoded(), phrases)  # type: ignore[arg-type]
+    from_iterator = predictor().predict(encoded(), (phrase for phrase in PHRASES[:2]))  # type: ignore[arg-type]
+    assert [one.phrase for one in from_iterator] == PHRASES[:2]
     with pytest.raises(InputError, match="at least 1"):
         predictor().predict(encoded(), ["a tower"], batch=0)
+
+
+def test_an_image_must_be_encoded_first() -> None:
+    image: Any = photo()
+    for call in (
+        lambda: predictor().predict(image, ["a tower"]),
+        lambda: predictor().predict_images(encoded(), ["a tower"]),  # type: ignore[arg-type]
+        lambda: predictor().predict_prompt(image, phrase="a tower"),
+    ):
+        with pytest.raises(InputError, match="give what `encode` returned"):
+            call()
+
+
+@pytest.mark.parametrize("kind", [">f4", "<f8", np.float16, np.longdouble])
+def test_floats_of_any_kind_are_read(kind: Any) -> None:
+    array = np.linspace(0, 1, 60, dtype=np.float32).reshape(4, 5, 3)
+    assert (to_rgb(array.astype(kind)).int() - to_rgb(array).int()).abs().max() <= 1
 
 
 def test_points_and_their_labels_change_the_prediction() -> None:
