@@ -11,7 +11,7 @@ from sam3model.ops.resize import ImageLike
 from sam3model.tracker.frame_ranges import FrameRanges
 from sam3model.video.actions import Action, next_propagation
 from sam3model.video.frame_detector import Exemplars
-from sam3model.video.given_prompts import GivenPrompt
+from sam3model.video.given_prompts import GivenPrompt, check_id
 from sam3model.video.processing_order import video_order
 from sam3model.video.pushed_frames import PushedFrames
 from sam3model.video.session_prompts import exemplars_of, mask_of
@@ -133,6 +133,7 @@ class VideoSession(SessionWork):
     def remove(self, object_id: int) -> None:
         """Forget an object, on all frames. Raises `InputError` if there is no such object."""
         self._check_open()
+        object_id = check_id(object_id)
         if object_id not in self._tracker.ledger.scores and not self._results.knows(object_id):
             raise InputError(f"there is no object {object_id}: the objects are {list(self.object_ids)}")
         self._tracker.remove([object_id])
@@ -165,7 +166,7 @@ class VideoSession(SessionWork):
             raise InputError("a live session cannot propagate: push its frames one by one")
         if self._concepts.concepts is None and not self._tracker.ledger.ids:
             raise InputError("nothing to follow: add a phrase, a click, a box or a mask first")
-        if frames is not None and (not isinstance(frames, int) or frames < 0):
+        if frames is not None and (not hasattr(frames, "__index__") or (frames := int(frames)) < 0):
             raise InputError(f"the number of frames is {frames}: give 0 or more, and reverse=True to go backwards")
         if start is None:
             start = (max if reverse else min)(frame for frame, _ in self._prompted)

@@ -144,8 +144,9 @@ class SessionWork:
         ledger = self._tracker.ledger
         if object_id is None:
             return ledger.max_id + 1, "add"
-        known = object_id in ledger.scores or any(object_id in one.group.ids for one in self._tracker.resting)
-        return (object_id, "refine") if known else (check_id(object_id), "add")
+        number = check_id(object_id)
+        known = number in ledger.scores or any(number in one.group.ids for one in self._tracker.resting)
+        return number, "refine" if known else "add"
 
     def _prompt(self, prompt: GivenPrompt) -> PromptedObject:
         """Give a prompt to the tracker, record it and return the frame with it."""
