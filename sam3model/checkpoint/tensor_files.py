@@ -108,6 +108,10 @@ def _open_pickle(path: Path) -> TensorFile:
         ) from error
     except Exception as error:  # a damaged pickle can raise anything
         raise CheckpointError(f"{path} is damaged or not a PyTorch file: download or export it again") from error
+    if isinstance(content, dict) and {"model", "optimizer", "ema", "progress"} <= content.keys():
+        raise CheckpointError(
+            f"{path} is the state of a training run: give best.safetensors or final.safetensors of it"
+        )
     tensors = _find_state(content)
     if tensors is None:
         raise CheckpointError(f"{path} contains no state dict: expected tensors by name, possibly under 'model'")

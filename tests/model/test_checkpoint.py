@@ -45,6 +45,13 @@ def test_a_folder_of_several_models_is_refused(tmp_path):
         open_tensors(tmp_path / "run")
 
 
+def test_the_state_of_a_run_is_named_as_such(tmp_path):
+    state = {"progress": {}, "model": {"a": torch.zeros(1)}, "optimizer": {}, "ema": {}, "config": "{}"}
+    torch.save(state, tmp_path / "step_00000001.pt")
+    with pytest.raises(CheckpointError, match=r"is the state of a training run: give best.safetensors"):
+        open_tensors(tmp_path / "step_00000001.pt")
+
+
 def test_every_released_detector_key_is_consumed_with_its_shape():
     manifest = json.loads(MANIFEST.read_text())
     with torch.device("meta"):
