@@ -13,9 +13,14 @@ def choose_metric(requested: str | None, validated: Iterable[AnnotatedPhrase]) -
     """The requested metric or, if None, the default for these concepts; logs the choice.
 
     Raises:
-        ConfigError: the requested metric is the same for every model on these concepts.
+        ConfigError: the requested metric is the same for every model on these concepts, or no concept is present.
     """
     concepts = list(validated)
+    if not any(concept.annotations for concept in concepts):
+        raise ConfigError(
+            "no validation image shows what it is asked for, so that no weights are better than others: "
+            "give other images (data.val_split), or hold out more (data.held_out, validation.images)"
+        )
     best, reason, constant = default_metric(concepts)
     if requested == "AP_with_absent" and all(concept.annotations for concept in concepts):
         raise ConfigError("validation.metric: every phrase of the validation set matches something: use AP")

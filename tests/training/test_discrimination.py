@@ -9,8 +9,10 @@ from PIL import Image
 from sam3model.checkpoint import load, save_native
 from sam3model.checkpoint.known_losses import known_losses
 from sam3model.config import Sam3Config
+from sam3model.data.annotations import AnnotatedPhrase, Annotation
 from sam3model.data.common_nouns import common_nouns
-from sam3model.errors import CheckpointError
+from sam3model.errors import CheckpointError, ConfigError
+from sam3model.training.best_metric import choose_metric
 from sam3model.training.certificate import Certificate, CertificateFigures, in_colours
 from sam3model.training.certificate_chart import draw_chart
 from sam3model.training.concept_task import ConceptTask
@@ -108,6 +110,14 @@ def test_a_fine_tuned_model_gets_a_certificate(settings, cats, tmp_path):
         assert 0 <= found["foreign_nouns"] <= 1
         assert found["old_domain"] is not None
     assert Image.open(folder / "certificate.png").width == 900
+
+
+def test_a_validation_set_that_shows_nothing_is_refused():
+    absent = [AnnotatedPhrase("cat", ()), AnnotatedPhrase("dog", ())]
+    for requested in (None, "cgF1", "AP"):
+        with pytest.raises(ConfigError, match="no validation image shows what it is asked for"):
+            choose_metric(requested, absent)
+    assert choose_metric(None, [*absent, AnnotatedPhrase("cow", (Annotation((0, 0, 9, 9)),))]) == "AP_with_absent"
 
 
 def test_a_run_whose_start_is_gone_has_succeeded_without_a_certificate(settings, cats, tmp_path, monkeypatch):
