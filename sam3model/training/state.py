@@ -115,8 +115,9 @@ class StateFolder:
 
     def tidy(self, fresh: bool = False) -> None:
         """Remove half-written files of a killed run and, if the run starts fresh, the output of the run before."""
+        torn = (".step_*.pt.*", ".best.safetensors.*", ".final.safetensors.*", "panels/.step_*.png.*")
         old = ("step_*.pt", "best.safetensors", "events.out.tfevents.*", "panels/step_*.png", "certificate.*")
-        for pattern in (".step_*.pt.*", *(old if fresh else ())):
+        for pattern in (*torn, *(old if fresh else ())):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 

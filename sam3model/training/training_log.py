@@ -97,15 +97,15 @@ class TrainingLog:
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     write_text(path, "".join(line for line in lines if _step_of(line) <= step))
 
 
 def _step_of(line: str) -> float:
     try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError):
-        return float("inf")  # the torn last line of a killed run
+        return float(json.loads(line)["step"])
+    except (KeyError, TypeError, ValueError):
+        return float("inf")  # a torn line of a killed run, or what a crash of the machine left
 
 
 def _tensorboard(folder: Path, since: int) -> Any:

@@ -273,6 +273,19 @@ def test_changed_settings_apply_to_a_resumed_run(settings):
     assert all(torch.equal(after[name]["exp_avg"], values["exp_avg"]) for name, values in before.items() if values)
 
 
+def test_what_a_kill_or_a_crash_left_behind_is_tidied_up(settings):
+    config = settings()
+    folder = own_folder(config)
+    left = [".step_00000003.pt.0a1b2c3d", ".best.safetensors.0a1b2c3d", ".final.safetensors.0a1b2c3d"]
+    for name in left:
+        (folder / name).write_bytes(b"torn")
+    (folder / "scalars.jsonl").write_bytes(b'{"step": 0, "loss": 1.0}\n\xff\xfe\x00\n[3]\n{"step": null}\n{"st')
+    run = concept_run(config)
+    with run.open_log():
+        assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+        assert (folder / "scalars.jsonl").read_text() == '{"step": 0, "loss": 1.0}\n'
+
+
 def test_a_run_that_starts_over_removes_the_old_output(settings):
     config = settings(budget={"steps": 3})
     train(config, ConceptTask)
