@@ -250,7 +250,9 @@ class TrainingRun:
         dropped first: the copy needs their memory.
         """
         self.optimizer.zero_grad()
-        with self.ema.applied_to(self.model) as model:
+        updated = self.progress.step >= self.ema.every  # before, the averages are what the run began with
+        averages = self.ema if updated else Ema(self.model, decay=0.0, every=1)
+        with averages.applied_to(self.model) as model:
             return self.task.artefact(model)
 
     def export(self, name: str, metrics: Metrics) -> Path:

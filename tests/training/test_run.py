@@ -452,6 +452,17 @@ def test_the_artefact_is_half_precision_averages_with_config_and_record(settings
         torch.testing.assert_close(value.float(), run.ema.average[name].half().float())
 
 
+def test_a_run_shorter_than_the_interval_of_the_averages_saves_what_it_has_learned(settings):
+    run = concept_run(settings(ema={"every": 4}))
+    stream = run.batches(StopSignal())
+    before = run.model.state_dict()["decoder.query_embed.weight"].clone()
+    for _ in range(2):
+        run.step(next(stream))
+    saved = run.artefact().state_dict()["decoder.query_embed.weight"]
+    assert torch.equal(saved, run.model.state_dict()["decoder.query_embed.weight"].half().float())
+    assert not torch.equal(saved, before.half().float())
+
+
 def test_a_budget_of_minutes_is_used_up_and_decays_to_its_end(settings):
     config = replace(settings(schedule={"kind": "cosine", "final": 0.0}), budget=BudgetConfig(minutes=0.02))
     run = concept_run(config)
