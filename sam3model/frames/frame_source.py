@@ -122,8 +122,8 @@ def check_frame_number(t: int, count: int, name: str) -> int:
 
 
 def check_rate(rate: float) -> float:
-    """Raises `InputError` unless `rate`, in frames per second, is positive and finite."""
-    if not 0 < rate < float("inf"):
+    """Raises `InputError` unless `rate`, in frames per second, is a positive and finite number."""
+    if isinstance(rate, str | bytes) or not hasattr(rate, "__float__") or not 0 < rate < float("inf"):
         raise InputError(f"the rate must be a positive number of frames per second, not {rate}")
     return float(rate)
 

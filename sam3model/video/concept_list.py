@@ -1,6 +1,6 @@
 """The phrases and exemplars of a session, in the order in which they were given."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sam3model.errors import InputError
 from sam3model.structures import VISUAL, TextTokens
@@ -20,8 +20,9 @@ class ConceptList:
 
     def add_phrases(self, phrases: Sequence[str]) -> None:
         """Add those phrases that are new. Raises `InputError` for an empty phrase, or a string instead of a list."""
-        if isinstance(phrases, str):
-            raise InputError("phrases must be a list of phrases, not one string")
+        if isinstance(phrases, str) or not isinstance(phrases, Iterable):
+            given = "one string" if isinstance(phrases, str) else type(phrases).__name__
+            raise InputError(f"phrases must be a list of phrases, not {given}")
         given = list(phrases)
         if not given or any(not isinstance(phrase, str) or not clean_line(phrase) for phrase in given):
             raise InputError("a phrase is empty: give short noun phrases, e.g. 'red ball'")
@@ -31,7 +32,7 @@ class ConceptList:
 
     def add_exemplars(self, exemplars: Exemplars, phrase: str | None) -> None:
         """Add exemplars: to their phrase, in place of earlier ones, or as a concept of their own (None)."""
-        if phrase is not None and not phrase.strip():
+        if phrase is not None and (not isinstance(phrase, str) or not clean_line(phrase)):
             raise InputError("the phrase is empty: leave it out, or give a short noun phrase, e.g. 'red ball'")
         keys = [_key(name) for name in self.names]
         if phrase is None or _key(phrase) not in keys:

@@ -59,7 +59,7 @@ class PushedFrames:
         if self._size is not None and self._size != size:
             first = f"{self._size[0]}x{self._size[1]}"
             raise InputError(f"frame {self._next} is {size[0]}x{size[1]} and the first was {first}: scale it to that")
-        if time is not None and not isfinite(time):
+        if time is not None and not (hasattr(time, "__float__") and isfinite(time)):
             raise InputError(f"the time of frame {self._next} is {time}: give seconds from the start, or leave it out")
         check_frame_size(size, "the live session")
         self._size = size

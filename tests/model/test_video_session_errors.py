@@ -11,7 +11,7 @@ from sam3model.errors import InputError
 from sam3model.frames import BrokenFrameError, FrameSource, open_frames
 from sam3model.video.clip_tracker import ClipTracker
 from sam3model.video.session import VideoSession
-from tests.model.small_video import STEADY, clip, fail_once, frames, live, opened, shown, started, summary
+from tests.model.small_video import STEADY, clip, fail_once, frames, live, opened, predictor, shown, started, summary
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,11 @@ from tests.model.small_video import STEADY, clip, fail_once, frames, live, opene
         lambda s: s.propagate(frames=-1),
         lambda s: s.push(clip(1)[0]),
         lambda s: s.propagate(frames=1.5),
+        lambda s: s.add_phrases(None),
+        lambda s: s.add_exemplars([[1, 1, 5, 5]], phrase=3),
+        lambda s: s.add_exemplars([[1, 1, 5, 5]], phrase="\u200b"),
+        lambda s: predictor(STEADY).open(clip(2), rate="fast"),
+        lambda s: live(STEADY).push(clip(1)[0], time="now"),
         lambda s: s.remove(99),
         lambda s: s.remove([1]),
         lambda s: s.remove("1"),
