@@ -58,9 +58,22 @@ def object_quality(targets: Track, predictions: Track, skip_ends: bool = True) -
 
 
 def without_overlaps(tracks: Sequence[Track]) -> list[list[Rle | None]]:
-    """Remove overlaps, as in a label map: a pixel in several masks of a frame belongs to the last track."""
+    """Remove overlaps, as in a label map: a pixel in several masks of a frame belongs to the last track.
+
+    Raises `MetricError` if the tracks have different lengths.
+    """
+    if not require_same_length(tracks):
+        return [[] for _ in tracks]
     frames = [_exclusive(list(masks)) for masks in zip(*tracks, strict=True)]
     return [list(track) for track in zip(*frames, strict=True)]
+
+
+def require_same_length(tracks: Sequence[Track]) -> int:
+    """The number of frames of all tracks, 0 without tracks. Raises `MetricError` if it differs."""
+    lengths = sorted({len(track) for track in tracks})
+    if len(lengths) > 1:
+        raise MetricError(f"tracks of one video have {lengths[0]} and {lengths[-1]} frames: give each all frames")
+    return lengths[0] if lengths else 0
 
 
 def _exclusive(masks: list[Rle | None]) -> list[Rle | None]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
-from sam3model.metrics.jf import Track, frame_quality
+from sam3model.metrics.jf import Track, frame_quality, require_same_length
 from sam3model.metrics.metric_result import MetricResult
 from sam3model.metrics.overlap import Rle, coco_mask, rle_areas
 
@@ -25,7 +25,8 @@ class ExpressionScores(NamedTuple):
 
 
 def union_track(tracks: Sequence[Track]) -> list[Rle | None]:
-    """Union of the masks of several tracks in each frame."""
+    """Union of the masks of several tracks in each frame. Raises `MetricError` if their lengths differ."""
+    require_same_length(tracks)
     frames = [[m for m in masks if m is not None] for masks in zip(*tracks, strict=True)]
     return [coco_mask.merge(masks) if masks else None for masks in frames]
 

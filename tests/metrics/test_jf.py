@@ -12,6 +12,7 @@ from sam3model.metrics.boundary import boundary_radius, disk_widths, region_and_
 from sam3model.metrics.column_runs import decode_runs
 from sam3model.metrics.jf import JAndF, object_quality, without_overlaps
 from sam3model.metrics.overlap import as_rle
+from sam3model.metrics.referring_video import union_track
 from tests.metrics.conftest import close, golden
 
 REFERENCE = golden("metrics_jf.json")
@@ -113,3 +114,12 @@ def test_shards_merge_and_invalid_input_is_reported():
         JAndF().compute()
     with pytest.raises(MetricError, match="do not add up"):
         decode_runs([{"size": [2, 3], "counts": "5"}], 2, 3)
+
+
+def test_tracks_of_different_lengths_are_refused():
+    pixel = as_rle(np.eye(4))
+    tracks = {"1": [pixel] * 3, "2": [pixel] * 2}
+    for call in (lambda: JAndF().update_label_maps("v", tracks, {}), lambda: union_track(list(tracks.values()))):
+        with pytest.raises(MetricError, match="have 2 and 3 frames"):
+            call()
+    assert without_overlaps([[], []]) == [[], []]
