@@ -61,6 +61,17 @@ def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
     return data
 
 
+def refuse_ids_of_another_type(found: Iterable[Any], known: Iterable[Any], what: str) -> None:
+    """Raise `MetricError` if all ids of predictions are unknown, but only for their type, as "1" beside 1.
+
+    Predictions of unknown ids are ignored: the figures would be 0 for a slip that can be named. what: the field.
+    """
+    given, there = set(found), set(known)
+    if given and not given & there and (alike := {str(one) for one in given} & {str(one) for one in there}):
+        theirs, ours = (next(one for one in ids if str(one) == min(alike)) for ids in (given, there))
+        raise MetricError(f"the predictions have {what} {theirs!r}, and the ground truth {ours!r}: use one type")
+
+
 def _check_row(row: Any, table: str, where: str) -> None:
     """Raise `MetricError` if a row of a table cannot be used by any metric."""
     if not isinstance(row, Mapping):

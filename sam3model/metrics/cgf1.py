@@ -6,7 +6,13 @@ from typing import Any
 
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
-from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
+from sam3model.metrics.annotation_files import (
+    JsonSource,
+    load_ground_truth,
+    load_predictions,
+    refuse_ids_of_another_type,
+    require,
+)
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, best_annotator, count_matches, summarise
 from sam3model.metrics.overlap import check_kind, finite_scores, geometry_field, iou_matrix
 
@@ -103,20 +109,23 @@ def concept_f1_shard(
     field = geometry_field(metric.iou_type)
     categories = {c["id"] for f in files for c in f["categories"]}
     detections: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
-    for p in load_predictions(predictions):
+    predicted = load_predictions(predictions)
+    for p in predicted:
         if p.get("category_id") in categories:
             require(p, "score", "prediction")
             detections[require(p, "image_id", "prediction")].append(p)
     annotators = [_split(f["annotations"], field) for f in files]
     seen = [{image["id"] for image in f["images"]} for f in files]
+    refuse_ids_of_another_type((p.get("category_id") for p in predicted), categories, "category_id")
+    refuse_ids_of_another_type((p.get("image_id") for p in predicted), set[Any]().union(*seen), "image_id")
     for image_id in _evaluable(files):
-        predicted = detections.get(image_id, ())
+        found = detections.get(image_id, ())
         views = [a.get(image_id, ([], [])) for a, ids in zip(annotators, seen, strict=True) if image_id in ids]
         metric.update_annotators(
             image_id,
             [targets for targets, _ in views],
-            [require(d, field, "prediction") for d in predicted],
-            [d["score"] for d in predicted],
+            [require(d, field, "prediction") for d in found],
+            [d["score"] for d in found],
             [crowds for _, crowds in views] if protect_crowds else None,
         )
     return metric

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from sam3model.errors import MetricError
-from sam3model.metrics.annotation_files import JsonSource, is_finite, load_ground_truth, load_predictions, require
+from sam3model.metrics.annotation_files import (
+    JsonSource,
+    is_finite,
+    load_ground_truth,
+    load_predictions,
+    refuse_ids_of_another_type,
+    require,
+)
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, strongest
 from sam3model.metrics.overlap import FloatArray, check_kind, finite_scores, geometry_field, iou_matrix, rle_areas
 
@@ -49,6 +56,7 @@ def coco_shard(
     if unknown := {p.get("image_id") for p in predicted} - images:
         raise MetricError(f"predictions have {len(unknown)} unknown images, e.g. {min(unknown, key=str)}")
     targets = _group(truth["annotations"], "annotation")
+    refuse_ids_of_another_type((p.get("category_id") for p in predicted), categories, "category_id")
     detections = _group((p for p in predicted if p.get("category_id") in categories), "prediction")
     by_box = not mask_areas and (kind == "bbox" or (bool(predicted) and bool(predicted[0].get("bbox"))))
     metric = AveragePrecision(rules)

@@ -9,7 +9,13 @@ import numpy as np
 
 from sam3model.errors import MetricError
 from sam3model.metrics.aggregate import Aggregate
-from sam3model.metrics.annotation_files import JsonSource, load_ground_truth, load_predictions, require
+from sam3model.metrics.annotation_files import (
+    JsonSource,
+    load_ground_truth,
+    load_predictions,
+    refuse_ids_of_another_type,
+    require,
+)
 from sam3model.metrics.average_precision import ApRules, UnitMatches, category_curves, match_unit, strongest
 from sam3model.metrics.metric_result import MetricResult, mean_of_defined
 from sam3model.metrics.overlap import box_iou_xywh
@@ -129,6 +135,9 @@ def omnilabel_shard(ground_truth: JsonSource, predictions: JsonSource) -> OmniLa
         for description, score in zip(ids, scores, strict=True):
             box = require(p, "bbox", "prediction")
             predicted[require(p, "image_id", "prediction"), description].append((box, score))
+    asked = {(image, d["id"]) for d in truth["descriptions"] for image in require(d, "image_ids", "description")}
+    for place, name in enumerate(("image_id", "description_ids")):
+        refuse_ids_of_another_type((one[place] for one in predicted), (one[place] for one in asked), name)
     metric = OmniLabelAp()
     for d in truth["descriptions"]:
         kind = require(require(d, "anno_info", "description"), "type", "description")

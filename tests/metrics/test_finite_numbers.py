@@ -75,6 +75,15 @@ def test_bad_rows_of_ground_truth_are_named(evaluate, table, row, says):
         evaluate(TRUTH | {table: [*TRUTH[table], row]}, [GOOD])
 
 
+def test_ids_that_differ_in_their_type_alone_are_refused():
+    for evaluate in (evaluate_coco, evaluate_cgf1):
+        with pytest.raises(MetricError, match="have category_id '1', and the ground truth 1: use one type"):
+            evaluate(TRUTH, [{**GOOD, "category_id": "1"}] * 2)
+        evaluate(TRUTH, [GOOD, {**GOOD, "category_id": "1"}, {**GOOD, "category_id": 7}])
+    with pytest.raises(MetricError, match="have image_id '1', and the ground truth 1"):
+        evaluate_cgf1(TRUTH, [{**GOOD, "image_id": "1"}] * 2)
+
+
 def test_numbers_of_numpy_and_torch_are_numbers():
     torch = pytest.importorskip("torch")
     plain = evaluate_coco(TRUTH, [GOOD], "bbox")
