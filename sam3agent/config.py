@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from sam3model.errors import ConfigError, InputError
-from sam3model.files import read_regular
+from sam3model.files import expanded, read_regular
 from sam3model.parse import first_fault, nearest
 
 Backend = Literal["rules", "openai", "vllm"]
@@ -82,10 +82,10 @@ class Settings(BaseModel):
 
     @field_validator("out", mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:
+    def _usable(cls, value: Any) -> Any:
         if isinstance(value, str) and not value.strip():
             raise ValueError("the folder has no name; write . for the working directory")
-        return value
+        return expanded(value) if isinstance(value, str | Path) else value
 
     @property
     def of_replies(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _config_file(environment: Mapping[str, str]) -> Path | None:
     """The file named by `SAM3AGENT_CONFIG`, else ./sam3agent.toml, else the user's; None if there is none."""
     if named := environment.get(FILE_VARIABLE):
         return Path(named)
-    home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    home = Path(environment.get("XDG_CONFIG_HOME") or expanded("~/.config"))
     return next((p for p in (Path("sam3agent.toml"), home / "sam3agent" / "config.toml") if p.is_file()), None)
 
 

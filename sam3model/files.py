@@ -69,6 +69,11 @@ def private_folder(path: Path) -> None:
         raise OutputError(f"cannot make the folder {path}: {_reason(error)}") from error
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with its `~` or `~user` written out; unchanged, as in a shell, if there is no such home."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (that of pathlib raises without a home)
+
+
 def is_folder(path: str | Path) -> bool:
     """Whether a path is a folder; False also for a name that cannot exist."""
     try:

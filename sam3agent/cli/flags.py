@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from sam3model.files import expanded
+
 ImagesAndQuestion = Annotated[
     list[str] | None,
     typer.Argument(
@@ -40,7 +42,7 @@ def folder_path(text: str) -> Path:
     """The value of --out. Raises `typer.BadParameter` if it is empty, which would be the working directory."""
     if not str(text).strip():
         raise typer.BadParameter("the folder has no name; write . for the working directory")
-    return Path(text)
+    return expanded(text)
 
 
 Out = Annotated[

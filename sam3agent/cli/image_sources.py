@@ -10,7 +10,7 @@ from sam3agent.downloads import STDIN, is_url, shown_url, split_url
 from sam3agent.servers.written_paths import ACCEPTED, read_path
 from sam3model.connection import without_account
 from sam3model.errors import InputError
-from sam3model.files import is_folder
+from sam3model.files import expanded, is_folder
 from sam3model.untrusted import clean_line
 
 _ADDRESS = re.compile(r"(file|data):|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -158,7 +158,7 @@ def _images_in(folder: Path) -> list[str]:
 def _matches(pattern: str, *, folders: bool = False) -> list[str]:
     from sam3model.frames.frame_folder import natural_key
 
-    names = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)
+    names = glob.glob(str(expanded(pattern)), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)
     files = [str(path) for path in sorted(map(Path, names), key=natural_key) if folders or not path.is_dir()]
     if not files:
         raise InputError(f"no file matches {pattern}")

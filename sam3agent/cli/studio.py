@@ -11,6 +11,7 @@ from sam3agent.cli.screen import configure_logging
 from sam3agent.config import load_settings
 from sam3agent.folder_lock import locked
 from sam3agent.servers.studio.studio_server import StudioAddress, serve_studio
+from sam3model.files import expanded
 
 OUT = Path("sam3agent-out/studio")
 """Default folder for masks, questions and exports, below the working directory."""
@@ -30,7 +31,7 @@ def run_studio(
 
     configure_logging(verbose)
     settings = load_settings(flags)
-    out = make_folder((settings.out or OUT).expanduser().resolve())
+    out = make_folder(expanded(settings.out or OUT).resolve())
 
     def ready(url: str) -> None:
         sys.stdout.write(f"{url}\n")

@@ -23,7 +23,7 @@ from sam3agent.labelling.shard_lists import LIST_SUFFIXES, ListEntry, entries_of
 from sam3agent.media import is_clip, open_clip
 from sam3model.data.dataset_layout import image_path, image_path_at_last
 from sam3model.errors import DataError, InputError
-from sam3model.files import is_folder
+from sam3model.files import expanded, is_folder
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES, natural_key
 
 MAX_NESTING = 3
@@ -144,7 +144,7 @@ class LabelSources:
             yield from self._entry(entry, path, f"{prefix}/{entry.row:09d}-", once, depth)
 
     def _entry(self, entry: ListEntry, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
-        word = entry.text if is_url(entry.text) else str(Path(path).parent / Path(entry.text).expanduser())
+        word = entry.text if is_url(entry.text) else str(Path(path).parent / expanded(entry.text))
         name = prefix + Path(entry.text.split("?")[0]).name
         source = f"{path}#{entry.row} {entry.text}"
         if is_url(word):
@@ -208,7 +208,7 @@ def _expanded(pattern: str) -> Iterator[str]:
 def _matches(pattern: str) -> list[str]:
     if not glob.has_magic(pattern):
         return [pattern]
-    names = glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)
+    names = glob.glob(str(expanded(pattern)), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)
     return [str(path) for path in sorted(map(Path, names), key=natural_key) if not path.is_dir()]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sam3agent.labelling.image_placing import IMAGES
 from sam3agent.labelling.label_job import ImageMode
+from sam3model.files import expanded
 
 _ANY = re.compile("")
 _WRITTEN = {"classes": re.compile(r".*\.png$"), "instances": re.compile(r".*\.png$"), "review": re.compile(r"page-")}
@@ -75,7 +76,7 @@ def _is_inside(place: str, folder: str) -> bool:
 
 def _fixed_part(pattern: str) -> str:
     """The folder in which a pattern begins."""
-    folder = str(Path(pattern).expanduser().parent)
+    folder = str(expanded(pattern).parent)
     while glob.has_magic(folder):
         folder = os.path.dirname(folder)  # noqa: PTH120 (many are text)
     return folder

@@ -21,7 +21,7 @@ from sam3agent.labelling.label_items import (
     parquet_file,
 )
 from sam3model.errors import InputError
-from sam3model.files import open_regular
+from sam3model.files import expanded, open_regular
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
 
 LIST_SUFFIXES = (".txt", ".csv", ".tsv")
@@ -134,5 +134,5 @@ def _texts(file: Any, group: int, column: str) -> Iterator[str]:
 
 def _named_image(path: str, prefix: str, row: int, text: str) -> LabelItem:
     name = f"{prefix}/{row:09d}-{Path(text.split('?', maxsplit=1)[0]).name}"
-    place = WebImage(text) if is_url(text) else ImageFile(str(Path(path).parent / Path(text).expanduser()))
+    place = WebImage(text) if is_url(text) else ImageFile(str(Path(path).parent / expanded(text)))
     return LabelItem(f"{path}#{row} {text}", clean_name(name), name, place)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sam3agent.mllm.endpoint import Endpoint
 from sam3agent.mllm.profiles import SWITCHES, Profile
-from sam3model.files import write_json
+from sam3model.errors import OutputError
+from sam3model.files import expanded, write_json
 from sam3model.untrusted import read_json
 
 log = logging.getLogger(__name__)
@@ -20,9 +21,14 @@ VERSION = 2
 
 
 def profile_path(at: Endpoint, model: str, environment: Mapping[str, str] | None = None) -> Path:
-    """The file of a server and model: in `$XDG_CACHE_HOME/sam3agent/servers`, by default `~/.cache/…`."""
+    """The file of a server and model: in `$XDG_CACHE_HOME/sam3agent/servers`, by default `~/.cache/…`.
+
+    Raises `OutputError` if there is no home.
+    """
     environment = os.environ if environment is None else environment
-    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = expanded(environment.get("XDG_CACHE_HOME") or "~/.cache")
+    if str(cache).startswith("~"):
+        raise OutputError(f"there is no folder {cache}: set XDG_CACHE_HOME to one")
     digest = hashlib.blake2b(json.dumps([at.shown.rstrip("/"), model]).encode(), digest_size=10).hexdigest()
     return cache / "sam3agent" / "servers" / f"{digest}.json"
 
@@ -46,7 +52,7 @@ def stored_profile(at: Endpoint, model: str) -> Profile | None:
             return None
         values = record["profile"]
         return _profile(values if record["version"] == VERSION else _upgraded(values))
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, OutputError, ValueError, KeyError, TypeError) as error:
         log.warning("the stored profile of %s is ignored: %s; run sam3agent doctor --probe again", at.shown, error)
         return None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from sam3agent.media import ClipMedia, Media, is_clip, open_encoded
 from sam3agent.servers.written_paths import as_slashes
 from sam3model.errors import ConfigError, InputError
-from sam3model.files import open_regular, read_at_most
+from sam3model.files import expanded, open_regular, read_at_most
 from sam3model.raster_files import MAX_FILE_BYTES
 from sam3model.untrusted import clean_line
 
@@ -89,7 +89,7 @@ class Roots:
     """The folders that a server may read from. The first one is where relative paths are looked for first."""
 
     def __init__(self, folders: Sequence[str | Path]) -> None:
-        self.folders = tuple(dict.fromkeys(Path(folder).expanduser().resolve() for folder in folders))
+        self.folders = tuple(dict.fromkeys(expanded(folder).resolve() for folder in folders))
 
     def resolve(self, path: str | Path) -> Path:
         """The real path of a file, with links resolved; a relative path is looked for in every folder.

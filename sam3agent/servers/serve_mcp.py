@@ -12,6 +12,7 @@ from sam3agent.servers.http_guard import HttpAccess
 from sam3agent.servers.server_life import run_until_stopped
 from sam3agent.servers.server_memory import share_memory
 from sam3model.errors import InputError
+from sam3model.files import expanded
 
 OUT_GIGABYTES = 10.0
 """Default maximum size of the output folder."""
@@ -49,9 +50,9 @@ def serve(settings: Settings, service: McpService, announce: Callable[[str], Non
         host_profile=service.host_profile,
         out_limit=int(service.out_gigabytes * 1e9),
     )
-    roots = ", ".join(str(root.expanduser().resolve()) for root in service.roots or (Path.cwd(),))
+    roots = ", ".join(str(expanded(root).resolve()) for root in service.roots or (Path.cwd(),))
     about = f"weights {settings.weights}, backend {settings.backend}; files from {roots}; results in "
-    about += str((settings.out or OUT).expanduser().resolve())
+    about += str(expanded(settings.out or OUT).resolve())
     if service.http is None:
         announce(f"MCP server on standard input and output, for a client to start ({about})")
         run_until_stopped(server.run_stdio_async)
@@ -67,8 +68,8 @@ def serve(settings: Settings, service: McpService, announce: Callable[[str], Non
 
 def check_weights(name: str) -> None:
     """Raise `CheckpointError` if weights cannot exist. Those of the hub are looked up when they are first used."""
-    with suppress(OSError, RuntimeError, ValueError):
-        if name == "tiny" or Path(name).expanduser().exists():
+    with suppress(OSError, ValueError):
+        if name == "tiny" or expanded(name).exists():
             return
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not Path(name).suffix[1:2].isalpha():
         return

@@ -16,6 +16,7 @@ from sam3agent.servers.result_files import ResultFolder
 from sam3agent.servers.tool_desk import ToolDesk
 from sam3agent.tools.registry import all_tools
 from sam3model.errors import InputError
+from sam3model.files import expanded
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -57,9 +58,9 @@ def build_server(
     choose_profile(ClientTraits(), host_profile)
     agent = agent or Agent.from_settings(settings)
     for root in roots:
-        if not Path(root).expanduser().is_dir():
+        if not expanded(root).is_dir():
             raise InputError(f"--root {root} is not a folder")
-    out = (settings.out or OUT).expanduser().resolve()
+    out = expanded(settings.out or OUT).resolve()
     results = ResultFolder(out, out_limit)
     desk = ToolDesk(agent, Roots([*(roots or (Path.cwd(),)), out]), results)
     tools = McpTools(desk, host_profile)

@@ -28,6 +28,7 @@ from sam3model.data.playground_clips import PlaygroundClips
 from sam3model.data.playground_stills import PlaygroundStills
 from sam3model.data.subsets import readable
 from sam3model.errors import ConfigError, DataError
+from sam3model.files import expanded
 from sam3model.training.clip_set_settings import ClipSetConfig
 from sam3model.training.settings import DataConfig
 from sam3model.training.sources import build_transform, read_annotated
@@ -194,7 +195,7 @@ def _read(config: ClipSetConfig, seed: int) -> tuple[ClipDataset, ClipDataset]:
     read, find = _READERS[config.source]
     if config.source == "sav":
         read = partial(read_sav_clips, automatic=config.automatic)
-    root = Path(config.root or ".").expanduser()
+    root = expanded(config.root or ".")
     if not root.is_dir():
         raise DataError(f"data.root: {root} is not a folder")
     if config.source != "sav":  # its training set may have no folder of its own

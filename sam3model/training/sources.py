@@ -18,6 +18,7 @@ from sam3model.data.saco_dataset import read_saco
 from sam3model.data.subsets import few, hold_out, readable
 from sam3model.data.transforms import TRANSFORMS, Transform
 from sam3model.errors import ConfigError, DataError
+from sam3model.files import expanded
 from sam3model.parse import nearest, parse
 from sam3model.training.best_metric import choose_metric
 from sam3model.training.settings import CurriculumStage, DataConfig, TrainConfig
@@ -157,7 +158,7 @@ def build_transform(item: Mapping[str, Mapping[str, Any]]) -> Transform:
 
 def read_annotated(data: DataConfig, seed: int) -> tuple[AnnotatedDataset, AnnotatedDataset]:
     """The training and the validation set of COCO or SA-Co annotations. Raises as `open_sources` does."""
-    root = Path(data.root or ".").expanduser()
+    root = expanded(data.root or ".")
     training = _read_split(data, find_files(root, data.split, data.annotations, data.images))
     if _has_own_validation(data, root):
         place = find_files(root, data.val_split, data.val_annotations, data.val_images or data.images)

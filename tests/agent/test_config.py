@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sam3agent.cli.flags import folder_path
 from sam3agent.config import Settings, load_settings
 from sam3model.errors import ConfigError
 
@@ -59,6 +60,19 @@ def test_the_token_of_the_servers_is_no_setting() -> None:
 def test_variables_of_others_are_ignored() -> None:
     names = ("SAM3AGENT_TEST_VLLM_URL", "SAM3AGENT_LOG_FILE", "SAM3_WEIGHTS", "WEIGHTS", "SAM3AGENT_MAX_CALLS")
     assert load(dict.fromkeys(names, "7")).max_calls == 7
+
+
+def test_a_home_in_a_path_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert load({"SAM3AGENT_OUT": "~/masks"}).out == Path("/home/me/masks")
+    assert folder_path("~/masks") == Path("/home/me/masks")
+
+
+def test_settings_are_read_where_nobody_has_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run as a user that its system does not know."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}[0])
+    assert load_settings({}, {}) == Settings()
 
 
 def test_a_config_file_that_is_no_file_is_refused(tmp_path: Path) -> None:

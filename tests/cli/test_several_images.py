@@ -96,8 +96,9 @@ def test_folders_and_patterns_are_expanded_in_natural_order(place: Path) -> None
     assert expand_sources(["photos"]) == (photos, True)
     assert expand_sources(["photos/*.png", "photos/2.png"]) == (photos, True)
     assert expand_sources(["photos/2.png"]) == (["photos/2.png"], False)
-    with pytest.raises(InputError, match="no file matches"):
-        expand_sources(["*.nothing"])
+    for pattern in ("*.nothing", "~nobody-of-this-name/*.png"):
+        with pytest.raises(InputError, match="no file matches"):
+            expand_sources([pattern])
 
 
 def test_several_images_have_one_journal(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

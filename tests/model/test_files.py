@@ -5,12 +5,13 @@ import os
 import resource
 import signal
 import stat
+from pathlib import Path
 
 import pytest
 import torch
 
 from sam3model.errors import OutputError
-from sam3model.files import replacing, write_json, write_text
+from sam3model.files import expanded, replacing, write_json, write_text
 
 
 def test_folders_are_created_and_permissions_follow_the_umask(tmp_path):
@@ -33,6 +34,12 @@ def test_readers_see_the_old_file_until_the_new_one_is_complete(tmp_path):
         assert path.read_text() == "old"
         temporary.write_text("new")
     assert path.read_text() == "new"
+
+
+def test_a_home_that_is_not_there_stays_as_it_is_written(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/a") == Path("/home/me/a")
+    assert expanded("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, KeyError])

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from sam3agent.media import CLIP_SUFFIXES, is_clip
 from sam3model.errors import InputError
+from sam3model.files import expanded
 
 ItemKind = Literal["image", "clip"]
 
@@ -79,7 +80,7 @@ class StudioLibrary:
 
 def _real(path: Path) -> Path:
     try:
-        real = path.expanduser().resolve(strict=True)
+        real = expanded(path).resolve(strict=True)
     except FileNotFoundError as error:
         raise InputError(f"there is no file or folder {path}") from error
     except (OSError, RuntimeError, ValueError) as error:
