@@ -144,7 +144,7 @@ class AgentLoop:
         reply = await self._decide(state)
         if reply.not_understood:
             return Unreadable(reply.not_understood)
-        call = read_call(reply, tuple(self._tools))
+        call = read_call(reply, tuple(schema.name for schema in self._schemas))
         tool = self._tools[call.name]
         given, dropped = tool.read(call.arguments)
         if dropped:
@@ -155,7 +155,7 @@ class AgentLoop:
     async def _run(self, tool: Tool, state: ActiveState, given: Any) -> ToolResult:
         """A tool called with validated arguments, within the budgets, and recorded."""
         bench = self._bench(state)
-        arguments = tool.prepared(bench, given)
+        arguments = tool.ready(bench, given)
         if tool.cost == "segmenter" and not self.ledger.searches_left:
             raise _BudgetSpent(f"the budget of {self.ledger.budget.segmenter_calls} segmenter calls is used up")
         if tool.progress:

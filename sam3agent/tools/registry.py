@@ -105,7 +105,13 @@ class Tool(Generic[A]):
 
     def call(self, bench: Workbench, arguments: str | Mapping[str, Any]) -> ToolResult:
         """Parse, prepare and run. Raises `ToolUseError` for errors of the caller."""
-        return self.run(bench, self.prepared(bench, self.parse(arguments)))
+        return self.run(bench, self.ready(bench, self.parse(arguments)))
+
+    def ready(self, bench: Workbench, arguments: A) -> A:
+        """The arguments as they will be used. Raises `ToolUseError` if none are, or a clip is needed."""
+        if self.needs_clip and bench.media.count < 2:
+            raise ToolUseError(f"{self.name} needs a clip, and this is an image: use segment_phrase, or measure_masks")
+        return self.prepared(bench, arguments)
 
 
 def _sample(shape: Mapping[str, Any], ids: Sequence[int]) -> Any:

@@ -74,8 +74,6 @@ class _Sightings:
 
 def _checked(bench: Workbench, args: TrackObjects) -> TrackObjects:
     """The arguments with frames of the clip, and as many phrases as the budget allows."""
-    if not isinstance(bench.media, ClipMedia) or bench.media.count < 2:
-        raise ToolUseError("track needs a clip, and this is an image: use segment_phrase")
     last = bench.media.count - 1 if args.last_frame is None else args.last_frame
     if not args.first_frame <= last < bench.media.count:
         raise ToolUseError(f"there are no frames {args.first_frame} to {last}: they are 0 to {bench.media.count - 1}")

@@ -154,6 +154,18 @@ def test_a_bad_reply_is_told_back_and_asked_again(bad) -> None:
     assert "could not be used" in repeated[-1]
 
 
+def test_tools_for_clips_are_not_there_on_an_image() -> None:
+    """Two masks of an image would become one, and a complaint that names a tool makes small models call it."""
+    lines = [SEARCH, call("merge_tracks", ids=[1, 2]), call("select_masks", ids=[1])]
+    backend = ScriptedBackend(lines, ACCEPT)
+    answer = ask(backend)
+    assert answer.status == "answered" and [mask.id for mask in answer.masks] == [1]
+    complaint = told(backend.requests[-1].messages[-1])
+    offered = [tool.name for tool in backend.requests[-1].tools]
+    assert f"there is no tool 'merge_tracks' here; call exactly one of {', '.join(offered)}." in complaint
+    assert "track" not in complaint.replace("merge_tracks", "")
+
+
 def test_a_phrase_is_not_searched_twice() -> None:
     world = World()
     ask(ScriptedBackend([SEARCH, SEARCH, call("select_masks", ids=[1])], ACCEPT), world)

@@ -10,6 +10,7 @@ from sam3agent import Agent
 from sam3agent.agent.trace import read_trace
 from sam3agent.cli.replay import run_replay
 from sam3agent.masks import Mask, Masklet, RleMasks
+from sam3agent.media import open_media
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, call
 from sam3agent.tools.registry import ToolUseError, all_tools
 from sam3agent.workbench import Workbench
@@ -78,8 +79,6 @@ def test_mistakes_are_answered_with_a_sentence(arguments: dict, says: str) -> No
 
 
 def test_an_image_or_missing_weights_are_answered_with_a_sentence() -> None:
-    from sam3agent.media import open_media
-
     image = open_media(drawing())
     with pytest.raises(ToolUseError, match="needs a clip, and this is an image"):
         all_tools()["track"].call(Workbench(image, SEGMENTER.open(image)), {"phrases": ["x"]})
@@ -108,6 +107,22 @@ def test_masklets_of_clips_stay_encoded() -> None:
     assert other is not None and masklet.iou(other) == pytest.approx(decoded.iou(other)) == pytest.approx(30 / 120)
     assert masklet.to_json() == decoded.to_json()
     assert Masklet.from_rles({0: masks[0]}) is None
+
+
+@pytest.mark.parametrize("name", [tool.name for tool in all_tools().values() if tool.needs_clip])
+def test_tools_for_clips_leave_images_alone(name: str) -> None:
+    image = open_media(drawing())
+    pool, _ = bench().pool.add("player", [(Masklet.of(block), 0.8) for block in (_block(4), _block(60))])
+    arguments = {"ids": [1, 2], "parts": True} if name == "merge_tracks" else {"id": 1, "frame": 1}
+    given = {"measure_tracks": {}, "track": {"phrases": ["player"]}}.get(name, arguments)
+    with pytest.raises(ToolUseError, match=f"{name} needs a clip, and this is an image"):
+        all_tools()[name].call(Workbench(image, SEGMENTER.open(image), pool, tracker=tracker()), given)
+
+
+def _block(x: int) -> Mask:
+    mask = Mask.from_full(np.pad(np.ones((24, 12), bool), ((20, 20), (x, 84 - x))))
+    assert mask is not None
+    return mask
 
 
 def test_an_mllm_may_track_and_a_question_on_an_image_does_not_mention_it(tmp_path: Path) -> None:
@@ -152,7 +167,7 @@ def test_the_rules_track_what_a_question_about_a_clip_names(tmp_path: Path) -> N
 def test_clips_are_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
-    from sam3agent.media import ClipMedia, ImageMedia, damage_of, is_clip, media_remarks, open_clip, open_media
+    from sam3agent.media import ClipMedia, ImageMedia, damage_of, is_clip, media_remarks, open_clip
 
     path = write_clip(tmp_path / "blocks.mp4").rename(tmp_path / "blocks.bin")
     media = open_media(path)
