@@ -64,6 +64,12 @@ class BatchJournal:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
+    @property
+    def folders(self) -> dict[str, str]:
+        """The names of the folders with the files of results, by source."""
+        overlays = {source: record.get("overlay") for source, record in self._records.items()}
+        return {source: Path(path).parent.name for source, path in overlays.items() if isinstance(path, str)}
+
     def latest(self, source: str) -> dict[str, Any] | None:
         """The latest record of a source."""
         return self._records.get(shown_url(source))

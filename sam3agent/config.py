@@ -94,6 +94,13 @@ class Settings(BaseModel):
         return {name: value for name, value in given.items() if value not in (None, "", "auto")}
 
     @property
+    def of_agent(self) -> dict[str, Any]:
+        """What was set about the agent's looks, budgets of calls and replies; what has its usual value is left out."""
+        given = {name: getattr(self, name) for name in ("effort", "without", "max_calls", "max_segmenter_calls")}
+        changed = {name: value for name, value in given.items() if value != type(self).model_fields[name].default}
+        return {**changed, **self.of_replies}
+
+    @property
     def backend(self) -> Backend:
         """The backend to use: `mllm`; by default "openai" if `model` or `base_url` is set, else "rules"."""
         return self.mllm or ("openai" if self.model or self.base_url else "rules")

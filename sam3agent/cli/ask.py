@@ -69,6 +69,7 @@ def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, 
         return {**answer.to_json(), **outcome, **write_formats(answer.selection, folder, formats)}
 
     chosen = {name: getattr(settings, name) for name in ("weights", "backend", "model", "threshold")}
+    chosen |= settings.of_agent
     server = without_account(settings.base_url) if settings.base_url else None
     return ImageBatch("ask", question, {**chosen, "base_url": server, "formats": list(formats)}, work, _label)
 

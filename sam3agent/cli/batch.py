@@ -75,7 +75,8 @@ def run_batch(batch: ImageBatch, sources: Sequence[str], out: Path | None, statu
 def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status, *, as_json: bool) -> int:
     """`run_batch` in an existing folder."""
     with locked(folder), BatchJournal.open(folder / JOURNAL, batch.start) as journal:
-        for number, (source, name) in enumerate(zip(sources, folder_names(sources), strict=True), start=1):
+        names = folder_names(sources, journal.folders)
+        for number, (source, name) in enumerate(zip(sources, names, strict=True), start=1):
             stamp = source_stamp(source)
             record = journal.result(source, stamp)
             if record is None:
@@ -95,12 +96,20 @@ def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status
     return 2 if set(statuses) == {"not_understood"} else 0
 
 
-def folder_names(sources: Sequence[str]) -> list[str]:
-    """A folder name for each source: its stem, and a hash of the source where two share one."""
+def folder_names(sources: Sequence[str], used: Mapping[str, str] | None = None) -> list[str]:
+    """A folder name for each source: its stem, and a hash of the source where two share one.
+
+    used: the folders that sources have from an earlier run, by source as it is shown. They keep them.
+    """
+    used = used or {}
     stems = [source_stem(source) for source in sources]
-    lower = [stem.lower() for stem in stems]
-    pairs = zip(sources, stems, lower, strict=True)
-    return [f"{stem}-{_hash(source)}" if lower.count(low) > 1 else stem for source, stem, low in pairs]
+    sharing, taken = Counter(map(str.lower, stems)), {name.lower() for name in used.values()}
+
+    def free(source: str, stem: str) -> str:
+        return f"{stem}-{_hash(source)}" if sharing[stem.lower()] > 1 or stem.lower() in taken else stem
+
+    pairs = zip(sources, stems, strict=True)
+    return [used.get(shown_url(source)) or free(source, stem) for source, stem in pairs]
 
 
 def _result(work: Work, source: str, folder: Path) -> dict[str, Any]:

@@ -181,6 +181,34 @@ def test_images_of_one_name_get_folders_of_their_own() -> None:
     assert len({name.lower() for name in names}) == 3 and names[2] == "y"
 
 
+def test_a_later_run_leaves_the_folders_of_an_earlier_one_alone(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "more").mkdir()
+    World().image.rotate(180).save(place / "more" / "1.PNG")
+    kept = dict[str, bytes]()
+    for words in (("photos",), ("more/*",), ("photos", "more/*")):
+        assert ask(*words, "leftmost player", out="o") == 0
+        for result in printed(capsys):
+            path = Path(result["overlay"])
+            assert kept.setdefault(result["source"], path.read_bytes()) == path.read_bytes()
+    assert len(kept) == 4
+    World().image.save(place / "more" / "1.PNG")  # what has changed is done again, in its own folder
+    assert ask("more/*", "leftmost player", out="o") == 0
+    assert len([path for path in (place / "o").iterdir() if path.is_dir()]) == 4
+
+
+@pytest.mark.parametrize(
+    "flags", [{"effort": "high"}, {"without": "check"}, {"max_segmenter_calls": 3}, {"temperature": 0.5}]
+)
+def test_what_decides_an_answer_makes_another_run(
+    flags: dict[str, object], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("photos", "leftmost player", out="o") == 0
+    assert ask("photos", "leftmost player", out="o", **flags) == 2
+    assert f"o holds another run ({next(iter(flags))} None, now" in capsys.readouterr().err
+
+
 def test_phrases_with_commas_are_several(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert split_phrases(("player,ball", "car", " ball ")) == ("player", "ball", "car")
     for empty in (",;,", " ", "", "\u3000", "\u00a0,"):
