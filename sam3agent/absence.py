@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sam3agent.masks import Box
+from sam3agent.masks import Box, on_frame
 from sam3agent.pool import Candidate, masklets
 from sam3agent.segmenter import DEFAULT_THRESHOLD
 from sam3agent.states import Story
@@ -28,16 +28,21 @@ class SearchedPhrase:
 
 @dataclass(frozen=True, slots=True)
 class RejectedCandidate:
-    """The best candidate that is not in the answer. score: 0..1. box: xyxy in pixels. why: in a few words."""
+    """The best candidate that is not in the answer. score: 0..1. box: xyxy in pixels. why: in a few words.
+
+    frame: of a clip, the frame that the box is of.
+    """
 
     phrase: str
     score: float
     box: Box
     why: str
+    frame: int | None = None
 
     def line(self) -> str:
         """The candidate in words."""
-        return f'"{self.phrase}", score {self.score:.2f}, box {",".join(map(str, self.box))} ({self.why})'
+        place = f"box {','.join(map(str, self.box))}{on_frame(self.frame)}"
+        return f'"{self.phrase}", score {self.score:.2f}, {place} ({self.why})'
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Absence:
             "phrase": self.best.phrase,
             "score": round(self.best.score, 4),
             "box": list(self.best.box),
+            **({} if self.best.frame is None else {"frame": self.best.frame}),
             "reason": self.best.why,
         }
         return {"searched": searched, "best_rejected": best}
@@ -75,14 +81,15 @@ def absence_of(story: Story, bench: Workbench) -> Absence:
     below = _below(empty, bench)
     best = {phrase: found[1] for phrase, found in below.items()}
     searched = tuple(SearchedPhrase(phrase, found, best.get(phrase)) for phrase, found in counts.items())
-    options = [RejectedCandidate(*found, f"below the threshold of {threshold:g}") for found in below.values()]
-    options += [_refused(candidate, candidate.reason) for candidate in story.pool.candidates]
-    options += [_refused(candidate, candidate.reason) for candidate in story.discarded]
+    clip = bench.media.count > 1
+    low, first = f"below the threshold of {threshold:g}", 0 if clip else None
+    options = [RejectedCandidate(*found, low, first) for found in below.values()]
+    options += [_refused(candidate, on_clip=clip) for candidate in (*story.pool.candidates, *story.discarded)]
     return Absence(searched, max(options, key=lambda option: option.score, default=None))
 
 
 def _below(phrases: Sequence[str], bench: Workbench) -> dict[str, tuple[str, float, Box]]:
-    """The best candidate of each phrase that found nothing, with its score and box."""
+    """The best candidate of each phrase that found nothing, with its score and box; of a clip, on its first frame."""
     if not phrases:
         return {}
     try:
@@ -93,11 +100,12 @@ def _below(phrases: Sequence[str], bench: Workbench) -> dict[str, tuple[str, flo
     return {phrase: (phrase, top[0][1], top[0][0].mask.box) for phrase, top in tops.items() if top}
 
 
-def _refused(candidate: Candidate, reason: str) -> RejectedCandidate:
+def _refused(candidate: Candidate, *, on_clip: bool) -> RejectedCandidate:
     phrase, score = max(candidate.phrases, key=lambda pair: pair[1])
-    rejected = candidate.verdict == "reject"
-    why = reason if rejected and reason else "rejected" if rejected else "it does not fit the rest of the question"
-    return RejectedCandidate(phrase, score, candidate.mask.box, why)
+    why = "it does not fit the rest of the question"
+    if candidate.verdict == "reject":
+        why = candidate.reason or "rejected"
+    return RejectedCandidate(phrase, score, candidate.mask.box, why, candidate.frame if on_clip else None)
 
 
 def _rounded(score: float | None) -> float | None:

@@ -66,8 +66,8 @@ class SelectedMask:
         """The mask on the key frame as COCO RLE."""
         return self.stored.to_rle()
 
-    def to_json(self) -> dict[str, Any]:
-        """id, box, score, area, rle; of a masklet, those on its key frame, and the frames on which it is."""
+    def to_json(self, *, on_clip: bool = False) -> dict[str, Any]:
+        """id, box, score, area, rle; on a clip, those on its key frame, and the frames on which it is."""
         frames = self.masklet.areas
         over_time = {
             "frame": self.masklet.key_frame,
@@ -81,7 +81,7 @@ class SelectedMask:
             "score": round(self.score, 4),
             "area": self.area,
             "rle": self.rle,
-            **(over_time if len(frames) > 1 else {}),
+            **(over_time if on_clip else {}),
         }
 
 
@@ -249,7 +249,7 @@ class Answer:
             "status": self.status,
             "reason": self.reason,
             "warnings": list(self.warnings),
-            "masks": [mask.to_json() for mask in self.masks],
+            "masks": [mask.to_json(on_clip=self.selection.media.count > 1) for mask in self.masks],
             **(self.absence.to_json() if self.absence else {}),
             "image": {"width": width, "height": height},
             "mllm_calls": self.costs.mllm_calls,

@@ -228,6 +228,11 @@ class Masklet:
         return cls(masks) if masks else None
 
 
+def on_frame(frame: int | None) -> str:
+    """Where a box is in a clip, in words behind it; empty for an image."""
+    return "" if frame is None else f" on frame {frame}"
+
+
 def best_frame(masklets: Sequence[Masklet]) -> int:
     """The frame that shows most of the masklets, and of those the one with the largest masks; 0 without masklets."""
     areas: dict[int, list[int]] = {}

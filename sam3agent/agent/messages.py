@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from sam3agent.agent.beliefs import belongs
 from sam3agent.images import EvidenceKey, LazyImage
+from sam3agent.masks import on_frame
 from sam3agent.mllm.base import Message, Part, Text, ToolCall
 from sam3agent.pool import Candidate, listed_masks
 from sam3agent.prompts import render
@@ -121,6 +122,7 @@ class Conversation:
                     "phrase": c.phrases[-1][0],
                     "score": c.score,
                     "box": self._shown_box(c),
+                    "place": self._on_frame(c),
                     "verdict": c.verdict,
                     "reason": c.reason,
                     "judged": c.judged_as if c.judged_as != c.phrases[-1][0] else "",
@@ -128,7 +130,13 @@ class Conversation:
                 for c in candidates
             ],
             rejected=[
-                {"id": f.id, "phrase": f.phrase or c.phrases[-1][0], "box": self._shown_box(c), "reason": f.reason}
+                {
+                    "id": f.id,
+                    "phrase": f.phrase or c.phrases[-1][0],
+                    "box": self._shown_box(c),
+                    "place": self._on_frame(c),
+                    "reason": f.reason,
+                }
                 for f, c in zip(story.rejected, story.discarded, strict=True)
             ],
             facts="" if story.called else story.facts,
@@ -140,6 +148,10 @@ class Conversation:
         """The box in the pixels of the image that is shown, which is smaller than a large one."""
         shown, whole = fitted_size(self.bench.size, WHOLE_SIDE), self.bench.size
         return [round(side * shown[n % 2] / whole[n % 2]) for n, side in enumerate(candidate.mask.box)]
+
+    def _on_frame(self, candidate: Candidate) -> str:
+        """The frame that the box is of, in words; empty for an image."""
+        return on_frame(candidate.frame if self.bench.media.count > 1 else None)
 
     def _once(self, image: LazyImage) -> LazyImage:
         """The image with this key as it was rendered before, so that its bytes never change."""

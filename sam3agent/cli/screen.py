@@ -98,7 +98,7 @@ def say_answer(answer: Answer) -> None:
         "exhausted": f"no final answer; best so far: {masks}",
     }[answer.status]
     say(f"{head}: {one_line(answer.reason)}" if answer.reason else head)
-    say_masks(answer.masks)
+    say_masks(answer.masks, on_clip=answer.selection.media.count > 1)
     for line in answer.absence.lines() if answer.absence else ():
         say(f"  {line}")
     say_warnings(answer.warnings)
@@ -128,18 +128,18 @@ def say_files(files: SelectionFiles | None) -> None:
             say(f"strip   {files.strip}")
 
 
-def say_masks(masks: Sequence[SelectedMask]) -> None:
+def say_masks(masks: Sequence[SelectedMask], *, on_clip: bool = False) -> None:
     """Print a line per mask; of very many, the first."""
     for mask in masks[:MAX_MASK_LINES]:
-        say_mask(mask)
+        say_mask(mask, on_clip=on_clip)
     if len(masks) > MAX_MASK_LINES:
         say(f"  … and {len(masks) - MAX_MASK_LINES} more; all are in masks.json and in the output of --json")
 
 
-def say_mask(mask: SelectedMask) -> None:
+def say_mask(mask: SelectedMask, *, on_clip: bool = False) -> None:
     """Print one mask in a line."""
     box, frames = ",".join(str(side) for side in mask.box), mask.masklet.areas
-    where = f"  frames {min(frames)}-{max(frames)}, box of frame {mask.masklet.key_frame}" if len(frames) > 1 else ""
+    where = f"  frames {min(frames)}-{max(frames)}, box of frame {mask.masklet.key_frame}" if on_clip else ""
     say(f'  mask {mask.id}  score {mask.score:.2f}{where}  box {box}  {mask.area} px  "{one_line(mask.phrase)}"')
 
 

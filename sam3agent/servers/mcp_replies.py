@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sam3agent.answer import Answer
 from sam3agent.images import EvidenceKey, LazyImage
+from sam3agent.masks import on_frame
 from sam3agent.pool import listed_masks
 from sam3agent.servers.reply_images import shown_images
 from sam3agent.servers.reply_profiles import ReplyProfile
@@ -45,13 +46,17 @@ class ToolReply(BaseModel):
 
 
 class MaskHandle(BaseModel):
-    """One mask of an answer. `id` can be passed to the other tools; box is xyxy in pixels, area is in pixels."""
+    """One mask of an answer. `id` can be passed to the other tools; box is xyxy in pixels, area is in pixels.
+
+    frame: of a clip, the frame that box and area are of.
+    """
 
     id: int
     box: tuple[int, int, int, int]
     score: float
     area: int
     phrase: str
+    frame: int | None = None
 
 
 class AskReply(ToolReply):
@@ -121,7 +126,13 @@ class Reply:
 
 def ask_reply(image: str, answer: Answer) -> Reply:
     """The reply of `ask`: the answer in words, its data, and its overlay if there are masks."""
-    masks = [MaskHandle(id=m.id, box=m.box, score=m.score, area=m.area, phrase=m.phrase) for m in answer.masks]
+    clip = answer.selection.media.count > 1
+    masks = [
+        MaskHandle(
+            id=m.id, box=m.box, score=m.score, area=m.area, phrase=m.phrase, frame=m.masklet.key_frame if clip else None
+        )
+        for m in answer.masks
+    ]
     data = AskReply(
         image=image,
         question=answer.query,
@@ -168,7 +179,8 @@ def _with_boxes(data: ToolReply, text: str) -> str:
     for mask, found_by in _masks(data.model_dump(mode="json")):
         if "box" not in mask:  # measured over time
             continue
-        place = f"box {mask['box']}" + (f", score {mask['score']:.2f}" if "score" in mask else "")
+        place = f"box {mask['box']}{on_frame(mask.get('frame'))}"
+        place += f", score {mask['score']:.2f}" if "score" in mask else ""
         row = starts.get(str(mask["id"]))
         if str(mask["box"]) in text:
             continue

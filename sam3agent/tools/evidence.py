@@ -5,6 +5,7 @@ from typing import Any
 
 from sam3agent.images import EvidenceKey, LazyImage
 from sam3agent.masks import best_frame
+from sam3agent.media import Media
 from sam3agent.pool import Candidate, missing_masks
 from sam3agent.render import Mark, best_marks, fit, locate, overlay, zoom
 from sam3agent.render.crowds import enlarged, neighbours
@@ -92,6 +93,7 @@ def known_candidates(bench: Workbench, ids: Sequence[int]) -> tuple[Candidate, .
     return tuple(c for mask_id in ids if (c := bench.pool.get(mask_id)))
 
 
-def summary(candidate: Candidate) -> dict[str, Any]:
-    """Id, box and score as JSON values."""
-    return {"id": candidate.id, "box": list(candidate.mask.box), "score": round(candidate.score, 4)}
+def summary(candidate: Candidate, media: Media) -> dict[str, Any]:
+    """Id, box and score as JSON values; of a clip, also the frame that the box is of."""
+    shown = {"id": candidate.id, "box": list(candidate.mask.box), "score": round(candidate.score, 4)}
+    return {**shown, "frame": candidate.frame} if media.count > 1 else shown

@@ -23,5 +23,5 @@ def examine_masks(bench: Workbench, args: ExamineMasks) -> ToolResult:
     candidates = known_candidates(bench, args.ids)
     images = tuple(image for candidate in candidates for image in close_up(bench, candidate))
     text = "\n".join(f"mask {c.id}: the whole image with the mask, then zoomed" for c in candidates)
-    data = {"masks": [summary(c) for c in candidates]}
+    data = {"masks": [summary(c, bench.media) for c in candidates]}
     return ToolResult(text, data, LookAgain(tuple(args.ids)), bench.pool, images)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam3agent.constraints import box_centre, distance, gap
-from sam3agent.masks import Box, Mask
+from sam3agent.masks import Box, Mask, on_frame
 from sam3agent.pool import Candidate
 from sam3agent.tools.colour_names import colour_ratios
 from sam3agent.workbench import Workbench
@@ -23,6 +23,7 @@ class MaskFacts:
 
     centre: centre of the box, 0..1 of the image. area_ratio: fraction of the image covered, 0..1. from_left, from_top,
     from_largest: ranks from 1 among the masks measured together. colours: name -> fraction of the mask, largest first.
+    frame: of a clip, the frame on which it was measured.
     """
 
     id: int
@@ -33,6 +34,7 @@ class MaskFacts:
     from_top: int
     from_largest: int
     colours: Mapping[str, float]
+    frame: int | None = None
 
     @property
     def place(self) -> str:
@@ -44,8 +46,9 @@ class MaskFacts:
     def line(self) -> str:
         """One row of the table that a model reads."""
         colours = ", ".join(f"{name} {ratio:.0%}" for name, ratio in list(self.colours.items())[:3])
+        box = f"box {list(self.box)}{on_frame(self.frame)}"
         return (
-            f"mask {self.id}: {self.place}, box {list(self.box)}, {self.area_ratio:.1%} of the image, "
+            f"mask {self.id}: {self.place}, {box}, {self.area_ratio:.1%} of the image, "
             f"{self.from_left} from the left, {self.from_top} from the top, {self.from_largest} in size; {colours}"
         )
 
@@ -66,6 +69,7 @@ def measure(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[MaskFact
             from_top=top[i],
             from_largest=size[i],
             colours=mask_colours(bench.pixels(candidate.frame), mask),
+            frame=candidate.frame if bench.media.count > 1 else None,
         )
         for i, (candidate, mask) in enumerate(zip(candidates, masks, strict=True))
     )

@@ -32,6 +32,7 @@ def _to_json(facts: MaskFacts) -> dict[str, Any]:
     return {
         "id": facts.id,
         "box": list(facts.box),
+        **({} if facts.frame is None else {"frame": facts.frame}),
         "place": facts.place,
         "area_share": round(facts.area_ratio, 5),
         "rank_from_left": facts.from_left,

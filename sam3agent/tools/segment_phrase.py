@@ -66,7 +66,8 @@ def segment_phrase(bench: Workbench, args: SegmentPhrase) -> ToolResult:
         where = f"on frame {args.frame}" if args.frame else ""
         searches.append(Search(phrase, found, where, frozenset({args.frame})))
     candidates = {candidate.id: candidate for candidate in pool.candidates}
-    data = [{"phrase": s.phrase, "masks": [summary(candidates[mask_id]) for mask_id in s.found]} for s in searches]
+    masks = {mask_id: summary(candidate, bench.media) for mask_id, candidate in candidates.items()}
+    data = [{"phrase": s.phrase, "masks": [masks[mask_id] for mask_id in s.found]} for s in searches]
     shown = tuple(c for c in pool.candidates if any(c.score_for(phrase) is not None for phrase in args.phrases))
     return ToolResult(
         "\n".join(search.line() for search in searches),

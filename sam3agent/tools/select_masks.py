@@ -105,7 +105,7 @@ def select_masks(bench: Workbench, args: SelectMasks) -> ToolResult:
         EvidenceKey(frame, tuple(mark.id for mark in marks), "selected"),
         lambda: spotlight(*fit(bench.media.frame(frame), marks, WHOLE_SIDE)),
     )
-    data["masks"] = [summary(c) for c in candidates]
+    data["masks"] = [summary(c, bench.media) for c in candidates]
     data |= {"proof": shown_by} if shown_by else {}
     return ToolResult(_joined(f"selected {listed_masks(ids)}", shown_by), data, event, bench.pool, (image,))
 

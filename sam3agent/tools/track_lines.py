@@ -5,7 +5,6 @@ from typing import Any
 
 from sam3agent.motion.motion_facts import FrameSpan, runs
 from sam3agent.pool import Candidate
-from sam3agent.tools.evidence import summary
 
 
 def track_line(candidate: Candidate) -> str:
@@ -45,7 +44,9 @@ def track_json(candidate: Candidate) -> dict[str, Any]:
     frames = candidate.masklet.areas
     first = min(frames)
     return {
-        **summary(candidate),
+        "id": candidate.id,
+        "box": list(candidate.mask.box),
+        "score": round(candidate.score, 4),
         "first_frame": first,
         "last_frame": max(frames),
         "frames_visible": len(frames),

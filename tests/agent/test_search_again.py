@@ -9,6 +9,7 @@ from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_
 from sam3agent.agent.recorded_tracker import RecordedTracker
 from sam3agent.agent.trace import read_trace
 from sam3agent.answer import Answer
+from sam3agent.cli.screen import say_answer
 from sam3agent.mllm.base import MLLMReply, MLLMRequest, Text
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, call
 from sam3agent.tools.registry import ToolUseError, all_tools
@@ -53,6 +54,21 @@ def test_what_no_frame_showed_is_found_on_one_and_followed_from_there(tmp_path: 
     again = Agent(RecordedSegmenter(records), ReplayBackend(records), tracker=RecordedTracker(records))
     rerun = again.ask(recorded_media(records, tmp_path / "out"), "the referee")
     assert [m.masklet.to_json() for m in rerun.masks] == [m.masklet.to_json() for m in answer.masks]
+
+
+def test_a_box_on_a_clip_comes_with_its_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mask that was found on one frame and not followed; without the frame, its box is taken for one of the first."""
+    lines = [AGAIN[1], call("measure_masks"), call("select_masks", ids=[1])]
+    backend = ScriptedBackend(lines, {None: '{"verdict": "accept"}'})
+    answer = Agent(SEGMENTER, backend, tracker=tracker()).ask(write_clip(tmp_path / "blocks.mp4"), "the referee")
+    (mask,), box = answer.to_json()["masks"], list(red(LATE) or ())
+    assert (mask["box"], mask["frame"], mask["first_frame"], mask["last_frame"]) == (box, LATE, LATE, LATE)
+    say_answer(answer)
+    assert "frames 8-8, box of frame 8" in capsys.readouterr().out
+    assert f"box {box} on frame 8)" in told(backend.requests[-1])
+    assert f"box {box} on frame 8, " in told(backend.requests[-1]), "as it was measured"
+    found = all_tools()["segment_phrase"].call(bench(), {"phrases": ["referee"], "frame": LATE})
+    assert found.data["searches"][0]["masks"][0]["frame"] == LATE
 
 
 def test_a_search_says_on_which_frames_it_found_nothing() -> None:

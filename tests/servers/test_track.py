@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sam3agent.motion.camera_path import camera_path
+from sam3agent.rules import RulesBackend
 from sam3agent.servers import mcp_tools
 from tests.agent.moving_blocks import FRAMES, write_clip
 from tests.servers.desk import Desk, data, images, text
@@ -46,6 +47,15 @@ def test_a_mask_of_a_phrase_is_followed(desk: Desk) -> None:
     desk.call("segment_phrase", image="blocks.mp4", phrases=["player"])
     (mask,) = data(desk.call("track", image="blocks.mp4", id=1))["masks"]
     assert (mask["id"], mask["first_frame"], mask["last_frame"]) == (1, 0, 11)
+
+
+def test_the_box_of_a_mask_comes_with_its_frame(desk: Desk, tmp_path: Path) -> None:
+    desk.segmenter.objects = {"player": [(4, 20, 16, 44)]}
+    found = desk.call("segment_phrase", image="blocks.mp4", phrases=["player"], frame=7)
+    assert "box [4, 20, 16, 44] on frame 7, score" in text(found)
+    answer = Desk(tmp_path, backend=RulesBackend()).call("ask", image="blocks.mp4", question="the player in red")
+    (mask,) = data(answer)["masks"]
+    assert f"box {mask['box']} on frame {mask['frame']}, score" in text(answer)
 
 
 def test_mistakes_are_answered_with_a_sentence(desk: Desk) -> None:
