@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from sam3agent.masks import Box
 from sam3agent.media import Media
 from sam3agent.pool import MaskPool
 from sam3agent.segmenter import SegmenterSession
@@ -41,9 +42,9 @@ class Workbench:
         """Width and height in pixels."""
         return self.media.size
 
-    def pixels(self, frame: int) -> np.ndarray:
-        """Pixels of a frame, (H, W, 3) uint8."""
-        return np.asarray(self.media.frame(frame))
+    def pixels(self, frame: int, box: Box) -> np.ndarray:
+        """Pixels of a frame inside a box, (h, w, 3) uint8. The others are not copied, of which an image has many."""
+        return np.asarray(self.media.frame(frame).crop(box))
 
     def with_pool(self, pool: MaskPool) -> "Workbench":
         """The same workbench with another pool."""

@@ -310,4 +310,4 @@ class AgentLoop:
 def _with_colours(pool: MaskPool, bench: Workbench) -> MaskPool:
     """The pool with the colours of all candidates that have none yet."""
     new = [c for c in pool.candidates if c.colours is None]
-    return pool.coloured({c.id: mask_colours(bench.pixels(c.frame), c.mask, COLOUR_SAMPLES) for c in new})
+    return pool.coloured({c.id: mask_colours(bench, c, COLOUR_SAMPLES) for c in new})

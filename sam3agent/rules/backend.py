@@ -3,6 +3,7 @@
 import json
 from functools import lru_cache
 
+from sam3agent.deadlines import within
 from sam3agent.knowledge import knowledge_of
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.rules.clip_backend import next_on_clip
@@ -43,7 +44,14 @@ class RulesBackend(MLLM):
         return why
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
-        """The decision of the grammar. Raises `MLLMError` if the request lacks the agent's state."""
+        """The decision of the grammar. Raises `MLLMError` if the request lacks the agent's state.
+
+        It is made on another thread: what happens in a clip is measured on all its frames, which takes seconds, and a
+        server has others to answer meanwhile.
+        """
+        return await within(None, self._decided, request)
+
+    def _decided(self, request: MLLMRequest) -> MLLMReply:
         if request.state is None or request.bench is None:
             raise MLLMError("the rules backend needs the agent's state; call it through sam3agent.Agent")
         story, on_clip = request.state.story, request.bench.media.count > 1 and request.bench.tracker is not None

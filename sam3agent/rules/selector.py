@@ -68,7 +68,7 @@ class Selector:
     def colour_ratio(self, candidate: Candidate, colours: Sequence[str]) -> float:
         """Fraction of a candidate's pixels in a colour, for the named colour with the fewest pixels; 1 without any."""
         if candidate.id not in self._colours:
-            self._colours[candidate.id] = mask_colours(self.bench.pixels(candidate.frame), candidate.mask)
+            self._colours[candidate.id] = mask_colours(self.bench, candidate)
         ratios = self._colours[candidate.id]
         seen = (sum(ratios.get(name, 0.0) for name in (colour, *_IN_SHADE.get(colour, ()))) for colour in colours)
         return min(seen, default=1.0)

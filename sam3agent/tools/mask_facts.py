@@ -4,10 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from sam3agent.constraints import box_centre, distance, gap
-from sam3agent.masks import Box, Mask, on_frame
+from sam3agent.masks import Box, on_frame
 from sam3agent.pool import Candidate
 from sam3agent.tools.colour_names import colour_ratios
 from sam3agent.workbench import Workbench
@@ -68,19 +66,19 @@ def measure(bench: Workbench, candidates: Sequence[Candidate]) -> tuple[MaskFact
             from_left=left[i],
             from_top=top[i],
             from_largest=size[i],
-            colours=mask_colours(bench.pixels(candidate.frame), mask),
+            colours=mask_colours(bench, candidate),
             frame=candidate.frame if bench.media.count > 1 else None,
         )
         for i, (candidate, mask) in enumerate(zip(candidates, masks, strict=True))
     )
 
 
-def mask_colours(pixels: np.ndarray, mask: Mask, samples: int = _MAX_SAMPLES) -> dict[str, float]:
-    """Colour name -> fraction of the mask, largest first, estimated from about `samples` pixels at most."""
-    x0, y0, x1, y1 = mask.box
+def mask_colours(bench: Workbench, candidate: Candidate, samples: int = _MAX_SAMPLES) -> dict[str, float]:
+    """Colour name -> fraction of the mask on its key frame, largest first, from about `samples` pixels at most."""
+    mask, pixels = candidate.mask, bench.pixels(candidate.frame, candidate.mask.box)
     step = max(1, math.isqrt(max(1, mask.crop.size // samples)))
-    region = pixels[y0:y1:step, x0:x1:step][mask.crop[::step, ::step]]
-    return colour_ratios(region if len(region) else pixels[y0:y1, x0:x1][mask.crop])
+    region = pixels[::step, ::step][mask.crop[::step, ::step]]
+    return colour_ratios(region if len(region) else pixels[mask.crop])
 
 
 def _ranks(values: Sequence[float]) -> list[int]:

@@ -1,6 +1,7 @@
 """Questions about clips: how they are read, and what the rules answer on a clip of blocks."""
 
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 from sam3agent import Agent
 from sam3agent.answer import Answer
 from sam3agent.masks import Mask, Masklet
+from sam3agent.media import ClipMedia
 from sam3agent.render.film import telling_frames
 from sam3agent.rules.clip_reader import parse_clip_question
 from sam3agent.testing import ScriptedSegmenter
 from sam3agent.tools.registry import ToolUseError, all_tools
 from sam3model.playground import clip as playground_clip
 from sam3model.playground import clip_questions
-from tests.agent.moving_blocks import clip, tracker
+from tests.agent.moving_blocks import Frames, clip, tracker
 from tests.agent.test_track_tool import bench
 from tests.drawn_match import drawing
 
@@ -24,6 +26,20 @@ MASK = Mask(np.ones((2, 2), bool), 0, 0, 8, 8)
 
 def answer(question: str, out: Path | None = None) -> Answer:
     return Agent(ScriptedSegmenter({}), tracker=tracker()).ask(clip(), question, out=out)
+
+
+def test_all_frames_are_measured_away_from_the_event_loop() -> None:
+    """A server answers others meanwhile."""
+    readers = set[threading.Thread]()
+
+    class Noted(Frames):
+        def frame(self, t: int) -> np.ndarray:
+            readers.add(threading.current_thread())
+            return super().frame(t)
+
+    agent = Agent(ScriptedSegmenter({}), tracker=tracker())
+    assert agent.ask(ClipMedia(Noted(), "blocks.mp4"), "the player in red that stops").status == "no_match"
+    assert readers and threading.main_thread() not in readers
 
 
 def test_measures_that_objects_share_and_numbers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sam3agent.images import open_image
-from sam3agent.masks import Mask
+from sam3agent.masks import Mask, Masklet
 from sam3agent.media import ImageMedia
 from sam3agent.pool import MaskPool, masklets
 from sam3agent.render import Mark, fit, locate, overlay, spotlight, zoom
@@ -157,6 +157,22 @@ def test_facts_contain_ranks_places_and_colours() -> None:
 
 @pytest.mark.parametrize("name", list(RGB))
 def test_colour_names(name: str) -> None:
-    pixels = np.full((9, 9, 3), RGB[name], np.uint8)
+    media = ImageMedia(Image.fromarray(np.full((9, 9, 3), RGB[name], np.uint8)))
     mask = Mask.from_full(np.ones((9, 9), bool))
-    assert mask is not None and mask_colours(pixels, mask) == {name: 1.0}
+    assert mask is not None
+    (candidate,) = MaskPool().add("it", [(Masklet.of(mask), 0.9)])[0].candidates
+    assert mask_colours(Workbench(media, World().open(media)), candidate) == {name: 1.0}
+
+
+def test_only_the_pixels_of_a_mask_are_copied_to_name_its_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred masks of a large image would otherwise copy it a hundred times."""
+    copied = list[int]()
+    whole = Image.Image.tobytes
+    monkeypatch.setattr(
+        Image.Image, "tobytes", lambda self, *a: copied.append(self.width * self.height) or whole(self, *a)
+    )
+    world = World()
+    media = ImageMedia(world.image)
+    pool, _ = MaskPool().add("player", masklets(world.segment_phrases(["player"])[0]))
+    measure(Workbench(media, world.open(media)), pool.candidates)
+    assert copied and max(copied) == 20 * 60
