@@ -58,8 +58,7 @@ class HttpAccess:
         """Whether the page that sends a request may do so: one of this machine, or one that was allowed."""
         if header in self.origins:
             return True
-        parts = urlsplit(header) if "://" in header else None
-        return parts is not None and parts.scheme in ("http", "https") and host_name(parts.netloc) in LOOPBACK
+        return host_name(origin_place(header)) in LOOPBACK
 
     def allows_token(self, header: str) -> bool:
         """Whether an Authorization header has the token."""
@@ -88,6 +87,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def origin_place(header: str) -> str:
+    """Host and port of an Origin header in lower case; empty if it is that of no web page, such as "null"."""
+    try:
+        parts = urlsplit(header)
+    except ValueError:  # a bracket that is not closed
+        return ""
+    return parts.netloc.lower() if parts.scheme in ("http", "https") else ""
 
 
 def host_name(header: str) -> str | None:

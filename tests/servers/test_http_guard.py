@@ -64,7 +64,7 @@ def test_host_and_origin_are_checked(tmp_path: Path) -> None:
             assert code == 421 and "--allow-host" in said
         for origin in ("http://localhost:5173", "https://a.org"):
             assert (await status(address, Origin=origin))[0] == 200
-        for origin in ("http://evil.com", "https://a.org.evil.com", "null", "http://localhost.evil.com"):
+        for origin in ("http://evil.com", "https://a.org.evil.com", "null", "http://localhost.evil.com", "http://[::1"):
             code, said = await status(address, Origin=origin)
             assert code == 403 and "--allow-origin" in said
 

@@ -44,6 +44,7 @@ def test_the_token_moves_from_the_address_into_a_cookie(desk: StudioClient) -> N
         {"origin": "http://evil.example"},
         {"origin": "http://127.0.0.1:9999"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
     ],
 )

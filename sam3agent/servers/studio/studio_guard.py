@@ -3,13 +3,12 @@
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sam3agent.servers.http_guard import is_bearer, is_same_token, is_too_large
+from sam3agent.servers.http_guard import is_bearer, is_same_token, is_too_large, origin_place
 from sam3model.files import write_text
 
 MAX_BODY = 4 << 20
@@ -84,7 +83,7 @@ class StudioGuard:
         if headers.get("host", "").lower() not in self._hosts:
             return PlainTextResponse("This server is not known by this name: use the address that it printed.", 403)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in self._hosts:
+        if origin is not None and origin_place(origin) not in self._hosts:
             return PlainTextResponse("Requests from other pages are refused.", 403)
         navigates = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
         if headers.get("sec-fetch-site") == "cross-site" and not navigates:
