@@ -81,8 +81,13 @@ def source_stem(source: str) -> str:
     if source == STDIN:
         return "stdin"
     path = unquote(split_url(source).path) if is_url(source) else source
-    stem = writable_name(Path(path).stem)[:MAX_NAME].encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
+    stem = short_name(Path(path).stem)
     return stem if stem.strip(".") else "image"
+
+
+def short_name(name: str) -> str:
+    """A name that can be written on any disk, with room for what is put behind it."""
+    return writable_name(name.replace("/", "_"))[:MAX_NAME].encode()[:MAX_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _download(url: str, path: Path) -> None:

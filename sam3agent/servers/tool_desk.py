@@ -16,6 +16,7 @@ from typing import Any
 from sam3agent.answer import Answer, Selection, fresh_folder
 from sam3agent.api import Agent, saved
 from sam3agent.deadlines import within
+from sam3agent.downloads import source_stem
 from sam3agent.knowledge import knowledge_of
 from sam3agent.pool import MaskPool
 from sam3agent.servers.confined_files import ConfinedFile, Roots
@@ -112,7 +113,7 @@ class ToolDesk:
             job.begin()
             opened = await self.images.get(image)
             media = stoppable(opened.media, job.check)
-            with self._folder(f"{Path(opened.path).stem}-{_slug(question)}") as (folder, problem):
+            with self._folder(f"{source_stem(opened.path)}-{_slug(question)}") as (folder, problem):
                 answer = await self.agent.aask(
                     media, question, out=folder, tell=job.tell, save=False, session=opened.session
                 )
@@ -165,7 +166,7 @@ class ToolDesk:
         path = Path(opened.path)
         try:
             self.results.check_room()
-            with fresh_folder(self.results.folder, f"{path.stem}-selection") as folder:
+            with fresh_folder(self.results.folder, f"{source_stem(opened.path)}-selection") as folder:
                 files = selection.save(folder, path.name, reason or "selection").files
         except (InputError, OutputError) as error:
             log.warning("the files of a selection are not kept: %s", error)

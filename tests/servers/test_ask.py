@@ -54,6 +54,17 @@ def test_an_output_folder_that_cannot_be_written_does_not_cost_the_answer(tmp_pa
     assert "the files of the answer are not kept" in answer["warnings"][-1]
 
 
+def test_an_image_with_a_long_name_has_files(tmp_path: Path) -> None:
+    """A name takes 255 bytes on most disks; those of the folders are longer than the name of the image."""
+    desk, image = Desk(tmp_path, WHITE), f"{'é' * 120}.png"
+    (tmp_path / "match.png").rename(tmp_path / image)
+    question = "leftmost player in white, " + "who is on the far left of the field, " * 3
+    answer, chosen = desk.calls(
+        ("ask", {"image": image, "question": question}), ("select_masks", {"image": image, "ids": [1]})
+    )
+    assert Path(data(answer)["masks_file"]).is_file() and Path(data(chosen)["masks_file"]).is_file()
+
+
 def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
     desk = Desk(tmp_path, WHITE)
     desk.call("ask", question="leftmost player in white")

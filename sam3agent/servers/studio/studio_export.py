@@ -12,6 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from sam3agent.downloads import short_name
 from sam3agent.labelling.outlines import polygon_of
 from sam3agent.masks import Mask
 from sam3agent.media import open_media
@@ -63,7 +64,7 @@ def export(library: ItemLibrary, store: StudioStore, name: str, folder: Path, *,
             else "there are no objects yet"
         )
     labels = sorted({one.label for frame in frames for one in frame.objects})
-    path = folder / f"{library.title}-{name}.zip"
+    path = folder / f"{short_name(library.title)}-{name}.zip"
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         FORMATS[name](archive, frames, labels)
     return path
