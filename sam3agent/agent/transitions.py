@@ -129,6 +129,8 @@ def _weighed(state: ActiveState, event: Event, policy: Policy) -> State | None:
 
 def _objection(state: ActiveState, event: Event) -> str:
     """Why an event does not fit a state; empty if it fits."""
+    if early := _too_early(state, event):
+        return early
     match event:
         case OutOfBudget() | Complaint() | Unreadable():
             return ""
@@ -146,8 +148,6 @@ def _objection(state: ActiveState, event: Event) -> str:
             return "the selection is being checked; reply with its verdict"
         case _ if isinstance(state, Widen) and not isinstance(event, Searched):
             return "phrases are being searched"
-        case Selected() | LookAgain() | Observed() | Followed() if isinstance(state, Generate):
-            return "there are no masks yet; search with segment_phrase, or call report_no_match"
         case Selected() | LookAgain():
             missing = state.story.pool.missing(event.ids)
             return missing_masks(missing, state.story.pool.ids) if missing else ""
@@ -155,6 +155,16 @@ def _objection(state: ActiveState, event: Event) -> str:
             return ""
         case _:
             assert_never(event)
+
+
+def _too_early(state: ActiveState, event: Event) -> str:
+    """Why an event cannot come before anything was searched, or found; empty if it can."""
+    searched = bool(state.story.searches)
+    if isinstance(event, NothingMatches) and not searched:
+        return "nothing has been searched yet; search for it before you report that nothing matches"
+    if isinstance(state, Generate) and isinstance(event, Selected | LookAgain | Observed | Followed):
+        return f"there are no masks yet; search with segment_phrase{', or call report_no_match' if searched else ''}"
+    return ""
 
 
 def best_ids(story: Story, policy: Policy = EVERY_CANDIDATE) -> tuple[int, ...]:

@@ -74,8 +74,6 @@ def after_no_match(state: ActiveState, story: Story, event: NothingMatches, poli
     if policy.facts and compared_in_vain(story):
         return NoMatch(story, event.reason, READING)
     if isinstance(state, Generate):
-        if not story.searches:
-            return NoMatch(story, event.reason)
         facts = "Before you report that nothing matches, search once more, with other words or a more general noun."
         return Generate(replace(story, reopened=story.reopened + 1, facts=facts))
     what = event.what or (story.groups[0].what if story.groups else story.searches[0].phrase)

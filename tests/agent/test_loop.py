@@ -326,10 +326,24 @@ def test_connections_are_closed_with_the_event_loop() -> None:
         async def close(self) -> None:
             self.closed += 1
 
-    backend = Connected([MLLMUnreachableError("no server"), call("report_no_match")])
+    backend = Connected([MLLMUnreachableError("no server"), SEARCH, call("report_no_match")], ACCEPT)
     with pytest.raises(MLLMUnreachableError):
         ask(backend)
     assert ask(backend).status == "no_match" and backend.closed == 2
+
+
+@pytest.mark.parametrize("policy", [EVERY_CANDIDATE, Policy()])
+def test_nothing_is_absent_that_was_not_searched(policy: Policy) -> None:
+    """A small model may say at a glance that there is nothing; "no match" would then rest on nothing."""
+    lazy = ScriptedBackend([call("report_no_match", reason="no dog")] * 4)
+    answer = ask(lazy, policy=policy)
+    assert answer.status == "exhausted" and answer.masks == () and "nothing has been searched yet" in answer.reason
+    assert "segment_phrase" in told(lazy.requests[1].messages[-1]), "what to call is shown"
+    search = call("segment_phrase", phrases=["dog"])
+    backend = ScriptedBackend([call("report_no_match"), search, *[call("report_no_match", reason="no dog")] * 2])
+    answer = ask(backend, policy=policy)
+    assert answer.status == "no_match" and answer.absence
+    assert [one.phrase for one in answer.absence.searched] == ["dog"]
 
 
 def test_many_verdicts_are_told_in_one_line() -> None:

@@ -78,7 +78,7 @@ def test_an_event_that_does_not_fit_is_told_why() -> None:
         ]
     }
     assert complaints == {
-        "there are no masks yet; search with segment_phrase, or call report_no_match",
+        "there are no masks yet; search with segment_phrase",
         "masks are being examined; reply with the judgement of the mask shown",
         "no masks are being examined; call a tool",
         "there is no mask 5; the masks are 1, 2",

@@ -94,7 +94,7 @@ def test_what_cannot_be_run(
 
 @dataclass
 class Server:
-    """A server that answers "no match" after a while, and counts calls that run at once; mutable."""
+    """A server that searches and answers "no match", each after a while, and counts calls that run at once; mutable."""
 
     url: str = ""
     running: int = 0
@@ -106,14 +106,17 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     state = Server()
-    arguments = json.dumps({"reason": "nothing like it"})
-    call = {"id": "1", "type": "function", "function": {"name": "report_no_match", "arguments": arguments}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    reply = {"choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}]}
+
+    def reply(name: str, **arguments: object) -> dict[str, object]:
+        call = {"id": "1", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return {"choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}]}
+
+    search, none = reply("segment_phrase", phrases=["odd one"]), reply("report_no_match", reason="nothing like it")
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            searched = b"tool_call_id" in self.rfile.read(int(self.headers["Content-Length"]))
             with state.lock:
                 state.running += 1
                 state.calls += 1
@@ -121,7 +124,7 @@ def server() -> Iterator[Server]:
             time.sleep(0.2)
             with state.lock:
                 state.running -= 1
-            body = json.dumps(reply).encode()
+            body = json.dumps(none if searched else search).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -257,7 +257,8 @@ def test_the_time_of_a_command_counts_from_its_own_start(_drawn: Path) -> None:
 
 def test_surrogates_of_a_server_end_in_valid_json(_drawn: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     words = '{"reason": "a \\ud800 \\u202eb \\u001b[2J"}'
-    with fault_server(default=reply(calls=[("report_no_match", words)])) as server:
+    search = reply(calls=[("segment_phrase", {"phrases": ["unicorn"]})])
+    with fault_server(search, default=reply(calls=[("report_no_match", words)])) as server:
         code = command("ask", _drawn, "leftmost player", "--base-url", server.url, "--model", "m", "--json")
     printed = capfdbinary.readouterr().out
     assert code == 0

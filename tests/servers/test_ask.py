@@ -73,7 +73,8 @@ def test_progress_is_told_while_it_works(tmp_path: Path) -> None:
 
 
 def test_no_match_is_an_answer_not_an_error(tmp_path: Path) -> None:
-    result = Desk(tmp_path, [call("report_no_match", reason="there is no dog")]).call("ask", question="the dog")
+    script = [call("segment_phrase", phrases=["dog"]), *[call("report_no_match", reason="there is no dog")] * 2]
+    result = Desk(tmp_path, script).call("ask", question="the dog")
     assert data(result)["status"] == "no_match" and data(result)["masks"] == []
     assert "No match" in text(result) and images(result) == []
 
