@@ -1,6 +1,8 @@
 """Masks as image files beside an overlay: black and white, and the objects cut out."""
 
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,21 +37,29 @@ FORMATS: dict[str, Callable[["Image.Image", Mask], "Image.Image"]] = {"png": _bl
 
 
 def write_formats(selection: Selection, folder: Path, formats: Sequence[str]) -> dict[str, list[str]]:
-    """Write every mask on the frame that the overlay shows in some formats; the paths written, by format.
+    """Write every mask in some formats, of a clip on the frame that the overlay shows, or, if it is not there, on the
+    one with most of it; the paths written, by format. Files of these formats from an earlier answer are deleted.
 
     Raises `OutputError` if a file cannot be written.
     """
-    if not formats:
-        return {}
     frame = selection.frame
-    image = selection.media.frame(frame)
-    shown = [(mask.id, mask.masklet.masks[frame]) for mask in selection.masks if frame in mask.masklet.masks]
-    written: dict[str, list[str]] = {}
-    for name in formats:
-        written[name] = []
-        for mask_id, mask in shown:
-            path = folder / f"{name}-{mask_id}.png"
+    written: dict[str, list[str]] = {name: [] for name in formats}
+    for chosen in selection.masks if formats else ():
+        at = frame if frame in chosen.masklet.areas else chosen.masklet.key_frame
+        image, mask = selection.media.frame(at), chosen.masklet.masks[at]
+        for name in formats:
+            path = folder / f"{name}-{chosen.id}.png"
             with replacing(path) as temporary:
                 FORMATS[name](image, mask).save(temporary, "PNG")
             written[name].append(str(path))
+    for name, paths in written.items():
+        _delete_others(folder, name, paths)
     return written
+
+
+def _delete_others(folder: Path, name: str, paths: Sequence[str]) -> None:
+    """Delete the files of a format that are not of this answer; one that stays does no harm to it."""
+    for old in folder.glob(f"{name}-*.png"):
+        if re.fullmatch(rf"{name}-\d+\.png", old.name) and str(old) not in paths:
+            with suppress(OSError):
+                old.unlink()

@@ -21,10 +21,13 @@ from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, split_question
 from sam3agent.cli.mask_files import write_formats
 from sam3agent.cli.segment import Examples, TypedClicks, run_segment
+from sam3agent.masks import Masklet
 from sam3agent.media import ImageMedia
 from sam3agent.pool import MaskPool, masklets
 from sam3agent.written_lists import split_phrases
 from sam3model.errors import InputError
+from sam3model.ops.masks import encode_rle
+from tests.agent.moving_blocks import clip, pixels
 from tests.agent.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -296,6 +299,43 @@ def test_a_password_of_a_url_is_neither_shown_nor_kept(
     shown = capsys.readouterr()
     assert "hunter2" not in shown.out + shown.err
     assert all(b"hunter2" not in path.read_bytes() for path in place.rglob("*") if path.is_file())
+
+
+def test_files_of_masks_are_those_of_the_latest_answer(tmp_path: Path) -> None:
+    world, pool = World(), MaskPool()
+    for phrase, found in zip(("player", "ball"), world.segment_phrases(["player", "ball"]), strict=True):
+        pool, _ = pool.add(phrase, masklets(found))
+    (tmp_path / "png-front.png").write_text("of somebody else")
+    for ids in ((1, 2, 4), (2,), ()):
+        chosen = Selection.from_pool(ImageMedia(world.image), pool, ids)
+        write_formats(chosen, tmp_path, ("png",))
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {"png-front.png", *(f"png-{mask_id}.png" for mask_id in ids)}
+
+
+def test_every_mask_of_a_clip_has_a_file(tmp_path: Path) -> None:
+    media = clip()
+    first, late = ({t: encode_rle(pixels(t)[..., 0] > 220) for t in frames} for frames in ((0, 1), (8,)))
+    found = [(masklet, 0.9) for rles in (first, late) if (masklet := Masklet.from_rles(rles))]
+    chosen = Selection.from_pool(media, MaskPool().add("player", found)[0])
+    written = write_formats(chosen, tmp_path, ("png",))["png"]
+    assert [Path(path).name for path in written] == ["png-1.png", "png-2.png"]
+    for mask, path in zip(chosen.masks, written, strict=True):
+        assert np.array_equal(np.asarray(Image.open(path)) == 255, mask.mask)
+
+
+def test_a_clip_of_an_earlier_answer_does_not_stay(tmp_path: Path) -> None:
+    media = clip()
+    masklet = Masklet.from_rles({t: encode_rle(pixels(t)[..., 0] > 220) for t in range(3)})
+    assert masklet is not None
+    pool, _ = MaskPool().add("player", [(masklet, 0.9)])
+    Selection.from_pool(media, pool).save(tmp_path, "clip", "the player")
+    assert {path.name for path in tmp_path.iterdir()} == {"overlay.png", "masks.json", "overlay.mp4", "strip.png"}
+    Selection.from_pool(media, pool, ()).save(tmp_path, "clip", "the dog")
+    assert {path.name for path in tmp_path.iterdir()} == {"overlay.png", "masks.json"}
+    (tmp_path / "overlay.mp4").write_text("of track")
+    Selection.from_pool(media, pool, ()).save(tmp_path, "clip", "the dog")
+    assert (tmp_path / "overlay.mp4").is_file()
 
 
 def test_masks_as_images_and_cutouts(tmp_path: Path) -> None:
