@@ -149,7 +149,7 @@ class Agent:
             session = own = await self._opened(media, ledger, tell)
         trace = Trace(make_folder(out) if out else None)
         try:
-            self._record_start(trace, query, source, media)
+            await within(None, self._record_start, trace, query, source, media)
             if unreadable:
                 _record_refusal(trace, unreadable)
                 answer = self._answer(query, media, NotUnderstood(Story(query), unreadable), ledger)

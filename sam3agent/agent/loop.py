@@ -169,12 +169,12 @@ class AgentLoop:
         self.ledger.segmenter_calls += result.segmenter_calls
         if isinstance(result.event, Searched):
             self.tell("; ".join(result.text.splitlines()))
-        self.trace.record_tool(tool.name, arguments.model_dump(), result)
+        await within(None, self.trace.record_tool, tool.name, arguments.model_dump(), result)
         event = result.event
         if isinstance(event, OfTool):
             event = replace(event, call=PastCall(tool.name, arguments.model_dump_json(exclude_defaults=True)))
         if isinstance(event, Searched) and not self.policy.every and self.policy.colours:
-            event = replace(event, pool=_with_colours(event.pool, bench))
+            event = replace(event, pool=await within(None, _with_colours, event.pool, bench))
         return replace(result, event=event)
 
     async def _widen(self, state: Widen) -> Event:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sam3agent.config import Thinking
+from sam3agent.deadlines import within
 from sam3agent.images import LazyImage
 from sam3agent.mllm.base import MLLM, Finish, MLLMReply, MLLMRequest, ToolCall, Usage
 from sam3agent.mllm.endpoint import LOCAL_URL, Endpoint, checked_url
@@ -113,7 +114,7 @@ class OpenAIBackend(MLLM):
         while True:
             profile = self.profile
             options = _options(request, profile, self.sampling)
-            messages = to_messages(request, profile)
+            messages = await within(None, to_messages, request, profile)  # images are drawn when they are sent
             try:
                 body = await self._transport.post(
                     {"model": model, "messages": messages, **options}, deadline - time.monotonic()

@@ -138,11 +138,14 @@ class VLLMBackend(MLLM):
                 await self._run(batch)
         return await answer
 
+    def _chat(self, requests: Sequence[MLLMRequest]) -> list[MLLMReply]:
+        return self._engine.chat([_conversation(request) for request in requests])
+
     async def _run(self, batch: list[tuple[MLLMRequest, "asyncio.Future[MLLMReply]"]]) -> None:
         """Generate replies for all requests that are still awaited. If the engine fails, each of them fails."""
         batch = [(request, answer) for request, answer in batch if not answer.done()]
         try:
-            replies = await within(None, self._engine.chat, [_conversation(request) for request, _ in batch])
+            replies = await within(None, self._chat, [request for request, _ in batch])
         except MLLMError as error:
             _fail(batch, error)
         except Exception as error:

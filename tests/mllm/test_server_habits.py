@@ -1,17 +1,21 @@
 """What servers do in practice: the agent steps down from the first replies, or stops at once with the cause."""
 
+import asyncio
 import json
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from sam3agent.agent.budget import Budget
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
 from sam3agent.cli.app import app, guarded, main
+from sam3agent.media import ImageMedia
 from sam3agent.mllm import errors
 from sam3agent.mllm.openai import OpenAIBackend
 from sam3agent.mllm.profiles import Profile
@@ -102,6 +106,25 @@ def test_one_lapse_of_a_model_that_calls_tools_changes_nothing() -> None:
         answer = ask(server)
     assert answer.status == "answered" and not answer.warnings
     assert "tools" in server.requests[-1]
+
+
+def test_images_are_drawn_away_from_the_event_loop(tmp_path: Path) -> None:
+    """A server answers others while images of a question are drawn, encoded and written."""
+    readers = set[threading.Thread]()
+
+    class Noted(ImageMedia):
+        def frame(self, t: int = 0) -> Image.Image:
+            readers.add(threading.current_thread())
+            return super().frame(t)
+
+    search = ("segment_phrase", {"phrases": ["player in white"]})
+    with fault_server(reply(calls=[search]), reply(calls=[SELECT])) as server:
+        backend = OpenAIBackend(Endpoint(server.url), "m")
+        answer = asyncio.run(
+            Agent(segmenter(), backend).aask(Noted(drawing()), "leftmost player", out=tmp_path, save=False)
+        )
+    assert answer.status == "answered" and (tmp_path / "image.png").is_file()
+    assert readers and threading.main_thread() not in readers
 
 
 def test_no_complaint_repeats_byte_for_byte() -> None:
