@@ -59,13 +59,9 @@ class ViTConfig:
 
 @dataclass(frozen=True, slots=True)
 class NeckHeadConfig:
-    """One feature pyramid; its last `dropped_levels` levels are in the weights but never computed.
-
-    scale_factors: sizes of its levels, beside the trunk's tokens; None: those of the neck.
-    """
+    """One feature pyramid; its last `dropped_levels` levels are in the weights but never computed."""
 
     dropped_levels: int = 1
-    scale_factors: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +79,9 @@ class NeckConfig:
 
     def __post_init__(self) -> None:
         for name, head in self.heads.items():
-            scales = self.scales(name)
-            if not 0 <= head.dropped_levels < len(scales):
+            if not 0 <= head.dropped_levels < len(self.scale_factors):
                 raise ConfigError(
-                    f"neck.{name}.dropped_levels is {head.dropped_levels}, with {len(scales)} scale factors"
+                    f"neck.{name}.dropped_levels is {head.dropped_levels}, with {len(self.scale_factors)} scale factors"
                 )
 
     @property
@@ -95,15 +90,9 @@ class NeckConfig:
         heads = {name: getattr(self, name) for name in NECK_HEADS}
         return {name: head for name, head in heads.items() if head is not None}
 
-    def scales(self, head: str) -> tuple[float, ...]:
-        """Scale factors of all levels of a head."""
-        own = self.heads[head].scale_factors
-        return self.scale_factors if own is None else own
-
     def used(self, head: str) -> tuple[float, ...]:
         """Scale factors of the levels that a head computes."""
-        scales = self.scales(head)
-        return scales[: len(scales) - self.heads[head].dropped_levels]
+        return self.scale_factors[: len(self.scale_factors) - self.heads[head].dropped_levels]
 
 
 NECK_HEADS = ("detection", "interactive", "propagation")

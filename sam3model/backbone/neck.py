@@ -67,7 +67,7 @@ class ViTDetNeck(nn.Module):
         super().__init__()
         self.config = config
         for head in config.heads:
-            levels = nn.ModuleList(PyramidLevel(width, d_model, scale) for scale in config.scales(head))
+            levels = nn.ModuleList(PyramidLevel(width, d_model, scale) for scale in config.scale_factors)
             self.add_module(head, levels)
 
     def forward(

@@ -196,7 +196,6 @@ def _refuse_inexpressible(config: DetectorConfig) -> None:
         ("scoring.clamp", config.scoring.clamp, 12.0),
         ("scoring.hidden", config.scoring.hidden, config.decoder.ffn),
         ("neck.detection.dropped_levels", config.neck.detection.dropped_levels, 1),
-        ("neck.detection.scale_factors", config.neck.detection.scale_factors, None),
         ("text.layer_scale", config.text.layer_scale, None),
     ]
     for name, found, supported in wanted:

@@ -202,7 +202,6 @@ def _refuse_inexpressible(
     wanted = [
         ("neck.interactive.dropped_levels", head and head.dropped_levels, 1),
         ("neck.scale_factors[:3]", detector.neck.scale_factors[:3], (4.0, 2.0, 1.0)),
-        ("neck.interactive.scale_factors", head and head.scale_factors, None),
         ("interactive.depth", interactive.depth, 2),
         ("tracker.memory_dim", tracker.memory_dim, 64),
         ("video.one_to_one_matching", video.one_to_one_matching, False),

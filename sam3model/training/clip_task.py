@@ -21,7 +21,6 @@ from sam3model.training.clip_prompts import SimulatedUser, draw_plan
 from sam3model.training.clip_settings import TRACKED_PARTS, ClipModelConfig, ClipTrainConfig
 from sam3model.training.clip_sources import open_clips
 from sam3model.training.clip_validation import validate_clips
-from sam3model.training.finer import CLICKS, halve_cells
 from sam3model.training.parallel import World, whole
 from sam3model.training.place_prior import prefer_earlier_place, prefer_same_place
 from sam3model.training.start import freeze, require_trained
@@ -226,20 +225,15 @@ def initial_parts(config: ClipModelConfig, sizes: Sam3Config) -> tuple[Sam3Model
     return model, absent
 
 
-_DETECTION = "detector.vision.neck.detection."
+_DETECTION, _INTERACTIVE = "detector.vision.neck.detection.", "detector.vision.neck.interactive."
 
 
 def _take(model: Sam3Model, given: Sam3Model, absent: Collection[str], name: str) -> None:
     """Take over the tensors of all parts but those that are absent."""
     state, own = given.state_dict(), model.state_dict()
-    neck, wanted = given.config.detector.neck, model.config.detector.neck.used("interactive")
-    if neck.interactive is None:
+    if given.config.detector.neck.interactive is None:
         shared = {key: value for key, value in state.items() if key.startswith(_DETECTION)}
-        state |= {key.replace(_DETECTION, CLICKS): value for key, value in shared.items()}
-    if neck.used("interactive" if neck.interactive else "detection") != wanted:
-        log.info("halving the cells of clicks and tracks of %s", name)
-        coarse = {key.removeprefix(CLICKS): state.pop(key) for key in list(state) if key.startswith(CLICKS)}
-        state |= {CLICKS + key: value for key, value in halve_cells(coarse, wanted).items()}
+        state |= {key.replace(_DETECTION, _INTERACTIVE): value for key, value in shared.items()}
     for key, value in own.items():
         if key.split(".")[0] in absent:
             continue

@@ -11,7 +11,7 @@ from sam3model.checkpoint import load, read_config
 from sam3model.config import DetectorConfig, Sam3Config
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import ConfigError
-from sam3model.training.finer import add_finest_level, halve_patches
+from sam3model.training.finer import halve_patches
 from sam3model.training.lora import add_adapters
 from sam3model.training.settings import ModelConfig
 
@@ -47,10 +47,6 @@ def require_trained(model: nn.Module) -> None:
 def _from_weights(weights: str, detector: DetectorConfig) -> Sam3ImageModel:
     """The weights as they are or, if their patches are twice as large as those of `detector`, converted."""
     stated = read_config(weights).detector
-    scales, wanted = stated.neck.used("detection"), detector.neck.used("detection")
-    if stated.vit.patch_size == detector.vit.patch_size and wanted == (2 * scales[0], *scales):
-        log.info("adding a finest level to the pyramid of %s", weights)
-        return add_finest_level(load(weights, dtype=torch.float32).detector, detector)
     if stated.vit.patch_size != 2 * detector.vit.patch_size:
         heads = replace(detector.neck, interactive=stated.neck.interactive, propagation=stated.neck.propagation)
         config = Sam3Config(replace(detector, neck=heads))  # an image model trains neither head
