@@ -169,11 +169,10 @@ class Selection:
         return replace(self, files=self._with_clip(files, folder))
 
     def _with_clip(self, files: SelectionFiles, folder: Path) -> SelectionFiles:
-        """The files, and those that show the masklets of a clip over time; those of an earlier answer are deleted."""
-        from sam3agent.tracking.answer_clip import delete_answer_clip, write_answer_clip
+        """The files, and those that show the masklets of a clip over time."""
+        from sam3agent.tracking.answer_clip import write_answer_clip
 
         if not isinstance(self.media, ClipMedia) or not any(len(mask.masklet.areas) > 1 for mask in self.masks):
-            delete_answer_clip(folder)
             return files
         masklets = [(mask.id, mask.phrase, mask.masklet) for mask in self.masks]
         clip, strip = write_answer_clip(folder, self.media, masklets)

@@ -43,3 +43,9 @@ class TrainingError(Sam3Error):
 
 class MetricError(Sam3Error):
     """Predictions or ground truth that a metric cannot compare."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, on one line: the words of the system, the first line of the message, or the kind of error."""
+    stated = getattr(error, "strerror", None) or str(error)
+    return next(iter(str(stated).splitlines()), "") or type(error).__name__

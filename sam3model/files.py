@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sam3model.errors import InputError, OutputError
+from sam3model.errors import InputError, OutputError, reason_of
 
 _PART = 1 << 20
 
@@ -37,7 +37,7 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save raises RuntimeError if the disk is full
-        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+        raise OutputError(f"cannot write {path}: {reason_of(error)}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -66,7 +66,7 @@ def private_folder(path: Path) -> None:
         if not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     except OSError as error:
-        raise OutputError(f"cannot make the folder {path}: {_reason(error)}") from error
+        raise OutputError(f"cannot make the folder {path}: {reason_of(error)}") from error
 
 
 def expanded(path: str | Path) -> Path:
@@ -170,12 +170,6 @@ def _not_regular(path: str | Path) -> InputError:
     if Path(path).is_dir():
         return InputError(f"{path} is a folder, not a file")
     return InputError(f"{path} is not a regular file but a device, pipe or socket: save its contents to a file first")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def writable_name(name: str) -> str:

@@ -170,7 +170,7 @@ class Sam3ImagePredictor:
         phrases = list(phrases)
         _require_encoded(encoded)
         check_threshold(threshold)
-        if not isinstance(batch, int) or batch < 1:
+        if not hasattr(batch, "__index__") or (batch := int(batch)) < 1:
             raise InputError(f"batch is {batch}: it must be at least 1")
         pairs = list(itertools.product(range(len(encoded)), range(len(phrases))))
         found: list[list[Instances]] = [[] for _ in encoded]

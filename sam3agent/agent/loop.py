@@ -174,7 +174,8 @@ class AgentLoop:
         if isinstance(event, OfTool):
             event = replace(event, call=PastCall(tool.name, arguments.model_dump_json(exclude_defaults=True)))
         if isinstance(event, Searched) and not self.policy.every and self.policy.colours:
-            event = replace(event, pool=await within(None, _with_colours, event.pool, bench))
+            with suppress(TimeoutError):  # the next step ends the question, and needs no colours
+                event = replace(event, pool=await within(self.ledger.seconds_left, _with_colours, event.pool, bench))
         return replace(result, event=event)
 
     async def _widen(self, state: Widen) -> Event:

@@ -1,14 +1,14 @@
 """Masks as image files beside an overlay: black and white, and the objects cut out."""
 
-import re
+import itertools
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sam3agent.answer import Selection
+from sam3agent.answer import SelectedMask, Selection
 from sam3agent.masks import Mask
 from sam3model.files import replacing
 
@@ -37,29 +37,23 @@ FORMATS: dict[str, Callable[["Image.Image", Mask], "Image.Image"]] = {"png": _bl
 
 
 def write_formats(selection: Selection, folder: Path, formats: Sequence[str]) -> dict[str, list[str]]:
-    """Write every mask in some formats, of a clip on the frame that the overlay shows, or, if it is not there, on the
-    one with most of it; the paths written, by format. Files of these formats from an earlier answer are deleted.
+    """Write every mask in some formats; returns the paths by format.
+
+    On a clip, a mask is that on the frame of the overlay. If it is not there, it is that on the frame with most of it.
 
     Raises `OutputError` if a file cannot be written.
     """
     frame = selection.frame
-    written: dict[str, list[str]] = {name: [] for name in formats}
+    drawn = defaultdict[int, list[SelectedMask]](list)  # so that a frame of a clip is decoded once
     for chosen in selection.masks if formats else ():
-        at = frame if frame in chosen.masklet.areas else chosen.masklet.key_frame
-        image, mask = selection.media.frame(at), chosen.masklet.masks[at]
-        for name in formats:
-            path = folder / f"{name}-{chosen.id}.png"
-            with replacing(path) as temporary:
-                FORMATS[name](image, mask).save(temporary, "PNG")
-            written[name].append(str(path))
-    for name, paths in written.items():
-        _delete_others(folder, name, paths)
-    return written
+        drawn[frame if frame in chosen.masklet.areas else chosen.masklet.key_frame].append(chosen)
+    for at, masks in sorted(drawn.items()):
+        image = selection.media.frame(at)
+        for chosen, name in itertools.product(masks, formats):
+            with replacing(_path(folder, name, chosen)) as temporary:
+                FORMATS[name](image, chosen.masklet.masks[at]).save(temporary, "PNG")
+    return {name: [str(_path(folder, name, chosen)) for chosen in selection.masks] for name in formats}
 
 
-def _delete_others(folder: Path, name: str, paths: Sequence[str]) -> None:
-    """Delete the files of a format that are not of this answer; one that stays does no harm to it."""
-    for old in folder.glob(f"{name}-*.png"):
-        if re.fullmatch(rf"{name}-\d+\.png", old.name) and str(old) not in paths:
-            with suppress(OSError):
-                old.unlink()
+def _path(folder: Path, name: str, chosen: SelectedMask) -> Path:
+    return folder / f"{name}-{chosen.id}.png"

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from sam3agent.downloads import local_source
 from sam3agent.images import read_source
 from sam3agent.media import ClipMedia, ImageMedia, Media, open_clip, open_encoded
-from sam3model.errors import ConfigError, InputError
+from sam3model.errors import ConfigError, InputError, reason_of
 from sam3model.files import open_regular, writable_name
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
 from sam3model.raster_files import MAX_FILE_BYTES
@@ -167,7 +167,7 @@ def table_column(path: str, group: int, column: str) -> Sequence[Any]:
     try:
         return parquet_file(path).read_row_group(group, columns=[column]).column(column)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot read {path}: {first_line(error)}") from error
+        raise InputError(f"cannot read {path}: {reason_of(error)}") from error
 
 
 def parquet_file(path: str) -> Any:
@@ -179,12 +179,7 @@ def parquet_file(path: str) -> Any:
     try:
         return parquet.ParquetFile(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {first_line(error)}") from error
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, on one line."""
-    return next(iter(str(getattr(error, "strerror", None) or error).splitlines()), type(error).__name__)
+        raise InputError(f"cannot read {path}: {reason_of(error)}") from error
 
 
 def clean_name(name: str, ending: str = ".jpg") -> str:

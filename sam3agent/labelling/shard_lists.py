@@ -17,10 +17,9 @@ from sam3agent.labelling.label_items import (
     TarMember,
     WebImage,
     clean_name,
-    first_line,
     parquet_file,
 )
-from sam3model.errors import InputError
+from sam3model.errors import InputError, reason_of
 from sam3model.files import expanded, open_regular
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES
 
@@ -57,7 +56,7 @@ def entries_of_list(path: str) -> Iterator[ListEntry]:
                 texts = _column(csv.reader(file, delimiter="\t" if path.lower().endswith(".tsv") else ","), path)
             yield from (ListEntry(row, text) for row, text in enumerate(texts) if text)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise InputError(f"cannot read {path}: {first_line(error)}") from error
+        raise InputError(f"cannot read {path}: {reason_of(error)}") from error
 
 
 def table_items(path: str, prefix: str) -> Iterator[LabelItem]:
@@ -103,7 +102,7 @@ def tar_items(path: str, prefix: str) -> Iterator[LabelItem]:
                 yield LabelItem(f"{path}#{source}", name, f"{prefix}/{member.name}", place)
     except (tarfile.TarError, OSError) as error:
         packed = path.lower().endswith(("gz", "bz2", "xz"))
-        reason = "it is compressed, so that its images cannot be found: unpack it" if packed else first_line(error)
+        reason = "it is compressed, so that its images cannot be found: unpack it" if packed else reason_of(error)
         raise InputError(f"cannot read {path}: {reason}") from error
 
 

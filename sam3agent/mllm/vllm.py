@@ -14,7 +14,7 @@ from sam3agent.mllm.errors import MLLMError, MLLMRejectedError, MLLMUnreachableE
 from sam3agent.mllm.families import Sampling, sampling_for
 from sam3agent.mllm.profiles import Profile
 from sam3agent.mllm.wire import to_messages
-from sam3model.errors import ConfigError
+from sam3model.errors import ConfigError, reason_of
 
 if TYPE_CHECKING:
     from sam3agent.config import Settings
@@ -78,8 +78,9 @@ class VLLMEngine:
 
             return LLM(self.model, **self.options)
         except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise MLLMUnreachableError(f"vLLM cannot load {self.model!r} ({reason}); check --model.") from error
+            raise MLLMUnreachableError(
+                f"vLLM cannot load {self.model!r} ({reason_of(error)}); check --model."
+            ) from error
 
     def _params(self, conversation: ChatInput) -> Any:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
@@ -150,8 +151,7 @@ class VLLMBackend(MLLM):
             _fail(batch, error)
         except Exception as error:
             log.debug("vLLM failed", exc_info=True)
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            _fail(batch, MLLMRejectedError(f"vLLM rejected the request ({reason}); check --model."))
+            _fail(batch, MLLMRejectedError(f"vLLM rejected the request ({reason_of(error)}); check --model."))
         else:
             for (_, answer), reply in zip(batch, replies, strict=True):
                 if not answer.done():

@@ -108,9 +108,9 @@ class Tool(Generic[A]):
         return self.run(bench, self.ready(bench, self.parse(arguments)))
 
     def ready(self, bench: Workbench, arguments: A) -> A:
-        """The arguments as they will be used. Raises `ToolUseError` if none are, or a clip is needed."""
+        """The arguments as they will be used. Raises `ToolUseError` if they cannot be, or the tool needs a clip."""
         if self.needs_clip and bench.media.count < 2:
-            raise ToolUseError(f"{self.name} needs a clip, and this is an image: use segment_phrase, or measure_masks")
+            raise ToolUseError(f"{self.name} needs a clip, and this is an image: use another tool")
         return self.prepared(bench, arguments)
 
 

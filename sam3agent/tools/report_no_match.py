@@ -17,7 +17,7 @@ class ReportNoMatch(Arguments):
 
 @tool(rank=50, served=False, ends=True)
 def report_no_match(bench: Workbench, args: ReportNoMatch) -> ToolResult:
-    """Answer that nothing in the image matches the question, and end."""
+    """After a search: answer that nothing in the image matches the question, and end."""
     return ToolResult(
         "no match", {"masks": [], "reason": args.reason}, NothingMatches(args.reason, args.what), bench.pool
     )

@@ -1,7 +1,6 @@
 """An answer about a clip, to look at: the clip with the chosen objects drawn on it, and a strip of its frames."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +29,6 @@ def frame_tracks(clip: "ClipMedia", masklets: "Sequence[tuple[int, str, Masklet]
         )
         for frame in range(clip.count)
     ]
-
-
-def delete_answer_clip(folder: Path) -> None:
-    """Delete what an earlier answer left in a folder. An overlay.mp4 without a strip.png is one of `track`."""
-    if (folder / STRIP_NAME).is_file():
-        for name in (CLIP_NAME, STRIP_NAME):
-            with suppress(OSError):
-                (folder / name).unlink()
 
 
 def write_answer_clip(

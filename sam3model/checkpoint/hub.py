@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from sam3model.connection import variables_in_the_way
-from sam3model.errors import CheckpointError
+from sam3model.errors import CheckpointError, reason_of
+from sam3model.files import expanded
 from sam3model.resources import TINY_WEIGHTS, asset
 
 TINY = "tiny"
@@ -28,7 +29,7 @@ def find_weights(name_or_path: str | Path, *, download: bool = True) -> Path:
     if str(name_or_path) == TINY:
         return asset(TINY_WEIGHTS)
     try:
-        path = Path(name_or_path).expanduser()
+        path = expanded(name_or_path)
         if path.exists():
             return path
     except (OSError, RuntimeError, ValueError) as error:  # too long, a null byte, the home of an unknown user
@@ -83,9 +84,8 @@ def _download(repository: str, revision: str | None) -> Path:
             f"{name} is not in the local cache and the hub cannot be reached: go online, or give a local path{_check()}"
         ) from error
     except Exception as error:  # proxies, certificates and endpoints of the environment make the client raise anything
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise CheckpointError(
-            f"cannot download {name} from the hub ({reason}): give a local path instead{_check()}"
+            f"cannot download {name} from the hub ({reason_of(error)}): give a local path instead{_check()}"
         ) from error
 
 

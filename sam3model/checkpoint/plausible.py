@@ -8,7 +8,7 @@ from typing import Any
 
 from sam3model.build import Sam3Model, build, no_memory
 from sam3model.config import Sam3Config
-from sam3model.errors import CheckpointError, ConfigError
+from sam3model.errors import CheckpointError, ConfigError, reason_of
 
 MAX_SIZE = 1 << 17
 """Maximum of widths, heads, queries and other sizes; the largest in use is the vocabulary, 49408."""
@@ -53,8 +53,7 @@ def build_empty(config: Sam3Config, location: Path) -> Sam3Model:
     except (
         ArithmeticError, AssertionError, ConfigError, LookupError, MemoryError, RuntimeError, TypeError, ValueError,
     ) as error:  # fmt: skip
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise CheckpointError(f"the model that {location} describes cannot be built: {reason}") from error
+        raise CheckpointError(f"the model that {location} describes cannot be built: {reason_of(error)}") from error
 
 
 def _numbers(prefix: str, part: Any) -> Iterator[tuple[str, int | float]]:

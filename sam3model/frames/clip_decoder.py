@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sam3model.errors import InputError
+from sam3model.errors import InputError, reason_of
 from sam3model.files import open_regular
 from sam3model.frames.clip_index import ClipIndex, index_clip, missing_end
 from sam3model.frames.frame_source import check_frame_size
-from sam3model.frames.pyav import failure_reason, import_av
+from sam3model.frames.pyav import import_av
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -204,5 +204,5 @@ def _opening_problem(path: Path, error: Exception) -> str:
         head = file.read(12)
     if head[4:8] == b"ftyp":
         return f"{path} is incomplete or damaged: its index is missing, so copy or record it again"
-    reason = failure_reason(error)
+    reason = reason_of(error)
     return f"{path} is not a clip in a supported format (mp4, mov, webm, mkv, avi, gif), or is damaged: {reason}"

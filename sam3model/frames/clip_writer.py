@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sam3model.errors import InputError, OutputError
+from sam3model.errors import InputError, OutputError, reason_of
 from sam3model.files import replacing
 from sam3model.frames.frame_source import check_rate
-from sam3model.frames.pyav import failure_reason, import_av
+from sam3model.frames.pyav import import_av
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -103,7 +103,7 @@ class ClipWriter:
             container.close()
         except (av.error.FFmpegError, OSError) as error:
             self._drop_file()
-            raise OutputError(f"cannot write {self.path}: {failure_reason(error)}") from error
+            raise OutputError(f"cannot write {self.path}: {reason_of(error)}") from error
         self._file.__exit__(None, None, None)
 
     def abandon(self) -> None:
@@ -139,7 +139,7 @@ class ClipWriter:
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self.abandon()
             self._drop_file()
-            raise OutputError(f"cannot write {self.path}: {failure_reason(error)}") from error
+            raise OutputError(f"cannot write {self.path}: {reason_of(error)}") from error
 
     def _add_stream(self, container: "OutputContainer") -> "VideoStream":
         rate = Fraction(self._rate).limit_denominator(1001)
@@ -182,7 +182,7 @@ class ClipWriter:
                 self._container.mux(packets)
         except (av.error.FFmpegError, OSError) as error:
             self.abandon()
-            raise OutputError(f"cannot write {self.path}: {failure_reason(error)}") from error
+            raise OutputError(f"cannot write {self.path}: {reason_of(error)}") from error
 
     def _drop_file(self) -> None:
         """End `replacing` so that it deletes the temporary file."""

@@ -14,9 +14,3 @@ def import_av() -> ModuleType:
             "reading and writing clips needs PyAV, which is not installed: run `pip install av`"
         ) from error
     return av
-
-
-def failure_reason(error: Exception) -> str:
-    """What went wrong in the words of the system or of FFmpeg, on one line."""
-    stated = getattr(error, "strerror", None) or str(error)
-    return next(iter(str(stated).splitlines()), "") or type(error).__name__

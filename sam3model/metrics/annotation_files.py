@@ -62,7 +62,7 @@ def load_predictions(source: JsonSource) -> list[dict[str, Any]]:
 
 
 def refuse_ids_of_another_type(found: Iterable[Any], known: Iterable[Any], what: str) -> None:
-    """Raise `MetricError` if all ids of predictions are unknown, but only for their type, as "1" beside 1.
+    """Raise `MetricError` if no id of the predictions is known, but one would be with the other type, as 1 for "1".
 
     Predictions of unknown ids are ignored: the figures would be 0 for a slip that can be named. what: the field.
     """

@@ -1,5 +1,6 @@
 """Tracks of masks or boxes, their IoU over time, and their files (YouTube-VIS JSON, SA-Co/VEval)."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from sam3model.errors import DataError, MetricError
 from sam3model.metrics.annotation_files import JsonSource, is_finite, load_ground_truth, load_predictions, require
 from sam3model.metrics.overlap import FloatArray, Rle, coco_mask, finite_scores, rle_areas
 from sam3model.ops.rle_reading import encode_runs, read_rle_size, read_runs
+
+log = logging.getLogger(__name__)
 
 Entry = Mapping[str, Any]
 Phrase = tuple[Any, Any]
@@ -103,8 +106,9 @@ def _mask(entry: Entry, mask: Any) -> Rle:
 
 
 def _boxes(entry: Entry, frames: int) -> FloatArray:
-    boxes = [NO_BOX if b is None or not len(b) else b for b in _per_frame(entry, "bboxes", frames)]
+    rows = _per_frame(entry, "bboxes", frames)
     try:
+        boxes = [NO_BOX if b is None or not len(b) else b for b in rows]
         return np.array(boxes, np.float64).reshape(frames, 4)
     except (TypeError, ValueError) as error:
         raise MetricError(f"{_named(entry)}: a box must be four numbers x, y, width, height, or null") from error
@@ -225,18 +229,24 @@ def _length(video: Entry) -> int:
 
 
 def _pairs(pairs: Iterable[Any], videos: Mapping[Any, int], categories: frozenset[Any]) -> frozenset[Phrase]:
-    """The prompted pairs of a file. Raises `MetricError` for what is no pair of a known video and category."""
-    found = []
+    """The prompted pairs of a file, without those of unknown videos and categories.
+
+    Raises `MetricError` for what is no pair.
+    """
+    found, unknown = [], []
     for number, pair in enumerate(pairs):
         where = f"video_np_pairs[{number}]"
         if not isinstance(pair, Mapping):
             raise MetricError(f"{where} is no object")
         video, category = require(pair, "video_id", where), require(pair, "category_id", where)
         if not isinstance(video, Hashable) or not isinstance(category, Hashable) or video not in videos:
-            raise MetricError(f"{where} has video {video!r}, which is not in the ground truth")
-        if category not in categories:
-            raise MetricError(f"{where} has category {category!r}, which is not in the ground truth")
-        found.append((video, category))
+            unknown.append(f"{where} has video {video!r}")
+        elif category not in categories:
+            unknown.append(f"{where} has category {category!r}")
+        else:
+            found.append((video, category))
+    if unknown:  # of a file that was cut to some of its videos
+        log.warning("%s, which is not in the ground truth: it and %d others are left out", unknown[0], len(unknown) - 1)
     return frozenset(found)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from sam3model.checkpoint.tensor_files import open_tensors
 from sam3model.errors import CheckpointError, ConfigError
+from sam3model.files import expanded
 from sam3model.training.run_settings import RunConfig
 
 log = logging.getLogger(__name__)
@@ -65,14 +66,21 @@ def _changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _same_place(was: Any, now: Any) -> bool:
-    """Whether two paths lead to one place, or the second to what was moved from the first, under the same name."""
+    """Whether two paths lead to one place, or the second to what was moved from the first.
+
+    What was moved has the same two last names: those alone of runs and splits are often "best.safetensors" or "train".
+    """
     if not isinstance(was, str) or not isinstance(now, str):
         return False
-    old, new = Path(was).expanduser(), Path(now).expanduser()
-    if new.exists() and (old.resolve() == new.resolve() or (not old.exists() and old.name == new.name)):
-        log.info("%s is now %s", was, now)
+    old, new = expanded(was), expanded(now)
+    if not new.exists():
+        return False
+    if old.resolve() == new.resolve():
         return True
-    return False
+    moved = not old.exists() and old.absolute().parts[-2:] == new.absolute().parts[-2:]
+    if moved:
+        log.warning("%s is gone, and %s is taken for it; if it is another one, choose another name", was, now)
+    return moved
 
 
 def require_other_weights(config: RunConfig, folder: Path) -> None:
@@ -80,8 +88,9 @@ def require_other_weights(config: RunConfig, folder: Path) -> None:
     weights = getattr(getattr(config, "model", None), "weights", None)
     if weights is None or (config.resume and any(folder.glob("step_*.pt"))):
         return
-    path = Path(weights).expanduser()
-    if path.name in WEIGHTS and path.exists() and path.parent.resolve() == folder.resolve():
+    path = expanded(weights)
+    own = path.is_dir() or (path.name in WEIGHTS and path.exists())
+    if own and (path if path.is_dir() else path.parent).resolve() == folder.resolve():
         raise ConfigError(f"model.weights: this run would write over {path}: choose another name, or copy that file")
 
 

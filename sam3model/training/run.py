@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from sam3model.errors import Sam3Error, TrainingError
+from sam3model.errors import Sam3Error, TrainingError, reason_of
 from sam3model.training.ema import Ema
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.parallel import World, joined, sharded, sharded_optimizer, whole
@@ -271,7 +271,7 @@ class TrainingRun:
         try:
             lost = tuple(self.task.certify(best))
         except (Sam3Error, OSError, torch.OutOfMemoryError) as error:  # the weights are there: the run has succeeded
-            lost = (f"the certificate was not written: {next(iter(str(error).splitlines()), type(error).__name__)}",)
+            lost = (f"the certificate was not written: {reason_of(error)}",)
         for line in lost:
             log.warning("%s", line)
         return lost

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sam3model.errors import ConfigError, OutputError, TrainingError
+from sam3model.errors import ConfigError, OutputError, TrainingError, reason_of
 from sam3model.files import held_alone, replacing
 from sam3model.training.run_settings import RunConfig
 
@@ -173,4 +173,4 @@ def _reason(error: Exception) -> str:
     """Why a state cannot be read. torch advises to read what is no PyTorch file without its safety check."""
     if isinstance(error, pickle.UnpicklingError):
         return "it is no PyTorch file"
-    return next(iter(str(error).splitlines()), "") or type(error).__name__  # of an empty file, there is no message
+    return reason_of(error)

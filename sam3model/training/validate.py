@@ -1,5 +1,6 @@
 """Validation of the image model: loss, concept F1 and average precision on held-out images."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from sam3model.training.panel import Example
 from sam3model.training.parallel import World
 from sam3model.training.passes import Correction, detect
 from sam3model.training.training_log import Metrics
+
+log = logging.getLogger(__name__)
 
 _RULES = ApRules()
 
@@ -166,6 +169,8 @@ def summarise_batches(results: Sequence[BatchResult], examples: int, threshold: 
     boxes = [match for batch in results for match in batch.boxes]
     precision_of_boxes = AveragePrecision(_RULES)
     whole = [match for match in boxes if match.complete]
+    if len(whole) < len(boxes):
+        log.info("%d of %d phrases are annotated completely: metrics are of these", len(whole), len(boxes))
     for prompt, match in enumerate(whole if any(match.iou.shape[1] for match in whole) else boxes):
         precision_of_boxes.update(match.phrase, prompt, match.iou, match.scores)
     ap = max(precision_of_boxes.compute().ap, 0.0) if any(match.iou.shape[1] for match in boxes) else None

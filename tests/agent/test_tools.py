@@ -40,7 +40,7 @@ def blur_masks(bench: Workbench, args: BlurMasks) -> ToolResult:
 
     image = LazyImage(EvidenceKey(0, tuple(args.ids), "blurred"), render)
     text = f"blurred {len(candidates)} masks"
-    data = {"masks": [summary(c) for c in candidates]}
+    data = {"masks": [summary(c, bench.media) for c in candidates]}
     return ToolResult(text, data, Observed(text, (image,)), bench.pool, (image,))
 '''
 

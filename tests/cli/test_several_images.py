@@ -301,18 +301,6 @@ def test_a_password_of_a_url_is_neither_shown_nor_kept(
     assert all(b"hunter2" not in path.read_bytes() for path in place.rglob("*") if path.is_file())
 
 
-def test_files_of_masks_are_those_of_the_latest_answer(tmp_path: Path) -> None:
-    world, pool = World(), MaskPool()
-    for phrase, found in zip(("player", "ball"), world.segment_phrases(["player", "ball"]), strict=True):
-        pool, _ = pool.add(phrase, masklets(found))
-    (tmp_path / "png-front.png").write_text("of somebody else")
-    for ids in ((1, 2, 4), (2,), ()):
-        chosen = Selection.from_pool(ImageMedia(world.image), pool, ids)
-        write_formats(chosen, tmp_path, ("png",))
-        left = {path.name for path in tmp_path.iterdir()}
-        assert left == {"png-front.png", *(f"png-{mask_id}.png" for mask_id in ids)}
-
-
 def test_every_mask_of_a_clip_has_a_file(tmp_path: Path) -> None:
     media = clip()
     first, late = ({t: encode_rle(pixels(t)[..., 0] > 220) for t in frames} for frames in ((0, 1), (8,)))
@@ -324,18 +312,13 @@ def test_every_mask_of_a_clip_has_a_file(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(Image.open(path)) == 255, mask.mask)
 
 
-def test_a_clip_of_an_earlier_answer_does_not_stay(tmp_path: Path) -> None:
-    media = clip()
-    masklet = Masklet.from_rles({t: encode_rle(pixels(t)[..., 0] > 220) for t in range(3)})
-    assert masklet is not None
-    pool, _ = MaskPool().add("player", [(masklet, 0.9)])
-    Selection.from_pool(media, pool).save(tmp_path, "clip", "the player")
-    assert {path.name for path in tmp_path.iterdir()} == {"overlay.png", "masks.json", "overlay.mp4", "strip.png"}
-    Selection.from_pool(media, pool, ()).save(tmp_path, "clip", "the dog")
-    assert {path.name for path in tmp_path.iterdir()} == {"overlay.png", "masks.json"}
-    (tmp_path / "overlay.mp4").write_text("of track")
-    Selection.from_pool(media, pool, ()).save(tmp_path, "clip", "the dog")
-    assert (tmp_path / "overlay.mp4").is_file()
+def test_saving_an_answer_deletes_no_file_of_others(tmp_path: Path) -> None:
+    media, others = clip(), ("strip.png", "overlay.mp4", "png-7.png")
+    for name in others:
+        (tmp_path / name).write_text("of somebody else")
+    none = Selection.from_pool(media, MaskPool(), ()).save(tmp_path, "clip", "the dog")
+    write_formats(none, tmp_path, ("png",))
+    assert all((tmp_path / name).read_text() == "of somebody else" for name in others)
 
 
 def test_masks_as_images_and_cutouts(tmp_path: Path) -> None:

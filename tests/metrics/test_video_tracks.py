@@ -151,6 +151,15 @@ def test_lists_of_runs_are_read():
 
 
 @pytest.mark.parametrize("evaluate", EVERY)
+def test_pairs_of_videos_that_were_cut_out_are_left_out(evaluate, caplog):
+    truth, found = map(copy.deepcopy, one_clip())
+    whole = evaluate(truth, found)
+    truth["video_np_pairs"] += [{"video_id": 7, "category_id": 1}, {"video_id": 1, "category_id": 9}]
+    assert str(evaluate(truth, found)) == str(whole)
+    assert "video_np_pairs[1] has video 7, which is not in the ground truth: it and 1 others" in caplog.text
+
+
+@pytest.mark.parametrize("evaluate", EVERY)
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
@@ -163,7 +172,7 @@ def test_lists_of_runs_are_read():
         (("annotations", 0, "segmentations"), None, "segmentations is a NoneType, not a list"),
         (("annotations", 0, "segmentations", 0), [[0, 0, 1, 1, 2, 0]], "a mask must be COCO RLE, or null"),
         (("annotations", 0, "bboxes", 0), [1, 2, 3], "a box must be four numbers"),
-        (("video_np_pairs", 0, "video_id"), 7, r"video_np_pairs\[0\] has video 7, which is not in the ground truth"),
+        (("annotations", 0, "bboxes", 0), 5, "a box must be four numbers"),
         (("video_np_pairs", 0), {}, r"video_np_pairs\[0\] has no 'video_id'"),
     ],
 )

@@ -9,6 +9,7 @@ from sam3model.parse import merge, parse
 from sam3model.training.concept_task import ConceptTask
 from sam3model.training.run import TrainingRun
 from sam3model.training.settings import TrainConfig
+from sam3model.training.stop_signal import StopSignal
 
 TINY_MODEL = {
     "d_model": 32,
@@ -41,9 +42,19 @@ SETTINGS = {
 }
 
 
+METRICS = {"loss": 1.0, "cgF1": 0.5, "IL_MCC": 0.5, "positive_micro_F1": 0.5, "mean_IoU": 0.5, "AP": 0.5}
+
+
 def concept_run(config: TrainConfig) -> TrainingRun:
     """A run of one process, new or resumed."""
     return TrainingRun(ConceptTask(config))
+
+
+def losses_of(config, steps):
+    """Losses of the next `steps` steps of a new or resumed run, and the run."""
+    run = concept_run(config)
+    stream = run.batches(StopSignal())
+    return [run.step(next(stream)).loss for _ in range(steps)], run
 
 
 @pytest.fixture(autouse=True)
