@@ -331,7 +331,7 @@ def main(arguments: list[str] | None = None) -> None:
     started = time.monotonic()
     prepare_streams()
     code = guarded(lambda: app(args=arguments, prog_name="sam3agent", standalone_mode=False, obj=started))
-    if "sam3agent.deadlines" in sys.modules:
+    if arguments is None and "sam3agent.deadlines" in sys.modules:  # a program that gives arguments goes on afterwards
         from sam3agent.deadlines import leave
 
         leave(code)

@@ -1,14 +1,17 @@
 """A full or failing disk costs the files of an answer, never the answer."""
 
+import asyncio
 import errno
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sam3agent.cli import main
+from sam3agent.deadlines import within
 from tests.agent.world import World
 
 
@@ -42,3 +45,16 @@ def test_the_answer_is_printed(image: Path, words: tuple[str, ...], capsys: pyte
     assert any("No space left on device" in warning for warning in value["warnings"])
     assert value["overlay"] is None
     assert [path.name for path in (image.parent / "full").iterdir() if path.suffix in (".png", ".json")] == []
+
+
+def test_a_program_that_runs_a_command_outlives_it(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although a call that it gave up goes on: only the process of a command line ends at once."""
+    monkeypatch.setattr("sam3agent.deadlines.os._exit", lambda code: pytest.fail(f"left with {code}"))
+    over = threading.Event()
+    with pytest.raises(TimeoutError):
+        asyncio.run(within(0.01, over.wait))
+    try:
+        with pytest.raises(SystemExit):
+            main(["segment", "p.png", "--phrase", "player", "--out", "full", "--json"])
+    finally:
+        over.set()
