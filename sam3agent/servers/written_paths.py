@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from sam3model.errors import InputError
-from sam3model.files import expanded
 from sam3model.untrusted import clean_line
 
 ACCEPTED = (
@@ -107,7 +106,7 @@ def _from_windows(text: str) -> str:
 
 def _expanded(text: str) -> Path:
     try:
-        return expanded(text)
+        return Path(text).expanduser()
     except RuntimeError as error:
         raise InputError(f"{clean_line(text, 80)} is in the home of an unknown user: {ACCEPTED}") from error
 
