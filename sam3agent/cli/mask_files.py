@@ -39,7 +39,7 @@ FORMATS: dict[str, Callable[["Image.Image", Mask], "Image.Image"]] = {"png": _bl
 def write_formats(selection: Selection, folder: Path, formats: Sequence[str]) -> dict[str, list[str]]:
     """Write every mask in some formats; returns the paths by format.
 
-    On a clip, a mask is that on the frame of the overlay. If it is not there, it is that on the frame with most of it.
+    On a clip, each mask is the one on the frame of the overlay or, if it is not there, on the frame with most of it.
 
     Raises `OutputError` if a file cannot be written.
     """

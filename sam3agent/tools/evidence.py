@@ -95,5 +95,9 @@ def known_candidates(bench: Workbench, ids: Sequence[int]) -> tuple[Candidate, .
 
 def summary(candidate: Candidate, media: Media) -> dict[str, Any]:
     """Id, box and score as JSON values; of a clip, also the frame that the box is of."""
-    shown = {"id": candidate.id, "box": list(candidate.mask.box), "score": round(candidate.score, 4)}
-    return {**shown, "frame": candidate.frame} if media.count > 1 else shown
+    return {**scored_box(candidate), **({"frame": candidate.frame} if media.count > 1 else {})}
+
+
+def scored_box(candidate: Candidate) -> dict[str, Any]:
+    """Id, box and score as JSON values."""
+    return {"id": candidate.id, "box": list(candidate.mask.box), "score": round(candidate.score, 4)}

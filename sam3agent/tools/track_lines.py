@@ -5,6 +5,7 @@ from typing import Any
 
 from sam3agent.motion.motion_facts import FrameSpan, runs
 from sam3agent.pool import Candidate
+from sam3agent.tools.evidence import scored_box
 
 
 def track_line(candidate: Candidate) -> str:
@@ -44,9 +45,7 @@ def track_json(candidate: Candidate) -> dict[str, Any]:
     frames = candidate.masklet.areas
     first = min(frames)
     return {
-        "id": candidate.id,
-        "box": list(candidate.mask.box),
-        "score": round(candidate.score, 4),
+        **scored_box(candidate),
         "first_frame": first,
         "last_frame": max(frames),
         "frames_visible": len(frames),

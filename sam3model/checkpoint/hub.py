@@ -32,7 +32,7 @@ def find_weights(name_or_path: str | Path, *, download: bool = True) -> Path:
         path = expanded(name_or_path)
         if path.exists():
             return path
-    except (OSError, RuntimeError, ValueError) as error:  # too long, a null byte, the home of an unknown user
+    except (OSError, ValueError) as error:  # too long, a null byte
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{str(name_or_path)[:80]!r} cannot be the name of weights: {reason}") from error
     repository, at, revision = str(name_or_path).partition("@")
