@@ -36,7 +36,7 @@ class PixelDecoder(nn.Module):
         for lateral, conv, norm in zip(laterals, self.conv_layers, self.norms, strict=False):
             kernel = _kernel_over_doubled(conv.get_parameter("weight"))
             x = lateral + weighted(F.conv_transpose2d, x, kernel, stride=2, padding=1)
-            if lateral is laterals[-1]:
+            if lateral is laterals[-1] and torch.is_grad_enabled():
                 x = x.contiguous()  # channels first in memory make the backward pass twice as fast
             x = F.relu(norm(x))
         return x
