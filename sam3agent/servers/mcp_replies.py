@@ -63,13 +63,14 @@ class AskReply(ToolReply):
     """Structured result of `ask`. For the status "exhausted", the masks are the best answer so far.
 
     status: "working" if the question goes on as a job. warnings: what the answer does not take into account. searched,
-    best_rejected: the evidence for "no_match".
+    best_rejected: the evidence for "no_match". confidence: that the answer is right, 0..1; null if nobody weighed it.
     """
 
     question: str
     status: Status | Literal["working"] = "working"
     reason: str = ""
     masks: list[MaskHandle] = Field(default_factory=list)
+    confidence: float | None = None
     mllm_calls: int = 0
     segmenter_calls: int = 0
     elapsed_s: float = 0.0
@@ -139,6 +140,7 @@ def ask_reply(image: str, answer: Answer) -> Reply:
         status=answer.status,
         reason=answer.reason,
         masks=masks,
+        confidence=answer.confidence,
         mllm_calls=answer.costs.mllm_calls,
         segmenter_calls=answer.costs.segmenter_calls,
         elapsed_s=round(answer.costs.elapsed_s, 3),

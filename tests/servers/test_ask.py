@@ -27,6 +27,7 @@ def test_an_answer_has_handles_files_and_a_image(tmp_path: Path) -> None:
     answer = data(result)
     assert (answer["status"], answer["reason"]) == ("answered", "furthest left")
     assert [(mask["id"], mask["box"], mask["area"]) for mask in answer["masks"]] == [(1, [8, 20, 20, 50], 360)]
+    assert 0.5 < answer["confidence"] < 1, "the client can tell a sure answer from a guess"
     assert answer["mllm_calls"] >= 2 and answer["backend"] == "scripted" and answer["weights"] == "scripted"
     assert json.loads(Path(answer["masks_file"]).read_text())["annotations"][0]["bbox"] == [8, 20, 12, 30]
     assert Path(answer["overlay_file"]).is_file() and Path(answer["trace"]).is_file()
