@@ -135,7 +135,8 @@ def test_the_command_checks_both_data_sets(tmp_path, capsys):
 def test_two_processes_have_the_losses_of_one(tmp_path, monkeypatch):
     monkeypatch.undo()  # the other processes render Playground clips
     words = [
-        "experiment=playground_tiny_joint", f"out={tmp_path}", "budget.steps=2", "log_every=1", "seed=3",
+        "experiment=playground_tiny_joint", f"out={tmp_path}", "budget.steps=2", "budget.minutes=null",
+        "log_every=1", "seed=3",
         "model.weights=null", f"model.overrides={json.dumps(CLIP_SETTINGS['model']['overrides'])}".replace('"', ""),
         f"stages=[{json.dumps(STAGE)}]".replace('"', ""), "images.validation.images=2", "clips.validation.clips=2",
         "clips.validation.frames=3",
