@@ -108,7 +108,7 @@ def _expression_parts(benchmark: VideoBenchmark, request: RunRequest, models: Mo
         agent.tracker = models.predictor
     if models.backend is not None:
         agent.backend = models.backend
-    runner = ExpressionRunner(agent, f"{agent.segmenter.name} + {agent.backend.name}")
+    runner = ExpressionRunner(agent, request.folder, request.flags.keep_images)
     scorer = partial(VideoScorer, benchmark, request.dataset, request.folder / PREDICTIONS)
     return RunParts(video_samples(benchmark, request.dataset), runner, scorer, agent.segmenter.name)
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import hashlib
-import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
+from evals.asked_agent import ask_agent
 from evals.benchmark_types import PhraseBenchmark, QuestionBenchmark
 from evals.plain_text import short_line, slug
 from evals.rle_masks import stacked
@@ -24,11 +24,10 @@ from evals.samples import (
 )
 from sam3agent.agent.budget import Budget
 from sam3agent.agent.policy import Policy, policy_of
-from sam3agent.agent.trace import FILE_NAME as TRACE
 from sam3agent.answer import SelectedMask
 from sam3agent.api import Agent, make_backend
 from sam3agent.media import ImageMedia, Media
-from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
+from sam3agent.mllm.base import MLLM
 from sam3agent.segmenter import FoundInstances, LocalSegmenter, Segmenter, SegmenterSession
 from sam3agent.tracker import LocalTracker, ObjectTracker
 
@@ -97,9 +96,8 @@ class PhraseRunner:
 class QuestionRunner:
     """Asks the agent, and keeps a trace of every question.
 
-    keep_images: also keep the images that the agent looked at and an overlay of the answer, which `sam3agent replay`
-    needs; about 1 MB per question. threshold: minimum score of a mask, None for the agent's default. tracker: for
-    questions about clips.
+    keep_images: see `ask_agent`. threshold: minimum score of a mask, None for the agent's default.
+    tracker: for questions about clips.
     """
 
     def __init__(
@@ -126,17 +124,10 @@ class QuestionRunner:
     async def __call__(self, sample: QuestionSample[Any]) -> QuestionPrediction:
         """The agent's answer. Raises the MLLM's error if it cut the answer short; the sample then counts as failed."""
         image = await asyncio.to_thread(sample.open_image)
-        backend = _ErrorRecorder(self.backend)
         trace = f"traces/{slug(sample.key)}"
         how = {"threshold": self.threshold, "tracker": self.tracker, "policy": self.policy}
-        agent = Agent(self.segmenter, backend, self.budget, **how)
-        try:
-            answer = await agent.aask(image, sample.question, out=self.folder / trace, save=self.keep_images)
-        finally:
-            if not self.keep_images:
-                _keep_trace_only(self.folder / trace)
-        if answer.status == "exhausted" and backend.error is not None:
-            raise backend.error
+        agent = Agent(self.segmenter, self.backend, self.budget, **how)
+        answer = await ask_agent(agent, image, sample.question, self.folder / trace, self.keep_images)
         costs = answer.costs
         return QuestionPrediction(
             question=sample.question,
@@ -179,33 +170,6 @@ class SharedEncodings:
         return session
 
 
-class _ErrorRecorder(MLLM):
-    """A backend that remembers the error of its last call."""
-
-    def __init__(self, backend: MLLM) -> None:
-        self._backend = backend
-        self.name, self.free, self.needs_messages = backend.name, backend.free, backend.needs_messages
-        self.error: MLLMError | None = None
-
-    async def decide(self, request: MLLMRequest) -> MLLMReply:
-        try:
-            reply = await self._backend.decide(request)
-        except MLLMError as error:
-            self.error = error
-            raise
-        self.error = None
-        return reply
-
-    def tools_ignored(self) -> str:
-        return self._backend.tools_ignored()
-
-    def unreadable(self, query: str, *, clip: bool = False) -> str:
-        return self._backend.unreadable(query, clip=clip)
-
-    async def close(self) -> None:
-        await self._backend.close()
-
-
 def tracker_of(segmenter: Segmenter) -> ObjectTracker | None:
     """The tracker of the weights of a segmenter, loaded once for both; None for the agent's default."""
     return LocalTracker(model=segmenter.model) if isinstance(segmenter, LocalSegmenter) else None
@@ -222,15 +186,6 @@ def _rle(mask: SelectedMask, media: Media) -> Rle:
         return mask.rle
     width, height = media.size
     return stacked([mask.masklet.rle(t) for t in range(media.count)], (height, width))
-
-
-def _keep_trace_only(folder: Path) -> None:
-    """Delete everything in a trace's folder but the JSON lines."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != TRACE:
-            path.unlink()
 
 
 def _detections(instances: FoundInstances) -> tuple[Detection, ...]:

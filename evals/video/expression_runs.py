@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from evals.asked_agent import ask_agent
+from evals.plain_text import slug
 from evals.samples import DatasetSplit, PredictedTrack, Rle, VideoFiles, VideoPrediction, VideoSample
 from evals.video.expressions import Expression, mevis_expressions, revos_expressions
 from sam3agent.api import Agent
@@ -50,23 +52,27 @@ def _files(expression: Expression, frames: Path) -> VideoFiles:
 
 
 class ExpressionRunner:
-    """Asks the agent about one clip at a time."""
+    """Asks the agent about one clip at a time, and keeps a trace of every expression. keep_images: see `ask_agent`."""
 
-    def __init__(self, agent: Agent, system: str) -> None:
+    def __init__(self, agent: Agent, folder: Path, keep_images: bool = False) -> None:
+        self.system = f"{agent.segmenter.name} + {agent.backend.name}"
         self.agent = agent
-        self.system = system
+        self.folder = folder
+        self.keep_images = keep_images
 
     async def __call__(self, sample: VideoSample[Expression]) -> VideoPrediction:
         """One track: the union of the masklets that answer the expression; no mask at all for "no match".
 
-        Raises `DataError` or `InputError` if the clip is unusable.
+        Raises `DataError` or `InputError` if the clip is unusable, and the MLLM's error if it cut the answer short; the
+        expression then counts as failed.
         """
         from sam3model.frames import open_frames
 
         clip, (question,) = sample.load(), sample.phrases
-        frames = open_frames(clip.files)
+        frames, trace = open_frames(clip.files), self.folder / f"traces/{slug(sample.key)}"
+        media = ClipMedia(frames, str(clip.files[0].parent))
         try:
-            answer = await self.agent.aask(ClipMedia(frames, sample.key), question, save=False)
+            answer = await ask_agent(self.agent, media, question, trace, self.keep_images)
         finally:
             frames.close()
         masks = [[mask.masklet.rle(t) for t in range(len(clip.kept))] for mask in answer.masks]

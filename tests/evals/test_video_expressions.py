@@ -11,6 +11,8 @@ from PIL import Image
 from evals.command import main
 from evals.samples import DatasetSplit
 from evals.video.expression_runs import read_mevis
+from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
+from sam3agent.rules import RulesBackend
 from sam3agent.testing import ScriptedSegmenter, ScriptedTracker
 from sam3model.errors import DataError
 
@@ -105,7 +107,7 @@ def test_invalid_files_are_reported(tmp_path, capsys, damage, message):
     assert message in error_of(capsys, "mevis", root, predictions)
 
 
-def test_the_agent_answers_expressions_end_to_end(tmp_path, capsys):
+def clip_root(root: Path) -> tuple[list[str], ScriptedTracker]:
     """MeViS with frames: a block that moves right, one that stays, and a question that is not understood."""
     moving, still = [block(20 + 8 * t, 10) for t in range(5)], [block(20, 40)] * 5
     frames = [f"{t:05d}" for t in range(5)]
@@ -114,22 +116,51 @@ def test_the_agent_answers_expressions_end_to_end(tmp_path, capsys):
         e1={"anno_id": [6], "exp": "the block that stays still"},
         e2={"anno_id": [5], "exp": "the block that ponders"},
     )
-    write_json(tmp_path / "valid_u/meta_expressions.json", {"videos": {"v": {"frames": frames, "expressions": video}}})
-    write_json(tmp_path / "valid_u/mask_dict.json", {"5": [rle(m) for m in moving], "6": [rle(m) for m in still]})
+    write_json(root / "valid_u/meta_expressions.json", {"videos": {"v": {"frames": frames, "expressions": video}}})
+    write_json(root / "valid_u/mask_dict.json", {"5": [rle(m) for m in moving], "6": [rle(m) for m in still]})
     for name, one, two in zip(frames, moving, still, strict=True):
         image = np.where((one | two)[..., None], np.uint8([200, 40, 40]), np.uint8([60, 120, 60]))
-        path = tmp_path / f"valid_u/JPEGImages/v/{name}.jpg"
+        path = root / f"valid_u/JPEGImages/v/{name}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path, quality=95)
     tracker = ScriptedTracker({"block": [lambda t: box_of(moving[t]), lambda t: box_of(still[t])]})
-    out = ["--root", str(tmp_path), "--out", str(tmp_path / "run")]
-    assert main(["mevis", *out], segmenter=ScriptedSegmenter({}), predictor=tracker) == 0
+    return ["mevis", "--root", str(root), "--out", str(root / "run")], tracker
+
+
+def test_the_agent_answers_expressions_end_to_end(tmp_path):
+    command, tracker = clip_root(tmp_path)
+    assert main([*command, "--keep-images"], segmenter=ScriptedSegmenter({}), predictor=tracker) == 0
     found = json.loads((tmp_path / "run/metrics.json").read_text())["figures"]
     assert found["J&F"] == pytest.approx(200 / 3) and found["expressions"] == 3
     assert (tmp_path / "run/predictions/v/0/00004.png").is_file()
+    (trace,) = (tmp_path / "run/traces").glob("v-0-*")
+    assert {"trace.jsonl", "masks.json"} <= {path.name for path in trace.iterdir()}
     with pytest.raises(DataError, match="is missing; the frames of the videos are needed"):
         (tmp_path / "valid_u/JPEGImages/v/00003.jpg").unlink()
         read_mevis(DatasetSplit(tmp_path, "valid_u"))[0].load()
+
+
+class Failing(RulesBackend):
+    """A server that fails after `good` calls."""
+
+    def __init__(self, good: int) -> None:
+        self.good = good
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        self.good -= 1
+        if self.good < 0:
+            raise MLLMError("The server is overloaded.")
+        return await super().decide(request)
+
+
+def test_an_expression_cut_short_by_the_server_is_a_failure(tmp_path, capsys):
+    command, tracker = clip_root(tmp_path)
+    assert main(command, segmenter=ScriptedSegmenter({}), predictor=tracker, backend=Failing(good=5)) == 1
+    result = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert "The server is overloaded." in result["failures"]["v/1"] and "v/0" not in result["failures"]
+    assert result["figures"]["J&F"] == pytest.approx(50), "the first, and the one that is not understood"
+    (trace,) = (tmp_path / "run/traces").glob("v-1-*")
+    assert [path.name for path in trace.iterdir()] == ["trace.jsonl"]
 
 
 def block(x: int, y: int) -> np.ndarray:

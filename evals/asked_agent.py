@@ -1,0 +1,72 @@
+"""Asks the agent one question, with a trace; an answer that the MLLM's server cut short is an error."""
+
+import shutil
+from copy import copy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sam3agent.agent.trace import FILE_NAME as TRACE
+from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from sam3agent.answer import Answer
+    from sam3agent.api import Agent
+    from sam3agent.media import Media
+
+
+async def ask_agent(
+    agent: "Agent", image: "Image.Image | Media", question: str, folder: Path, keep_images: bool = False
+) -> "Answer":
+    """The agent's answer, with its trace in `folder`.
+
+    keep_images: also keep the images that the agent looked at and an overlay of the answer, which `sam3agent replay`
+    needs; about 1 MB per question. Raises the MLLM's error if it cut the answer short.
+    """
+    own = copy(agent)
+    own.backend = backend = _ErrorRecorder(agent.backend)
+    try:
+        answer = await own.aask(image, question, out=folder, save=keep_images)
+    finally:
+        if not keep_images:
+            _keep_trace_only(folder)
+    if answer.status == "exhausted" and backend.error is not None:
+        raise backend.error
+    return answer
+
+
+class _ErrorRecorder(MLLM):
+    """A backend that remembers the error of its last call."""
+
+    def __init__(self, backend: MLLM) -> None:
+        self._backend = backend
+        self.name, self.free, self.needs_messages = backend.name, backend.free, backend.needs_messages
+        self.error: MLLMError | None = None
+
+    async def decide(self, request: MLLMRequest) -> MLLMReply:
+        try:
+            reply = await self._backend.decide(request)
+        except MLLMError as error:
+            self.error = error
+            raise
+        self.error = None
+        return reply
+
+    def tools_ignored(self) -> str:
+        return self._backend.tools_ignored()
+
+    def unreadable(self, query: str, *, clip: bool = False) -> str:
+        return self._backend.unreadable(query, clip=clip)
+
+    async def close(self) -> None:
+        await self._backend.close()
+
+
+def _keep_trace_only(folder: Path) -> None:
+    """Delete everything in a trace's folder but the JSON lines."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != TRACE:
+            path.unlink()
