@@ -10,6 +10,7 @@ from evals.scorers.omnilabel import DescriptionTarget
 from sam3model.data.coco_file import table
 from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
+from sam3model.metrics.omnilabel_ap import kind_of
 
 Box = tuple[float, float, float, float]
 FOLDERS = ("images", "", "imgs")
@@ -20,11 +21,11 @@ def read(dataset: DatasetSplit) -> list[QuestionSample[DescriptionTarget]]:
     path = _file(dataset.root, dataset.split)
     data = read_json(path)
     boxes = _boxes(data, path)
-    descriptions: dict[int, list[tuple[int, str, bool]]] = defaultdict(list)
+    descriptions: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
     for row in table(data, "descriptions", path):
         where = f"{path}: description {row.get('id')}"
-        free = field(field(row, "anno_info", dict, where), "type", str, where) == "object_description"
-        entry = field(row, "id", int, where), field(row, "text", str, where), free
+        kind = kind_of(field(field(row, "anno_info", dict, where), "type", str, where))
+        entry = field(row, "id", int, where), field(row, "text", str, where), kind
         for image_id in integers(row, "image_ids", where):
             descriptions[image_id].append(entry)
     samples = []
@@ -33,8 +34,8 @@ def read(dataset: DatasetSplit) -> list[QuestionSample[DescriptionTarget]]:
         image_id = field(image, "id", int, where)
         size = image_size(image, where) if {"height", "width"} <= image.keys() else None
         open_image = image_opener(dataset.root, FOLDERS, field(image, "file_name", str, where), size)
-        for number, text, free in descriptions[image_id]:
-            target = DescriptionTarget(image_id, number, free, tuple(boxes.get((image_id, number), ())))
+        for number, text, kind in descriptions[image_id]:
+            target = DescriptionTarget(image_id, number, kind, tuple(boxes.get((image_id, number), ())))
             samples.append(QuestionSample(f"{image_id}/{number}", open_image, text, target))
     return samples
 

@@ -9,11 +9,11 @@ from sam3model.metrics.omnilabel_ap import OmniLabelAp
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DescriptionTarget:
-    """Target of a description in an image. free: free-form, not a category name; boxes: xywh in pixels."""
+    """Target of a description in an image. kind: "C" for a category name, "D" for others; boxes: xywh in pixels."""
 
     image_id: int
     description_id: int
-    free: bool
+    kind: str
     boxes: tuple[tuple[float, float, float, float], ...]
 
 
@@ -27,9 +27,9 @@ class OmniLabelScorer:
         """Add one description, with the masks that the agent selected; returns its F1 at an IoU of 0.5."""
         target, detections = sample.target, prediction.detections
         boxes, scores = [d.box for d in detections], [d.score for d in detections]
-        kind = "D" if target.free else "C"
-        self._metric.update(target.image_id, target.description_id, sample.question, kind, target.boxes, boxes, scores)
-        hits = int(self._metric.samples[target.image_id, target.description_id].matches.matched[0, 0].sum())
+        number = target.description_id
+        self._metric.update(target.image_id, number, sample.question, target.kind, target.boxes, boxes, scores)
+        hits = int(self._metric.samples[target.image_id, number].matches.matched[0, 0].sum())
         whole = len(boxes) + len(target.boxes)
         return {"F1@0.5": 2 * hits / whole if whole else 1.0}
 

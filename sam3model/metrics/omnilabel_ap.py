@@ -112,6 +112,13 @@ def _group_ap(units: Sequence[UnitMatches]) -> float:
     return mean_of_defined(category_curves(units, RULES)[0][0]) if units else -1.0
 
 
+def kind_of(annotated: Any) -> str:
+    """The kind of a description whose `anno_info` has this `type`: "D" for free-form ones, "C" for any other, as in the
+    official code.
+    """
+    return "D" if annotated == "object_description" else "C"
+
+
 def evaluate_omnilabel(ground_truth: JsonSource, predictions: JsonSource) -> OmniLabelResult:
     """OmniLabel AP of a results list; see `omnilabel_shard`. Raises `MetricError` if a file is invalid."""
     return omnilabel_shard(ground_truth, predictions).compute()
@@ -140,7 +147,7 @@ def omnilabel_shard(ground_truth: JsonSource, predictions: JsonSource) -> OmniLa
         refuse_ids_of_another_type((one[place] for one in predicted), (one[place] for one in asked), name)
     metric = OmniLabelAp()
     for d in truth["descriptions"]:
-        kind = require(require(d, "anno_info", "description"), "type", "description")
+        kind = kind_of(require(require(d, "anno_info", "description"), "type", "description"))
         for image in require(d, "image_ids", "description"):
             boxes, scores = zip(*predicted[image, d["id"]], strict=True) if (image, d["id"]) in predicted else ((), ())
             metric.update(

@@ -14,8 +14,13 @@ A, B = [0, 0, 10, 10], [50, 50, 10, 10]
 TRUTH = {
     "images": [{"id": 1}, {"id": 2}],
     "descriptions": [
-        {"id": 10, "text": "dog", "image_ids": [1, 2], "anno_info": {"type": "C"}},
-        {"id": 20, "text": "the dog left of the tree", "image_ids": [1, 2], "anno_info": {"type": "D"}},
+        {"id": 10, "text": "dog", "image_ids": [1, 2], "anno_info": {"type": "object_category"}},
+        {
+            "id": 20,
+            "text": "the dog left of the tree",
+            "image_ids": [1, 2],
+            "anno_info": {"type": "object_description"},
+        },
     ],
     "annotations": [
         {"id": 1, "image_id": 1, "bbox": A, "description_ids": [10, 20]},
