@@ -6,6 +6,7 @@ from typing import Literal
 from evals.benchmark_types import Figures
 from evals.intervals import Draws
 from evals.samples import QuestionPrediction, QuestionSample, Rle
+from evals.scorers.referring import UNANSWERED
 from sam3agent.knowledge import DRAWN_ONLY
 from sam3agent.rules.remarks import DOUBTFUL
 from sam3model.metrics.overlap import FloatArray, rle_iou
@@ -34,7 +35,7 @@ def outcome(target: PhrasingTarget, prediction: QuestionPrediction) -> Outcome:
     A right answer with a warning is right; that weights know drawn scenes only is no warning here. A question that
     nothing answers is right if it is refused or warned about; that a score is low does not say so.
     """
-    refused = prediction.status in ("not_understood", "exhausted")
+    refused = prediction.status in UNANSWERED
     told = [warning for warning in prediction.warnings if DRAWN_ONLY not in warning]
     warned = any(DOUBTFUL not in warning for warning in told)
     if target.masks is None:

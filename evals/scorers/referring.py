@@ -12,6 +12,9 @@ from evals.samples import QuestionPrediction, QuestionSample, Rle
 from sam3model.metrics.mask_iou import MaskOverlap, ReasoningIoU, ReferringIoU, reasoning_iou, referring_iou
 from sam3model.metrics.overlap import FloatArray, as_rle, coco_mask
 
+UNANSWERED = ("exhausted", "not_understood")
+"""How a question ends of which the agent does not say what answers it, nor that nothing does."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskTarget:
@@ -32,11 +35,12 @@ def union(masks: list[Rle], size: tuple[int, int]) -> Rle:
 def answer_mask(prediction: QuestionPrediction, target: Rle | None = None) -> Rle:
     """Union of the masks of an answer.
 
-    A question that ended as exhausted without a mask was not answered, so it must not be right where nothing is the
-    answer. There (`target` has no pixels) it counts as if one pixel had been marked: IoU 0, and no effect on cIoU.
+    A question that ended as `UNANSWERED` without a mask must not be right where nothing is the answer. There (`target`
+    has no pixels) it counts as if one pixel had been marked: IoU 0, and hardly an effect on cIoU.
     """
     detections = prediction.detections
-    if prediction.status == "exhausted" and not detections and target is not None and not coco_mask.area(dict(target)):
+    unanswered = prediction.status in UNANSWERED and not detections
+    if unanswered and target is not None and not coco_mask.area(dict(target)):
         marked = np.zeros(prediction.size, bool)
         marked[0, 0] = True
         return as_rle(marked)

@@ -27,18 +27,19 @@ def ended(status: str, mask: np.ndarray | None = None) -> QuestionPrediction:
 
 
 @pytest.mark.parametrize("scorer", [ReasoningScorer, ReferringScorer, PlaygroundScorer])
-def test_exhausted_is_no_answer(scorer: type) -> None:
+def test_what_ends_without_an_answer_is_not_right(scorer: type) -> None:
     def iou(status: str, target: np.ndarray | None, mask: np.ndarray | None = None) -> float:
         return scorer().update(sample(target, "none: x"), ended(status, mask))["IoU"]
 
-    assert iou("no_match", None) == 1 and iou("exhausted", None) == 0
+    assert iou("no_match", None) == 1 and iou("exhausted", None) == iou("not_understood", None) == 0
     assert iou("exhausted", ABOVE, ABOVE) == pytest.approx(1, abs=1e-5), "the best so far counts"
     assert iou("exhausted", ABOVE) == iou("no_match", ABOVE) == 0
 
 
-def test_nothing_found_is_not_counted_as_seen_to_be_absent() -> None:
+@pytest.mark.parametrize("status", ["exhausted", "not_understood"])
+def test_nothing_found_is_not_counted_as_seen_to_be_absent(status: str) -> None:
     scorer = ReferringScorer()
-    scorer.update(sample(None), ended("exhausted"))
+    scorer.update(sample(None), ended(status))
     assert scorer.compute()["N_acc"] == 0
 
 
