@@ -166,7 +166,7 @@ def _entry(row: Any, where: str, videos: Mapping[Id, Video], categories: frozens
         return entry
     present = [t for t, mask in enumerate(masks) if mask is not None]
     areas = dict(zip(present, rle_areas([masks[t] for t in present]).tolist(), strict=True))  # type: ignore[misc]
-    return {**entry, "areas": [areas.get(t) for t in range(length)]}
+    return {**entry, "areas": [areas.get(t) for t in range(length)], "iscrowd": row.get("iscrowd", 0)}
 
 
 def _per_frame(row: Entry, name: str, length: int, where: str) -> list[Any]:

@@ -9,7 +9,7 @@ from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.cgf1 import SCORE_THRESHOLD, ConceptF1
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, count_matches
 from sam3model.metrics.overlap import check_kind
-from sam3model.metrics.video_tracks import Phrase, VideoData, above, iou_masklets, load_videos
+from sam3model.metrics.video_tracks import Phrase, TrackSet, VideoData, above, iou_masklets, is_crowd, load_videos
 
 
 def evaluate_video_cgf1(
@@ -22,12 +22,13 @@ def evaluate_video_cgf1(
 def video_concept_f1(data: VideoData, iou_type: str = "segm", score_threshold: float = SCORE_THRESHOLD) -> ConceptF1:
     """Count matches of all (video, phrase) pairs that are prompted, annotated or predicted; shards can be merged.
 
-    As in the official code, an empty track with a sufficient score is a false positive. Without any predictions cgF1 is
-    0 (the official code raises IndexError).
+    As in the official code, crowds are no targets, and an empty track with a sufficient score is a false positive.
+    Without any predictions cgF1 is 0 (the official code raises IndexError).
     """
     metric = ConceptF1(check_kind(iou_type), score_threshold)
     for phrase in data.pairs.union(data.phrases) if data.pairs else data.phrases:
-        targets = data.target_tracks(iou_type, phrase)
+        annotated = [target for target in data.targets.get(phrase, []) if not is_crowd(target)]
+        targets = TrackSet.of(iou_type, annotated, data.frames[phrase[0]])
         kept = above(data.predictions.get(phrase, []), score_threshold)
         metric.add(phrase, count_matches(iou_masklets(targets, data.predicted_tracks(iou_type, phrase, kept))))
     return metric

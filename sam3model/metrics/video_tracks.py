@@ -262,6 +262,11 @@ def _group(
     return dict(groups)
 
 
+def is_crowd(target: Entry) -> bool:
+    """Whether a target is a crowd."""
+    return bool(target.get("iscrowd", 0))
+
+
 def above(entries: Iterable[Entry], threshold: float, strict: bool = False) -> list[Entry]:
     """Predictions with a score of at least `threshold`, or above it if `strict`; finite numbers only."""
     known = list(entries)

@@ -9,7 +9,7 @@ from sam3model.metrics.annotation_files import JsonSource, require
 from sam3model.metrics.average_precision import ApResult, ApRules, AveragePrecision, strongest
 from sam3model.metrics.metric_result import mean_of_defined
 from sam3model.metrics.overlap import check_kind
-from sam3model.metrics.video_tracks import Entry, VideoData, iou_masklets, load_videos
+from sam3model.metrics.video_tracks import Entry, VideoData, iou_masklets, is_crowd, load_videos
 
 YTVIS_RULES = ApRules(area_splits=(128.0**2, 256.0**2))
 
@@ -32,7 +32,8 @@ def ytvis_shard(
 
     by_phrase: rank all detections together instead of per category (phrase AP of SA-Co/VEval). The size of a track is
     its mean area over all frames, absent ones included: of masks for targets and, as in the official code, of boxes for
-    predictions. Without predictions AP is 0 (the official code raises IndexError).
+    predictions. A crowd (`iscrowd`) is matched by any number of detections, which are then ignored; it has the IoU of
+    any other track, as in the official code. Without predictions AP is 0 (the official code raises IndexError).
     """
     metric = AveragePrecision(rules)
     for phrase in data.phrases:
@@ -43,9 +44,10 @@ def ytvis_shard(
         predicted = data.predicted_tracks(iou_type, phrase, [entries[i] for i in order])
         iou = iou_masklets(predicted, targets)
         area = [_mean_area(t) for t in data.targets.get(phrase, [])]
+        crowd = [is_crowd(t) for t in data.targets.get(phrase, [])]
         boxes = predicted.boxes[..., 2] * predicted.boxes[..., 3]
         category, unit = (0, phrase) if by_phrase else (phrase[1], phrase[0])
-        metric.update(category, unit, iou, scores[order], area, boxes.mean(1) if len(predicted) else [])
+        metric.update(category, unit, iou, scores[order], area, boxes.mean(1) if len(predicted) else [], crowd)
     return metric
 
 

@@ -51,6 +51,16 @@ def test_ap_uses_space_time_iou(tmp_path, name, flags, path):
     assert [result["AP"], result["AP_50"], result["AP_75"]] == pytest.approx([70, 100, 50])
 
 
+def test_detections_of_a_crowd_are_ignored(tmp_path):
+    truth, found = vis()
+    crowd = {**truth["annotations"][1], "id": 3, "video_id": 1, "iscrowd": 1}
+    truth["annotations"].append(crowd)
+    found += [{**found[1], "video_id": 1}] * 2
+    write_json(tmp_path / "valid.json", truth)
+    result = figures("ytvis", tmp_path, write_json(tmp_path / "mine.json", found))
+    assert [result["AP"], result["AP_50"]] == pytest.approx([70, 100])
+
+
 def test_predictions_may_be_an_empty_file(tmp_path):
     write_json(tmp_path / "valid.json", vis()[0])
     assert figures("ytvis", tmp_path, write_json(tmp_path / "mine.json", []))["AP"] == 0

@@ -150,6 +150,14 @@ def test_lists_of_runs_are_read():
     assert evaluate_ytvis(truth, found).ap == pytest.approx(1)
 
 
+def test_crowds_are_no_targets_of_cgf1():
+    box = [[0, 0, 4, 4]]
+    targets = [{"video_id": 1, "category_id": 1, "bboxes": box, "areas": [16], "iscrowd": crowd} for crowd in (0, 1)]
+    truth = {"videos": [{"id": 1, "length": 1}], "categories": [{"id": 1}], "annotations": targets}
+    found = [{"video_id": 1, "category_id": 1, "bboxes": box, "score": 0.9}]
+    assert evaluate_video_cgf1(truth, found, "bbox").per_threshold["FNs"] == (0,) * 10
+
+
 @pytest.mark.parametrize("evaluate", EVERY)
 def test_pairs_of_videos_that_were_cut_out_are_left_out(evaluate, caplog):
     truth, found = map(copy.deepcopy, one_clip())
