@@ -1,5 +1,6 @@
 """`python -m evals report DIR...`: finished runs, with shards joined, as one Markdown and JSON table."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +19,8 @@ from evals.tally import Tally
 from evals.video.video_scorer import VideoScorer, video_samples
 from sam3model.errors import ConfigError, DataError, Sam3Error
 from sam3model.files import write_json, write_text
+
+log = logging.getLogger(__name__)
 
 
 def report(folders: Sequence[Path], out: Path | None = None) -> str:
@@ -42,8 +45,12 @@ def report(folders: Sequence[Path], out: Path | None = None) -> str:
 
 
 def _runs(folder: Path) -> list[Path]:
-    """Folders of finished runs, this one or below it."""
+    """Folders of finished runs, this one or below it; others are named in the log."""
     runs = sorted(path.parent for path in folder.rglob(METRICS))
+    unfinished = sorted({path.parent for path in folder.rglob(RUN)} - set(runs)) if runs else []
+    if unfinished:
+        more = f" and {len(unfinished) - 1} others are" if len(unfinished) > 1 else " is"
+        log.warning("%s%s left out: not finished; run the same command again to go on", unfinished[0], more)
     if not runs:
         hint = "; the run is not finished: run its command again" if (folder / RUN).is_file() else ""
         raise ConfigError(f"{folder} contains no results of a run{hint}")

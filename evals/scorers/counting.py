@@ -33,7 +33,7 @@ class CountingScorer:
     def compute(self) -> Figures:
         """Accuracy in percent, MAE in instances, and the number of images."""
         result = self._metric.compute()
-        return {"accuracy": 100 * result.accuracy, "MAE": result.mae, "pictures": result.samples}
+        return {"accuracy": 100 * result.accuracy, "MAE": result.mae, "images": result.samples}
 
 
 def count(detections: tuple[Detection, ...]) -> int:

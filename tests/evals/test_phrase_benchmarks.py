@@ -229,7 +229,7 @@ def test_countbench_counts_the_phrase_of_the_question(tmp_path):
         {"image": "2.png", "question": "How many blue blocks can be seen?", "number": 5},
     ]
     (root / "countbenchqa.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
-    assert figures("countbench", root) == {"accuracy": 50.0, "MAE": 1.5, "pictures": 2}
+    assert figures("countbench", root) == {"accuracy": 50.0, "MAE": 1.5, "images": 2}
 
 
 def test_a_missing_image_is_not_scored(tmp_path: Path):

@@ -215,6 +215,16 @@ def test_a_run_in_a_folder_of_an_older_version_goes_on(root, tmp_path, monkeypat
     assert Path("runs/evals/groundingsuite/test-other-rules/metrics.json").exists()
 
 
+def test_a_report_names_what_is_not_finished(root, tmp_path, caplog, capsys):
+    asked(root, tmp_path / "runs/one", RulesBackend(), 0)
+    asked(root, tmp_path / "runs/two", RulesBackend(), 0)
+    (tmp_path / "runs/two/metrics.json").unlink()
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "runs")]) == 0
+    assert capsys.readouterr().out.count("this run, 4 samples") == 1
+    assert f"{tmp_path / 'runs/two'} is left out: not finished" in caplog.text
+
+
 def test_names_of_folders_stay_short_and_plain():
     assert weights_label("/very/long/path/to/my weights (1).pt") == "to-my-weights-1"
     assert weights_label("") == ""
