@@ -19,6 +19,8 @@ from sam3model.playground.phrases import descriptions
 from sam3model.playground.questions import Question
 
 UNANSWERABLE = 0.2
+FEWEST_FRAMES = 3
+"""In fewer, nothing can be said to move."""
 ATTEMPTS = 10
 """Choices that are tried for each form."""
 FORMS = CLIP_FORMS | COMPARISON_FORMS | CONTACT_FORMS
@@ -30,7 +32,7 @@ def clip_questions(clip: Clip, count: int = 6) -> list[Question]:
     """Up to `count` different questions about time, about a fifth without an answer; always the same ones for a clip.
 
     `Question.evidence` is the range of frames that proves the answer, if there is one. No frame is rendered. Clips in
-    which little happens have fewer questions.
+    which little happens have fewer questions, and those of one or two frames none.
     """
     return questions_of(trails_of(clip), count)
 
@@ -39,7 +41,7 @@ def questions_of(trails: ClipTrails, count: int = 6) -> list[Question]:
     """The questions of a clip from the trails of its objects."""
     found: dict[str, Question] = {}
     context = ClipContext(TimeFacts(trails), clip_groups(trails), Dice(), {})
-    for number in range(count if context.groups else 0):
+    for number in range(count if context.groups and trails.count >= FEWEST_FRAMES else 0):
         dice = Dice(*trails.name, "clip questions", number)
         question = _ask(context, dice, list(found.values()), unanswerable=dice.chance(UNANSWERABLE))
         if question:

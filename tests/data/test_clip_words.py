@@ -250,3 +250,8 @@ def test_objects_that_are_hardly_seen_have_no_trail() -> None:
     for query in clip_phrases(shown):
         assert not any(query.description.matches(obj) for obj in trails.unclear)
     assert not any(unseen & set(question.ids) for question in clip_questions(shown))
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_clip_of_one_or_two_frames_has_no_questions(frames: int) -> None:
+    assert not any(clip_questions(clip("heldout", index, frames=frames)) for index in range(4))
