@@ -77,6 +77,8 @@ class DetectionScorer:
         image = sample.target
         self._sample_of[image.subset, image.image_id] = sample.key
         self._groups = image.groups
+        for kind in self._kinds:
+            self._ap.setdefault((image.subset, kind), AveragePrecision(self._rules))
         minimum = self._minimum_score(prediction)
         for category, detections in zip(image.categories, prediction.detections, strict=True):
             targets = image.targets.get(category, ())
@@ -92,7 +94,7 @@ class DetectionScorer:
 
     def _f1(self, image: ImageTargets, kind: str) -> float:
         """F1 of an image at an IoU of 0.5; 1 without targets and detections."""
-        samples = self._ap[image.subset, kind].samples if (image.subset, kind) in self._ap else {}
+        samples = self._ap[image.subset, kind].samples
         matches = [samples[c, image.image_id] for c in image.categories if (c, image.image_id) in samples]
         counted = [(one, (one.scores >= SURE) & ~one.ignored[0, 0]) for one in matches]
         hits = sum(int((one.matched[0, 0] & sure).sum()) for one, sure in counted)
@@ -130,7 +132,6 @@ class DetectionScorer:
         targets: Sequence[DetectionTarget],
         detections: Sequence[Detection],
     ) -> None:
-        metric = self._ap.setdefault((image.subset, kind), AveragePrecision(self._rules))
         scores = np.array([d.score for d in detections], np.float64)
         order = strongest(scores, self._rules.max_detections[-1])
         ranked = [detections[i] for i in order]
@@ -145,7 +146,7 @@ class DetectionScorer:
         matches = match_unit(iou, scores[order], target_areas, areas, crowd, self._rules)
         if category in image.unfinished:
             matches = matches._replace(ignored=matches.ignored | ~matches.matched)
-        metric.add((category, image.image_id), matches)
+        self._ap[image.subset, kind].add((category, image.image_id), matches)
 
     def compute(self) -> Figures:
         """AP and the other COCO figures of boxes and masks, cgF1 if `concepts`, then the AP of each subset."""
@@ -155,7 +156,7 @@ class DetectionScorer:
         figures = {
             f"{NAMES[kind]} {name}": value for kind in self._kinds for name, value in self._kind(kind, results).items()
         }
-        if self._concepts is not None:
+        if self._concepts is not None and self._concepts.samples:
             concepts = self._concepts.compute()
             figures |= {"cgF1": 100 * concepts.cgf1, "pmF1": 100 * concepts.pmf1, "IL_MCC": concepts.il_mcc}
         subsets = {subset: result for (subset, kind), result in results.items() if subset and kind == self._kinds[0]}

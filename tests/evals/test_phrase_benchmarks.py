@@ -190,6 +190,12 @@ def test_an_image_of_another_size_than_its_annotations_is_not_scored(tmp_path):
     assert "is 64x48 pixels, but its annotations are for 128x96" in result["failures"]["set/1"]
 
 
+def test_without_targets_and_detections_ap_is_undefined(tmp_path):
+    root = roboflow(tmp_path / "rf", [], 64, 48)
+    Image.new("RGB", (64, 48), "green").save(root / "set/test/p.jpg")
+    assert figures("rf100vl", root)["box AP"] == -1
+
+
 def test_an_image_is_read_as_its_annotations_have_it(tmp_path):
     root = roboflow(tmp_path / "rf", [annotation(1, 1, 1, A)])
     turned = Image.Exif()
