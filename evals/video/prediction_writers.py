@@ -13,6 +13,7 @@ from sam3model.data.dataset_paths import inside
 from sam3model.data.label_maps import VOID
 from sam3model.errors import DataError, OutputError
 from sam3model.files import write_text
+from sam3model.metrics.results_writer import masklet_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,10 @@ class JsonParts:
 
 
 class TrackWriter:
-    """results.json in YouTube-VIS format. The target of a sample is a `TrackTarget`."""
+    """results.json in YouTube-VIS format, with the boxes that the evaluator of SA-Co/VEval needs.
+
+    The target of a sample is a `TrackTarget`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._parts = JsonParts(path)
@@ -106,14 +110,7 @@ class TrackWriter:
         """Write the tracks of a video, once for each category with their phrase."""
         for track in prediction.tracks:
             for category in sample.target.categories[track.prompt]:
-                self._parts.add(
-                    {
-                        "video_id": sample.target.video,
-                        "category_id": category,
-                        "score": track.score,
-                        "segmentations": list(track.masks),
-                    }
-                )
+                self._parts.add(masklet_entry(sample.target.video, category, track.score, track.masks))
 
     def close(self) -> Path:
         """The file."""

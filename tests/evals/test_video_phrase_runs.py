@@ -151,6 +151,17 @@ def test_the_truth_scores_100(tmp_path, name):
     assert metrics(root / "again")["figures"] == result["figures"]
 
 
+def test_written_tracks_have_what_the_official_evaluator_reads(tmp_path):
+    root = write_veval(tmp_path)
+    assert run("saco-veval", root, Truth(truth)) == 0
+    tracks = json.loads((root / "run/predictions" / FILES["saco-veval"]).read_text())
+    assert tracks and any(None in track["segmentations"] for track in tracks)
+    for track in tracks:
+        for mask, box, area in zip(track["segmentations"], track["bboxes"], track["areas"], strict=True):
+            assert (mask is None) == (box is None) == (area is None)
+            assert box is None or (len(box) == 4 and area > 0)
+
+
 @pytest.mark.parametrize("name", list(WRITERS))
 def test_an_invented_object_lowers_the_figures(tmp_path, name):
     """Predictions of the third phrase, which nothing has, reach the scorer under its category."""
