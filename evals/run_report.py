@@ -69,11 +69,30 @@ def _joined(folders: Sequence[Path]) -> list[BenchmarkResult]:
             shards[result.benchmark, result.split, result.system, str(sorted(common.items()))].append((folder, result))
         else:
             whole.append(result)
-    return whole + [_join(parts) for parts in shards.values()]
+    groups = list(shards.values())
+    return whole + [_join(parts, _apart(parts, groups)) for parts in groups]
 
 
-def _join(parts: Sequence[tuple[Path, BenchmarkResult]]) -> BenchmarkResult:
-    """Score the predictions of all shards together: AP and correlations are not means over shards."""
+Parts = Sequence[tuple[Path, BenchmarkResult]]
+"""Shards of one run, each with its folder."""
+
+
+def _apart(parts: Parts, groups: Sequence[Parts]) -> str:
+    """Why other shards of the benchmark are not of this run; empty without any."""
+    ours = parts[0][1]
+    for folder, theirs in (group[0] for group in groups if group is not parts):
+        if (theirs.benchmark, theirs.split) == (ours.benchmark, ours.split):
+            one, other = ({"system": run.system, **run.settings, "shard": None} for run in (ours, theirs))
+            names = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
+            return f"; the one in {folder} is of another run, with another {', '.join(names)}"
+    return ""
+
+
+def _join(parts: Parts, apart: str = "") -> BenchmarkResult:
+    """Score the predictions of all shards together: AP and correlations are not means over shards.
+
+    apart: what to say of other shards if one is missing.
+    """
     first = parts[0][1]
     places = [read_shard(result.settings["shard"]) for _, result in parts]
     count = places[0][1]
@@ -85,7 +104,7 @@ def _join(parts: Sequence[tuple[Path, BenchmarkResult]]) -> BenchmarkResult:
             raise ConfigError(f"{first.benchmark}: shard {shard + 1}/{count} is in {other} and in {folder}: name one")
     if absent := [f"{i + 1}/{count}" for i in range(count) if i not in present]:
         shown = ", ".join(absent[:10]) + (f" and {len(absent) - 10} more" if len(absent) > 10 else "")
-        raise ConfigError(f"{first.benchmark}: shard {shown} is missing")
+        raise ConfigError(f"{first.benchmark}: shard {shown} is missing{apart}")
     predictions = [Predictions(folder, find(first.benchmark).kind) for folder, _ in parts]
     failures = {key: reason for _, result in parts for key, reason in result.outcome.failures.items()}
     settings = {name: value for name, value in first.settings.items() if name != "shard"}

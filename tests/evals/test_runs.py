@@ -162,6 +162,16 @@ def test_a_report_does_not_score_predictions_for_other_samples(count_root, capsy
     assert result["scored"] == 4
 
 
+def test_shards_of_different_runs_are_told_apart(count_root, capsys):
+    run("countbench", count_root, "--shard", "1/2")
+    run("countbench", count_root, "--shard", "2/2", "--threshold", "0.3")
+    folders = [str(count_root.parent / f"out-countbench--shard{i}") for i in ("1_2", "2_2--threshold0.3")]
+    assert main(["report", *folders]) == 2
+    assert f"shard 2/2 is missing; the one in {folders[1]} is of another run, with another threshold" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_report_looks_for_a_prediction_in_every_shard(count_root):
     whole = run("countbench", count_root)
     for i in (1, 2):
