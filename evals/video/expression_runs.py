@@ -12,6 +12,7 @@ from evals.samples import DatasetSplit, PredictedTrack, Rle, VideoFiles, VideoPr
 from evals.video.expressions import Expression, mevis_expressions, revos_expressions
 from sam3agent.api import Agent
 from sam3agent.media import ClipMedia
+from sam3agent.mllm.base import MLLMError
 from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 from sam3model.files import replacing
@@ -63,8 +64,8 @@ class ExpressionRunner:
     async def __call__(self, sample: VideoSample[Expression]) -> VideoPrediction:
         """One track: the union of the masklets that answer the expression; no mask at all for "no match".
 
-        Raises `DataError` or `InputError` if the clip is unusable, and the MLLM's error if it cut the answer short; the
-        expression then counts as failed.
+        Raises `DataError` or `InputError` if the clip is unusable, the MLLM's error if it cut the answer short, and
+        `MLLMError` if no reply was usable; the expression then counts as failed.
         """
         from sam3model.frames import open_frames
 
@@ -75,6 +76,8 @@ class ExpressionRunner:
             answer = await ask_agent(self.agent, media, question, trace, self.keep_images)
         finally:
             frames.close()
+        if answer.failed:
+            raise MLLMError(f"no reply of the MLLM was usable: {answer.reason}")
         masks = [[mask.masklet.rle(t) for t in range(len(clip.kept))] for mask in answer.masks]
         union = [_as_text(mask) for mask in union_track(masks)] if masks else [None] * len(clip.kept)
         names = tuple(file.stem for file in clip.files)

@@ -13,7 +13,7 @@ from evals.samples import DatasetSplit
 from evals.video.expression_runs import read_mevis
 from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
 from sam3agent.rules import RulesBackend
-from sam3agent.testing import ScriptedSegmenter, ScriptedTracker
+from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, ScriptedTracker
 from sam3model.errors import DataError
 
 from .video_datasets import SIZE, error_of, figures, rle, square, write_json, write_png
@@ -161,6 +161,14 @@ def test_an_expression_cut_short_by_the_server_is_a_failure(tmp_path, capsys):
     assert result["figures"]["J&F"] == pytest.approx(50), "the first, and the one that is not understood"
     (trace,) = (tmp_path / "run/traces").glob("v-1-*")
     assert [path.name for path in trace.iterdir()] == ["trace.jsonl"]
+
+
+def test_expressions_without_a_usable_reply_are_failures(tmp_path, capsys):
+    command, tracker = clip_root(tmp_path)
+    backend = ScriptedBackend(["banana"] * 99)
+    assert main([*command, "--limit", "1"], segmenter=ScriptedSegmenter({}), predictor=tracker, backend=backend) == 1
+    result = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert "no reply of the MLLM was usable" in result["failures"]["v/0"] and not result["scored"]
 
 
 def block(x: int, y: int) -> np.ndarray:
