@@ -59,13 +59,16 @@ def export_clips(
     subset: name of the split in the data set, by default the one that is scored. size: (W, H) in pixels.
 
     Raises:
-        InputError: an unknown layout, no clips, or an invalid size or number of frames.
+        InputError: an unknown layout, no clips, an invalid size or number of frames, or odd sides for `sav-train`,
+            whose files would be padded to even ones and no longer fit their masks.
         OutputError: the folder cannot be written to.
     """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}")
     if not indices or min(indices) < 0:
         raise InputError(f"no clips to export: {indices}")
+    if layout == "sav-train" and size and any(side % 2 for side in size):
+        raise InputError(f"mp4 files have even sides: choose an even width and height, not {size[0]}x{size[1]}")
     chosen = LAYOUTS[layout]
     name = subset or chosen.subset
     if not name.replace("_", "").replace("-", "").isalnum():

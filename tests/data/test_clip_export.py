@@ -137,6 +137,7 @@ def test_a_failed_export_has_no_listing(tmp_path, monkeypatch) -> None:
         (["--first", "-3"], "no clips to export"),
         (["--size", "3", "3"], "size="),
         (["--subset", "../up"], "invalid name of a subset"),
+        (["--layout", "sav-train", "--size", "101", "78"], "choose an even width and height, not 101x78"),
     ],
 )
 def test_the_command_reports_mistakes_on_one_line(tmp_path, capsys, flags, message) -> None:
