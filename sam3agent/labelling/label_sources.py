@@ -9,7 +9,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
@@ -152,7 +152,8 @@ class LabelSources:
         elif Path(word).suffix.lower() in IMAGE_SUFFIXES:  # missing images are failures of their own
             yield LabelItem(source, clean_name(name), name, ImageFile(word))
         else:
-            yield from self._items(word, name, once, depth + 1)
+            for item in self._items(word, name, once, depth + 1):
+                yield replace(item, source=f"{source}: {item.source}")  # another row may name the same file or folder
 
 
 def _coco_items(path: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:

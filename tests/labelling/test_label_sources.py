@@ -203,6 +203,15 @@ def test_lists_of_paths_and_urls(place: Path) -> None:
         items("lists/other.csv")
 
 
+def test_rows_that_name_the_same_images_are_told_apart(place: Path) -> None:
+    write_tar(place / "shard.tar", 2)
+    write_clip(place / "clip.mp4", 2)
+    Path("rows.txt").write_text("photos\nshard.tar\nclip.mp4\n" * 2)
+    found = items("rows.txt", "photos", "shard.tar", "clip.mp4")
+    assert len(found) == 3 * (11 + 2 + 2)
+    assert found[0].source == "rows.txt#0 photos: photos/0.png"
+
+
 def test_lists_of_archives(place: Path) -> None:
     write_tar(place / "shard-000.tar", 2)
     Path("shards.txt").write_text("shard-000.tar\n")
