@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sam3agent.api import make_segmenter
 from sam3agent.config import Settings
+from sam3agent.downloads import shown_url
 from sam3agent.segmenter import Segmenter
 from sam3model.connection import without_account
 from sam3model.errors import InputError
@@ -80,7 +81,7 @@ class LabelJob:
             "event": "start",
             "version": VERSION,
             "command": "label",
-            "sources": [word.rstrip("/") for word in self.sources],
+            "sources": [shown_url(word.rstrip("/")) for word in self.sources],
             "every": self.every,
             "phrases": list(self.phrases),
             "queries": list(self.queries),

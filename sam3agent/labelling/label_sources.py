@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
-from sam3agent.downloads import STDIN, is_url, split_url
+from sam3agent.downloads import STDIN, is_url, shown_url, split_url
 from sam3agent.labelling.given_once import DistinctNames, GivenOnce
 from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name, clean_part
 from sam3agent.labelling.label_job import ImageMode
@@ -73,9 +73,9 @@ class LabelSources:
         Without a prefix, the word is one of the command line: it is left out if it was given before.
         """
         if is_url(word):
-            if prefix or once.is_new_url(word):
+            if prefix or once.is_new_url(shown_url(word)):
                 name = prefix or once.names.of(clean_part(_prefix(word)), word)
-                yield LabelItem(word, clean_name(name), name, WebImage(word))
+                yield LabelItem(shown_url(word), clean_name(name), name, WebImage(word))
         elif is_folder(word):
             if prefix or once.is_new_folder(word):
                 yield from self._folder(Path(word), prefix or once.names.of(clean_part(_prefix(word)), word), once)
@@ -146,7 +146,7 @@ class LabelSources:
     def _entry(self, entry: ListEntry, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         word = entry.text if is_url(entry.text) else str(Path(path).parent / expanded(entry.text))
         name = prefix + Path(entry.text.split("?")[0]).name
-        source = f"{path}#{entry.row} {entry.text}"
+        source = f"{path}#{entry.row} {shown_url(entry.text)}"
         if is_url(word):
             yield LabelItem(source, clean_name(name), name, WebImage(word))
         elif Path(word).suffix.lower() in IMAGE_SUFFIXES:  # missing images are failures of their own

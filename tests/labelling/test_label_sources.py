@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from sam3agent.labelling.given_once import GivenOnce
-from sam3agent.labelling.label_items import ItemReader, LabelItem, clean_name
+from sam3agent.labelling.label_items import ItemReader, LabelItem, WebImage, clean_name
+from sam3agent.labelling.label_job import LabelJob
 from sam3agent.labelling.label_sources import LabelSources
 from sam3model.errors import InputError
 from tests.clips import break_packets, write_clip
@@ -134,6 +135,15 @@ def test_urls_are_no_paths(place: Path) -> None:
     url = "https://example.org/a.jpg"
     assert [item.source for item in items(".", url)][-1] == url
     assert len(items("https://e.org/get?u=/a/../b", "https://e.org/get?u=/b")) == 2
+
+
+def test_passwords_of_urls_are_not_recorded(place: Path) -> None:
+    url, shown = "https://me:secret@example.org/a.jpg", "https://example.org/a.jpg"
+    Path("list.txt").write_text(f"{url}\n")
+    found = items(url, "list.txt")
+    assert [item.source for item in found] == [shown, f"list.txt#0 {shown}"]
+    assert {item.place for item in found} == {WebImage(url)}
+    assert LabelJob(Path("out"), (url,), phrases=("dog",)).start["sources"] == [shown]
 
 
 def test_the_output_folder_is_no_source(place: Path) -> None:
