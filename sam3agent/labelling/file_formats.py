@@ -11,6 +11,7 @@ import numpy as np
 
 from sam3agent.labelling.image_placing import IMAGES
 from sam3agent.labelling.label_export import LabelFormat, LabelledImage, text_file
+from sam3agent.labelling.other_tools import label_studio_url, yolo_labels_of, yolo_settings
 from sam3agent.labelling.outlines import polygon_of
 from sam3agent.render.palette import colour_of
 from sam3model.files import replacing, write_json, write_text
@@ -30,21 +31,20 @@ class YoloFormat(LabelFormat):
 
     def add(self, image: LabelledImage) -> None:
         """Write labels/NAME.txt, and the image into the list of its split."""
+        path = f"{IMAGES}/{image.name}"
         lines = []
         for label in image.labels:
             points = (polygon_of(label.mask) / image.size).clip(0, 1).ravel().tolist()
             lines.append(" ".join([str(label.kind), *(f"{place:.6g}" for place in points)]))
-        write_text(self.out / "labels" / f"{image.stem}.txt", "".join(line + "\n" for line in lines))
-        self._lists[image.split].write(f"./{IMAGES}/{image.name}\n")
+        write_text(self.out / yolo_labels_of(path), "".join(line + "\n" for line in lines))
+        self._lists[image.split].write(f"./{path}\n")
 
     def finish(self) -> None:
         """Write data.yaml. Without a split for validation, the training images are named for it."""
         splits = {name: f"{name}.txt" for name in self.splits}
         rows = {"train": splits.get("train", f"{self.splits[0]}.txt"), **splits}
         rows.setdefault("val", rows["train"])
-        lines = [f"{name}: {file}" for name, file in rows.items()]
-        names = [f"  {number}: {json.dumps(name)}" for number, name in enumerate(self.classes)]
-        write_text(self.out / "data.yaml", "\n".join(["path: .", *lines, "names:", *names]) + "\n")
+        write_text(self.out / "data.yaml", yolo_settings(rows, self.classes))
 
 
 class LabelmeFormat(LabelFormat):
@@ -141,7 +141,7 @@ class LabelStudioFormat(LabelFormat):
             "score": min((label.score for label in image.labels), default=0.0),
             "result": results,
         }
-        return {"data": {"image": f"/data/local-files/?d={IMAGES}/{image.name}"}, "predictions": [prediction]}
+        return {"data": {"image": label_studio_url(f"{IMAGES}/{image.name}")}, "predictions": [prediction]}
 
 
 class PngFormat(LabelFormat):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
@@ -97,13 +98,13 @@ def test_our_trainer_reads_the_data_set(out: Path) -> None:
 
 def test_yolo_segments_fill_the_masks(out: Path) -> None:
     assert (out / "data.yaml").read_text() == (
-        'path: .\ntrain: train.txt\nval: val.txt\nnames:\n  0: "red block"\n  1: "blue block"\n'
+        'train: train.txt\nval: val.txt\nnames:\n  0: "red block"\n  1: "blue block"\n'
     )
     names = [line for split in SPLITS.names for line in (out / f"{split}.txt").read_text().splitlines()]
     assert len(names) == COUNT
     for line in names:
         image = out / line
-        label = Path(str(image).replace("/images/", "/labels/")).with_suffix(".txt")  # as Ultralytics finds it
+        label = ultralytics_labels(image)
         rows = coco_rows(out)[str(Path(line).relative_to("images"))]
         texts = label.read_text().splitlines()
         assert len(texts) == len(rows)
@@ -111,6 +112,25 @@ def test_yolo_segments_fill_the_masks(out: Path) -> None:
             kind, *numbers = text.split()
             assert int(kind) == row["category_id"] - 1 and len(numbers) >= 6
             check_polygon(np.array(numbers, float).reshape(-1, 2) * Image.open(image).size, row)
+
+
+def ultralytics_labels(image: Path) -> Path:
+    return Path("/labels/".join(str(image).rsplit("/images/", 1)).rsplit(".", 1)[0] + ".txt")
+
+
+def test_names_mean_the_same_to_other_tools(tmp_path: Path) -> None:
+    """A folder called images, characters that mean something in URLs, and a class in another script."""
+    draw_folder(tmp_path / "images", 2)
+    draw_folder(tmp_path / "a b#1+2%3&c", 2)
+    words = (str(tmp_path / "images"), str(tmp_path / "a b#1+2%3&c"))
+    job = LabelJob(tmp_path / "out", words, phrases=("red block", "a 🐕"), segmenter=make_blocks)
+    label_data_set(job, DataSetFiles(formats=("yolo-seg", "label-studio")))
+    images = [tmp_path / "out" / line for line in (tmp_path / "out" / "train.txt").read_text().splitlines()]
+    assert len(images) == 4 and all(image.is_file() and ultralytics_labels(image).is_file() for image in images)
+    assert '  1: "a 🐕"' in (tmp_path / "out" / "data.yaml").read_text(encoding="utf-8")
+    tasks = json.loads((tmp_path / "out" / "label-studio" / "train.json").read_text())
+    asked = [parse_qs(urlsplit(task["data"]["image"]).query, strict_parsing=True) for task in tasks]
+    assert [query["d"] for query in asked] == [[str(image.relative_to(tmp_path / "out"))] for image in images]
 
 
 def check_polygon(points: np.ndarray, row: dict) -> None:

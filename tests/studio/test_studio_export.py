@@ -66,6 +66,18 @@ def test_yolo(labelled: StudioClient) -> None:
     assert number == "0" and np.allclose([corners.min(0), corners.max(0)], [[4, 20], [16, 44]], atol=0.51)
 
 
+def test_images_that_differ_in_their_endings_have_files_of_their_own(desk: StudioClient, folder: Path) -> None:
+    Image.new("RGB", SIZE).save(folder / "one.bmp")
+    desk.items |= {item["name"]: item["id"] for item in desk.get("items")["items"]}
+    for name in ("one.png", "one.bmp"):
+        desk.look(name)
+        desk.post("accept", name, accepted=True)
+    with exported(desk, "yolo") as archive:
+        names = archive.namelist()
+        assert not archive.read("data.yaml").startswith(b"path")
+    assert len(set(names)) == len(names) == 5 and sum(name.startswith("labels/") for name in names) == 2
+
+
 def test_png(labelled: StudioClient) -> None:
     with exported(labelled, "png") as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read("masks.csv").decode())))

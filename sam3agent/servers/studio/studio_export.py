@@ -13,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from sam3agent.downloads import short_name
+from sam3agent.labelling.other_tools import label_studio_url, yolo_labels_of, yolo_settings
 from sam3agent.labelling.outlines import polygon_of
 from sam3agent.masks import Mask
 from sam3agent.media import open_media
@@ -112,16 +113,13 @@ def _write_coco(archive: zipfile.ZipFile, frames: list[LabelledFrame], labels: l
 
 
 def _write_yolo(archive: zipfile.ZipFile, frames: list[LabelledFrame], labels: list[str]) -> None:
-    names = "".join(f"  {number}: {json.dumps(label)}\n" for number, label in enumerate(labels))
-    archive.writestr("data.yaml", f"path: .\ntrain: images\nval: images\nnames:\n{names}")
+    archive.writestr("data.yaml", yolo_settings({"train": "images", "val": "images"}, labels))
     for frame in frames:
         lines = []
         for one, mask in frame.masks():
             places = (polygon_of(mask) / np.array(frame.size)).ravel()
             lines.append(f"{labels.index(one.label)} " + " ".join(f"{place:.6f}" for place in places))
-        archive.writestr(
-            f"labels/{Path(frame.name).with_suffix('.txt').as_posix()}", "".join(f"{line}\n" for line in lines)
-        )
+        archive.writestr(yolo_labels_of(f"images/{frame.name}"), "".join(f"{line}\n" for line in lines))
     _write_frames(archive, frames, "images/")
 
 
@@ -155,8 +153,7 @@ def _write_label_studio(archive: zipfile.ZipFile, frames: list[LabelledFrame], l
             }
             for one, mask in frame.masks()
         ]  # fmt: skip
-        image = f"/data/local-files/?d={frame.name}"
-        tasks.append({"data": {"image": image}, "annotations": [{"result": result}]})
+        tasks.append({"data": {"image": label_studio_url(frame.name)}, "annotations": [{"result": result}]})
     archive.writestr("tasks.json", json.dumps(tasks))
     choices = "".join(f"<Label value={quoteattr(label)}/>" for label in labels)
     brush = f'<BrushLabels name="mask" toName="image">{choices}</BrushLabels>'
@@ -193,12 +190,12 @@ def _upright_file(path: Path) -> bytes | None:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """A name that no other item has: files of several folders may share one."""
+    """A name whose stem no other item has: files of several folders may share one, and labels have the stem alone."""
     stem, suffix = Path(name).stem, Path(name).suffix
-    names = (name, *(f"{stem}-{number}{suffix}" for number in range(2, len(taken) + 3)))
-    free = next(one for one in names if one not in taken)
-    taken.add(free)
-    return free
+    stems = (stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3)))
+    free = next(one for one in stems if one.lower() not in taken)
+    taken.add(free.lower())
+    return free + suffix
 
 
 FORMATS: dict[str, Callable[[zipfile.ZipFile, list[LabelledFrame], list[str]], None]] = {
