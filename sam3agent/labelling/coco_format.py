@@ -38,6 +38,11 @@ class CocoFormat(LabelFormat):
         self._parts = {name: self._part(name, 1) for name in self.splits}
         return self
 
+    @property
+    def patterns(self) -> Sequence[str]:
+        """All its files, also those of other splits, which `finish` deletes."""
+        return ("annotations/instances_*.json",)
+
     def add(self, image: LabelledImage) -> None:
         """Write one image with its annotations."""
         part = self._parts[image.split]

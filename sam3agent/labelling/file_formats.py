@@ -29,6 +29,11 @@ class YoloFormat(LabelFormat):
         self._lists = {name: self.stack.enter_context(text_file(self.out / f"{name}.txt")) for name in self.splits}
         return self
 
+    @property
+    def patterns(self) -> Sequence[str]:
+        """Settings, lists and labels."""
+        return ("data.yaml", *(f"{name}.txt" for name in self.splits), "labels/**/*.txt")
+
     def add(self, image: LabelledImage) -> None:
         """Write labels/NAME.txt, and the image into the list of its split."""
         path = f"{IMAGES}/{image.name}"
@@ -49,6 +54,11 @@ class YoloFormat(LabelFormat):
 
 class LabelmeFormat(LabelFormat):
     """A file per image for Labelme: polygons that can be edited, each with its score."""
+
+    @property
+    def patterns(self) -> Sequence[str]:
+        """A file per image."""
+        return ("labelme/**/*.json",)
 
     def add(self, image: LabelledImage) -> None:
         """Write labelme/NAME.json."""
@@ -94,6 +104,11 @@ class LabelStudioFormat(LabelFormat):
         for file in self._files.values():
             file.write("[")
         return self
+
+    @property
+    def patterns(self) -> Sequence[str]:
+        """Tasks and configuration."""
+        return ("label-studio/*.json", "label-studio/config.xml")
 
     def add(self, image: LabelledImage) -> None:
         """Write one task."""
@@ -149,6 +164,11 @@ class PngFormat(LabelFormat):
 
     Both count from 1; 0 is the background. Where masks overlap, the one with the higher score is on top.
     """
+
+    @property
+    def patterns(self) -> Sequence[str]:
+        """Two maps per image."""
+        return ("classes/**/*.png", "instances/**/*.png")
 
     def add(self, image: LabelledImage) -> None:
         """Write both maps."""

@@ -18,7 +18,7 @@ from sam3agent.labelling.label_run import LabelRun, Watch
 from sam3agent.labelling.label_sources import LabelSources
 from sam3agent.labelling.label_splits import LabelSplits
 from sam3agent.labelling.review_sheets import write_review
-from sam3agent.labelling.shard_journals import ShardJournals
+from sam3agent.labelling.shard_journals import UNFINISHED, ShardJournals, has_journal
 from sam3agent.written_lists import split_formats
 from sam3model.errors import InputError
 from sam3model.files import replacing
@@ -90,7 +90,7 @@ def label_data_set(
     """Label the sources of a job and write the data set into its folder. The same call goes on after an interruption.
 
     Raises:
-        InputError: a source is missing, or has no images.
+        InputError: a source is missing, or has no images; files of the folder that no run wrote would be lost.
         ConfigError: the folder holds another run, or another process writes into it; Ray is missing.
         CheckpointError, MLLMError, OutputError: what would fail for every image.
     """
@@ -98,6 +98,8 @@ def label_data_set(
     sources = sources_of(job)
     sources.check()
     with locked(make_folder(job.out)):
+        if not has_journal(job.out):
+            _keep_files_of_others(job.out, _formats(job, files))
         shards = ShardJournals(job.out, job.start)
         run = LabelRun(job, lambda: workers.crew(job), shards, watch or _nothing)
         try:
@@ -118,11 +120,10 @@ def write_data_set(
     """Write the results in `count` shards in all formats; raises `OutputError`. images: how many ended how."""
     masks: Counter[str] = Counter(dict.fromkeys(job.classes, 0))
     by_split: Counter[str] = Counter(dict.fromkeys(files.splits.names, 0))
-    names = files.splits.names
-    info = {"description": "labelled by sam3agent", "weights": job.settings.weights, "min_score": job.min_score}
+    for left in (left for folder in ("annotations", "label-studio") for left in (job.out / folder).glob(UNFINISHED)):
+        left.unlink(missing_ok=True)  # gigabytes, of a run that was killed here
     with ExitStack() as stack:
-        formats: list[LabelFormat] = [stack.enter_context(CocoFormat(job.out, job.classes, names, info))]
-        formats += [stack.enter_context(FORMATS[name](job.out, job.classes, names)) for name in files.formats]
+        formats = [stack.enter_context(one) for one in _formats(job, files)]
         for image in labelled_images(shards.records(count), files.splits):
             by_split[image.split] += 1
             masks.update(job.classes[label.kind] for label in image.labels)
@@ -139,6 +140,20 @@ def check_label_formats(names: Sequence[str]) -> tuple[str, ...]:
     """Names of formats besides coco, each once; they may be separated by commas. Raises `InputError`."""
     split = split_formats(names, [*FORMATS, "coco"], "coco")
     return tuple(name for name in split if name != "coco")
+
+
+def _formats(job: LabelJob, files: DataSetFiles) -> list[LabelFormat]:
+    names = files.splits.names
+    info = {"description": "labelled by sam3agent", "weights": job.settings.weights, "min_score": job.min_score}
+    others = (FORMATS[name](job.out, job.classes, names) for name in files.formats)
+    return [CocoFormat(job.out, job.classes, names, info), *others]
+
+
+def _keep_files_of_others(out: Path, formats: Sequence[LabelFormat]) -> None:
+    """Raise `InputError` if a first run would write over files, such as the annotations of a data set."""
+    patterns = (pattern for one in formats for pattern in one.patterns)
+    if found := next((path for pattern in patterns for path in out.glob(pattern)), None):
+        raise InputError(f"{found} would be written over, and no run has written it: choose another --out")
 
 
 def _write_failures(out: Path, shards: ShardJournals, count: int) -> Path | None:

@@ -83,6 +83,11 @@ class LabelFormat(ABC):
             self.stack.__exit__(*error)
         return None
 
+    @property
+    @abstractmethod
+    def patterns(self) -> Sequence[str]:
+        """Patterns of the files that it writes, inside the output folder."""
+
     @abstractmethod
     def add(self, image: LabelledImage) -> None:
         """Write one image. Raises `OutputError`."""

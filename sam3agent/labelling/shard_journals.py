@@ -23,6 +23,9 @@ from sam3model.files import read_regular, replacing, write_json
 FOLDER = "journal"
 MAX_SEAL_BYTES = 1 << 16
 
+UNFINISHED = ".*.json*.????????"
+"""Pattern of the files that a run was writing when it was killed."""
+
 Counts = Counter[str]
 """How many images ended in each status."""
 
@@ -52,12 +55,12 @@ class ShardJournals:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.path(0).exists():
             BatchJournal.open(self.path(0), self._start(0)).file.close()
-        for left in self.folder.glob(".*.json.????????"):  # seals that a run was killed while writing
+        for left in self.folder.glob(UNFINISHED):  # files that a run was killed while writing
             left.unlink(missing_ok=True)
 
     def path(self, number: int) -> Path:
         """The journal of a shard."""
-        return self.folder / f"{number:06d}.jsonl"
+        return _journal(self.folder, number)
 
     def finished(self, number: int, items: Sequence[LabelItem]) -> Counts | None:
         """How the images of a shard ended, if it is complete, unchanged and nothing failed; else None."""
@@ -111,6 +114,15 @@ class ShardJournals:
 
     def _seal(self, number: int) -> Path:
         return self.folder / f"{number:06d}.json"
+
+
+def has_journal(out: Path) -> bool:
+    """Whether a run has begun in a folder."""
+    return _journal(out / FOLDER, 0).exists()
+
+
+def _journal(folder: Path, number: int) -> Path:
+    return folder / f"{number:06d}.jsonl"
 
 
 def _digest(items: Sequence[LabelItem], stamps: Sequence[list[int] | None]) -> str:

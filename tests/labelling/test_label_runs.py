@@ -125,7 +125,9 @@ def test_the_same_command_goes_on_after_a_kill(place: Path, workers: int) -> Non
     done = sum(text.count(b'"event": "image"') for text in tree(place / "killed" / "journal").values())
     assert 10 <= done < 60, "killed too early or too late to show anything"
     assert not (place / "killed" / "annotations").exists()
-    (place / "killed" / "journal" / ".000001.json.0123abcd").touch()  # as if it was killed while writing this file
+    for left in ("journal/.000001.json.0123abcd", "journal/.000001.jsonl.0123abcd", "label-studio/.val.json.0123abcd"):
+        (place / "killed" / left).parent.mkdir(exist_ok=True)
+        (place / "killed" / left).touch()  # as if it was killed while writing this file
     watched = Watched()
     label_data_set(job("killed"), ALL, watch=watched)
     assert len(watched.sources("done")) >= 60 - done - 1
@@ -210,6 +212,20 @@ def test_another_run_in_the_same_folder_is_refused(place: Path, change: dict[str
     with pytest.raises(ConfigError, match=f"holds another run \\({named}"):
         label_data_set(job("out", **change))
     assert tree(place / "out") == before
+
+
+@pytest.mark.parametrize("mine", ["annotations/instances_val.json", "data.yaml", "labels/photos/1.txt", "train.txt"])
+def test_files_that_no_run_wrote_are_not_written_over(place: Path, mine: str) -> None:
+    """A data set may be labelled in its own folder, without images; its annotations stay."""
+    (place / mine).parent.mkdir(parents=True, exist_ok=True)
+    (place / mine).write_text("mine")
+    yolo = DataSetFiles(formats=("yolo-seg",))
+    with pytest.raises(InputError, match=f"{mine} would be written over, and no run has written it: choose another"):
+        label_data_set(job(".", images="none"), yolo)
+    assert (place / mine).read_text() == "mine" and not (place / "journal").exists()
+    (place / mine).unlink()
+    label_data_set(job(".", images="none"), yolo)
+    label_data_set(job(".", images="none"), yolo)
 
 
 def test_two_runs_do_not_share_a_folder(place: Path) -> None:
