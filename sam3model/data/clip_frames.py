@@ -29,7 +29,7 @@ class FrameFiles:
 
     def read(self, t: int) -> Tensor:
         """Frame `t` (3, H, W) uint8. Raises `DataError`: it is missing, unreadable or of another size."""
-        path = self.files[t]
+        path = self.files[t] if t < len(self.files) else None
         if path is None or not path.is_file():
             raise DataError(MISSING_FRAME)
         return read_image(path, self.size)

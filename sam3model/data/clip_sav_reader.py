@@ -79,7 +79,7 @@ class SavMasks:
             row = frames[t // self.every] if t // self.every < len(frames) else []
             if not isinstance(row, list):
                 raise DataError(NOT_SAV)
-            for k in range(max(map(_length, frames))):
+            for k in range(max(map(_length, frames), default=0)):
                 value = row[k] if k < len(row) else None
                 if not isinstance(value, dict):
                     unknown.add(f"{prefix} {k}")

@@ -151,6 +151,21 @@ def test_automatic_masks_of_sa_v_are_used_when_wanted(tmp_path):
     assert names == [{"manual 0"}, {"manual 0", "automatic 0"}]
 
 
+def test_a_clip_of_sa_v_with_automatic_masks_alone_is_read(tmp_path):
+    folder = clip_data.sav(tmp_path, videos=1) / "sav_train/sav_000"
+    content = json.loads((folder / "sav_000000_manual.json").read_text())
+    (folder / "sav_000000_manual.json").write_text(json.dumps(content | {"masklet": [], "masklet_id": []}))
+    clip = read_sav_clips(tmp_path, "train", automatic=True).clips[0].open()
+    assert set(clip.masks(4).masks) == {"automatic 0"}
+
+
+def test_annotations_of_sa_v_beyond_the_last_frame_are_missing_frames(tmp_path):
+    root = clip_data.sav(tmp_path, videos=1, video=False, frames=range(8))
+    clips = source(read_sav_clips(root, "train"), frames=3)
+    assert clips(0).frames.shape[0] == 3
+    assert clips.faults.found == {"frame is missing": {"sav_000000/8": None}}
+
+
 @pytest.mark.parametrize("frames", [range(FRAMES), range(0, FRAMES, 4)])
 def test_extracted_frames_of_sa_v_are_found_by_their_numbers(frames, tmp_path):
     clip = read_sav_clips(clip_data.sav(tmp_path, video=False, frames=frames), "train").clips[0].open()
