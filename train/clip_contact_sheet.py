@@ -11,6 +11,7 @@ from sam3agent.render.marks import Mark, draw_mask
 from sam3agent.render.palette import colour_of
 from sam3model.data.clip_sample import ClipSample
 from sam3model.files import replacing
+from sam3model.printable import one_line
 from train.contact_sheet import to_image
 
 TILE = 176
@@ -93,7 +94,7 @@ def _chip(draw: ImageDraw.ImageDraw, corner: tuple[int, int], state: str, number
 def _shortened(text: str, room: int) -> str:
     """A line of text that fits, without its beginning if it is too long."""
     font, measure = ImageFont.load_default(14), ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    shown = text
+    shown = text = one_line(text)
     while len(text) > 1 and measure.textlength(shown, font) > room:
         text = text[1:]
         shown = f"…{text}"

@@ -12,6 +12,7 @@ from sam3agent.render.marks import Mark, draw_mask
 from sam3agent.render.palette import colour_of
 from sam3model.data.queries import FindQuery, Sample
 from sam3model.files import replacing
+from sam3model.printable import one_line
 from sam3model.structures import VISUAL
 
 TILE = 336
@@ -120,7 +121,7 @@ def _write(
     """A line of text, shortened to fit into the tile; `end` keeps the end of the text instead of its start."""
     font = ImageFont.load_default(size)
     room = TILE - place[0]
-    shown = text
+    shown = text = one_line(text)
     while len(text) > 1 and draw.textlength(shown, font) > room:
         text = text[1:] if end else text[:-1]
         shown = f"…{text}" if end else f"{text}…"

@@ -78,4 +78,9 @@ def held_apart(items: Sequence[N], fraction: float, single: str) -> tuple[list[N
 
 def shuffled_by_name(items: Iterable[N], salt: str) -> list[N]:
     """In an order that depends only on the names."""
-    return sorted(items, key=lambda one: hashlib.blake2b(f"{salt}/{one.name}".encode(), digest_size=8).digest())
+
+    def place(one: N) -> bytes:
+        name = f"{salt}/{one.name}".encode("utf-8", "surrogatepass")  # names of files need not be valid UTF-8
+        return hashlib.blake2b(name, digest_size=8).digest()
+
+    return sorted(items, key=place)

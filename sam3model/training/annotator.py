@@ -88,7 +88,9 @@ class Annotator:
     def _correct(
         self, batch: Batch, key: tuple[int, ...], detections: Detections, prompt: GeometryPrompt | None
     ) -> GeometryPrompt:
-        names = [zlib.crc32(batch.names[image].encode()) for image in batch.image_index.tolist()]
+        names = [
+            zlib.crc32(batch.names[image].encode("utf-8", "surrogatepass")) for image in batch.image_index.tolist()
+        ]
         numbers = [names[:index].count(name) for index, name in enumerate(names)]  # of a prompt within its image
         rngs = [np.random.default_rng((*key, *place)) for place in zip(names, numbers, strict=True)]
         device = detections.presence.device

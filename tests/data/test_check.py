@@ -1,5 +1,6 @@
 """`python -m train check` on miniature data sets, and a run that learns from one."""
 
+import json
 import os
 import subprocess
 import sys
@@ -45,6 +46,17 @@ def test_a_data_set_is_reported_with_a_contact_sheet(tmp_path):
     with Image.open(report["contact sheet"]) as sheet:
         assert sheet.width > 1000
         assert len(sheet.convert("RGB").getcolors(1 << 24) or ()) > 1000
+
+
+def test_names_of_files_may_be_any(tmp_path):
+    path = small_coco(tmp_path, count=4) / "train" / "_annotations.coco.json"
+    content = json.loads(path.read_text())
+    for row, name in zip(content["images"], ("a\nb.png", os.fsdecode(b"b\xe4r.png"), "\U0001f43b.png"), strict=False):
+        (path.parent / row["file_name"]).rename(path.parent / name)
+        row["file_name"] = name
+    path.write_text(json.dumps(content))
+    report = lines(check(config(tmp_path)))
+    assert report["images"].startswith("3 for training, 1 for validation") and report["broken"] == "none"
 
 
 def test_what_is_broken_is_reported(tmp_path):
