@@ -1,5 +1,6 @@
 """The journal of a command over many images: a JSON object per line, from which an interrupted run goes on."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,11 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sam3agent.downloads import is_url, shown_url
-from sam3model.errors import ConfigError, OutputError
-from sam3model.files import read_regular
-from sam3model.printable import one_line
+from sam3model.errors import ConfigError, InputError, OutputError
+from sam3model.files import open_regular, read_regular
+from sam3model.printable import short_line
 
 MAX_JOURNAL_BYTES = 1 << 30
+SAMPLE_BYTES = 1 << 20
+"""Size of the parts of a file that its fingerprint is of."""
 
 
 def source_stamp(source: str) -> list[int] | None:
@@ -25,6 +28,34 @@ def source_stamp(source: str) -> list[int] | None:
     except (OSError, ValueError):
         return None
     return [sum(file.st_size for file in found), max(file.st_mtime_ns for file in found)]
+
+
+def fingerprint(path: Path) -> str:
+    """A short hash of a file: its size, beginning and end. Of a folder: of the names and sizes of its files.
+
+    Raises `InputError` if it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=12)
+    try:
+        if path.is_dir():
+            for file in sorted(path.iterdir()):
+                digest.update(f"{file.name} {file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+            return digest.hexdigest()
+        with open_regular(path) as file:
+            size = path.stat().st_size
+            digest.update(str(size).encode())
+            digest.update(file.read(SAMPLE_BYTES))
+            file.seek(max(0, size - SAMPLE_BYTES))
+            digest.update(file.read(SAMPLE_BYTES))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def weights_as_read(name: str) -> str:
+    """Weights as a journal names them: a file or folder with its fingerprint, because it may be written anew."""
+    path = Path(name)
+    return f"{name} {fingerprint(path)}" if path.exists() else name
 
 
 @dataclass
@@ -114,4 +145,5 @@ def _parsed(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return one_line("; ".join(f"{name} {str(before.get(name))[:60]}, now {str(now.get(name))[:60]}" for name in names))
+    pairs = ((name, *(short_line(values.get(name), 60) for values in (before, now))) for name in names)
+    return "; ".join(f"{name} {old}, now {new}" for name, old, new in pairs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
+from sam3agent.batch_journal import weights_as_read
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, split_question
@@ -68,8 +69,8 @@ def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, 
         outcome = {"status": "failed"} if answer.failed else {}  # the journal asks again
         return {**answer.to_json(), **outcome, **write_formats(answer.selection, folder, formats)}
 
-    chosen = {name: getattr(settings, name) for name in ("weights", "backend", "model", "threshold")}
-    chosen |= settings.of_agent
+    chosen = {name: getattr(settings, name) for name in ("backend", "model", "threshold")}
+    chosen |= {"weights": weights_as_read(settings.weights), **settings.of_agent}
     server = without_account(settings.base_url) if settings.base_url else None
     return ImageBatch("ask", question, {**chosen, "base_url": server, "formats": list(formats)}, work, _label)
 

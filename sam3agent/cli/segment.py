@@ -9,6 +9,7 @@ from typing import Any
 
 from sam3agent.answer import SelectedMask, Selection
 from sam3agent.api import make_segmenter
+from sam3agent.batch_journal import weights_as_read
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import check_images, expand_sources
@@ -237,8 +238,9 @@ class SegmentRun:
             result = self.save(self.find(path), folder, Path(path).name).to_json(self.settings.weights)
             return {"status": "segmented" if result["masks"] else "no_match", **result}
 
-        chosen = {name: getattr(self.settings, name) for name in ("weights", "threshold")}
-        return ImageBatch("segment", self.query, {**chosen, "formats": list(self.formats)}, work, _label)
+        weights, threshold = weights_as_read(self.settings.weights), self.settings.threshold
+        chosen = {"weights": weights, "threshold": threshold, "formats": list(self.formats)}
+        return ImageBatch("segment", self.query, chosen, work, _label)
 
 
 def _label(record: Mapping[str, Any]) -> str:

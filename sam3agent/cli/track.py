@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from sam3agent.api import make_tracker
+from sam3agent.batch_journal import fingerprint, weights_as_read
 from sam3agent.cli.image_sources import local_path
 from sam3agent.cli.screen import Status, configure_logging, counted, say, say_json
 from sam3agent.config import Settings, load_settings
@@ -28,7 +29,7 @@ from sam3agent.tracking.track_files import (
     write_format,
     write_tracks,
 )
-from sam3agent.tracking.track_journal import TrackJournal, fingerprint
+from sam3agent.tracking.track_journal import TrackJournal
 from sam3agent.tracking.track_prompts import PromptTexts, TrackPrompts, TrackSpan, check_prompts, tracked_frames
 from sam3agent.tracking.track_run import TrackRun
 from sam3agent.tracking.tracked_frames import FrameTracks
@@ -172,13 +173,12 @@ def _write(
 
 def _identity(clip: str, flags: TrackFlags, settings: Settings) -> dict[str, Any]:
     """All that the tracks depend on: a run goes on only if it is the same."""
-    weights = Path(settings.weights)
     texts = asdict(flags.texts)
     named = [text.partition(":")[2] for text in flags.texts.masks]  # FILE, or FILE:OBJECT
     masks = [Path(name) if Path(name).exists() else Path(name.rpartition(":")[0]) for name in named]
     return {
         "clip": fingerprint(Path(clip)),
-        "weights": f"{settings.weights} {fingerprint(weights)}" if weights.exists() else settings.weights,
+        "weights": weights_as_read(settings.weights),
         **texts,
         "mask_files": [fingerprint(path) for path in masks if path.is_file()],
         "from": flags.first,

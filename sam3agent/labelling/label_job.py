@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sam3agent.api import make_segmenter
+from sam3agent.batch_journal import weights_as_read
 from sam3agent.config import Settings
 from sam3agent.downloads import shown_url
 from sam3agent.segmenter import Segmenter
@@ -85,7 +86,7 @@ class LabelJob:
             "every": self.every,
             "phrases": list(self.phrases),
             "queries": list(self.queries),
-            "weights": self.settings.weights,
+            "weights": weights_as_read(self.settings.weights),
             "min_score": self.min_score,
             "exclusive": self.exclusive,
             "images": self.images,

@@ -4,7 +4,6 @@
 order of tracking, a `resume` record wherever a run went on, and an `end` record. Every output file is made from it.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +16,6 @@ from sam3model.files import held_alone, not_a_pipe
 
 FILE_NAME = "track.jsonl"
 VERSION = 1
-SAMPLE_BYTES = 1 << 20
 
 
 class TrackJournal:
@@ -152,25 +150,6 @@ class TrackJournal:
                 self.finished = True
             case _:
                 raise ValueError("unexpected record")
-
-
-def fingerprint(path: Path) -> str:
-    """A short hash of a file: its size, beginning and end. Of a folder: of the names and sizes of its files."""
-    digest = hashlib.blake2b(digest_size=12)
-    try:
-        if path.is_dir():
-            for file in sorted(path.iterdir()):
-                digest.update(f"{file.name} {file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
-            return digest.hexdigest()
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            digest.update(str(size).encode())
-            digest.update(file.read(SAMPLE_BYTES))
-            file.seek(max(0, size - SAMPLE_BYTES))
-            digest.update(file.read(SAMPLE_BYTES))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def _compare(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:

@@ -163,6 +163,18 @@ def test_a_folder_of_another_run_is_refused(place: Path, capsys: pytest.CaptureF
     assert "line 1 is damaged" in capsys.readouterr().err
 
 
+def test_weights_that_were_written_anew_make_another_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = place / "a-folder-of-a-run-with-a-long-name" / "best.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"first")
+    assert ask("photos", "leftmost player", out="o", weights=str(weights)) == 0
+    assert ask("photos", "leftmost player", out="o", weights=str(weights)) == 0
+    weights.write_bytes(b"later")
+    assert ask("photos", "leftmost player", out="o", weights=str(weights)) == 2
+    before, now = capsys.readouterr().err.partition("(weights ")[2].partition(")")[0].split(", now ")
+    assert before != now
+
+
 def test_two_processes_do_not_share_a_folder(place: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom sam3agent.cli.screen import output_folder\n"

@@ -46,12 +46,13 @@ class BlockSegmenter:
         self.name = name
 
     def open(self, media: Media) -> "BlockSession":
-        """A session. `name` may be a file: without it, the process makes it and dies, once."""
+        """A session. With a name like flag.die-once, the process makes the file flag.died and dies, once."""
         pixels = np.asarray(media.frame(0))
         if tuple(pixels[0, 0]) == POISON:
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.name.endswith(".die-once") and tuple(pixels[0, 0]) == (0, 250, 0) and not Path(self.name).exists():
-            Path(self.name).touch()
+        died = Path(self.name).with_suffix(".died")
+        if self.name.endswith(".die-once") and tuple(pixels[0, 0]) == (0, 250, 0) and not died.exists():
+            died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return BlockSession(pixels)
 

@@ -46,7 +46,7 @@ def test_an_actor_that_dies_costs_what_it_had_in_hand(place: Path) -> None:
     once = {"sources": (str(place / "photos"),), "settings": Settings(weights=str(place / "flag.die-once"))}
     watched = Watched()
     label_data_set(replace(job(str(place / "two")), **once), ALL, Workers(2, ray=True), watched)
-    assert (place / "flag.die-once").exists()
+    assert (place / "flag.died").exists()
     assert 0 < len(watched.sources("lost")) <= 4
     assert sorted(watched.sources("done")) == sorted(str(path) for path in (place / "photos").iterdir())
     label_data_set(replace(job(str(place / "one")), **once), ALL)

@@ -65,7 +65,7 @@ def test_a_worker_that_dies_costs_nothing(place: Path) -> None:
     once = Settings(weights=str(place / "flag.die-once"))
     watched = Watched()
     label_data_set(job("two", settings=once), ALL, Workers(2), watched)
-    assert (place / "flag.die-once").exists()
+    assert (place / "flag.died").exists()
     lost = watched.sources("lost")
     assert "photos/6.png" in lost and len(lost) <= 4  # what one worker had in hand
     assert sorted(watched.sources("done")) == sorted(str(path) for path in Path("photos").iterdir())  # each once
@@ -212,6 +212,16 @@ def test_another_run_in_the_same_folder_is_refused(place: Path, change: dict[str
     with pytest.raises(ConfigError, match=f"holds another run \\({named}"):
         label_data_set(job("out", **change))
     assert tree(place / "out") == before
+
+
+def test_weights_that_were_written_anew_are_other_weights(place: Path) -> None:
+    trained = Settings(weights=str(place / "best.safetensors"))
+    (place / "best.safetensors").write_bytes(b"first")
+    label_data_set(job("out", settings=trained))
+    label_data_set(job("out", settings=trained))
+    (place / "best.safetensors").write_bytes(b"later")
+    with pytest.raises(ConfigError, match=r"holds another run \(weights"):
+        label_data_set(job("out", settings=trained))
 
 
 @pytest.mark.parametrize("mine", ["annotations/instances_val.json", "data.yaml", "labels/photos/1.txt", "train.txt"])
