@@ -141,16 +141,16 @@ class LabelSources:
         if depth >= MAX_NESTING:
             raise InputError(f"{path}: lists name lists more than {MAX_NESTING} deep")
         for entry in entries_of_list(path):
-            yield from self._entry(entry, path, f"{prefix}/{entry.row:09d}-", once, depth)
+            yield from self._entry(entry, path, prefix, once, depth)
 
     def _entry(self, entry: ListEntry, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         word = entry.text if is_url(entry.text) else str(Path(path).parent / expanded(entry.text))
-        name = prefix + Path(entry.text.split("?")[0]).name
-        source = f"{path}#{entry.row} {shown_url(entry.text)}"
+        name = f"{prefix}/{entry.row:09d}-{Path(entry.text.split('?')[0]).name}"
+        source, group = f"{path}#{entry.row} {shown_url(entry.text)}", f"{prefix}/{shown_url(entry.text)}"
         if is_url(word):
-            yield LabelItem(source, clean_name(name), name, WebImage(word))
+            yield LabelItem(source, clean_name(name), group, WebImage(word))
         elif Path(word).suffix.lower() in IMAGE_SUFFIXES:  # missing images are failures of their own
-            yield LabelItem(source, clean_name(name), name, ImageFile(word))
+            yield LabelItem(source, clean_name(name), group, ImageFile(word))
         else:
             for item in self._items(word, name, once, depth + 1):
                 yield replace(item, source=f"{source}: {item.source}")  # another row may name the same file or folder

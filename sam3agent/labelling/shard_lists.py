@@ -134,4 +134,4 @@ def _texts(file: Any, group: int, column: str) -> Iterator[str]:
 def _named_image(path: str, prefix: str, row: int, text: str) -> LabelItem:
     name = f"{prefix}/{row:09d}-{Path(text.split('?', maxsplit=1)[0]).name}"
     place = WebImage(text) if is_url(text) else ImageFile(str(Path(path).parent / expanded(text)))
-    return LabelItem(f"{path}#{row} {shown_url(text)}", clean_name(name), name, place)
+    return LabelItem(f"{path}#{row} {shown_url(text)}", clean_name(name), f"{prefix}/{shown_url(text)}", place)

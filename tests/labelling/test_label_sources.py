@@ -222,6 +222,15 @@ def test_rows_that_name_the_same_images_are_told_apart(place: Path) -> None:
     assert found[0].source == "rows.txt#0 photos: photos/0.png"
 
 
+def test_the_split_of_a_row_does_not_depend_on_its_number(place: Path) -> None:
+    rows = ["photos/1.png", "https://example.org/a.jpg", "photos/1.png"]
+    Path("rows.txt").write_text("\n".join(rows))
+    before = [item.group for item in items("rows.txt")]
+    Path("rows.txt").write_text("\n".join(["photos/0.png", *rows]))
+    assert [item.group for item in items("rows.txt")][1:] == before
+    assert before[0] == before[2] != before[1], "an image is not in two splits"
+
+
 def test_lists_of_archives(place: Path) -> None:
     write_tar(place / "shard-000.tar", 2)
     Path("shards.txt").write_text("shard-000.tar\n")
