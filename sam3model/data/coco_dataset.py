@@ -1,5 +1,6 @@
 """COCO files as training data: COCO, LVIS with its federated labels, ODinW, Roboflow-100-VL."""
 
+import glob
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -30,8 +31,7 @@ def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
     """
     file = CocoFile(files.annotations)
     classes, notes = class_phrases(file.categories(skip_root=True))
-    if warning := file.settle_boxes():
-        notes = (*notes, warning)
+    notes = (*notes, *filter(None, [file.settle_boxes(), _unread_parts(files.annotations)]))
     for note in notes:
         log.warning("%s", note)
     by_image = file.annotations_by_image(classes)
@@ -46,6 +46,14 @@ def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
             images.append(AnnotatedImage(*found, phrases, _absent(row, classes, present)))
     data = checked_dataset(file, images, classes.values(), broken, len(file.images))
     return replace(data, notes=notes)
+
+
+def _unread_parts(path: Path) -> str | None:
+    """A warning if a file is continued in others, as `sam3agent label` does with one that has very many images."""
+    parts = sorted(path.parent.glob(f"{glob.escape(path.stem)}-[0-9][0-9][0-9][0-9][0-9].json"))
+    if not parts:
+        return None
+    return f"{path.name} goes on in {parts[0].name}, which is not read: join the files ({len(parts) + 1} in all)"
 
 
 def _same_images(file: CocoFile) -> list[list[Row]]:
