@@ -15,7 +15,7 @@ from sam3agent.labelling.label_job import LabelJob
 from sam3agent.masks import Masklet
 from sam3agent.media import Media, media_remarks
 from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest
-from sam3agent.pool import MaskPool, masklets
+from sam3agent.pool import SAME_OBJECT_IOU, MaskPool, masklets
 from sam3agent.segmenter import SegmenterSession
 from sam3model.errors import CheckpointError, ConfigError, InputError, OutputError, Sam3Error
 
@@ -173,12 +173,12 @@ def share_of(total: int, workers: int, number: int) -> int:
 
 
 def _exclusive(found: Sequence[tuple[int, float, Masklet]]) -> list[tuple[int, float, Masklet]]:
-    """Each object once, under the class with the highest score."""
-    pool = MaskPool()
-    for number, score, masklet in found:
-        pool, _ = pool.add(str(number), [(masklet, score)])
-    best = ((max(c.phrases, key=lambda pair: pair[1]), c.masklet) for c in pool.candidates)
-    return sorted(((int(number), score, masklet) for (number, score), masklet in best), key=lambda one: one[0])
+    """Each object once, under the class with the highest score and with the mask of that class."""
+    kept = list[tuple[int, float, Masklet]]()
+    for one in sorted(found, key=lambda one: -one[1]):
+        if all(one[2].iou(other[2]) < SAME_OBJECT_IOU for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda one: one[0])
 
 
 def _record(item: LabelItem, media: Media, masks: Sequence[tuple[int, float, Masklet]]) -> dict[str, Any]:

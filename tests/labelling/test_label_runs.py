@@ -6,17 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sam3agent.config import Settings
 from sam3agent.labelling.label_data_set import DataSetFiles, Workers, label_data_set
 from sam3agent.labelling.label_job import LabelJob
 from sam3agent.labelling.label_splits import LabelSplits
+from sam3agent.media import Media
+from sam3agent.segmenter import FoundInstances
 from sam3model.errors import ConfigError, InputError
 from tests.labelling.coloured_blocks import POISON, draw, draw_folder, make_blocks, tree
 
@@ -254,6 +257,31 @@ def test_min_score_and_exclusive(place: Path) -> None:
     high = label_data_set(job("c", phrases=("red block",), min_score=0.8))
     scores = [row["score"] for row in json.loads(Path("c/annotations/instances_train.json").read_text())["annotations"]]
     assert 0 < high.masks["red block"] < everything.masks["red block"] and min(scores) >= 0.8
+
+
+class TwoViews:
+    """One object, of which one phrase finds less, with a lower score."""
+
+    name = "two views"
+
+    def open(self, media: Media) -> "TwoViews":
+        return self
+
+    def segment_phrases(
+        self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+    ) -> list[FoundInstances]:
+        whole = np.zeros((64, 96), bool)
+        whole[10:30, 10:31] = True
+        part = whole.copy()
+        part[:, 30] = False
+        return [FoundInstances.of([part], (96, 64), [0.6]), FoundInstances.of([whole], (96, 64), [0.9])]
+
+
+def test_an_exclusive_object_has_the_mask_of_its_class(place: Path) -> None:
+    seen = {"segmenter": lambda _: TwoViews(), "sources": ("photos/1.png",)}
+    label_data_set(job("out", exclusive=True, **seen))
+    (row,) = json.loads(Path("out/annotations/instances_train.json").read_text())["annotations"]
+    assert (row["category_id"], row["score"], row["bbox"]) == (2, 0.9, [10, 10, 21, 20])
 
 
 def test_a_query_is_a_class_that_the_agent_answers(place: Path) -> None:
