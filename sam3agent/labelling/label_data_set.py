@@ -17,6 +17,7 @@ from sam3agent.labelling.label_job import LabelJob
 from sam3agent.labelling.label_run import LabelRun, Watch
 from sam3agent.labelling.label_sources import LabelSources
 from sam3agent.labelling.label_splits import LabelSplits
+from sam3agent.labelling.labeller import Labeller
 from sam3agent.labelling.review_sheets import write_review
 from sam3agent.labelling.shard_journals import UNFINISHED, ShardJournals, has_journal
 from sam3agent.written_lists import split_formats
@@ -49,13 +50,17 @@ class Workers:
         return cls(int(text))
 
     def crew(self, job: LabelJob) -> Crew:
-        """The workers, started. Raises `ConfigError` without Ray, or if its cluster cannot be reached."""
+        """The workers, started.
+
+        Raises `ConfigError` for settings that no worker can use, without Ray, or if its cluster cannot be reached.
+        """
+        if self.count == 1 and not self.ray:
+            return ThreadCrew(job)
+        Labeller(job).close()  # or every worker would die of settings that cannot be used
         if self.ray:
             from sam3agent.labelling.ray_crew import RayCrew
 
             return RayCrew(job, self.address, self.count)
-        if self.count == 1:
-            return ThreadCrew(job)
         from sam3agent.labelling.process_crew import ProcessCrew
 
         return ProcessCrew(job, self.count or 1)

@@ -301,6 +301,12 @@ def test_a_question_that_is_not_understood_ends_the_run(place: Path) -> None:
         label_data_set(job("out", queries=("der Block links",)))
 
 
+def test_settings_that_no_worker_can_use_are_named(place: Path) -> None:
+    settings = Settings(without="nonsense")
+    with pytest.raises(ConfigError, match="there is no part 'nonsense' of the policy"):
+        label_data_set(job("out", queries=("the leftmost red block",), settings=settings), workers=Workers(2))
+
+
 def test_jobs_that_make_no_sense_are_refused() -> None:
     with pytest.raises(InputError, match="nothing to search for"):
         job("out", phrases=())
