@@ -1,6 +1,7 @@
-"""`sam3agent weights info` and `sam3agent weights convert`."""
+"""What the commands of `sam3agent weights` do."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sam3agent.cli.screen import say, say_json
@@ -50,9 +51,7 @@ def run_convert(source: str, target: Path, layout: str, detector: str | None = N
     """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}; use one of {', '.join(LAYOUTS)}")
-    suffix = LAYOUTS[layout]
-    if suffix is not None and target.suffix != suffix:
-        raise InputError(f"the target {target} must end in {suffix} ({layout} layout)")
+    _check_suffix(target, layout)
     from sam3model import checkpoint
     from sam3model.checkpoint.known_losses import known_losses
 
@@ -74,6 +73,30 @@ def run_convert(source: str, target: Path, layout: str, detector: str | None = N
     say(f"converted {report.source} ({report.layout.value}) to {target} ({layout})")
     for line in known_losses(source):
         say(f"warning: {line}")
+
+
+def run_average(before: str, after: str, target: Path, share: float, keep: Sequence[str]) -> None:
+    """Write the average of two sets of weights in our own layout; the file records what it was made of.
+
+    Raises:
+        InputError: the target has another suffix.
+        ConfigError: as `average_into`.
+    """
+    _check_suffix(target, "native")
+    from sam3model.averaging import average_into
+    from sam3model.checkpoint import load, load_with_report, save_native
+
+    model, report = load_with_report(after, parts=None)
+    average_into(model, load(before, parts=None), share, keep)
+    made_of = {"before": Path(before).name, "after": Path(after).name, "share": share, "keep": list(keep)}
+    save_native(model, target, metadata={**_extra_metadata(report.metadata), "average": json.dumps(made_of)})
+    say(f"{target}: {share:.0%} of {after}, {1 - share:.0%} of {before}")
+
+
+def _check_suffix(target: Path, layout: str) -> None:
+    suffix = LAYOUTS[layout]
+    if suffix is not None and target.suffix != suffix:
+        raise InputError(f"the target {target} must end in {suffix} ({layout} layout)")
 
 
 def _extra_metadata(metadata: Mapping[str, str]) -> dict[str, str]:

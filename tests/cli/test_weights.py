@@ -114,3 +114,43 @@ def test_convert_joins_two_files(tmp_path: Path) -> None:
     assert joined.keys() == expected.keys() and all(torch.equal(joined[key], expected[key]) for key in joined)
     assert not joined["detector.decoder.query_embed.weight"].any()
     assert run("convert", path, tmp_path / "no.safetensors", "--detector", tmp_path / "foreign.safetensors") == 2
+
+
+def test_an_average_lies_between_both_and_says_what_it_is_of(weights: Path, tmp_path: Path) -> None:
+    config = Sam3Config(small_config(), InteractiveConfig(mlp=64))
+    trained, target = build(config, parts=None), tmp_path / "average.safetensors"
+    checkpoint.save_native(trained, tmp_path / "trained.safetensors")
+    parts = ("--keep", "interactive.", "--keep", "detector.text.")
+    assert run("average", weights, tmp_path / "trained.safetensors", target, "--share", 0.25, *parts) == 0
+    before, after = checkpoint.load(weights).state_dict(), trained.state_dict()
+    now = checkpoint.load(target, parts=None)
+    assert now.config == config
+    for name, value in now.named_parameters():
+        kept = name.startswith(("interactive.", "detector.text."))
+        expected = after[name] if kept else 0.75 * before[name] + 0.25 * after[name]
+        torch.testing.assert_close(value.detach(), expected, msg=name)
+    with safe_open(target, "pt") as file:
+        made_of = json.loads(file.metadata()["average"])
+    assert made_of == {
+        "before": "small.safetensors", "after": "trained.safetensors",
+        "share": 0.25, "keep": ["interactive.", "detector.text."],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--share", "1.5"], "between 0 and 1"),
+        (["--keep", "tail."], "'tail.'"),
+        ([], "differ in interactive."),
+    ],
+)
+def test_what_cannot_be_averaged(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], named: str
+) -> None:
+    checkpoint.save_native(
+        build(Sam3Config(small_config(), InteractiveConfig(mlp=64)), parts=None), tmp_path / "other.safetensors"
+    )
+    for pair in ((weights, tmp_path / "other.safetensors"), (tmp_path / "other.safetensors", weights)):
+        assert run("average", *pair, tmp_path / "target.safetensors", *flags) == 2
+        assert named in capsys.readouterr().err and not (tmp_path / "target.safetensors").exists()
