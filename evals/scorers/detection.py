@@ -161,7 +161,7 @@ class DetectionScorer:
             figures |= {"cgF1": 100 * concepts.cgf1, "pmF1": 100 * concepts.pmf1, "IL_MCC": concepts.il_mcc}
         subsets = {subset: result for (subset, kind), result in results.items() if subset and kind == self._kinds[0]}
         kind = NAMES[self._kinds[0]]
-        return figures | {f"{kind} AP {subset}": 100 * result.ap for subset, result in subsets.items()}
+        return figures | {f"{kind} AP {subset}": percent(result.ap) for subset, result in subsets.items()}
 
     def _kind(self, kind: str, results: Mapping[tuple[str, str], ApResult]) -> dict[str, float]:
         own = [result for (_, other), result in results.items() if other == kind]

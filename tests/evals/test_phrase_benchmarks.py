@@ -191,9 +191,15 @@ def test_an_image_of_another_size_than_its_annotations_is_not_scored(tmp_path):
 
 
 def test_without_targets_and_detections_ap_is_undefined(tmp_path):
-    root = roboflow(tmp_path / "rf", [], 64, 48)
-    Image.new("RGB", (64, 48), "green").save(root / "set/test/p.jpg")
-    assert figures("rf100vl", root)["box AP"] == -1
+    root = roboflow(tmp_path / "rf", [])
+    for name in ("p.jpg", "q.jpg"):  # two, so that intervals are computed
+        Image.new("RGB", (64, 48), "green").save(root / "set/test" / name)
+    path = root / "set/test/_annotations.coco.json"
+    write_json(path, {**json.loads(path.read_text()), "images": [image(1, "p.jpg"), image(2, "q.jpg")]})
+    result = run("rf100vl", root)
+    assert result["scored"] == 2
+    assert [result["figures"][name] for name in ("box AP", "box AP set")] == [-1, -1]
+    assert not result["intervals_95"]
 
 
 def test_an_image_is_read_as_its_annotations_have_it(tmp_path):
