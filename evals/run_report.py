@@ -78,10 +78,13 @@ Parts = Sequence[tuple[Path, BenchmarkResult]]
 
 
 def _apart(parts: Parts, groups: Sequence[Parts]) -> str:
-    """Why other shards of the benchmark are not of this run; empty without any."""
+    """Why a shard that is missing here and in another folder is not of this run; empty without any."""
     ours = parts[0][1]
-    for folder, theirs in (group[0] for group in groups if group is not parts):
-        if (theirs.benchmark, theirs.split) == (ours.benchmark, ours.split):
+    here = [read_shard(result.settings["shard"]) for _, result in parts]
+    for folder, theirs in (part for group in groups if group is not parts for part in group):
+        place = read_shard(theirs.settings["shard"])
+        missing = place not in here and place[1] == here[0][1]
+        if missing and (theirs.benchmark, theirs.split) == (ours.benchmark, ours.split):
             one, other = ({"system": run.system, **run.settings, "shard": None} for run in (ours, theirs))
             names = [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
             return f"; the one in {folder} is of another run, with another {', '.join(names)}"

@@ -167,9 +167,14 @@ def test_shards_of_different_runs_are_told_apart(count_root, capsys):
     run("countbench", count_root, "--shard", "2/2", "--threshold", "0.3")
     folders = [str(count_root.parent / f"out-countbench--shard{i}") for i in ("1_2", "2_2--threshold0.3")]
     assert main(["report", *folders]) == 2
-    assert f"shard 2/2 is missing; the one in {folders[1]} is of another run, with another threshold" in (
-        capsys.readouterr().err
-    )
+    message = f"shard 2/2 is missing; the one in {folders[1]} is of another run, with another threshold"
+    assert message in capsys.readouterr().err
+    run("countbench", count_root, "--shard", "1/2", "--threshold", "0.3")  # the same shard is not the missing one
+    folders.append(str(count_root.parent / "out-countbench--shard1_2--threshold0.3"))
+    assert main(["report", folders[0], folders[2]]) == 2
+    assert "shard 2/2 is missing\n" in capsys.readouterr().err
+    assert main(["report", folders[0], folders[2], folders[1]]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_report_looks_for_a_prediction_in_every_shard(count_root):
