@@ -13,7 +13,7 @@ from sam3model.metrics.mask_iou import MaskOverlap, ReasoningIoU, ReferringIoU, 
 from sam3model.metrics.overlap import FloatArray, as_rle, coco_mask
 
 UNANSWERED = ("exhausted", "not_understood")
-"""How a question ends of which the agent does not say what answers it, nor that nothing does."""
+"""Statuses of questions that were not answered, not even with "nothing"."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
