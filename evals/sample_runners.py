@@ -24,7 +24,7 @@ from evals.samples import (
 )
 from sam3agent.agent.budget import Budget
 from sam3agent.agent.policy import Policy, policy_of
-from sam3agent.answer import SelectedMask
+from sam3agent.answer import Answer, SelectedMask
 from sam3agent.api import Agent, make_backend
 from sam3agent.media import ImageMedia, Media
 from sam3agent.mllm.base import MLLM
@@ -128,22 +128,9 @@ class QuestionRunner:
         how = {"threshold": self.threshold, "tracker": self.tracker, "policy": self.policy}
         agent = Agent(self.segmenter, self.backend, self.budget, **how)
         answer = await ask_agent(agent, image, sample.question, self.folder / trace, self.keep_images)
-        costs = answer.costs
-        return QuestionPrediction(
-            question=sample.question,
-            status=answer.status,
-            size=_size(answer.selection.media),
-            detections=tuple(
-                Detection(mask.score, _xywh(mask.box), _rle(mask, answer.selection.media)) for mask in answer.masks
-            ),
-            mllm_calls=costs.mllm_calls,
-            segmenter_calls=costs.segmenter_calls,
-            tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
-            trace=trace,
-            reason=short_line(answer.reason),
-            warnings=tuple(map(short_line, answer.warnings)),
-            failed=answer.failed,
-        )
+        media = answer.selection.media
+        masks = tuple(Detection(mask.score, _xywh(mask.box), _rle(mask, media)) for mask in answer.masks)
+        return question_prediction(answer, sample.question, trace, masks)
 
 
 class SharedEncodings:
@@ -168,6 +155,26 @@ class SharedEncodings:
             while len(self._sessions) > self._capacity:
                 self._sessions.popitem(last=False)
         return session
+
+
+def question_prediction(
+    answer: Answer, question: str, trace: str, detections: tuple[Detection, ...] = ()
+) -> QuestionPrediction:
+    """How a question ended and what it cost. trace: its folder, relative to that of the run."""
+    costs = answer.costs
+    return QuestionPrediction(
+        question=question,
+        status=answer.status,
+        size=_size(answer.selection.media),
+        detections=detections,
+        mllm_calls=costs.mllm_calls,
+        segmenter_calls=costs.segmenter_calls,
+        tokens=costs.usage.prompt_tokens + costs.usage.completion_tokens,
+        trace=trace,
+        reason=short_line(answer.reason),
+        warnings=tuple(map(short_line, answer.warnings)),
+        failed=answer.failed,
+    )
 
 
 def tracker_of(segmenter: Segmenter) -> ObjectTracker | None:

@@ -204,12 +204,17 @@ class PredictedTrack:
 
 @dataclass(frozen=True, slots=True)
 class VideoPrediction:
-    """Prediction for a `VideoSample`. frames: names of the kept frames, without suffix; size: height and width."""
+    """Prediction for a `VideoSample`.
+
+    frames: names of the kept frames, without suffix; size: height and width. answer: how the agent's question ended,
+    without its masks; None if the agent was not asked.
+    """
 
     phrases: tuple[str, ...]
     frames: tuple[str, ...]
     size: tuple[int, int]
     tracks: tuple[PredictedTrack, ...]
+    answer: QuestionPrediction | None = None
 
 
 @dataclass(frozen=True, slots=True)

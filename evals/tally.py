@@ -10,7 +10,7 @@ from evals.benchmark_types import Scorer
 from evals.intervals import RESAMPLES, intervals
 from evals.prediction_records import StoredPrediction
 from evals.run_costs import CostCounter
-from evals.samples import QuestionPrediction, Sample
+from evals.samples import QuestionPrediction, Sample, VideoPrediction
 from sam3model.metrics.metric_result import plain
 
 DIGITS = 4
@@ -35,8 +35,10 @@ class Tally:
         """Add a sample; its prediction with the scores of the sample. Raises `MetricError` if they do not fit."""
         scores: Mapping[str, Any] | None = self._scorer.update(sample, stored.prediction)
         self._keys.append(sample.key)
-        if isinstance(stored.prediction, QuestionPrediction):
-            self._costs.add(stored.prediction, stored.seconds)
+        prediction = stored.prediction
+        answer = prediction.answer if isinstance(prediction, VideoPrediction) else prediction
+        if isinstance(answer, QuestionPrediction):
+            self._costs.add(answer, stored.seconds)
         shown = {name: round(v, DIGITS) if isinstance(v, float) else v for name, v in plain(scores or {}).items()}
         return replace(stored, scores=shown)
 

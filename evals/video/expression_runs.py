@@ -8,11 +8,12 @@ from PIL import Image
 
 from evals.asked_agent import ask_agent
 from evals.plain_text import slug
+from evals.sample_runners import question_prediction
 from evals.samples import DatasetSplit, PredictedTrack, Rle, VideoFiles, VideoPrediction, VideoSample
+from evals.scorers.referring import UNANSWERED
 from evals.video.expressions import Expression, mevis_expressions, revos_expressions
 from sam3agent.api import Agent
 from sam3agent.media import ClipMedia
-from sam3agent.mllm.base import MLLMError
 from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
 from sam3model.files import replacing
@@ -64,24 +65,23 @@ class ExpressionRunner:
     async def __call__(self, sample: VideoSample[Expression]) -> VideoPrediction:
         """One track: the union of the masklets that answer the expression; no mask at all for "no match".
 
-        Raises `DataError` or `InputError` if the clip is unusable, the MLLM's error if it cut the answer short, and
-        `MLLMError` if no reply was usable; the expression then counts as failed.
+        Raises `DataError` or `InputError` if the clip is unusable, and the MLLM's error if it cut the answer short; the
+        expression then counts as failed.
         """
         from sam3model.frames import open_frames
 
         clip, (question,) = sample.load(), sample.phrases
-        frames, trace = open_frames(clip.files), self.folder / f"traces/{slug(sample.key)}"
+        frames, trace = open_frames(clip.files), f"traces/{slug(sample.key)}"
         media = ClipMedia(frames, str(clip.files[0].parent))
         try:
-            answer = await ask_agent(self.agent, media, question, trace, self.keep_images)
+            answer = await ask_agent(self.agent, media, question, self.folder / trace, self.keep_images)
         finally:
             frames.close()
-        if answer.failed:
-            raise MLLMError(f"no reply of the MLLM was usable: {answer.reason}")
         masks = [[mask.masklet.rle(t) for t in range(len(clip.kept))] for mask in answer.masks]
         union = [_as_text(mask) for mask in union_track(masks)] if masks else [None] * len(clip.kept)
         names = tuple(file.stem for file in clip.files)
-        return VideoPrediction(sample.phrases, names, clip.size, (PredictedTrack(ANSWER, 1.0, tuple(union)),))
+        track = PredictedTrack(ANSWER, 1.0, tuple(union))
+        return VideoPrediction(sample.phrases, names, clip.size, (track,), question_prediction(answer, question, trace))
 
 
 def _as_text(mask: Rle | None) -> Rle | None:
@@ -97,10 +97,16 @@ class ExpressionWriter:
         self.folder = folder
 
     def add(self, sample: VideoSample[Expression], prediction: VideoPrediction) -> None:
-        """Write the answer to an expression."""
+        """Write the answer to an expression.
+
+        One that ended as `UNANSWERED` must not be right where nothing is the answer: there, one pixel is marked.
+        """
         (track,) = prediction.tracks
+        empty = np.zeros(prediction.size, bool)
+        unanswered = prediction.answer is not None and prediction.answer.status in UNANSWERED and not any(track.masks)
+        empty[0, 0] = unanswered and not sample.target.annotations
         for name, mask in zip(prediction.frames, track.masks, strict=True):
-            shown = decode_rle(dict(mask)) if mask else np.zeros(prediction.size, bool)
+            shown = decode_rle(dict(mask)) if mask else empty
             path = inside(self.folder, sample.key, f"{name}.png")
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:

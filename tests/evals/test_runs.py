@@ -302,7 +302,11 @@ def test_predictions_are_read_back_by_kind():
     predictions: dict[SampleKind, Prediction] = {
         "image-phrase": PhrasePrediction(("red block", "blue block"), ((detection,), ())),
         "video": VideoPrediction(
-            ("red block",), ("00000", "00001"), (48, 64), (PredictedTrack("red block", 0.5, (None, detection.mask)),)
+            ("red block",),
+            ("00000", "00001"),
+            (48, 64),
+            (PredictedTrack("red block", 0.5, (None, detection.mask)),),
+            QuestionPrediction("red block", "answered", (96, 64), (), warnings=("slow",)),
         ),
         "image-question": QuestionPrediction("which?", "answered", (48, 64), (detection,), trace="traces/1"),
     }

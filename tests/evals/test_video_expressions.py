@@ -163,12 +163,30 @@ def test_an_expression_cut_short_by_the_server_is_a_failure(tmp_path, capsys):
     assert [path.name for path in trace.iterdir()] == ["trace.jsonl"]
 
 
-def test_expressions_without_a_usable_reply_are_failures(tmp_path, capsys):
+@pytest.mark.parametrize("flags", [(), ("--max-seconds", "0.000001")], ids=["unusable", "exhausted"])
+def test_expressions_without_an_answer_count_0(tmp_path, capsys, flags):
     command, tracker = clip_root(tmp_path)
+    path = tmp_path / "valid_u/meta_expressions.json"
+    meta = json.loads(path.read_text())
+    meta["videos"]["v"]["expressions"]["1"]["anno_id"] = []  # nothing is the answer
+    write_json(path, meta)
     backend = ScriptedBackend(["banana"] * 99)
-    assert main([*command, "--limit", "1"], segmenter=ScriptedSegmenter({}), predictor=tracker, backend=backend) == 1
+    assert main([*command, *flags], segmenter=ScriptedSegmenter({}), predictor=tracker, backend=backend) == 1
     result = json.loads((tmp_path / "run/metrics.json").read_text())
-    assert "no reply of the MLLM was usable" in result["failures"]["v/0"] and not result["scored"]
+    assert result["scored"] == 3 and result["figures"]["J&F"] == 0 and not result["figures"]["missing"]
+    assert result["costs"]["statuses"] == {"exhausted": 3}
+    assert "3 of 3 questions failed technically" in capsys.readouterr().err
+
+
+def test_nothing_is_right_where_nothing_is_the_answer_but_not_if_not_understood(tmp_path):
+    command, tracker = clip_root(tmp_path)
+    path = tmp_path / "valid_u/meta_expressions.json"
+    for text, found in (("the block that ponders", 0), ("the ball", 100)):
+        one = expressions(e0={"anno_id": [], "exp": text})
+        write_json(path, {"videos": {"v": {"frames": [f"{t:05d}" for t in range(5)], "expressions": one}}})
+        arguments = [*command[:-1], str(tmp_path / text)]
+        assert main(arguments, segmenter=ScriptedSegmenter({}), predictor=tracker) == 0
+        assert json.loads((tmp_path / text / "metrics.json").read_text())["figures"]["J&F"] == found
 
 
 def block(x: int, y: int) -> np.ndarray:
