@@ -158,7 +158,10 @@ def _keep_files_of_others(out: Path, formats: Sequence[LabelFormat]) -> None:
     """Raise `InputError` if a first run would write over files, such as the annotations of a data set."""
     patterns = (pattern for one in formats for pattern in one.patterns)
     if found := next((path for pattern in patterns for path in out.glob(pattern)), None):
-        raise InputError(f"{found} would be written over, and no run has written it: choose another --out")
+        raise InputError(
+            f"{found} would be written over, and no journal says that a run has written it: "
+            "move it away, or choose another --out"
+        )
 
 
 def _write_failures(out: Path, shards: ShardJournals, count: int) -> Path | None:

@@ -26,6 +26,8 @@ MAX_SEAL_BYTES = 1 << 16
 UNFINISHED = ".*.json*.????????"
 """Pattern of the files that a run was writing when it was killed."""
 
+_NUMBER = "[0-9]" * 6
+
 Counts = Counter[str]
 """How many images ended in each status."""
 
@@ -53,8 +55,8 @@ class ShardJournals:
         """Raises `ConfigError` if the folder holds another run."""
         self.folder, self.start = out / FOLDER, dict(start)
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.path(0).exists():
-            BatchJournal.open(self.path(0), self._start(0)).file.close()
+        if begun := min(self.folder.glob(_NUMBER + ".jsonl"), default=None):
+            BatchJournal.open(begun, self._start(int(begun.stem))).file.close()
         for left in self.folder.glob(UNFINISHED):  # files that a run was killed while writing
             left.unlink(missing_ok=True)
 
@@ -117,8 +119,8 @@ class ShardJournals:
 
 
 def has_journal(out: Path) -> bool:
-    """Whether a run has begun in a folder."""
-    return _journal(out / FOLDER, 0).exists()
+    """Whether a run has begun in a folder: it has a shard, or the rest of one whose damaged journal was deleted."""
+    return any((out / FOLDER).glob(_NUMBER + ".json*"))
 
 
 def _journal(folder: Path, number: int) -> Path:

@@ -233,12 +233,22 @@ def test_files_that_no_run_wrote_are_not_written_over(place: Path, mine: str) ->
     (place / mine).parent.mkdir(parents=True, exist_ok=True)
     (place / mine).write_text("mine")
     yolo = DataSetFiles(formats=("yolo-seg",))
-    with pytest.raises(InputError, match=f"{mine} would be written over, and no run has written it: choose another"):
+    with pytest.raises(InputError, match=f"{mine} would be written over, and no journal says .*: move it away"):
         label_data_set(job(".", images="none"), yolo)
     assert (place / mine).read_text() == "mine" and not (place / "journal").exists()
     (place / mine).unlink()
     label_data_set(job(".", images="none"), yolo)
     label_data_set(job(".", images="none"), yolo)
+
+
+def test_a_damaged_journal_can_be_deleted(place: Path) -> None:
+    label_data_set(job("out"))
+    before = tree(place / "out")
+    Path("out/journal/000000.jsonl").unlink()
+    with pytest.raises(ConfigError, match="holds another run"):
+        label_data_set(job("out", min_score=0.7))
+    label_data_set(job("out"))
+    assert tree(place / "out") == before
 
 
 def test_two_runs_do_not_share_a_folder(place: Path) -> None:
