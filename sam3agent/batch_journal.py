@@ -73,6 +73,10 @@ class BatchJournal:
         data = read_regular(path, MAX_JOURNAL_BYTES) if path.exists() else b""
         complete = data[: data.rfind(b"\n") + 1]  # an incomplete last line is what a killed process leaves
         records = list(_parsed(complete, path))
+        if records and records[0].get("version") != start.get("version"):
+            raise ConfigError(
+                f"{path.parent} holds a run of another version of sam3agent, which cannot go on: choose another --out"
+            )
         if records and {**records[0], "event": "start"} != start:
             raise ConfigError(
                 f"{path.parent} holds another run ({_difference(records[0], start)}): choose another --out"

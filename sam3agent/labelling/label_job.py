@@ -13,7 +13,8 @@ from sam3agent.segmenter import Segmenter
 from sam3model.connection import without_account
 from sam3model.errors import InputError
 
-VERSION = 1
+VERSION = 2
+"""Of the records in journals, which change with the sources, names and groups of images."""
 
 SHARD_SIZE = 1000
 """Number of images in a shard: what the coordinator has in memory, and what a restart checks at once."""

@@ -217,6 +217,17 @@ def test_another_run_in_the_same_folder_is_refused(place: Path, change: dict[str
     assert tree(place / "out") == before
 
 
+def test_a_run_of_an_older_version_is_refused(place: Path) -> None:
+    label_data_set(job("out"))
+    journal = Path("out/journal/000000.jsonl")
+    sources = '"sources": ["https://me:secret@example.org/a.jpg"]'
+    older = journal.read_text().replace('"version": 2', '"version": 1').replace('"sources": ["photos"]', sources)
+    journal.write_text(older)
+    with pytest.raises(ConfigError, match=r"holds a run of another version .* choose another --out") as error:
+        label_data_set(job("out"))
+    assert "secret" in older and "secret" not in str(error.value)
+
+
 def test_weights_that_were_written_anew_are_other_weights(place: Path) -> None:
     trained = Settings(weights=str(place / "best.safetensors"))
     (place / "best.safetensors").write_bytes(b"first")
