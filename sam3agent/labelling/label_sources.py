@@ -19,7 +19,14 @@ from sam3agent.labelling.given_once import DistinctNames, GivenOnce
 from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name, clean_part
 from sam3agent.labelling.label_job import ImageMode
 from sam3agent.labelling.own_output import OwnOutput
-from sam3agent.labelling.shard_lists import LIST_SUFFIXES, ListEntry, entries_of_list, table_items, tar_items
+from sam3agent.labelling.shard_lists import (
+    LIST_SUFFIXES,
+    ListEntry,
+    entries_of_list,
+    entry_item,
+    table_items,
+    tar_items,
+)
 from sam3agent.media import is_clip, open_clip
 from sam3model.data.dataset_layout import image_path, image_path_at_last
 from sam3model.errors import DataError, InputError
@@ -144,16 +151,15 @@ class LabelSources:
             yield from self._entry(entry, path, prefix, once, depth)
 
     def _entry(self, entry: ListEntry, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
-        word = entry.text if is_url(entry.text) else str(Path(path).parent / expanded(entry.text))
-        name = f"{prefix}/{entry.row:09d}-{Path(entry.text.split('?')[0]).name}"
-        source, group = f"{path}#{entry.row} {shown_url(entry.text)}", f"{prefix}/{shown_url(entry.text)}"
-        if is_url(word):
-            yield LabelItem(source, clean_name(name), group, WebImage(word))
-        elif Path(word).suffix.lower() in IMAGE_SUFFIXES:  # missing images are failures of their own
-            yield LabelItem(source, clean_name(name), group, ImageFile(word))
-        else:
-            for item in self._items(word, name, once, depth + 1):
-                yield replace(item, source=f"{source}: {item.source}")  # another row may name the same file or folder
+        image = entry_item(path, prefix, entry)
+        place, name = image.place, f"{prefix}/{entry.name}"
+        if not isinstance(place, ImageFile) or Path(place.path).suffix.lower() in IMAGE_SUFFIXES:
+            yield image  # missing images are failures of their own
+            return
+        for item in self._items(place.path, name, once, depth + 1):  # another row may name the same file or folder
+            begin = name if item.group.startswith(name) else name.removesuffix(Path(name).suffix)
+            group = item.group.replace(begin, image.group.rstrip("/"), 1)
+            yield replace(item, source=f"{image.source}: {item.source}", group=group)
 
 
 def _coco_items(path: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:

@@ -39,6 +39,15 @@ class ListEntry:
     row: int
     text: str
 
+    @property
+    def name(self) -> str:
+        """What names of its images begin with, inside those of the list: distinct, and without passwords."""
+        return f"{self.row:09d}-{Path(shown_url(self.text).split('?', maxsplit=1)[0]).name}"
+
+    def group(self, prefix: str) -> str:
+        """The group of its images: the same wherever in the list it is."""
+        return f"{prefix}/{shown_url(self.text)}"
+
 
 def entries_of_list(path: str) -> Iterator[ListEntry]:
     """The lines of a text file, or one column of a CSV or TSV file.
@@ -59,6 +68,13 @@ def entries_of_list(path: str) -> Iterator[ListEntry]:
         raise InputError(f"cannot read {path}: {reason_of(error)}") from error
 
 
+def entry_item(path: str, prefix: str, entry: ListEntry) -> LabelItem:
+    """The image that a line of a list names, by a path from its folder or a URL."""
+    url, source = is_url(entry.text), f"{path}#{entry.row} {shown_url(entry.text)}"
+    place = WebImage(entry.text) if url else ImageFile(str(Path(path).parent / expanded(entry.text)))
+    return LabelItem(source, clean_name(f"{prefix}/{entry.name}"), entry.group(prefix), place)
+
+
 def table_items(path: str, prefix: str) -> Iterator[LabelItem]:
     """The images of a Parquet file: a column of paths, URLs or encoded bytes, or of `{"bytes": …, "path": …}`.
 
@@ -77,7 +93,8 @@ def table_items(path: str, prefix: str) -> Iterator[LabelItem]:
                 yield LabelItem(f"{path}#{total + row}", clean_name(name), name, place)
         elif kind in ("string", "large_string"):
             texts = _texts(file, group, column)
-            yield from (_named_image(path, prefix, total + row, text) for row, text in enumerate(texts) if text)
+            entries = (ListEntry(total + row, text) for row, text in enumerate(texts) if text)
+            yield from (entry_item(path, prefix, entry) for entry in entries)
         else:
             raise InputError(f"{path}: the column {column!r} is {kind}, not paths, URLs or bytes")
         total += count
@@ -129,9 +146,3 @@ def _column(rows: Iterator[list[str]], path: str) -> Iterator[str]:
 def _texts(file: Any, group: int, column: str) -> Iterator[str]:
     for batch in file.iter_batches(ROWS, row_groups=[group], columns=[column]):
         yield from (str(text or "") for text in batch.column(0).to_pylist())
-
-
-def _named_image(path: str, prefix: str, row: int, text: str) -> LabelItem:
-    name = f"{prefix}/{row:09d}-{Path(text.split('?', maxsplit=1)[0]).name}"
-    place = WebImage(text) if is_url(text) else ImageFile(str(Path(path).parent / expanded(text)))
-    return LabelItem(f"{path}#{row} {shown_url(text)}", clean_name(name), f"{prefix}/{shown_url(text)}", place)

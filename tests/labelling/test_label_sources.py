@@ -139,8 +139,9 @@ def test_urls_are_no_paths(place: Path) -> None:
 
 def test_passwords_of_urls_are_not_recorded(place: Path) -> None:
     url, shown = "https://me:secret@example.org/a.jpg", "https://example.org/a.jpg"
-    Path("list.txt").write_text(f"{url}\n")
-    found = items(url, "list.txt")
+    Path("list.txt").write_text(f"{url}\nhttps://me:secret@example.org?id=1\n")
+    *found, queried = items(url, "list.txt")
+    assert queried.name == "list/000000001-example.org.jpg" and "secret" not in queried.source + queried.group
     assert [item.source for item in found] == [shown, f"list.txt#0 {shown}"]
     assert {item.place for item in found} == {WebImage(url)}
     assert LabelJob(Path("out"), (url,), phrases=("dog",)).start["sources"] == [shown]
@@ -229,6 +230,23 @@ def test_the_split_of_a_row_does_not_depend_on_its_number(place: Path) -> None:
     Path("rows.txt").write_text("\n".join(["photos/0.png", *rows]))
     assert [item.group for item in items("rows.txt")][1:] == before
     assert before[0] == before[2] != before[1], "an image is not in two splits"
+
+
+def test_the_split_of_images_in_rows_does_not_depend_on_their_numbers(place: Path) -> None:
+    for name in ("one", "two"):
+        (place / name).mkdir()
+        write_tar(place / name / "shard.tar", 2)
+        write_clip(place / name / "clip.mp4", 2)
+    inside = ["photos/", "photos/0.png", "one/shard.tar", "two/shard.tar", "one/clip.mp4", "two/clip.mp4"]
+    Path("inner.txt").write_text("\n".join(inside))
+    Path("rows.txt").write_text("\n".join([*inside, "inner.txt"]))
+    before = [item.group for item in items("rows.txt")]
+    assert before[0] == before[11] == "rows/photos/0.png", "an image is not in two splits"
+    assert len(set(before)) == 2 * (11 + 2 + 2 + 1 + 1), "folders, archives and clips of one name are told apart"
+    Path("inner.txt").write_text("\n".join(["photos/1.png", *inside]))
+    Path("rows.txt").write_text("\n".join(["photos/1.png", *inside, "inner.txt"]))
+    after = [item.group for item in items("rows.txt")]
+    assert set(after) == set(before) and len(after) == len(before) + 2
 
 
 def test_lists_of_archives(place: Path) -> None:
