@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sam3agent.labelling.label_splits import LabelSplits
 from sam3agent.labelling.labeller import Labeller
 from sam3agent.labelling.review_sheets import write_review
 from sam3agent.labelling.shard_journals import UNFINISHED, ShardJournals, has_journal
+from sam3agent.mllm.errors import MLLMError
 from sam3agent.written_lists import split_formats
 from sam3model.errors import InputError
 from sam3model.files import replacing
@@ -52,11 +53,13 @@ class Workers:
     def crew(self, job: LabelJob) -> Crew:
         """The workers, started.
 
-        Raises `ConfigError` for settings that no worker can use, without Ray, or if its cluster cannot be reached.
+        Raises `ConfigError` for settings that no worker can use, without Ray, or if its cluster cannot be reached;
+        `MLLMError` if processes of this machine cannot ask the MLLM.
         """
         if self.count == 1 and not self.ray:
             return ThreadCrew(job)
-        Labeller(job).close()  # or every worker would die of settings that cannot be used
+        with suppress(MLLMError) if self.ray else nullcontext():  # only machines with actors need vLLM
+            Labeller(job).close()  # or every worker would die of settings that cannot be used
         if self.ray:
             from sam3agent.labelling.ray_crew import RayCrew
 

@@ -19,6 +19,7 @@ from sam3agent.labelling.label_data_set import DataSetFiles, Workers, label_data
 from sam3agent.labelling.label_job import LabelJob
 from sam3agent.labelling.label_splits import LabelSplits
 from sam3agent.media import Media
+from sam3agent.mllm.errors import MLLMError
 from sam3agent.segmenter import FoundInstances
 from sam3model.errors import ConfigError, InputError
 from tests.labelling.coloured_blocks import POISON, draw, draw_folder, make_blocks, tree
@@ -326,6 +327,15 @@ def test_settings_that_no_worker_can_use_are_named(place: Path) -> None:
     settings = Settings(without="nonsense")
     with pytest.raises(ConfigError, match="there is no part 'nonsense' of the policy"):
         label_data_set(job("out", queries=("the leftmost red block",), settings=settings), workers=Workers(2))
+
+
+def test_ray_alone_does_not_need_the_mllm_on_this_machine(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sam3agent.mllm.vllm.find_spec", lambda name: None)
+    monkeypatch.setattr("sam3agent.labelling.ray_crew.RayCrew", lambda *_: "crew")
+    asking = job("out", queries=("the red block",), settings=Settings(mllm="vllm", model="some/model"))
+    assert Workers(2, ray=True).crew(asking) == "crew"
+    with pytest.raises(MLLMError, match="vLLM is not installed"):
+        Workers(2).crew(asking)
 
 
 def test_jobs_that_make_no_sense_are_refused() -> None:
