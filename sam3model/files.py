@@ -14,6 +14,9 @@ from sam3model.errors import InputError, OutputError, reason_of
 
 _PART = 1 << 20
 
+TEMPORARY_NAME = 32
+"""How many characters of the name of a file the name of its temporary file has."""
+
 
 @contextlib.contextmanager
 def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
@@ -26,7 +29,7 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:32]}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name[:TEMPORARY_NAME]}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(0o600 if private else 0o666, exist_ok=False)
@@ -41,6 +44,14 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def unfinished(folder: Path, names: str) -> Iterator[Path]:
+    """The temporary files that a killed process left of `replacing` files whose names match a pattern.
+
+    names: a pattern of the first `TEMPORARY_NAME` characters of the names.
+    """
+    return folder.glob(f".{names}." + "[0-9a-f]" * 8)
 
 
 def write_text(path: Path, text: str, *, private: bool = False) -> None:

@@ -19,11 +19,11 @@ from sam3agent.labelling.label_sources import LabelSources
 from sam3agent.labelling.label_splits import LabelSplits
 from sam3agent.labelling.labeller import Labeller
 from sam3agent.labelling.review_sheets import write_review
-from sam3agent.labelling.shard_journals import UNFINISHED, ShardJournals, has_journal
+from sam3agent.labelling.shard_journals import ShardJournals, has_journal
 from sam3agent.mllm.errors import MLLMError
 from sam3agent.written_lists import split_formats
 from sam3model.errors import InputError
-from sam3model.files import replacing
+from sam3model.files import TEMPORARY_NAME, replacing, unfinished
 
 RAY = "ray"
 
@@ -128,7 +128,9 @@ def write_data_set(
     """Write the results in `count` shards in all formats; raises `OutputError`. images: how many ended how."""
     masks: Counter[str] = Counter(dict.fromkeys(job.classes, 0))
     by_split: Counter[str] = Counter(dict.fromkeys(files.splits.names, 0))
-    for left in (left for folder in ("annotations", "label-studio") for left in (job.out / folder).glob(UNFINISHED)):
+    tasks = (f"{name}.json"[:TEMPORARY_NAME] for name in files.splits.names)
+    written = (("annotations", "instances_*"), *(("label-studio", name) for name in tasks))
+    for left in (left for folder, name in written for left in unfinished(job.out / folder, name)):
         left.unlink(missing_ok=True)  # gigabytes, of a run that was killed here
     with ExitStack() as stack:
         formats = [stack.enter_context(one) for one in _formats(job, files)]

@@ -18,13 +18,10 @@ from typing import Any
 from sam3agent.batch_journal import BatchJournal
 from sam3agent.labelling.label_items import LabelItem
 from sam3model.errors import ConfigError, InputError
-from sam3model.files import read_regular, replacing, write_json
+from sam3model.files import read_regular, replacing, unfinished, write_json
 
 FOLDER = "journal"
 MAX_SEAL_BYTES = 1 << 16
-
-UNFINISHED = ".*.json*.????????"
-"""Pattern of the files that a run was writing when it was killed."""
 
 _NUMBER = "[0-9]" * 6
 
@@ -57,7 +54,7 @@ class ShardJournals:
         self.folder.mkdir(parents=True, exist_ok=True)
         if begun := min(self.folder.glob(_NUMBER + ".jsonl"), default=None):
             BatchJournal.open(begun, self._start(int(begun.stem))).file.close()
-        for left in self.folder.glob(UNFINISHED):  # files that a run was killed while writing
+        for left in unfinished(self.folder, _NUMBER + ".json*"):  # files that a run was killed while writing
             left.unlink(missing_ok=True)
 
     def path(self, number: int) -> Path:

@@ -263,6 +263,18 @@ def test_a_damaged_journal_can_be_deleted(place: Path) -> None:
     assert tree(place / "out") == before
 
 
+def test_only_what_a_killed_run_was_writing_is_deleted(place: Path) -> None:
+    split = "a-very-long-name-of-a-split-of-a-data-set"
+    own = [Path(f"annotations/instances_{split}.json"), Path(f"label-studio/{split}.json"), Path("journal/000001.json")]
+    left = [place / "out" / path.parent / f".{path.name[:32]}.0123abcd" for path in own]
+    others = [place / "out" / "annotations" / name for name in (".instances_a.json.original", ".mine.json.0123abcd")]
+    for path in (*left, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    label_data_set(job("out"), DataSetFiles(LabelSplits(((split, 1.0),))))
+    assert not any(path.exists() for path in left) and all(path.exists() for path in others)
+
+
 def test_two_runs_do_not_share_a_folder(place: Path) -> None:
     from sam3agent.folder_lock import locked
 
