@@ -31,8 +31,9 @@ class YoloFormat(LabelFormat):
 
     @property
     def patterns(self) -> Sequence[str]:
-        """Settings, lists and labels."""
-        return ("data.yaml", *(f"{name}.txt" for name in self.splits), "labels/**/*.txt")
+        """Settings, lists and labels; those of images in a folder called `images` are inside the images."""
+        lists = (f"{name}.txt" for name in self.splits)
+        return ("data.yaml", *lists, "labels/**/*.txt", "images/**/labels/**/*.txt")
 
     def add(self, image: LabelledImage) -> None:
         """Write labels/NAME.txt, and the image into the list of its split."""

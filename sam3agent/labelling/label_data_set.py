@@ -27,6 +27,8 @@ from sam3model.files import TEMPORARY_NAME, replacing, unfinished
 
 RAY = "ray"
 
+FAILURES = "failures.txt"
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -161,7 +163,7 @@ def _formats(job: LabelJob, files: DataSetFiles) -> list[LabelFormat]:
 
 def _keep_files_of_others(out: Path, formats: Sequence[LabelFormat]) -> None:
     """Raise `InputError` if a first run would write over files, such as the annotations of a data set."""
-    patterns = (pattern for one in formats for pattern in one.patterns)
+    patterns = (FAILURES, *(pattern for one in formats for pattern in one.patterns))
     if found := next((path for pattern in patterns for path in out.glob(pattern)), None):
         raise InputError(
             f"{found} would be written over, and no journal says that a run has written it: "
@@ -171,7 +173,7 @@ def _keep_files_of_others(out: Path, formats: Sequence[LabelFormat]) -> None:
 
 def _write_failures(out: Path, shards: ShardJournals, count: int) -> Path | None:
     """failures.txt: a line per image that failed, with the reason."""
-    path = out / "failures.txt"
+    path = out / FAILURES
     failed = (record for record in shards.records(count) if record["status"] == "failed")
     first = next(failed, None)
     if first is None:

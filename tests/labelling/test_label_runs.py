@@ -239,7 +239,17 @@ def test_weights_that_were_written_anew_are_other_weights(place: Path) -> None:
         label_data_set(job("out", settings=trained))
 
 
-@pytest.mark.parametrize("mine", ["annotations/instances_val.json", "data.yaml", "labels/photos/1.txt", "train.txt"])
+@pytest.mark.parametrize(
+    "mine",
+    [
+        "annotations/instances_val.json",
+        "data.yaml",
+        "failures.txt",
+        "images/a/labels/b/1.txt",
+        "labels/photos/1.txt",
+        "train.txt",
+    ],
+)
 def test_files_that_no_run_wrote_are_not_written_over(place: Path, mine: str) -> None:
     """A data set may be labelled in its own folder, without images; its annotations stay."""
     (place / mine).parent.mkdir(parents=True, exist_ok=True)
