@@ -51,9 +51,10 @@ def read_coco(files: DatasetFiles, *, masks: bool = True, broken: float = 0.1) -
 def _unread_parts(path: Path) -> str | None:
     """A warning if a file is continued in others, as `sam3agent label` does with one that has very many images."""
     parts = sorted(path.parent.glob(f"{glob.escape(path.stem)}-[0-9][0-9][0-9][0-9][0-9].json"))
-    if not parts:
+    second = path.with_name(f"{path.stem}-00002.json")
+    if second not in parts:  # a year before a number is no part
         return None
-    return f"{path.name} goes on in {parts[0].name}, which is not read: join the files ({len(parts) + 1} in all)"
+    return f"{path.name} goes on in {second.name}, which is not read: join the files ({len(parts) + 1} in all)"
 
 
 def _same_images(file: CocoFile) -> list[list[Row]]:
