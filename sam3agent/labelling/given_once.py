@@ -59,7 +59,10 @@ class GivenOnce:
         return True
 
     def is_new_url(self, url: str) -> bool:
-        """Whether a URL was not given before, letter for letter; from now on it was."""
+        """Whether a URL was not given before; from now on it was. url: without user name and password, as recorded.
+
+        URLs that differ in the account alone are one image: the record of the second would replace that of the first.
+        """
         if url in self._urls:
             return False
         self._urls.add(url)
