@@ -53,9 +53,9 @@ def fingerprint(path: Path) -> str:
 
 
 def weights_as_read(name: str) -> str:
-    """Weights as a journal names them: a file or folder with its fingerprint, because it may be written anew."""
+    """Weights as a journal names them: with the fingerprints of their file, or folder and files: they may change."""
     path = Path(name)
-    return f"{name} {fingerprint(path)}" if path.exists() else name
+    return " ".join((name, *map(fingerprint, (path, *sorted(path.glob("*.safetensors")))))) if path.exists() else name
 
 
 @dataclass

@@ -229,12 +229,15 @@ def test_a_run_of_an_older_version_is_refused(place: Path) -> None:
     assert "secret" in older and "secret" not in str(error.value)
 
 
-def test_weights_that_were_written_anew_are_other_weights(place: Path) -> None:
-    trained = Settings(weights=str(place / "best.safetensors"))
-    (place / "best.safetensors").write_bytes(b"first")
+@pytest.mark.parametrize("named", ["best/model.safetensors", "best"])
+def test_weights_that_were_written_anew_are_other_weights(place: Path, named: str) -> None:
+    trained = Settings(weights=str(place / named))
+    file = place / "best" / "model.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(b"first")
     label_data_set(job("out", settings=trained))
     label_data_set(job("out", settings=trained))
-    (place / "best.safetensors").write_bytes(b"later")
+    file.write_bytes(b"later")
     with pytest.raises(ConfigError, match=r"holds another run \(weights"):
         label_data_set(job("out", settings=trained))
 
