@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam3agent.agent.trace import FILE_NAME as TRACE
-from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
+from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
+from sam3agent.mllm.wrapped import WrappedBackend
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,31 +37,19 @@ async def ask_agent(
     return answer
 
 
-class _ErrorRecorder(MLLM):
+class _ErrorRecorder(WrappedBackend):
     """A backend that remembers the error of its last call."""
 
-    def __init__(self, backend: MLLM) -> None:
-        self._backend = backend
-        self.name, self.free, self.needs_messages = backend.name, backend.free, backend.needs_messages
-        self.error: MLLMError | None = None
+    error: MLLMError | None = None
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         try:
-            reply = await self._backend.decide(request)
+            reply = await super().decide(request)
         except MLLMError as error:
             self.error = error
             raise
         self.error = None
         return reply
-
-    def tools_ignored(self) -> str:
-        return self._backend.tools_ignored()
-
-    def unreadable(self, query: str, *, clip: bool = False) -> str:
-        return self._backend.unreadable(query, clip=clip)
-
-    async def close(self) -> None:
-        await self._backend.close()
 
 
 def _keep_trace_only(folder: Path) -> None:

@@ -15,6 +15,7 @@ from sam3agent.labelling.label_job import LabelJob
 from sam3agent.masks import Masklet
 from sam3agent.media import Media, media_remarks
 from sam3agent.mllm.base import MLLM, MLLMReply, MLLMRequest
+from sam3agent.mllm.wrapped import WrappedBackend
 from sam3agent.pool import SAME_OBJECT_IOU, MaskPool, masklets
 from sam3agent.segmenter import SegmenterSession
 from sam3model.errors import CheckpointError, ConfigError, InputError, OutputError, Sam3Error
@@ -116,35 +117,17 @@ class Labeller:
         return (*cut, *filter(None, [knowledge_of(session).notice]))
 
 
-class LimitedBackend(MLLM):
+class LimitedBackend(WrappedBackend):
     """A backend with a limit on the number of calls that run at once."""
 
     def __init__(self, backend: MLLM, calls: int) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._slots = asyncio.Semaphore(calls)
-        self.free, self.needs_messages = backend.free, backend.needs_messages
-
-    @property
-    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The name of the backend."""
-        return self._backend.name
 
     async def decide(self, request: MLLMRequest) -> MLLMReply:
         """The reply to a request, once a call is free. Raises `MLLMError`."""
         async with self._slots:
-            return await self._backend.decide(request)
-
-    def tools_ignored(self) -> str:
-        """As the backend says."""
-        return self._backend.tools_ignored()
-
-    def unreadable(self, query: str, *, clip: bool = False) -> str:
-        """As the backend says."""
-        return self._backend.unreadable(query, clip=clip)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._backend.close()
+            return await super().decide(request)
 
 
 def _agent(job: LabelJob, calls: int) -> Agent:
