@@ -53,9 +53,14 @@ def fingerprint(path: Path) -> str:
 
 
 def weights_as_read(name: str) -> str:
-    """Weights as a journal names them: with the fingerprints of their file, or folder and files: they may change."""
+    """Weights as a journal names them: by name and fingerprint, because their file may be written anew.
+
+    A folder has its own fingerprint and those of its weights files, whose sizes stay the same.
+    """
     path = Path(name)
-    return " ".join((name, *map(fingerprint, (path, *sorted(path.glob("*.safetensors")))))) if path.exists() else name
+    if not path.exists():
+        return name
+    return " ".join((name, *map(fingerprint, (path, *sorted(path.glob("*.safetensors"))))))
 
 
 @dataclass

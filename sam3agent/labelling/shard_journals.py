@@ -59,7 +59,7 @@ class ShardJournals:
 
     def path(self, number: int) -> Path:
         """The journal of a shard."""
-        return _journal(self.folder, number)
+        return self.folder / f"{number:06d}.jsonl"
 
     def finished(self, number: int, items: Sequence[LabelItem]) -> Counts | None:
         """How the images of a shard ended, if it is complete, unchanged and nothing failed; else None."""
@@ -118,10 +118,6 @@ class ShardJournals:
 def has_journal(out: Path) -> bool:
     """Whether a run has begun in a folder: it has a shard, or the rest of one whose damaged journal was deleted."""
     return any((out / FOLDER).glob(_NUMBER + ".json*"))
-
-
-def _journal(folder: Path, number: int) -> Path:
-    return folder / f"{number:06d}.jsonl"
 
 
 def _digest(items: Sequence[LabelItem], stamps: Sequence[list[int] | None]) -> str:

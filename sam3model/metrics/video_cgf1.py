@@ -9,7 +9,7 @@ from sam3model.metrics.annotation_files import JsonSource
 from sam3model.metrics.cgf1 import SCORE_THRESHOLD, ConceptF1
 from sam3model.metrics.concept_f1 import ConceptF1Result, SampleCounts, count_matches
 from sam3model.metrics.overlap import check_kind
-from sam3model.metrics.video_tracks import Phrase, TrackSet, VideoData, above, iou_masklets, is_crowd, load_videos
+from sam3model.metrics.video_tracks import Phrase, VideoData, above, iou_masklets, is_crowd, load_videos
 
 
 def evaluate_video_cgf1(
@@ -28,7 +28,7 @@ def video_concept_f1(data: VideoData, iou_type: str = "segm", score_threshold: f
     metric = ConceptF1(check_kind(iou_type), score_threshold)
     for phrase in data.pairs.union(data.phrases) if data.pairs else data.phrases:
         annotated = [target for target in data.targets.get(phrase, []) if not is_crowd(target)]
-        targets = TrackSet.of(iou_type, annotated, data.frames[phrase[0]])
+        targets = data.target_tracks(iou_type, phrase, annotated)
         kept = above(data.predictions.get(phrase, []), score_threshold)
         metric.add(phrase, count_matches(iou_masklets(targets, data.predicted_tracks(iou_type, phrase, kept))))
     return metric

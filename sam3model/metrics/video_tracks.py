@@ -194,9 +194,10 @@ class VideoData:
         """All (video, category) pairs in targets or predictions, sorted."""
         return sorted(self.targets.keys() | self.predictions.keys())
 
-    def target_tracks(self, kind: str, phrase: Phrase) -> TrackSet:
-        """Targets of one phrase in one video."""
-        return TrackSet.of(kind, self.targets.get(phrase, []), self.frames[phrase[0]])
+    def target_tracks(self, kind: str, phrase: Phrase, entries: Sequence[Entry] | None = None) -> TrackSet:
+        """Targets of one phrase in one video, or only `entries`."""
+        chosen = self.targets.get(phrase, []) if entries is None else entries
+        return TrackSet.of(kind, chosen, self.frames[phrase[0]])
 
     def predicted_tracks(self, kind: str, phrase: Phrase, entries: Sequence[Entry] | None = None) -> TrackSet:
         """Predictions of one phrase in one video, or only `entries`."""
