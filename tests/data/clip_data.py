@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from sam3model.data.clip_annotations import ClipDataset
+from sam3model.data.clip_source import AnnotatedClips
 from tests.clips import write_clip
 from tests.evals.video_datasets import rle, runs
 
@@ -182,3 +185,12 @@ def burst(root: Path, videos: int = 3) -> Path:
     categories = [{"id": 1, "name": "red_box"}, {"id": 2, "name": "blue box"}]
     write_json(root / "train/all_classes.json", {"sequences": sequences, "categories": categories})
     return root
+
+
+def source(data: ClipDataset, **settings) -> AnnotatedClips:
+    return AnnotatedClips(data, **({"size": 32, "frames": 3, "mask_stride": 2} | settings))
+
+
+def number_of(frame: torch.Tensor) -> int:
+    """The number of a frame, from its background."""
+    return round(float((frame[1, 0, 0] + 1) * 127.5) / 20)

@@ -32,6 +32,7 @@ from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.rules import RulesBackend
 from sam3model.errors import InputError
 from tests.evals.block_images import Blocks, draw, rle_of, run
+from tests.evals.failing_server import Failing
 
 BOXES = [(8 * i, 8, 8 * i + 8, 24) for i in range(1, 6)]
 
@@ -219,19 +220,6 @@ def test_questions_run_concurrently_up_to_the_limit(caption_root, limit):
     assert main([*arguments, "--concurrency", str(limit)], segmenter=segmenter, backend=backend) == 0
     assert backend.maximum == limit
     assert segmenter.opened == 3  # five captions, three images
-
-
-class Failing(RulesBackend):
-    """A server that fails after `good` calls."""
-
-    def __init__(self, good: int) -> None:
-        self.good = good
-
-    async def decide(self, request: MLLMRequest) -> MLLMReply:
-        self.good -= 1
-        if self.good < 0:
-            raise MLLMUnreachableError("No MLLM server answers at http://nowhere/v1.")
-        return await super().decide(request)
 
 
 def test_an_answer_cut_short_by_the_server_is_a_failure(caption_root):

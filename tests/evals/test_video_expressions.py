@@ -11,11 +11,11 @@ from PIL import Image
 from evals.command import main
 from evals.samples import DatasetSplit
 from evals.video.expression_runs import read_mevis
-from sam3agent.mllm.base import MLLMError, MLLMReply, MLLMRequest
-from sam3agent.rules import RulesBackend
+from sam3agent.mllm.base import MLLMError
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, ScriptedTracker
 from sam3model.errors import DataError
 
+from .failing_server import Failing
 from .video_datasets import SIZE, error_of, figures, rle, square, write_json, write_png
 
 A, B = square(1, 1), square(1, 9)
@@ -140,22 +140,10 @@ def test_the_agent_answers_expressions_end_to_end(tmp_path):
         read_mevis(DatasetSplit(tmp_path, "valid_u"))[0].load()
 
 
-class Failing(RulesBackend):
-    """A server that fails after `good` calls."""
-
-    def __init__(self, good: int) -> None:
-        self.good = good
-
-    async def decide(self, request: MLLMRequest) -> MLLMReply:
-        self.good -= 1
-        if self.good < 0:
-            raise MLLMError("The server is overloaded.")
-        return await super().decide(request)
-
-
 def test_an_expression_cut_short_by_the_server_is_a_failure(tmp_path, capsys):
     command, tracker = clip_root(tmp_path)
-    assert main(command, segmenter=ScriptedSegmenter({}), predictor=tracker, backend=Failing(good=5)) == 1
+    overloaded = Failing(good=5, error=MLLMError("The server is overloaded."))
+    assert main(command, segmenter=ScriptedSegmenter({}), predictor=tracker, backend=overloaded) == 1
     result = json.loads((tmp_path / "run/metrics.json").read_text())
     assert "The server is overloaded." in result["failures"]["v/1"] and "v/0" not in result["failures"]
     assert result["figures"]["J&F"] == pytest.approx(50), "the first, and the one that is not understood"
