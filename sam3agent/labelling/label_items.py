@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -61,10 +61,18 @@ class TableCell:
     column: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableSource:
+    """A source whose images, or the rest of them, cannot be found: it fails like an image. reason: why."""
+
+    path: str
+    reason: str
+
+
 MAX_PART, MAX_PART_BYTES = 120, 200
 """Longest name of a file or folder in the data set, in characters and in bytes; disks take 255 bytes."""
 
-Place = ImageFile | WebImage | FrameOfClip | TarMember | TableCell
+Place = ImageFile | WebImage | FrameOfClip | TarMember | TableCell | UnreadableSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,12 @@ class LabelItem:
     name: str
     group: str
     place: Place
+
+    def absolute(self) -> "LabelItem":
+        """The same item for a process with another working directory."""
+        if isinstance(self.place, WebImage):
+            return self
+        return replace(self, place=replace(self.place, path=str(Path(self.place.path).absolute())))
 
     def stamp(self) -> list[int] | None:
         """Size and time of the file that holds it, to notice that it has changed; None for a URL or a missing file."""
@@ -121,6 +135,8 @@ class ItemReader:
                 data = _member(item.place)
             case TableCell():
                 data = self._cell(item.place)
+            case UnreadableSource(_, reason):
+                raise InputError(reason)
             case _:
                 assert_never(item.place)
         return OpenedItem(open_encoded(data, item.source), data)

@@ -2,7 +2,7 @@
 
 Nothing is opened before it is needed, and no list of all images is kept: the files that one pattern matches, the images
 of one folder or the rows of one COCO file are in memory at once, and what `GivenOnce` remembers. The order is the same
-in every run.
+in every run. What cannot be read is an item too (`UnreadableSource`), so that it is counted and the rest labelled.
 """
 
 import glob
@@ -16,7 +16,15 @@ from urllib.parse import unquote
 
 from sam3agent.downloads import STDIN, is_url, shown_url, split_url
 from sam3agent.labelling.given_once import DistinctNames, GivenOnce
-from sam3agent.labelling.label_items import FrameOfClip, ImageFile, LabelItem, WebImage, clean_name, clean_part
+from sam3agent.labelling.label_items import (
+    FrameOfClip,
+    ImageFile,
+    LabelItem,
+    UnreadableSource,
+    WebImage,
+    clean_name,
+    clean_part,
+)
 from sam3agent.labelling.label_job import ImageMode
 from sam3agent.labelling.own_output import OwnOutput
 from sam3agent.labelling.shard_lists import (
@@ -29,7 +37,7 @@ from sam3agent.labelling.shard_lists import (
 )
 from sam3agent.media import is_clip, open_clip
 from sam3model.data.dataset_layout import image_path, image_path_at_last
-from sam3model.errors import DataError, InputError
+from sam3model.errors import DataError, InputError, reason_of
 from sam3model.files import expanded, is_folder
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES, natural_key
 
@@ -51,7 +59,11 @@ class LabelSources:
     images: ImageMode = "link"
 
     def check(self) -> None:
-        """Raise `InputError` for a word that is missing, that stands for no image, or that the output folder is."""
+        """Raise `InputError` for a word that is missing, that stands for no image, or that the output folder is.
+
+        A word of which nothing can be read is refused as well; a clip or an archive only if it is so of all words.
+        """
+        damaged = list[InputError]()
         for word in self.words:
             if word == STDIN:
                 raise InputError("standard input is one image: label files, folders or lists")
@@ -59,13 +71,30 @@ class LabelSources:
                 raise InputError(
                     f"--out {self.out} would write into the folder {word}, which is labelled: choose another"
                 )
-            if not is_url(word) and next(self._items(word, _prefix(word), self._nothing_given()), None) is None:
-                raise InputError(f"{word} has no images (JPEG, PNG, WebP, TIFF, …)")
+            try:
+                self._require_image(word)
+            except InputError as error:
+                if not (_exists(word) and _holds_images(word)):
+                    raise
+                damaged.append(error)
+        if damaged and len(damaged) == len(self.words):
+            raise damaged[0]
 
     def __iter__(self) -> Iterator[LabelItem]:
         once = self._nothing_given()
         for word in self.words:
-            yield from self._items(word, "", once)
+            yield from _or_why_not(word, _prefix(word), self._items(word, "", once))
+
+    def _require_image(self, word: str) -> None:
+        """Raise `InputError` if a word has no image that can be found."""
+        if is_url(word):
+            return
+        reason = f"{word} has no images (JPEG, PNG, WebP, TIFF, …)"
+        for number, item in enumerate(self._items(word, _prefix(word), self._nothing_given())):
+            if not isinstance(item.place, UnreadableSource):
+                return
+            reason = item.place.reason if number == 0 else reason
+        raise InputError(reason)
 
     @cached_property
     def _own(self) -> OwnOutput:
@@ -112,8 +141,8 @@ class LabelSources:
     def _folder(self, root: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:
         """The images in a folder and in the folders inside it, as people count them."""
         distinct_folders = {str(root): prefix}
-        is_out = self._own.is_at(root)
-        for folder, inside, names in os.walk(root):
+        is_out, unread = self._own.is_at(root), list[OSError]()
+        for folder, inside, names in os.walk(root, onerror=unread.append):
             here, real = Path(folder), Path(folder).resolve()
             inside[:] = sorted(
                 (name for name in inside if name[0] != "." and not self._own.is_left_out(str(real / name))),
@@ -132,6 +161,9 @@ class LabelSources:
                 if not once.has_file(path):
                     group = "/".join((prefix, *here.relative_to(root).parts, name))
                     yield LabelItem(path, clean_name(f"{within}/{unique}"), group, ImageFile(path))
+        for error in unread:
+            path = str(error.filename)
+            yield _unreadable(path, f"{prefix}/{Path(path).name}", f"cannot read the folder {path}: {reason_of(error)}")
 
     def _pattern(self, pattern: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         matches = [(one, _matches(one)) for one in _expanded(pattern)]
@@ -142,7 +174,8 @@ class LabelSources:
             raise InputError(f"no file matches {pattern}")
         for path in files:
             if not _exists(path) or once.is_new(path):
-                yield from self._file(path, once.names.of(clean_part(Path(path).name), path), once, depth)
+                name = once.names.of(clean_part(Path(path).name), path)
+                yield from _or_why_not(path, name, self._file(path, name, once, depth))
 
     def _list(self, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
         if depth >= MAX_NESTING:
@@ -156,10 +189,23 @@ class LabelSources:
         if not isinstance(place, ImageFile) or Path(place.path).suffix.lower() in IMAGE_SUFFIXES:
             yield image  # missing images are failures of their own
             return
-        for item in self._items(place.path, name, once, depth + 1):  # another row may name the same file or folder
+        items = self._items(place.path, name, once, depth + 1)  # another row may name the same file or folder
+        for item in _or_why_not(place.path, name, items):
             begin = name if item.group.startswith(name) else name.removesuffix(Path(name).suffix)
             group = item.group.replace(begin, image.group.rstrip("/"), 1)
             yield replace(item, source=f"{image.source}: {item.source}", group=group)
+
+
+def _or_why_not(path: str, prefix: str, items: Iterator[LabelItem]) -> Iterator[LabelItem]:
+    """The images of a source and, if it cannot be read to its end, an item that says why."""
+    try:
+        yield from items
+    except (DataError, InputError) as error:
+        yield _unreadable(path, prefix, str(error))
+
+
+def _unreadable(path: str, prefix: str, reason: str) -> LabelItem:
+    return LabelItem(path, clean_name(prefix), prefix, UnreadableSource(path, reason))
 
 
 def _coco_items(path: Path, prefix: str, once: GivenOnce) -> Iterator[LabelItem]:
@@ -217,6 +263,11 @@ def _matches(pattern: str) -> list[str]:
         return [pattern]
     names = glob.glob(str(expanded(pattern)), recursive=True)  # noqa: PTH207 (any pattern, also an absolute one)
     return [str(path) for path in sorted(map(Path, names), key=natural_key) if not path.is_dir()]
+
+
+def _holds_images(path: str) -> bool:
+    """Whether a file is a clip or an archive, which may be damaged; other words that cannot be read are mistakes."""
+    return Path(path).suffix.lower() == ".tar" or is_clip(path)
 
 
 def _exists(word: str) -> bool:

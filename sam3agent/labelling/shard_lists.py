@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sam3agent.downloads import is_url, shown_url
 from sam3agent.labelling.given_once import DistinctNames
@@ -92,7 +92,7 @@ def table_items(path: str, prefix: str) -> Iterator[LabelItem]:
                 place = TableCell(path, group, row, column)
                 yield LabelItem(f"{path}#{total + row}", clean_name(name), name, place)
         elif kind in ("string", "large_string"):
-            texts = _texts(file, group, column)
+            texts = _texts(file, group, column, path)
             entries = (ListEntry(total + row, text) for row, text in enumerate(texts) if text)
             yield from (entry_item(path, prefix, entry) for entry in entries)
         else:
@@ -117,10 +117,18 @@ def tar_items(path: str, prefix: str) -> Iterator[LabelItem]:
                 name = distinct.of(clean_name(f"{prefix}/{member.name}"), source)
                 place = TarMember(path, member.offset_data, member.size)
                 yield LabelItem(f"{path}#{source}", name, f"{prefix}/{member.name}", place)
+            _require_end(file, archive.offset)
     except (tarfile.TarError, OSError) as error:
         packed = path.lower().endswith(("gz", "bz2", "xz"))
         reason = "it is compressed, so that its images cannot be found: unpack it" if packed else reason_of(error)
         raise InputError(f"cannot read {path}: {reason}") from error
+
+
+def _require_end(file: BinaryIO, offset: int) -> None:
+    """Raise `OSError` if a tar file is damaged where its last header was looked for: `tarfile` takes it for the end."""
+    file.seek(offset)
+    if any(file.read(tarfile.BLOCKSIZE)):
+        raise OSError(f"it is damaged at byte {offset}, and what follows is lost")
 
 
 def find_column(names: list[str], path: str) -> str:
@@ -143,6 +151,10 @@ def _column(rows: Iterator[list[str]], path: str) -> Iterator[str]:
     yield from (row[place].strip() if len(row) > place else "" for row in rows)
 
 
-def _texts(file: Any, group: int, column: str) -> Iterator[str]:
-    for batch in file.iter_batches(ROWS, row_groups=[group], columns=[column]):
-        yield from (str(text or "") for text in batch.column(0).to_pylist())
+def _texts(file: Any, group: int, column: str, path: str) -> Iterator[str]:
+    """The texts of one row group. Raises `InputError` if they cannot be read."""
+    try:
+        for batch in file.iter_batches(ROWS, row_groups=[group], columns=[column]):
+            yield from (str(text or "") for text in batch.column(0).to_pylist())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {reason_of(error)}") from error
