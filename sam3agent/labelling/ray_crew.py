@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sam3agent.labelling.crew import Crew, Outcome, Seat, Task
 from sam3agent.labelling.label_items import LabelItem
 from sam3agent.labelling.label_job import LabelJob
 from sam3agent.labelling.labeller import Labelled, Labeller
+from sam3model.checkpoint.hub import TINY
 from sam3model.errors import ConfigError, Sam3Error
+from sam3model.files import expanded
 
 
 class RayCrew(Crew):
@@ -19,7 +23,7 @@ class RayCrew(Crew):
 
         Raises `ConfigError` without Ray, or if the cluster cannot be reached.
         """
-        self._ray = _connected(address)
+        self._ray, self._is_ours = _connected(address)
         resources = self._ray.cluster_resources()
         self._gpus = 1 if resources.get("GPU", 0) >= 1 and job.settings.device != "cpu" else 0
         super().__init__(job, workers or max(1, int(resources.get("GPU" if self._gpus else "CPU", 1))))
@@ -29,7 +33,7 @@ class RayCrew(Crew):
 
     def send(self, seat: Seat, task: Task, item: LabelItem) -> None:
         """Call the actor of a seat."""
-        self._waiting[self._actors[seat.number].label.remote(item)] = (seat, task)
+        self._waiting[self._actors[seat.number].label.remote(item.absolute())] = (seat, task)
 
     def wait(self) -> Sequence[Outcome]:
         """The next results. Raises what a task raised: an error in this program."""
@@ -45,10 +49,11 @@ class RayCrew(Crew):
         return outcomes
 
     def close(self) -> None:
-        """End all actors, and leave the cluster."""
+        """End all actors, and leave the cluster, unless this program was connected to it before."""
         for actor in self._actors:
             self._ray.kill(actor)
-        self._ray.shutdown()
+        if self._is_ours:
+            self._ray.shutdown()
 
     def _result(self, reference: Any) -> Labelled | None:
         """What an actor returned; None if it was lost."""
@@ -69,21 +74,37 @@ class RayCrew(Crew):
 
     def _started(self, number: int) -> Any:
         options = {"num_cpus": 1, "num_gpus": self._gpus, "max_concurrency": self.depth, "max_restarts": 0}
-        return self._ray.remote(Labeller).options(**options).remote(self.job, self.share(number))
+        return self._ray.remote(Labeller).options(**options).remote(_absolute(self.job), self.share(number))
 
 
-def _connected(address: str | None) -> Any:
-    """Ray, connected to a cluster."""
+def _absolute(job: LabelJob) -> LabelJob:
+    """A job whose paths are those of this process: an actor has another working directory."""
+    weights = expanded(job.settings.weights)
+    here = job.settings.weights != TINY and _exists(weights)
+    settings = job.settings.model_copy(update={"weights": str(weights.absolute())}) if here else job.settings
+    return replace(job, out=job.out.absolute(), settings=settings)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _connected(address: str | None) -> tuple[Any, bool]:
+    """Ray, connected to a cluster, and whether it was connected here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray  # pyright: ignore[reportMissingImports]
         import ray.exceptions  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ConfigError("--workers ray needs Ray: pip install 'sam3agent[ray]'") from error
+    is_new = not ray.is_initialized()
     try:
-        if not ray.is_initialized():
+        if is_new:
             ray.init(address, log_to_driver=False, configure_logging=False, include_dashboard=False)
     except Exception as error:  # Ray raises bare exceptions if a node does not start
         where = address or os.environ.get("RAY_ADDRESS") or "on this machine"
         raise ConfigError(f"no Ray cluster {where}: {next(iter(str(error).splitlines()), '')}") from error
-    return ray
+    return ray, is_new
