@@ -30,6 +30,11 @@ SHOWN_FAILURES = 10
 LOG_SECONDS = 10.0
 """Time between two lines of progress in a log. A terminal shows one line, which is rewritten."""
 
+OF_QUESTIONS = (
+    "mllm", "model", "base_url", "api_key", "max_calls", "max_segmenter_calls", "max_seconds", "timeout",
+)  # fmt: skip
+"""Flags that only matter for questions."""
+
 EXAMPLE = "sam3agent label photos/ --phrase dog --phrase cat --out pets"
 
 
@@ -60,12 +65,17 @@ class LabelFlags:
             raise InputError(f"Missing option --out: the folder of the data set, e.g. {EXAMPLE}")
         if self.images not in get_args(ImageMode):
             raise InputError(f"--images {self.images} is not known{nearest(self.images, get_args(ImageMode))}")
+        queries = tuple(" ".join(query.split()) for query in self.queries if query.strip())
+        useless = next((name for name in OF_QUESTIONS if settings.get(name) is not None), None)
+        if useless and self.phrases and not queries:
+            flag = f"--{useless.replace('_', '-')}"
+            raise InputError(f"{flag} is for questions, and phrases ask none: add --query, or leave {flag} out")
         return LabelJob(
             out=self.out,
             sources=tuple(map(local_path, self.sources)),
             every=self.every,
             phrases=split_phrases(self.phrases),
-            queries=tuple(" ".join(query.split()) for query in self.queries if query.strip()),
+            queries=queries,
             settings=load_settings(settings),
             min_score=self.min_score,
             exclusive=self.exclusive,

@@ -68,6 +68,19 @@ def test_what_is_printed(place: Path, blocks: None, capsys: pytest.CaptureFixtur
     assert "(12 of them done before)" in capsys.readouterr().out
 
 
+def test_a_damaged_source_is_counted_as_a_broken_image_is(
+    place: Path, blocks: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "bad.mp4").write_bytes(b"no clip" * 100)
+    words = ("photos", "bad.mp4", "photos/{11..12}.jpg", "--phrase", "red block", "--out", "set")
+    assert run(*words) == 2 and "there is no file photos/11.jpg" in capsys.readouterr().err
+    words = ("photos", "bad.mp4", "--phrase", "red block", "--out", "set", "--workers", "2")
+    assert run(*words) == 1
+    shown = capsys.readouterr()
+    assert "13 images: " in shown.out and "1 failed" in shown.out
+    assert "bad.mp4 is not a clip" in shown.err and "bad.mp4" in (place / "set" / "failures.txt").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -83,6 +96,8 @@ def test_what_is_printed(place: Path, blocks: None, capsys: pytest.CaptureFixtur
         (("photos", "--out", "set", "--phrase", "red", "--actors", "2"), "--actors is for --workers ray"),
         (("photos", "--out", "set", "--phrase", "red", "--split", "train=2"), "do not add up to 1"),
         (("photos", "--out", "set", "--phrase", "red", "--weights", "no.pt"), "no weights at no.pt"),
+        (("photos", "--out", "set", "--phrase", "red", "--mllm", "openai"), "--mllm is for questions"),
+        (("photos", "--out", "set", "--phrase", "red", "--query", " ", "--max-calls", "3"), "leave --max-calls out"),
     ],
 )
 def test_what_cannot_be_run(
