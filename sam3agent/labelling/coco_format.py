@@ -40,8 +40,13 @@ class CocoFormat(LabelFormat):
 
     @property
     def patterns(self) -> Sequence[str]:
-        """All its files, also those of other splits, which `finish` deletes."""
+        """All its files, also those of other splits."""
         return ("annotations/instances_*.json",)
+
+    def of(self, split: str) -> Sequence[str]:
+        """Its file, and those in which it goes on."""
+        name = f"annotations/instances_{split}"
+        return (f"{name}.json", f"{name}-{'[0-9]' * 5}.json")
 
     def add(self, image: LabelledImage) -> None:
         """Write one image with its annotations."""
@@ -69,12 +74,12 @@ class CocoFormat(LabelFormat):
         part.add({"id": image.number, "file_name": image.name, "width": width, "height": height}, rows)
 
     def finish(self) -> None:
-        """Complete all files, and delete those of splits that are no longer asked for."""
+        """Complete all files, and delete those in which a split no longer goes on."""
         for part in self._parts.values():
             part.finish(self._categories)
-        for path in self.folder.glob("instances_*.json"):
+        for path in (path for split in self.splits for pattern in self.of(split) for path in self.out.glob(pattern)):
             if path.name not in self._written:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     @property
     def _categories(self) -> list[dict[str, Any]]:

@@ -31,9 +31,12 @@ class YoloFormat(LabelFormat):
 
     @property
     def patterns(self) -> Sequence[str]:
-        """Settings, lists and labels; those of images in a folder called `images` are inside the images."""
-        lists = (f"{name}.txt" for name in self.splits)
-        return ("data.yaml", *lists, "labels/**/*.txt", "images/**/labels/**/*.txt")
+        """Settings and labels; those of images in a folder called `images` are inside the images."""
+        return ("data.yaml", "labels/**/*.txt", "images/**/labels/**/*.txt")
+
+    def of(self, split: str) -> Sequence[str]:
+        """Its list."""
+        return (f"{split}.txt",)
 
     def add(self, image: LabelledImage) -> None:
         """Write labels/NAME.txt, and the image into the list of its split."""
@@ -110,6 +113,10 @@ class LabelStudioFormat(LabelFormat):
     def patterns(self) -> Sequence[str]:
         """Tasks and configuration."""
         return ("label-studio/*.json", "label-studio/config.xml")
+
+    def of(self, split: str) -> Sequence[str]:
+        """Its tasks."""
+        return (f"label-studio/{split}.json",)
 
     def add(self, image: LabelledImage) -> None:
         """Write one task."""

@@ -18,8 +18,9 @@ from sam3agent.labelling.label_run import LabelRun, Watch
 from sam3agent.labelling.label_sources import LabelSources
 from sam3agent.labelling.label_splits import LabelSplits
 from sam3agent.labelling.labeller import Labeller
-from sam3agent.labelling.review_sheets import write_review
-from sam3agent.labelling.shard_journals import ShardJournals, has_journal
+from sam3agent.labelling.review_sheets import SHEETS, write_review
+from sam3agent.labelling.shard_journals import FOLDER, ShardJournals, has_journal
+from sam3agent.labelling.written_files import FilesOfDataSet, FilesOfKind, WrittenFiles
 from sam3agent.mllm.errors import MLLMError
 from sam3agent.written_lists import split_formats
 from sam3model.errors import InputError
@@ -108,15 +109,19 @@ def label_data_set(
     sources = sources_of(job)
     sources.check()
     with locked(make_folder(job.out)):
-        if not has_journal(job.out):
-            _keep_files_of_others(job.out, _formats(job, files))
+        written, kinds = _written(job.out), _kinds(job, files)
+        written.require_own(job.out, kinds)
         shards = ShardJournals(job.out, job.start)
+        written.begin({})
         run = LabelRun(job, lambda: workers.crew(job), shards, watch or _nothing)
         try:
             counts = run.run(sources)
         finally:
             run.close()
-        return write_data_set(job, shards, run.shard_count, counts, files)
+        written.begin(kinds)
+        summary = write_data_set(job, shards, run.shard_count, counts, files)
+        written.finish(job.out, kinds)
+        return summary
 
 
 def sources_of(job: LabelJob) -> LabelSources:
@@ -135,7 +140,7 @@ def write_data_set(
     for left in (left for folder, name in written for left in unfinished(job.out / folder, name)):
         left.unlink(missing_ok=True)  # gigabytes, of a run that was killed here
     with ExitStack() as stack:
-        formats = [stack.enter_context(one) for one in _formats(job, files)]
+        formats = [stack.enter_context(one) for one in _formats(job, files).values()]
         for image in labelled_images(shards.records(count), files.splits):
             by_split[image.split] += 1
             masks.update(job.classes[label.kind] for label in image.labels)
@@ -154,21 +159,28 @@ def check_label_formats(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in split if name != "coco")
 
 
-def _formats(job: LabelJob, files: DataSetFiles) -> list[LabelFormat]:
+def _formats(job: LabelJob, files: DataSetFiles) -> dict[str, LabelFormat]:
+    """The formats to write, by name; nothing is written before they are entered."""
     names = files.splits.names
     info = {"description": "labelled by sam3agent", "weights": job.settings.weights, "min_score": job.min_score}
-    others = (FORMATS[name](job.out, job.classes, names) for name in files.formats)
-    return [CocoFormat(job.out, job.classes, names, info), *others]
+    others = {name: FORMATS[name](job.out, job.classes, names) for name in files.formats}
+    return {"coco": CocoFormat(job.out, job.classes, names, info), **others}
 
 
-def _keep_files_of_others(out: Path, formats: Sequence[LabelFormat]) -> None:
-    """Raise `InputError` if a first run would write over files, such as the annotations of a data set."""
-    patterns = (FAILURES, *(pattern for one in formats for pattern in one.patterns))
-    if found := next((path for pattern in patterns for path in out.glob(pattern)), None):
-        raise InputError(
-            f"{found} would be written over, and no journal says that a run has written it: "
-            "move it away, or choose another --out"
-        )
+def _kinds(job: LabelJob, files: DataSetFiles) -> dict[str, FilesOfKind]:
+    """All kinds of files that are written, besides images and journals."""
+    sheets = {"review": FilesOfDataSet((SHEETS,))} if files.review else {}
+    return {**_formats(job, files), "failures": FilesOfDataSet((FAILURES,)), **sheets}
+
+
+def _written(out: Path) -> WrittenFiles:
+    """What earlier runs wrote. In a folder of an older version, which did not keep it: whatever is there."""
+    path = out / FOLDER / "written.json"
+    if not has_journal(out):
+        return WrittenFiles(path, {})
+    found = (file.stem.removeprefix("instances_") for file in (out / "annotations").glob("instances_*.json"))
+    anything = dict.fromkeys(("coco", *FORMATS, "failures", "review"), frozenset(found))
+    return WrittenFiles.read(path) or WrittenFiles(path, anything)
 
 
 def _write_failures(out: Path, shards: ShardJournals, count: int) -> Path | None:

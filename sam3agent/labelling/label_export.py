@@ -86,7 +86,11 @@ class LabelFormat(ABC):
     @property
     @abstractmethod
     def patterns(self) -> Sequence[str]:
-        """Patterns of the files that it writes, inside the output folder."""
+        """Patterns of the files that it writes, inside the output folder, besides those of `of`."""
+
+    def of(self, split: str) -> Sequence[str]:
+        """Patterns of the files that it writes for a split, inside the output folder."""
+        return ()
 
     @abstractmethod
     def add(self, image: LabelledImage) -> None:

@@ -22,6 +22,9 @@ TILE = (400, 300)
 COLUMNS, ROWS = 4, 4
 PER_PAGE = COLUMNS * ROWS
 
+SHEETS = "review/page-*.jpg"
+"""Pattern of the files, inside the output folder."""
+
 PAGES = 10
 """Number of sheets: the images that most need a look, not all of them."""
 
@@ -33,7 +36,7 @@ def write_review(images: Iterable[LabelledImage], out: Path, classes: Sequence[s
     in memory. Raises `OutputError` if a sheet cannot be written.
     """
     worst = heapq.nsmallest(pages * PER_PAGE, images, key=_doubt)
-    for old in (out / "review").glob("page-*.jpg"):
+    for old in out.glob(SHEETS):
         old.unlink()
     paths = []
     for number, start in enumerate(range(0, len(worst), PER_PAGE), start=1):

@@ -242,30 +242,6 @@ def test_weights_that_were_written_anew_are_other_weights(place: Path, named: st
         label_data_set(job("out", settings=trained))
 
 
-@pytest.mark.parametrize(
-    "mine",
-    [
-        "annotations/instances_val.json",
-        "data.yaml",
-        "failures.txt",
-        "images/a/labels/b/1.txt",
-        "labels/photos/1.txt",
-        "train.txt",
-    ],
-)
-def test_files_that_no_run_wrote_are_not_written_over(place: Path, mine: str) -> None:
-    """A data set may be labelled in its own folder, without images; its annotations stay."""
-    (place / mine).parent.mkdir(parents=True, exist_ok=True)
-    (place / mine).write_text("mine")
-    yolo = DataSetFiles(formats=("yolo-seg",))
-    with pytest.raises(InputError, match=f"{mine} would be written over, and no journal says .*: move it away"):
-        label_data_set(job(".", images="none"), yolo)
-    assert (place / mine).read_text() == "mine" and not (place / "journal").exists()
-    (place / mine).unlink()
-    label_data_set(job(".", images="none"), yolo)
-    label_data_set(job(".", images="none"), yolo)
-
-
 def test_a_damaged_journal_can_be_deleted(place: Path) -> None:
     label_data_set(job("out"))
     before = tree(place / "out")
