@@ -138,11 +138,15 @@ class ImageView:
 
 
 def shrink(masks: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Resize masks (n, H, W) to (n, side, side); a cell is set if at least half of it is covered."""
-    if not len(masks):
-        return np.zeros((0, side, side), bool)
-    pixels = torch.from_numpy(np.ascontiguousarray(masks))[:, None].float()
-    return (F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[:, 0] >= 0.5).numpy()
+    """Resize masks (n, H, W) to (n, side, side); a cell is set if at least half of it is covered.
+
+    One mask at a time: as floats, those of a large photograph would need a gigabyte.
+    """
+    found = np.zeros((len(masks), side, side), bool)
+    for mask, small in zip(masks, found, strict=True):
+        pixels = torch.from_numpy(np.ascontiguousarray(mask))[None, None].float()
+        small[:] = (F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[0, 0] >= 0.5).numpy()
+    return found
 
 
 def _cut(values: Tensor, window: Window, fill: int) -> Tensor:

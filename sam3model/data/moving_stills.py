@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sam3model.data.affine_motion import AffineMotion, warp_image, warp_masks
@@ -132,8 +133,7 @@ class MovingStills:
     def _moved(self, still: StillImage, rng: np.random.Generator) -> ClipSample:
         height, width = still.image.shape[1:]
         grids = self.motion.grids(self.frames, self.size, width / height, rng)
-        masks = torch.from_numpy(still.masks).float()
-        masks = resize_masks(masks, round(self.size * _SHARP))
+        masks = resize_masks(still.masks, round(self.size * _SHARP))
         image = resize(still.image, *(2 * [round(self.size * _SHARP)]))
         visible = np.flatnonzero(self._masks(masks, grids[0]).any((1, 2)))
         if not len(visible):
@@ -148,6 +148,10 @@ class MovingStills:
         return shrink(warp_masks(masks, grid).numpy(), self.size // self.mask_stride)
 
 
-def resize_masks(masks: Tensor, side: int) -> Tensor:
-    """Masks (N, H, W) float as (N, side, side), antialiased."""
-    return torch.nn.functional.interpolate(masks[None], (side, side), mode="bilinear", antialias=True)[0]
+def resize_masks(masks: np.ndarray, side: int) -> Tensor:
+    """Masks (N, H, W) bool as (N, side, side) float, antialiased; only one is in memory as float at its own size."""
+    found = torch.empty(len(masks), side, side)
+    for mask, small in zip(masks, found, strict=True):
+        pixels = torch.from_numpy(mask)[None, None].float()
+        small[:] = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[0, 0]
+    return found

@@ -10,7 +10,8 @@ from PIL import Image
 from sam3model.data.affine_motion import AffineMotion, warp_image, warp_masks
 from sam3model.data.coco_dataset import read_coco
 from sam3model.data.dataset_layout import find_files
-from sam3model.data.moving_stills import DatasetStills, MovingStills, SceneStills, StillImage
+from sam3model.data.image_view import shrink
+from sam3model.data.moving_stills import DatasetStills, MovingStills, SceneStills, StillImage, resize_masks
 from sam3model.errors import ConfigError, DataError
 from tests.data.annotated_sets import boxes_only, small_coco
 
@@ -50,6 +51,24 @@ def test_image_and_masks_move_together():
             shared = (white(frame) & mask).sum() / (white(frame) | mask).sum()
             assert shared > 0.8
         assert sample.annotated.all()
+
+
+def test_masks_are_made_small_one_by_one(monkeypatch: pytest.MonkeyPatch):
+    """Those of a photograph of 24 megapixels need a gigabyte as floats. The result is that of all at once."""
+    masks = np.random.default_rng(0).random((5, 90, 120)) > 0.4
+    whole = torch.nn.functional.interpolate(
+        torch.from_numpy(masks).float()[None], (48, 48), mode="bilinear", antialias=True
+    )[0]
+    sizes, interpolate = list[int](), torch.nn.functional.interpolate
+
+    def counted(pixels: torch.Tensor, *values, **settings) -> torch.Tensor:
+        sizes.append(pixels.numel())
+        return interpolate(pixels, *values, **settings)
+
+    monkeypatch.setattr(torch.nn.functional, "interpolate", counted)
+    assert torch.equal(resize_masks(masks, 48), whole)
+    assert np.array_equal(shrink(masks, 48), whole.numpy() >= 0.5)
+    assert max(sizes) == 90 * 120
 
 
 def test_without_motion_all_frames_are_the_image():
