@@ -15,6 +15,7 @@ from sam3model.parse import nearest, parse
 from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.joint_settings import JointTrainConfig
 from sam3model.training.settings import TrainConfig
+from sam3model.training.unread_settings import unread_settings
 
 CONFIGS = Path(__file__).parent / "configs"
 TASKS: dict[str, tuple[str, type[TrainConfig] | type[ClipTrainConfig] | type[JointTrainConfig]]] = {
@@ -29,14 +30,25 @@ def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig | JointT
     """The validated settings for these overrides.
 
     Raises:
-        ConfigError: a key or an experiment is unknown (the message has the nearest one), or a value is invalid.
+        ConfigError: a key or an experiment is unknown (the message has the nearest one), a value is invalid, or an
+            override has no effect with the source of the data.
     """
     for word in arguments:
         _check_group(*word.partition("=")[::2])
     root, kind = TASKS[task_of(arguments)]
     values = composed([addable(word) for word in arguments], root=root)
     values.pop("task", None)
-    return parse(kind, values)
+    found = parse(kind, values)
+    _require_read(found, arguments)
+    return found
+
+
+def _require_read(config: TrainConfig | ClipTrainConfig | JointTrainConfig, arguments: Sequence[str]) -> None:
+    """Raise `ConfigError` for an override that is not read. What experiments set is for several sources of data."""
+    given = [word.partition("=")[0].lstrip("+~") for word in arguments]
+    for key, source in unread_settings(config):
+        if any(f"{one}.".startswith(f"{key}.") for one in given):
+            raise ConfigError(f"{key} has no effect with {source}: leave it out, or choose another source")
 
 
 def concept_settings(arguments: Sequence[str]) -> TrainConfig:

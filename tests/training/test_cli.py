@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from sam3model.errors import ConfigError
+from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.state import StateFolder
 from tests.training.conftest import SETTINGS, TINY_MODEL
 from train.app import main
-from train.compose import composed, settings, task_of
+from train.compose import composed, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +86,19 @@ def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
             ["experiment=finetune", "data.hard_negatives=[cat]"],
             "data.hard_negatives=[cat] does not fit: cannot merge a mapping with a list",
         ),
+        (["data.root=photos"], "data.root has no effect with data.source=playground: leave it out, or choose another"),
+        (
+            ["experiment=finetune_video", "data.root=x", "data.automatic=true"],
+            "data.automatic has no effect with data.source=davis",
+        ),
+        (
+            ["experiment=finetune_video", "data.source=coco", "data.root=x", "data.transforms=[{flip: {chance: 0.1}}]"],
+            "data.transforms has no effect with data.source=coco",
+        ),
+        (
+            ["experiment=playground_tiny_joint", "clips.data.motion.shift=0.3"],
+            "clips.data.motion has no effect with clips.data.source=playground",
+        ),
         (["stages.9.batch=2"], "stages.9.batch=2 does not fit: list index out of range"),
         (["stages.first.batch=2"], "parts of a list have numbers, as in stages.0.batch: "),
         (["name=../elsewhere"], "name must be the name of one folder"),
@@ -105,10 +119,16 @@ def test_bad_settings_are_one_line_and_exit_code_2(words, message, capsys, tmp_p
 
 def test_every_experiment_composes():
     for path in (ROOT / "train" / "configs" / "experiment").glob("*.yaml"):
-        roots = ["data.root=somewhere"] if task_of([f"experiment={path.stem}"]) != "joint" else []
+        roots = [] if path.stem.startswith("playground") else ["data.root=somewhere"]
         config = settings([f"experiment={path.stem}", *roots])
         assert config.name == path.stem
         assert config.model.resolve()
+
+
+def test_what_experiments_set_for_other_sources_is_no_mistake():
+    config = settings(["experiment=finetune_video", "data.source=coco", "data.root=somewhere", "data.reverse=0.0"])
+    assert isinstance(config, ClipTrainConfig) and config.data.transforms
+    assert settings(["data.negatives=0.1", "data.broken=0.1"]), "broken has its default"
 
 
 def test_an_override_that_fits_nowhere_is_named():
