@@ -23,7 +23,7 @@ from sam3model.training.clip_sources import open_clips
 from sam3model.training.clip_validation import validate_clips
 from sam3model.training.parallel import World, whole
 from sam3model.training.place_prior import prefer_earlier_place, prefer_same_place
-from sam3model.training.start import freeze, require_trained
+from sam3model.training.start import freeze, require_trained, settings_at_hand
 from sam3model.training.state import own_folder
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ class ClipTask:
 
     def __init__(self, config: ClipTrainConfig, world: World | None = None) -> None:
         self.config = config
-        self.sizes = config.model.resolve()
+        self._start = settings_at_hand(config.model, config)
+        self.sizes = self._start.resolve()
         self.side = self.sizes.detector.vit.image_size
         self.panels = own_folder(config) / "panels"
         self.world = world or World(device=resolve_device(config.device))
@@ -58,7 +59,7 @@ class ClipTask:
 
     def build(self) -> Sam3Model:
         """A new model or one from weights, with the image encoder frozen unless the settings say otherwise."""
-        model, self._new = initial_parts(self.config.model, self.sizes)
+        model, self._new = initial_parts(self._start, self.sizes)
         if "tracker" in self._new and model.tracker is not None:
             prefer_earlier_place(model.tracker, self._embedding_scale(model))
         elif self._single_frames:

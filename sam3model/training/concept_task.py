@@ -28,7 +28,7 @@ from sam3model.training.parallel import World
 from sam3model.training.passes import MultiPassModel, detect
 from sam3model.training.settings import TrainConfig
 from sam3model.training.sources import AnnotatedSources, open_sources, warn_crowded
-from sam3model.training.start import initial_model
+from sam3model.training.start import initial_model, settings_at_hand
 from sam3model.training.state import own_folder
 from sam3model.training.training_log import Metrics, log_failure
 from sam3model.training.validate import validate
@@ -46,7 +46,8 @@ class ConceptTask:
     """
 
     def __init__(self, config: TrainConfig, world: World | None = None) -> None:
-        self.detector = config.model.resolve()
+        self._start = settings_at_hand(config.model, config)
+        self.detector = self._start.resolve()
         vit = self.detector.vit
         self.config = config.sized(vit.image_size, vit.patch_size * vit.window)
         self.panels = own_folder(config) / "panels"
@@ -63,7 +64,7 @@ class ConceptTask:
 
     def build(self) -> Sam3ImageModel:
         """A new model or one from weights, according to `config.model`."""
-        model = initial_model(self.config.model, self.detector)
+        model = initial_model(self._start, self.detector)
         return compile_model(model) if self.config.model.compile else model
 
     def network(self, model: Sam3ImageModel) -> MultiPassModel:

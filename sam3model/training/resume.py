@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -122,9 +123,20 @@ def with_moments(kept: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> d
     return {**own, "state": {index: values for index, values in state.items() if values is not None}}
 
 
-def best_so_far(path: Path, metric: str) -> float | None:
-    """The metric of the best weights that a run has saved; None if there are none."""
+Rank = tuple[float, float]
+"""How good weights are: their metric, then how low their validation loss is. The highest are the best."""
+
+
+def rank_of(metrics: Mapping[str, float | None], metric: str) -> Rank | None:
+    """The rank of weights with these metrics; None if they cannot be the best."""
+    value, loss = metrics.get(metric), metrics.get("loss")
+    loss = 0.0 if loss is None else loss
+    return (value, -loss) if value is not None and math.isfinite(value) and math.isfinite(loss) else None
+
+
+def best_so_far(path: Path, metric: str) -> Rank | None:
+    """The rank of the best weights that a run has saved; None if there are none."""
     try:
-        return json.loads(open_tensors(path).metadata["training"])["metrics"].get(metric)
+        return rank_of(json.loads(open_tensors(path).metadata["training"])["metrics"], metric)
     except (CheckpointError, KeyError, ValueError):
         return None

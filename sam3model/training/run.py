@@ -17,7 +17,14 @@ from sam3model.errors import Sam3Error, TrainingError, reason_of
 from sam3model.training.ema import Ema
 from sam3model.training.optim import build_optimizer, set_rates
 from sam3model.training.parallel import World, joined, sharded, sharded_optimizer, whole
-from sam3model.training.resume import best_so_far, require_other_weights, require_same_run, with_moments
+from sam3model.training.resume import (
+    Rank,
+    best_so_far,
+    rank_of,
+    require_other_weights,
+    require_same_run,
+    with_moments,
+)
 from sam3model.training.run_settings import RunConfig
 from sam3model.training.schedule import factor, stage_at
 from sam3model.training.state import (
@@ -120,7 +127,7 @@ class TrainingRun:
         self.states = StateFolder(self.folder, config.checkpoint.keep)
         if self.world.first:
             self.states.tidy(fresh=not config.resume)
-        self.best: float | None = None
+        self.best: Rank | None = None
         self.waited = self.smooth = 0.0
         if config.resume:
             self._resume()
@@ -224,11 +231,11 @@ class TrainingRun:
         return metrics
 
     def _keep_if_best(self, model: Any, metrics: Metrics) -> None:
-        value = metrics[self.task.metric]
-        if value is not None and math.isfinite(metrics["loss"] or 0.0) and (self.best is None or value > self.best):
+        rank = rank_of(metrics, self.task.metric)
+        if rank is not None and (self.best is None or rank > self.best):
             with log_failure("the best weights were not saved"):
                 self._write(model, "best.safetensors", metrics)
-                self.best = value
+                self.best = rank
 
     def save(self) -> None:
         """Write the state of the run. Shards are gathered one tensor at a time, in the first process only."""

@@ -3,19 +3,25 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from sam3model.checkpoint import load, read_config
+from sam3model.checkpoint import find_weights, load, read_config
 from sam3model.config import DetectorConfig, Sam3Config
 from sam3model.detector.model import Sam3ImageModel
-from sam3model.errors import ConfigError
+from sam3model.errors import CheckpointError, ConfigError
+from sam3model.training.clip_settings import ClipModelConfig
 from sam3model.training.finer import halve_patches
 from sam3model.training.lora import add_adapters
+from sam3model.training.run_settings import RunConfig
 from sam3model.training.settings import ModelConfig
+from sam3model.training.state import own_folder
 
 log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=ModelConfig | ClipModelConfig)
 
 
 def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageModel:
@@ -33,6 +39,26 @@ def initial_model(config: ModelConfig, detector: DetectorConfig) -> Sam3ImageMod
         log.info("adapters on %d weights", add_adapters(model, config.lora))
     freeze(model, config.frozen)
     require_trained(model)
+    return model
+
+
+def settings_at_hand(model: M, config: RunConfig) -> M:
+    """The settings to build the model of a run with.
+
+    If a run resumes and the weights that it started from are gone, its own best weights have the sizes, and its state
+    the values. Without best weights a preset of an image model has the sizes.
+    """
+    folder = own_folder(config)
+    if model.weights is None or not config.resume or not any(folder.glob("step_*.pt")):
+        return model
+    try:
+        find_weights(model.weights, download=False)
+    except CheckpointError as error:
+        best = folder / "best.safetensors"
+        if not best.is_file() and (model.preset is None or not isinstance(model, ModelConfig)):
+            return model
+        log.warning("%s; the run goes on from its state", error)
+        return replace(model, weights=str(best) if best.is_file() else None)
     return model
 
 

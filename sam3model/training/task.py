@@ -30,7 +30,7 @@ class Task(Protocol[B, M]):
 
     @property
     def metric(self) -> str:
-        """The metric of `validate` whose highest value marks the best weights."""
+        """The metric of `validate` whose highest value marks the best weights; of equals, the lowest loss does."""
         ...
 
     def build(self) -> M:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from sam3model.errors import ConfigError, TrainingError
+from sam3model.errors import CheckpointError, ConfigError, TrainingError
 from sam3model.training.concept_task import ConceptTask
-from sam3model.training.resume import require_same_run
+from sam3model.training.resume import rank_of, require_same_run
 from sam3model.training.run import TrainingRun, train
 from sam3model.training.run_settings import BudgetConfig
 from sam3model.training.state import Progress, StateFolder, own_folder, random_state, restore_random
@@ -190,6 +190,33 @@ def test_the_best_weights_are_kept_in_an_extended_run(settings, monkeypatch):
         validated_as(value)
         folder = train(settings(budget={"steps": steps}), ConceptTask).weights.parent
         assert best() == kept
+
+
+@pytest.mark.parametrize(("preset", "has_best"), [("sam3_tiny", True), ("sam3_tiny", False), (None, True)])
+def test_a_run_goes_on_without_the_weights_that_it_started_from(settings, tmp_path, caplog, preset, has_best):
+    start = tmp_path / "start.safetensors"
+    concept_run(settings(name="before")).export("final.safetensors", {}).rename(start)
+    config = settings(name="whole", model={"weights": str(start), "preset": preset})
+    whole, _ = losses_of(config, 4)
+    config = replace(config, name="again")
+    first, run = losses_of(config, 2)
+    run.save()
+    if has_best:
+        run.export("best.safetensors", {"loss": 1.0})
+    start.unlink()
+    rest, _ = losses_of(config, 2)
+    assert first + rest == whole
+    assert f"no weights at {start}" in caplog.text and "the run goes on from its state" in caplog.text
+    with pytest.raises(CheckpointError, match="no weights at"):
+        concept_run(replace(config, resume=False))
+
+
+def test_of_equal_weights_those_with_the_lowest_loss_are_the_best():
+    first, worse, none = {"J": 0.5, "loss": 2.0}, {"J": 0.4, "loss": 1.0}, {"J": 0.5, "loss": None}
+    assert rank_of(first, "J") == rank_of(dict(first), "J")
+    assert rank_of(worse, "J") < rank_of(first, "J") < rank_of({"J": 0.5, "loss": 1.9}, "J") < rank_of(none, "J")
+    for useless in ({"J": math.nan, "loss": 1.0}, {"J": None, "loss": 1.0}, {"J": 1.0, "loss": math.inf}):
+        assert rank_of(useless, "J") is None
 
 
 def test_a_run_killed_while_saving_resumes_from_the_state_before(settings, monkeypatch):
