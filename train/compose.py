@@ -46,9 +46,9 @@ def settings(arguments: Sequence[str]) -> TrainConfig | ClipTrainConfig | JointT
 def _require_read(config: TrainConfig | ClipTrainConfig | JointTrainConfig, arguments: Sequence[str]) -> None:
     """Raise `ConfigError` for an override that is not read. What experiments set is for several sources of data."""
     given = [word.partition("=")[0].lstrip("+~") for word in arguments]
-    for key, source in unread_settings(config):
+    for key, message in unread_settings(config):
         if any(f"{one}.".startswith(f"{key}.") for one in given):
-            raise ConfigError(f"{key} has no effect with {source}: leave it out, or choose another source")
+            raise ConfigError(message)
 
 
 def concept_settings(arguments: Sequence[str]) -> TrainConfig:

@@ -1,4 +1,4 @@
-"""Which settings of its data a run does not read: what they ask for would be left out without a word."""
+"""Which settings a run does not read: what they ask for would be left out without a word."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -6,6 +6,7 @@ from dataclasses import fields
 from sam3model.training.clip_set_settings import ClipSetConfig
 from sam3model.training.clip_settings import ClipTrainConfig
 from sam3model.training.joint_settings import JointTrainConfig
+from sam3model.training.run_settings import ValidationConfig
 from sam3model.training.settings import DataConfig, TrainConfig
 
 _FOLDER = {"root", "split", "val_split", "held_out", "broken"}
@@ -26,10 +27,14 @@ _OF_SCENES = {"workers", "prefetch", "negatives", "exemplars"}
 
 
 def unread_settings(config: TrainConfig | ClipTrainConfig | JointTrainConfig) -> Iterator[tuple[str, str]]:
-    """Settings that differ from their defaults and are not read, with the reason; both as users write them."""
+    """Settings that differ from their defaults and are not read, each with a message that says so."""
     if isinstance(config, JointTrainConfig):
         yield from _unread(config.images.data, "images.data")
         yield from _unread(config.clips.data, "clips.data")
+        for name, part in (("images", config.images), ("clips", config.clips)):
+            if part.validation.every_minutes != ValidationConfig().every_minutes:
+                key = f"{name}.validation.every_minutes"
+                yield key, f"{key} has no effect: set validation.every_minutes, for images and clips together"
     else:
         yield from _unread(config.data, "data")
 
@@ -43,4 +48,5 @@ def _unread(data: DataConfig | ClipSetConfig, prefix: str) -> Iterator[tuple[str
             return
     for name in (item.name for item in fields(default)):
         if name not in {"source", *read} and getattr(data, name) != getattr(default, name):
-            yield f"{prefix}.{name}", f"{prefix}.source={data.source}"
+            reason = f"has no effect with {prefix}.source={data.source}: leave it out, or choose another source"
+            yield f"{prefix}.{name}", f"{prefix}.{name} {reason}"

@@ -99,6 +99,10 @@ def test_sigterm_to_the_whole_group_saves_the_state(tmp_path):
             ["experiment=playground_tiny_joint", "clips.data.motion.shift=0.3"],
             "clips.data.motion has no effect with clips.data.source=playground",
         ),
+        (
+            ["experiment=playground_tiny_joint", "images.validation.every_minutes=3"],
+            "images.validation.every_minutes has no effect: set validation.every_minutes",
+        ),
         (["stages.9.batch=2"], "stages.9.batch=2 does not fit: list index out of range"),
         (["stages.first.batch=2"], "parts of a list have numbers, as in stages.0.batch: "),
         (["name=../elsewhere"], "name must be the name of one folder"),
