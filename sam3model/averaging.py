@@ -6,6 +6,7 @@ import torch
 
 from sam3model.build import Sam3Model
 from sam3model.errors import ConfigError
+from sam3model.parse import require_parts
 
 
 @torch.no_grad()
@@ -24,9 +25,7 @@ def average_into(after: Sam3Model, before: Sam3Model, share: float, keep: Sequen
     if not 0 <= share <= 1:
         raise ConfigError(f"the share must be between 0 and 1, not {share}")
     state, other = dict(after.named_parameters()), dict(before.named_parameters())
-    for prefix in keep:
-        if not any(name.startswith(prefix) for name in state):
-            raise ConfigError(f"nothing to keep: no parameter starts with {prefix!r}")
+    require_parts("keep", keep, state)
     mixed = {name: value for name, value in state.items() if not name.startswith(tuple(keep))}
     absent = [name for name in other if name not in state and not name.startswith(tuple(keep))]
     for name in (*mixed, *absent):

@@ -84,6 +84,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known are {shown}"
 
 
+def require_parts(setting: str, prefixes: Iterable[str], parameters: Iterable[str]) -> None:
+    """Raise `ConfigError`, with the nearest part of the model, if no parameter starts with one of the prefixes.
+
+    setting: that names the prefixes. parameters: the names of all parameters.
+    """
+    names = list(parameters)
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in names):
+            depth = prefix.rstrip(".").count(".") + 1
+            parts = dict.fromkeys(".".join(name.split(".")[:depth]) + "." for name in names)
+            raise ConfigError(f"{setting}: no parameter starts with {prefix!r}{nearest(prefix, parts)}")
+
+
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of `base` updated with `changes`, recursively for nested mappings."""
     merged = dict(base)

@@ -1,12 +1,9 @@
 """AdamW with a learning rate per part of the model and layer decay, as in the official fine-tuning recipe."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 
-from sam3model.errors import ConfigError
-from sam3model.parse import nearest
+from sam3model.parse import require_parts
 from sam3model.training.run_settings import OptimConfig
 
 _TRUNK = ("vision.trunk.", "detector.vision.trunk.")
@@ -22,8 +19,7 @@ def parameter_groups(model: nn.Module, config: OptimConfig) -> list[dict]:
         ConfigError: a prefix in `config.rates` matches no parameter.
     """
     names = [name for name, _ in model.named_parameters()]
-    for prefix in config.rates:
-        _require_part(prefix, names)
+    require_parts("optim.rates", config.rates, names)
     layer_norms = _layer_norm_parameters(model)
     inner = [_inside_trunk(name) for name in names]
     depth = len({name.split(".")[1] for name in inner if name.startswith("blocks.")})
@@ -76,14 +72,6 @@ def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set every group to its peak rate times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * factor
-
-
-def _require_part(prefix: str, names: Sequence[str]) -> None:
-    """Raise ConfigError, with the nearest part of the model, if no name starts with `prefix`."""
-    if not any(name.startswith(prefix) for name in names):
-        depth = prefix.rstrip(".").count(".") + 1
-        parts = dict.fromkeys(".".join(name.split(".")[:depth]) + "." for name in names)
-        raise ConfigError(f"optim.rates: no parameter starts with {prefix!r}{nearest(prefix, parts)}")
 
 
 def _layer_norm_parameters(model: nn.Module) -> set[str]:

@@ -12,6 +12,7 @@ from sam3model.checkpoint import find_weights, load, read_config
 from sam3model.config import DetectorConfig, Sam3Config
 from sam3model.detector.model import Sam3ImageModel
 from sam3model.errors import CheckpointError, ConfigError
+from sam3model.parse import require_parts
 from sam3model.training.clip_settings import ClipModelConfig
 from sam3model.training.finer import halve_patches
 from sam3model.training.lora import add_adapters
@@ -86,12 +87,8 @@ def freeze(model: nn.Module, prefixes: Sequence[str], trained: bool = False) -> 
 
     Raises `ConfigError` if a prefix matches none.
     """
-    setting = "model.trained" if trained else "model.frozen"
     named = dict(model.named_parameters())
-    for prefix in prefixes:
-        fitting = [parameter for name, parameter in named.items() if name.startswith(prefix)]
-        if not fitting:
-            parts = ", ".join(f"{name}." for name, _ in model.named_children())
-            raise ConfigError(f"{setting}: no parameter starts with {prefix!r}; the parts of the model are {parts}")
-        for parameter in fitting:
+    require_parts("model.trained" if trained else "model.frozen", prefixes, named)
+    for name, parameter in named.items():
+        if name.startswith(tuple(prefixes)):
             parameter.requires_grad_(trained)

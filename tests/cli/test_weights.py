@@ -141,7 +141,7 @@ def test_an_average_lies_between_both_and_says_what_it_is_of(weights: Path, tmp_
     ("flags", "named"),
     [
         (["--share", "1.5"], "between 0 and 1"),
-        (["--keep", "tail."], "'tail.'"),
+        (["--keep", "detector.txt."], "no parameter starts with 'detector.txt.'; did you mean 'detector.text.'?"),
         ([], "differ in interactive."),
     ],
 )

@@ -148,7 +148,7 @@ def test_the_artefact_shares_nothing_with_the_run(settings):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"frozen": ["visoin."]}, r"no parameter starts with 'visoin\.'; the parts of the model are vision\., "),
+        ({"frozen": ["visoin."]}, r"^model\.frozen: no parameter starts with 'visoin\.'; did you mean 'vision\.'\?"),
         ({"frozen": [f"{part}." for part in EVERYTHING]}, "no parameter is left to train"),
         ({"lora": {"patterns": ["encoder.*"]}}, r"'encoder\.\*' matches no linear layer, attention"),
         ({"preset": None}, "give a preset or weights"),
