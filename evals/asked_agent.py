@@ -23,7 +23,7 @@ async def ask_agent(
     """The agent's answer, with its trace in `folder`.
 
     keep_images: also keep the images that the agent looked at and an overlay of the answer, which `sam3agent replay`
-    needs; about 1 MB per question. Raises the MLLM's error if it cut the answer short.
+    needs; about 1 MB per question. Raises the MLLM's error if it cut the answer short, or a further look at it.
     """
     own = copy(agent)
     own.backend = backend = _ErrorRecorder(agent.backend)
@@ -32,7 +32,7 @@ async def ask_agent(
     finally:
         if not keep_images:
             _keep_trace_only(folder)
-    if answer.status == "exhausted" and backend.error is not None:
+    if backend.error is not None:
         raise backend.error
     return answer
 

@@ -1,8 +1,8 @@
 """What a "no match" rests on: what was searched, and the best candidate that was rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sam3agent.masks import Box, on_frame
 from sam3agent.pool import Candidate, masklets
@@ -15,6 +15,9 @@ LOWEST_SCORE = 0.005
 """Candidates below this score are not worth a look."""
 MAX_PHRASES = 8
 """How many of the searched phrases are searched again for candidates below the threshold."""
+
+UNFIT = "it does not fit the rest of the question"
+"""Why a candidate is left out that was not rejected by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +50,20 @@ class RejectedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What a "no match" rests on: everything that was searched, and the best candidate that was rejected, if any."""
+    """What a "no match" rests on: everything that was searched, and the best candidate that was rejected, if any.
+
+    looked_below: whether what found nothing was searched again, for candidates below the threshold.
+    """
 
     searched: tuple[SearchedPhrase, ...]
     best: RejectedCandidate | None = None
+    looked_below: bool = True
 
     def lines(self) -> list[str]:
         """The evidence in words, a line for each part."""
         phrases = ", ".join(f'"{one.phrase}" ({one.found or "nothing"} found)' for one in self.searched)
-        return [
-            f"searched {phrases or 'nothing'}",
-            f"best rejected: {self.best.line() if self.best else f'none with a score of {LOWEST_SCORE} or more'}",
-        ]
+        none = f"none with a score of {LOWEST_SCORE} or more" if self.looked_below else "none above the threshold"
+        return [f"searched {phrases or 'nothing'}", f"best rejected: {self.best.line() if self.best else none}"]
 
     def to_json(self) -> dict[str, Any]:
         """searched, best_rejected."""
@@ -72,37 +77,55 @@ class Absence:
         }
         return {"searched": searched, "best_rejected": best}
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], *, looked_below: bool = True) -> "Absence":
+        """The inverse of `to_json`, of checked values."""
+        searched = tuple(SearchedPhrase(s["phrase"], s["found"], s.get("best_score")) for s in data["searched"])
+        best = data.get("best_rejected")
+        if best is None:
+            return cls(searched, None, looked_below)
+        box = cast("Box", tuple(best["box"]))
+        rejected = RejectedCandidate(best["phrase"], best["score"], box, best["reason"], best.get("frame"))
+        return cls(searched, rejected, looked_below)
 
-def absence_of(story: Story, bench: Workbench) -> Absence:
-    """The evidence for "no match". Phrases that found nothing are searched again with the lowest threshold."""
+
+def absence_of(story: Story, bench: Workbench, *, look_below: bool = True) -> Absence:
+    """The evidence for "no match".
+
+    look_below: search phrases that found nothing again, with the lowest threshold.
+    """
     threshold = DEFAULT_THRESHOLD if bench.threshold is None else bench.threshold
     counts = {search.phrase: len(search.found) for search in story.searches}
     empty = [phrase for phrase, found in counts.items() if not found][:MAX_PHRASES]
-    below = _below(empty, bench)
+    seen = _below(empty, bench) if look_below else None
+    below = seen or {}
     best = {phrase: found[1] for phrase, found in below.items()}
     searched = tuple(SearchedPhrase(phrase, found, best.get(phrase)) for phrase, found in counts.items())
     clip = bench.media.count > 1
     low, first = f"below the threshold of {threshold:g}", 0 if clip else None
     options = [RejectedCandidate(*found, low, first) for found in below.values()]
     options += [_refused(candidate, on_clip=clip) for candidate in (*story.pool.candidates, *story.discarded)]
-    return Absence(searched, max(options, key=lambda option: option.score, default=None))
+    return Absence(searched, max(options, key=lambda option: option.score, default=None), seen is not None)
 
 
-def _below(phrases: Sequence[str], bench: Workbench) -> dict[str, tuple[str, float, Box]]:
-    """The best candidate of each phrase that found nothing, with its score and box; of a clip, on its first frame."""
+def _below(phrases: Sequence[str], bench: Workbench) -> dict[str, tuple[str, float, Box]] | None:
+    """The best candidate of each phrase that found nothing, with its score and box; of a clip, on its first frame.
+
+    None if the segmenter fails.
+    """
     if not phrases:
         return {}
     try:
         results = bench.session.segment_phrases(phrases, LOWEST_SCORE)
     except Sam3Error:
-        return {}
+        return None
     tops = {phrase: masklets(found)[:1] for phrase, found in zip(phrases, results, strict=True)}
     return {phrase: (phrase, top[0][1], top[0][0].mask.box) for phrase, top in tops.items() if top}
 
 
 def _refused(candidate: Candidate, *, on_clip: bool) -> RejectedCandidate:
     phrase, score = max(candidate.phrases, key=lambda pair: pair[1])
-    why = "it does not fit the rest of the question"
+    why = UNFIT
     if candidate.verdict == "reject":
         why = candidate.reason or "rejected"
     return RejectedCandidate(phrase, score, candidate.mask.box, why, candidate.frame if on_clip else None)

@@ -196,8 +196,9 @@ class Answer:
 
     warnings: what the answer does not take into account, and what to know about the weights; a sentence each. absence:
     what a "no match" rests on; None for any other status. failed: whether the question ended without a single usable
-    reply of the backend, so that the answer says nothing about the image. confidence: that the answer is right, 0..1,
-    as the looks at its masks have it; None where nobody weighed them.
+    reply of the backend, so that the answer says nothing about the image. interrupted: whether a failure of the backend
+    ended the question, so that asking again may help. confidence: that the answer is right, 0..1, as the looks at its
+    masks have it; None where nobody weighed them.
     """
 
     query: str
@@ -211,6 +212,7 @@ class Answer:
     warnings: tuple[str, ...] = ()
     absence: Absence | None = None
     failed: bool = False
+    interrupted: bool = False
     confidence: float | None = None
 
     @property

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -184,8 +183,10 @@ class Agent:
         """The answer of a final state, with what it rests on and what to know about it."""
         absence = None
         if isinstance(end, NoMatch):
-            with suppress(TimeoutError):
+            try:
                 absence = await within(ledger.seconds_left, absence_of, end.story, bench)
+            except TimeoutError:
+                absence = absence_of(end.story, bench, look_below=False)
         notice = knowledge_of(bench.session).notice
         answer = self._answer(query, bench.media, end, ledger)
         one = bench.media.count == 1
@@ -219,6 +220,7 @@ class Agent:
             backend=self.backend.name,
             confidence=end.confidence if isinstance(end, Answered | NoMatch) else None,
             failed=isinstance(end, Exhausted) and not self.backend.free and not ledger.usable,
+            interrupted=isinstance(end, Exhausted) and end.interrupted,
         )
 
     def _record_start(self, trace: Trace, query: str, source: "bytes | Image.Image | Media", media: Media) -> None:
@@ -346,7 +348,8 @@ def _record_refusal(trace: Trace, why: str) -> None:
 
 def _record_end(trace: Trace, answer: Answer) -> None:
     summary = {key: value for key, value in answer.to_json().items() if key not in ("masks", "overlay", "trace")}
-    trace.record("end", **summary, steps=answer.costs.steps, ids=[mask.id for mask in answer.masks])
+    below = {"looked_below": answer.absence.looked_below} if answer.absence else {}
+    trace.record("end", **summary, **below, steps=answer.costs.steps, ids=[mask.id for mask in answer.masks])
 
 
 def _file_name(image: "Source") -> str:

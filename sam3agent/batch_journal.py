@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sam3agent.config import Settings
 from sam3agent.downloads import is_url, shown_url
 from sam3model.errors import ConfigError, InputError, OutputError
 from sam3model.files import open_regular, read_regular
@@ -15,6 +16,11 @@ from sam3model.printable import short_line
 MAX_JOURNAL_BYTES = 1 << 30
 SAMPLE_BYTES = 1 << 20
 """Size of the parts of a file that its fingerprint is of."""
+
+BUDGETS = ("max_calls", "max_segmenter_calls")
+"""Settings that a run may go on with if they are larger: what was answered within less stays an answer."""
+
+Again = Callable[[Mapping[str, Any]], bool]
 
 
 def source_stamp(source: str) -> list[int] | None:
@@ -74,7 +80,10 @@ class BatchJournal:
 
     @classmethod
     def open(cls, path: Path, start: Mapping[str, Any]) -> "BatchJournal":
-        """The journal of a run, new or continued. Raises `ConfigError` if the file is of another run or damaged."""
+        """The journal of a run, new or continued. Raises `ConfigError` if the file is of another run or damaged.
+
+        A run goes on with the same settings, or with larger budgets of calls.
+        """
         data = read_regular(path, MAX_JOURNAL_BYTES) if path.exists() else b""
         complete = data[: data.rfind(b"\n") + 1]  # an incomplete last line is what a killed process leaves
         records = list(_parsed(complete, path))
@@ -82,7 +91,7 @@ class BatchJournal:
             raise ConfigError(
                 f"{path.parent} holds a run of another version of sam3agent, which cannot go on: choose another --out"
             )
-        if records and {**records[0], "event": "start"} != start:
+        if records and not _goes_on({**records[0], "event": "start"}, start):
             raise ConfigError(
                 f"{path.parent} holds another run ({_difference(records[0], start)}): choose another --out"
             )
@@ -114,10 +123,10 @@ class BatchJournal:
         """The latest record of a source."""
         return self._records.get(shown_url(source))
 
-    def result(self, source: str, stamp: list[int] | None) -> dict[str, Any] | None:
-        """The record of a source that is done and has not changed since."""
+    def result(self, source: str, stamp: list[int] | None, again: Again = lambda _: False) -> dict[str, Any] | None:
+        """The record of a source that is done and has not changed since. again: whether it is to be done again."""
         record = self._records.get(shown_url(source))
-        if record is None or record["status"] == "failed" or record.get("stamp") != stamp:
+        if record is None or record["status"] == "failed" or record.get("stamp") != stamp or again(record):
             return None
         self.reused += 1
         return record
@@ -150,6 +159,15 @@ def _parsed(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{path}: line {number} is damaged: choose another --out, or delete it") from error
         yield record
+
+
+def _goes_on(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a run that began with one start record can go on with another."""
+    if any(before.get(name) != now.get(name) for name in {**before, **now} if name not in BUDGETS):
+        return False
+    usual = Settings.model_fields
+    pairs = [[start.get(name, usual[name].default) for start in (before, now)] for name in BUDGETS]
+    return all(type(old) is int and old <= new for old, new in pairs)
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -213,13 +213,18 @@ class Recheck:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Ended with masks that answer the question. confidence: that the answer is right, 0..1; None if nobody can say."""
+    """Ended with masks that answer the question. confidence: that the answer is right, 0..1; None if nobody can say.
+
+    unchecked: why further looks at the answer, which would have been worth their calls, were not made; empty if all
+    were.
+    """
 
     status: ClassVar[Status] = "answered"
     story: Story
     ids: tuple[int, ...]
     reason: str
     confidence: float | None = None
+    unchecked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +250,16 @@ class NotUnderstood:
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
-    """Ended because a budget ran out; `ids` is the best answer so far, possibly empty."""
+    """Ended because a budget ran out; `ids` is the best answer so far, possibly empty.
+
+    interrupted: whether it was the backend that failed.
+    """
 
     status: ClassVar[Status] = "exhausted"
     story: Story
     ids: tuple[int, ...]
     reason: str
+    interrupted: bool = False
 
 
 ActiveState = Generate | Verify | Refine | Widen | Compare | Recheck
@@ -366,9 +375,10 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class OutOfBudget:
-    """A budget ran out, or the backend failed for good."""
+    """A budget ran out, or the backend failed for good (`interrupted`)."""
 
     reason: str
+    interrupted: bool = False
 
 
 Event = (

@@ -28,6 +28,7 @@ from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.pool import MaskPool, listed_masks
 from sam3agent.states import (
     ActiveState,
+    Answered,
     Compare,
     Compared,
     Comparison,
@@ -108,11 +109,13 @@ class AgentLoop:
             state = advance(state, event, self.limits, self.policy)
             self.ledger.steps += 1
             self.trace.record("state", state=type(state).__name__, masks=list(state.story.pool.ids))
+        if isinstance(state, Answered) and state.unchecked:
+            self._warn((f"further looks at the answer were not made: {state.unchecked}",))
         return state
 
     async def step(self, state: ActiveState) -> Event:
         """The next event in a state. Raises `MLLMError` as `run` does."""
-        if reason := self.ledger.overdrawn():
+        if (reason := self.ledger.overdrawn()) and not isinstance(state, Widen):  # which needs no call
             return OutOfBudget(reason)
         try:
             match state:
@@ -132,12 +135,13 @@ class AgentLoop:
             self.tell(f"unusable reply: {error}")
             self.trace.record("complaint", text=str(error))
             return Complaint(str(error))
-        except _BudgetSpent as spent:
-            return OutOfBudget(str(spent))
-        except MLLMError as error:
-            if error.fatal and not self._replied:
+        except (_BudgetSpent, MLLMError) as error:
+            if isinstance(error, MLLMError) and error.fatal and not self._replied:
                 raise
-            return OutOfBudget(str(error))
+            if isinstance(state, Compare | Recheck):
+                self._failed_look(state.ids, error)
+            failed = isinstance(error, MLLMError) and self.ledger.seconds_left > 0
+            return OutOfBudget(str(error), interrupted=failed)
 
     async def _act(self, state: ActiveState) -> Event:
         """One tool call."""
@@ -158,6 +162,8 @@ class AgentLoop:
         arguments = tool.ready(bench, given)
         if tool.cost == "segmenter" and not self.ledger.searches_left:
             raise _BudgetSpent(f"the budget of {self.ledger.budget.segmenter_calls} segmenter calls is used up")
+        if not self.ledger.seconds_left:
+            raise _BudgetSpent(self.ledger.overtime())
         if tool.progress:
             self.tell(tool.progress(arguments))
         try:
@@ -182,8 +188,14 @@ class AgentLoop:
         """Search for what was said to be missing, in a clip on all frames; nothing new if that is not possible."""
         for tool in (self._tools["track"], self._tools["segment_phrase"]):
             if tool.fits(self.bench):
-                with suppress(ToolUseError, _BudgetSpent):
+                try:
                     return (await self._run(tool, state, tool.parse({"phrases": list(state.phrases)}))).event
+                except ToolUseError:
+                    continue
+                except _BudgetSpent as spent:
+                    phrases = ", ".join(f'"{phrase}"' for phrase in state.phrases)
+                    self._warn((f"{phrases} could not be searched before the answer: {spent}",))
+                    break
         return Searched((), state.story.pool)
 
     async def _check(self, state: Recheck) -> Event:
@@ -237,6 +249,9 @@ class AgentLoop:
         for failure in failures:
             if not isinstance(failure, MLLMError | _BudgetSpent):
                 raise failure
+        for mask_id, result in zip(chosen, results, strict=True):
+            if isinstance(result, BaseException):
+                self._failed_look((mask_id,), result)
         if failures and not findings:
             raise failures[0]
         for finding in findings:
@@ -244,6 +259,11 @@ class AgentLoop:
         for line in verdict_lines(findings):
             self.tell(line)
         return Examined(findings)
+
+    def _failed_look(self, ids: Sequence[int], error: BaseException) -> None:
+        """Record that a look at masks was not possible."""
+        self.tell(f"no look at {listed_masks(ids)}: {error}")
+        self.trace.record("failed_look", ids=list(ids), text=str(error))
 
     @property
     def _reserve(self) -> int:

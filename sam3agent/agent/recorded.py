@@ -4,11 +4,13 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.trace import read_reply
-from sam3agent.masks import Masklet
+from sam3agent.masks import Box, Masklet
 from sam3agent.media import Media, holds_clip, open_media
 from sam3agent.mllm.base import MLLM, MLLMError, MLLMReply, MLLMRequest
 from sam3agent.segmenter import FoundInstances, Prompt, SegmenterSession
@@ -24,13 +26,14 @@ class RecordedSegmenter:
         self.name = str(records[0]["weights"])
         self._size = recorded_size(records)
         self._found: dict[tuple[str, int | None], list[tuple[Masklet, float]]] = {}
+        self._below = _below_threshold(records)
         for record in records:
             if record["event"] == "tool" and "searches" in record["data"]:
                 self._remember(record)
 
     def open(self, media: Media) -> SegmenterSession:
         """A session that ignores the pixels."""
-        return _RecordedSession(self._found, media.size)
+        return _RecordedSession(self._found, self._below, media.size)
 
     def _remember(self, record: Mapping[str, Any]) -> None:
         masklets = recorded_masklets([record], self._size)
@@ -42,19 +45,36 @@ class RecordedSegmenter:
             self._found[phrase, frame] = [(masklets[i], scores[i][phrase]) for i in ids if i in masklets]
 
 
+def _below_threshold(records: Records) -> dict[str, tuple[Box | None, float]]:
+    """For phrases that found nothing: the best score below the threshold, and the box, of the best of them alone."""
+    end = records[-1] if records[-1]["event"] == "end" else {}
+    searched, best = end.get("searched", ()), end.get("best_rejected") or {}
+    boxes = {best["phrase"]: cast("Box", tuple(best["box"]))} if best else {}
+    return {s["phrase"]: (boxes.get(s["phrase"]), s["best_score"]) for s in searched if s.get("best_score") is not None}
+
+
 class _RecordedSession:
-    """What was found, by phrase and frame; None is all frames."""
+    """What was found, by phrase and frame; None is all frames. below: see `_below_threshold`."""
 
     def __init__(
-        self, found: Mapping[tuple[str, int | None], list[tuple[Masklet, float]]], size: tuple[int, int]
+        self,
+        found: Mapping[tuple[str, int | None], list[tuple[Masklet, float]]],
+        below: Mapping[str, tuple[Box | None, float]],
+        size: tuple[int, int],
     ) -> None:
         self._found = found
+        self._below = below
         self._size = size
 
     def segment_phrases(
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
     ) -> Sequence[FoundInstances]:
-        return [self._instances(phrase, threshold or 0.0, frame) for phrase in phrases]
+        found = [self._instances(phrase, threshold or 0.0, frame) for phrase in phrases]
+        if threshold is None or frame:
+            return found
+        return [
+            one if len(one.scores) else self._low(phrase, threshold) for phrase, one in zip(phrases, found, strict=True)
+        ]
 
     def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         raise InputError("a trace contains no prompts of boxes or points")
@@ -66,6 +86,16 @@ class _RecordedSession:
             if score >= threshold and frame in masklet.masks
         ]
         return FoundInstances.of([mask.full() for mask, _ in found], self._size, [score for _, score in found])
+
+    def _low(self, phrase: str, threshold: float) -> FoundInstances:
+        """What a phrase found below the threshold it was searched with: a filled box, since no mask was recorded."""
+        box, score = self._below.get(phrase, (None, 0.0))
+        width, height = self._size
+        mask = np.zeros((height, width), bool)
+        x0, y0, x1, y1 = box or (0, 0, 1, 1)
+        mask[y0:y1, x0:x1] = True
+        kept = mask.any() and score >= threshold
+        return FoundInstances.of([mask] if kept else [], self._size, [score] if kept else [])
 
 
 class ReplayBackend(MLLM):

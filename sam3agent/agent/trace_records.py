@@ -111,6 +111,29 @@ class _Complaint(_Record):
     text: str
 
 
+class _FailedLook(_Record):
+    ids: list[int]
+    text: str
+
+
+class _SearchedPhrase(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    phrase: str
+    found: Count
+    best_score: Score | None = None
+
+
+class _BestRejected(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    phrase: str
+    score: Score
+    box: list[Count] = Field(min_length=4, max_length=4)
+    reason: str
+    frame: Count | None = None
+
+
 class _End(_Record):
     status: Status
     reason: str
@@ -121,6 +144,9 @@ class _End(_Record):
     steps: Count = 0
     warnings: list[str] = []
     confidence: Score | None = None
+    searched: list[_SearchedPhrase] = []
+    best_rejected: _BestRejected | None = None
+    looked_below: bool = True
 
 
 RECORDS: dict[str, type[_Record]] = {
@@ -129,6 +155,7 @@ RECORDS: dict[str, type[_Record]] = {
     "tool": _Tool,
     "finding": _Finding,
     "complaint": _Complaint,
+    "failed_look": _FailedLook,
     "end": _End,
 }
 """Events that are replayed; of others only the time is read."""

@@ -12,6 +12,7 @@ from sam3agent.agent.weighing import (
     after_no_match,
     after_search,
     after_selection,
+    answered_unchecked,
 )
 from sam3agent.pool import MaskPool, missing_masks
 from sam3agent.states import (
@@ -63,7 +64,7 @@ def advance(state: ActiveState, event: Event, limits: Limits = Limits(), policy:
     story = state.story
     match event:
         case OutOfBudget():
-            return Exhausted(story, best_ids(story, policy), event.reason)
+            return _cut_short(state, event.reason, policy, interrupted=event.interrupted)
         case Complaint():
             return _complain(state, event.text, limits, policy)
         case NothingMatches():
@@ -215,14 +216,19 @@ def _with_findings(story: Story, event: Examined, *, discard: bool) -> Story:
 def _complain(state: ActiveState, text: str, limits: Limits, policy: Policy) -> State:
     story = replace(state.story, complaint=text, complaints=state.story.complaints + 1)
     if story.complaints > limits.complaints:
-        return Exhausted(
-            story, best_ids(story, policy), f"{story.complaints} unusable replies in a row; the last one: {text}"
-        )
+        why = f"{story.complaints} unusable replies in a row; the last one: {text}"
+        return _cut_short(replace(state, story=story), why, policy)
     return replace(state, story=story)
 
 
 def _bounded(state: State, limits: Limits, policy: Policy) -> State:
-    story = state.story
-    if isinstance(state, ActiveState) and story.rounds > limits.rounds:
-        return Exhausted(story, best_ids(story, policy), f"no answer after {limits.rounds} rounds")
+    if isinstance(state, ActiveState) and state.story.rounds > limits.rounds:
+        return _cut_short(state, f"no answer after {limits.rounds} rounds", policy)
     return state
+
+
+def _cut_short(state: ActiveState, why: str, policy: Policy, *, interrupted: bool = False) -> Answered | Exhausted:
+    """The end of a question that cannot go on: its answer if that is settled but for further looks, else the best so
+    far."""
+    settled = answered_unchecked(state, policy, why)
+    return settled or Exhausted(state.story, best_ids(state.story, policy), why, interrupted)

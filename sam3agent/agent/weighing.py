@@ -133,7 +133,23 @@ def weighed(story: Story, policy: Policy, *, ends: bool = False) -> State:
         return Compare(story, best.rivals, best.what, best.by)
     if policy.check and not story.checked and now.sure < policy.sure:
         return Recheck(story, now.ids)
-    return Answered(story, now.ids, _reason(story, now), round(now.confidence, 3))
+    return _answered(story, now)
+
+
+def answered_unchecked(state: ActiveState, policy: Policy, why: str) -> Answered | None:
+    """The answer of a state that only looks at a selection once more; None if the answer is still open.
+
+    why: the looks are not made. What was reported not to be there is open until it was looked for.
+    """
+    selected = any(group.ids for group in state.story.groups)
+    if policy.every or not selected or not isinstance(state, Verify | Compare | Recheck):
+        return None
+    now = standing(state.story, policy)
+    return _answered(state.story, now, why) if now.ids else None
+
+
+def _answered(story: Story, now: Standing, unchecked: str = "") -> Answered:
+    return Answered(story, now.ids, _reason(story, now), round(now.confidence, 3), unchecked)
 
 
 def _after_second_thoughts(story: Story, policy: Policy) -> State:

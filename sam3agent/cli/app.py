@@ -125,7 +125,8 @@ def ask(
 
     The question may be written without quotes. A folder stands for the images in it, or with --clip for one clip, and a
     pattern such as "*.jpg" for the files that match. Several images share one folder with a journal; after an
-    interruption, the same command goes on where it stopped.
+    interruption, the same command goes on where it stopped. Answers that are not final are asked again if the server
+    had failed, or with a larger --max-calls, --max-segmenter-calls or --max-seconds.
     """
     from sam3agent.cli.ask import run_ask
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sam3agent.answer import Answer
 from sam3agent.api import Agent
-from sam3agent.batch_journal import weights_as_read
+from sam3agent.batch_journal import BUDGETS, weights_as_read
 from sam3agent.cli.batch import ImageBatch, run_batch
 from sam3agent.cli.flags import Screen
 from sam3agent.cli.image_sources import expand_sources, split_question
@@ -67,12 +68,26 @@ def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, 
     def work(path: str, folder: Path) -> dict[str, Any]:
         answer = agent.ask(path, question, out=folder, tell=status.detail)
         outcome = {"status": "failed"} if answer.failed else {}  # the journal asks again
-        return {**answer.to_json(), **outcome, **write_formats(answer.selection, folder, formats)}
+        kept = {"budgets": budgets, "interrupted": answer.interrupted}
+        return {**answer.to_json(), **outcome, **write_formats(answer.selection, folder, formats), **kept}
 
+    budgets = {name: getattr(settings, name) for name in (*BUDGETS, "max_seconds")}
     chosen = {name: getattr(settings, name) for name in ("backend", "model", "threshold")}
     chosen |= {"weights": weights_as_read(settings.weights), **settings.of_agent}
     server = without_account(settings.base_url) if settings.base_url else None
-    return ImageBatch("ask", question, {**chosen, "base_url": server, "formats": list(formats)}, work, _label)
+    chosen |= {"base_url": server, "formats": list(formats)}
+    hint = "exhausted", "what is exhausted is asked again with larger budgets: --max-calls, --max-seconds"
+    return ImageBatch("ask", question, chosen, work, _label, partial(_ran_out, budgets), hint)
+
+
+def _ran_out(budgets: Mapping[str, float], record: Mapping[str, Any]) -> bool:
+    """Whether an earlier answer was cut short, by a failure of the MLLM or by less than these budgets."""
+    if record["status"] != "exhausted":
+        return False
+    before = record.get("budgets")
+    if record.get("interrupted") or not isinstance(before, Mapping):  # of an older version
+        return True
+    return any(budgets[name] > before[name] for name in budgets if isinstance(before.get(name), int | float))
 
 
 def _label(record: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sam3agent.answer import make_folder
-from sam3agent.batch_journal import BatchJournal, source_stamp
+from sam3agent.batch_journal import BUDGETS, Again, BatchJournal, source_stamp
 from sam3agent.cli.image_sources import STDIN
 from sam3agent.cli.screen import Status, counted, say, say_json, warn
 from sam3agent.downloads import in_words_of, local_source, shown_url, source_stem
@@ -21,6 +21,9 @@ from sam3model.printable import one_line
 JOURNAL = "journal.jsonl"
 VERSION = 1
 
+JOURNAL_FIELDS = ("budgets", "interrupted")
+"""Values of a result that only the journal keeps: within what it was asked, and whether the MLLM failed."""
+
 Work = Callable[[str, Path], dict[str, Any]]
 """Works on one image, given its path and the folder for its files; returns its JSON values, with a `status`."""
 
@@ -30,7 +33,8 @@ class ImageBatch:
     """A command that is repeated for several images.
 
     command, query: of all images. settings: what else the results depend on; a run is only continued with the same.
-    work: see `Work`. label: one line about a result for people.
+    work: see `Work`. label: one line about a result for people. again: whether a result of an earlier run is to be
+    replaced. hint: what to do about such results, told if one is kept with the status that it is about.
     """
 
     command: str
@@ -38,6 +42,8 @@ class ImageBatch:
     settings: Mapping[str, Any]
     work: Work
     label: Callable[[Mapping[str, Any]], str]
+    again: Again = lambda _: False
+    hint: tuple[str, str] | None = None
 
     @property
     def start(self) -> dict[str, Any]:
@@ -47,7 +53,8 @@ class ImageBatch:
     @property
     def folder(self) -> Path:
         """The default folder, the same for the same command, so that it goes on after an interruption."""
-        digest = hashlib.blake2b(json.dumps(self.start, sort_keys=True).encode(), digest_size=3).hexdigest()
+        fixed = {name: value for name, value in self.start.items() if name not in BUDGETS}
+        digest = hashlib.blake2b(json.dumps(fixed, sort_keys=True).encode(), digest_size=3).hexdigest()
         words = re.sub(r"[^a-z0-9]+", "-", self.query.lower()).strip("-")[:40]
         return Path("sam3agent-out") / "-".join(part for part in (self.command, words, digest) if part)
 
@@ -78,7 +85,7 @@ def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status
         names = folder_names(sources, journal.folders)
         for number, (source, name) in enumerate(zip(sources, names, strict=True), start=1):
             stamp = source_stamp(source)
-            record = journal.result(source, stamp)
+            record = journal.result(source, stamp, batch.again)
             if record is None:
                 status.tell(f"{number} of {len(sources)}: {shown_url(source)}")
                 record = journal.add(source, stamp, _result(batch.work, source, folder / name))
@@ -91,6 +98,8 @@ def _run(batch: ImageBatch, sources: Sequence[str], folder: Path, status: Status
     for warning, count in Counter(text for record in records for text in record.get("warnings", ())).items():
         say_line(f"warning: {one_line(warning)} ({counted(count, 'image')})")
     _summarise(statuses, known, folder, say_line)
+    if batch.hint and batch.hint[0] in statuses:
+        say_line(batch.hint[1])
     if "failed" in statuses:
         return 1
     return 2 if set(statuses) == {"not_understood"} else 0
@@ -134,7 +143,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _show(batch: ImageBatch, source: str, record: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        hidden = ("event", "stamp")
+        hidden = ("event", "stamp", *JOURNAL_FIELDS)
         say_json({key: value for key, value in record.items() if key not in hidden})
     elif record["status"] == "failed":
         reason = str(record["reason"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sam3agent.absence import UNFIT, Absence
 from sam3agent.agent.budget import Budget
 from sam3agent.agent.recorded import RecordedSegmenter, ReplayBackend, recorded_masklets, recorded_media
 from sam3agent.agent.recorded_tracker import RecordedTracker
@@ -13,6 +14,7 @@ from sam3agent.api import Agent
 from sam3agent.cli.screen import configure_logging, output_folder, say, say_answer, say_json
 from sam3agent.media import Media
 from sam3agent.mllm.base import MLLMError, Usage
+from sam3agent.pool import listed_masks
 from sam3agent.states import Search
 from sam3model.errors import InputError
 from sam3model.printable import one_line
@@ -76,8 +78,16 @@ def _recorded_answer(records: Sequence[Mapping[str, Any]], media: Media, folder:
         backend=start["backend"],
         warnings=tuple(map(str, end.get("warnings", ()))),
         confidence=end.get("confidence"),
+        absence=_absence(end),
     )
     return answer.save(folder, Path(start.get("clip") or start["image"]).name)
+
+
+def _absence(end: Mapping[str, Any]) -> Absence | None:
+    """What a recorded "no match" rests on; traces of older versions may not have it."""
+    if end["status"] != "no_match" or "searched" not in end:
+        return None
+    return Absence.from_json(end, looked_below=end.get("looked_below", True))
 
 
 def _end(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -111,6 +121,22 @@ def _steps(records: Sequence[Mapping[str, Any]]) -> list[str]:
             case "finding":
                 verdict = f"{record['verdict']} ({one_line(record['reason'])})"
                 lines.append(f"[{record['t']:6.2f} s] mask {record['id']}: {verdict}")
+            case "failed_look":
+                shown = listed_masks(record["ids"])
+                lines.append(f"[{record['t']:6.2f} s] no look at {shown}: {one_line(record['text'])}")
             case "complaint":
                 lines.append(f"[{record['t']:6.2f} s] unusable reply: {one_line(record['text'])}")
-    return lines
+    return [*lines, *_passed_over(records)]
+
+
+def _passed_over(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for every mask that a "no match" leaves out without a verdict on it."""
+    if records[-1].get("status") != "no_match":
+        return []
+    judged = {record["id"] for record in records if record["event"] == "finding" and record["verdict"] == "reject"}
+    found = {mask["id"]: mask["phrases"] for r in records if r["event"] == "tool" for mask in r["masks"]}
+    best = {i: max(found[i], key=lambda pair: pair[1]) for i in found if i not in judged}
+    return [
+        f'mask {i} ("{one_line(phrase)}", score {score:.2f}): not rejected by itself, but {UNFIT}'
+        for i, (phrase, score) in best.items()
+    ]

@@ -100,7 +100,7 @@ def say_answer(answer: Answer) -> None:
     say(f"{head}: {one_line(answer.reason)}" if answer.reason else head)
     say_masks(answer.masks, on_clip=answer.selection.media.count > 1)
     for line in answer.absence.lines() if answer.absence else ():
-        say(f"  {line}")
+        say(f"  {one_line(line)}")
     say_warnings(answer.warnings)
     calls = f"{counted(costs.segmenter_calls, 'search', 'es')}, {counted(costs.mllm_calls, 'MLLM call')}"
     tokens = f" ({costs.usage.prompt_tokens + costs.usage.completion_tokens} tokens)" if costs.mllm_calls else ""

@@ -9,7 +9,8 @@ The agent awaits `backend.decide(request)`, which returns one raw `MLLMReply`. T
 - retries transient failures (429, 5xx, a broken connection) with backoff, within `request.timeout_s`;
 - returns truncated, refused or empty replies unchanged, with `finish` set accordingly;
 - raises only `MLLMError`. If its class attribute `fatal` is true, a retry cannot help (unreachable server, invalid
-  key, unknown model): in the first call the question fails; in a later call it ends as exhausted.
+  key, unknown model): in the first call the question fails; a later call ends it as exhausted, unless it was only one
+  more look at a selection.
 
 `decide` may be awaited many times concurrently, because candidates are examined in parallel, but on one event loop at
 a time.

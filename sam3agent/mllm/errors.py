@@ -6,7 +6,8 @@ from sam3model.errors import Sam3Error
 class MLLMError(Sam3Error):
     """Base class of all errors that a backend raises.
 
-    fatal: whether a retry cannot help. In the first call the question fails; in a later call it ends as exhausted.
+    fatal: whether a retry cannot help. In the first call the question fails; a later call ends it as exhausted, unless
+    it was only one more look at a selection.
     """
 
     fatal = False

@@ -1,10 +1,15 @@
 """What a "no match" rests on."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from sam3agent.absence import LOWEST_SCORE
 from sam3agent.api import Agent
+from sam3agent.cli.replay import run_replay
 from sam3agent.segmenter import FoundInstances
 from tests.agent.world import World
 
@@ -57,6 +62,40 @@ def test_rejected_candidates_are_named_with_the_reason() -> None:
     answer = Agent(world).ask(world.image, "the red player")
     assert answer.absence is not None and answer.absence.best is not None
     assert "look red" in answer.absence.best.why
+
+
+def test_without_time_to_look_below_the_threshold_nothing_is_claimed_about_it(tmp_path: Path) -> None:
+    class Slow(Unsure):
+        def segment_phrases(
+            self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+        ) -> list[FoundInstances]:
+            if threshold == LOWEST_SCORE:
+                raise TimeoutError
+            return super().segment_phrases(phrases, threshold, frame)
+
+    world = Slow()
+    answer = Agent(world).ask(world.image, "the dog", out=tmp_path / "t")
+    assert answer.status == "no_match" and answer.absence is not None
+    told = ['searched "dog" (nothing found), "puppy" (nothing found)', "best rejected: none above the threshold"]
+    assert answer.absence.lines() == told
+
+
+@pytest.mark.parametrize("rerun", [False, True])
+@pytest.mark.parametrize("query", ["the dog", "the fourth player from the left", "the red player"])
+def test_replay_shows_what_a_no_match_rests_on(
+    query: str, rerun: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = Unsure()
+    answer = Agent(world).ask(world.image, query, out=tmp_path / "t")
+    assert answer.status == "no_match" and answer.absence is not None
+    for as_json in (False, True):
+        run_replay(tmp_path / "t", rerun=rerun, out=tmp_path / f"{as_json}", as_json=as_json, verbose=False)
+        shown = capsys.readouterr().out
+        if as_json:
+            assert {key: json.loads(shown)[key] for key in ("searched", "best_rejected")} == answer.absence.to_json()
+        else:
+            assert all(line in shown for line in answer.absence.lines())
+            assert rerun or "dog" in query or shown.count("mask ") >= 3, "every candidate, with the reason"
 
 
 def test_an_answer_needs_no_such_proof() -> None:

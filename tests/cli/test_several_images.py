@@ -23,7 +23,9 @@ from sam3agent.cli.mask_files import write_formats
 from sam3agent.cli.segment import Examples, TypedClicks, run_segment
 from sam3agent.masks import Masklet
 from sam3agent.media import ImageMedia
+from sam3agent.mllm.errors import MLLMBusyError
 from sam3agent.pool import MaskPool, masklets
+from sam3agent.testing import ScriptedBackend, call
 from sam3agent.written_lists import split_phrases
 from sam3model.errors import InputError
 from sam3model.ops.masks import encode_rle
@@ -152,6 +154,33 @@ def test_a_changed_image_is_done_again(place: Path, capsys: pytest.CaptureFixtur
     World().image.rotate(180).save(place / "photos" / "1.png")
     ask("photos", "leftmost player", out="o", as_json=False)
     assert "(2 of them done before)" in capsys.readouterr().out
+
+
+def test_answers_that_ran_out_are_asked_again_with_a_larger_budget_only(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = list[str]()
+    for seconds, calls in ((1e-6, 60), (1e-6, 60), (1e-7, 60), (1e-6, 61), (300, 61), (1e-6, 61)):
+        assert ask("photos", "leftmost player", as_json=False, max_seconds=seconds, max_calls=calls) == 0
+        ends.append(capsys.readouterr().out)
+    known = ["of them done before" in end for end in ends]
+    assert known == [False, True, True, False, False, True], ends
+    assert all("3 exhausted" in end and "asked again with larger budgets" in end for end in ends[:4])
+    assert all("3 answered" in end and "larger budgets" not in end for end in ends[4:])
+    assert len(list((place / "sam3agent-out").iterdir())) == 1
+
+
+def test_answers_that_a_failing_server_cut_short_are_asked_again(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, select = call("segment_phrase", phrases=["player"]), call("select_masks", what="player", ids=[1, 2, 3])
+    backend = ScriptedBackend([search, MLLMBusyError("gone"), search, select, search, select])
+    monkeypatch.setattr("sam3agent.api.make_backend", lambda _: backend)
+    for status in ("exhausted", "answered", "answered"):
+        assert ask("photos/1.png", "photos/2.png", "all players", out="o") == 0
+        results = printed(capsys)
+        assert [result["status"] for result in results] == [status, "answered"]
+        assert all("interrupted" not in result and "budgets" not in result for result in results)
 
 
 def test_a_folder_of_another_run_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,8 @@ def test_several_images(desk: Path, capsys: Any) -> None:
     assert set(bad) == {"source", "status", "reason"} and bad["status"] == "failed"
     start, *records = map(json.loads, (desk / "a" / "journal.jsonl").read_text().splitlines())
     assert start["query"] == "the ball"
-    assert [set(record) for record in records] == [{*good, "event", "stamp"}, {*bad, "event", "stamp"}]
+    kept = {"event", "stamp"}
+    assert [set(record) for record in records] == [{*good, *kept, "budgets", "interrupted"}, {*bad, *kept}]
 
 
 def test_track(desk: Path, capsys: Any) -> None:
