@@ -15,13 +15,14 @@ from evals.benchmark_types import (
     VideoBenchmark,
     asks_agent,
 )
+from evals.intervals import RESAMPLES, has_intervals
 from evals.journal import FAILURES, METRICS, RUN, Journal
 from evals.plain_text import short_line, slug
 from evals.result_tables import cost_table, details, table
 from evals.run_costs import technical_failure
 from evals.run_folders import earlier_folder, run_folder, weights_label
-from evals.run_parts import METHODS, Models, RunRequest, make_parts, run_identity
-from evals.run_record import run_record
+from evals.run_parts import METHODS, Models, RunRequest, earlier_values, make_parts, run_identity
+from evals.run_record import run_record, software
 from evals.samples import DatasetSplit
 from evals.shards import Shard, read_shard
 from evals.tally import Tally
@@ -42,6 +43,8 @@ def evaluate(benchmark: AnyBenchmark, flags: argparse.Namespace, models: Models)
     Returns what went wrong technically, one line each; empty if all samples were scored. Raises `Sam3Error`.
     """
     check_flags(flags)
+    if getattr(flags, "resamples", None) and not has_intervals(benchmark):
+        raise ConfigError(f"{benchmark.name} has no confidence intervals: leave out --resamples")
     dataset = _dataset_split(benchmark, flags)
     results, folders = [], []
     for result, folder in _results(benchmark, dataset, flags, models):
@@ -63,10 +66,14 @@ def check_flags(flags: argparse.Namespace) -> None:
         if value is not None and not 1 <= value <= highest:
             limits = "at least 1" if highest == sys.maxsize else f"from 1 to {highest}"
             raise ConfigError(f"--{name} must be {limits}, not {value}")
-    if not 0 <= getattr(flags, "resamples", 0) <= MAX_RESAMPLES:
+    if not 0 <= (getattr(flags, "resamples", None) or 0) <= MAX_RESAMPLES:
         raise ConfigError(f"--resamples must be from 0 to {MAX_RESAMPLES}, not {flags.resamples}")
     if flags.out is not None and not flags.out.parts:
         raise ConfigError("--out is empty; name a folder")
+
+
+def _resamples(flags: argparse.Namespace) -> int:
+    return RESAMPLES if flags.resamples is None else flags.resamples
 
 
 def _results(
@@ -129,7 +136,7 @@ def _score_predictions(
     if isinstance(benchmark, VideoBenchmark):
         outcome = RunOutcome(0, 0, benchmark.score(dataset, predictions))
     else:
-        scored = benchmark.score(dataset, predictions, flags.resamples)
+        scored = benchmark.score(dataset, predictions, _resamples(flags))
         outcome = RunOutcome(scored.samples, scored.samples, scored.figures, intervals=scored.intervals)
     _make(folder)
     settings = {"root": str(dataset.root), "predictions": str(predictions.resolve())}
@@ -177,21 +184,17 @@ def _run(request: RunRequest, models: Models) -> BenchmarkResult:
         raise DataError(f"{dataset.root}: split {dataset.split!r} has no samples")
     concurrent = isinstance(benchmark, PhraseBenchmark | QuestionBenchmark)
     identity, record = {**run_identity(request, parts.weights), "system": parts.runner.system}, run_record()
-    with Journal(request.folder, benchmark.kind, identity, record) as journal:
-        tally = Tally(parts.scorer(), flags.resamples)
+    earlier = earlier_values(parts.weights)
+    with Journal(request.folder, benchmark.kind, identity, record, earlier) as journal:
+        tally = Tally(parts.scorer(), _resamples(flags))
         try:
             outcome = BenchmarkRun(samples, parts.runner, tally, journal, flags.concurrency if concurrent else 1).run()
         except OutputError as error:
             raise OutputError(f"{error}; what was predicted is kept: run the same command again to go on") from error
-        if _software(journal.started) != _software(record):
+        if software(journal.started) != software(record):
             record["started_with"] = journal.started
     settings = {name: value for name, value in identity.items() if name != "system"} | {"limit": flags.limit}
     return BenchmarkResult(benchmark.name, dataset.split, parts.runner.system, outcome, settings, record)
-
-
-def _software(record: object) -> object:
-    """What decides a prediction, of a record; older runs have none."""
-    return (record.get("commit"), record.get("versions")) if isinstance(record, dict) and record else None
 
 
 def _folder(request: RunRequest, models: Models) -> Path:
@@ -206,7 +209,8 @@ def _folder(request: RunRequest, models: Models) -> Path:
     labels = (weights_label(weights), weights_label(backend.partition(":")[2] or backend))
     split = request.dataset.split
     folder = run_folder(benchmark.name, split, labels if backend else labels[:1], flags.shard)
-    return earlier_folder(folder, benchmark.name, split, flags.shard, run_identity(request, weights), backend)
+    identity, earlier = run_identity(request, weights), earlier_values(weights)
+    return earlier_folder(folder, benchmark.name, split, flags.shard, identity, earlier, backend)
 
 
 def _backend(settings: "Settings", models: Models) -> str:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from evals.benchmark_command import check_flags, evaluate
 from evals.benchmark_registry import BENCHMARKS, find
+from evals.benchmark_types import AnyBenchmark
 from evals.command_flags import listing, make_parser, parse_flags
+from evals.intervals import has_intervals
 from evals.plain_text import short_line
 from evals.run_folders import OUT
 from evals.run_parts import Models
@@ -106,12 +108,16 @@ def _evaluate(names: Sequence[str], rest: Sequence[str], models: Models) -> int:
     check_flags(flags)
     if flags.predictions is not None:
         raise ConfigError("--predictions belong to one benchmark; name only one")
-    return max([_guarded(lambda b=b: _one(b, _own(flags, b.name), models)) for b in benchmarks])
+    return max([_guarded(lambda b=b: _one(b, _own(flags, b), models)) for b in benchmarks])
 
 
-def _own(flags: argparse.Namespace, name: str) -> argparse.Namespace:
+def _own(flags: argparse.Namespace, benchmark: AnyBenchmark) -> argparse.Namespace:
     """The flags of one of several benchmarks, which has its own folder."""
-    return argparse.Namespace(**{**vars(flags), "out": flags.out and flags.out / name})
+    own = {**vars(flags), "out": flags.out and flags.out / benchmark.name}
+    if flags.resamples and not has_intervals(benchmark):
+        log.warning("%s has no confidence intervals: --resamples changes nothing there", benchmark.name)
+        own["resamples"] = None
+    return argparse.Namespace(**own)
 
 
 def _one(benchmark: Any, flags: argparse.Namespace, models: Models) -> int:

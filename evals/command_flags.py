@@ -14,7 +14,7 @@ from evals.benchmark_types import (
     asks_agent,
     scores_predictions,
 )
-from evals.intervals import LEVEL, RESAMPLES
+from evals.intervals import LEVEL, RESAMPLES, has_intervals
 from evals.run_folders import OUT
 from evals.run_parts import METHODS
 from evals.scorers.playground_clips import PROTOCOLS
@@ -55,7 +55,8 @@ def make_parser(benchmark: AnyBenchmark | None) -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=int, help="use only the first LIMIT samples")
     parser.add_argument("--shard", help="i/n: every n-th sample, starting with the i-th; `report` joins the shards")
     drawn = f"resamples for the {LEVEL} %% confidence intervals (default: {RESAMPLES}; 0: no intervals)"
-    parser.add_argument("--resamples", type=int, default=RESAMPLES, help=drawn)
+    drawn = drawn if benchmark is None or has_intervals(benchmark) else argparse.SUPPRESS
+    parser.add_argument("--resamples", type=int, help=drawn)
     parser.add_argument("--weights", help="tiny (included), facebook/sam3, or a path")
     parser.add_argument("--device", help="auto, cpu, cuda or mps")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, or int8 (processors: least memory)")

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from evals.benchmark_types import Figures
+from evals.benchmark_types import AnyBenchmark, Figures, VideoBenchmark
 from sam3model.metrics.overlap import FloatArray
 
 RESAMPLES = 1000
@@ -49,6 +49,11 @@ class Resampling(Protocol):
     def resample(self, draws: Draws) -> Mapping[str, FloatArray]:
         """Figures (B,) under each resample, named and scaled as in `compute`; some may be left out."""
         ...
+
+
+def has_intervals(benchmark: AnyBenchmark) -> bool:
+    """Whether figures of a benchmark can have intervals: those of videos in the official layouts are of whole files."""
+    return not isinstance(benchmark, VideoBenchmark) and isinstance(benchmark.scorer(), Resampling)
 
 
 def intervals(scorer: object, keys: Iterable[str], figures: Figures, resamples: int = RESAMPLES) -> dict[str, Interval]:

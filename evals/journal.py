@@ -28,14 +28,21 @@ UNSTATED: Mapping[str, Any] = {"max_seconds": 300.0, "max_segmenter_calls": 20}
 class Journal:
     """The folder of a run, written by one process at a time.
 
-    settings: identify the run. record: the software, see `evals.run_record`. Raises `ConfigError` if the folder holds
-    a run with other settings or another process writes to it, `DataError` if a file is damaged.
+    settings: identify the run. record: the software, see `evals.run_record`. earlier: see `differing`. Raises
+    `ConfigError` if the folder holds a run with other settings or another process writes to it, `DataError` if a file
+    is damaged.
     """
 
     def __init__(
-        self, folder: Path, kind: SampleKind, settings: Mapping[str, Any], record: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        kind: SampleKind,
+        settings: Mapping[str, Any],
+        record: Mapping[str, Any] | None = None,
+        earlier: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = folder
+        self._earlier = earlier or {}
         self._file = _open_alone(folder)
         try:
             self.started = self._claim(dict(settings), dict(record or {}))
@@ -76,13 +83,11 @@ class Journal:
             write_json(path, {**settings, RECORD: record}, indent=1)
             return record
         before = read_record(path)
-        for name in (settings.keys() | before.keys()) - {RECORD}:
-            earlier = before.get(name, UNSTATED.get(name))
-            if earlier != settings.get(name):
-                raise ConfigError(
-                    f"{self.folder} holds a run with {name} {earlier}, not {settings.get(name)}: "
-                    "choose another --out, or delete it"
-                )
+        for name in differing(before, settings, self._earlier):
+            raise ConfigError(
+                f"{self.folder} holds a run with {name} {before.get(name, UNSTATED.get(name))}, "
+                f"not {settings.get(name)}: choose another --out, or delete it"
+            )
         started = before.get(RECORD)
         return started if isinstance(started, dict) else {}
 
@@ -94,6 +99,16 @@ class Journal:
                 f"{self.folder} holds {foreign[0]}, but no {RUN} that says of which run: "
                 "choose another --out, or move the file away"
             )
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any], earlier: Mapping[str, Any]) -> list[str]:
+    """Names of the settings in which a run differs from one that began before.
+
+    earlier: values that older versions recorded in place of those of `now`.
+    """
+    names = sorted((now.keys() | before.keys()) - {RECORD})
+    values = {name: before.get(name, UNSTATED.get(name)) for name in names}
+    return [n for n in names if values[n] != now.get(n) and (n not in earlier or values[n] != earlier[n])]
 
 
 def _size(path: Path) -> int:

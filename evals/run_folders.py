@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evals.journal import RUN, UNSTATED, read_record
+from evals.journal import RUN, differing, read_record
 from evals.plain_text import slug
 from evals.run_parts import METHODS
 
@@ -38,18 +38,24 @@ def weights_label(weights: str) -> str:
 
 
 def earlier_folder(
-    folder: Path, benchmark: str, split: str, shard: str | None, identity: Mapping[str, Any], backend: str
+    folder: Path,
+    benchmark: str,
+    split: str,
+    shard: str | None,
+    identity: Mapping[str, Any],
+    earlier: Mapping[str, Any],
+    backend: str,
 ) -> Path:
     """The folder of this very run as older versions named it (BENCHMARK/SPLIT), if it is there; else `folder`.
 
-    identity: settings of the run. backend: start of the backend's name, "" for none.
+    identity, earlier: settings of the run, see `journal.differing`. backend: start of the backend's name, "" for none.
     """
     old = run_folder(benchmark, split, (), shard)
     if folder.exists() or not any((place / RUN).is_file() for place in (old, *(old / method for method in METHODS))):
         return folder
     run = next(path for place in (old, *(old / method for method in METHODS)) if (path := place / RUN).is_file())
     before = read_record(run)
-    same = all(before.get(name, UNSTATED.get(name)) == value for name, value in identity.items() if name != "method")
+    same = not {*differing(before, identity, earlier)} & {*identity} - {"method"}
     system = str(before.get("system", ""))
     if not same or not system.partition(" + ")[2].startswith(backend):
         return folder

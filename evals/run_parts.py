@@ -19,7 +19,7 @@ from evals.benchmark_types import (
     asks_agent,
 )
 from evals.samples import DatasetSplit
-from sam3model.errors import Sam3Error
+from evals.weights_hash import modified, weights_hash
 
 if TYPE_CHECKING:
     from evals.click_runner import ImagePredicting
@@ -149,7 +149,7 @@ def run_identity(request: RunRequest, weights: str) -> dict[str, Any]:
         "split": request.dataset.split,
         "root": str(request.dataset.root) if benchmark.files else "",
         "weights": weights,
-        "weights_file": _stamp(weights),
+        "weights_file": weights_hash(weights),
         "dtype": request.settings.dtype,
         "max_calls": request.settings.max_calls,
         "shard": flags.shard,
@@ -167,13 +167,6 @@ def run_identity(request: RunRequest, weights: str) -> dict[str, Any]:
     return identity
 
 
-def _stamp(weights: str) -> str | None:
-    """Size and modification time of a local weights file: tells apart weights of the same name."""
-    from sam3model.resources import TINY_WEIGHTS, asset
-
-    try:
-        path = asset(TINY_WEIGHTS) if weights == "tiny" else Path(weights)
-        stat = path.stat()
-    except (Sam3Error, OSError):
-        return None
-    return f"{stat.st_size} bytes, {stat.st_mtime_ns}"
+def earlier_values(weights: str) -> dict[str, Any]:
+    """Values of `run_identity` that older versions recorded in place of today's."""
+    return {"weights_file": modified(weights)}

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +29,21 @@ def run_record() -> dict[str, Any]:
         "versions": versions,
         "platform": platform.platform(terse=True),
     }
+
+
+def software(record: object) -> dict[str, object]:
+    """What decides a prediction, of a record, by name: the commit and the versions; empty for older runs."""
+    if not isinstance(record, dict) or not record:
+        return {}
+    versions = record.get("versions")
+    return {"commit": record.get("commit"), **(versions if isinstance(versions, dict) else {})}
+
+
+def differing_software(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the packages, or "commit", in which runs differ, also in what they were started with."""
+    known = [software(record) for one in records for record in (one, one.get("started_with") or one)]
+    names = dict.fromkeys(name for one in known for name in one)
+    return [name for name in names if any(one.get(name) != known[0].get(name) for one in known)]
 
 
 def _commit() -> str | None:

@@ -2,10 +2,11 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from evals.benchmark_registry import BENCHMARKS, find
 from evals.benchmark_results import BenchmarkResult, RunOutcome, read_result
@@ -13,6 +14,7 @@ from evals.benchmark_types import VideoBenchmark
 from evals.journal import METRICS, RUN, Predictions
 from evals.prediction_records import is_for
 from evals.result_tables import cost_table, details, table
+from evals.run_record import differing_software
 from evals.samples import DatasetSplit
 from evals.shards import Shard, read_shard
 from evals.tally import Tally
@@ -115,9 +117,19 @@ def _join(parts: Parts, apart: str = "") -> BenchmarkResult:
         first.benchmark, DatasetSplit(Path(settings["root"]), first.split), settings.get("limit"), predictions
     )
     seconds = sum(result.outcome.seconds for _, result in parts)
-    return replace(
-        first, outcome=replace(outcome, failures={**outcome.failures, **failures}, seconds=seconds), settings=settings
-    )
+    outcome = replace(outcome, failures={**outcome.failures, **failures}, seconds=seconds)
+    return replace(first, outcome=outcome, settings=settings, record=_joined_record([result for _, result in parts]))
+
+
+def _joined_record(shards: Sequence[BenchmarkResult]) -> Mapping[str, Any]:
+    """The record of shards: the first, with those of all if they were made with different software, which is named."""
+    first, records = shards[0], {str(shard.settings["shard"]): shard.record for shard in shards}
+    names = differing_software(list(records.values()))
+    if not names:
+        return first.record
+    what = f"{first.benchmark} {first.split}, {first.system}"
+    log.warning("%s: shards were made with another %s; report.json has all records", what, ", ".join(names))
+    return {**first.record, "shards": records}
 
 
 def rescore(name: str, dataset: DatasetSplit, limit: int | None, predictions: Sequence[Predictions]) -> RunOutcome:

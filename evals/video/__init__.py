@@ -9,7 +9,7 @@ from pathlib import Path
 from evals.benchmark_types import VideoBenchmark, VideoReading
 from evals.samples import DatasetSplit
 from evals.video.burst import score_burst
-from evals.video.expression_runs import read_mevis, read_revos, writer
+from evals.video.expression_runs import mevis_writer, read_mevis, read_revos, revos_writer
 from evals.video.expressions import score_mevis, score_revos
 from evals.video.prediction_writers import BurstWriter, LabelMapWriter, ObjectFolderWriter, TrackWriter
 from evals.video.track_reader import read_burst, read_lvvis, read_veval, read_ytvis
@@ -138,7 +138,7 @@ BENCHMARKS: tuple[VideoBenchmark, ...] = (
         get="henghuiding.github.io/MeViS; the ground truth of valid is only on the challenge server",
         headline=JF,
         score=score_mevis,
-        run=VideoReading(read_mevis, writer, score_mevis),
+        run=VideoReading(read_mevis, mevis_writer, score_mevis),
         questions=True,
         layout=EXPRESSIONS,
     ),
@@ -155,7 +155,7 @@ BENCHMARKS: tuple[VideoBenchmark, ...] = (
         get="github.com/cilinyan/ReVOS-api; mask_dict_foreground.json comes with github.com/cilinyan/VISA",
         headline=("J&F", "referring J&F", "reasoning J&F", "R"),
         score=score_revos,
-        run=VideoReading(read_revos, writer, score_revos),
+        run=VideoReading(read_revos, revos_writer, score_revos),
         questions=True,
         layout=EXPRESSIONS,
     ),

@@ -11,12 +11,12 @@ from evals.plain_text import slug
 from evals.sample_runners import question_prediction
 from evals.samples import DatasetSplit, PredictedTrack, Rle, VideoFiles, VideoPrediction, VideoSample
 from evals.scorers.referring import UNANSWERED
-from evals.video.expressions import Expression, mevis_expressions, revos_expressions
+from evals.video.expressions import UNANSWERED_FILE, Expression, mevis_expressions, revos_expressions
 from sam3agent.api import Agent
 from sam3agent.media import ClipMedia
 from sam3model.data.dataset_paths import inside
 from sam3model.errors import DataError
-from sam3model.files import replacing
+from sam3model.files import replacing, write_json
 from sam3model.metrics.referring_video import union_track
 from sam3model.ops.masks import decode_rle
 from sam3model.raster_files import opened_raster
@@ -93,8 +93,11 @@ def _as_text(mask: Rle | None) -> Rle | None:
 class ExpressionWriter:
     """VIDEO/EXPRESSION/FRAME.png: 255 inside the mask of the answer, a file for every frame."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lists_unanswered: bool = False) -> None:
+        """lists_unanswered: whether those that ended as `UNANSWERED`, without a mask, are listed in a file."""
         self.folder = folder
+        self._lists = lists_unanswered
+        self._unanswered: list[str] = []
 
     def add(self, sample: VideoSample[Expression], prediction: VideoPrediction) -> None:
         """Write the answer to an expression.
@@ -105,6 +108,8 @@ class ExpressionWriter:
         empty = np.zeros(prediction.size, bool)
         unanswered = prediction.answer is not None and prediction.answer.status in UNANSWERED and not any(track.masks)
         empty[0, 0] = unanswered and not sample.target.annotations
+        if unanswered:
+            self._unanswered.append(sample.key)
         for name, mask in zip(prediction.frames, track.masks, strict=True):
             shown = decode_rle(dict(mask)) if mask else empty
             path = inside(self.folder, sample.key, f"{name}.png")
@@ -114,9 +119,18 @@ class ExpressionWriter:
 
     def close(self) -> Path:
         """The folder."""
+        if self._lists and self._unanswered:
+            write_json(self.folder / UNANSWERED_FILE, sorted(self._unanswered))
+        else:
+            (self.folder / UNANSWERED_FILE).unlink(missing_ok=True)
         return self.folder
 
 
-def writer(_: DatasetSplit, folder: Path) -> ExpressionWriter:
-    """The writer of a run."""
+def mevis_writer(_: DatasetSplit, folder: Path) -> ExpressionWriter:
+    """The writer of a run on MeViS, whose server takes the masks alone."""
     return ExpressionWriter(folder)
+
+
+def revos_writer(_: DatasetSplit, folder: Path) -> ExpressionWriter:
+    """The writer of a run on ReVOS."""
+    return ExpressionWriter(folder, lists_unanswered=True)

@@ -6,7 +6,8 @@
 
 The target of an expression is the union of the masks of its `anno_id`; if there are none, it is empty. An expression
 without a folder of predictions counts 0 in every figure; `missing` is the number of these. A folder with missing frames
-is an error.
+is an error. Runs of our agent on ReVOS list the expressions without an answer in `UNANSWERED_FILE`: these count 0, too,
+because an empty mask alone has a robustness of 100.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from sam3model.metrics.referring_video import ReferringVideo, union_track
 
 REVOS_TYPES = {0: "referring", 1: "reasoning"}
 """Scored values of `type_id`; 2 marks expressions without a target in the video."""
+UNANSWERED_FILE = "unanswered.json"
+"""In a folder of predictions: the expressions, as VIDEO/EXPRESSION, that a run could not answer."""
 
 
 class Expression(NamedTuple):
@@ -83,7 +86,7 @@ def _score(
 ) -> dict[str, float]:
     if not predictions.is_dir():
         raise DataError(f"{predictions} is not a folder")
-    metric, missing = ReferringVideo(), 0
+    metric, missing, unanswered = ReferringVideo(), 0, _unanswered(predictions / UNANSWERED_FILE)
     for expression in progress(expressions, "expressions"):
         key = expression.key
         target = _target(expression, masks)
@@ -91,12 +94,22 @@ def _score(
         seen = foreground.track(expression.video, len(target)) if foreground else None
         missing += prediction is None
         try:
-            metric.update(key, target, prediction, seen, expression.group)
+            metric.update(key, target, None if key in unanswered else prediction, seen, expression.group)
         except MetricError as error:
             raise DataError(f"{predictions / key}: {error}") from error
     if not metric.samples:
         raise DataError(f"{masks.path}: no expressions to score")
     return {**metric.compute().summary(), "expressions": len(expressions), "missing": missing}
+
+
+def _unanswered(path: Path) -> frozenset[str]:
+    """The expressions that a run lists as not answered. Raises `DataError`."""
+    if not path.exists():
+        return frozenset()
+    keys = read_json(path)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise DataError(f"{path} is not a list of expressions")
+    return frozenset(keys)
 
 
 def _expressions(path: Path, groups: Mapping[int, str] | None = None) -> Iterator[Expression]:

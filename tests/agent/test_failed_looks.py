@@ -28,7 +28,11 @@ def late(_: MLLMRequest) -> MLLMReply:
     raise TimeoutError
 
 
-FAULTS: list[MLLMError | Callable[[MLLMRequest], MLLMReply]] = [MLLMBusyError("gone"), MLLMUnreachableError("gone"), late]
+FAULTS: list[MLLMError | Callable[[MLLMRequest], MLLMReply]] = [
+    MLLMBusyError("gone"),
+    MLLMUnreachableError("gone"),
+    late,
+]
 LOOKS = {
     "look": (RIGHT, Policy()),
     "check": (call("select_masks", what="player", ids=[1, 2, 3]), UNSURE),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from evals.benchmark_types import Scorer
+from evals.command import main
 from evals.intervals import Draws, Resampling, intervals
 from evals.samples import (
     ClickPrediction,
@@ -196,3 +198,21 @@ class _Mean:
 
     def resample(self, draws: Draws) -> dict[str, np.ndarray]:
         return {"mean": draws.mean([str(i) for i in range(len(self.values))], self.values)}
+
+
+def test_resamples_of_a_benchmark_without_intervals_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    flags = ["--root", str(tmp_path), "--out", str(tmp_path / "out"), "--resamples"]
+    for name in ("davis", "revos", "omnilabel"):
+        assert main([name, *flags, "50"]) == 2
+        assert f"{name} has no confidence intervals: leave out --resamples" in capsys.readouterr().err
+        assert main([name, *flags, "0"]) == 2
+        assert "leave out --resamples" not in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        assert "--resamples" not in capsys.readouterr().out
+    assert main(["davis", "countbench", *flags, "50"]) == 2  # there is no data
+    assert "leave out --resamples" not in capsys.readouterr().err
+    assert "davis has no confidence intervals: --resamples changes nothing there" in caplog.text
+    assert "countbench has no confidence intervals" not in caplog.text

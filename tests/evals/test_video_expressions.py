@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from evals.command import main
-from evals.samples import DatasetSplit
-from evals.video.expression_runs import read_mevis
+from evals.samples import DatasetSplit, PredictedTrack, QuestionPrediction, VideoFiles, VideoPrediction, VideoSample
+from evals.video.expression_runs import mevis_writer, read_mevis, revos_writer
+from evals.video.expressions import UNANSWERED_FILE, Expression
 from sam3agent.mllm.base import MLLMError
 from sam3agent.testing import ScriptedBackend, ScriptedSegmenter, ScriptedTracker
 from sam3model.errors import DataError
@@ -72,6 +73,37 @@ def test_revos_averages_referring_and_reasoning(tmp_path):
     assert [found["J"], found["referring J"], found["reasoning J"]] == pytest.approx([62.5, 100, 25])
     assert [found["R"], found["referring R"], found["reasoning R"]] == pytest.approx([62.5, 100, 25], abs=1e-4)
     assert (found["expressions"], found["missing"]) == (3, 1)
+
+
+def test_an_expression_of_revos_without_an_answer_counts_0_in_every_figure(tmp_path, capsys):
+    root, predictions = revos(tmp_path)
+    predict(predictions, "LVVIS/train/00001/2", NOTHING, NOTHING)  # an empty mask, officially
+    assert figures("revos", root, predictions)["reasoning R"] == pytest.approx(75, abs=1e-4)
+    write_json(predictions / UNANSWERED_FILE, ["LVVIS/train/00001/2"])
+    found = figures("revos", root, predictions)
+    assert (found["reasoning R"], found["missing"]) == (pytest.approx(25, abs=1e-4), 0)
+    write_json(predictions / UNANSWERED_FILE, {"0": 1})
+    (root / "run/metrics.json").unlink()
+    assert "is not a list of expressions" in error_of(capsys, "revos", root, predictions)
+
+
+def unread() -> VideoFiles:
+    raise AssertionError("a writer reads no video")
+
+
+@pytest.mark.parametrize(("make", "listed"), [(revos_writer, ["v/0"]), (mevis_writer, None)])
+def test_a_run_lists_what_it_could_not_answer(tmp_path, make, listed):
+    ends = (("exhausted", None), ("no_match", None), ("not_understood", rle(A)))
+    for again in (False, True):
+        writer = make(DatasetSplit(tmp_path, "valid"), tmp_path / "out")
+        for number, (status, mask) in enumerate(ends):
+            target = Expression("v", str(number), ("00000",), ("1",), "referring")
+            sample = VideoSample(target.key, unread, ("the ball",), target)
+            answer = QuestionPrediction("the ball", "no_match" if again else status, SIZE, ())
+            track = PredictedTrack("answer", 1.0, (mask,))
+            writer.add(sample, VideoPrediction(("the ball",), ("00000",), SIZE, (track,), answer))
+        path = writer.close() / UNANSWERED_FILE
+        assert (json.loads(path.read_text()) if path.exists() else None) == (None if again else listed)
 
 
 def test_robustness_is_undefined_without_the_foreground(tmp_path):
