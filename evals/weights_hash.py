@@ -10,12 +10,13 @@ from sam3model.resources import TINY_WEIGHTS, asset
 
 SUFFIXES = (".safetensors", ".pt", ".bin")
 CONFIG = "config.json"
+CHUNK = 1 << 22
 
 
 def weights_hash(weights: str) -> str | None:
     """Hash of a local weights file, or of those in a folder; None for weights of a hub, whose name says which they are.
 
-    Everything is hashed, since training may change a small part only: a second or two per GB, less than loading them.
+    Everything is hashed, since training may change a small part only: one to three seconds per GB, once per run.
     """
     try:
         path = _local(weights)
@@ -49,5 +50,8 @@ def _state(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=64)
 def _digest(path: Path, size: int, time: int) -> str:
     """Hash of a file as long as it has this size and modification time."""
+    digest = hashlib.sha256()
     with open_regular(path) as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        while part := file.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,7 +1,8 @@
-"""Run lengths of masks, string by string as pycocotools writes them."""
+"""Run lengths of masks, string by string as pycocotools writes them; their boxes and sizes."""
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -10,7 +11,7 @@ from pycocotools import mask as coco
 
 from sam3agent.masks import Mask, Masklet
 from sam3model.errors import InputError
-from sam3model.ops.masks import check_rle, decode_rle, encode_rle
+from sam3model.ops.masks import check_rle, decode_rle, encode_rle, mask_to_box, masks_at_size
 
 MASKS = st.sampled_from([np.bool_, np.uint8]).flatmap(
     lambda kind: arrays(kind, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 1).map(kind))
@@ -102,3 +103,34 @@ def test_any_code_gives_a_mask_of_its_size_or_an_error(size: list[int], counts: 
         return
     assert list(mask.shape) == size
     assert check_rle({"size": size, "counts": counts}) == encode_rle(mask)
+
+
+def test_run_length_codes_round_trip_and_refuse_damage() -> None:
+    mask = np.random.default_rng(0).random((13, 17)) > 0.5
+    code = encode_rle(mask)
+    runs = np.diff(np.flatnonzero(np.diff(mask.T.ravel(), prepend=False, append=not mask.T.ravel()[-1])), prepend=0)
+    plain = {"size": [13, 17], "counts": runs.tolist()}
+    for rle in (code, {**code, "counts": code["counts"].encode()}, plain):
+        assert np.array_equal(decode_rle(rle), mask)
+    for rle in (
+        {},
+        {"size": [2], "counts": ""},
+        {"size": [2, 2], "counts": [1, 2]},
+        {"size": [2, 2], "counts": [5, -1]},
+    ):
+        with pytest.raises(InputError, match="run-length"):
+            decode_rle(rle)
+
+
+def test_box_of_a_mask() -> None:
+    mask = np.zeros((9, 12), dtype=bool)
+    assert mask_to_box(mask) == (0, 0, 0, 0)
+    mask[2:5, 3:11] = True
+    assert mask_to_box(mask) == (3, 2, 11, 5)
+
+
+def test_resizing_large_masks_in_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(5, 6, 7, generator=torch.Generator().manual_seed(0))
+    whole = masks_at_size(logits, (31, 23))
+    monkeypatch.setattr("sam3model.ops.masks.CHUNK_PIXELS", 1)
+    assert whole.shape == (5, 23, 31) and np.array_equal(masks_at_size(logits, (31, 23)), whole)
