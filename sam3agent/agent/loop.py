@@ -110,7 +110,7 @@ class AgentLoop:
             self.ledger.steps += 1
             self.trace.record("state", state=type(state).__name__, masks=list(state.story.pool.ids))
         if isinstance(state, Answered) and state.unchecked:
-            self._warn((f"further looks at the answer were not made: {state.unchecked}",))
+            self._unchecked(state.unchecked)
         return state
 
     async def step(self, state: ActiveState) -> Event:
@@ -202,7 +202,9 @@ class AgentLoop:
         """Show the selection once more against the question; nothing new if no reply is usable."""
         try:
             found = await self._judged(state, read_completeness)
-        except ToolUseError:
+        except ToolUseError as error:
+            self._failed_look(state.ids, error)
+            self._unchecked(str(error))
             return Rechecked()
         return Rechecked(tuple(found.wrong), tuple(found.missing))
 
@@ -213,6 +215,8 @@ class AgentLoop:
             seen = listed_masks([winner]) if winner else "no difference seen"
         except ToolUseError as error:
             winner, seen = None, f"no usable comparison: {error}"
+            self._failed_look(state.ids, error)
+            self._unchecked(str(error))
         self.tell(f"comparing {listed_masks(state.ids)}: {seen}")
         return Compared(Comparison(state.ids, winner))
 
@@ -242,7 +246,11 @@ class AgentLoop:
         """Examine all pending candidates concurrently; some calls are kept in reserve for the answer."""
         pending = sorted(state.pending, key=lambda i: -c.score if (c := state.story.pool.get(i)) else 0)
         chosen = pending if self.backend.free else pending[: max(0, self.ledger.calls_left - self._reserve)]
-        self.tell(f"examining {len(chosen)} mask{'s' if len(chosen) != 1 else ''}")
+        if len(chosen) < len(pending):
+            left, most = self.ledger.calls_left, self.ledger.budget.mllm_calls
+            self._unchecked(f"the last {min(left, self._reserve)} of {most} MLLM calls are kept for the answer")
+        if chosen:
+            self.tell(f"examining {len(chosen)} mask{'s' if len(chosen) != 1 else ''}")
         results = await asyncio.gather(*(self.look(state, mask_id) for mask_id in chosen), return_exceptions=True)
         findings = tuple(result for result in results if isinstance(result, Finding))
         failures = [result for result in results if isinstance(result, BaseException)]
@@ -259,6 +267,9 @@ class AgentLoop:
         for line in verdict_lines(findings):
             self.tell(line)
         return Examined(findings)
+
+    def _unchecked(self, why: str) -> None:
+        self._warn((f"further looks were not made: {why}",))
 
     def _failed_look(self, ids: Sequence[int], error: BaseException) -> None:
         """Record that a look at masks was not possible."""

@@ -76,7 +76,8 @@ def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, 
     chosen |= {"weights": weights_as_read(settings.weights), **settings.of_agent}
     server = without_account(settings.base_url) if settings.base_url else None
     chosen |= {"base_url": server, "formats": list(formats)}
-    hint = "exhausted", "what is exhausted is asked again with larger budgets: --max-calls, --max-seconds"
+    again = "the same command asks again, with a larger --max-calls or --max-seconds or if the server had failed"
+    hint = "exhausted", f"answers that are exhausted are not final: {again}"
     return ImageBatch("ask", question, chosen, work, _label, partial(_ran_out, budgets), hint)
 
 

@@ -49,7 +49,7 @@ def test_a_selection_stays_the_answer_if_a_further_look_fails(
     answer = Agent(world, backend, policy=policy).ask(world.image, "all players", out=tmp_path)
     assert answer.status == "answered" and answer.masks and answer.confidence is not None and not answer.failed
     why = "the budget of 300 seconds is used up" if fault is late else "gone"
-    assert f"further looks at the answer were not made: {why}" in answer.warnings
+    assert f"further looks were not made: {why}" in answer.warnings
     failed = [record for record in read_trace(tmp_path) if record["event"] == "failed_look"]
     assert failed and all(record["ids"] and record["text"] == why for record in failed)
 
@@ -60,7 +60,7 @@ def test_failed_looks_are_shown_by_replay(tmp_path: Path, capsys: pytest.Capture
     for rerun in (False, True):
         run_replay(tmp_path / "t", rerun=rerun, out=tmp_path / "o", as_json=False, verbose=False)
         shown = capsys.readouterr().out
-        assert "warning: further looks at the answer were not made: " in shown
+        assert "warning: further looks were not made: " in shown
         assert rerun or "no look at mask 1: gone" in shown
 
 
@@ -74,12 +74,22 @@ def test_one_failed_look_of_several_costs_only_itself() -> None:
 def test_calls_that_end_with_a_selection_are_enough(budget: Budget) -> None:
     answer = ask(ScriptedBackend([SEARCH, RIGHT], {None: NO}), budget=budget)
     assert answer.status == "answered" and answer.costs.mllm_calls <= budget.mllm_calls
+    (remark,) = answer.warnings
+    assert remark.startswith("further looks were not made: ") and f"{budget.mllm_calls} MLLM calls" in remark
+
+
+@pytest.mark.parametrize(("selection", "policy"), [LOOKS["check"], LOOKS["comparison"]])
+def test_a_check_without_a_usable_reply_is_named(selection: MLLMReply, policy: Policy, tmp_path: Path) -> None:
+    world, backend = World(), ScriptedBackend([SEARCH, selection, *["hm"] * 4])
+    answer = Agent(world, backend, policy=policy).ask(world.image, "all players", out=tmp_path)
+    assert answer.status == "answered" and "further looks were not made: " in answer.warnings[0]
+    assert "failed_look" in [record["event"] for record in read_trace(tmp_path)]
 
 
 def test_the_last_round_may_select() -> None:
     answer = ask(ScriptedBackend([SEARCH, RIGHT], {None: NO}), limits=Limits(rounds=1))
     assert answer.status == "answered"
-    assert "further looks at the answer were not made: no answer after 1 rounds" in answer.warnings
+    assert "further looks were not made: no answer after 1 rounds" in answer.warnings
 
 
 def test_what_could_not_be_searched_before_the_answer_is_named() -> None:

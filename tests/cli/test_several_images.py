@@ -165,8 +165,8 @@ def test_answers_that_ran_out_are_asked_again_with_a_larger_budget_only(
         ends.append(capsys.readouterr().out)
     known = ["of them done before" in end for end in ends]
     assert known == [False, True, True, False, False, True], ends
-    assert all("3 exhausted" in end and "asked again with larger budgets" in end for end in ends[:4])
-    assert all("3 answered" in end and "larger budgets" not in end for end in ends[4:])
+    assert all("3 exhausted" in end and "exhausted are not final" in end for end in ends[:4])
+    assert all("3 answered" in end and "not final" not in end for end in ends[4:])
     assert len(list((place / "sam3agent-out").iterdir())) == 1
 
 

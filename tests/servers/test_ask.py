@@ -10,12 +10,14 @@ import pytest
 from mcp import Client
 from mcp.types import CallToolResult
 
+from sam3agent.api import Agent
 from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMUnreachableError
 from sam3agent.rules import RulesBackend
+from sam3agent.servers.mcp_replies import ToolReply, ask_reply
 from sam3agent.testing import ScriptedBackend, call
 from sam3model.files import replacing
-from tests.drawn_match import drawing
+from tests.drawn_match import drawing, segmenter
 from tests.servers.desk import Desk, data, images, text
 
 WHITE = [call("segment_phrase", phrases=["player in white"]), call("select_masks", ids=[1], reason="furthest left")]
@@ -33,6 +35,20 @@ def test_an_answer_has_handles_files_and_a_image(tmp_path: Path) -> None:
     assert Path(answer["overlay_file"]).is_file() and Path(answer["trace"]).is_file()
     assert [image.size for image in images(result)] == [(96, 64)]
     assert "mask 1" in text(result) and "scripted" in text(result)
+
+
+@pytest.mark.parametrize("question", ["leftmost player in white", "the dog"])
+def test_a_reply_says_all_that_the_command_prints(question: str) -> None:
+    """An answer has its fields once more as JSON and over MCP; none is forgotten in one of them."""
+    answer = Agent(segmenter()).ask(drawing(), question)
+    printed, reply = answer.to_json(), ask_reply("match.png", answer).data.model_dump(mode="json")
+    named = {"query": "question", "overlay": "overlay_file"}
+    only_printed, only_in_replies = {"image", "tokens"}, {"masks_file", *ToolReply.model_fields}
+    same = {name: named.get(name, name) for name in printed if name not in {*only_printed, "masks"}}
+    assert {name: reply[other] for name, other in same.items()} == {name: printed[name] for name in same}
+    unsaid = {*reply} - {*same.values(), "masks"} - only_in_replies
+    assert unsaid == ({"searched", "best_rejected"} if answer.absence is None else set())
+    assert [{"rle", *mask} for mask in reply["masks"]] == [{"phrase", "frame", *mask} for mask in printed["masks"]]
 
 
 def test_files_are_written_once_with_the_ids_of_the_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
