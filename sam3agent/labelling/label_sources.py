@@ -72,11 +72,14 @@ class LabelSources:
                     f"--out {self.out} would write into the folder {word}, which is labelled: choose another"
                 )
             try:
-                self._require_image(word)
+                has_image = self._has_image(word)
             except InputError as error:
                 if not (_exists(word) and _holds_images(word)):
                     raise
                 damaged.append(error)
+            else:
+                if not has_image:
+                    raise InputError(f"{word} has no images (JPEG, PNG, WebP, TIFF, …)")
         if damaged and len(damaged) == len(self.words):
             raise damaged[0]
 
@@ -85,16 +88,18 @@ class LabelSources:
         for word in self.words:
             yield from _or_why_not(word, _prefix(word), self._items(word, "", once))
 
-    def _require_image(self, word: str) -> None:
-        """Raise `InputError` if a word has no image that can be found."""
+    def _has_image(self, word: str) -> bool:
+        """Whether a word has an image. Raises `InputError` if nothing is found of it because it cannot be read."""
         if is_url(word):
-            return
-        reason = f"{word} has no images (JPEG, PNG, WebP, TIFF, …)"
-        for number, item in enumerate(self._items(word, _prefix(word), self._nothing_given())):
+            return True
+        reason = ""
+        for item in self._items(word, _prefix(word), self._nothing_given()):
             if not isinstance(item.place, UnreadableSource):
-                return
-            reason = item.place.reason if number == 0 else reason
-        raise InputError(reason)
+                return True
+            reason = reason or item.place.reason
+        if reason:
+            raise InputError(reason)
+        return False
 
     @cached_property
     def _own(self) -> OwnOutput:

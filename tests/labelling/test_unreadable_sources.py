@@ -42,6 +42,14 @@ def test_an_archive_that_is_missing_or_damaged_fails_alone(place: Path) -> None:
         items("shard-{8..9}.tar")
 
 
+def test_an_archive_without_images_is_refused_beside_others(place: Path) -> None:
+    """It is not damaged, so that nothing would fail: it would be left out without a word."""
+    write_tar(place / "empty.tar", 0)
+    for words in (("photos", "empty.tar"), ("empty.tar",)):
+        with pytest.raises(InputError, match=r"empty\.tar has no images"):
+            items(*words)
+
+
 def test_a_clip_that_is_damaged_fails_alone(place: Path) -> None:
     write_clip(place / "b.mp4", 4)
     (place / "a.mp4").write_bytes(b"no clip" * 100)
