@@ -197,8 +197,8 @@ class Answer:
     warnings: what the answer does not take into account, and what to know about the weights; a sentence each. absence:
     what a "no match" rests on; None for any other status. failed: whether the question ended without a single usable
     reply of the backend, so that the answer says nothing about the image. interrupted: whether a failure of the backend
-    ended the question, so that asking again may help. confidence: that the answer is right, 0..1, as the looks at its
-    masks have it; None where nobody weighed them.
+    ended the question, or the looks at its answer, so that asking again may help. confidence: that the answer is right,
+    0..1, as the looks at its masks have it; None where nobody weighed them.
     """
 
     query: str

@@ -220,7 +220,7 @@ class Agent:
             backend=self.backend.name,
             confidence=end.confidence if isinstance(end, Answered | NoMatch) else None,
             failed=isinstance(end, Exhausted) and not self.backend.free and not ledger.usable,
-            interrupted=isinstance(end, Exhausted) and end.interrupted,
+            interrupted=isinstance(end, Answered | Exhausted) and end.interrupted,
         )
 
     def _record_start(self, trace: Trace, query: str, source: "bytes | Image.Image | Media", media: Media) -> None:

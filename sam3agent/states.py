@@ -216,7 +216,7 @@ class Answered:
     """Ended with masks that answer the question. confidence: that the answer is right, 0..1; None if nobody can say.
 
     unchecked: why further looks at the answer, which would have been worth their calls, were not made; empty if all
-    were.
+    were. interrupted: whether it was because the backend failed.
     """
 
     status: ClassVar[Status] = "answered"
@@ -225,6 +225,7 @@ class Answered:
     reason: str
     confidence: float | None = None
     unchecked: str = ""
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,5 +230,6 @@ def _bounded(state: State, limits: Limits, policy: Policy) -> State:
 def _cut_short(state: ActiveState, why: str, policy: Policy, *, interrupted: bool = False) -> Answered | Exhausted:
     """The end of a question that cannot go on: its answer if that is settled but for further looks, else the best so
     far."""
-    settled = answered_unchecked(state, policy, why)
-    return settled or Exhausted(state.story, best_ids(state.story, policy), why, interrupted)
+    if settled := answered_unchecked(state, policy, why):
+        return replace(settled, interrupted=interrupted)
+    return Exhausted(state.story, best_ids(state.story, policy), why, interrupted)

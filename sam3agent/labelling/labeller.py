@@ -103,6 +103,8 @@ class Labeller:
             raise ConfigError(f"the question {query!r} is not understood: {answer.reason}")
         if answer.failed or answer.status == "exhausted":
             raise InputError(f"no final answer to {query!r}: {answer.reason}")
+        if answer.interrupted:  # nobody reads the warning about it, and the next run asks again
+            raise InputError(f"no final answer to {query!r}: the MLLM failed before all looks at it were made")
         return answer
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:

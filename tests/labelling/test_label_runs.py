@@ -19,8 +19,9 @@ from sam3agent.labelling.label_data_set import DataSetFiles, Workers, label_data
 from sam3agent.labelling.label_job import LabelJob
 from sam3agent.labelling.label_splits import LabelSplits
 from sam3agent.media import Media
-from sam3agent.mllm.errors import MLLMError
+from sam3agent.mllm.errors import MLLMBusyError, MLLMError
 from sam3agent.segmenter import FoundInstances
+from sam3agent.testing import ScriptedBackend, call
 from sam3model.errors import ConfigError, InputError
 from tests.labelling.coloured_blocks import POISON, draw, draw_folder, make_blocks, tree
 
@@ -317,6 +318,21 @@ def test_a_query_is_a_class_that_the_agent_answers(place: Path) -> None:
     assert summary.masks["the leftmost red block"] == len(answers) > 2
     for image, found in answers.items():
         assert len(found) == 1 and found[0][0] == min(box[0] for box in boxes[image, 1])
+
+
+def test_an_answer_that_a_failing_server_left_unchecked_is_asked_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, select = call("segment_phrase", phrases=["red block"]), call("select_masks", what="red block", ids=[1])
+    backend = ScriptedBackend([search, select], {None: MLLMBusyError("gone")})
+    monkeypatch.setattr("sam3agent.api.make_backend", lambda _: backend)
+    draw(place / "one" / "1.png", 0)
+    asked = job("out", sources=("one",), phrases=(), queries=("red blocks",), settings=Settings(mllm="openai"))
+    assert label_data_set(asked).images["failed"] == 1
+    failures = Path("out/failures.txt").read_text()
+    assert "no final answer to 'red blocks': the MLLM failed before all looks at it were made" in failures
+    backend = ScriptedBackend([search, select], {None: '{"verdict": "accept"}'})
+    assert label_data_set(asked).images["labelled"] == 1
 
 
 def test_a_question_that_is_not_understood_ends_the_run(place: Path) -> None:
