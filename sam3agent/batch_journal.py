@@ -165,12 +165,16 @@ def _goes_on(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether a run that began with one start record can go on with another."""
     if any(before.get(name) != now.get(name) for name in {**before, **now} if name not in BUDGETS):
         return False
-    usual = Settings.model_fields
-    pairs = [[start.get(name, usual[name].default) for start in (before, now)] for name in BUDGETS]
+    pairs = [[_stated(start, name) for start in (before, now)] for name in BUDGETS]
     return all(type(old) is int and old <= new for old, new in pairs)
+
+
+def _stated(start: Mapping[str, Any], name: str) -> Any:
+    """A value of a start record, which may leave out budgets of the usual size."""
+    return start.get(name, Settings.model_fields[name].default if name in BUDGETS else None)
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    pairs = ((name, *(short_line(values.get(name), 60) for values in (before, now))) for name in names)
+    pairs = ((name, *(short_line(_stated(values, name), 60) for values in (before, now))) for name in names)
     return "; ".join(f"{name} {old}, now {new}" for name, old, new in pairs)

@@ -243,14 +243,20 @@ def test_a_later_run_leaves_the_folders_of_an_earlier_one_alone(
 
 
 @pytest.mark.parametrize(
-    "flags", [{"effort": "high"}, {"without": "check"}, {"max_segmenter_calls": 3}, {"temperature": 0.5}]
+    ("flags", "difference"),
+    [
+        ({"effort": "high"}, "effort None, now high"),
+        ({"without": "check"}, "without None, now check"),
+        ({"max_segmenter_calls": 3}, "max_segmenter_calls 20, now 3"),
+        ({"temperature": 0.5}, "temperature None, now 0.5"),
+    ],
 )
 def test_what_decides_an_answer_makes_another_run(
-    flags: dict[str, object], place: Path, capsys: pytest.CaptureFixture[str]
+    flags: dict[str, object], difference: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ask("photos", "leftmost player", out="o") == 0
     assert ask("photos", "leftmost player", out="o", **flags) == 2
-    assert f"o holds another run ({next(iter(flags))} None, now" in capsys.readouterr().err
+    assert f"o holds another run ({difference})" in capsys.readouterr().err
 
 
 def test_phrases_with_commas_are_several(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
