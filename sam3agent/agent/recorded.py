@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from sam3agent.absence import LOWEST_SCORE
 from sam3agent.agent.policy import EVERY_CANDIDATE, Policy
 from sam3agent.agent.trace import read_reply
 from sam3agent.masks import Box, Masklet
@@ -70,11 +71,9 @@ class _RecordedSession:
         self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
     ) -> Sequence[FoundInstances]:
         found = [self._instances(phrase, threshold or 0.0, frame) for phrase in phrases]
-        if threshold is None or frame:
+        if threshold != LOWEST_SCORE or frame:
             return found
-        return [
-            one if len(one.scores) else self._low(phrase, threshold) for phrase, one in zip(phrases, found, strict=True)
-        ]
+        return [one if len(one.scores) else self._low(phrase) for phrase, one in zip(phrases, found, strict=True)]
 
     def segment_prompt(self, prompt: Prompt, threshold: float | None = None, frame: int = 0) -> FoundInstances:
         raise InputError("a trace contains no prompts of boxes or points")
@@ -87,14 +86,14 @@ class _RecordedSession:
         ]
         return FoundInstances.of([mask.full() for mask, _ in found], self._size, [score for _, score in found])
 
-    def _low(self, phrase: str, threshold: float) -> FoundInstances:
+    def _low(self, phrase: str) -> FoundInstances:
         """What a phrase found below the threshold it was searched with: a filled box, since no mask was recorded."""
         box, score = self._below.get(phrase, (None, 0.0))
         width, height = self._size
         mask = np.zeros((height, width), bool)
         x0, y0, x1, y1 = box or (0, 0, 1, 1)
         mask[y0:y1, x0:x1] = True
-        kept = mask.any() and score >= threshold
+        kept = mask.any() and score >= LOWEST_SCORE
         return FoundInstances.of([mask] if kept else [], self._size, [score] if kept else [])
 
 

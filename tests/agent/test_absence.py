@@ -98,6 +98,23 @@ def test_replay_shows_what_a_no_match_rests_on(
             assert rerun or "dog" in query or shown.count("mask ") >= 3, "every candidate, with the reason"
 
 
+def test_a_score_that_is_written_as_the_threshold_is_below_it_in_a_rerun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Almost(World):
+        def segment_phrases(
+            self, phrases: Sequence[str], threshold: float | None = None, frame: int = 0
+        ) -> list[FoundInstances]:
+            masks = self.masks[3:4] if (threshold or 0.5) < 0.49999 else []
+            return [FoundInstances.of(masks, self.image.size, [0.49999][: len(masks)]) for _ in phrases]
+
+    world = Almost()
+    answer = Agent(world, threshold=0.5).ask(world.image, "the dog", out=tmp_path / "t")
+    assert answer.status == "no_match" and answer.to_json()["searched"][0]["best_score"] == 0.5
+    run_replay(tmp_path / "t", rerun=True, out=tmp_path / "o", as_json=True, verbose=False)
+    assert json.loads(capsys.readouterr().out)["status"] == "no_match"
+
+
 def test_an_answer_needs_no_such_proof() -> None:
     world = World()
     answer = Agent(world).ask(world.image, "all players")
