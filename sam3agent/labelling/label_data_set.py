@@ -1,5 +1,6 @@
 """A labelled data set from beginning to end: `label_data_set` is the command `sam3agent label` for Python."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
@@ -24,11 +25,14 @@ from sam3agent.labelling.written_files import FilesOfDataSet, FilesOfKind, Writt
 from sam3agent.mllm.errors import MLLMError
 from sam3agent.written_lists import split_formats
 from sam3model.errors import InputError
-from sam3model.files import TEMPORARY_NAME, replacing, unfinished
+from sam3model.files import TEMPORARY_NAME, open_regular, replacing, unfinished
 
 RAY = "ray"
 
 FAILURES = "failures.txt"
+
+DESCRIPTION = "labelled by sam3agent"
+"""What the first field of annotation files says; it tells them from those of others."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def check_label_formats(names: Sequence[str]) -> tuple[str, ...]:
 def _formats(job: LabelJob, files: DataSetFiles) -> dict[str, LabelFormat]:
     """The formats to write, by name; nothing is written before they are entered."""
     names = files.splits.names
-    info = {"description": "labelled by sam3agent", "weights": job.settings.weights, "min_score": job.min_score}
+    info = {"description": DESCRIPTION, "weights": job.settings.weights, "min_score": job.min_score}
     others = {name: FORMATS[name](job.out, job.classes, names) for name in files.formats}
     return {"coco": CocoFormat(job.out, job.classes, names, info), **others}
 
@@ -174,13 +178,24 @@ def _kinds(job: LabelJob, files: DataSetFiles) -> dict[str, FilesOfKind]:
 
 
 def _written(out: Path) -> WrittenFiles:
-    """What earlier runs wrote. In a folder of an older version, which did not keep it: whatever is there."""
+    """What earlier runs wrote; in a folder of an older version, which did not keep it, all that is not of others."""
     path = out / FOLDER / "written.json"
     if not has_journal(out):
         return WrittenFiles(path, {})
-    found = (file.stem.removeprefix("instances_") for file in (out / "annotations").glob("instances_*.json"))
-    anything = dict.fromkeys(("coco", *FORMATS, "failures", "review"), frozenset(found))
+    files = (file for file in (out / "annotations").glob("instances_*.json") if _is_ours(file))
+    splits = frozenset(file.stem.removeprefix("instances_") for file in files)
+    anything = dict.fromkeys(("coco", *FORMATS, "failures", "review"), splits)
     return WrittenFiles.read(path) or WrittenFiles(path, anything)
+
+
+def _is_ours(annotations: Path) -> bool:
+    """Whether a file begins as `CocoFormat` begins it."""
+    begin = f'{{"info": {{"description": {json.dumps(DESCRIPTION)}'.encode()
+    try:
+        with open_regular(annotations) as file:
+            return file.read(len(begin)) == begin
+    except (InputError, OSError):
+        return False
 
 
 def _write_failures(out: Path, shards: ShardJournals, count: int) -> Path | None:

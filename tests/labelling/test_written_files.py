@@ -69,8 +69,8 @@ def test_later_runs_do_not_write_over_files_of_others_either(place: Path, mine: 
 def test_files_of_splits_that_are_no_longer_asked_for_go(place: Path) -> None:
     label_data_set(job("out"), ALL)
     Path("out/journal/written.json").unlink()  # as in a folder of an older version
-    label_data_set(job("out"), ALL)
     Path("out/annotations/instances_mine.json").write_text("mine")
+    label_data_set(job("out"), ALL)
     label_data_set(job("out"), DataSetFiles(formats=("yolo-seg",)))
     assert not Path("out/val.txt").exists() and not Path("out/annotations/instances_val.json").exists()
     assert Path("out/annotations/instances_mine.json").read_text() == "mine"
