@@ -152,8 +152,10 @@ def test_workers_end_when_their_coordinator_is_killed(place: Path) -> None:
     deadline = time.monotonic() + 120
     while not (place / "killed" / "journal" / "000000.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
+    while not (words := children.read_text().split()) and time.monotonic() < deadline:
+        time.sleep(0.05)
     time.sleep(1)
-    workers = [int(word) for word in children.read_text().split()]
+    workers = [int(word) for word in words]
     process.kill()
     process.wait()
     while any(_runs(worker) for worker in workers) and time.monotonic() < deadline:
