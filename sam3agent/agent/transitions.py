@@ -223,7 +223,7 @@ def _complain(state: ActiveState, text: str, limits: Limits, policy: Policy) -> 
 
 def _bounded(state: State, limits: Limits, policy: Policy) -> State:
     if isinstance(state, ActiveState) and state.story.rounds > limits.rounds:
-        return _cut_short(state, f"no answer after {limits.rounds} rounds", policy)
+        return _cut_short(state, f"the limit of {limits.rounds} rounds is reached", policy)
     return state
 
 

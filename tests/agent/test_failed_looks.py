@@ -89,7 +89,7 @@ def test_a_check_without_a_usable_reply_is_named(selection: MLLMReply, policy: P
 def test_the_last_round_may_select() -> None:
     answer = ask(ScriptedBackend([SEARCH, RIGHT], {None: NO}), limits=Limits(rounds=1))
     assert answer.status == "answered"
-    assert "further looks were not made: no answer after 1 rounds" in answer.warnings
+    assert "further looks were not made: the limit of 1 rounds is reached" in answer.warnings
 
 
 def test_what_could_not_be_searched_before_the_answer_is_named() -> None:
