@@ -139,13 +139,15 @@ def weighed(story: Story, policy: Policy, *, ends: bool = False) -> State:
 def answered_unchecked(state: ActiveState, policy: Policy, why: str) -> Answered | None:
     """The answer of a state that only looks at a selection once more; None if the answer is still open.
 
-    why: the looks are not made. What was reported not to be there is open until it was looked for.
+    why: the looks are not made. What was reported not to be there is open until it was looked for, and so is an answer
+    that the selection does not name, unless it is likely.
     """
     selected = any(group.ids for group in state.story.groups)
     if policy.every or not selected or not isinstance(state, Verify | Compare | Recheck):
         return None
     now = standing(state.story, policy)
-    return _answered(state.story, now, why) if now.ids else None
+    settled = now.ids and (set(now.ids) == set(chosen_at_first(state.story)) or now.confidence >= LIKELY)
+    return _answered(state.story, now, why) if settled else None
 
 
 def _answered(story: Story, now: Standing, unchecked: str = "") -> Answered:

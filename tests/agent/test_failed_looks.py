@@ -1,8 +1,10 @@
 """A look that only checks a selection once more and fails: the answer stays settled, and says so."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sam3agent.agent.budget import Budget
@@ -13,10 +15,20 @@ from sam3agent.api import Agent
 from sam3agent.cli.replay import run_replay
 from sam3agent.mllm.base import MLLMReply, MLLMRequest
 from sam3agent.mllm.errors import MLLMBusyError, MLLMError, MLLMUnreachableError
+from sam3agent.segmenter import FoundInstances
 from sam3agent.testing import ScriptedBackend, call
 from tests.agent.test_policy import LEFTMOST, NO, SEARCH, YES, ask
 from tests.agent.test_rivals import best
 from tests.agent.world import World
+
+
+class FaintWorld(World):
+    """A segmenter that is not sure of its masks."""
+
+    def _found(self, phrase: str) -> FoundInstances:
+        found = super()._found(phrase)
+        return replace(found, scores=np.linspace(0.75, 0.56, len(found.scores), dtype=np.float32))
+
 
 RIGHT = call("select_masks", ids=[3], **LEFTMOST)
 """A selection that one look is likely to change."""
@@ -117,3 +129,9 @@ def test_what_is_not_settled_is_no_answer(last: str) -> None:
         referee = call("select_masks", what="referee", ids=[3])
         answer = ask(ScriptedBackend([SEARCH, referee, gone], {None: NO}), "the referee", Policy(doubt=0.05))
     assert answer.status == "exhausted" and answer.reason == "gone"
+
+
+def test_a_guess_that_nobody_selected_or_looked_at_is_no_answer() -> None:
+    """Mask 1 may be the leftmost player, but mask 3 was selected, and the look that would tell fails."""
+    answer = ask(ScriptedBackend([SEARCH, RIGHT], {None: MLLMError("gone")}), world=FaintWorld())
+    assert answer.status == "exhausted" and [mask.id for mask in answer.masks] == [1]
