@@ -261,7 +261,7 @@ class AgentLoop:
             if isinstance(result, BaseException):
                 self._failed_look((mask_id,), result)
         if failures and not findings:
-            raise failures[0]
+            raise next((one for one in failures if isinstance(one, MLLMError)), failures[0])
         for finding in findings:
             self.trace.record("finding", id=finding.id, verdict=finding.verdict, reason=finding.reason)
         for line in verdict_lines(findings):

@@ -83,10 +83,12 @@ def _batch(agent: Agent, question: str, settings: Settings, formats: tuple[str, 
 
 def _ran_out(budgets: Mapping[str, float], record: Mapping[str, Any]) -> bool:
     """Whether an earlier answer was cut short, by a failure of the MLLM or by less than these budgets."""
+    if record.get("interrupted"):
+        return True
     if record["status"] != "exhausted":
         return False
     before = record.get("budgets")
-    if record.get("interrupted") or not isinstance(before, Mapping):  # of an older version
+    if not isinstance(before, Mapping):  # of an older version
         return True
     return any(budgets[name] > before[name] for name in budgets if isinstance(before.get(name), int | float))
 

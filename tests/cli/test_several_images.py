@@ -25,11 +25,12 @@ from sam3agent.masks import Masklet
 from sam3agent.media import ImageMedia
 from sam3agent.mllm.errors import MLLMBusyError
 from sam3agent.pool import MaskPool, masklets
-from sam3agent.testing import ScriptedBackend, call
+from sam3agent.testing import ScriptedBackend, ScriptLine, call
 from sam3agent.written_lists import split_phrases
 from sam3model.errors import InputError
 from sam3model.ops.masks import encode_rle
 from tests.agent.moving_blocks import clip, pixels
+from tests.agent.test_policy import YES
 from tests.agent.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +182,21 @@ def test_answers_that_a_failing_server_cut_short_are_asked_again(
         results = printed(capsys)
         assert [result["status"] for result in results] == [status, "answered"]
         assert all("interrupted" not in result and "budgets" not in result for result in results)
+
+
+def test_answers_that_a_failing_server_left_unchecked_are_asked_again(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = call("segment_phrase", phrases=["player"])
+    select = call("select_masks", what="player", ids=[3], keep=["leftmost"])
+    judge: dict[int | None, ScriptLine] = {None: MLLMBusyError("gone")}
+    monkeypatch.setattr("sam3agent.api.make_backend", lambda _: ScriptedBackend([search, select] * 2, judge))
+    for unchecked in (True, False):
+        assert ask("photos/1.png", "photos/2.png", "leftmost player", out="o") == 0
+        for result in printed(capsys):
+            assert result["status"] == "answered"
+            assert unchecked == any("further looks were not made: gone" in text for text in result["warnings"])
+        judge[None] = YES
 
 
 def test_a_folder_of_another_run_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
