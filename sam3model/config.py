@@ -327,7 +327,7 @@ def sam3_tiny() -> Sam3Config:
     )
     interactive = InteractiveConfig(heads=4, mlp=256, iou_hidden=64, mask_width=16)
     tracker = TrackerConfig(
-        memory_dim=32, memory_frames=5, layers=2, ffn=256, dropout=0.0, max_pointers=8, memory_mask_stride=8
+        memory_dim=32, memory_frames=5, layers=4, ffn=256, dropout=0.0, max_pointers=8, memory_mask_stride=8
     )
     return Sam3Config(detector, interactive, tracker, VideoConfig())
 

@@ -138,7 +138,7 @@ def ask(
     cls=GroupedCommand,
     epilog=examples(
         'sam3agent segment match.png --phrase "player in white" --phrase ball',
-        "sam3agent segment match.png --box 46,311,188,552",
+        "sam3agent segment match.png --box 46,312,188,552",
         "sam3agent segment match.png --click 117,430 --weights sam3.pt",
         'sam3agent segment "photos/*.jpg" --phrase dog --format png --out dogs',
     ),
