@@ -45,7 +45,7 @@ SKIPPED = (
     Skip("*", r"^(python -m evals|MLLM=)", "needs a data set or many minutes; tests/evals runs the same at small size"),
     Skip("*", r"^python -m benchmarks", "measures for many minutes"),
     Skip("*", r"^python -m sam3model\.playground", "draws for a minute; tests/data runs the same at small size"),
-    Skip("*", r"--weights runs/", "needs the weights of a training run"),
+    Skip("*", r"--weights runs/|^sam3agent weights average .* runs/", "needs the weights of a training run"),
     Skip("README.md", r"^sam3agent ask photo\.jpg", "needs the released weights to find anything in a photograph"),
     Skip("scale.md", r"^(ray start|RAY_ADDRESS)", "needs a cluster; tests/labelling runs actors on one machine"),
     Skip("scale.md", r"--workers 2$", "starts processes that load weights; tests/labelling does so without weights"),
