@@ -93,6 +93,14 @@ def is_folder(path: str | Path) -> bool:
         return False
 
 
+def exists(path: str | Path) -> bool:
+    """Whether there is something at a path; False also for a name that cannot exist."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def open_regular(path: str | Path) -> BinaryIO:
     """Open a regular file for reading. Anything else (a device, pipe, socket or folder) is refused without reading it.
 

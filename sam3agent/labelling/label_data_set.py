@@ -182,10 +182,11 @@ def _written(out: Path) -> WrittenFiles:
     path = out / FOLDER / "written.json"
     if not has_journal(out):
         return WrittenFiles(path, {})
+    if kept := WrittenFiles.read(path):
+        return kept
     files = (file for file in (out / "annotations").glob("instances_*.json") if _is_ours(file))
     splits = frozenset(file.stem.removeprefix("instances_") for file in files)
-    anything = dict.fromkeys(("coco", *FORMATS, "failures", "review"), splits)
-    return WrittenFiles.read(path) or WrittenFiles(path, anything)
+    return WrittenFiles(path, dict.fromkeys(("coco", *FORMATS, "failures", "review"), splits))
 
 
 def _is_ours(annotations: Path) -> bool:

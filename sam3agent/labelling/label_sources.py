@@ -38,7 +38,7 @@ from sam3agent.labelling.shard_lists import (
 from sam3agent.media import is_clip, open_clip
 from sam3model.data.dataset_layout import image_path, image_path_at_last
 from sam3model.errors import DataError, InputError, reason_of
-from sam3model.files import expanded, is_folder
+from sam3model.files import exists, expanded, is_folder
 from sam3model.frames.frame_folder import IMAGE_SUFFIXES, natural_key
 
 MAX_NESTING = 3
@@ -74,7 +74,7 @@ class LabelSources:
             try:
                 has_image = self._has_image(word)
             except InputError as error:
-                if not (_exists(word) and _holds_images(word)):
+                if not (exists(word) and _holds_images(word)):
                     raise
                 damaged.append(error)
             else:
@@ -120,13 +120,13 @@ class LabelSources:
         elif is_folder(word):
             if prefix or once.is_new_folder(word):
                 yield from self._folder(Path(word), prefix or once.names.of(clean_part(_prefix(word)), word), once)
-        elif not _exists(word) and (glob.has_magic(word) or _BRACES.search(word)):
+        elif not exists(word) and (glob.has_magic(word) or _BRACES.search(word)):
             yield from self._pattern(word, once, depth)
-        elif prefix or not _exists(word) or once.is_new(word):
+        elif prefix or not exists(word) or once.is_new(word):
             yield from self._file(word, prefix or once.names.of(clean_part(_prefix(word)), word), once, depth)
 
     def _file(self, path: str, prefix: str, once: GivenOnce, depth: int) -> Iterator[LabelItem]:
-        if not _exists(path):
+        if not exists(path):
             raise InputError(f"there is no file {path}")
         kind = Path(path).suffix.lower()
         stem = prefix.removesuffix(Path(prefix).suffix)
@@ -178,7 +178,7 @@ class LabelSources:
         if not files:
             raise InputError(f"no file matches {pattern}")
         for path in files:
-            if not _exists(path) or once.is_new(path):
+            if not exists(path) or once.is_new(path):
                 name = once.names.of(clean_part(Path(path).name), path)
                 yield from _or_why_not(path, name, self._file(path, name, once, depth))
 
@@ -273,10 +273,3 @@ def _matches(pattern: str) -> list[str]:
 def _holds_images(path: str) -> bool:
     """Whether a file is a clip or an archive, which may be damaged; other words that cannot be read are mistakes."""
     return Path(path).suffix.lower() == ".tar" or is_clip(path)
-
-
-def _exists(word: str) -> bool:
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False

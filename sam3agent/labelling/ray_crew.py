@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from sam3agent.labelling.crew import Crew, Outcome, Seat, Task
@@ -12,7 +11,7 @@ from sam3agent.labelling.label_job import LabelJob
 from sam3agent.labelling.labeller import Labelled, Labeller
 from sam3model.checkpoint.hub import TINY
 from sam3model.errors import ConfigError, Sam3Error
-from sam3model.files import expanded
+from sam3model.files import exists, expanded
 
 
 class RayCrew(Crew):
@@ -80,16 +79,9 @@ class RayCrew(Crew):
 def _absolute(job: LabelJob) -> LabelJob:
     """A job whose paths are those of this process: an actor has another working directory."""
     weights = expanded(job.settings.weights)
-    here = job.settings.weights != TINY and _exists(weights)
+    here = job.settings.weights != TINY and exists(weights)
     settings = job.settings.model_copy(update={"weights": str(weights.absolute())}) if here else job.settings
     return replace(job, out=job.out.absolute(), settings=settings)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _connected(address: str | None) -> tuple[Any, bool]:

@@ -137,16 +137,21 @@ class ImageView:
         return (PADDING + coverage * (values - PADDING)).round().to(torch.uint8)
 
 
-def shrink(masks: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """Resize masks (n, H, W) to (n, side, side); a cell is set if at least half of it is covered.
+def resize_masks(masks: NDArray[np.bool_], side: int) -> Tensor:
+    """Masks (n, H, W) as (n, side, side) float32, antialiased.
 
     One mask at a time: as floats, those of a large photograph would need a gigabyte.
     """
-    found = np.zeros((len(masks), side, side), bool)
+    found = torch.empty(len(masks), side, side)
     for mask, small in zip(masks, found, strict=True):
         pixels = torch.from_numpy(np.ascontiguousarray(mask))[None, None].float()
-        small[:] = (F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[0, 0] >= 0.5).numpy()
+        small[:] = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[0, 0]
     return found
+
+
+def shrink(masks: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Resize masks (n, H, W) to (n, side, side); a cell is set if at least half of it is covered."""
+    return (resize_masks(masks, side) >= 0.5).numpy()
 
 
 def _cut(values: Tensor, window: Window, fill: int) -> Tensor:

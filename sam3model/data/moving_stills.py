@@ -5,7 +5,6 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sam3model.data.affine_motion import AffineMotion, warp_image, warp_masks
@@ -14,7 +13,7 @@ from sam3model.data.clip_sample import ClipSample
 from sam3model.data.epochs import epoch_position
 from sam3model.data.faults import Faults
 from sam3model.data.image_files import read_image
-from sam3model.data.image_view import shrink
+from sam3model.data.image_view import resize_masks, shrink
 from sam3model.data.segmentations import coco, to_rle
 from sam3model.errors import DataError
 from sam3model.ops.resize import normalise, resize, to_rgb
@@ -146,12 +145,3 @@ class MovingStills:
     def _masks(self, masks: Tensor, grid: Tensor) -> np.ndarray:
         """Masks (N, S', S') of a frame."""
         return shrink(warp_masks(masks, grid).numpy(), self.size // self.mask_stride)
-
-
-def resize_masks(masks: np.ndarray, side: int) -> Tensor:
-    """Masks (N, H, W) bool as (N, side, side) float, antialiased; only one is in memory as float at its own size."""
-    found = torch.empty(len(masks), side, side)
-    for mask, small in zip(masks, found, strict=True):
-        pixels = torch.from_numpy(mask)[None, None].float()
-        small[:] = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)[0, 0]
-    return found

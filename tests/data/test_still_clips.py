@@ -10,8 +10,8 @@ from PIL import Image
 from sam3model.data.affine_motion import AffineMotion, warp_image, warp_masks
 from sam3model.data.coco_dataset import read_coco
 from sam3model.data.dataset_layout import find_files
-from sam3model.data.image_view import shrink
-from sam3model.data.moving_stills import DatasetStills, MovingStills, SceneStills, StillImage, resize_masks
+from sam3model.data.image_view import resize_masks, shrink
+from sam3model.data.moving_stills import DatasetStills, MovingStills, SceneStills, StillImage
 from sam3model.errors import ConfigError, DataError
 from tests.data.annotated_sets import boxes_only, small_coco
 
